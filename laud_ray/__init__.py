@@ -1,0 +1,89 @@
+"""Turn a pile of unlabeled text into a served, calibrated classifier: LAUD (arXiv 2511.14738) on Ray."""
+
+from typing import TYPE_CHECKING, Any
+
+from laud_ray.errors import (
+    ConfigError,
+    CorpusError,
+    LaudError,
+    ModelError,
+    PassError,
+    PoolExhaustedError,
+    RunError,
+    UserError,
+)
+from laud_ray.types import (
+    Annotation,
+    Candidates,
+    ClassFigures,
+    Document,
+    Estimate,
+    Example,
+    Figures,
+    Label,
+    Learner,
+    Oracle,
+    QueryStrategy,
+    RoundResult,
+    Scorer,
+    StoppingRule,
+    Task,
+)
+
+if TYPE_CHECKING:
+    from laud_ray.config import RunConfig, load, parse
+    from laud_ray.loop import Outcome, run
+    from laud_ray.models import load as load_model
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Annotation",
+    "Candidates",
+    "ClassFigures",
+    "ConfigError",
+    "CorpusError",
+    "Document",
+    "Estimate",
+    "Example",
+    "Figures",
+    "Label",
+    "Learner",
+    "LaudError",
+    "ModelError",
+    "Oracle",
+    "Outcome",
+    "PassError",
+    "PoolExhaustedError",
+    "QueryStrategy",
+    "RoundResult",
+    "RunConfig",
+    "RunError",
+    "Scorer",
+    "StoppingRule",
+    "Task",
+    "UserError",
+    "load",
+    "load_model",
+    "parse",
+    "run",
+]
+
+# What needs Ray, torch or pydantic is imported when it is first asked for, so that `import laud_ray` is cheap.
+_LATER = {
+    "Outcome": ("laud_ray.loop", "Outcome"),
+    "RunConfig": ("laud_ray.config", "RunConfig"),
+    "load": ("laud_ray.config", "load"),
+    "load_model": ("laud_ray.models", "load"),
+    "parse": ("laud_ray.config", "parse"),
+    "run": ("laud_ray.loop", "run"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'laud_ray' has no attribute {name!r}")
+    from importlib import import_module
+
+    module, attribute = _LATER[name]
+    return getattr(import_module(module), attribute)

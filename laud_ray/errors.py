@@ -1,0 +1,43 @@
+"""Every error that laud_ray raises on purpose.
+
+LaudError
+├── UserError               what the user gave is wrong; one clear line, exit code 2
+│   ├── ConfigError         a key or value of the configuration
+│   ├── CorpusError         a file, column or row of the data
+│   ├── RunError            a run that is missing, busy, or differs from its configuration
+│   └── ModelError          a model that is missing, broken, or does not fit the task
+├── PoolExhaustedError      more documents asked for than the pool holds
+└── PassError               a pass cannot go on: the scorer fails on everything
+"""
+
+
+class LaudError(Exception):
+    """Base of all errors raised on purpose."""
+
+
+class UserError(LaudError):
+    """The input is wrong. The message is one line: where, what was found, what was expected."""
+
+
+class ConfigError(UserError):
+    """A key or value of the configuration is wrong."""
+
+
+class CorpusError(UserError):
+    """A file, column or row of the data is wrong."""
+
+
+class RunError(UserError):
+    """A run is missing, in use by another process, or differs from its configuration."""
+
+
+class ModelError(UserError):
+    """A model is missing, broken, or does not fit the task."""
+
+
+class PoolExhaustedError(LaudError):
+    """More documents were asked for than the pool holds."""
+
+
+class PassError(LaudError):
+    """A pass cannot go on."""

@@ -1,0 +1,305 @@
+"""The run: corpus -> zero-shot pass -> seed -> [train -> score -> evaluate -> stop? -> select -> annotate].
+
+LAUD, arXiv 2511.14738. The order is the paper's: a round stops before it buys annotations, never after, so that
+no answer is paid for that no model learns from.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import ray
+
+from laud_ray import models, oracles, query, stopping
+from laud_ray.config import RunConfig
+from laud_ray.corpus import Corpus, normalise, open_corpus
+from laud_ray.errors import ConfigError
+from laud_ray.passes import Shortlist, read_shortlist, run_pass
+from laud_ray.run_folder import RunFolder, claim
+from laud_ray.stages import sample
+from laud_ray.stages.annotate import annotate
+from laud_ray.stages.evaluate import agreement, evaluate
+from laud_ray.stages.seed import ClassRanking, next_wave, ranking_depth, to_rankings
+from laud_ray.stages.select import select, shortlist_depth
+from laud_ray.stages.train import train
+from laud_ray.storage import Folder
+from laud_ray.training import Resources
+from laud_ray.types import Example, Figures, Oracle, Purpose, QueryStrategy, RoundResult
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that an observer may show: a step began, moved on, or ended, or a round was closed.
+
+    done and total count documents, queries or examples, as fits the step.
+    """
+
+    kind: Literal["begin", "progress", "end", "round"]
+    step: str
+    round: int
+    done: int = 0
+    total: int = 0
+    seconds: float = 0.0
+    result: RoundResult | None = None
+
+
+Observer = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call of `run` ended: finished for the reason given, or waiting for `pending` answers."""
+
+    state: Literal["finished", "waiting"]
+    reason: str
+    model: str | None
+    pending: int = 0
+
+
+def run(config: RunConfig, observer: Observer = lambda event: None) -> Outcome:
+    """Start a run, or continue the one in config.storage, until a stop rule ends it or answers are pending.
+
+    Raises:
+        UserError: if something that the user gave is wrong; nothing half-written is left.
+    """
+    with claim(config) as folder:
+        reason = folder.store.stop_reason()
+        if reason is not None:
+            return Outcome("finished", reason, folder.store.setting("current"))
+        connect()
+        return _Loop(folder, observer).go()
+
+
+def connect() -> None:
+    """Connect to the Ray of RAY_ADDRESS, or start one on this machine, unless that was done."""
+    if not ray.is_initialized():
+        ray.init(
+            address=os.environ.get("RAY_ADDRESS"),
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+
+
+class _Waiting(Exception):
+    """Answers are pending: the run can go on when they are there."""
+
+
+class _Loop:
+    """The steps in order. What a step needs of earlier ones it reads from the store and the run's files."""
+
+    def __init__(self, folder: RunFolder, observer: Observer) -> None:
+        self._folder, self._observer = folder, observer
+        self._config, self._store = folder.config, folder.store
+        self._task = folder.config.task.to_task()
+        self._pending = 0
+
+    def go(self) -> Outcome:
+        try:
+            reason = self._rounds()
+        except _Waiting:
+            return Outcome("waiting", "answers are pending", self._store.setting("current"), self._pending)
+        return Outcome("finished", reason, self._store.setting("current"))
+
+    def _rounds(self) -> str:
+        """The loop, as in the paper's pseudo-code."""
+        corpus = self._corpus()
+        round = len(self._store.history())
+        if round == 0:
+            self._zero_shot(corpus)
+            self._draw_evaluation(corpus)
+            self._annotate(corpus, "evaluation", 0)
+            self._close(corpus, 0)
+            round = 1
+        if round == 1:
+            self._seed(corpus)
+        while True:
+            # After a crash, the queries that round - 1 recorded may still be open.
+            self._annotate(corpus, "query", round - 1)
+            strategy = self._strategy()
+            self._train(round)
+            self._score(corpus, round, strategy)
+            reason = self._close(corpus, round)
+            if reason is not None:
+                return reason
+            self._select(corpus, round, strategy)
+            round += 1
+
+    def _corpus(self) -> Corpus:
+        models.check(self._config.learner, self._config.zero_shot)
+        corpus = open_corpus(self._folder.corpus)
+        if corpus is None:
+            with self._step("corpus", 0):
+                corpus = normalise(self._config.corpus, self._folder.corpus, sealed=self._config.oracle.label)
+        oracles.check(self._config.oracle, self._task, corpus)
+        if corpus.pool_size < 2 * self._config.evaluation.size:
+            raise ConfigError(
+                f"evaluation.size: {self._config.evaluation.size} of {corpus.pool_size} distinct documents; "
+                "expected at most half of them, since these documents never train"
+            )
+        return corpus
+
+    def _zero_shot(self, corpus: Corpus) -> None:
+        with self._step("zero-shot", 0):
+            learner = models.zero_shot(self._config.zero_shot)
+            train(learner, self._task, [], self._folder.models, self._folder.model_name(0), self._config.seed)
+            depth = ranking_depth(len(self._task.labels), self._seed_cap())
+            self._pass(corpus, 0, Shortlist(ClassRanking(), depth, frozenset(), (self._config.seed, 0)))
+
+    def _draw_evaluation(self, corpus: Corpus) -> None:
+        """Draw the evaluation sample and the stop set, and record the queries for the first."""
+        if self._store.queries("evaluation"):
+            return
+        with self._step("sample", 0):
+            settings, scores = self._config.evaluation, self._folder.scores(0)
+            stratify = self._task.kind == "binary" if settings.stratify is None else settings.stratify
+            positive = self._task.names[0] if stratify and self._task.kind == "binary" else None
+            drawn = sample.draw(corpus, scores, settings.size, seed=(self._config.seed, 1), positive=positive)
+            stop = sample.draw(corpus, scores, settings.stop_set, seed=(self._config.seed, 2))
+            self._store.set_samples({"evaluation": drawn, "stop": stop})
+            self._store.add_queries("evaluation", 0, sample.to_queries(corpus, drawn))
+
+    def _seed(self, corpus: Corpus) -> None:
+        """Walk down the zero-shot rankings, a wave of queries at a time, until no class lacks any."""
+        names, init = self._task.names, self._config.init
+        depth = ranking_depth(len(names), self._seed_cap())
+        rankings = to_rankings(read_shortlist(corpus, self._folder.scores(0), depth), names)
+        held_out = {one.document_id for one in self._store.sample("evaluation")}
+        rankings = [[q for q in ranking if q.document.id not in held_out] for ranking in rankings]
+        while True:
+            self._annotate(corpus, "seed", 1)
+            asked = self._store.queries("seed")
+            wave = next_wave(rankings, asked, names, per_class=init.per_class, cap=self._seed_cap())
+            if not wave:
+                return
+            self._store.add_queries("seed", 1, wave)
+
+    def _train(self, round: int) -> None:
+        asked = [*self._store.queries("seed"), *self._store.queries("query")]
+        examples = [Example(a.query.document.text, a.label) for a in asked if a.label is not None]
+        with self._step("train", round, total=len(examples)):
+            resources = self._config.resources
+            where = None if not resources.workers else str((self._folder.folder / "training").local)
+            learner = models.build(
+                self._config.learner,
+                self._config.zero_shot,
+                Resources(resources.workers, resources.gpus_per_worker, where),
+            )
+            name = self._folder.model_name(round)
+            train(learner, self._task, examples, self._folder.models, name, self._config.seed)
+
+    def _score(self, corpus: Corpus, round: int, strategy: QueryStrategy) -> None:
+        asked = frozenset(a.query.document.id for a in self._store.queries())
+        depth = shortlist_depth(self._config.query.batch)
+        with self._step("score", round):
+            self._pass(corpus, round, Shortlist(strategy, depth, asked, (self._config.seed, round)))
+
+    def _close(self, corpus: Corpus, round: int) -> str | None:
+        """Evaluate the round's model, decide whether to stop, and record both."""
+        with self._step("evaluate", round):
+            result = self._result(corpus, round)
+            rules = [*map(_rule, self._config.stop), stopping.Budget(), stopping.PoolExhausted()]
+            reason = stopping.first_verdict(rules, [*self._store.history(), result]) if round else None
+        kind = self._config.learner.kind if round else "encoder"
+        self._store.close_round(result, kind, reason)
+        self._observer(Event("round", "evaluate", round, result=result))
+        return reason
+
+    def _result(self, corpus: Corpus, round: int) -> RoundResult:
+        figures, counts = self._figures(round), self._store.counts()
+        history, kappa = self._store.history(), None
+        if round:
+            before, after = self._folder.scores(round - 1), self._folder.scores(round)
+            kappa = agreement(before, after, self._store.sample("stop"), self._task.names)
+        return RoundResult(
+            number=round,
+            model=self._folder.model_name(round),
+            annotations=counts["seed"] + counts["query"],
+            budget=self._config.budget.annotations,
+            pool=corpus.pool_size - len(self._store.queries()),
+            figures=figures,
+            kappa=kappa,
+            # The floor: a model that does worse than zero-shot on the same documents is not taken.
+            accepted=not history or figures.accuracy.value >= history[0].figures.accuracy.value,
+            seconds=self._store.timings(round),
+        )
+
+    def _figures(self, round: int) -> Figures:
+        answers = {a.query.document.id: a.label for a in self._store.queries("evaluation")}
+        drawn = self._store.sample("evaluation")
+        return evaluate(self._folder.scores(round), drawn, answers, self._task.names, seed=self._config.seed)
+
+    def _select(self, corpus: Corpus, round: int, strategy: QueryStrategy) -> None:
+        """Record the queries of a round, unless that was done before a crash."""
+        if self._store.queries("query", round):
+            return
+        with self._step("select", round):
+            name, batch = self._config.query.strategy, self._config.query.batch
+            counts = self._store.counts()
+            left = self._config.budget.annotations - counts["seed"] - counts["query"]
+            criteria = strategy.utility(np.full((1, len(self._task.labels)), 1 / len(self._task.labels))).shape[1]
+            chosen = select(
+                strategy,
+                name,
+                read_shortlist(corpus, self._folder.scores(round), shortlist_depth(batch)),
+                [a.query.document.text for a in self._store.queries()],
+                min(batch, left),
+                criteria=criteria,
+                rng=np.random.default_rng([self._config.seed, round]),
+            )
+        self._store.add_queries("query", round, chosen)
+
+    def _annotate(self, corpus: Corpus, purpose: Purpose, round: int) -> None:
+        """Get the answers to what is open; where some stay pending, the run waits."""
+        open_queries = [a for a in self._store.queries(purpose, round) if not a.answered]
+        if not open_queries:
+            return
+        with self._step("annotate", round) as progress:
+            self._pending = annotate(self._store, self._oracle(corpus, purpose), purpose, round, progress)
+        if self._pending:
+            raise _Waiting
+
+    def _oracle(self, corpus: Corpus, purpose: Purpose) -> Oracle:
+        trusted = self._config.evaluation.oracle if purpose == "evaluation" else None
+        return oracles.build(trusted or self._config.oracle, self._task, corpus, self._config.seed)
+
+    def _strategy(self) -> QueryStrategy:
+        asked = [*self._store.queries("seed"), *self._store.queries("query")]
+        counts = [sum(a.label == name for a in asked) for name in self._task.names]
+        settings = self._config.query
+        return query.build(settings.strategy, counts=counts, mix=settings.mix if settings.strategy == "mix" else None)
+
+    def _seed_cap(self) -> int:
+        return min(self._config.init.max_queries, self._config.budget.annotations)
+
+    def _pass(self, corpus: Corpus, round: int, shortlist: Shortlist) -> None:
+        name = self._folder.model_name(round)
+
+        def progress(done: int, total: int) -> None:
+            self._observer(Event("progress", "score" if round else "zero-shot", round, done, total))
+
+        out, gpus = self._folder.scores(round), self._config.resources.gpus_per_scorer
+        model = Folder(os.path.abspath((self._folder.models / name).uri))
+        run_pass(corpus, model, out, name=name, shortlist=shortlist, gpus=gpus, progress=progress)
+
+    @contextmanager
+    def _step(self, step: str, round: int, total: int = 0) -> Iterator[Callable[[int, int], None]]:
+        """Time a step and tell the observer; yields what the step calls to say how far it is."""
+        began = time.monotonic()
+        self._observer(Event("begin", step, round, total=total))
+        yield lambda done, total: self._observer(Event("progress", step, round, done, total))
+        seconds = time.monotonic() - began
+        self._store.add_timing(round, step, seconds)
+        self._observer(Event("end", step, round, total=total, seconds=seconds))
+
+
+def _rule(config: object) -> stopping.StoppingRule:
+    settings = config.model_dump(exclude={"kind"})  # type: ignore[attr-defined]
+    return stopping.RULES[config.kind](**settings)  # type: ignore[attr-defined,no-any-return]

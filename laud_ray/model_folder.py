@@ -1,0 +1,52 @@
+"""The files of a model: model.json says what it is and holds the checksum of every other file."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from laud_ray.errors import ModelError
+
+DESCRIPTION = "model.json"
+
+
+def seal(folder: Path, description: Mapping[str, Any]) -> None:
+    """Write model.json over the files that are there; nothing may change after it."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != DESCRIPTION)
+    sums = {str(p.relative_to(folder)): _checksum(p) for p in files}
+    (folder / DESCRIPTION).write_text(json.dumps({**description, "files": sums}, indent=1))
+
+
+def describe(model: str) -> tuple[Path, dict[str, Any]]:
+    """Return a model's folder and description, its files checked.
+
+    Raises:
+        ModelError: if a file is missing or not what was written.
+    """
+    folder = local_folder(model)
+    try:
+        description: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text())
+        for name, expected in description["files"].items():
+            if _checksum(folder / name) != expected:
+                raise ModelError(f"{folder / name}: checksum differs from that in {DESCRIPTION}: the file was changed")
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{folder}: is not a whole model: {error!r}") from None
+    return folder, description
+
+
+def _checksum(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def local_folder(path: str) -> Path:
+    """Return the folder of a model.
+
+    Raises:
+        ModelError: if there is none.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise ModelError(f"{path}: no such model; expected a folder with {DESCRIPTION}")
+    return folder

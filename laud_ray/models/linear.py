@@ -1,0 +1,129 @@
+"""Frozen embeddings and a regularised linear head: the cheap baseline.
+
+Multinomial logistic regression pulled not towards zero but towards the zero-shot head, so that a class
+without examples keeps what its name says. n examples, k classes, d dimensions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch.nn.functional import cross_entropy
+
+from laud_ray.calibration import fit_temperature, softmax
+from laud_ray.encoding import Encoder, device, label_vectors
+from laud_ray.model_folder import describe, seal
+from laud_ray.types import Example, Floats, Indices, Task
+
+SCALE = 20.0
+STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+FOLDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class LinearLearner:
+    """Fits the head by L-BFGS; its strength of regularisation and temperature by cross-validation."""
+
+    model: str = "bundled"
+    template: str = "{label}"
+    max_tokens: int = 64
+    class_balance: float = 0.0
+
+    def fit(self, task: Task, examples: Sequence[Example], *, out: str, seed: int) -> None:
+        encoder = Encoder(self.model, self.max_tokens).to(device()).eval()
+        vectors, owners = label_vectors(encoder, task.labels, self.template)
+        prior = np.stack([vectors[owners == c].mean(0) for c in range(len(task.labels))]) * SCALE
+        index = {name: i for i, name in enumerate(task.names)}
+        targets = np.asarray([index[e.label] for e in examples], np.int64)
+        x = encoder.embed([e.text for e in examples])
+        strength, temperature = self._validate(x, targets, prior, np.random.default_rng(seed))
+        weight, bias = self._solve(x, targets, prior, strength)
+        path = Path(out)
+        path.mkdir(parents=True, exist_ok=True)
+        save_file({"weight": weight, "bias": bias}, path / "head.safetensors")
+        description = {
+            "kind": "linear",
+            "base": self.model,
+            "template": self.template,
+            "max_tokens": self.max_tokens,
+            "labels": list(task.names),
+            "strength": strength,
+            "temperature": temperature,
+            "examples": len(examples),
+        }
+        seal(path, description)
+
+    def load(self, model: str) -> "LinearScorer":
+        return self.open(model)
+
+    @staticmethod
+    def open(model: str) -> "LinearScorer":
+        """Open a model folder; it knows its base model and settings."""
+        path, description = describe(model)
+        head = load_file(path / "head.safetensors")
+        encoder = Encoder(description["base"], description["max_tokens"]).to(device()).eval()
+        temperature = float(description["temperature"])
+        return LinearScorer(
+            labels=tuple(description["labels"]),
+            encoder=encoder,
+            weight=head["weight"].numpy() / temperature,
+            bias=head["bias"].numpy() / temperature,
+        )
+
+    def _validate(
+        self, x: Floats, targets: Indices, prior: Floats, rng: np.random.Generator
+    ) -> tuple[float, float]:
+        """Return the strength with the least out-of-fold loss, and the temperature for its logits."""
+        if len(targets) < 2 * FOLDS:
+            return STRENGTHS[-1], 1.0
+        folds = rng.permutation(len(targets)) % FOLDS
+        best = (np.inf, STRENGTHS[-1], 1.0)
+        for strength in STRENGTHS:
+            logits = np.empty((len(targets), len(prior)), np.float32)
+            for fold in range(FOLDS):
+                out = folds == fold
+                weight, bias = self._solve(x[~out], targets[~out], prior, strength)
+                logits[out] = x[out] @ weight.numpy().T + bias.numpy()
+            temperature = fit_temperature(logits, targets)
+            loss = float(cross_entropy(torch.from_numpy(logits / temperature), torch.from_numpy(targets)))
+            best = min(best, (loss, strength, temperature))
+        return best[1], best[2]
+
+    def _solve(
+        self, x: Floats, targets: Indices, prior: Floats, strength: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Minimise mean cross-entropy + strength * squared distance from the prior; convex, so unique."""
+        start = torch.from_numpy(prior)
+        weight, bias = start.clone().requires_grad_(), torch.zeros(len(prior), requires_grad=True)
+        inputs, labels = torch.from_numpy(x), torch.from_numpy(targets)
+        counts = np.bincount(targets, minlength=len(prior))
+        each = torch.from_numpy(counts[targets].astype(np.float32) ** -self.class_balance)
+        optimizer = torch.optim.LBFGS([weight, bias], max_iter=60, line_search_fn="strong_wolfe")
+
+        def loss() -> torch.Tensor:
+            optimizer.zero_grad()
+            losses = cross_entropy(inputs @ weight.T + bias, labels, reduction="none")
+            value = (losses * each).sum() / each.sum() if len(labels) else torch.zeros(())
+            value = value + strength * (((weight - start) ** 2).sum() + (bias**2).sum())
+            value.backward()  # type: ignore[no-untyped-call]
+            return value
+
+        optimizer.step(loss)  # type: ignore[arg-type]
+        return weight.detach(), bias.detach()
+
+
+@dataclass(frozen=True, slots=True)
+class LinearScorer:
+    """Class probabilities from frozen embeddings. weight is (k, d), bias (k,)."""
+
+    labels: tuple[str, ...]
+    encoder: Encoder
+    weight: Floats
+    bias: Floats
+
+    def score(self, texts: Sequence[str]) -> Floats:
+        """Map n texts to (n, k) probabilities, float32."""
+        return softmax(self.encoder.embed(texts) @ self.weight.T + self.bias)

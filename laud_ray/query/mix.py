@@ -1,0 +1,93 @@
+"""Let several strategies share the places of a batch. Pure NumPy. n documents, k classes, p parts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from laud_ray.query.ranking import require_pick
+from laud_ray.types import Bools, Candidates, Floats, Indices, QueryStrategy
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Give each of p strategies its share of every batch. A part has a share above 0 and one criterion.
+
+    Raises:
+        ValueError: if there is no part, or a share is not above 0.
+    """
+
+    parts: tuple[tuple[float, QueryStrategy], ...]
+
+    def __post_init__(self) -> None:
+        if not self.parts:
+            raise ValueError("the mix has 0 parts, expected at least 1")
+        for share, part in self.parts:
+            if not 0 < share < np.inf:
+                raise ValueError(f"the share of {type(part).__name__} is {share}, expected above 0")
+
+    def utility(self, proba: Floats) -> Floats:
+        """Map (n, k) probabilities to (n, p) utilities, a column for each part; larger is better."""
+        columns = [part.utility(proba) for _, part in self.parts]
+        for column, (_, part) in zip(columns, self.parts, strict=True):
+            if column.shape[1] != 1:
+                raise ValueError(f"{type(part).__name__} has {column.shape[1]} criteria, expected 1")
+        return np.hstack(columns)
+
+    def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
+        """Return n row indices into pool; any beginning of them has about the shares of the parts.
+
+        The parts pick in turn, each among the documents on its shortlist that no part before it took. The
+        places that a part cannot fill go to the others by their shares.
+
+        Raises:
+            PoolExhaustedError: if the shortlists hold fewer than n documents.
+            ValueError: if the pool does not have one criterion for each part.
+        """
+        if pool.utility.shape[1] != len(self.parts):
+            raise ValueError(f"the pool has {pool.utility.shape[1]} criteria, expected {len(self.parts)}")
+        free = ~np.isneginf(pool.utility)  # (m, p): the documents that each part may still take
+        require_pick(n, int(free.any(axis=1).sum()))
+        picked: list[int] = []
+        while len(picked) < n:
+            picked += self._turn(pool, n - len(picked), free, rng)
+        return np.array(picked, np.int64)
+
+    def _turn(self, pool: Candidates, n: int, free: Bools, rng: np.random.Generator) -> list[int]:
+        """Let each part pick its share of n places once, and take its picks from `free`."""
+        shares = np.where(free.any(axis=0), [share for share, _ in self.parts], 0.0)
+        blocks = []
+        for column, places in enumerate(_apportion(n, shares)):
+            rows = np.flatnonzero(free[:, column])
+            part = self.parts[column][1]
+            block = rows[part.pick(_narrow(pool, rows, column), min(places, len(rows)), rng=rng)]
+            free[block] = False
+            blocks.append(block)
+        return _interleave(blocks)
+
+
+def _narrow(pool: Candidates, rows: Indices, column: int) -> Candidates:
+    """Return the given rows and one criterion of a pool."""
+    chosen = rows.tolist()
+    return Candidates(
+        ids=[pool.ids[row] for row in chosen],
+        texts=[pool.texts[row] for row in chosen],
+        utility=pool.utility[rows, column : column + 1],
+    )
+
+
+def _apportion(n: int, shares: Floats) -> list[int]:
+    """Divide n places by shares, the remaining ones to the largest remainders (Hamilton's method)."""
+    exact = n * shares / shares.sum()
+    places = np.floor(exact)
+    missing = n - int(places.sum())
+    by_remainder = np.argsort(-(exact - places).round(9), kind="stable")
+    places[by_remainder[:missing]] += 1
+    return [int(place) for place in places]
+
+
+def _interleave(blocks: Sequence[Indices]) -> list[int]:
+    """Merge blocks evenly: each row at the fraction of its block that lies before it."""
+    fraction = np.concatenate([(np.arange(len(block)) + 0.5) / max(len(block), 1) for block in blocks])
+    order = np.argsort(fraction, kind="stable")
+    return [int(row) for row in np.concatenate(blocks)[order]]

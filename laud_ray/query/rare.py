@@ -1,0 +1,45 @@
+"""Choose documents of classes that few annotations have. Pure NumPy. n documents, k classes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from laud_ray.query.ranking import best_rows
+from laud_ray.types import Candidates, Floats, Indices
+
+
+@dataclass(frozen=True, slots=True)
+class RareClass:
+    """Prefer documents that probably belong to a class with few annotations.
+
+    The utility is the expected rarity of the document's class, where a class with c annotations has rarity
+    1 / (1 + c). counts holds the annotations of each of the k classes so far.
+
+    Raises:
+        ValueError: if a count is negative.
+    """
+
+    counts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if min(self.counts, default=0) < 0:
+            raise ValueError(f"a class has {min(self.counts)} annotations, expected at least 0")
+
+    def utility(self, proba: Floats) -> Floats:
+        """Map (n, k) probabilities to (n, 1) utilities in (0, 1]; larger is better.
+
+        Raises:
+            ValueError: if k is not the number of counts.
+        """
+        if proba.shape[1] != len(self.counts):
+            raise ValueError(f"proba has {proba.shape[1]} classes, the counts have {len(self.counts)}")
+        rarity = 1 / (1 + np.array(self.counts, proba.dtype))
+        return proba @ rarity[:, None]
+
+    def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
+        """Return n row indices into pool, best first; rng breaks ties.
+
+        Raises:
+            PoolExhaustedError: if the pool holds fewer than n documents.
+        """
+        return best_rows(pool, n, rng=rng)

@@ -1,0 +1,138 @@
+"""Choose documents by how sure the model is of them. Pure NumPy. n documents, k classes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from laud_ray.query.ranking import best_rows
+from laud_ray.types import Candidates, Floats, Indices
+
+_BLOCK = 4096  # rows; a block's copies stay small where a copy of (n, k) would not
+
+
+@dataclass(frozen=True, slots=True)
+class Random:
+    """Prefer no document: the baseline that every other strategy must beat."""
+
+    def utility(self, proba: Floats) -> Floats:
+        """Map (n, k) probabilities to (n, 1) zeros."""
+        return np.zeros((len(proba), 1), proba.dtype)
+
+    def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
+        """Return n row indices into pool, best first; rng breaks ties.
+
+        Raises:
+            PoolExhaustedError: if the pool holds fewer than n documents.
+        """
+        return best_rows(pool, n, rng=rng)
+
+
+@dataclass(frozen=True, slots=True)
+class LeastConfidence:
+    """Prefer documents whose likeliest label is unlikely.
+
+    Lewis and Gale (1994), "A Sequential Algorithm for Training Text Classifiers".
+    """
+
+    def utility(self, proba: Floats) -> Floats:
+        """Map (n, k) probabilities to (n, 1) utilities in [-1, -1/k]; larger is better."""
+        highest: Floats = proba.max(axis=1, keepdims=True)
+        return -highest
+
+    def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
+        """Return n row indices into pool, best first; rng breaks ties.
+
+        Raises:
+            PoolExhaustedError: if the pool holds fewer than n documents.
+        """
+        return best_rows(pool, n, rng=rng)
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """Prefer documents whose two likeliest labels are nearly tied.
+
+    Scheffer, Decomain and Wrobel (2001), "Active Hidden Markov Models for Information Extraction".
+    """
+
+    def utility(self, proba: Floats) -> Floats:
+        """Map (n, k) probabilities, k >= 2, to (n, 1) utilities in [-1, 0]; larger is better.
+
+        Raises:
+            ValueError: if k is less than 2.
+        """
+        if proba.shape[1] < 2:
+            raise ValueError(f"proba has {proba.shape[1]} classes, expected at least 2")
+        return _by_block(proba, _negative_margin)
+
+    def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
+        """Return n row indices into pool, best first; rng breaks ties.
+
+        Raises:
+            PoolExhaustedError: if the pool holds fewer than n documents.
+        """
+        return best_rows(pool, n, rng=rng)
+
+
+@dataclass(frozen=True, slots=True)
+class Entropy:
+    """Prefer documents whose labels are all about equally likely.
+
+    Shannon (1948), "A Mathematical Theory of Communication"; as a query strategy in Settles (2009), "Active
+    Learning Literature Survey".
+    """
+
+    def utility(self, proba: Floats) -> Floats:
+        """Map (n, k) probabilities to (n, 1) entropies in [0, log k] nats; larger is better."""
+        return _by_block(proba, _entropy)
+
+    def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
+        """Return n row indices into pool, best first; rng breaks ties.
+
+        Raises:
+            PoolExhaustedError: if the pool holds fewer than n documents.
+        """
+        return best_rows(pool, n, rng=rng)
+
+
+@dataclass(frozen=True, slots=True)
+class HighConfidence:
+    """Prefer documents whose likeliest label is most certain: LAUD's exploitation.
+
+    An oracle that disagrees here has found an error that the model cannot see.
+
+    LAUD, arXiv 2511.14738.
+    """
+
+    def utility(self, proba: Floats) -> Floats:
+        """Map (n, k) probabilities to (n, 1) utilities in [1/k, 1]; larger is better."""
+        highest: Floats = proba.max(axis=1, keepdims=True)
+        return highest
+
+    def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
+        """Return n row indices into pool, best first; rng breaks ties.
+
+        Raises:
+            PoolExhaustedError: if the pool holds fewer than n documents.
+        """
+        return best_rows(pool, n, rng=rng)
+
+
+def _by_block(proba: Floats, score: Callable[[Floats], Floats]) -> Floats:
+    """Map (n, k) to (n, 1), block by block."""
+    utility = np.empty((len(proba), 1), proba.dtype)
+    for start in range(0, len(proba), _BLOCK):
+        utility[start : start + _BLOCK, 0] = score(proba[start : start + _BLOCK])
+    return utility
+
+
+def _negative_margin(proba: Floats) -> Floats:
+    top_two = np.partition(proba, -2, axis=1)[:, -2:]
+    return top_two[:, 0] - top_two[:, 1]
+
+
+def _entropy(proba: Floats) -> Floats:
+    surprise = np.log(np.maximum(proba, np.finfo(proba.dtype).tiny))  # 0 log 0 is 0
+    entropy: Floats = -np.einsum("nk,nk->n", proba, surprise)
+    return np.maximum(entropy, 0)

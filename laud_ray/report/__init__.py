@@ -1,0 +1,1 @@
+"""What people read about a run: values (`summary`), the terminal (`terminal`) and the HTML page (`page`)."""

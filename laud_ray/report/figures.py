@@ -1,0 +1,214 @@
+"""Plots as SVG text to stand inside an HTML page.
+
+Colours are CSS variables of the page with a fallback, so that they follow its dark mode. No text of
+the user's is drawn. The same data gives the same bytes.
+"""
+
+import io
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeAlias
+
+import matplotlib.style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from laud_ray.report.formatting import interval, percent
+from laud_ray.types import Estimate, RoundResult
+
+Curve: TypeAlias = Literal["accuracy", "macro_f1"]
+
+INK, MUTED, GRID, PAPER = "#1c2330", "#667085", "#e4e7ec", "#fefefe"
+ACCENT, WARN = "#2f5fd0", "#c2410b"
+STEPS = ("#4575b5", "#e08f2d", "#3f9a84", "#a05a9c", "#8d99a8", "#c4b14a", "#7a5c46", "#5ab4d6")
+_VARIABLES = {
+    INK: "--ink",
+    MUTED: "--muted",
+    GRID: "--grid",
+    PAPER: "--paper",
+    ACCENT: "--accent",
+    WARN: "--warn",
+    **{color: f"--step-{number}" for number, color in enumerate(STEPS)},
+}
+_STYLE = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.size": 11,
+    "text.color": INK,
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": GRID,
+    "axes.facecolor": "none",
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.spines.left": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.facecolor": "none",
+    "grid.color": GRID,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+}
+_WIDTH = 6.6  # inches of 72 units: about the width at which the page shows one of two panels
+_MARGINS = (0.62, 0.52, 0.06, 0.1)  # inches: left, bottom, right, top
+
+
+def learning_curve(history: Sequence[RoundResult], curve: Curve) -> str:
+    """Draw a figure against annotations: 95 % band, dashed zero-shot line, a cross on rejected rounds."""
+    estimates = [_estimate(result, curve) for result in history]
+    x = [result.annotations for result in history]
+    value, low, high = (
+        [100 * getattr(estimate, name) for estimate in estimates] for name in ("value", "low", "high")
+    )
+
+    def draw(axes: Axes) -> None:
+        axes.fill_between(x, low, high, color=ACCENT, alpha=0.13, linewidth=0)
+        axes.vlines(x, low, high, color=ACCENT, alpha=0.35, linewidth=1)
+        axes.plot(x, value, color=ACCENT, linewidth=2)
+        _mark(axes, x, value, accepted=[result.accepted for result in history])
+        _zero_shot(axes, estimates[0])
+        axes.set_xlabel("annotations (seed and query)")
+        span = max(*x, 10)
+        axes.set_xlim(-0.04 * span, 1.04 * span)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(7, integer=True, steps=[1, 2, 5, 10]))
+        axes.set_ylim(*_limits(value + low + high))
+        axes.yaxis.set_major_formatter(PercentFormatter(decimals=0, symbol=" %"))
+
+    name = "accuracy" if curve == "accuracy" else "macro-F1"
+    return _svg(draw, height=3.7, salt=curve, title=f"Learning curve: {_sentence(name, estimates[-1])}")
+
+
+def calibration(history: Sequence[RoundResult]) -> str:
+    """Draw the calibration error of every round, in percent."""
+    error = [100 * result.figures.calibration_error for result in history]
+
+    def draw(axes: Axes) -> None:
+        axes.bar([result.number for result in history], error, color=ACCENT, width=0.55)
+        axes.yaxis.set_major_formatter(PercentFormatter(symbol=" %"))
+        axes.set_ylim(0, max([value for value in error if math.isfinite(value)], default=1.0) * 1.12 or 1.0)
+        _rounds(axes, history)
+
+    return _svg(draw, height=2.7, salt="calibration", title="Calibration error per round")
+
+
+def agreement(history: Sequence[RoundResult]) -> str:
+    """Draw Cohen's kappa of every round with the round before; round 0 has none."""
+    known = [(result.number, result.kappa) for result in history if result.kappa is not None]
+
+    def draw(axes: Axes) -> None:
+        x, kappa = [number for number, _ in known], [kappa for _, kappa in known]
+        axes.plot(x, kappa, color=ACCENT, linewidth=2, marker="o", markersize=6, markeredgecolor=PAPER)
+        axes.set_ylabel("kappa")
+        axes.set_ylim(min([0.0, *kappa]), 1.03)
+        _rounds(axes, history)
+
+    return _svg(draw, height=2.7, salt="agreement", title="Kappa with the round before, per round")
+
+
+def steps(history: Sequence[RoundResult]) -> tuple[str, ...]:
+    """Return the names of all timed steps, those of the latest round first; the order of their colours."""
+    return tuple(dict.fromkeys(step for result in reversed(history) for step in result.seconds))
+
+
+def timing(history: Sequence[RoundResult]) -> str:
+    """Draw one horizontal bar per round, cut into its steps; step i has colour i of `STEPS`, in turn."""
+    longest = max((sum(result.seconds.values()) for result in history), default=0.0)
+    unit, seconds_per_unit = ("hours", 3600) if longest >= 7200 else ("minutes", 60)
+    if longest < 180:
+        unit, seconds_per_unit = "seconds", 1
+    number = [result.number for result in history]
+
+    def draw(axes: Axes) -> None:
+        left = [0.0] * len(history)
+        for index, step in enumerate(steps(history)):
+            length = [result.seconds.get(step, 0.0) / seconds_per_unit for result in history]
+            axes.barh(number, length, left=left, height=0.6, color=STEPS[index % len(STEPS)])
+            left = [a + b for a, b in zip(left, length, strict=True)]
+        axes.grid(axis="x")
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel(unit)
+        axes.set_ylabel("round")
+        axes.set_yticks(number[:: math.ceil(len(number) / 20)])
+        axes.set_ylim(number[-1] + 0.6, number[0] - 0.6)
+
+    height = 1.0 + 0.32 * len(history)
+    return _svg(draw, height=height, salt="timing", title="Time per round and step")
+
+
+def _estimate(result: RoundResult, curve: Curve) -> Estimate:
+    return result.figures.accuracy if curve == "accuracy" else result.figures.macro_f1
+
+
+def _sentence(name: str, estimate: Estimate) -> str:
+    return f"{name} {percent(estimate.value)} {interval(estimate)}, n = {estimate.n}, 95 % interval"
+
+
+def _mark(axes: Axes, x: Sequence[float], y: Sequence[float], *, accepted: Sequence[bool]) -> None:
+    """Put a dot on every accepted round and a cross on every rejected one."""
+    dots = [index for index, good in enumerate(accepted) if good]
+    crosses = [index for index, good in enumerate(accepted) if not good]
+    for indices, color, marker, size in ((dots, ACCENT, "o", 8), (crosses, WARN, "X", 10)):
+        where = ([x[index] for index in indices], [y[index] for index in indices])
+        axes.plot(*where, marker, color=color, markersize=size, markeredgecolor=PAPER, zorder=3)
+
+
+def _zero_shot(axes: Axes, estimate: Estimate) -> None:
+    if not math.isfinite(estimate.value):
+        return
+    axes.axhline(100 * estimate.value, color=MUTED, linewidth=1.2, dashes=(4, 3))
+    axes.annotate(
+        f"zero-shot {percent(estimate.value)}",
+        (1.0, 100 * estimate.value),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, -5),
+        textcoords="offset points",
+        horizontalalignment="right",
+        verticalalignment="top",
+        color=MUTED,
+    )
+
+
+def _limits(values: Sequence[float]) -> tuple[float, float]:
+    """Return the multiples of ten around the finite values, in [0, 100], with room for a label below."""
+    finite = [value for value in values if math.isfinite(value)] or [0.0, 100.0]
+    low, high = 10 * math.floor((min(finite) - 4) / 10), 10 * math.ceil(max(finite) / 10)
+    return float(max(low, 0)), float(min(max(high, low + 20), 100)) + 1
+
+
+def _rounds(axes: Axes, history: Sequence[RoundResult]) -> None:
+    axes.set_xlabel("round")
+    axes.set_xlim(-0.6, max(history[-1].number, 1) + 0.6)
+    axes.xaxis.set_major_locator(MaxNLocator(12, integer=True))
+
+
+def _svg(draw: Callable[[Axes], None], *, height: float, salt: str, title: str) -> str:
+    """Return what draw() leaves on empty axes. `salt` keeps the ids of several plots on one page apart."""
+    with matplotlib.style.context(["default", {**_STYLE, "svg.hashsalt": salt}]):
+        figure = Figure(figsize=(_WIDTH, height))
+        left, bottom, right, top = _MARGINS
+        figure.subplots_adjust(left / _WIDTH, bottom / height, 1 - right / _WIDTH, 1 - top / height)
+        draw(figure.add_subplot())
+        out = io.StringIO()
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(out, format="svg", metadata=nothing)
+    return _inline(out.getvalue(), title)
+
+
+def _inline(svg: str, title: str) -> str:
+    """Fit a standalone SVG into HTML: no prolog, namespaces, size, font, page-wide style or unused ids."""
+    svg = svg[svg.index("<svg") :].strip()
+    used = set(re.findall(r"#([\w-]+)", svg))
+    svg = re.sub(r' id="([^"]+)"', lambda match: match[0] if match[1] in used else "", svg)
+    svg = re.sub(r' xmlns(:xlink)?="[^"]*"', "", svg).replace("xlink:href", "href")
+    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"font-family: [^;\"]+; ", "", svg)
+    svg = re.sub(r' transform="rotate\(-0 [^)]*\)"', "", svg)
+    svg = re.sub(r'<svg[^>]*?(viewBox="[^"]*")[^>]*>', rf'<svg role="img" aria-label="{title}" \1>', svg)
+    for color, variable in _VARIABLES.items():
+        svg = svg.replace(color, f"var({variable}, {color})")
+    return svg

@@ -1,0 +1,50 @@
+"""Numbers as people read them, the same in the terminal and on the page."""
+
+import math
+
+from laud_ray.types import Estimate
+
+ABSENT = "–"
+
+
+def percent(fraction: float | None) -> str:
+    """Write 0.767 as `76.7 %`, and what is absent or not finite as a dash."""
+    if fraction is None or not math.isfinite(fraction):
+        return ABSENT
+    return f"{100 * fraction:.1f} %"
+
+
+def interval(estimate: Estimate) -> str:
+    """Write the 95 % interval as `[72.1, 80.9]`, in percent."""
+    if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
+        return f"[{ABSENT}, {ABSENT}]"
+    return f"[{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+
+
+def points(difference: float | None) -> str:
+    """Write the difference of two fractions as signed percentage points: `+4.1`."""
+    if difference is None or not math.isfinite(difference):
+        return ABSENT
+    return f"{100 * difference:+.1f}"
+
+
+def decimal(value: float | None) -> str:
+    """Write a coefficient such as kappa with three decimals."""
+    return ABSENT if value is None or not math.isfinite(value) else f"{value:.3f}"
+
+
+def duration(seconds: float) -> str:
+    """Write a duration with its two largest units: `8.1 s`, `2 min 05 s`, `3 h 20 min`."""
+    if not math.isfinite(seconds):
+        return ABSENT
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def dollars(cost: float) -> str:
+    """Write a cost in dollars, with four decimals below ten cents."""
+    return f"${cost:,.4f}" if 0 < cost < 0.1 else f"${cost:,.2f}"

@@ -1,0 +1,158 @@
+"""All that a reader needs to know about a run, and its stable JSON form. Fractions are in [0, 1]."""
+
+import math
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from laud_ray.types import ClassFigures, Estimate, Figures, Purpose, RoundResult
+
+State: TypeAlias = Literal["running", "waiting", "finished"]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryShown:
+    """One question to the oracle. `answer` is None while it is pending and for an abstention."""
+
+    document_id: str
+    text: str
+    purpose: Purpose
+    round: int
+    reason: str
+    predicted: str | None
+    confidence: float | None
+    answer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShown:
+    """One model of the registry."""
+
+    name: str
+    current: bool
+    round: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A run as its database tells it.
+
+    Attributes:
+        history: the closed rounds in order, from round 0; empty before the first.
+        corpus: counts of documents: documents, unique, errors, truncated and so on.
+        annotations: counts of answers: seed, query, evaluation, and how many of all abstained.
+        budget: the seed and query annotations that may be bought in all.
+        cost: dollars spent on the oracle.
+        not_found: classes of which the seed found no document.
+        queries: what was asked, in the order of asking.
+        storage: the run's folder or URI, as the command line takes it.
+    """
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    state: State
+    stop_reason: str | None
+    current_model: str | None
+    history: tuple[RoundResult, ...]
+    corpus: Mapping[str, int]
+    annotations: Mapping[str, int]
+    budget: int
+    cost: float
+    not_found: tuple[str, ...]
+    queries: tuple[QueryShown, ...]
+    models: tuple[ModelShown, ...]
+    config_yaml: str
+    versions: Mapping[str, str]
+    storage: str
+
+    @property
+    def spent(self) -> int:
+        """The annotations that count against the budget."""
+        return self.annotations.get("seed", 0) + self.annotations.get("query", 0)
+
+    @property
+    def current(self) -> RoundResult | None:
+        """The round that the current model comes from, if it has closed."""
+        return next((result for result in self.history if result.model == self.current_model), None)
+
+
+def next_commands(summary: RunSummary) -> tuple[tuple[str, str], ...]:
+    """Return (what it does, command) pairs: what to do next with the run."""
+    run = shlex.quote(summary.storage)
+    config = shlex.quote(f"{summary.storage.rstrip('/')}/config.yaml")
+    if summary.state == "running":
+        return (("Watch it", f"laud status {run}"), ("Continue it after a crash", f"laud run {config}"))
+    if summary.state == "waiting":
+        return (("Continue once people have answered", f"laud run {config}"),)
+    return (
+        ("Serve the current model", f"laud serve {run}"),
+        ("Label any data with it", f"laud relabel {run} DATA --out DIR"),
+        ("Check it on labelled data", f"laud evaluate {run} DATA --label COLUMN"),
+    )
+
+
+def measured(figures: Figures) -> tuple[ClassFigures, ...]:
+    """Return the classes with a document in the evaluation sample, the lowest F1 first."""
+    rows = (row for row in figures.per_class if row.support > 0 and math.isfinite(row.f1))
+    return tuple(sorted(rows, key=lambda row: (row.f1, -row.support, row.label)))
+
+
+def unmeasured(figures: Figures) -> tuple[str, ...]:
+    """Return the labels of the classes about which the evaluation sample says nothing."""
+    known = {row.label for row in measured(figures)}
+    return tuple(row.label for row in figures.per_class if row.label not in known)
+
+
+def to_json(summary: RunSummary) -> dict[str, object]:
+    """Return what `laud status --json` prints: JSON types only, None for what is not a finite number."""
+    return {
+        "run": summary.name,
+        "kind": summary.kind,
+        "state": summary.state,
+        "stop_reason": summary.stop_reason,
+        "current_model": summary.current_model,
+        "rounds": [_round(result) for result in summary.history],
+        "annotations": dict(summary.annotations),
+        "budget": summary.budget,
+        "cost": _finite(summary.cost),
+        "not_found": list(summary.not_found),
+        "corpus": dict(summary.corpus),
+        "models": [
+            {"name": model.name, "current": model.current, "round": model.round, "kind": model.kind}
+            for model in summary.models
+        ],
+        "labels": list(summary.labels),
+        "storage": summary.storage,
+        "versions": dict(summary.versions),
+    }
+
+
+def _round(result: RoundResult) -> dict[str, object]:
+    return {
+        "round": result.number,
+        "model": result.model,
+        "annotations": result.annotations,
+        "pool": result.pool,
+        "accuracy": _estimate(result.figures.accuracy),
+        "macro_f1": _estimate(result.figures.macro_f1),
+        "calibration_error": _finite(result.figures.calibration_error),
+        "kappa": _finite(result.kappa),
+        "accepted": result.accepted,
+        "seconds": {step: _finite(seconds) for step, seconds in result.seconds.items()},
+    }
+
+
+def _estimate(estimate: Estimate) -> dict[str, object]:
+    return {
+        "value": _finite(estimate.value),
+        "low": _finite(estimate.low),
+        "high": _finite(estimate.high),
+        "n": estimate.n,
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None

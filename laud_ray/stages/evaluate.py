@@ -1,0 +1,68 @@
+"""Figures of a round's model: on the evaluation sample, and in agreement with the model before."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from laud_ray.errors import RunError
+from laud_ray.estimation import Sample, figures
+from laud_ray.metrics import cohen_kappa
+from laud_ray.storage import Folder
+from laud_ray.store import Sampled
+from laud_ray.types import Figures, Floats, Indices
+
+
+def predictions(scores: Folder, rows: Sequence[Sampled], names: Sequence[str]) -> tuple[Indices, Floats]:
+    """Look up what a pass said of some documents: (m,) class indices, -1 for an error row; (m,) confidences."""
+    index = {name: i for i, name in enumerate(names)}
+    label, confidence = np.full(len(rows), -1, np.int64), np.zeros(len(rows))
+    by_range: dict[str, list[int]] = {}
+    for i, one in enumerate(rows):
+        by_range.setdefault(one.range, []).append(i)
+    for name, places in by_range.items():
+        table = scores.read_table(name, ["label", "confidence"]).take(pa.array([rows[i].row for i in places]))
+        for i, row in zip(places, table.to_pylist(), strict=True):
+            if row["label"] is not None:
+                label[i], confidence[i] = index[row["label"]], row["confidence"]
+    return label, confidence
+
+
+def evaluate(
+    scores: Folder, drawn: Sequence[Sampled], answers: Mapping[str, str | None], names: Sequence[str], *, seed: int
+) -> Figures:
+    """Estimate how good a pass's labels are, from the answers to the evaluation sample.
+
+    For a document without an answer, or that could not be scored, the rest of its stratum stands.
+
+    Raises:
+        RunError: if nothing was answered.
+    """
+    index = {name: i for i, name in enumerate(names)}
+    label, confidence = predictions(scores, drawn, names)
+    use = [i for i, one in enumerate(drawn) if label[i] >= 0 and answers.get(one.document_id) is not None]
+    if not use:
+        raise RunError(f"evaluation: the oracle answered for none of {len(drawn)} documents; expected at least one label")
+    answered = [drawn[i] for i in use]
+    strata, sizes = merge_unanswered(drawn, answered)
+    true = np.asarray([index[str(answers[one.document_id])] for one in answered], np.int64)
+    return figures(Sample(true, label[use], confidence[use], strata, sizes), names, seed=seed)
+
+
+def merge_unanswered(drawn: Sequence[Sampled], answered: Sequence[Sampled]) -> tuple[Indices, dict[int, int]]:
+    """Join each stratum without an answer to the nearest one with answers, since nothing is known of it alone."""
+    sizes = {one.stratum: one.stratum_size for one in drawn}
+    known = sorted({one.stratum for one in answered})
+    merged = dict.fromkeys(known, 0)
+    for stratum, size in sizes.items():
+        merged[min(known, key=lambda other: (abs(other - stratum), other))] += size
+    return np.asarray([one.stratum for one in answered], np.int64), merged
+
+
+def agreement(before: Folder, after: Folder, stop_set: Sequence[Sampled], names: Sequence[str]) -> float | None:
+    """Cohen's kappa of two passes on the stop set; None without one."""
+    if not stop_set:
+        return None
+    one, other = (predictions(scores, stop_set, names)[0] for scores in (before, after))
+    both = (one >= 0) & (other >= 0)
+    return cohen_kappa(one[both], other[both], len(names))

@@ -1,0 +1,316 @@
+"""What a run must never lose: queries, annotations, the evaluation sample, rounds, models (SQLAlchemy).
+
+Queries and annotations are only ever added. A query is recorded before an oracle is asked, and an answer as
+soon as it arrives, so after a crash the open queries are exactly those without an annotation.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Engine,
+    Float,
+    ForeignKeyConstraint,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    create_engine,
+    event,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from laud_ray.types import Annotation, ClassFigures, Document, Estimate, Figures, Purpose, RoundResult
+
+metadata = MetaData()
+settings = Table(
+    "settings", metadata, Column("key", String, primary_key=True), Column("value", String, nullable=False)
+)
+queries = Table(
+    "queries",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("document_id", String, nullable=False),
+    Column("purpose", String, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("text", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("predicted", String),
+    Column("confidence", Float),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    # No document is ever asked about twice.
+    UniqueConstraint("document_id"),
+)
+annotations = Table(
+    "annotations",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("document_id", String, nullable=False),
+    Column("label", String),
+    Column("oracle", String, nullable=False),
+    Column("cost", Float, nullable=False),
+    Column("confidence", Float),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    ForeignKeyConstraint(["document_id"], ["queries.document_id"]),
+    UniqueConstraint("document_id", "oracle"),
+)
+sample = Table(
+    "sample",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("purpose", String, nullable=False),
+    Column("range", String, nullable=False),
+    Column("row", Integer, nullable=False),
+    Column("document_id", String, nullable=False),
+    Column("stratum", Integer, nullable=False),
+    Column("stratum_size", Integer, nullable=False),
+)
+rounds = Table(
+    "rounds",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("result", JSON, nullable=False),
+    Column("stop_reason", String),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+models = Table(
+    "models",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("accepted", Boolean, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+timings = Table(
+    "timings",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("round", Integer, nullable=False),
+    Column("step", String, nullable=False),
+    Column("seconds", Float, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A document to ask about, and why: what the model of that round thought of it."""
+
+    document: Document
+    reason: str
+    predicted: str | None = None
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A query as it was recorded, with its answer. answered is False while it is pending."""
+
+    query: Query
+    purpose: Purpose
+    round: int
+    answered: bool
+    label: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A document of the evaluation sample or the stop set, and where its scores stand.
+
+    `document_id` is the one that is asked about: the first with this text.
+    """
+
+    range: str
+    row: int
+    document_id: str
+    stratum: int
+    stratum_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    name: str
+    kind: str
+    round: int
+    accepted: bool
+    current: bool
+
+
+class Store:
+    """One run's state in a database."""
+
+    def __init__(self, url: str) -> None:
+        self._engine: Engine = create_engine(url)
+        if self._engine.dialect.name == "sqlite":
+            event.listen(self._engine, "connect", _prepare_sqlite)
+        metadata.create_all(self._engine)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def setting(self, key: str) -> str | None:
+        with self._engine.connect() as connection:
+            return connection.scalar(select(settings.c.value).where(settings.c.key == key))
+
+    def set(self, key: str, value: str) -> None:
+        with self._engine.begin() as connection:
+            if connection.execute(update(settings).where(settings.c.key == key).values(value=value)).rowcount == 0:
+                connection.execute(insert(settings).values(key=key, value=value))
+
+    def add_queries(self, purpose: Purpose, round: int, new: Sequence[Query]) -> None:
+        """Record queries, all or none.
+
+        Raises:
+            sqlalchemy.exc.IntegrityError: if a document was asked about before.
+        """
+        rows = [
+            {
+                "document_id": query.document.id,
+                "text": query.document.text,
+                "purpose": purpose,
+                "round": round,
+                "reason": query.reason,
+                "predicted": query.predicted,
+                "confidence": query.confidence,
+                "created_at": _now(),
+            }
+            for query in new
+        ]
+        if rows:
+            with self._engine.begin() as connection:
+                connection.execute(insert(queries), rows)
+
+    def queries(self, purpose: Purpose | None = None, round: int | None = None) -> list[Answered]:
+        """Return queries with their answers, in the order of asking."""
+        joined = queries.outerjoin(annotations, queries.c.document_id == annotations.c.document_id)
+        found = select(queries, annotations.c.label, annotations.c.position.label("answer")).select_from(joined)
+        if purpose is not None:
+            found = found.where(queries.c.purpose == purpose)
+        if round is not None:
+            found = found.where(queries.c.round == round)
+        with self._engine.connect() as connection:
+            rows = connection.execute(found.order_by(queries.c.position)).mappings().all()
+        return [
+            Answered(
+                Query(Document(r["document_id"], r["text"]), r["reason"], r["predicted"], r["confidence"]),
+                r["purpose"],
+                r["round"],
+                r["answer"] is not None,
+                r["label"],
+            )
+            for r in rows
+        ]
+
+    def add_annotations(self, new: Sequence[Annotation]) -> None:
+        rows = [{**asdict(annotation), "created_at": _now()} for annotation in new]
+        if rows:
+            with self._engine.begin() as connection:
+                connection.execute(insert(annotations), rows)
+
+    def counts(self) -> dict[str, int]:
+        """Answers for each purpose, abstentions included, and the abstentions."""
+        joined = queries.join(annotations, queries.c.document_id == annotations.c.document_id)
+        by_purpose = select(queries.c.purpose, func.count()).select_from(joined).group_by(queries.c.purpose)
+        abstained = select(func.count()).select_from(annotations).where(annotations.c.label.is_(None))
+        with self._engine.connect() as connection:
+            found = {purpose: count for purpose, count in connection.execute(by_purpose)}
+            return {
+                **{purpose: found.get(purpose, 0) for purpose in ("seed", "query", "evaluation")},
+                "abstained": connection.scalar(abstained) or 0,
+            }
+
+    def cost(self) -> float:
+        """Dollars spent on answers so far."""
+        with self._engine.connect() as connection:
+            return float(connection.scalar(select(func.sum(annotations.c.cost))) or 0.0)
+
+    def set_samples(self, samples: Mapping[str, Sequence[Sampled]]) -> None:
+        """Record samples by purpose, in place of those recorded before."""
+        rows = [{"purpose": purpose, **asdict(row)} for purpose, drawn in samples.items() for row in drawn]
+        with self._engine.begin() as connection:
+            connection.execute(sample.delete())
+            connection.execute(insert(sample), rows)
+
+    def sample(self, purpose: str) -> list[Sampled]:
+        found = select(sample).where(sample.c.purpose == purpose).order_by(sample.c.position)
+        with self._engine.connect() as connection:
+            return [
+                Sampled(r.range, r.row, r.document_id, r.stratum, r.stratum_size) for r in connection.execute(found)
+            ]
+
+    def add_timing(self, round: int, step: str, seconds: float) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(insert(timings).values(round=round, step=step, seconds=seconds))
+
+    def timings(self, round: int) -> dict[str, float]:
+        """Seconds of each step of a round; attempts that a crash cut off are not in it."""
+        found = select(timings.c.step, func.sum(timings.c.seconds)).where(timings.c.round == round)
+        grouped = found.group_by(timings.c.step).order_by(func.min(timings.c.position))
+        with self._engine.connect() as connection:
+            return {step: seconds for step, seconds in connection.execute(grouped)}
+
+    def close_round(self, result: RoundResult, kind: str, stop_reason: str | None) -> None:
+        """Record a round, its model, and whether the run ends, in one transaction.
+
+        An accepted model becomes current.
+        """
+        with self._engine.begin() as connection:
+            connection.execute(
+                insert(rounds).values(
+                    number=result.number, result=asdict(result), stop_reason=stop_reason, created_at=_now()
+                )
+            )
+            connection.execute(
+                insert(models).values(
+                    name=result.model, kind=kind, round=result.number, accepted=result.accepted, created_at=_now()
+                )
+            )
+            if result.accepted:
+                connection.execute(settings.delete().where(settings.c.key == "current"))
+                connection.execute(insert(settings).values(key="current", value=result.model))
+
+    def history(self) -> list[RoundResult]:
+        with self._engine.connect() as connection:
+            found = connection.scalars(select(rounds.c.result).order_by(rounds.c.number))
+            return [_round(result) for result in found]
+
+    def stop_reason(self) -> str | None:
+        with self._engine.connect() as connection:
+            return connection.scalar(select(rounds.c.stop_reason).order_by(rounds.c.number.desc()).limit(1))
+
+    def models(self) -> list[Model]:
+        current = self.setting("current")
+        with self._engine.connect() as connection:
+            found = connection.execute(select(models).order_by(models.c.round, models.c.created_at))
+            return [Model(r.name, r.kind, r.round, r.accepted, r.name == current) for r in found]
+
+
+def _prepare_sqlite(connection: object, _record: object) -> None:
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _round(result: Mapping[str, object]) -> RoundResult:
+    """Rebuild a result from its JSON."""
+    data = json.loads(json.dumps(result))
+    figures = data["figures"]
+    estimates = {key: Estimate(**figures[key]) for key in ("accuracy", "macro_f1")}
+    per_class = tuple(ClassFigures(**row) for row in figures["per_class"])
+    data["figures"] = Figures(**{**figures, **estimates, "per_class": per_class})
+    return RoundResult(**data)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,74 @@
+"""Ray Train, thin: run a training function in this process or in N workers, and bring back the folder it made."""
+
+import logging
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray.train
+from ray.train import Checkpoint, FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Who trains: `workers` processes with their share of GPUs, or 0 for this process.
+
+    Attributes:
+        storage: where workers leave the result; on several nodes it must be shared by them.
+    """
+
+    workers: int = 0
+    gpus_per_worker: float = 0
+    storage: str | None = None
+    max_failures: int = 2
+
+
+def fit(loop: Callable[[dict[str, Any]], None], config: Mapping[str, Any], resources: Resources, out: str) -> None:
+    """Run `loop(config)` on every worker and put the folder that its rank 0 delivers at `out`."""
+    with tempfile.TemporaryDirectory(prefix="laud-train-") as scratch:
+        # A name of its own for every attempt: Ray Train silently continues a run whose name it knows.
+        trainer = TorchTrainer(
+            loop,
+            train_loop_config=dict(config),
+            scaling_config=ScalingConfig(
+                num_workers=resources.workers,
+                use_gpu=resources.gpus_per_worker > 0,
+                resources_per_worker={"GPU": resources.gpus_per_worker} if resources.gpus_per_worker else None,
+            ),
+            run_config=RunConfig(
+                name=f"train-{uuid.uuid4().hex}",
+                storage_path=resources.storage or scratch,
+                failure_config=FailureConfig(max_failures=resources.max_failures),
+            ),
+        )
+        checkpoint = trainer.fit().checkpoint
+        with checkpoint.as_directory() as folder:
+            shutil.copytree(folder, out, dirs_exist_ok=True)
+        if not resources.workers:
+            shutil.rmtree(checkpoint.path)
+
+
+def deliver(save: Callable[[Path], None], metrics: Mapping[str, float]) -> None:
+    """In the training function, at its end on every rank: rank 0's folder becomes the result."""
+    checkpoint = None
+    if rank() == 0:
+        folder = tempfile.mkdtemp(prefix="laud-model-")
+        save(Path(folder))
+        checkpoint = Checkpoint.from_directory(folder)
+    # In local mode nothing is uploaded: the folder itself is the result, and `fit` moves it.
+    ray.train.report(dict(metrics), checkpoint=checkpoint, delete_local_checkpoint_after_upload=True)
+
+
+def rank() -> int:
+    return int(ray.train.get_context().get_world_rank())
+
+
+def world_size() -> int:
+    return int(ray.train.get_context().get_world_size())

@@ -1,0 +1,194 @@
+"""Values and Protocols that every other module speaks. n documents, k classes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Floats: TypeAlias = npt.NDArray[np.floating[Any]]
+Indices: TypeAlias = npt.NDArray[np.int64]
+Bools: TypeAlias = npt.NDArray[np.bool_]
+Purpose: TypeAlias = Literal["seed", "query", "evaluation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A class. `rest` is filled for the `other` class of a binary task: the labels it stands for."""
+
+    name: str
+    description: str | None = None
+    rest: tuple["Label", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be learned. A binary task has the labels (positive, other), in this order."""
+
+    name: str
+    kind: Literal["binary", "multiclass"]
+    labels: tuple[Label, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The k label names; their order is the order of every probability column."""
+        return tuple(label.name for label in self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text of the corpus under its stable id."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A text with its label: what a learner trains on."""
+
+    text: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """An oracle's answer. `label` is None for an abstention; `cost` is in dollars."""
+
+    document_id: str
+    label: str | None
+    oracle: str
+    cost: float = 0.0
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The shortlist that a query strategy picks from: m documents, c criteria.
+
+    utility is (m, c), larger is better; -inf where a document is not on that criterion's shortlist.
+    Simple strategies have one criterion, mixes one for each part.
+    """
+
+    ids: Sequence[str]
+    texts: Sequence[str]
+    utility: Floats
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with its 95 % interval, from n annotated documents."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClassFigures:
+    """Figures of one class. `support` counts the annotated documents whose true label it is."""
+
+    label: str
+    support: int
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How good a model is, from a weighted sample of n annotated documents."""
+
+    n: int
+    accuracy: Estimate
+    macro_f1: Estimate
+    calibration_error: float
+    per_class: tuple[ClassFigures, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RoundResult:
+    """What a closed round left in the history. Round 0 is zero-shot.
+
+    Attributes:
+        annotations: answers counted against the budget when the model was trained (seed and query,
+            abstentions and rejected seed queries too).
+        budget: the annotations that may be bought in all.
+        pool: documents that could still be asked about.
+        kappa: Cohen's kappa with the previous round's model on the stop set; None for round 0.
+        accepted: False when the floor rejected the model because zero-shot is better.
+        seconds: duration of each step of the round.
+    """
+
+    number: int
+    model: str
+    annotations: int
+    budget: int
+    pool: int
+    figures: Figures
+    kappa: float | None
+    accepted: bool
+    seconds: Mapping[str, float]
+
+
+class Scorer(Protocol):
+    """Maps texts to calibrated class probabilities."""
+
+    labels: tuple[str, ...]
+
+    def score(self, texts: Sequence[str]) -> Floats:
+        """Map n texts to (n, k) probabilities whose rows sum to 1."""
+        ...
+
+
+class Learner(Protocol):
+    """Maps examples to a model folder, and a model folder to a scorer."""
+
+    def fit(self, task: Task, examples: Sequence[Example], *, out: str, seed: int) -> None:
+        """Write a model to the local folder `out`. With no examples it is the zero-shot classifier."""
+        ...
+
+    def load(self, model: str) -> Scorer:
+        """Open a model from a local folder.
+
+        Raises:
+            ModelError: if the folder is missing or broken.
+        """
+        ...
+
+
+class Oracle(Protocol):
+    """Answers what the label of a document is."""
+
+    def annotate(self, documents: Sequence[Document]) -> Sequence[Annotation]:
+        """Answer for some or all of the documents; those without an answer are pending."""
+        ...
+
+
+class QueryStrategy(Protocol):
+    """Says which documents to ask about next."""
+
+    def utility(self, proba: Floats) -> Floats:
+        """Map (n, k) probabilities to (n, c) utilities, one column per criterion; larger is better."""
+        ...
+
+    def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
+        """Return n row indices into pool, best first.
+
+        Raises:
+            PoolExhaustedError: if the pool holds fewer than n documents.
+        """
+        ...
+
+
+class StoppingRule(Protocol):
+    """Decides from the history alone, so that a restart decides the same."""
+
+    def verdict(self, history: Sequence[RoundResult]) -> str | None:
+        """Return the reason to stop, or None to go on. history is in order of rounds, from round 0."""
+        ...

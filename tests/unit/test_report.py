@@ -1,0 +1,422 @@
+"""The report: what people and scripts read about a run."""
+
+import html
+import json
+import math
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from html.parser import HTMLParser
+
+import pytest
+from rich.console import Console, RenderableType
+
+from laud_ray.report import figures, formatting, page, terminal
+from laud_ray.report.summary import (
+    ModelShown,
+    QueryShown,
+    RunSummary,
+    measured,
+    next_commands,
+    to_json,
+    unmeasured,
+)
+from laud_ray.types import ClassFigures, Estimate, Figures, RoundResult
+
+LABELS = ("Yogurt", "Milk", "Cheese")
+HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)> \" & {{ 7 * 7 }}"
+
+
+def result(
+    number: int, accuracy: float, *, accepted: bool = True, labels: Sequence[str] = LABELS
+) -> RoundResult:
+    per_class = tuple(
+        ClassFigures(label, support=1 + i % 9, precision=0.5, recall=0.25, f1=(i % 11) / 10)
+        for i, label in enumerate(labels)
+    )
+    measured_on_300 = Figures(
+        n=300,
+        accuracy=Estimate(accuracy, accuracy - 0.05, accuracy + 0.04, 300),
+        macro_f1=Estimate(accuracy - 0.1, accuracy - 0.16, accuracy - 0.04, 300),
+        calibration_error=0.125,
+        per_class=per_class,
+    )
+    return RoundResult(
+        number=number,
+        model=f"round-{number:04d}",
+        annotations=50 * number,
+        budget=500,
+        pool=1000 - 50 * number,
+        figures=measured_on_300,
+        kappa=None if number == 0 else 0.5 + 0.04 * number,
+        accepted=accepted,
+        seconds={"train": 60.0, "score": 12.5},
+    )
+
+
+def run_of(history: tuple[RoundResult, ...], labels: tuple[str, ...] = LABELS) -> RunSummary:
+    current = history[-1].model if history else None
+    return RunSummary(
+        name="food",
+        kind="multiclass",
+        labels=labels,
+        state="finished",
+        stop_reason="the budget is spent",
+        current_model=current,
+        history=history,
+        corpus={"documents": 9213, "unique": 8874, "errors": 3, "truncated": 12},
+        annotations={"seed": 60, "query": 200, "evaluation": 300, "abstained": 9},
+        budget=500,
+        cost=1.25,
+        not_found=("Cheese",),
+        queries=(
+            QueryShown("d1", "greek yogurt", "seed", 0, "walk down Yogurt", "Yogurt", 0.9, "Yogurt"),
+            QueryShown("d2", "kefir, plain", "query", 1, "margin 0.02", "Milk", 0.41, "Yogurt"),
+            QueryShown("d3", "something", "query", 1, "margin 0.03", None, None, None),
+        ),
+        models=tuple(ModelShown(r.model, r.model == current, r.number, "encoder") for r in history),
+        config_yaml="seed: 0\n",
+        versions={"laud_ray": "0.1.0"},
+        storage="runs/food",
+    )
+
+
+HISTORIES = {
+    "empty": (),
+    "zero-shot only": (result(0, 0.406),),
+    "ten rounds": tuple(result(number, 0.4 + 0.03 * number) for number in range(11)),
+    "a rejected round": (result(0, 0.406), result(1, 0.3, accepted=False), result(2, 0.767)),
+}
+
+
+class Page(HTMLParser):
+    """The visible text of a page and its start tags."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self._inside_style = 0
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._inside_style += tag == "style"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside_style -= tag == "style"
+
+    def handle_data(self, data: str) -> None:
+        if not self._inside_style:
+            self.words.extend(data.split())
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+
+@cache
+def rendered(name: str) -> str:
+    return page.render(run_of(HISTORIES[name]))
+
+
+@pytest.fixture
+def rejected_page() -> str:
+    return rendered("a rejected round")
+
+
+def shown(view: RenderableType, width: int = 110) -> str:
+    console = Console(width=width, color_system=None, force_terminal=False)
+    with console.capture() as capture:
+        console.print(view)
+    return capture.get()
+
+
+# The page
+
+
+@pytest.mark.parametrize("name", HISTORIES)
+def test_every_length_of_history_renders(name: str) -> None:
+    history = HISTORIES[name]
+    text = Page(rendered(name)).text
+    assert ("No round has closed yet" in text) == (not history)
+    assert all(result.model in text for result in history)
+
+
+def test_the_same_summary_gives_the_same_bytes(rejected_page: str) -> None:
+    assert page.render(run_of(HISTORIES["a rejected round"])) == rejected_page
+
+
+def test_the_page_loads_nothing_and_runs_nothing(rejected_page: str) -> None:
+    tags = Page(rejected_page).tags
+    assert not {"script", "link", "iframe", "img", "object", "base"} & {tag for tag, _ in tags}
+    names = {name for _, attributes in tags for name in attributes}
+    assert "src" not in names
+    assert not [name for name in names if name.startswith("on")]
+    links = [value or "" for _, attributes in tags for name, value in attributes.items() if name == "href"]
+    assert all(link.startswith("#") for link in links)
+    assert "http:" not in rejected_page
+    assert "https:" not in rejected_page
+    assert "@import" not in rejected_page
+    assert "url(#" in rejected_page
+    assert not re.search(r"url\((?!#)", rejected_page)
+
+
+def test_references_inside_plots_have_exactly_one_target(rejected_page: str) -> None:
+    ids = re.findall(r' id="([^"]+)"', rejected_page)
+    used = set(re.findall(r'(?:url\(#|href="#)([\w-]+)', rejected_page))
+    assert len(ids) == len(set(ids))
+    assert used == set(ids)
+
+
+def test_hostile_text_is_shown_not_obeyed() -> None:
+    history = tuple(
+        replace(item, model=HOSTILE, seconds={HOSTILE: 1.0})
+        for item in (result(0, 0.4, labels=[HOSTILE]), result(1, 0.5, labels=[HOSTILE]))
+    )
+    query = QueryShown(HOSTILE, HOSTILE, "query", 1, HOSTILE, HOSTILE, 0.5, HOSTILE)
+    summary = replace(
+        run_of(history),
+        name=HOSTILE,
+        stop_reason=HOSTILE,
+        current_model=HOSTILE,
+        not_found=(HOSTILE,),
+        queries=(query,),
+        config_yaml=HOSTILE,
+        versions={HOSTILE: HOSTILE},
+        corpus={HOSTILE: 1},
+        storage=HOSTILE,
+    )
+    parsed = Page(page.render(summary))
+    assert not {"script", "img"} & {tag for tag, _ in parsed.tags}
+    assert parsed.text.count("<script>alert('x')</script>") >= 12
+    assert "{{ 7 * 7 }}" in parsed.text
+
+
+@pytest.mark.parametrize("name", ["zero-shot only", "ten rounds", "a rejected round"])
+def test_accuracy_never_stands_without_n_and_interval(name: str) -> None:
+    source = rendered(name)
+    text = Page(source).text + " ".join(re.findall(r'aria-label="([^"]*)"', source))
+    places = [match.start() for match in re.finditer("accuracy", text, re.IGNORECASE)]
+    assert len(places) >= 3
+    for place in places:
+        around = text[max(place - 20, 0) : place + 80]
+        assert re.search(r"\bn\b", around), around
+        assert "95 % interval" in around, around
+
+
+def test_the_headline_gives_the_current_model(rejected_page: str) -> None:
+    text = Page(rejected_page).text
+    assert "With 100 annotations, the current model round-0002 labels 76.7 % of the documents" in text
+    assert "(n = 300, 95 % interval [71.7, 80.7])" in text
+    assert "it was 40.6 % [35.6, 44.6]" in text
+    assert "laud serve runs/food" in text
+
+
+def test_questions_are_grouped_by_round_with_reason_and_answer(rejected_page: str) -> None:
+    text = Page(rejected_page).text
+    assert text.index("Round 1 2 questions, 1 answer; 1 differ") < text.index("Round 0 1 question, 1 answer")
+    assert "kefir, plain Milk 41.0 % → Yogurt query · margin 0.02" in text
+    assert "something no prediction → no answer" in text
+
+
+def test_a_long_round_shows_its_first_questions() -> None:
+    query = QueryShown("d", "TEXT", "query", 1, "margin", "Milk", 0.4, "Milk")
+    summary = replace(run_of(()), queries=(query,) * 50)
+    text = Page(page.render(summary)).text
+    assert text.count("TEXT") == page.ASKED_PER_ROUND
+    assert f"{50 - page.ASKED_PER_ROUND} more questions" in text
+
+
+def test_167_classes_fit() -> None:
+    labels = tuple(f"class {number:03d}" for number in range(167))
+    text = Page(page.render(run_of((result(0, 0.4, labels=labels),), labels))).text
+    assert all(label in text for label in labels)
+    assert "137 more classes" in text
+
+
+def test_the_never_found_classes_are_named(rejected_page: str) -> None:
+    assert "1 class never found." in Page(rejected_page).text
+
+
+# The plots
+
+
+def test_a_plot_is_an_svg_for_inside_html() -> None:
+    svg = figures.learning_curve(HISTORIES["a rejected round"], "accuracy")
+    assert svg.startswith('<svg role="img" aria-label="Learning curve: accuracy 76.7 % [71.7, 80.7], n = 300')
+    assert "var(--accent" in svg
+    assert "zero-shot 40.6 %" in html.unescape(svg)
+
+
+def test_only_a_rejected_round_is_marked() -> None:
+    good = tuple(replace(item, accepted=True) for item in HISTORIES["a rejected round"])
+    assert "var(--warn" in figures.learning_curve(HISTORIES["a rejected round"], "accuracy")
+    assert "var(--warn" not in figures.learning_curve(good, "accuracy")
+
+
+def test_plots_bear_figures_that_are_not_numbers() -> None:
+    nothing = Estimate(math.nan, math.nan, math.nan, 0)
+    broken = result(0, 0.4)
+    broken = replace(
+        broken,
+        figures=replace(broken.figures, accuracy=nothing, macro_f1=nothing, calibration_error=math.nan),
+    )
+    text = Page(page.render(run_of((broken,)))).text
+    assert "nan" not in text.lower()
+
+
+# JSON
+
+
+def test_json_has_the_stable_structure() -> None:
+    history = HISTORIES["a rejected round"]
+    report = to_json(run_of(history))
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    assert list(report) == [
+        "run", "kind", "state", "stop_reason", "current_model", "rounds", "annotations", "budget", "cost",
+        "not_found", "corpus", "models", "labels", "storage", "versions",
+    ]  # fmt: skip
+    assert isinstance(report["rounds"], list)
+    assert report["rounds"][2] == {
+        "round": 2,
+        "model": "round-0002",
+        "annotations": 100,
+        "pool": 900,
+        "accuracy": {"value": 0.767, "low": 0.767 - 0.05, "high": 0.767 + 0.04, "n": 300},
+        "macro_f1": {"value": 0.767 - 0.1, "low": 0.767 - 0.16, "high": 0.767 - 0.04, "n": 300},
+        "calibration_error": 0.125,
+        "kappa": 0.58,
+        "accepted": True,
+        "seconds": {"train": 60.0, "score": 12.5},
+    }
+    assert report["models"][2] == {  # type: ignore[index]
+        "name": "round-0002",
+        "current": True,
+        "round": 2,
+        "kind": "encoder",
+    }
+
+
+def test_json_knows_no_nan() -> None:
+    broken = replace(result(1, math.nan), kappa=math.inf, seconds={"train": math.nan})
+    report = to_json(run_of((broken,)))
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    assert report["rounds"][0]["accuracy"]["value"] is None  # type: ignore[index]
+
+
+# The terminal
+
+
+def test_rounds_table() -> None:
+    lines = shown(terminal.rounds_table(HISTORIES["a rejected round"])).splitlines()
+    rows = [" ".join(line.split()) for line in lines if re.match(r"\d", line)]
+    assert rows[0] == "0 round-0000 0 300 40.6 % [35.6, 44.6] – 30.6 % [24.6, 36.6] – 72.5"
+    assert rows[1] == "1 round-0001 50 300 30.0 % [25.0, 34.0] -10.6 20.0 % [14.0, 26.0] 0.540 72.5"
+    assert rows[2].startswith("2 round-0002 100 300 76.7 % [71.7, 80.7] +46.7")
+    below = lines[[line.startswith("1 ") for line in lines].index(True) + 1]
+    assert below.split() == ["rejected"]
+    assert any("n evaluation documents, with 95 % intervals" in line for line in lines)
+
+
+def test_eighty_columns_cut_no_figure() -> None:
+    text = shown(terminal.rounds_table(HISTORIES["ten rounds"]), width=80)
+    assert "…" not in text
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert text.count("[") == 22
+    assert "[65.0, 74.0]" in text
+
+
+@pytest.mark.parametrize("name", HISTORIES)
+def test_status_view(name: str) -> None:
+    text = shown(terminal.status_view(run_of(HISTORIES[name])))
+    assert "food  multiclass, 3 classes  finished: the budget is spent" in text
+    assert "260 of 500: 60 seed, 200 query; apart: 300 evaluation; $1.25 in all" in text
+    assert "never found  Cheese" in text
+    assert "laud relabel runs/food DATA --out DIR" in text
+    if HISTORIES[name]:
+        assert re.search(r"accuracy \d+\.\d % \[\d+\.\d, \d+\.\d], n = 300", text)
+
+
+def test_markup_in_names_is_text() -> None:
+    summary = replace(run_of((replace(result(0, 0.4), model="[red]m[/red]"),)), name="[bold]x[/bold]")
+    text = shown(terminal.status_view(summary))
+    assert "[red]m[/red]" in text
+    assert "[bold]x[/bold]" in text
+
+
+def test_figures_table_starts_with_the_weakest() -> None:
+    labels = ("good", "bad", "unseen")
+    figures_of = result(0, 0.4, labels=labels).figures
+    good, bad, unseen = figures_of.per_class
+    per_class = (replace(good, f1=0.9), replace(bad, f1=0.2), replace(unseen, support=0, f1=math.nan))
+    figures_of = replace(figures_of, per_class=per_class)
+    assert [row.label for row in measured(figures_of)] == ["bad", "good"]
+    assert unmeasured(figures_of) == ("unseen",)
+    text = shown(terminal.figures_table(figures_of, limit=1))
+    assert re.search(r"bad\s+2\s+50.0 %\s+25.0 %\s+20.0 %", text)
+    assert "good" not in text
+    assert "accuracy 40.0 % [35.0, 44.0], n = 300" in text.replace("\n", " ")
+    assert "1 more classes with higher F1" in text
+    assert "1 classes without evaluation documents" in text
+
+
+def test_curve_puts_rounds_at_their_heights() -> None:
+    lines = terminal.curve(HISTORIES["a rejected round"], width=60, height=16).splitlines()
+    assert lines[0].strip() == "accuracy 76.7 % [71.7, 80.7], n = 300, 95 % interval"
+    assert "zero-shot 40.6 %" in lines[-1]
+    assert all(len(line) <= 60 for line in lines[1:-1])
+    dots = {line.index("●"): row for row, line in enumerate(lines[1:-1]) if "●" in line}
+    zero_shot, second, third = (row for _, row in sorted(dots.items()))  # rows count downward
+    assert third < zero_shot < second
+    assert "\033" not in "".join(lines)
+
+
+def test_curve_compares_with_random_queries() -> None:
+    random = (result(0, 0.406), result(1, 0.5), result(2, 0.55))
+    text = terminal.curve(HISTORIES["a rejected round"], random)
+    assert "x random queries 55.0 %" in text
+    assert "x" in "".join(text.splitlines()[1:-1])
+
+
+def test_curve_without_rounds() -> None:
+    assert terminal.curve(()) == "No round has closed yet."
+    assert "zero-shot 40.6 %" in terminal.curve(HISTORIES["zero-shot only"])
+
+
+# Words and numbers
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(8.13, "8.1 s"), (59.97, "1 min 00 s"), (125, "2 min 05 s"), (12000, "3 h 20 min"), (math.nan, "–")],
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert formatting.duration(seconds) == text
+
+
+def test_numbers() -> None:
+    assert formatting.percent(0.7666) == "76.7 %"
+    assert formatting.points(-0.0123) == "-1.2"
+    assert formatting.dollars(0.0123) == "$0.0123"
+    assert formatting.dollars(1234.5) == "$1,234.50"
+    assert formatting.interval(Estimate(0.5, math.nan, 0.6, 3)) == "[–, –]"
+
+
+def test_commands_quote_the_storage() -> None:
+    waiting = replace(run_of(()), state="waiting", storage="my runs/food")
+    assert next_commands(waiting) == (
+        ("Continue once people have answered", "laud run 'my runs/food/config.yaml'"),
+    )
+
+
+def test_the_report_needs_neither_ray_nor_torch() -> None:
+    code = (
+        "import sys, laud_ray.report.page, laud_ray.report.terminal\n"
+        "print(sorted({'ray', 'torch', 'transformers', 'sqlalchemy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
