@@ -111,8 +111,12 @@ class Folder:
         target = cache / path.strip("/").replace("/", "_")
         if not target.exists():
             staging = target.with_name(f".{target.name}-{uuid.uuid4().hex}")
+            staging.mkdir(parents=True)
             pafs.copy_files(path, str(staging), source_filesystem=fs, destination_filesystem=pafs.LocalFileSystem())
-            staging.replace(target) if not target.exists() else shutil.rmtree(staging)
+            if target.exists():  # another process was faster
+                shutil.rmtree(staging)
+            else:
+                staging.rename(target)
         return target
 
     def remove(self) -> None:

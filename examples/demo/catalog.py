@@ -56,6 +56,7 @@ AISLES = 0.35  # share of plain names that also carry a word of their aisle
 DUPLICATES = 0.03  # share of documents that repeat an earlier text, label included
 MISFILED = 0.01  # share of documents filed under a wrong label, as in any real catalog
 FEEDS = {"shop": 0.50, "list": 0.32, "receipt": 0.18}
+PARTS = {"brand": 0.45, "line": 0.12, "form": 0.50, "claim": 0.08, "size": 0.60}  # share of names that have each
 CHOICE = re.compile(r"\(([^()]*)\)|\{(\w+)\}")
 
 
@@ -148,9 +149,9 @@ def product_name(grammar: Grammar, label: str, rng: random.Random) -> str:
     product = expand(product, grammar.words, rng)
     if not borderline and rng.random() < AISLES:
         product = with_aisle(product, rng.choice(category.aisles))
-    brand = perhaps(0.15 if feed == "receipt" else 0.45, rng.choice([grammar.stores, category.brands]))
-    line, claim = perhaps(0.12, grammar.lines), perhaps(0.08, category.claims)
-    form, size = perhaps(0.5, category.forms), perhaps(0.6, category.sizes)
+    brand = perhaps(PARTS["brand"] / (3 if feed == "receipt" else 1), rng.choice([grammar.stores, category.brands]))
+    line, claim = perhaps(PARTS["line"], grammar.lines), perhaps(PARTS["claim"], category.claims)
+    form, size = perhaps(PARTS["form"], category.forms), perhaps(PARTS["size"], category.sizes)
     if feed == "shop":
         return shop_name(brand, line, product, form, claim, size, rng)
     terse = [brand, form, product, size] if rng.random() < 0.5 else [brand, product, form, claim, size]

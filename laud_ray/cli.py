@@ -1,0 +1,208 @@
+"""The command line: arguments -> config -> loop. A user's mistake is one line and exit code 2."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from laud_ray.errors import LaudError, UserError
+
+EXIT_WAITING = 75
+
+# What takes long to import is imported by the command that needs it: `laud --help` stays fast.
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="laud_ray")
+def laud() -> None:
+    """Turn a pile of unlabeled text into a served, calibrated classifier."""
+
+
+@laud.command()
+@click.argument("data")
+@click.option("--text", required=True, help="The column that holds the texts.")
+@click.option("--label", help="A column with labels, for the replay oracle; found by its name if it is called so.")
+@click.option("--id", help="The column that holds the ids.")
+@click.option("--name", help="The task's name; by default that of the data.")
+def init(data: str, text: str, label: str | None, id: str | None, name: str | None) -> None:
+    """Print a commented task.yaml for DATA: a file, folder, glob or URI."""
+    from laud_ray.starter import starter
+
+    click.echo(starter(data, text=text, label=label, id=id, name=name), nl=False)
+
+
+@laud.command()
+@click.argument("config")
+def run(config: str) -> None:
+    """Start the run that the YAML file CONFIG describes, or continue it."""
+    from rich.console import Console
+
+    from laud_ray import config as configuration
+    from laud_ray.console import Show
+    from laud_ray.loop import run as run_loop
+    from laud_ray.report import read, terminal
+    from laud_ray.run_folder import look_at
+
+    settings = configuration.load(config)
+    console = Console(stderr=True, highlight=False)
+    history = _history(settings.storage)
+    if history:
+        console.print(f"Continuing {settings.storage}: {len(history) - 1} rounds are closed.")
+    outcome = run_loop(settings, Show(console, history))
+    with look_at(settings.storage) as folder:
+        summary = read.read(folder)
+    out = Console(highlight=False)
+    out.print(terminal.status_view(summary))
+    out.print(terminal.curve(summary.history))
+    if outcome.state == "waiting":
+        click.echo(f"{outcome.pending} answers are pending: run the same command when they are there.")
+        raise SystemExit(EXIT_WAITING)
+
+
+@laud.command()
+@click.argument("run")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def status(run: str, as_json: bool) -> None:
+    """Show the rounds of RUN, their figures, why it stopped, and its current model."""
+    from laud_ray.report.read import read
+    from laud_ray.report.summary import to_json
+    from laud_ray.run_folder import look_at
+
+    with look_at(run) as folder:
+        summary = read(folder)
+    if as_json:
+        click.echo(json.dumps(to_json(summary), indent=1, allow_nan=False))
+        return
+    from rich.console import Console
+
+    from laud_ray.report.terminal import status_view
+
+    Console(highlight=False).print(status_view(summary))
+
+
+@laud.command()
+@click.argument("run")
+@click.argument("data")
+@click.option("--label", required=True, help="The column that holds the true labels.")
+@click.option("--text", help="The column that holds the texts; by default that of the run's corpus.")
+@click.option("--model", help="A model of the run; by default the current one.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def evaluate(run: str, data: str, label: str, text: str | None, model: str | None, as_json: bool) -> None:
+    """Measure a model of RUN on the labelled file DATA."""
+    from laud_ray import sources
+    from laud_ray.run_folder import look_at
+
+    with look_at(run) as folder:
+        config, task = folder.config, folder.config.task.to_task()
+        name = _model_name(folder.store.setting("current"), [m.name for m in folder.store.models()], model, run)
+        text = text or config.corpus.text
+        next(iter(sources.read(data, [text, label])))
+        from laud_ray import models
+        from laud_ray.stages.labelled import evaluate_labelled
+
+        scorer = models.load(str(folder.models.local / name) if folder.models.local else name)
+        found = evaluate_labelled(scorer, task, data, text=text, label=label, seed=config.seed)
+    figures = found.figures
+    if as_json:
+        estimates = {"accuracy": figures.accuracy, "macro_f1": figures.macro_f1}
+        answer: dict[str, object] = {"model": name, "n": figures.n, "skipped": found.skipped}
+        answer |= {key: one.value for key, one in estimates.items()}
+        answer |= {f"{key}_interval": [one.low, one.high] for key, one in estimates.items()}
+        answer["calibration_error"] = figures.calibration_error
+        answer["per_class"] = [
+            {"label": c.label, "support": c.support, "precision": c.precision, "recall": c.recall, "f1": c.f1}
+            for c in figures.per_class
+        ]
+        click.echo(json.dumps(answer, indent=1, allow_nan=False))
+        return
+    from rich.console import Console
+
+    from laud_ray.report.formatting import interval, percent
+    from laud_ray.report.terminal import figures_table
+
+    out = Console(highlight=False)
+    out.print(figures_table(figures))
+    out.print(
+        f"{name} on {figures.n:,} documents of {data}: "
+        f"accuracy {percent(figures.accuracy.value)} {interval(figures.accuracy)}, "
+        f"macro-F1 {percent(figures.macro_f1.value)} {interval(figures.macro_f1)}, "
+        f"calibration error {percent(figures.calibration_error)}"
+        + (f"; {found.skipped:,} rows without text or label are not counted" if found.skipped else "")
+    )
+
+
+@laud.command()
+@click.argument("run")
+def report(run: str) -> None:
+    """Write RUN/report.html: everything about RUN on one page."""
+    from laud_ray.report.page import render
+    from laud_ray.report.read import read
+    from laud_ray.run_folder import look_at
+
+    with look_at(run) as folder:
+        folder.folder.write("report.html", render(read(folder)).encode())
+    click.echo(f"{run.rstrip('/')}/report.html")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point of `laud`."""
+    _quieten()
+    try:
+        laud.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except click.exceptions.Abort:
+        _leave("stopped; the same command continues", 130)
+    except KeyboardInterrupt:
+        _leave("stopped; the same command continues", 130)
+    except click.UsageError as error:
+        hint = f" (try {error.ctx.command_path} --help)" if error.ctx else ""
+        _leave(f"{error.format_message()}{hint}", 2)
+    except UserError as error:
+        _leave(str(error), 2)
+    except LaudError as error:
+        _leave(str(error), 1)
+    except OSError as error:
+        _leave(f"{error}; the same command continues when that is mended", 1)
+
+
+def _quieten() -> None:
+    """Keep libraries from writing between the lines of the command; what a person set stays."""
+    for key, value in {
+        "TOKENIZERS_PARALLELISM": "false",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }.items():
+        os.environ.setdefault(key, value)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    for name in ("ray", "ray.data", "ray.train"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _leave(message: str, code: int) -> None:
+    for line in message.splitlines():
+        click.echo(f"laud: {line}", err=True)
+    raise SystemExit(code)
+
+
+def _history(storage: str) -> list:  # type: ignore[type-arg]
+    from laud_ray.run_folder import look_at
+
+    if not (Path(storage) / "config.yaml").exists() or not (Path(storage) / "laud.db").exists():
+        return []
+    with look_at(storage) as folder:
+        return folder.store.history()
+
+
+def _model_name(current: str | None, known: Sequence[str], wanted: str | None, run: str) -> str:
+    from laud_ray.errors import RunError
+
+    if wanted is not None and wanted not in known:
+        raise RunError(f"{run}: no model {wanted!r}; expected one of {', '.join(known) or 'none yet'}")
+    name = wanted or current
+    if name is None:
+        raise RunError(f"{run}: no model yet; expected a run that has closed its first round")
+    return name

@@ -1,0 +1,79 @@
+"""Show a run as it goes, on stderr: a line per step, a bar with rows/s and time left, a table per round."""
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from laud_ray.loop import Event
+from laud_ray.report.formatting import duration
+from laud_ray.report.terminal import rounds_table
+from laud_ray.types import RoundResult
+
+SAYS = {
+    "corpus": "reading and normalising the corpus",
+    "zero-shot": "zero-shot: scoring every document",
+    "sample": "drawing the evaluation sample",
+    "annotate": "asking the oracle",
+    "train": "training",
+    "score": "scoring every document",
+    "evaluate": "evaluating",
+    "select": "choosing what to ask next",
+}
+QUIET_EVERY = 10.0
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f} rows/s" if task.speed else "")
+
+
+class Show:
+    """An observer of `loop.run`. Where stderr is no terminal, bars become a line now and then."""
+
+    def __init__(self, console: Console, history: list[RoundResult]) -> None:
+        self._console, self._history = console, history
+        self._progress: Progress | None = None
+        self._asked = 0
+
+    def __call__(self, event: Event) -> None:
+        {"begin": self._begin, "progress": self._move, "end": self._end, "round": self._round}[event.kind](event)
+
+    def _begin(self, event: Event) -> None:
+        self._asked = 0
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+            _Rate(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._progress.add_task(self._says(event), total=event.total or None, visible=event.step in ("zero-shot", "score"))
+        self._progress.start()
+
+    def _move(self, event: Event) -> None:
+        self._asked = event.done
+        if self._progress is not None:
+            self._progress.update(self._progress.task_ids[0], completed=event.done, total=event.total)
+
+    def _end(self, event: Event) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+        number = event.total or self._asked
+        rate = f", {number / event.seconds:,.0f}/s" if event.step in ("zero-shot", "score") and event.seconds else ""
+        unit = {"train": "examples", "annotate": "answers"}.get(event.step, "documents")
+        count = f": {number:,} {unit}" if number else ""
+        self._console.print(Text(f"{self._says(event)}{count} in {duration(event.seconds)}{rate}"))
+
+    def _round(self, event: Event) -> None:
+        assert event.result is not None
+        self._history.append(event.result)
+        self._console.print()
+        self._console.print(rounds_table(self._history))
+        self._console.print()
+
+    def _says(self, event: Event) -> str:
+        where = f"round {event.round}" if event.round else "start"
+        return f"[{where}] {SAYS[event.step]}"

@@ -1,0 +1,51 @@
+"""Read a run's summary from its store and files."""
+
+import platform
+from importlib.metadata import version
+
+from laud_ray.corpus import open_corpus
+from laud_ray.report.summary import ModelShown, QueryShown, RunSummary
+from laud_ray.run_folder import RunFolder
+from laud_ray.stages.seed import not_found
+
+SHOWN_VERSIONS = ("laud_ray", "ray", "torch", "transformers", "peft", "pyarrow", "numpy")
+
+
+def read(run: RunFolder) -> RunSummary:
+    """Collect what a reader needs to know about a run, whatever state it is in."""
+    store, task = run.store, run.config.task.to_task()
+    corpus, asked = open_corpus(run.corpus), store.queries()
+    reason, seeds = store.stop_reason(), [a for a in asked if a.purpose == "seed"]
+    labelled = [a for a in asked if a.purpose != "evaluation"]
+    waiting = any(not a.answered for a in asked)
+    return RunSummary(
+        name=task.name,
+        kind=task.kind,
+        labels=task.names,
+        state="finished" if reason else "waiting" if waiting else "running",
+        stop_reason=reason,
+        current_model=store.setting("current"),
+        history=tuple(store.history()),
+        corpus=dict(corpus.counts) if corpus else {},
+        annotations=store.counts(),
+        budget=run.config.budget.annotations,
+        cost=store.cost(),
+        not_found=not_found(labelled, task.names) if seeds else (),
+        queries=tuple(
+            QueryShown(
+                a.query.document.id,
+                a.query.document.text,
+                a.purpose,
+                a.round,
+                a.query.reason,
+                a.query.predicted,
+                a.query.confidence,
+                a.label,
+            )
+            for a in asked
+        ),
+        models=tuple(ModelShown(m.name, m.current, m.round, m.kind) for m in store.models()),
+        config_yaml=run.config.dump(),
+        versions={"python": platform.python_version(), **{name: version(name) for name in SHOWN_VERSIONS}},
+        storage=run.folder.uri,
+    )

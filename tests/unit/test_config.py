@@ -1,0 +1,121 @@
+"""A mistake in the YAML is one line that names the key, the value and what was expected."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from laud_ray import config
+from laud_ray.errors import ConfigError
+
+GOOD = {
+    "task": {"name": "food", "labels": [{"name": "Tea"}, {"name": "Coffee", "description": "beans"}]},
+    "corpus": {"path": "data.parquet", "text": "text"},
+    "storage": "runs/food",
+    "oracle": {"kind": "replay", "label": "label"},
+}
+
+
+def changed(**values: object) -> str:
+    """The good configuration with some keys set: `task__name=3` sets task.name."""
+    data = yaml.safe_load(yaml.safe_dump(GOOD))
+    for path, value in values.items():
+        node = data
+        *parents, last = path.split("__")
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[last] = value
+    return yaml.safe_dump(data)
+
+
+def test_defaults_are_those_of_the_documentation() -> None:
+    parsed = config.parse(changed())
+    assert (parsed.learner.kind, parsed.query.strategy, parsed.query.batch) == ("encoder", "margin", 50)
+    assert (parsed.evaluation.size, parsed.budget.annotations, parsed.init.max_queries) == (300, 500, 300)
+    assert [rule.kind for rule in parsed.stop] == ["budget"]
+
+
+def test_dump_reads_back_equal() -> None:
+    parsed = config.parse(changed(learner={"kind": "linear"}, stop=[{"kind": "kappa"}, {"kind": "rounds", "maximum": 3}]))
+    assert config.parse(parsed.dump()) == parsed
+
+
+def test_config_is_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        config.parse(changed()).seed = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"query__strategy": "margn"}, "query.strategy: 'margn' is no query strategy.*did you mean 'margin'"),
+        ({"query__bach": 5}, "query.bach: unknown key; expected one of strategy, batch.*did you mean 'batch'"),
+        ({"storge": "x"}, "storge: unknown key.*did you mean 'storage'"),
+        ({"query__batch": "50"}, "query.batch: '50': expected a integer|query.batch: '50'"),
+        ({"query__batch": 0}, "query.batch: 0: expected greater than or equal to 1"),
+        ({"seed": True}, "seed: True"),
+        ({"learner__kind": "encodr"}, "learner.kind: 'encodr' is unknown; expected one of.*did you mean 'encoder'"),
+        ({"learner": {"kind": "encoder", "rnk": 3}}, "learner.rnk: unknown key.*did you mean 'rank'"),
+        ({"learner": {"rank": 3}}, "learner.kind: is missing"),
+        ({"stop": [{"kind": "kapa"}]}, r"stop\[0\].kind: 'kapa' is unknown.*did you mean 'kappa'"),
+        ({"stop": [{"kind": "rounds"}]}, r"stop\[0\].maximum: is missing"),
+        ({"stop": [{"kind": "kappa", "thresold": 1}]}, r"stop\[0\].thresold: unknown key.*did you mean 'threshold'"),
+        ({"task__labels": [{"name": "Tea"}]}, "task.labels: 1 label.*expected at least two"),
+        ({"task__labels": ["Tea", "Tea"]}, "task.labels: the label 'Tea' stands 2 times"),
+        ({"task__labels": [{"nme": "Tea"}, {"name": "b"}]}, r"task.labels\[0\].nme: unknown key"),
+        ({"task__kind": "binry"}, "task.kind: 'binry'.*did you mean 'binary'"),
+        ({"oracle": {"kind": "replay"}}, "oracle.label: is missing"),
+        ({"oracle__noise": 1.5}, "oracle.noise: 1.5"),
+        ({"query__mix": {"margin": 0.5, "rando": 0.5}}, "'rando' cannot be part of a mix.*did you mean 'random'"),
+        ({"zero_shot__template": "nothing"}, "zero_shot.template: 'nothing': expected a text with {label}"),
+        ({"task__labels": "nowhere.csv"}, "task.labels: 'nowhere.csv' cannot be read"),
+    ],
+)
+def test_mistakes(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        config.parse(changed(**values), "food.yaml")
+    lines = str(raised.value).splitlines()
+    assert any(re.search(message, line) and line.startswith("food.yaml: ") for line in lines), lines
+
+
+def test_missing_section_and_bad_yaml() -> None:
+    with pytest.raises(ConfigError, match=r"food.yaml: oracle: is missing"):
+        config.parse(yaml.safe_dump({k: v for k, v in GOOD.items() if k != "oracle"}), "food.yaml")
+    with pytest.raises(ConfigError, match="food.yaml line 2: is not valid YAML"):
+        config.parse("task: [\n}", "food.yaml")
+    with pytest.raises(ConfigError, match="holds list"):
+        config.parse("- 1", "food.yaml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        config.load("/nowhere/food.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("labels.yaml", "- Tea\n- {name: Coffee, description: beans}\n"),
+        ("labels.yml", "Tea:\nCoffee: beans\n"),
+        ("labels.csv", "name,description\nTea,\nCoffee,beans\n"),
+        ("labels.txt", "Tea\n\nCoffee\n"),
+    ],
+)
+def test_labels_from_a_file(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    task = config.parse(changed(task__labels=str(tmp_path / name))).task.to_task()
+    assert task.names == ("Tea", "Coffee")
+    assert task.labels[1].description == (None if name.endswith("txt") else "beans")
+
+
+def test_binary_task_is_the_positive_label_against_the_rest() -> None:
+    labels = [{"name": "Tea"}, {"name": "Coffee", "positive": True}, {"name": "Juice"}]
+    task = config.parse(changed(task__kind="binary", task__labels=labels)).task.to_task()
+    assert task.names == ("Coffee", "other")
+    assert [label.name for label in task.labels[1].rest] == ["Tea", "Juice"]
+    with pytest.raises(ConfigError, match="expected so only when kind is binary"):
+        config.parse(changed(task__labels=labels))
+
+
+def test_differences_are_those_that_change_results() -> None:
+    old = config.parse(changed())
+    assert config.differences(old, config.parse(changed(resources={"workers": 2}, storage="elsewhere"))) == []
+    assert config.differences(old, config.parse(changed(budget={"annotations": 9}))) == ["budget.annotations: 500 -> 9"]

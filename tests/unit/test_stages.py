@@ -1,0 +1,250 @@
+"""The steps of a run, as far as they need no Ray."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from laud_ray import passes
+from laud_ray.corpus import Corpus, Range
+from laud_ray.passes import score_table, score_texts
+from laud_ray.query import build
+from laud_ray.query.near import NearDuplicates
+from laud_ray.stages import sample
+from laud_ray.stages.annotate import annotate
+from laud_ray.stages.evaluate import merge_unanswered
+from laud_ray.stages.seed import ClassRanking, next_wave, not_found, ranking_depth
+from laud_ray.stages.select import select
+from laud_ray.storage import Folder
+from laud_ray.store import Answered, Query, Sampled, Store
+from laud_ray.types import Annotation, Document, Floats
+
+NAMES = ("Tea", "Coffee", "Juice")
+
+
+def query(key: str, text: str | None = None) -> Query:
+    return Query(Document(key, text or f"text of {key}"), "why")
+
+
+def answered(key: str, label: str | None, text: str | None = None) -> Answered:
+    return Answered(query(key, text), "seed", 1, True, label)
+
+
+def walk(rankings: Sequence[Sequence[Query]], truth: dict[str, str | None], *, per_class: int, cap: int) -> list[str]:
+    """Walk to the end with an oracle that knows the truth; return the ids in the order of asking."""
+    asked: list[Answered] = []
+    while wave := next_wave(rankings, asked, NAMES, per_class=per_class, cap=cap):
+        asked += [Answered(q, "seed", 1, True, truth[q.document.id]) for q in wave]
+    return [a.query.document.id for a in asked]
+
+
+def test_seed_walks_down_until_each_class_is_confirmed() -> None:
+    words = {key: f"{key} {word}" for key, word in zip("abcdefgh", ("milk", "soap", "nuts", "bread", "eggs", "rice", "tape", "fish"), strict=True)}
+    rankings = [[query(k, words[k]) for k in order] for order in ("abc", "def", "gh")]
+    truth: dict[str, str | None] = dict(zip("abcdefgh", ("Coffee", "Tea", "Tea", None, "Juice", "Coffee", "Juice", "Tea"), strict=True))
+    # First wave a, d, g. a is Coffee and d an abstention, so only Tea lacks one: b.
+    assert walk(rankings, truth, per_class=1, cap=100) == ["a", "d", "g", "b"]
+    assert walk(rankings, truth, per_class=1, cap=2) == ["a", "d"]
+    # Two a class: Tea and Coffee from both ends, whoever's ranking found them.
+    assert walk(rankings, truth, per_class=2, cap=100) == ["a", "b", "d", "e", "g", "h", "f"]
+
+
+def test_seed_passes_over_near_duplicates_and_reports_classes_never_found() -> None:
+    rankings = [[query("a", "Green Tea 20 bags"), query("b", "green tea, 20 bags!"), query("c", "Oolong leaves")], [], []]
+    asked = [answered("a", "Juice", "Green Tea 20 bags")]
+    wave = next_wave(rankings, asked, NAMES, per_class=1, cap=10)
+    assert [q.document.id for q in wave] == ["c"]
+    assert not_found(asked, NAMES) == ("Tea", "Coffee")
+
+
+def test_seed_continues_the_same_after_a_restart_within_a_wave() -> None:
+    rankings = [[query(f"{name}{i}", f"{name} {i * 7919}") for i in range(5)] for name in NAMES]
+    asked = [answered("Tea0", "Tea", "Tea 0")]
+    once = next_wave(rankings, asked, NAMES, per_class=2, cap=9)
+    assert [q.document.id for q in once] == ["Tea1", "Coffee0", "Coffee1", "Juice0", "Juice1"]
+    assert next_wave(rankings, asked, NAMES, per_class=2, cap=9) == once
+
+
+def test_ranking_depth_reaches_far_for_few_classes() -> None:
+    assert ranking_depth(2, 300) >= 300
+    assert 20 <= ranking_depth(167, 300) < 100
+
+
+def test_near_duplicates() -> None:
+    seen = NearDuplicates(["Choc Milk 1L", "Soap"])
+    assert "choc. milk 1 l" not in seen  # another trigram set: 1l and 1 l
+    assert "CHOC milk, 1l" in seen
+    assert "Choc Milk 2L organic" not in seen
+    assert "" not in seen
+
+
+class Brittle:
+    """A scorer that cannot bear some texts."""
+
+    labels = NAMES
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def score(self, texts: Sequence[str]) -> Floats:
+        self.calls += 1
+        if "poison" in texts:
+            raise ValueError("cannot read this")
+        return np.tile(np.float32([0.2, 0.5, 0.3]), (len(texts), 1))
+
+
+def test_one_bad_text_costs_one_row() -> None:
+    texts = [f"t{i}" for i in range(200)]
+    texts[77] = "poison"
+    scorer = Brittle()
+    proba, failures = score_texts(scorer, texts)
+    assert failures == {77: "ValueError: cannot read this"}
+    assert np.allclose(np.delete(proba, 77, 0).sum(1), 1)
+    assert scorer.calls < 30
+
+
+def test_a_chunk_never_holds_more_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passes, "CHUNK", 3)
+    proba, failures = score_texts(Brittle(), ["a"] * 7 + ["poison"])
+    assert (list(failures), proba[:7].sum()) == ([7], pytest.approx(7))
+
+
+def test_score_table_by_hand() -> None:
+    proba = np.float32([[0.1, 0.7, 0.2], [0.5, 0.25, 0.25]])
+    usable = np.asarray([True, False, True, True])
+    table = score_table(list("wxyz"), proba, np.asarray([1, -1, 0, 1]), usable, [None, "empty text", None, None], NAMES, "m")
+    found = table.to_pylist()
+    assert [row["label"] for row in found] == ["Tea", None, "Coffee", "Tea"]
+    assert found[2]["top_labels"] == ["Coffee", "Juice", "Tea"]
+    assert found[2]["top_probabilities"] == pytest.approx([0.7, 0.2, 0.1])
+    assert found[2]["margin"] == pytest.approx(0.5)
+    assert found[0]["entropy"] == pytest.approx(1.0397208)
+    assert found[1] == {
+        **dict.fromkeys(("label", "confidence", "margin", "entropy")),
+        "id": "x",
+        "top_labels": [],
+        "top_probabilities": [],
+        "model": "m",
+        "error": "empty text",
+    }
+
+
+def test_score_table_of_nothing_but_errors() -> None:
+    table = score_table(["a"], np.zeros((0, 3), np.float32), np.asarray([-1]), np.asarray([False]), ["empty"], NAMES, "m")
+    assert table.to_pylist()[0]["label"] is None
+
+
+def shortlist(utilities: Sequence[float], texts: Sequence[str]) -> pa.Table:
+    n = len(texts)
+    return pa.table(
+        {
+            "id": [str(i) for i in range(n)],
+            "text": list(texts),
+            "criterion": pa.array([0] * n, pa.int32()),
+            "utility": pa.array(utilities, pa.float32()),
+            "tie": np.linspace(0, 1, n),
+            "top_labels": [["Tea", "Juice"]] * n,
+            "top_probabilities": [[0.5, 0.4]] * n,
+        }
+    )
+
+
+def test_select_passes_over_near_duplicates_until_it_must_not() -> None:
+    strategy, rng = build("margin", counts=[0, 0, 0]), np.random.default_rng(0)
+    table = shortlist([-0.1, -0.2, -0.3, -0.4], ["apple pie", "Apple pie!", "brown bread", "soap bar"])
+    picked = select(strategy, "margin", table, ["soap bar"], 2, criteria=1, rng=rng)
+    assert [q.document.id for q in picked] == ["0", "2"]
+    assert picked[0].reason == "margin: Tea 0.50 or Juice 0.40"
+    everything = select(strategy, "margin", table, ["soap bar"], 9, criteria=1, rng=rng)
+    assert [q.document.id for q in everything] == ["0", "2", "1", "3"]
+
+
+def a_corpus(tmp_path: Path, sizes: Sequence[int], proba: Floats) -> tuple[Corpus, Folder]:
+    """Ranges of the sizes with the given probabilities of Tea as scores; every tenth row is an error."""
+    folder, scores = Folder(str(tmp_path / "corpus")), Folder(str(tmp_path / "scores"))
+    start = 0
+    for number, size in enumerate(sizes):
+        rows = np.arange(start, start + size)
+        name = f"part-{number:05d}.parquet"
+        errors = ["bad" if i % 10 == 9 else None for i in rows]
+        folder.write_table(
+            name,
+            pa.table(
+                {
+                    "id": [f"d{i}" for i in rows],
+                    "text": [None if i % 10 == 9 else f"text {i}" for i in rows],
+                    "error": pa.array(errors, pa.string()),
+                    "duplicate_of": pa.array([None] * size, pa.string()),
+                }
+            ),
+        )
+        two = np.stack([proba[rows], 1 - proba[rows]], 1).astype(np.float32)
+        usable = np.asarray([e is None for e in errors])
+        ids = [f"d{i}" for i in rows]
+        scores.write_table(name, score_table(ids, two, np.arange(size), usable, errors, ("Tea", "other"), "m"))
+        start += size
+    ranges = tuple(Range(f"part-{i:05d}.parquet", size) for i, size in enumerate(sizes))
+    return Corpus(folder, ranges, {"unique": sum(sizes)}, "f"), scores
+
+
+def test_uniform_sample_is_uniform_and_leaves_errors_out(tmp_path: Path) -> None:
+    corpus, scores = a_corpus(tmp_path, [300, 100, 200], np.full(600, 0.5))
+    times = np.zeros(600)
+    for seed in range(60):
+        drawn = sample.draw(corpus, scores, 90, seed=(seed, 1))
+        assert len({one.document_id for one in drawn}) == 90
+        assert {(one.stratum, one.stratum_size) for one in drawn} == {(0, 540)}
+        times[[int(one.document_id[1:]) for one in drawn]] += 1
+    assert times[9::10].sum() == 0
+    expected = 60 * 90 / 540
+    for start, end in ((0, 300), (300, 400), (400, 600)):
+        rows = [i for i in range(start, end) if i % 10 != 9]
+        assert times[rows].mean() == pytest.approx(expected, rel=0.12)
+
+
+def test_stratified_sample_takes_the_top_of_the_ranking(tmp_path: Path) -> None:
+    proba = np.random.default_rng(0).permutation(np.linspace(0, 1, 1000))
+    corpus, scores = a_corpus(tmp_path, [400, 600], proba)
+    drawn = sample.draw(corpus, scores, 90, seed=(0, 1), positive="Tea")
+    sizes = {one.stratum: one.stratum_size for one in drawn}
+    assert sum(sizes.values()) == 900
+    assert sizes[2] == pytest.approx(9, abs=3)
+    counts = {h: sum(one.stratum == h for one in drawn) for h in sizes}
+    assert counts[2] == min(sizes[2], 30)
+    assert sum(counts.values()) == 90
+    tea = {h: [proba[int(one.document_id[1:])] for one in drawn if one.stratum == h] for h in sizes}
+    assert max(tea[0]) <= min(tea[1]) <= max(tea[1]) <= min(tea[2])
+    assert sample.draw(corpus, scores, 90, seed=(0, 1), positive="Tea") == drawn
+    texts = {q.document.id: q.document.text for q in sample.to_queries(corpus, drawn)}
+    assert texts == {one.document_id: f"text {one.document_id[1:]}" for one in drawn}
+
+
+def test_strata_without_answers_join_the_nearest() -> None:
+    drawn = [Sampled("p", i, f"d{i}", h, size) for i, (h, size) in enumerate([(0, 100), (1, 20), (2, 5)])]
+    strata, sizes = merge_unanswered(drawn, [drawn[0], drawn[2]])
+    assert (strata.tolist(), sizes) == ([0, 2], {0: 120, 2: 5})
+
+
+class Half:
+    """An oracle that answers for every other document it is asked about."""
+
+    def annotate(self, documents: Sequence[Document]) -> Sequence[Annotation]:
+        return [Annotation(d.id, "Tea", "half", cost=0.5) for d in documents[::2]]
+
+
+def test_annotate_stores_what_comes_and_leaves_the_rest_pending(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/laud.db")
+    store.add_queries("query", 1, [query(f"d{i}") for i in range(100)])
+    seen: list[tuple[int, int]] = []
+    assert annotate(store, Half(), "query", 1, lambda done, total: seen.append((done, total))) == 50
+    assert seen == [(32, 100), (50, 100)]
+    assert annotate(store, Half(), "query", 1, lambda done, total: None) == 25
+    assert store.counts() == {"seed": 0, "query": 75, "evaluation": 0, "abstained": 0}
+    assert store.cost() == pytest.approx(37.5)
+
+
+def test_class_ranking_is_the_probabilities() -> None:
+    proba = np.float32([[0.2, 0.8]])
+    assert ClassRanking().utility(proba) is proba
