@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers.utils import logging as transformers_logging
 
 from laud_ray.errors import ModelError
 from laud_ray.types import Floats, Indices, Label
@@ -36,6 +37,8 @@ def open_model(name: str) -> tuple[Any, torch.nn.Module]:
         ModelError: if it is neither bundled, a folder, nor a name that the hub knows.
     """
     path = model_path(name)
+    # A bar for each loading of a small local model says nothing, and breaks the lines of the caller.
+    transformers_logging.disable_progress_bar()
     try:
         return AutoTokenizer.from_pretrained(path), AutoModel.from_pretrained(path, dtype=torch.float32)
     except (OSError, ValueError) as error:

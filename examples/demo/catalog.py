@@ -1,9 +1,9 @@
-"""Write the demo catalog: invented product names of a retailer, thirty categories, a long tail.
+"""Write the demo catalog: invented product names of a retailer, 29 categories, a long tail.
 
     python examples/demo/catalog.py data/demo.parquet --test data/demo-test.parquet
 
-The words are in catalog.yaml beside this file. A name is brand, line, product, form and size, written the way one of
-three feeds would: a web shop in full, a price list with abbreviations, a till receipt in cropped capitals.
+The words are in catalog.yaml beside this file. A name is brand, line, product, form and size, written as one
+of three feeds would: a web shop in full, a price list with abbreviations, a till receipt in cropped capitals.
 """
 
 import argparse
@@ -52,11 +52,12 @@ LABELS: dict[str, str] = {
     "Batteries & Bulbs": "Batteries, lamps and small electrical goods.",
 }
 BORDERLINE = 0.16  # share of names that could fit two categories
-AISLES = 0.35  # share of plain names that also carry a word of their aisle
+AISLES = 0.25  # share of plain names that also carry a word of their aisle
 DUPLICATES = 0.03  # share of documents that repeat an earlier text, label included
-MISFILED = 0.01  # share of documents filed under a wrong label, as in any real catalog
-FEEDS = {"shop": 0.50, "list": 0.32, "receipt": 0.18}
-PARTS = {"brand": 0.45, "line": 0.12, "form": 0.50, "claim": 0.08, "size": 0.60}  # share of names that have each
+MISFILED = 0.005  # share of documents filed under a wrong label, as in any real catalog
+FEEDS = {"shop": 0.58, "list": 0.30, "receipt": 0.12}
+PARTS = {"brand": 0.30, "line": 0.05, "form": 0.92, "claim": 0.04, "size": 0.45}  # share of names with each
+WORDS = Path(__file__).with_name("catalog.yaml")
 CHOICE = re.compile(r"\(([^()]*)\)|\{(\w+)\}")
 
 
@@ -86,6 +87,7 @@ class Category:
 class Grammar:
     """Everything catalog.yaml says."""
 
+    orders: Mapping[str, Sequence[str]]
     lines: Sequence[str]
     stores: Sequence[str]
     words: Mapping[str, Sequence[str]]
@@ -93,7 +95,7 @@ class Grammar:
     categories: Mapping[str, Category]
 
 
-def load_grammar(path: Path = Path(__file__).with_name("catalog.yaml")) -> Grammar:
+def load_grammar(path: Path = WORDS) -> Grammar:
     """Read the words of the catalog."""
 
     def each(lists: Mapping[str, str]) -> dict[str, list[str]]:
@@ -115,6 +117,7 @@ def load_grammar(path: Path = Path(__file__).with_name("catalog.yaml")) -> Gramm
         for label, entry in raw["categories"].items()
     }
     return Grammar(
+        orders=raw["orders"],
         lines=phrases(raw["lines"]),
         stores=brands["store"],
         words=each(raw["words"]),
@@ -141,49 +144,46 @@ def product_name(grammar: Grammar, label: str, rng: random.Random) -> str:
     category = grammar.categories[label]
     feed = rng.choices(list(FEEDS), weights=list(FEEDS.values()))[0]
 
-    def perhaps(share: float, options: Sequence[str]) -> str:
-        return expand(rng.choice(options), grammar.words, rng) if rng.random() < share else ""
+    def perhaps(part: str, options: Sequence[str], times: float = 1) -> str:
+        return expand(rng.choice(options), grammar.words, rng) if rng.random() < PARTS[part] * times else ""
 
     borderline = rng.random() < BORDERLINE
     product = popular(category.borderline if borderline else category.products, rng)
     product = expand(product, grammar.words, rng)
-    if not borderline and rng.random() < AISLES:
-        product = with_aisle(product, rng.choice(category.aisles))
-    brand = perhaps(PARTS["brand"] / (3 if feed == "receipt" else 1), rng.choice([grammar.stores, category.brands]))
-    line, claim = perhaps(PARTS["line"], grammar.lines), perhaps(PARTS["claim"], category.claims)
-    form, size = perhaps(PARTS["form"], category.forms), perhaps(PARTS["size"], category.sizes)
+    aisle = rng.choice(category.aisles)
+    if not borderline and rng.random() < AISLES and not repeats(aisle, product):
+        product = f"{product} {aisle}"
+    makers = rng.choice([grammar.stores, category.brands])
+    form = perhaps("form", category.forms)
+    name = rng.choice(grammar.orders[feed]).format(
+        brand=perhaps("brand", makers, times=1 / 3 if feed == "receipt" else 1),
+        line=perhaps("line", grammar.lines),
+        product=product,
+        form="" if repeats(form, product) else form,
+        claim=perhaps("claim", category.claims),
+        size=perhaps("size", category.sizes),
+    )
+    name = " ".join(name.split()).removesuffix(" -").removesuffix(",")
     if feed == "shop":
-        return shop_name(brand, line, product, form, claim, size, rng)
-    terse = [brand, form, product, size] if rng.random() < 0.5 else [brand, product, form, claim, size]
-    name = abbreviate(" ".join(filter(None, terse)), grammar.abbreviations, rng)
+        return shop_name(name, rng)
+    name = abbreviate(name, grammar.abbreviations, rng)
     return receipt_name(name, rng) if feed == "receipt" else list_name(name, rng)
 
 
 def popular(options: Sequence[str], rng: random.Random) -> str:
     """Choose one phrase; the first few are the shop's fast movers."""
-    return rng.choices(options, weights=[1 / (rank + 6) for rank in range(len(options))])[0]
+    return rng.choices(options, weights=[1 / (rank + 4) for rank in range(len(options))])[0]
 
 
-def with_aisle(product: str, aisle: str) -> str:
-    """Name the aisle behind the product, unless that repeats a word: cheddar cheese, cream cheese."""
-    return product if set(product.split()) & set(aisle.split()) else f"{product} {aisle}"
+def repeats(addition: str, name: str) -> bool:
+    """Tell whether the addition says a word the name has already, singular or plural."""
+    return not {word[:5] for word in addition.split()}.isdisjoint(word[:5] for word in name.split())
 
 
-def shop_name(
-    brand: str, line: str, product: str, form: str, claim: str, size: str, rng: random.Random
-) -> str:
-    """Write the name out, in one of the word orders seen in web shops."""
-    parts = rng.choice(
-        [
-            [brand, line, form, product, claim, size],
-            [brand, line, product, form, claim, size],
-            [brand, product, size],
-            [f"{product},", form, claim, brand, size],
-            [brand, f"{product} -", form or line or "classic", size],
-        ]
-    )
-    name = " ".join(filter(None, parts)).rstrip(",")
-    name = " ".join(word if any(map(str.isdigit, word)) else word[:1].upper() + word[1:] for word in name.split())
+def shop_name(name: str, rng: random.Random) -> str:
+    """Write the name out with capital initials."""
+    words = (word if any(map(str.isdigit, word)) else word[:1].upper() + word[1:] for word in name.split())
+    name = " ".join(words)
     return misspell(name, rng) if rng.random() < 0.05 else name
 
 
@@ -212,17 +212,21 @@ def squeeze(word: str) -> str:
 
 
 def abbreviate(name: str, abbreviations: Mapping[str, Sequence[str]], rng: random.Random) -> str:
-    """Shorten about half of the words that have a usual short form."""
+    """Shorten some of the words that have a usual short form."""
     for word, short in abbreviations.items():
-        if word in name and rng.random() < 0.5:
+        if word in name and rng.random() < 0.4:
             name = re.sub(rf"\b{word}\b", rng.choice(short), name)
     return name
 
 
 def misspell(name: str, rng: random.Random) -> str:
-    """Swap, drop or double one letter."""
-    at = rng.randrange(len(name) - 1)
-    return name[:at] + rng.choice([name[at + 1] + name[at], name[at + 1], name[at] * 2 + name[at + 1]]) + name[at + 2 :]
+    """Swap, drop or double one letter inside a word; a word's first letter is rarely mistyped."""
+    inside = [match.start() for match in re.finditer(r"(?<=[a-z])[a-z](?=[a-z])", name)]
+    if not inside:
+        return name
+    at = rng.choice(inside)
+    one, two = name[at], name[at + 1]
+    return name[:at] + rng.choice([two + one, two, one + one + two]) + name[at + 2 :]
 
 
 def documents(grammar: Grammar, rng: random.Random, *, taken: Container[str] = ()) -> Iterator[Document]:
@@ -237,8 +241,8 @@ def documents(grammar: Grammar, rng: random.Random, *, taken: Container[str] = (
         else:
             label, wrong = rng.choices(labels, weights=shares, k=2)
             text = product_name(grammar, label, rng)
-            if text in filed or text in taken:
-                continue
+            while text in filed or text in taken:
+                text = product_name(grammar, label, rng)
             filed[text] = wrong if rng.random() < MISFILED else label
             texts.append(text)
         yield Document(f"SKU-{rng.getrandbits(64):016x}", text, filed[text])

@@ -137,7 +137,7 @@ def train(config: dict[str, Any]) -> None:
     examples: tuple[Example, ...] = config["examples"]
     torch.manual_seed(config["seed"])
     classifier = CosineClassifier(Encoder(learner.model, learner.max_tokens).eval(), task, learner.template)
-    lora = LoraConfig(r=learner.rank, lora_alpha=2 * learner.rank, lora_dropout=0.05, target_modules=LORA_TARGETS)
+    lora = LoraConfig(r=learner.rank, lora_alpha=2 * learner.rank, lora_dropout=0.0, target_modules=LORA_TARGETS)
     classifier.encoder.model = get_peft_model(classifier.encoder.model, lora)
     index = {name: i for i, name in enumerate(task.names)}
     targets = np.asarray([index[e.label] for e in examples], np.int64)
