@@ -17,7 +17,7 @@ def softmax(logits: Floats) -> Floats:
     return powers
 
 
-def fit_temperature(logits: Floats, targets: Indices) -> float:
+def fit_temperature(logits: Floats, targets: Indices, *, prior: float | None = None) -> float:
     """Return the temperature T in [0.05, 20] at which softmax(logits / T) is likeliest to give the targets.
 
     The negative log-likelihood is convex in 1 / T, so its slope changes sign once: that place is found by
@@ -29,6 +29,8 @@ def fit_temperature(logits: Floats, targets: Indices) -> float:
     Args:
         logits: (n, k) finite, n >= 1.
         targets: (n,) labels in [0, k).
+        prior: the standard deviation of a normal prior on log T around 0, for a sample that is small or
+            harder than what the model will meet; None for the maximum likelihood.
 
     Raises:
         ValueError: if the logits are empty or not finite, or a target is outside [0, k).
@@ -42,7 +44,8 @@ def fit_temperature(logits: Floats, targets: Indices) -> float:
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         # A positive mean lead: the model is surer than it is right, and T must grow.
-        if (softmax(lead / np.exp(middle)) * lead).sum() > 0:
+        surplus = (softmax(lead / np.exp(middle)) * lead).sum() / np.exp(middle)
+        if surplus > (0 if prior is None else middle / prior**2):
             low = middle
         else:
             high = middle

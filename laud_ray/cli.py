@@ -55,9 +55,7 @@ def run(config: str) -> None:
     outcome = run_loop(settings, Show(console, history))
     with look_at(settings.storage) as folder:
         summary = read.read(folder)
-    out = Console(highlight=False)
-    out.print(terminal.status_view(summary))
-    out.print(terminal.curve(summary.history))
+    Console(highlight=False).print(terminal.status_view(summary))
     if outcome.state == "waiting":
         click.echo(f"{outcome.pending} answers are pending: run the same command when they are there.")
         raise SystemExit(EXIT_WAITING)

@@ -257,7 +257,9 @@ def parse(text: str, path: str = "config") -> RunConfig:
     """
     data = _yaml(text, path)
     if not isinstance(data, dict):
-        raise ConfigError(f"{path}: holds {type(data).__name__}; expected a mapping with the keys task, corpus, storage, ...")
+        raise ConfigError(
+            f"{path}: holds {type(data).__name__}; expected a mapping with the keys task, corpus, storage, ..."
+        )
     task = data.get("task")
     if isinstance(task, dict) and "labels" in task:
         data = {**data, "task": {**task, "labels": _labels(task["labels"], path)}}
@@ -310,7 +312,9 @@ def _label_file(name: str, path: str) -> object:
     if file.endswith(".csv"):
         rows = list(csv.DictReader(io.StringIO(text)))
         if rows and "name" not in rows[0]:
-            raise ConfigError(f"{name}: has the columns {', '.join(rows[0])}; expected name and, if you like, description")
+            raise ConfigError(
+                f"{name}: has the columns {', '.join(rows[0])}; expected name and, if you like, description"
+            )
         return [{"name": row["name"], "description": row.get("description") or None} for row in rows]
     return [line.strip() for line in text.splitlines() if line.strip()]
 
@@ -341,7 +345,9 @@ def _line(data: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
     if kind == "value_error":
         return f"{key}: {detail['ctx']['error']}"
     message = detail["msg"].replace("Input should be", "expected").replace("a valid ", "a ")
-    near = difflib.get_close_matches(str(value), detail.get("ctx", {}).get("expected", "").replace("'", "").split(" or "), 1)
+    near = difflib.get_close_matches(
+        str(value), detail.get("ctx", {}).get("expected", "").replace("'", "").split(" or "), 1
+    )
     return f"{key}: {_short(value)}: {message}" + (f" - did you mean {near[0]!r}?" if near else "")
 
 

@@ -50,7 +50,9 @@ class Show:
             transient=True,
             disable=not self._console.is_terminal,
         )
-        self._progress.add_task(self._says(event), total=event.total or None, visible=event.step in ("zero-shot", "score"))
+        self._progress.add_task(
+            self._says(event), total=event.total or None, visible=event.step in ("zero-shot", "score")
+        )
         self._progress.start()
 
     def _move(self, event: Event) -> None:

@@ -24,7 +24,6 @@ from laud_ray.config import CorpusConfig
 from laud_ray.errors import CorpusError
 from laud_ray.sources import Cell
 from laud_ray.storage import Folder
-from laud_ray.types import Indices
 
 logger = logging.getLogger(__name__)
 
@@ -281,7 +280,9 @@ def _refuse_duplicate_ids(ids: _IdBuckets, config: CorpusConfig) -> None:
     (file, row), (again, second) = places
     batch = next(b for b in sources.read(again, [str(config.id)]) if b.first <= second < b.first + len(b.columns[0]))
     name = _id(batch, second - batch.first, batch.columns[0][second - batch.first])
-    raise CorpusError(f"{again} row {second}: the id {name!r} stands in {file} row {row} already; expected distinct ids")
+    raise CorpusError(
+        f"{again} row {second}: the id {name!r} stands in {file} row {row} already; expected distinct ids"
+    )
 
 
 def _write(rows: _RowBuckets, folder: Folder, counts: Counter[str], sealed: bool) -> Corpus:
@@ -297,7 +298,11 @@ def _write(rows: _RowBuckets, folder: Folder, counts: Counter[str], sealed: bool
             (folder / "sealed").write_table(name, _table([(d.id, d.sealed) for d in part], SEALED_SCHEMA))
         ranges.append(Range(name, len(part)))
     corpus = Corpus(folder, tuple(ranges), dict(counts), fingerprint.hexdigest())
-    manifest = {"ranges": [asdict(r) for r in ranges], "counts": dict(counts), "fingerprint": corpus.fingerprint}
+    manifest = {
+        "ranges": [asdict(r) for r in ranges],
+        "counts": dict(counts),
+        "fingerprint": corpus.fingerprint,
+    }
     folder.write(MANIFEST, json.dumps(manifest, indent=1).encode())
     return corpus
 
@@ -352,7 +357,6 @@ def sealed_values(corpus: Corpus, ids: Sequence[str]) -> dict[str, str | None]:
         if len(found) == len(ids):
             break
     return found
-
 
 
 def first_sealed_values(corpus: Corpus) -> set[str | None]:

@@ -59,7 +59,9 @@ def check_model(name: str) -> None:
 
 def _unknown(name: str, error: Exception) -> ModelError:
     reason = str(error).strip().splitlines()[0]
-    return ModelError(f"model: {name!r} cannot be loaded: {reason}; expected {BUNDLED!r}, a model folder, or a hub name")
+    return ModelError(
+        f"model: {name!r} cannot be loaded: {reason}; expected {BUNDLED!r}, a model folder, or a hub name"
+    )
 
 
 def device() -> torch.device:

@@ -43,8 +43,7 @@ class Sample:
         lengths = [len(self.true), len(self.predicted), len(self.confidence), len(self.strata)]
         if len(set(lengths)) > 1 or not lengths[0]:
             raise ValueError(
-                f"true, predicted, confidence and strata have {lengths} documents, "
-                "expected the same number, at least 1"
+                f"true, predicted, confidence and strata have {lengths} documents, expected the same number, at least 1"
             )
         if self.sizes is None:
             _require_one_stratum(self.strata)
@@ -205,10 +204,6 @@ def _require_sampled_strata(strata: Indices, sizes: Mapping[int, int]) -> None:
     for stratum in sampled.keys() | sizes.keys():
         drawn, size = sampled.get(stratum, 0), sizes.get(stratum, 0)
         if drawn > size:
-            raise ValueError(
-                f"stratum {stratum} has {drawn} documents in the sample, expected at most {size}"
-            )
+            raise ValueError(f"stratum {stratum} has {drawn} documents in the sample, expected at most {size}")
         if size and not drawn:
-            raise ValueError(
-                f"stratum {stratum} holds {size} documents, expected at least 1 of them in the sample"
-            )
+            raise ValueError(f"stratum {stratum} holds {size} documents, expected at least 1 of them in the sample")

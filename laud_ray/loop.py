@@ -16,7 +16,7 @@ import numpy as np
 import ray
 
 from laud_ray import models, oracles, query, stopping
-from laud_ray.config import RunConfig
+from laud_ray.config import RunConfig, StopConfig
 from laud_ray.corpus import Corpus, normalise, open_corpus
 from laud_ray.errors import ConfigError
 from laud_ray.passes import Shortlist, read_shortlist, run_pass
@@ -29,7 +29,7 @@ from laud_ray.stages.select import select, shortlist_depth
 from laud_ray.stages.train import train
 from laud_ray.storage import Folder
 from laud_ray.training import Resources
-from laud_ray.types import Example, Figures, Oracle, Purpose, QueryStrategy, RoundResult
+from laud_ray.types import Example, Figures, Oracle, Purpose, QueryStrategy, RoundResult, StoppingRule
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def connect() -> None:
         )
 
 
-class _Waiting(Exception):
+class _WaitingError(Exception):
     """Answers are pending: the run can go on when they are there."""
 
 
@@ -104,7 +104,7 @@ class _Loop:
     def go(self) -> Outcome:
         try:
             reason = self._rounds()
-        except _Waiting:
+        except _WaitingError:
             return Outcome("waiting", "answers are pending", self._store.setting("current"), self._pending)
         return Outcome("finished", reason, self._store.setting("current"))
 
@@ -264,7 +264,7 @@ class _Loop:
         with self._step("annotate", round) as progress:
             self._pending = annotate(self._store, self._oracle(corpus, purpose), purpose, round, progress)
         if self._pending:
-            raise _Waiting
+            raise _WaitingError
 
     def _oracle(self, corpus: Corpus, purpose: Purpose) -> Oracle:
         trusted = self._config.evaluation.oracle if purpose == "evaluation" else None
@@ -300,6 +300,6 @@ class _Loop:
         self._observer(Event("end", step, round, total=total, seconds=seconds))
 
 
-def _rule(config: object) -> stopping.StoppingRule:
-    settings = config.model_dump(exclude={"kind"})  # type: ignore[attr-defined]
-    return stopping.RULES[config.kind](**settings)  # type: ignore[attr-defined,no-any-return]
+def _rule(config: StopConfig) -> StoppingRule:
+    rule: StoppingRule = stopping.RULES[config.kind](**config.model_dump(exclude={"kind"}))
+    return rule

@@ -51,9 +51,7 @@ def macro_f1(confusion: Floats) -> float:
     return float(f1[occurs].mean())
 
 
-def calibration_error(
-    confidence: Floats, correct: Bools, weights: Floats | None = None, bins: int = 15
-) -> float:
+def calibration_error(confidence: Floats, correct: Bools, weights: Floats | None = None, bins: int = 15) -> float:
     """Return the expected calibration error, in [0, 1]: the mean gap between confidence and accuracy.
 
     The bins hold equal weight; documents of one confidence share a bin, so their order does not matter.

@@ -87,6 +87,7 @@ def run_pass(
     name: str,
     shortlist: Shortlist | None = None,
     gpus: float = 0,
+    load: Callable[[str], Scorer] = models.load,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> PassResult:
     """Score the ranges that have no output in `out`; call progress(rows done, rows in all) as they come.
@@ -94,6 +95,7 @@ def run_pass(
     Args:
         name: the model's name, written into every row.
         gpus: what share of a GPU each worker takes; 0 scores on CPUs, one each.
+        load: opens the model in a worker, once per process.
 
     Raises:
         PassError: if the scorer fails on every document of a range.
@@ -108,7 +110,7 @@ def run_pass(
     progress(done, total)
     rows = errors = 0
     start_up = 0.0
-    for result in _results(todo, Job(corpus, model, out, name, shortlist), gpus) if todo else ():
+    for result in _results(todo, Job(corpus, model, out, name, shortlist, load), gpus) if todo else ():
         start_up = start_up or time.monotonic() - began
         rows, errors = rows + result["rows"], errors + result["errors"]
         progress(done + rows, total)
@@ -135,6 +137,7 @@ class Job:
     out: Folder
     name: str
     shortlist: Shortlist | None
+    load: Callable[[str], Scorer]
 
 
 def _results(todo: Sequence[Range], job: Job, gpus: float) -> Iterator[dict[str, Any]]:
@@ -161,9 +164,9 @@ def _score_block(batch: dict[str, Any], job: list[Any]) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=2)
-def _scorer(model: Folder) -> Scorer:
+def _scorer(model: Folder, load: Callable[[str], Scorer]) -> Scorer:
     """Load a model once per worker process; a model's folder never changes, so its place identifies it."""
-    return models.load(str(model.fetch(Path(gettempdir()) / "laud-models")))
+    return load(str(model.fetch(Path(gettempdir()) / "laud-models")))
 
 
 def score_range(name: str, job: Job) -> dict[str, int]:
@@ -171,7 +174,7 @@ def score_range(name: str, job: Job) -> dict[str, int]:
     table = job.corpus.read(name)
     texts: list[str | None] = table.column("text").to_pylist()
     unique, inverse = _distinct(texts)
-    scorer = _scorer(job.model)
+    scorer = _scorer(job.model, job.load)
     proba, failures = score_texts(scorer, unique)
     errors: list[str | None] = table.column("error").to_pylist()
     for row, at in enumerate(inverse):
@@ -264,7 +267,13 @@ def score_table(
 
 
 def _shortlist(
-    wanted: Shortlist, name: str, table: pa.Table, scores: pa.Table, proba: Floats, inverse: Indices, usable: Bools
+    wanted: Shortlist,
+    name: str,
+    table: pa.Table,
+    scores: pa.Table,
+    proba: Floats,
+    inverse: Indices,
+    usable: Bools,
 ) -> pa.Table:
     """List, for each criterion, the best documents of a range that may be asked about, equal texts once."""
     fresh = ~np.asarray(table.column("duplicate_of").is_valid())

@@ -95,12 +95,14 @@ def look_at(path: str) -> Iterator[RunFolder]:
 
 def _local(folder: Folder) -> Path:
     if folder.local is None:
-        raise ConfigError(f"storage: {folder.uri!r} is not a local folder; expected one: this version stores runs there")
+        raise ConfigError(
+            f"storage: {folder.uri!r} is not a local folder; expected one: this version stores runs there"
+        )
     return folder.local
 
 
 def _reconcile(folder: Folder, store: Store, old: RunConfig, new: RunConfig) -> None:
-    """Refuse a configuration that changes results; before the first query there are none, only what can be made again."""
+    """Refuse a configuration that changes results; before the first query all there is can be made again."""
     changed = configuration.differences(old, new)
     if changed and store.queries():
         raise RunError(

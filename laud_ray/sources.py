@@ -129,9 +129,7 @@ def _csv(fs: pafs.FileSystem, name: str, columns: list[str]) -> Iterator[tuple[l
             yield tuple(_cells(name, column, batch.column(column)) for column in columns)
 
 
-def _csv_reader(
-    stream: pa.NativeFile, kind: str | None, columns: list[str] | None
-) -> pcsv.CSVStreamingReader:
+def _csv_reader(stream: pa.NativeFile, kind: str | None, columns: list[str] | None) -> pcsv.CSVStreamingReader:
     """Open a CSV as raw bytes, so that text that is not UTF-8 costs its row and not the file."""
     types = {column: pa.binary() for column in columns or ()}
     return pcsv.open_csv(
@@ -139,7 +137,11 @@ def _csv_reader(
         read_options=pcsv.ReadOptions(use_threads=False),
         parse_options=pcsv.ParseOptions(delimiter="\t" if kind == "tsv" else ",", newlines_in_values=True),
         convert_options=pcsv.ConvertOptions(
-            column_types=types, include_columns=columns, strings_can_be_null=True, null_values=[""], check_utf8=False
+            column_types=types,
+            include_columns=columns,
+            strings_can_be_null=True,
+            null_values=[""],
+            check_utf8=False,
         ),
     )
 

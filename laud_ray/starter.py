@@ -1,6 +1,5 @@
 """Write a commented task.yaml for somebody's data."""
 
-import itertools
 from collections import Counter
 from pathlib import PurePosixPath
 
@@ -70,10 +69,12 @@ def starter(data: str, *, text: str, label: str | None = None, id: str | None = 
     wanted = [text, *filter(None, (column, id))]
     counts: Counter[str] = Counter()
     rows = 0
-    for batch in itertools.takewhile(lambda _: rows < LOOK_AT, sources.read(data, wanted)):
+    for batch in sources.read(data, wanted):
         rows += len(batch.columns[0])
         if column:
             counts.update(cell.decode(errors="replace") for cell in batch.columns[1] if cell)
+        if rows >= LOOK_AT:
+            break
     if column and not 2 <= len(counts) <= MAX_LABELS:
         if label:
             raise CorpusError(f"{data}: the column {column!r} has {len(counts)} labels; expected 2 to {MAX_LABELS}")

@@ -65,8 +65,7 @@ class Kappa:
         if agreement < self.threshold:
             return None
         return (
-            f"kappa: the mean agreement of the last {self.window} rounds is {agreement:.4f}, "
-            f"at least {self.threshold}"
+            f"kappa: the mean agreement of the last {self.window} rounds is {agreement:.4f}, at least {self.threshold}"
         )
 
 
@@ -104,9 +103,7 @@ class PoolExhausted:
         """Return the reason to stop, or None to go on."""
         if not history or history[-1].pool > 0:
             return None
-        return (
-            f"pool_exhausted: 0 documents are left to ask about after {history[-1].annotations} annotations"
-        )
+        return f"pool_exhausted: 0 documents are left to ask about after {history[-1].annotations} annotations"
 
 
 RULES: dict[str, type] = {

@@ -33,9 +33,7 @@ from sqlalchemy import (
 from laud_ray.types import Annotation, ClassFigures, Document, Estimate, Figures, Purpose, RoundResult
 
 metadata = MetaData()
-settings = Table(
-    "settings", metadata, Column("key", String, primary_key=True), Column("value", String, nullable=False)
-)
+settings = Table("settings", metadata, Column("key", String, primary_key=True), Column("value", String, nullable=False))
 queries = Table(
     "queries",
     metadata,
@@ -223,7 +221,7 @@ class Store:
         by_purpose = select(queries.c.purpose, func.count()).select_from(joined).group_by(queries.c.purpose)
         abstained = select(func.count()).select_from(annotations).where(annotations.c.label.is_(None))
         with self._engine.connect() as connection:
-            found = {purpose: count for purpose, count in connection.execute(by_purpose)}
+            found: dict[str, int] = dict(connection.execute(by_purpose).tuples().all())
             return {
                 **{purpose: found.get(purpose, 0) for purpose in ("seed", "query", "evaluation")},
                 "abstained": connection.scalar(abstained) or 0,
@@ -257,7 +255,7 @@ class Store:
         found = select(timings.c.step, func.sum(timings.c.seconds)).where(timings.c.round == round)
         grouped = found.group_by(timings.c.step).order_by(func.min(timings.c.position))
         with self._engine.connect() as connection:
-            return {step: seconds for step, seconds in connection.execute(grouped)}
+            return dict(connection.execute(grouped).tuples().all())
 
     def close_round(self, result: RoundResult, kind: str, stop_reason: str | None) -> None:
         """Record a round, its model, and whether the run ends, in one transaction.
@@ -272,7 +270,11 @@ class Store:
             )
             connection.execute(
                 insert(models).values(
-                    name=result.model, kind=kind, round=result.number, accepted=result.accepted, created_at=_now()
+                    name=result.model,
+                    kind=kind,
+                    round=result.number,
+                    accepted=result.accepted,
+                    created_at=_now(),
                 )
             )
             if result.accepted:

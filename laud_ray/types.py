@@ -139,7 +139,10 @@ class RoundResult:
 class Scorer(Protocol):
     """Maps texts to calibrated class probabilities."""
 
-    labels: tuple[str, ...]
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The k labels, in the order of the columns."""
+        ...
 
     def score(self, texts: Sequence[str]) -> Floats:
         """Map n texts to (n, k) probabilities whose rows sum to 1."""

@@ -33,6 +33,9 @@ LORA_TARGETS = "all-linear"
 # Holding back fewer examples than this says more about luck than about the model.
 MIN_HOLDOUT = 20
 PATIENCE = 3
+# Held-back examples were mostly queried for being hard, so their temperature is too high for the corpus; the scale
+# that the head starts and ends with is nearly right (docs/LOG.md), so log T may leave 0 only by evidence.
+PRIOR = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +102,8 @@ class EncoderScorer:
 
     def score(self, texts: Sequence[str]) -> Floats:
         """Map n texts to (n, k) probabilities, float32."""
-        logits = self.scale * self.encoder.embed(texts) @ self.head.T
-        rows = np.exp(logits - logits.max(1, keepdims=True))
+        logits: Floats = self.scale * self.encoder.embed(texts) @ self.head.T
+        rows: Floats = np.exp(logits - logits.max(1, keepdims=True))
         rows /= rows.sum(1, keepdims=True)
         if len(self.owners) == len(self.labels):
             return rows
@@ -123,7 +126,7 @@ class CosineClassifier(torch.nn.Module):
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Map (B, T) token ids to (B, k) logits; a class of several rows has their log-sum-exp."""
-        rows = self.log_scale.exp() * self.encoder(ids, mask) @ normalize(self.head, dim=-1).T
+        rows: torch.Tensor = self.log_scale.exp() * self.encoder(ids, mask) @ normalize(self.head, dim=-1).T
         if self.classes == len(self.head):
             return rows
         grouped = [torch.logsumexp(rows[:, self.owners == c], 1) for c in range(self.classes)]
@@ -182,7 +185,7 @@ class Course:
             if min(losses) < min(losses[-PATIENCE:]):
                 logger.info("held-back loss has not improved for %d epochs: %s", PATIENCE, losses)
                 break
-        temperature = fit_temperature(self._logits(held), self._targets[held]) if len(held) else 1.0
+        temperature = fit_temperature(self._logits(held), self._targets[held], prior=PRIOR) if len(held) else 1.0
         for epoch in range(first, epochs):
             self._epoch(np.arange(len(self._targets)), epoch / epochs, (epoch + 1) / epochs, rng)
         self._model.eval()
@@ -233,10 +236,10 @@ def _hold_back(targets: Indices, share: float, rng: np.random.Generator) -> Indi
     """Draw examples to hold back, never the last one of a class; none if they would be too few."""
     order = rng.permutation(len(targets))
     left = np.bincount(targets)
-    held = []
+    held: list[int] = []
     for i in order:
         if len(held) < round(share * len(targets)) and left[targets[i]] > 1:
-            held.append(i)
+            held.append(int(i))
             left[targets[i]] -= 1
     return np.sort(np.asarray(held, np.int64)) if len(held) >= MIN_HOLDOUT else np.empty(0, np.int64)
 
@@ -253,7 +256,13 @@ def _batches(lengths: Sequence[int], size: int, rng: np.random.Generator) -> Ite
 
 
 def save(
-    path: Path, learner: EncoderLearner, task: Task, classifier: CosineClassifier, *, temperature: float, examples: int
+    path: Path,
+    learner: EncoderLearner,
+    task: Task,
+    classifier: CosineClassifier,
+    *,
+    temperature: float,
+    examples: int,
 ) -> None:
     """Write adapter, head and model.json into an existing folder."""
     if isinstance(classifier.encoder.model, PeftModel):

@@ -73,9 +73,7 @@ class LinearLearner:
             bias=head["bias"].numpy() / temperature,
         )
 
-    def _validate(
-        self, x: Floats, targets: Indices, prior: Floats, rng: np.random.Generator
-    ) -> tuple[float, float]:
+    def _validate(self, x: Floats, targets: Indices, prior: Floats, rng: np.random.Generator) -> tuple[float, float]:
         """Return the strength with the least out-of-fold loss, and the temperature for its logits."""
         if len(targets) < 2 * FOLDS:
             return STRENGTHS[-1], 1.0
@@ -92,9 +90,7 @@ class LinearLearner:
             best = min(best, (loss, strength, temperature))
         return best[1], best[2]
 
-    def _solve(
-        self, x: Floats, targets: Indices, prior: Floats, strength: float
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _solve(self, x: Floats, targets: Indices, prior: Floats, strength: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Minimise mean cross-entropy + strength * squared distance from the prior; convex, so unique."""
         start = torch.from_numpy(prior)
         weight, bias = start.clone().requires_grad_(), torch.zeros(len(prior), requires_grad=True)
@@ -111,7 +107,7 @@ class LinearLearner:
             value.backward()  # type: ignore[no-untyped-call]
             return value
 
-        optimizer.step(loss)  # type: ignore[arg-type]
+        optimizer.step(loss)  # type: ignore[no-untyped-call]
         return weight.detach(), bias.detach()
 
 

@@ -49,9 +49,7 @@ def build(name: str, *, counts: Sequence[int], mix: Mapping[str, float] | None =
         return _build_single(name, counts)
     if not mix:
         raise ConfigError("query.mix is missing, expected shares such as {margin: 0.7, random: 0.3}")
-    return Mix(
-        tuple((_checked_share(part, share), _build_single(part, counts)) for part, share in mix.items())
-    )
+    return Mix(tuple((_checked_share(part, share), _build_single(part, counts)) for part, share in mix.items()))
 
 
 def _build_single(name: str, counts: Sequence[int]) -> QueryStrategy:

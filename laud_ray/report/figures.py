@@ -61,9 +61,7 @@ def learning_curve(history: Sequence[RoundResult], curve: Curve) -> str:
     """Draw a figure against annotations: 95 % band, dashed zero-shot line, a cross on rejected rounds."""
     estimates = [_estimate(result, curve) for result in history]
     x = [result.annotations for result in history]
-    value, low, high = (
-        [100 * getattr(estimate, name) for estimate in estimates] for name in ("value", "low", "high")
-    )
+    value, low, high = ([100 * getattr(estimate, name) for estimate in estimates] for name in ("value", "low", "high"))
 
     def draw(axes: Axes) -> None:
         axes.fill_between(x, low, high, color=ACCENT, alpha=0.13, linewidth=0)

@@ -88,8 +88,7 @@ def next_commands(summary: RunSummary) -> tuple[tuple[str, str], ...]:
     if summary.state == "waiting":
         return (("Continue once people have answered", f"laud run {config}"),)
     return (
-        ("Serve the current model", f"laud serve {run}"),
-        ("Label any data with it", f"laud relabel {run} DATA --out DIR"),
+        ("Look at it on one page", f"laud report {run}"),
         ("Check it on labelled data", f"laud evaluate {run} DATA --label COLUMN"),
     )
 

@@ -98,9 +98,7 @@ def curve(
     key = f" {_CURVE} this run   {_ZERO_SHOT} zero-shot {percent(zero_shot.value)}"
     if baseline:
         key += f"   {_RANDOM} random queries {percent(baseline[-1].figures.accuracy.value)}"
-    title = (
-        f" accuracy {_figure(shown[-1].figures.accuracy)}, n = {shown[-1].figures.accuracy.n}, 95 % interval"
-    )
+    title = f" accuracy {_figure(shown[-1].figures.accuracy)}, n = {shown[-1].figures.accuracy.n}, 95 % interval"
     return "\n".join((title, _plot(shown, baseline, width=max(width, 40), height=max(height, 8)), key))
 
 

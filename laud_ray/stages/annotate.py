@@ -8,9 +8,7 @@ from laud_ray.types import Oracle, Purpose
 AT_ONCE = 64
 
 
-def annotate(
-    store: Store, oracle: Oracle, purpose: Purpose, round: int, progress: Callable[[int, int], None]
-) -> int:
+def annotate(store: Store, oracle: Oracle, purpose: Purpose, round: int, progress: Callable[[int, int], None]) -> int:
     """Ask about the recorded queries without an answer, and store each answer as it comes.
 
     Returns:

@@ -29,7 +29,12 @@ def predictions(scores: Folder, rows: Sequence[Sampled], names: Sequence[str]) -
 
 
 def evaluate(
-    scores: Folder, drawn: Sequence[Sampled], answers: Mapping[str, str | None], names: Sequence[str], *, seed: int
+    scores: Folder,
+    drawn: Sequence[Sampled],
+    answers: Mapping[str, str | None],
+    names: Sequence[str],
+    *,
+    seed: int,
 ) -> Figures:
     """Estimate how good a pass's labels are, from the answers to the evaluation sample.
 
@@ -42,7 +47,9 @@ def evaluate(
     label, confidence = predictions(scores, drawn, names)
     use = [i for i, one in enumerate(drawn) if label[i] >= 0 and answers.get(one.document_id) is not None]
     if not use:
-        raise RunError(f"evaluation: the oracle answered for none of {len(drawn)} documents; expected at least one label")
+        raise RunError(
+            f"evaluation: the oracle answered for none of {len(drawn)} documents; expected at least one label"
+        )
     answered = [drawn[i] for i in use]
     strata, sizes = merge_unanswered(drawn, answered)
     true = np.asarray([index[str(answers[one.document_id])] for one in answered], np.int64)

@@ -8,7 +8,7 @@ from laud_ray import sources
 from laud_ray.corpus import normalise_text
 from laud_ray.errors import CorpusError
 from laud_ray.estimation import Sample, figures
-from laud_ray.types import Figures, Scorer, Task
+from laud_ray.types import Figures, Floats, Indices, Scorer, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ def evaluate_labelled(scorer: Scorer, task: Task, path: str, *, text: str, label
     names = list(task.names)
     index = {name: i for i, name in enumerate(names)}
     true: list[int] = []
-    parts: list[tuple[np.ndarray, np.ndarray]] = []  # type: ignore[type-arg]
+    parts: list[tuple[Indices, Floats]] = []
     skipped = 0
     for rows in sources.read(path, [text, label]):
         decoded = [_decode(t, g) for t, g in zip(*rows.columns, strict=True)]
@@ -46,7 +46,11 @@ def evaluate_labelled(scorer: Scorer, task: Task, path: str, *, text: str, label
         raise CorpusError(f"{path}: no row has both {text!r} and {label!r}; expected at least one")
     predicted, confidence = (np.concatenate(column) for column in zip(*parts, strict=True))
     sample = Sample(
-        np.asarray(true, np.int64), predicted, confidence.clip(0, 1), np.zeros(len(true), np.int64), sizes=None
+        np.asarray(true, np.int64),
+        predicted,
+        confidence.clip(0, 1),
+        np.zeros(len(true), np.int64),
+        sizes=None,
     )
     return LabelledFigures(figures(sample, list(index), seed=seed), skipped)
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from laud_ray.query.near import NearDuplicates
 from laud_ray.store import Answered, Query
-from laud_ray.types import Document, Floats
+from laud_ray.types import Document, Floats, Indices
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class ClassRanking:
         """Map (n, k) probabilities to (n, k) utilities: themselves."""
         return proba
 
-    def pick(self, pool: object, n: int, *, rng: np.random.Generator) -> np.ndarray:  # type: ignore[type-arg]
+    def pick(self, pool: object, n: int, *, rng: np.random.Generator) -> Indices:
         raise NotImplementedError("a class ranking is walked down, not picked from")
 
 
@@ -36,7 +36,12 @@ def ranking_depth(classes: int, max_queries: int) -> int:
 
 
 def next_wave(
-    rankings: Sequence[Sequence[Query]], asked: Sequence[Answered], names: Sequence[str], *, per_class: int, cap: int
+    rankings: Sequence[Sequence[Query]],
+    asked: Sequence[Answered],
+    names: Sequence[str],
+    *,
+    per_class: int,
+    cap: int,
 ) -> list[Query]:
     """Return the next queries of the walk: for each class what it still lacks; empty when it is over.
 

@@ -35,7 +35,9 @@ def select(
     """
     pool = to_candidates(shortlist, criteria)
     picked = strategy.pick(pool, min(SPARE * n, len(pool)), rng=rng)
-    seen, fresh, near = NearDuplicates(asked), [], []
+    seen = NearDuplicates(asked)
+    fresh: list[int] = []
+    near: list[int] = []
     for i in picked:
         if len(fresh) == n:
             break

@@ -81,3 +81,16 @@ def test_errors_name_the_value_and_the_bound() -> None:
         fit_temperature(logits, np.array([0, 3]))
     with pytest.raises(ValueError, match="1 logits are not finite"):
         fit_temperature(np.array([[0.0, np.nan]]), np.array([0]))
+
+
+def test_a_prior_pulls_the_temperature_to_one() -> None:
+    """Against a grid search of the penalised loss, and towards 1 as the prior narrows."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(60, 4))
+    targets = rng.integers(0, 4, 60)
+    free = fit_temperature(logits, targets)
+    fitted = [fit_temperature(logits, targets, prior=prior) for prior in (10.0, 0.1, 0.01)]
+    grid = np.exp(np.linspace(np.log(0.5), np.log(20), 4000))
+    losses = [-np.log(softmax(logits / t)[np.arange(60), targets]).sum() + np.log(t) ** 2 / (2 * 0.1**2) for t in grid]
+    assert fitted[1] == pytest.approx(grid[int(np.argmin(losses))], rel=2e-3)
+    assert free > fitted[0] > fitted[1] > fitted[2] > 1

@@ -37,7 +37,9 @@ def test_defaults_are_those_of_the_documentation() -> None:
 
 
 def test_dump_reads_back_equal() -> None:
-    parsed = config.parse(changed(learner={"kind": "linear"}, stop=[{"kind": "kappa"}, {"kind": "rounds", "maximum": 3}]))
+    parsed = config.parse(
+        changed(learner={"kind": "linear"}, stop=[{"kind": "kappa"}, {"kind": "rounds", "maximum": 3}])
+    )
     assert config.parse(parsed.dump()) == parsed
 
 
@@ -50,24 +52,36 @@ def test_config_is_frozen() -> None:
     ("values", "message"),
     [
         ({"query__strategy": "margn"}, "query.strategy: 'margn' is no query strategy.*did you mean 'margin'"),
-        ({"query__bach": 5}, "query.bach: unknown key; expected one of strategy, batch.*did you mean 'batch'"),
+        (
+            {"query__bach": 5},
+            "query.bach: unknown key; expected one of strategy, batch.*did you mean 'batch'",
+        ),
         ({"storge": "x"}, "storge: unknown key.*did you mean 'storage'"),
         ({"query__batch": "50"}, "query.batch: '50': expected a integer|query.batch: '50'"),
         ({"query__batch": 0}, "query.batch: 0: expected greater than or equal to 1"),
         ({"seed": True}, "seed: True"),
-        ({"learner__kind": "encodr"}, "learner.kind: 'encodr' is unknown; expected one of.*did you mean 'encoder'"),
+        (
+            {"learner__kind": "encodr"},
+            "learner.kind: 'encodr' is unknown; expected one of.*did you mean 'encoder'",
+        ),
         ({"learner": {"kind": "encoder", "rnk": 3}}, "learner.rnk: unknown key.*did you mean 'rank'"),
         ({"learner": {"rank": 3}}, "learner.kind: is missing"),
         ({"stop": [{"kind": "kapa"}]}, r"stop\[0\].kind: 'kapa' is unknown.*did you mean 'kappa'"),
         ({"stop": [{"kind": "rounds"}]}, r"stop\[0\].maximum: is missing"),
-        ({"stop": [{"kind": "kappa", "thresold": 1}]}, r"stop\[0\].thresold: unknown key.*did you mean 'threshold'"),
+        (
+            {"stop": [{"kind": "kappa", "thresold": 1}]},
+            r"stop\[0\].thresold: unknown key.*did you mean 'threshold'",
+        ),
         ({"task__labels": [{"name": "Tea"}]}, "task.labels: 1 label.*expected at least two"),
         ({"task__labels": ["Tea", "Tea"]}, "task.labels: the label 'Tea' stands 2 times"),
         ({"task__labels": [{"nme": "Tea"}, {"name": "b"}]}, r"task.labels\[0\].nme: unknown key"),
         ({"task__kind": "binry"}, "task.kind: 'binry'.*did you mean 'binary'"),
         ({"oracle": {"kind": "replay"}}, "oracle.label: is missing"),
         ({"oracle__noise": 1.5}, "oracle.noise: 1.5"),
-        ({"query__mix": {"margin": 0.5, "rando": 0.5}}, "'rando' cannot be part of a mix.*did you mean 'random'"),
+        (
+            {"query__mix": {"margin": 0.5, "rando": 0.5}},
+            "'rando' cannot be part of a mix.*did you mean 'random'",
+        ),
         ({"zero_shot__template": "nothing"}, "zero_shot.template: 'nothing': expected a text with {label}"),
         ({"task__labels": "nowhere.csv"}, "task.labels: 'nowhere.csv' cannot be read"),
     ],

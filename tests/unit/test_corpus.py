@@ -148,7 +148,10 @@ def test_sealed_column_is_in_no_range(tmp_path: Path) -> None:
 
 
 def test_spilling_to_disk_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = write(tmp_path / "a.parquet", {"text": [f"n {i % 700}" for i in range(1000)], "id": list(map(str, range(1000)))})
+    source = write(
+        tmp_path / "a.parquet",
+        {"text": [f"n {i % 700}" for i in range(1000)], "id": list(map(str, range(1000)))},
+    )
     whole = read(source, tmp_path / "1", id="id")
     monkeypatch.setattr(corpora, "SPILL_ROWS", 90)
     spilled = read(source, tmp_path / "2", id="id")
@@ -158,14 +161,19 @@ def test_spilling_to_disk_changes_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @settings(max_examples=25, deadline=None)
-@given(texts=st.lists(st.sampled_from(["a", "b", "c", "", "d e"]), min_size=1, max_size=40), size=st.integers(1, 5))
+@given(
+    texts=st.lists(st.sampled_from(["a", "b", "c", "", "d e"]), min_size=1, max_size=40),
+    size=st.integers(1, 5),
+)
 def test_every_row_gets_one_place(texts: list[str], size: int) -> None:
     """Whatever the duplicates and the range size: each document once, each text fresh once."""
     from collections import Counter
 
     counts: Counter[str] = Counter()
     digests = sorted((t.encode().ljust(16, b"\0"), t) for t in texts)
-    source = iter([corpora._Row(digest, None, text or None, None if text else "empty", None) for digest, text in digests])
+    source = iter(
+        [corpora._Row(digest, None, text or None, None if text else "empty", None) for digest, text in digests]
+    )
     parts = list(corpora._cut(corpora._identify(source, counts), size))
     found = [row for part in parts for row in part]
     assert len({row.id for row in found}) == len(texts)

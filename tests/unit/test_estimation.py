@@ -107,9 +107,7 @@ def test_the_accuracy_interval_covers_the_truth_and_the_value_is_unbiased(
 
 def test_macro_f1_is_the_weighted_one() -> None:
     sample = labelled(300, 20, {0: 1000, 1: 100, 2: 3000})
-    expected = f1_score(
-        sample.true, sample.predicted, average="macro", sample_weight=sample.weights, zero_division=0
-    )
+    expected = f1_score(sample.true, sample.predicted, average="macro", sample_weight=sample.weights, zero_division=0)
     assert sample.weights[:3] == pytest.approx([10, 1, 30])
     assert estimate_macro_f1(sample, 20, seed=0).value == pytest.approx(expected)
 
@@ -182,9 +180,7 @@ def test_figures_hold_the_weighted_table() -> None:
 
 def test_figures_weigh_the_calibration_error() -> None:
     # Correct at confidence 0.9 in the stratum of 90, wrong at 0.4 in the stratum of 10.
-    sample = Sample(
-        np.array([0, 0]), np.array([0, 1]), np.array([0.9, 0.4]), np.array([7, 8]), {7: 90, 8: 10}
-    )
+    sample = Sample(np.array([0, 0]), np.array([0, 1]), np.array([0.9, 0.4]), np.array([7, 8]), {7: 90, 8: 10})
     assert figures(sample, ["a", "b"], seed=0).calibration_error == pytest.approx(0.9 * 0.1 + 0.1 * 0.4)
 
 

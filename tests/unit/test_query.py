@@ -116,9 +116,7 @@ def test_pick_gives_the_best_first() -> None:
 
 def test_ties_are_broken_at_random() -> None:
     pool = pool_of([[0.0], [0.0], [0.0], [1.0]])
-    firsts = Counter(
-        tuple(Random().pick(pool, 2, rng=np.random.default_rng(seed)).tolist()) for seed in range(300)
-    )
+    firsts = Counter(tuple(Random().pick(pool, 2, rng=np.random.default_rng(seed)).tolist()) for seed in range(300))
     assert set(firsts) == {(3, 0), (3, 1), (3, 2)}
     assert min(firsts.values()) > 70
 
@@ -178,9 +176,7 @@ def test_mix_parts_do_not_repeat_each_other() -> None:
 def test_mix_passes_places_on_when_a_part_is_used_up() -> None:
     mix = Mix(((0.5, Margin()), (0.25, Random()), (0.25, Entropy())))
     utility = np.full((22, 3), ABSENT)
-    utility[:2, 0] = utility[2:12, 1] = utility[12:, 2] = (
-        0  # the first part has two candidates, the others ten
-    )
+    utility[:2, 0] = utility[2:12, 1] = utility[12:, 2] = 0  # the first part has two candidates, the others ten
     rows = mix.pick(pool_of(utility), 12, rng=np.random.default_rng(0))
     assert np.bincount(np.digitize(rows, [2, 12])).tolist() == [2, 5, 5]
 
@@ -215,9 +211,7 @@ def test_build_makes_every_strategy() -> None:
 
 
 def test_build_says_what_is_known() -> None:
-    with pytest.raises(
-        ConfigError, match=r"'margn' is unknown, expected one of entropy, .*; did you mean 'margin'\?"
-    ):
+    with pytest.raises(ConfigError, match=r"'margn' is unknown, expected one of entropy, .*; did you mean 'margin'\?"):
         build("margn", counts=[1])
     with pytest.raises(ConfigError, match=r"'zzz' is unknown, expected one of .*rare_class$"):
         build("zzz", counts=[1])
@@ -234,6 +228,4 @@ def test_build_says_what_is_known() -> None:
 
 
 def test_the_public_names_are_sorted_and_complete() -> None:
-    assert sorted(query.__all__) == sorted(
-        {"STRATEGIES", "build", *(each.__name__ for each in STRATEGIES.values())}
-    )
+    assert sorted(query.__all__) == sorted({"STRATEGIES", "build", *(each.__name__ for each in STRATEGIES.values())})

@@ -30,9 +30,7 @@ LABELS = ("Yogurt", "Milk", "Cheese")
 HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)> \" & {{ 7 * 7 }}"
 
 
-def result(
-    number: int, accuracy: float, *, accepted: bool = True, labels: Sequence[str] = LABELS
-) -> RoundResult:
+def result(number: int, accuracy: float, *, accepted: bool = True, labels: Sequence[str] = LABELS) -> RoundResult:
     per_class = tuple(
         ClassFigures(label, support=1 + i % 9, precision=0.5, recall=0.25, f1=(i % 11) / 10)
         for i, label in enumerate(labels)
@@ -408,9 +406,7 @@ def test_numbers() -> None:
 
 def test_commands_quote_the_storage() -> None:
     waiting = replace(run_of(()), state="waiting", storage="my runs/food")
-    assert next_commands(waiting) == (
-        ("Continue once people have answered", "laud run 'my runs/food/config.yaml'"),
-    )
+    assert next_commands(waiting) == (("Continue once people have answered", "laud run 'my runs/food/config.yaml'"),)
 
 
 def test_the_report_needs_neither_ray_nor_torch() -> None:

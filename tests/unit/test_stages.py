@@ -41,9 +41,14 @@ def walk(rankings: Sequence[Sequence[Query]], truth: dict[str, str | None], *, p
 
 
 def test_seed_walks_down_until_each_class_is_confirmed() -> None:
-    words = {key: f"{key} {word}" for key, word in zip("abcdefgh", ("milk", "soap", "nuts", "bread", "eggs", "rice", "tape", "fish"), strict=True)}
+    words = {
+        key: f"{key} {word}"
+        for key, word in zip("abcdefgh", ("milk", "soap", "nuts", "bread", "eggs", "rice", "tape", "fish"), strict=True)
+    }
     rankings = [[query(k, words[k]) for k in order] for order in ("abc", "def", "gh")]
-    truth: dict[str, str | None] = dict(zip("abcdefgh", ("Coffee", "Tea", "Tea", None, "Juice", "Coffee", "Juice", "Tea"), strict=True))
+    truth: dict[str, str | None] = dict(
+        zip("abcdefgh", ("Coffee", "Tea", "Tea", None, "Juice", "Coffee", "Juice", "Tea"), strict=True)
+    )
     # First wave a, d, g. a is Coffee and d an abstention, so only Tea lacks one: b.
     assert walk(rankings, truth, per_class=1, cap=100) == ["a", "d", "g", "b"]
     assert walk(rankings, truth, per_class=1, cap=2) == ["a", "d"]
@@ -52,7 +57,11 @@ def test_seed_walks_down_until_each_class_is_confirmed() -> None:
 
 
 def test_seed_passes_over_near_duplicates_and_reports_classes_never_found() -> None:
-    rankings = [[query("a", "Green Tea 20 bags"), query("b", "green tea, 20 bags!"), query("c", "Oolong leaves")], [], []]
+    rankings = [
+        [query("a", "Green Tea 20 bags"), query("b", "green tea, 20 bags!"), query("c", "Oolong leaves")],
+        [],
+        [],
+    ]
     asked = [answered("a", "Juice", "Green Tea 20 bags")]
     wave = next_wave(rankings, asked, NAMES, per_class=1, cap=10)
     assert [q.document.id for q in wave] == ["c"]
@@ -114,7 +123,9 @@ def test_a_chunk_never_holds_more_than_its_share(monkeypatch: pytest.MonkeyPatch
 def test_score_table_by_hand() -> None:
     proba = np.float32([[0.1, 0.7, 0.2], [0.5, 0.25, 0.25]])
     usable = np.asarray([True, False, True, True])
-    table = score_table(list("wxyz"), proba, np.asarray([1, -1, 0, 1]), usable, [None, "empty text", None, None], NAMES, "m")
+    table = score_table(
+        list("wxyz"), proba, np.asarray([1, -1, 0, 1]), usable, [None, "empty text", None, None], NAMES, "m"
+    )
     found = table.to_pylist()
     assert [row["label"] for row in found] == ["Tea", None, "Coffee", "Tea"]
     assert found[2]["top_labels"] == ["Coffee", "Juice", "Tea"]
@@ -132,7 +143,9 @@ def test_score_table_by_hand() -> None:
 
 
 def test_score_table_of_nothing_but_errors() -> None:
-    table = score_table(["a"], np.zeros((0, 3), np.float32), np.asarray([-1]), np.asarray([False]), ["empty"], NAMES, "m")
+    table = score_table(
+        ["a"], np.zeros((0, 3), np.float32), np.asarray([-1]), np.asarray([False]), ["empty"], NAMES, "m"
+    )
     assert table.to_pylist()[0]["label"] is None
 
 

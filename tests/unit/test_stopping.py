@@ -71,8 +71,7 @@ def test_plateau_compares_with_the_best_before() -> None:
     assert rule.verdict(with_f1(0.5, 0.5)) is None
     assert rule.verdict(with_f1(0.5, 0.7, 0.6, 0.72)) is None
     assert rule.verdict(with_f1(0.5, 0.7, 0.6, 0.705)) == (
-        "plateau: the best macro-F1 of the last 2 rounds is 0.7050, "
-        "not more than 0.01 above 0.7000 before them"
+        "plateau: the best macro-F1 of the last 2 rounds is 0.7050, not more than 0.01 above 0.7000 before them"
     )
 
 

@@ -1,0 +1,160 @@
+"""What a pass costs beside what it must do: rate against a bare loop and sentence-transformers, memory against size.
+
+python benchmarks/passes.py rate ../shared/data      20,000 real names with the bundled encoder
+python benchmarks/passes.py memory                   200,000 and 2,000,000 short names with a cheap scorer
+"""
+
+import argparse
+import logging
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from laud_ray import loop, models, passes
+from laud_ray.config import CorpusConfig
+from laud_ray.corpus import Corpus, normalise
+from laud_ray.storage import Folder
+from laud_ray.types import Floats, Label, Scorer, Task
+
+
+def real_names(data: Path, n: int) -> list[str]:
+    files = sorted(data.glob("*/train.parquet"))
+    texts = [text for file in files for text in pq.read_table(file).column("text").to_pylist()]
+    order = np.random.default_rng(0).permutation(len(texts))[:n]
+    return list(dict.fromkeys(texts[i] for i in order))
+
+
+def make_corpus(texts: list[str], place: Path) -> Corpus:
+    pq.write_table(pa.table({"text": texts}), place / "names.parquet")
+    return normalise(CorpusConfig(path=str(place / "names.parquet"), text="text"), Folder(str(place / "corpus")))
+
+
+def rate(data: Path, n: int) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch)
+        texts = real_names(data, n)
+        corpus = make_corpus(texts, place)
+        task = Task("t", "multiclass", tuple(Label(name) for name in ("food", "tool", "bank", "cloth", "machine")))
+        models.EncoderLearner().fit(task, [], out=str(place / "model"), seed=0)
+        scorer = models.load(str(place / "model"))
+        scorer.score(texts[:500])
+        bare = timed(lambda: scorer.score(texts))
+        print(f"bare single-process loop, length-sorted batches: {len(texts) / bare:.0f} texts/s", flush=True)
+        began = time.monotonic()
+        loop.connect()
+        ray_start = time.monotonic() - began
+        for name in ("cold", "warm"):
+            result = passes.run_pass(corpus, Folder(str(place / "model")), Folder(str(place / name)), name="m")
+            whole = result.rows / result.seconds
+            # One range's own work is not start-up: what the first result took beyond its share of the rest.
+            steady = (result.rows - corpus.ranges[0].rows) / (result.seconds - result.start_up)
+            print(
+                f"pass ({name} workers): {whole:.0f} rows/s in all, {steady:.0f} rows/s after the first range, "
+                f"which came after {result.start_up:.1f} s (ray.init {ray_start:.1f} s apart); "
+                f"ratio to the bare loop {steady * bare / len(texts):.2f}, "
+                f"start-up included {whole * bare / len(texts):.2f}",
+                flush=True,
+            )
+        from sentence_transformers import SentenceTransformer
+
+        from laud_ray.encoding import model_path
+
+        rival = SentenceTransformer(model_path("bundled"), device="cpu")
+        rival.encode(texts[:500])
+        theirs = timed(lambda: rival.encode(texts))
+        print(f"sentence-transformers encode, defaults: {len(texts) / theirs:.0f} texts/s")
+        print(f"ratio of the warm pass, start-up included, to sentence-transformers: {whole * theirs / len(texts):.2f}")
+
+
+def timed(work) -> float:  # type: ignore[no-untyped-def]
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
+
+
+def cheap(_: str) -> Scorer:
+    class Hashing:
+        labels = ("a", "b", "c")
+
+        def score(self, texts: Sequence[str]) -> Floats:
+            numbers = np.asarray([[len(t) + 1, ord(t[0]), ord(t[-1])] for t in texts], np.float32)
+            proba: Floats = numbers / numbers.sum(1, keepdims=True)
+            return proba
+
+    return Hashing()
+
+
+def one_pass(n: int) -> None:
+    """In a process of its own: normalise and score n names."""
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch)
+        writer = pq.ParquetWriter(place / "names.parquet", pa.schema([("text", pa.string())]))
+        for start in range(0, n, 100_000):
+            names = [f"choc bar {i * 7919 % 1_000_003} {i}g" for i in range(start, start + 100_000)]
+            writer.write_table(pa.table({"text": names}))
+        writer.close()
+        corpus_config = CorpusConfig(path=str(place / "names.parquet"), text="text")
+        corpus = normalise(corpus_config, Folder(str(place / "corpus")))
+        loop.connect()
+        print("pass begins", flush=True)
+        result = passes.run_pass(corpus, Folder("none"), Folder(str(place / "out")), name="m", load=cheap)
+        print(f"pass ends {result.rows} rows in {result.seconds:.1f} s", flush=True)
+
+
+def memory() -> None:
+    peaks = {}
+    for n in (200_000, 2_000_000):
+        process = subprocess.Popen([sys.executable, __file__, "one", str(n)], stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        print(n, process.stdout.readline().strip())
+        peak: dict[str, int] = {"driver": 0, "all": 0}
+        while process.poll() is None:
+            peak = {key: max(peak[key], now) for key, now in usage(process.pid).items()}
+            time.sleep(0.2)
+        print(n, process.stdout.read().strip(), {k: f"{v / 1e6:.0f} MB" for k, v in peak.items()}, flush=True)
+        peaks[n] = peak
+    for key in ("driver", "all"):
+        print(f"peak memory of {key}, 2,000,000 against 200,000: {peaks[2_000_000][key] / peaks[200_000][key]:.2f}")
+
+
+def usage(pid: int) -> dict[str, int]:
+    """Memory of the driver, and of it with all that it started, in bytes (proportional shares of what is shared)."""
+    total = own = 0
+    try:
+        for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
+            try:
+                pss = process.memory_full_info().pss
+            except psutil.Error:
+                continue
+            total += pss
+            own = own or pss
+    except psutil.Error:
+        pass
+    return {"driver": own, "all": total}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("rate", "memory", "one"))
+    parser.add_argument("argument", nargs="?")
+    parser.add_argument("--documents", type=int, default=20_000)
+    args = parser.parse_args()
+    logging.disable(logging.WARNING)
+    if args.what == "rate":
+        rate(Path(args.argument), args.documents)
+    elif args.what == "one":
+        one_pass(int(args.argument))
+    else:
+        memory()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""The command line as a person uses it, and what it says to mistakes."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from laud_ray import cli, config
+
+ROOT = Path(__file__).parents[2]
+
+
+def laud(*arguments: str) -> int:
+    try:
+        cli.main(arguments)
+    except SystemExit as left:
+        return int(left.code or 0)
+    return 0
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("catalog")
+    command = [sys.executable, str(ROOT / "examples/demo/catalog.py"), str(place / "names.parquet")]
+    subprocess.run([*command, "--test", str(place / "test.parquet"), "--documents", "700"], check=True)
+    return place
+
+
+@pytest.fixture(scope="module")
+def run(ray_session: str, catalog: Path) -> Path:
+    """A small run of the demo's catalog, by the command line from `init` on."""
+    written = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "laud_ray.cli",
+            "init",
+            str(catalog / "names.parquet"),
+            "--text",
+            "text",
+            "--id",
+            "id",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    settings = yaml.safe_load(written)
+    settings["storage"] = str(catalog / "run")
+    settings["learner"] = {"kind": "linear"}
+    settings["evaluation"] = {"size": 80}
+    settings["budget"] = {"annotations": 80}
+    (catalog / "task.yaml").write_text(yaml.safe_dump(settings))
+    assert laud("run", str(catalog / "task.yaml")) == 0
+    return catalog / "run"
+
+
+def test_status(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert laud("status", str(run), "--json") == 0
+    status = json.loads(capsys.readouterr().out)
+    assert (status["state"], status["stop_reason"]) == ("finished", "budget: 80 of 80 annotations are spent")
+    assert status["current_model"] in [r["model"] for r in status["rounds"]]
+    for one in status["rounds"]:
+        figure = one["accuracy"]
+        assert figure["low"] <= figure["value"] <= figure["high"]
+        assert figure["n"] == 80
+    counts = status["annotations"]
+    assert (counts["seed"] + counts["query"], counts["evaluation"], counts["abstained"]) == (80, 80, 0)
+    assert laud("status", str(run)) == 0
+    assert "accuracy" in capsys.readouterr().out
+
+
+def test_evaluate_agrees_with_the_scores_of_the_run(
+    run: Path, catalog: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert laud("evaluate", str(run), str(catalog / "names.parquet"), "--label", "label", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["n"] == 700
+    low, high = found["accuracy_interval"]
+    assert low <= found["accuracy"] <= high
+    gold = {row["id"]: row["label"] for row in pq.read_table(catalog / "names.parquet").to_pylist()}
+    name = found["model"]
+    folder = run / "rounds" / name.removeprefix("round-") / "scores" if name != "zero-shot" else run / "zero_shot"
+    rows = [row for part in sorted(folder.glob("part-*")) for row in pq.read_table(part).to_pylist()]
+    right = sum(row["label"] == gold[row["id"]] for row in rows)
+    assert right / 700 == pytest.approx(found["accuracy"])
+
+
+def test_report_is_written(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert laud("report", str(run)) == 0
+    page = (run / "report.html").read_text()
+    assert "<svg" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert str(run) in capsys.readouterr().out
+
+
+def test_running_again_changes_nothing_and_another_seed_is_refused(
+    run: Path, catalog: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert laud("run", str(catalog / "task.yaml")) == 0
+    settings = yaml.safe_load((catalog / "task.yaml").read_text())
+    (catalog / "other.yaml").write_text(yaml.safe_dump({**settings, "seed": 9}))
+    capsys.readouterr()
+    assert laud("run", str(catalog / "other.yaml")) == 2
+    assert "seed: 0 -> 9" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["init", "nowhere.csv", "--text", "text"], "nowhere.csv: no such data"),
+        (["init", "{data}", "--text", "txt"], "no column 'txt'.*did you mean 'text'"),
+        (["init", "{data}"], "Missing option '--text'"),
+        (["run", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
+        (["status", "nowhere"], "nowhere: no run is here"),
+        (["evaluate", "{run}", "{data}", "--label", "lable"], "no column 'lable'.*did you mean 'label'"),
+        (
+            ["evaluate", "{run}", "{data}", "--label", "label", "--model", "x"],
+            "no model 'x'; expected one of zero-shot",
+        ),
+        (["stats", "x"], "No such command 'stats'"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_2(
+    run: Path, catalog: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    filled = [a.format(run=run, data=catalog / "names.parquet") for a in arguments]
+    assert laud(*filled) == 2
+    captured = capsys.readouterr()
+    assert re.search(message, captured.err), captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+def test_labels_that_the_column_does_not_hold(
+    catalog: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = f"""
+task: {{name: x, labels: [North, South]}}
+corpus: {{path: "{catalog / "names.parquet"}", text: text}}
+storage: "{tmp_path / "run"}"
+oracle: {{kind: replay, label: label}}
+"""
+    (tmp_path / "x.yaml").write_text(text)
+    assert laud("run", str(tmp_path / "x.yaml")) == 2
+    assert "oracle.label: the column 'label' holds" in capsys.readouterr().err
+    # Nothing was decided yet, so the mended configuration is accepted in the same storage.
+    (tmp_path / "x.yaml").write_text(
+        text.replace("oracle:", "evaluation: {size: 600}\noracle:").replace("North, South", "Cheese, Fruit")
+    )
+    assert laud("run", str(tmp_path / "x.yaml")) == 2
+    assert "evaluation.size: 600 of" in capsys.readouterr().err
+
+
+def test_importing_and_help_are_light() -> None:
+    heavy = "import sys, laud_ray, laud_ray.cli; print({'ray', 'torch', 'pydantic', 'pyarrow'} & set(sys.modules))"
+    out = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "set()"
+
+
+def test_public_names_are_sorted_and_there() -> None:
+    import laud_ray
+
+    assert laud_ray.__all__ == sorted(laud_ray.__all__, key=str)
+    assert all(getattr(laud_ray, name) is not None for name in laud_ray.__all__)
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = laud_ray.nothing
+
+
+def test_every_example_is_valid() -> None:
+    for path in sorted((ROOT / "examples").rglob("*.yaml")):
+        if path.name != "catalog.yaml":
+            assert config.load(str(path)).task.labels

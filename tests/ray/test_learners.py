@@ -1,0 +1,152 @@
+"""Learners on the bundled encoder: real training, in this process and in two Ray Train workers."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from laud_ray import models
+from laud_ray.errors import ModelError
+from laud_ray.models import EncoderLearner, LinearLearner
+from laud_ray.training import Resources
+from laud_ray.types import Example, Label, Task
+
+TASK = Task("drinks", "multiclass", (Label("Tea"), Label("Coffee"), Label("Juice", "fruit drinks")))
+WORDS = {
+    "Tea": (
+        "green sencha bags",
+        "earl grey loose leaf",
+        "chamomile infusion",
+        "oolong tin",
+        "rooibos",
+        "matcha powder",
+    ),
+    "Coffee": (
+        "espresso beans 1kg",
+        "ground arabica",
+        "instant decaf",
+        "cold brew can",
+        "latte pods",
+        "mocha capsules",
+    ),
+    "Juice": (
+        "orange 1l not from concentrate",
+        "apple cloudy",
+        "mango nectar",
+        "tomato 33cl",
+        "grape",
+        "pear carton",
+    ),
+}
+# Brand names that say nothing, so that only examples can teach what they stand for.
+ODD = {"Tea": "Zorblax", "Coffee": "Quimby", "Juice": "Vandelay"}
+EXAMPLES = [Example(f"{text}", label) for label, texts in WORDS.items() for text in texts] + [
+    Example(f"{ODD[label]} {i}", label) for label in WORDS for i in range(6)
+]
+TEXTS = [f"{brand} {i}" for brand in ODD.values() for i in range(6, 10)]
+TRUTH = [label for label in ODD for _ in range(4)]
+
+
+def right(path: Path) -> float:
+    scorer = models.load(str(path))
+    proba = scorer.score(TEXTS)
+    assert proba.shape == (12, 3)
+    assert np.allclose(proba.sum(1), 1, atol=1e-5)
+    return float(np.mean([scorer.labels[i] == truth for i, truth in zip(proba.argmax(1), TRUTH, strict=True)]))
+
+
+@pytest.fixture(scope="module")
+def zero_shot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "zero-shot"
+    EncoderLearner().fit(TASK, [], out=str(path), seed=0)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "trained"
+    EncoderLearner(epochs=6).fit(TASK, EXAMPLES, out=str(path), seed=0)
+    return path
+
+
+def test_no_examples_are_the_zero_shot_classifier(zero_shot: Path) -> None:
+    scorer = models.load(str(zero_shot))
+    proba = scorer.score(["sencha green tea", "roasted coffee beans", "fresh orange juice"])
+    assert proba.argmax(1).tolist() == [0, 1, 2]
+    assert right(zero_shot) < 0.8
+
+
+def test_examples_teach(trained: Path, zero_shot: Path) -> None:
+    assert right(trained) >= 0.9 > right(zero_shot)
+
+
+def test_training_is_deterministic(trained: Path, tmp_path: Path) -> None:
+    EncoderLearner(epochs=6).fit(TASK, EXAMPLES, out=str(tmp_path / "again"), seed=0)
+    one, other = (models.load(str(path)).score(TEXTS) for path in (trained, tmp_path / "again"))
+    assert np.array_equal(one, other)
+
+
+def test_two_workers_learn_the_same(ray_session: str, trained: Path, tmp_path: Path) -> None:
+    resources = Resources(workers=2, storage=str(tmp_path / "training"))
+    EncoderLearner(epochs=6, resources=resources).fit(TASK, EXAMPLES, out=str(tmp_path / "two"), seed=0)
+    assert right(tmp_path / "two") >= 0.9
+    one, other = (json.loads((path / "model.json").read_text()) for path in (trained, tmp_path / "two"))
+    assert other["examples"] == len(EXAMPLES) == one["examples"]
+    assert other["scale"] == pytest.approx(one["scale"], rel=0.05)
+
+
+def test_long_and_odd_texts_are_scored(trained: Path) -> None:
+    texts = ["word " * 5000, "x", "\u0000\ud7ff", "日本茶", "a" * 100_000]
+    assert np.isfinite(models.load(str(trained)).score(texts)).all()
+    # Order and company do not change a text's score.
+    alone = [models.load(str(trained)).score([text])[0] for text in texts[:2]]
+    assert np.allclose(models.load(str(trained)).score(texts)[:2], alone, atol=1e-5)
+
+
+def test_held_back_examples_set_the_temperature(tmp_path: Path) -> None:
+    many = EXAMPLES * 7
+    EncoderLearner(epochs=5).fit(TASK, many, out=str(tmp_path / "m"), seed=0)
+    assert json.loads((tmp_path / "m" / "model.json").read_text())["temperature"] != 1.0
+
+
+def test_linear_learns_and_starts_as_zero_shot(tmp_path: Path, zero_shot: Path) -> None:
+    LinearLearner().fit(TASK, [], out=str(tmp_path / "none"), seed=0)
+    one, other = (models.load(str(path)).score(TEXTS) for path in (zero_shot, tmp_path / "none"))
+    assert np.allclose(one, other, atol=1e-4)
+    LinearLearner().fit(TASK, EXAMPLES, out=str(tmp_path / "some"), seed=0)
+    assert right(tmp_path / "some") >= 0.9
+
+
+def test_binary_rest_is_as_good_as_many_classes(tmp_path: Path) -> None:
+    task = Task("tea", "binary", (Label("Tea"), Label("other", rest=(Label("Coffee"), Label("Juice")))))
+    EncoderLearner().fit(task, [], out=str(tmp_path / "two"), seed=0)
+    two = models.load(str(tmp_path / "two")).score(["sencha green tea", "roasted coffee", "apple juice"])
+    assert two.argmax(1).tolist() == [0, 1, 1]
+    EncoderLearner().fit(TASK, [], out=str(tmp_path / "three"), seed=0)
+    examples = [Example(e.text, e.label if e.label == "Tea" else "other") for e in EXAMPLES]
+    EncoderLearner(epochs=4).fit(task, examples, out=str(tmp_path / "fitted"), seed=0)
+    proba = models.load(str(tmp_path / "fitted")).score(TEXTS)
+    assert np.mean((proba.argmax(1) == 0) == np.asarray([t == "Tea" for t in TRUTH])) >= 0.9
+
+
+def test_broken_models_are_refused(trained: Path, tmp_path: Path) -> None:
+    import shutil
+
+    with pytest.raises(ModelError, match="no such model"):
+        models.load(str(tmp_path / "none"))
+    broken = tmp_path / "broken"
+    shutil.copytree(trained, broken)
+    head = broken / "head.safetensors"
+    head.write_bytes(head.read_bytes()[:-1] + b"!")
+    with pytest.raises(ModelError, match=r"head\.safetensors: checksum differs"):
+        models.load(str(broken))
+    head.unlink()
+    with pytest.raises(ModelError, match="is not a whole model"):
+        models.load(str(broken))
+
+
+def test_unknown_base_model_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="model: 'no/such-model' cannot be loaded") as raised:
+        EncoderLearner(model="no/such-model").fit(TASK, [], out=str(tmp_path / "m"), seed=0)
+    assert "\n" not in str(raised.value)
