@@ -33,7 +33,7 @@ def settings(data: Path, storage: str, args: argparse.Namespace, strategy: str, 
         "seed": seed,
         "learner": {"kind": args.learner, **json.loads(args.options)},
         "oracle": {"kind": "replay", "label": "label"},
-        "init": {"max_queries": args.seed_queries or max(200, len(labels))},
+        "init": {"max_queries": args.seed_queries},
         "query": {"strategy": strategy, "batch": batch},
         "budget": {"annotations": args.budget},
     }
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--learner", default="encoder")
     parser.add_argument("--options", default="{}", help="more keys of the learner, as JSON")
     parser.add_argument("--budget", type=int, default=500)
-    parser.add_argument("--seed-queries", type=int)
+    parser.add_argument("--seed-queries", type=int, default=300)
     args = parser.parse_args()
     logging.disable(logging.WARNING)
     for data in args.data:

@@ -106,7 +106,7 @@ class EncoderConfig(Section):
     batch: int = Field(default=32, ge=1)
     max_tokens: int = Field(default=64, ge=4, le=512)
     class_balance: float = Field(default=0.0, ge=0, le=1)
-    holdout: float = Field(default=0.1, ge=0, le=0.5)
+    holdout: float = Field(default=0.0, ge=0, le=0.5)
 
 
 class LinearConfig(Section):

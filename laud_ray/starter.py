@@ -39,7 +39,7 @@ learner: {{kind: encoder, model: bundled}}
 oracle: {{kind: replay, label: {label}}}
 
 # The first annotations: walk down each class's zero-shot ranking until per_class of it are confirmed.
-init: {{per_class: 1, max_queries: {max_queries}}}
+init: {{per_class: 1, max_queries: 300}}
 
 # What to ask next: margin, entropy, least_confidence, random, rare_class, high_confidence, or mix.
 query: {{strategy: margin, batch: 50}}
@@ -91,7 +91,6 @@ def starter(data: str, *, text: str, label: str | None = None, id: str | None = 
         id=_inline(id),
         storage=_inline(f"runs/{name}"),
         label=_inline(column or "label"),
-        max_queries=max(300, 2 * len(found)),
         evaluation=max(20, min(300, rows // 4)),
     )
     config.parse(written, "task.yaml")

@@ -221,7 +221,7 @@ class Store:
         by_purpose = select(queries.c.purpose, func.count()).select_from(joined).group_by(queries.c.purpose)
         abstained = select(func.count()).select_from(annotations).where(annotations.c.label.is_(None))
         with self._engine.connect() as connection:
-            found: dict[str, int] = dict(connection.execute(by_purpose).tuples().all())
+            found: dict[str, int] = {row[0]: row[1] for row in connection.execute(by_purpose)}
             return {
                 **{purpose: found.get(purpose, 0) for purpose in ("seed", "query", "evaluation")},
                 "abstained": connection.scalar(abstained) or 0,
@@ -255,7 +255,7 @@ class Store:
         found = select(timings.c.step, func.sum(timings.c.seconds)).where(timings.c.round == round)
         grouped = found.group_by(timings.c.step).order_by(func.min(timings.c.position))
         with self._engine.connect() as connection:
-            return dict(connection.execute(grouped).tuples().all())
+            return {row[0]: row[1] for row in connection.execute(grouped)}
 
     def close_round(self, result: RoundResult, kind: str, stop_reason: str | None) -> None:
         """Record a round, its model, and whether the run ends, in one transaction.

@@ -57,7 +57,7 @@ class EncoderLearner:
     batch: int = 32
     max_tokens: int = 64
     class_balance: float = 0.0
-    holdout: float = 0.1
+    holdout: float = 0.0
     resources: Resources = field(default_factory=Resources)
 
     def fit(self, task: Task, examples: Sequence[Example], *, out: str, seed: int) -> None:

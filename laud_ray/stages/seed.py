@@ -47,7 +47,8 @@ def next_wave(
 
     A function of what was asked and answered alone, so that a restart walks on where the crash was.
     Near-duplicates of what was asked are passed over. Every answer counts for the class it names,
-    whichever ranking it came from.
+    whichever ranking it came from. No ranking is walked further than an even share of `cap`, so that
+    a class that cannot be found does not eat what the others need.
 
     Args:
         rankings: for each class its documents, most probable first.
@@ -57,13 +58,16 @@ def next_wave(
     seen_ids = {answer.query.document.id for answer in asked}
     seen = NearDuplicates(answer.query.document.text for answer in asked)
     wave: list[Query] = []
+    share = max(per_class, cap // len(names))
     for name, ranking in zip(names, rankings, strict=True):
-        lacking = per_class - confirmed[name]
+        lacking, tried = per_class - confirmed[name], 0
         for query in ranking:
-            if lacking <= 0 or len(asked) + len(wave) >= cap:
+            if lacking <= 0 or tried >= share or len(asked) + len(wave) >= cap:
                 break
+            tried += query.document.id in seen_ids
             if query.document.id in seen_ids or query.document.text in seen:
                 continue
+            tried += 1
             wave.append(query)
             seen_ids.add(query.document.id)
             seen.add(query.document.text)

@@ -86,8 +86,8 @@ def test_errors_name_the_value_and_the_bound() -> None:
 def test_a_prior_pulls_the_temperature_to_one() -> None:
     """Against a grid search of the penalised loss, and towards 1 as the prior narrows."""
     rng = np.random.default_rng(0)
-    logits = rng.normal(size=(60, 4))
-    targets = rng.integers(0, 4, 60)
+    logits = rng.normal(size=(60, 4)) * 3
+    targets = np.asarray([rng.choice(4, p=row) for row in softmax(logits / 2)])
     free = fit_temperature(logits, targets)
     fitted = [fit_temperature(logits, targets, prior=prior) for prior in (10.0, 0.1, 0.01)]
     grid = np.exp(np.linspace(np.log(0.5), np.log(20), 4000))

@@ -211,7 +211,7 @@ def test_the_headline_gives_the_current_model(rejected_page: str) -> None:
     assert "With 100 annotations, the current model round-0002 labels 76.7 % of the documents" in text
     assert "(n = 300, 95 % interval [71.7, 80.7])" in text
     assert "it was 40.6 % [35.6, 44.6]" in text
-    assert "laud serve runs/food" in text
+    assert "laud report runs/food" in text
 
 
 def test_questions_are_grouped_by_round_with_reason_and_answer(rejected_page: str) -> None:
@@ -334,7 +334,7 @@ def test_status_view(name: str) -> None:
     assert "food  multiclass, 3 classes  finished: the budget is spent" in text
     assert "260 of 500: 60 seed, 200 query; apart: 300 evaluation; $1.25 in all" in text
     assert "never found  Cheese" in text
-    assert "laud relabel runs/food DATA --out DIR" in text
+    assert "laud evaluate runs/food DATA --label COLUMN" in text
     if HISTORIES[name]:
         assert re.search(r"accuracy \d+\.\d % \[\d+\.\d, \d+\.\d], n = 300", text)
 

@@ -68,6 +68,15 @@ def test_seed_passes_over_near_duplicates_and_reports_classes_never_found() -> N
     assert not_found(asked, NAMES) == ("Tea", "Coffee")
 
 
+def test_a_class_that_cannot_be_found_gets_its_share_and_no_more() -> None:
+    words = "milk soap nuts bread eggs rice tape fish lamp sock beer cake".split()
+    rankings = [[query(f"{name}{i}", f"{words[i]} {name}") for i in range(12)] for name in NAMES]
+    truth: dict[str, str | None] = {f"{name}{i}": "Coffee" for name in NAMES for i in range(12)}
+    order = walk(rankings, truth, per_class=1, cap=12)
+    assert [key for key in order if key.startswith("Tea")] == ["Tea0", "Tea1", "Tea2", "Tea3"]
+    assert len(order) == 4 + 1 + 4
+
+
 def test_seed_continues_the_same_after_a_restart_within_a_wave() -> None:
     rankings = [[query(f"{name}{i}", f"{name} {i * 7919}") for i in range(5)] for name in NAMES]
     asked = [answered("Tea0", "Tea", "Tea 0")]
