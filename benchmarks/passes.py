@@ -4,6 +4,8 @@ python benchmarks/passes.py rate ../shared/data      20,000 real names with the 
 python benchmarks/passes.py memory                   200,000 and 2,000,000 short names with a cheap scorer
 """
 
+from __future__ import annotations  # a class that is sent to workers must not need this module's names
+
 import argparse
 import logging
 import subprocess

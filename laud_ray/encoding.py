@@ -123,7 +123,7 @@ class Encoder(torch.nn.Module):
     def embed(self, texts: Sequence[str]) -> Floats:
         """Map n texts to (n, d) unit vectors, float32."""
         out = np.empty((len(texts), self.dimensions), np.float32)
-        ids = self.tokenize(texts)
+        ids = self.tokenize(texts) if len(texts) else []
         budget = GPU_TOKEN_BUDGET if device().type == "cuda" else TOKEN_BUDGET
         for rows in token_batches([len(row) for row in ids], budget):
             out[rows] = self(*self.pad([ids[i] for i in rows])).cpu().numpy()

@@ -98,7 +98,7 @@ def run_pass(
         load: opens the model in a worker, once per process.
 
     Raises:
-        PassError: if the scorer fails on every document of a range.
+        PassError: if a range cannot be scored or written: the scorer fails on all of it, or the disk is full.
         RunError: if `out` holds the output of another model or corpus.
     """
     began = time.monotonic()
@@ -111,10 +111,12 @@ def run_pass(
     rows = errors = 0
     start_up = 0.0
     for result in _results(todo, Job(corpus, model, out, name, shortlist, load), gpus) if todo else ():
+        if result["failure"]:
+            raise PassError(str(result["failure"]))
         start_up = start_up or time.monotonic() - began
         rows, errors = rows + result["rows"], errors + result["errors"]
         progress(done + rows, total)
-    return PassResult(len(corpus.ranges), len(committed), rows, errors, start_up, time.monotonic() - began)
+    return PassResult(len(corpus.ranges), len(corpus.ranges) - len(todo), rows, errors, start_up, time.monotonic() - began)
 
 
 def _claim(out: Folder, identity: dict[str, str]) -> None:
@@ -158,9 +160,13 @@ def _results(todo: Sequence[Range], job: Job, gpus: float) -> Iterator[dict[str,
 
 
 def _score_block(batch: dict[str, Any], job: list[Any]) -> dict[str, Any]:
-    """Ray Data's side of `score_range`: a block of one range descriptor."""
-    results = [score_range(str(name), ray.get(job[0])) for name in batch["name"]]
-    return {key: np.asarray([result[key] for result in results]) for key in results[0]}
+    """Ray Data's side of `score_range`: a block of one range descriptor becomes one result."""
+    (name,) = batch["name"]
+    try:
+        result = {**score_range(str(name), ray.get(job[0])), "failure": ""}
+    except Exception as error:  # noqa: BLE001 - the worker's edge: whatever it is, it becomes data
+        result = {"rows": 0, "errors": 0, "failure": f"{name}: {type(error).__name__}: {error}"}
+    return {key: np.asarray([value]) for key, value in result.items()}
 
 
 @lru_cache(maxsize=2)
@@ -182,7 +188,7 @@ def score_range(name: str, job: Job) -> dict[str, int]:
             errors[row] = failures[int(at)]
     usable = np.asarray([error is None for error in errors], np.bool_)
     if not usable.any() and failures:
-        raise PassError(f"{name}: the scorer failed on every document: {next(iter(failures.values()))}")
+        raise PassError(f"the scorer failed on every document: {next(iter(failures.values()))}")
     scores = score_table(table.column("id").to_pylist(), proba, inverse, usable, errors, scorer.labels, job.name)
     if job.shortlist is not None:
         listed = _shortlist(job.shortlist, name, table, scores, proba, inverse, usable)

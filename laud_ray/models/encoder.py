@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 # The scale of cosine logits at which zero-shot confidence matches its accuracy: docs/LOG.md says how it was fitted.
 ZERO_SHOT_SCALE = 20.0
 LORA_TARGETS = "all-linear"
+# Mean pooling leaves the pooler out, and a parameter without a gradient stops the exchange between workers.
+UNUSED_MODULES = r".*pooler.*"
 # Holding back fewer examples than this says more about luck than about the model.
 MIN_HOLDOUT = 20
 PATIENCE = 3
@@ -140,7 +142,9 @@ def train(config: dict[str, Any]) -> None:
     examples: tuple[Example, ...] = config["examples"]
     torch.manual_seed(config["seed"])
     classifier = CosineClassifier(Encoder(learner.model, learner.max_tokens).eval(), task, learner.template)
-    lora = LoraConfig(r=learner.rank, lora_alpha=2 * learner.rank, lora_dropout=0.0, target_modules=LORA_TARGETS)
+    lora = LoraConfig(
+        r=learner.rank, lora_alpha=2 * learner.rank, target_modules=LORA_TARGETS, exclude_modules=UNUSED_MODULES
+    )
     classifier.encoder.model = get_peft_model(classifier.encoder.model, lora)
     index = {name: i for i, name in enumerate(task.names)}
     targets = np.asarray([index[e.label] for e in examples], np.int64)

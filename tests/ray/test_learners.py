@@ -106,7 +106,7 @@ def test_long_and_odd_texts_are_scored(trained: Path) -> None:
 
 def test_held_back_examples_set_the_temperature(tmp_path: Path) -> None:
     many = EXAMPLES * 7
-    EncoderLearner(epochs=5).fit(TASK, many, out=str(tmp_path / "m"), seed=0)
+    EncoderLearner(epochs=5, holdout=0.1).fit(TASK, many, out=str(tmp_path / "m"), seed=0)
     assert json.loads((tmp_path / "m" / "model.json").read_text())["temperature"] != 1.0
 
 
