@@ -120,17 +120,21 @@ class _Loop:
             round = 1
         if round == 1:
             self._seed(corpus)
+        else:
+            # The process before may have ended anywhere between closing the last round and having all its answers.
+            self._query(corpus, round - 1)
         while True:
-            # After a crash, the queries that round - 1 recorded may still be open.
-            self._annotate(corpus, "query", round - 1)
-            strategy = self._strategy()
             self._train(round)
-            self._score(corpus, round, strategy)
+            self._score(corpus, round)
             reason = self._close(corpus, round)
             if reason is not None:
                 return reason
-            self._select(corpus, round, strategy)
+            self._query(corpus, round)
             round += 1
+
+    def _query(self, corpus: Corpus, round: int) -> None:
+        self._select(corpus, round)
+        self._annotate(corpus, "query", round)
 
     def _corpus(self) -> Corpus:
         models.check(self._config.learner, self._config.zero_shot)
@@ -195,11 +199,11 @@ class _Loop:
             name = self._folder.model_name(round)
             train(learner, self._task, examples, self._folder.models, name, self._config.seed)
 
-    def _score(self, corpus: Corpus, round: int, strategy: QueryStrategy) -> None:
+    def _score(self, corpus: Corpus, round: int) -> None:
         asked = frozenset(a.query.document.id for a in self._store.queries())
         depth = shortlist_depth(self._config.query.batch)
         with self._step("score", round):
-            self._pass(corpus, round, Shortlist(strategy, depth, asked, (self._config.seed, round)))
+            self._pass(corpus, round, Shortlist(self._strategy(), depth, asked, (self._config.seed, round)))
 
     def _close(self, corpus: Corpus, round: int) -> str | None:
         """Evaluate the round's model, decide whether to stop, and record both."""
@@ -236,12 +240,12 @@ class _Loop:
         drawn = self._store.sample("evaluation")
         return evaluate(self._folder.scores(round), drawn, answers, self._task.names, seed=self._config.seed)
 
-    def _select(self, corpus: Corpus, round: int, strategy: QueryStrategy) -> None:
+    def _select(self, corpus: Corpus, round: int) -> None:
         """Record the queries of a round, unless that was done before a crash."""
         if self._store.queries("query", round):
             return
         with self._step("select", round):
-            name, batch = self._config.query.strategy, self._config.query.batch
+            strategy, name, batch = self._strategy(), self._config.query.strategy, self._config.query.batch
             counts = self._store.counts()
             left = self._config.budget.annotations - counts["seed"] - counts["query"]
             criteria = strategy.utility(np.full((1, len(self._task.labels)), 1 / len(self._task.labels))).shape[1]
@@ -254,7 +258,7 @@ class _Loop:
                 criteria=criteria,
                 rng=np.random.default_rng([self._config.seed, round]),
             )
-        self._store.add_queries("query", round, chosen)
+            self._store.add_queries("query", round, chosen)
 
     def _annotate(self, corpus: Corpus, purpose: Purpose, round: int) -> None:
         """Get the answers to what is open; where some stay pending, the run waits."""

@@ -1,31 +1,32 @@
-"""Run a configuration and kill this process at the n-th boundary: python interrupted.py CONFIG N.
+"""Run a configuration and kill this process at boundaries: python interrupted.py CONFIG [KILLED].
 
-Boundaries are the ends of steps and the ranges that a pass commits; 0 kills nothing.
+KILLED names a file with the boundaries where a process was killed before; this one dies at the first boundary
+that is not in it. Boundaries are the ends of steps and the ranges that a pass commits. Without it nothing is killed.
 """
 
 import os
 import signal
 import sys
+from pathlib import Path
 
 from laud_ray import config, loop
 
 
 class Boundaries:
-    """Counts boundaries, and kills this process at the given one."""
+    """Kills this process at the first boundary where none was killed yet."""
 
-    def __init__(self, at: int) -> None:
-        self._at, self._seen, self._committed = at, 0, -1
+    def __init__(self, killed: Path) -> None:
+        self._file = killed
+        self._before = set(killed.read_text().splitlines()) if killed.exists() else set()
 
     def __call__(self, event: loop.Event) -> None:
-        if event.kind == "progress" and event.step in ("score", "zero-shot"):
-            # The first progress of a pass only tells what an earlier process committed.
-            self._seen += 0 <= self._committed < event.done
-            self._committed = max(self._committed, event.done)
-        elif event.kind == "end":
-            self._seen, self._committed = self._seen + 1, -1
-        if self._at and self._seen >= self._at:
+        boundary = f"{event.kind} {event.step} {event.round} {event.done} of {event.total}"
+        if event.kind in ("progress", "end") and boundary not in self._before:
+            with open(self._file, "a") as file:
+                file.write(boundary + "\n")
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    print(loop.run(config.load(sys.argv[1]), Boundaries(int(sys.argv[2]))).reason)
+    observers = [Boundaries(Path(path)) for path in sys.argv[2:]]
+    print(loop.run(config.load(sys.argv[1]), *observers).reason)

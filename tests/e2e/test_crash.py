@@ -44,7 +44,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
         "init": {"per_class": 2},
         "query": {"batch": 10, "strategy": "mix"},
         "evaluation": {"size": 60, "stop_set": 50},
-        "budget": {"annotations": 20},
+        "budget": {"annotations": 16},
     }
 
 
@@ -58,13 +58,13 @@ def write(settings: dict[str, object], storage: Path) -> Path:
 def unbroken(ray_session: str, settings: dict[str, object], tmp_path_factory: pytest.TempPathFactory) -> Path:
     storage = tmp_path_factory.mktemp("runs") / "unbroken"
     outcome = loop.run(config.load(str(write(settings, storage))))
-    assert (outcome.state, outcome.reason) == ("finished", "budget: 20 of 20 annotations are spent")
+    assert (outcome.state, outcome.reason) == ("finished", "budget: 16 of 16 annotations are spent")
     return storage
 
 
-def start(address: str, path: Path, at: int) -> subprocess.Popen[str]:
+def start(address: str, path: Path, *killed: Path) -> subprocess.Popen[str]:
     environment = {**os.environ, "RAY_ADDRESS": address, "OMP_NUM_THREADS": "2"}
-    command = [sys.executable, str(SCRIPT), str(path), str(at)]
+    command = [sys.executable, str(SCRIPT), str(path), *map(str, killed)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -86,7 +86,7 @@ def assert_same(storage: Path, unbroken: Path) -> None:
     assert answers(storage) == answers(unbroken)
     assert history(storage) == history(unbroken)
     with sqlite3.connect(storage / "laud.db") as database:
-        assert database.execute("select count(*), count(distinct document_id) from annotations").fetchone() == (80, 80)
+        assert database.execute("select count(*), count(distinct document_id) from annotations").fetchone() == (76, 76)
     for part in (unbroken / "rounds" / "0002" / "scores").glob("*.parquet"):
         assert (storage / "rounds" / "0002" / "scores" / part.name).read_bytes() == part.read_bytes()
     head = Path("models") / "round-0002" / "head.safetensors"
@@ -99,25 +99,25 @@ def test_an_unbroken_run_keeps_its_promises(unbroken: Path) -> None:
     evaluation = {row[0] for row in rows if row[1] == "evaluation"}
     assert len(evaluation) == 60
     assert not evaluation & {row[0] for row in rows if row[1] != "evaluation"}
-    assert len(rows) == 80
+    assert len(rows) == 76
     rounds = history(unbroken)
-    assert (rounds[0].annotations, rounds[-1].annotations) == (0, 20)
+    assert (rounds[0].annotations, rounds[-1].annotations) == (0, 16)
 
 
 def test_killed_at_every_step(ray_session: str, settings: dict[str, object], unbroken: Path, tmp_path: Path) -> None:
-    """Each start is killed one boundary further than it found the run, until one reaches the end."""
+    """Each start is killed at the first boundary where none was, until one reaches the end."""
     storage = tmp_path / "killed"
     path = write(settings, storage)
     kills = 0
-    while kills < 40:
-        process = start(ray_session, path, 1)
+    while kills < 60:
+        process = start(ray_session, path, tmp_path / "killed.txt")
         out, err = process.communicate(timeout=120)
         if process.returncode == 0:
             break
         assert process.returncode == -signal.SIGKILL, err
         kills += 1
     assert kills >= 10, "the run was killed too seldom for a test"
-    assert out.strip() == "budget: 20 of 20 annotations are spent"
+    assert out.strip() == "budget: 16 of 16 annotations are spent"
     assert_same(storage, unbroken)
 
 
@@ -127,14 +127,14 @@ def test_killed_at_random_instants(
     storage, rng = tmp_path / "random", random.Random(1)
     path = write(settings, storage)
     for _ in range(4):
-        process = start(ray_session, path, 0)
+        process = start(ray_session, path)
         until = time.monotonic() + 60
         while not (storage / ".lock").exists() and process.poll() is None and time.monotonic() < until:
             time.sleep(0.05)
         time.sleep(rng.uniform(0.2, 8))
         process.kill()
         process.communicate()
-    process = start(ray_session, path, 0)
+    process = start(ray_session, path)
     _, err = process.communicate(timeout=180)
     assert process.returncode == 0, err
     assert_same(storage, unbroken)
