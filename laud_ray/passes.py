@@ -116,7 +116,9 @@ def run_pass(
         start_up = start_up or time.monotonic() - began
         rows, errors = rows + result["rows"], errors + result["errors"]
         progress(done + rows, total)
-    return PassResult(len(corpus.ranges), len(corpus.ranges) - len(todo), rows, errors, start_up, time.monotonic() - began)
+    return PassResult(
+        len(corpus.ranges), len(corpus.ranges) - len(todo), rows, errors, start_up, time.monotonic() - began
+    )
 
 
 def _claim(out: Folder, identity: dict[str, str]) -> None:

@@ -38,7 +38,7 @@ def run(ray_session: str, catalog: Path) -> Path:
         [
             sys.executable,
             "-m",
-            "laud_ray.cli",
+            "laud_ray",
             "init",
             str(catalog / "names.parquet"),
             "--text",

@@ -69,7 +69,7 @@ def test_seed_passes_over_near_duplicates_and_reports_classes_never_found() -> N
 
 
 def test_a_class_that_cannot_be_found_gets_its_share_and_no_more() -> None:
-    words = "milk soap nuts bread eggs rice tape fish lamp sock beer cake".split()
+    words = ["milk", "soap", "nuts", "bread", "eggs", "rice", "tape", "fish", "lamp", "sock", "beer", "cake"]
     rankings = [[query(f"{name}{i}", f"{words[i]} {name}") for i in range(12)] for name in NAMES]
     truth: dict[str, str | None] = {f"{name}{i}": "Coffee" for name in NAMES for i in range(12)}
     order = walk(rankings, truth, per_class=1, cap=12)

@@ -1,0 +1,5 @@
+"""`python -m laud_ray` is `laud`."""
+
+from laud_ray.cli import main
+
+main()
