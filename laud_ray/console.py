@@ -1,5 +1,7 @@
 """Show a run as it goes, on stderr: a line per step, a bar with rows/s and time left, a table per round."""
 
+import time
+
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
@@ -34,12 +36,14 @@ class Show:
         self._console, self._history = console, history
         self._progress: Progress | None = None
         self._asked = 0
+        self._began = self._spoke = time.monotonic()
 
     def __call__(self, event: Event) -> None:
         {"begin": self._begin, "progress": self._move, "end": self._end, "round": self._round}[event.kind](event)
 
     def _begin(self, event: Event) -> None:
         self._asked = 0
+        self._began = self._spoke = time.monotonic()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -59,6 +63,11 @@ class Show:
         self._asked = event.done
         if self._progress is not None:
             self._progress.update(self._progress.task_ids[0], completed=event.done, total=event.total)
+        now = time.monotonic()
+        if not self._console.is_terminal and now - self._spoke >= QUIET_EVERY and event.done:
+            self._spoke, rate = now, event.done / (now - self._began)
+            left = duration((event.total - event.done) / rate)
+            self._console.print(f"  {event.done:,} of {event.total:,}, {rate:,.0f} rows/s, {left} left", markup=False)
 
     def _end(self, event: Event) -> None:
         if self._progress is not None:

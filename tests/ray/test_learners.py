@@ -9,6 +9,7 @@ import pytest
 from laud_ray import models
 from laud_ray.errors import ModelError
 from laud_ray.models import EncoderLearner, LinearLearner
+from laud_ray.models.encoder import EncoderScorer
 from laud_ray.training import Resources
 from laud_ray.types import Example, Label, Task
 
@@ -150,3 +151,18 @@ def test_unknown_base_model_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="model: 'no/such-model' cannot be loaded") as raised:
         EncoderLearner(model="no/such-model").fit(TASK, [], out=str(tmp_path / "m"), seed=0)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_scores_of_the_cpu(trained: Path) -> None:
+    """bf16 on the device against float32 on the host: probabilities agree to 0.05, likeliest labels in full."""
+    from copy import deepcopy
+    from dataclasses import replace
+
+    scorer = models.load(str(trained))
+    assert isinstance(scorer, EncoderScorer)
+    assert next(scorer.encoder.parameters()).device.type == "cuda"
+    host = replace(scorer, encoder=deepcopy(scorer.encoder).cpu())
+    one, other = scorer.score(TEXTS), host.score(TEXTS)
+    assert np.abs(one - other).max() < 0.05
+    assert one.argmax(1).tolist() == other.argmax(1).tolist()
