@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -98,7 +99,8 @@ def evaluate(run: str, data: str, label: str, text: str | None, model: str | Non
         config, task = folder.config, folder.config.task.to_task()
         name = _model_name(folder.store.setting("current"), [m.name for m in folder.store.models()], model, run)
         text = text or config.corpus.text
-        next(iter(sources.read(data, [text, label])))
+        # A mistake in the file's name or columns shows before the model is loaded, which takes seconds.
+        next(sources.read(data, [text, label]), None)
         from laud_ray import models
         from laud_ray.stages.labelled import evaluate_labelled
 
@@ -111,10 +113,7 @@ def evaluate(run: str, data: str, label: str, text: str | None, model: str | Non
         answer |= {key: one.value for key, one in estimates.items()}
         answer |= {f"{key}_interval": [one.low, one.high] for key, one in estimates.items()}
         answer["calibration_error"] = figures.calibration_error
-        answer["per_class"] = [
-            {"label": c.label, "support": c.support, "precision": c.precision, "recall": c.recall, "f1": c.f1}
-            for c in figures.per_class
-        ]
+        answer["per_class"] = [asdict(row) for row in figures.per_class]
         click.echo(json.dumps(answer, indent=1, allow_nan=False))
         return
     from rich.console import Console
@@ -151,9 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _quieten()
     try:
         laud.main(args=None if arguments is None else list(arguments), standalone_mode=False)
-    except click.exceptions.Abort:
-        _leave("stopped; the same command continues", 130)
-    except KeyboardInterrupt:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         _leave("stopped; the same command continues", 130)
     except click.UsageError as error:
         hint = f" (try {error.ctx.command_path} --help)" if error.ctx else ""
