@@ -286,7 +286,7 @@ def _refuse_duplicate_ids(ids: _IdBuckets, config: CorpusConfig) -> None:
 
 
 def _write(rows: _RowBuckets, folder: Folder, counts: Counter[str], sealed: bool) -> Corpus:
-    size = min(max(len(rows) // 64, 512), 50_000)
+    size = min(max(len(rows) // 64, 1024), 50_000)
     fingerprint = hashlib.blake2b(digest_size=16)
     ranges: list[Range] = []
     for number, part in enumerate(_cut(_identify(rows.sorted(), counts), size)):

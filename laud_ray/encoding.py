@@ -17,7 +17,7 @@ from laud_ray.errors import ModelError
 from laud_ray.types import Floats, Indices, Label
 
 BUNDLED = "bundled"
-TOKEN_BUDGET = 1024
+TOKEN_BUDGET = 512
 GPU_TOKEN_BUDGET = 65_536
 
 
