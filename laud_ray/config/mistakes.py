@@ -1,0 +1,92 @@
+"""Say what is wrong with a configuration: one line with the key, the value and what was expected."""
+
+import difflib
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+
+def line(root: type, data: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
+    """Say one pydantic error in one line: key, value, expectation."""
+    section: Any = root
+    node: Any = data
+    key = ""
+    for part in detail["loc"][:-1]:
+        if isinstance(part, str) and isinstance(node, dict) and part not in node and part in _tags(node):
+            section = _choose(section, part)
+            continue
+        key, node, section = join(key, part), _child(node, part), _inner(section, part)
+    last = detail["loc"][-1] if detail["loc"] else ""
+    kind, value = detail["type"], detail.get("input")
+    if kind == "extra_forbidden":
+        known = list(getattr(_choose(section, None), "model_fields", {}))
+        return f"{join(key, last)}: unknown key; expected one of {known_names(str(last), known)}"
+    if kind == "missing":
+        return f"{join(key, last)}: is missing"
+    key = key if isinstance(node, dict) and last in _tags(node) else join(key, last)
+    if kind == "union_tag_invalid":
+        tag, known = detail["ctx"]["tag"], [t.strip(" '") for t in detail["ctx"]["expected_tags"].split(",")]
+        return f"{key}.kind: {tag!r} is unknown; expected one of {known_names(tag, known)}"
+    if kind == "union_tag_not_found":
+        return f"{key}.kind: is missing"
+    if kind == "value_error":
+        return f"{key}: {detail['ctx']['error']}"
+    message = detail["msg"].replace("Input should be", "expected").replace("a valid ", "a ")
+    near = difflib.get_close_matches(
+        str(value), detail.get("ctx", {}).get("expected", "").replace("'", "").split(" or "), 1
+    )
+    return f"{key}: {_short(value)}: {message}" + (f" - did you mean {near[0]!r}?" if near else "")
+
+
+def _inner(section: Any, part: str | int) -> Any:
+    """The type of a section's field, or of a sequence's items."""
+    if isinstance(part, int):
+        return typing.get_args(section)[0]
+    fields = getattr(section, "model_fields", {})
+    return fields[part].annotation if part in fields else section
+
+
+def _choose(section: Any, tag: str | None) -> Any:
+    """Of a union of sections, the one with that kind or engine; anything else as it stands."""
+    section = _bare(section)
+    for choice in map(_bare, typing.get_args(section)):
+        fields = getattr(choice, "model_fields", {})
+        if any(tag in typing.get_args(fields[name].annotation) for name in ("kind", "engine") if name in fields):
+            return choice
+        if fields and tag is None:
+            return choice
+    return section
+
+
+def _tags(node: Mapping[str, Any]) -> tuple[Any, Any]:
+    """What chooses among a union's sections; pydantic puts it into the place of an error."""
+    return node.get("kind"), node.get("engine", "encoder")
+
+
+def _bare(section: Any) -> Any:
+    while typing.get_origin(section) is Annotated:
+        section = typing.get_args(section)[0]
+    return section
+
+
+def known_names(name: str, known: Sequence[str] | Mapping[str, object]) -> str:
+    near = difflib.get_close_matches(name, list(known), 1)
+    return ", ".join(known) + (f" - did you mean {near[0]!r}?" if near else "")
+
+
+def _child(node: Any, part: str | int) -> Any:
+    try:
+        return node[part]
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def join(key: str, part: str | int) -> str:
+    if isinstance(part, int):
+        return f"{key}[{part}]"
+    return f"{key}.{part}" if key and part else key or str(part)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
