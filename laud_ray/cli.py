@@ -59,6 +59,8 @@ def run(config: str) -> None:
     Console(highlight=False).print(terminal.status_view(summary))
     if outcome.state == "waiting":
         click.echo(f"{outcome.pending} answers are pending: run the same command when they are there.")
+        if outcome.reason != "answers are pending":
+            click.echo(outcome.reason)
         raise SystemExit(EXIT_WAITING)
 
 
