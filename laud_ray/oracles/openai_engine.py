@@ -152,17 +152,19 @@ class _Asking:
                 number = self._desk.begin(request, most_tokens(request.prompt))
                 if number is not None:
                     self._in_flight += 1
+                    self._changed.notify()
                     return number
                 if not self._in_flight:
                     self._waiting = self._desk.capped()
                     break
                 await self._changed.wait()
+            self._changed.notify_all()
         return None
 
     async def _landed(self) -> None:
         async with self._changed:
             self._in_flight -= 1
-            self._changed.notify_all()
+            self._changed.notify()
 
     async def _send(self, request: Request, number: int, parameters: Mapping[str, Any]) -> Answer:
         began = self._engine.clock()
