@@ -1,4 +1,4 @@
-"""The vllm engine through ray.data.llm on a real, small model: answers are always codes, one bad document is one row."""
+"""The vllm engine through ray.data.llm on a small model: answers are codes, and one bad document is one row."""
 
 from importlib.util import find_spec
 from pathlib import Path

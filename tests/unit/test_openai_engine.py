@@ -186,9 +186,7 @@ def test_an_account_without_money_ends_in_waiting(make: Make) -> None:
     assert len(server.seen) == 1
 
 
-def test_a_refused_document_is_an_abstention_and_its_reason_is_kept(
-    make: Make, ledger: Ledger, tmp_path: Path
-) -> None:
+def test_a_refused_document_is_an_abstention_and_its_reason_is_kept(make: Make, ledger: Ledger, tmp_path: Path) -> None:
     import sqlite3
 
     def script(body: dict, before: int) -> Reply:

@@ -145,9 +145,7 @@ def test_each_vote_is_a_call(ledger: Ledger) -> None:
     assert len({request.key for request in engine.asked}) == 6
 
 
-def test_what_cannot_be_read_is_asked_once_more_and_counted(
-    ledger: Ledger, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_cannot_be_read_is_asked_once_more_and_counted(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
     engine = Scripted(lambda r: "A" if (r.document_id, r.attempt) == ("d0", 1) else "I would say tea or so")
     oracle = LlmOracle(llm(input_price=10), TASK, engine, ledger)
     found = oracle.annotate(DOCUMENTS[:2])
@@ -238,7 +236,9 @@ def test_no_cap_is_overrun_by_many_at_once(ledger: Ledger, caps: Caps, fit: int)
 def test_a_call_counts_at_its_bound_until_it_is_known(ledger: Ledger) -> None:
     caps = Caps(tokens=20)
     first, second = ledger.begin(call(), caps), ledger.begin(call(), caps)
-    assert first and second and ledger.begin(call(), caps) is None
+    assert first
+    assert second
+    assert ledger.begin(call(), caps) is None
     ledger.finish(first, Answer("A", "Tea", 0.9, 3, 1, 0.1))
     assert ledger.totals("llm:m").tokens == 14
     assert ledger.begin(call(), caps) is None
@@ -258,7 +258,8 @@ def test_oracles_count_apart(ledger: Ledger) -> None:
 
 def test_only_finished_calls_are_answers(ledger: Ledger) -> None:
     begun, failed = ledger.begin(call(key="begun"), Caps()), ledger.begin(call(key="failed"), Caps())
-    assert begun and failed
+    assert begun
+    assert failed
     ledger.fail(failed, "500", billed=False)
     done = ledger.begin(call(key="done"), Caps())
     assert done
