@@ -16,7 +16,8 @@ import numpy as np
 import ray
 
 from laud_ray import models, oracles, query, stopping
-from laud_ray.config import RunConfig, StopConfig
+from laud_ray.calls import Ledger
+from laud_ray.config import OracleConfig, RunConfig, StopConfig
 from laud_ray.corpus import Corpus, normalise, open_corpus
 from laud_ray.errors import ConfigError
 from laud_ray.passes import Shortlist, Workers, read_shortlist, run_pass
@@ -94,7 +95,7 @@ def connect() -> None:
 
 
 class _WaitingError(Exception):
-    """Answers are pending: the run can go on when they are there."""
+    """Answers are pending, for the reason given: the run can go on when they are there."""
 
 
 class _Loop:
@@ -109,8 +110,8 @@ class _Loop:
     def go(self) -> Outcome:
         try:
             reason = self._rounds()
-        except _WaitingError:
-            return Outcome("waiting", "answers are pending", self._store.setting("current"), self._pending)
+        except _WaitingError as waiting:
+            return Outcome("waiting", str(waiting), self._store.setting("current"), self._pending)
         return Outcome("finished", reason, self._store.setting("current"))
 
     def _rounds(self) -> str:
@@ -143,11 +144,15 @@ class _Loop:
 
     def _corpus(self) -> Corpus:
         models.check(self._config.learner, self._config.zero_shot, self._task)
+        for one, where in self._oracles():
+            oracles.check(one, where)
+        sealed = oracles.sealed_column(self._oracles())
         corpus = open_corpus(self._folder.corpus)
         if corpus is None:
             with self._step("corpus", 0):
-                corpus = normalise(self._config.corpus, self._folder.corpus, sealed=self._config.oracle.label)
-        oracles.check(self._config.oracle, self._task, corpus)
+                corpus = normalise(self._config.corpus, self._folder.corpus, sealed=sealed)
+        for one, where in self._oracles():
+            oracles.check_column(one, self._task, corpus, where)
         if corpus.pool_size < 2 * self._config.evaluation.size:
             raise ConfigError(
                 f"evaluation.size: {self._config.evaluation.size} of {corpus.pool_size} distinct documents; "
@@ -273,13 +278,26 @@ class _Loop:
         if not open_queries:
             return
         with self._step("annotate", round) as progress:
-            self._pending = annotate(self._store, self._oracle(corpus, purpose), purpose, round, progress)
+            oracle = self._oracle(corpus, purpose, round)
+            self._pending = annotate(self._store, oracle, purpose, round, progress)
         if self._pending:
-            raise _WaitingError
+            raise _WaitingError(getattr(oracle, "waiting", None) or "answers are pending")
 
-    def _oracle(self, corpus: Corpus, purpose: Purpose) -> Oracle:
-        trusted = self._config.evaluation.oracle if purpose == "evaluation" else None
-        return oracles.build(trusted or self._config.oracle, self._task, corpus, self._config.seed)
+    def _oracles(self) -> list[tuple[OracleConfig, str]]:
+        """The configured oracles under their keys, the most trusted one last."""
+        trusted = self._config.evaluation.oracle
+        return [(self._config.oracle, "oracle"), *([(trusted, "evaluation.oracle")] if trusted else [])]
+
+    def _oracle(self, corpus: Corpus, purpose: Purpose, round: int) -> Oracle:
+        config, where = self._oracles()[-1 if purpose == "evaluation" else 0]
+        examples = self._examples(before=round) if purpose == "query" and oracles.wants_examples(config) else []
+        ledger = Ledger(self._store)
+        return oracles.build(config, self._task, corpus, self._config.seed, ledger, examples=examples, where=where)
+
+    def _examples(self, before: int) -> list[Example]:
+        """What was annotated before a round asks: not what it adds itself, or a restart would ask differently."""
+        asked = [*self._store.queries("seed"), *(a for a in self._store.queries("query") if a.round < before)]
+        return [Example(a.query.document.text, a.label) for a in asked if a.label is not None]
 
     def _strategy(self) -> QueryStrategy:
         asked = [*self._store.queries("seed"), *self._store.queries("query")]

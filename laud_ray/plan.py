@@ -1,17 +1,19 @@
 """What a run will cost, before anything is spent: documents, tokens, calls, dollars and hours of each step.
 
-Nothing is scored and nobody is asked. The corpus is read, a sample of it is tokenized, and hours are 2 x parameters x
-tokens (6 x in training, a third less with frozen weights) over what the device does a second.
+Nothing is scored and nobody is asked. The corpus is read and a sample of it is tokenized. Hours are operations over
+what the device does a second: 2 for each parameter and token in scoring; 4 in training, since the frozen weights get
+no gradient, and 6 where activations are computed twice to save memory.
 """
 
 import math
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
@@ -37,13 +39,18 @@ from laud_ray.types import Task
 SAMPLE = 500
 # Characters of a token where a model's own tokenizer is not at hand.
 CHARACTERS = 4.0
-# Of the peak that a data sheet names, this share is what scoring and training reach (docs/LOG.md).
-SHARE = 0.35
+# The share of a data sheet's peak, and of this machine's matrix product, that models are reckoned to reach.
+GPU_SHARE, CPU_SHARE = 0.35, 0.6
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What a model runs on: dense bfloat16 (on a CPU float32) operations a second, and bytes of memory."""
+    """What a model runs on.
+
+    Attributes:
+        flops: operations a second that a model reaches; in GPUS the data sheet's peak for dense bfloat16.
+        memory: bytes.
+    """
 
     name: str
     flops: float
@@ -105,15 +112,22 @@ def plan(config: RunConfig, gpu: str | None = None) -> Plan:
         UserError: whatever `run` would refuse later.
     """
     task, device = config.task.to_task(), find_device(gpu)
+    asked = [
+        (config.oracle, "oracle"),
+        *([(config.evaluation.oracle, "evaluation.oracle")] if config.evaluation.oracle else []),
+    ]
     models.check(config.learner, config.zero_shot, task)
-    for key, one in (("zero_shot", config.zero_shot), ("learner", config.learner)):
-        if isinstance(one, PromptedSection):
-            _check_memory(key, one, device, max(1, int(config.resources.gpus_per_scorer)))
+    for one, where in asked:
+        oracles.check(one, where)
+    for key, section in (("zero_shot", config.zero_shot), ("learner", config.learner)):
+        if isinstance(section, PromptedSection):
+            _check_memory(key, section, device, max(1, int(config.resources.gpus_per_scorer)))
     with tempfile.TemporaryDirectory(prefix="laud-plan-") as scratch:
         corpus = open_corpus(Folder(f"{config.storage}/corpus")) or normalise(
-            config.corpus, Folder(scratch), sealed=oracles.sealed_column(config.oracle)
+            config.corpus, Folder(scratch), sealed=oracles.sealed_column(asked)
         )
-        oracles.check(config.oracle, task, corpus)
+        for one, where in asked:
+            oracles.check_column(one, task, corpus, where)
         texts = corpus.some_texts(SAMPLE)
         steps = tuple(_steps(config, task, corpus, texts, device))
     return Plan(corpus.counts, _rounds(config), device, steps)
@@ -128,12 +142,12 @@ def find_device(gpu: str | None) -> Device:
     if gpu is not None:
         if gpu not in GPUS:
             raise ConfigError(f"--gpu: {gpu!r} is unknown; expected one of {', '.join(GPUS)}")
-        return GPUS[gpu]
+        return replace(GPUS[gpu], flops=GPU_SHARE * GPUS[gpu].flops)
     if torch.cuda.is_available():
         seen = torch.cuda.get_device_properties(0)
         known = next((d for name, d in GPUS.items() if name in seen.name), None)
-        return Device(seen.name, known.flops if known else 100e12, float(seen.total_memory))
-    return Device("this machine's CPU", _measure_cpu(), _memory())
+        return Device(seen.name, GPU_SHARE * (known.flops if known else 100e12), float(seen.total_memory))
+    return Device("this machine's CPU", CPU_SHARE * _matrix_product(), float(psutil.virtual_memory().total))
 
 
 def parameters(name: str, *, causal: bool) -> int:
@@ -157,8 +171,8 @@ def _steps(config: RunConfig, task: Task, corpus: Corpus, texts: Sequence[str], 
     trusted = config.evaluation.oracle or oracle
     seed = min(config.init.max_queries, budget)
     resources = config.resources
-    scoring = device.flops * SHARE * resources.scorers * max(1.0, resources.gpus_per_scorer)
-    training = device.flops * SHARE * max(1, resources.workers)
+    scoring = device.flops * resources.scorers * max(1.0, resources.gpus_per_scorer)
+    training = device.flops * max(1, resources.workers)
     asked = (
         ("evaluation", trusted, config.evaluation.size),
         ("seed (at most)", oracle, seed),
@@ -177,7 +191,8 @@ def _steps(config: RunConfig, task: Task, corpus: Corpus, texts: Sequence[str], 
         examples = sum(sizes) * config.learner.epochs
         packs = math.ceil(examples / config.learner.batch) if shared else 0
         tokens = round(examples * each + packs * shared)
-        yield Step("training", examples, tokens, hours=4 * size * tokens / training / 3600)
+        work = 6 if isinstance(config.learner, CausalConfig) and config.learner.checkpointing else 4
+        yield Step("training", examples, tokens, hours=work * size * tokens / training / 3600)
     yield _pass(f"score passes ({rounds})", unique * rounds, size, each, shared, scoring)
 
 
@@ -246,20 +261,11 @@ def _check_memory(key: str, section: PromptedSection, device: Device, devices: i
         )
 
 
-def _measure_cpu() -> float:
+def _matrix_product() -> float:
     """Operations a second of this machine's matrix product in float32."""
-    import time
-
     a = torch.randn(1024, 1024)
     a @ a
     began = time.perf_counter()
     for _ in range(5):
         a @ a
-    return 5 * 2 * 1024**3 / (time.perf_counter() - began) / SHARE * 0.6
-
-
-def _memory() -> float:
-    for line in Path("/proc/meminfo").read_text().splitlines() if Path("/proc/meminfo").exists() else ():
-        if line.startswith("MemTotal"):
-            return float(line.split()[1]) * 1024
-    return 16e9
+    return 5 * 2 * 1024**3 / (time.perf_counter() - began)

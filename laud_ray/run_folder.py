@@ -109,6 +109,6 @@ def _reconcile(folder: Folder, store: Store, old: RunConfig, new: RunConfig) -> 
             f"{new.storage}: holds a run with another configuration ({'; '.join(changed)}); "
             "expected the same one, or another storage"
         )
-    if any(line.startswith(("task", "corpus", "oracle", "seed", "zero_shot")) for line in changed):
+    if any(line.startswith(("task", "corpus", "oracle", "evaluation.oracle", "seed", "zero_shot")) for line in changed):
         for name in ("corpus", "zero_shot", "models"):
             (folder / name).remove()

@@ -153,6 +153,11 @@ class Store:
             event.listen(self._engine, "connect", _prepare_sqlite)
         metadata.create_all(self._engine)
 
+    @property
+    def engine(self) -> Engine:
+        """The database, for tables that other modules keep in it."""
+        return self._engine
+
     def close(self) -> None:
         self._engine.dispose()
 

@@ -166,7 +166,11 @@ class Learner(Protocol):
 
 
 class Oracle(Protocol):
-    """Answers what the label of a document is."""
+    """Answers what the label of a document is.
+
+    An oracle may have two attributes more: `at_once`, how many documents it wants in one call, and `waiting`, why
+    its last call left documents pending.
+    """
 
     def annotate(self, documents: Sequence[Document]) -> Sequence[Annotation]:
         """Answer for some or all of the documents; those without an answer are pending."""

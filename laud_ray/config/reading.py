@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from laud_ray.config.mistakes import join, line
-from laud_ray.config.schema import RunConfig
+from laud_ray.config.schema import LlmConfig, RunConfig
 from laud_ray.errors import ConfigError
 from laud_ray.storage import Folder
 
@@ -54,9 +54,14 @@ def parse(text: str, path: str = "config") -> RunConfig:
 def differences(old: RunConfig, new: RunConfig) -> list[str]:
     """List the keys that differ in a way that changes results: "key: old -> new"."""
     before, after = (_flat(c.model_dump(mode="json", exclude={"resources", "storage"})) for c in (old, new))
-    keys = [*before, *(key for key in after if key not in before)]
+    keys = [key for key in [*before, *(key for key in after if key not in before)] if not _operational(key)]
     pairs = [(key, before.get(key), after.get(key)) for key in keys]
     return [f"{key}: {old} -> {new}" for key, old, new in pairs if old != new]
+
+
+def _operational(key: str) -> bool:
+    """Whether a key says how an oracle is reached and what it may use, so that it may change during a run."""
+    return key.startswith(("oracle", "evaluation.oracle")) and key.rpartition(".")[2] in LlmConfig.OPERATIONAL
 
 
 def _yaml(text: str, path: str) -> object:

@@ -1,6 +1,6 @@
 """The sections of the configuration: keys, types, ranges, defaults. Keys are fixed; more may be added."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
@@ -193,12 +193,19 @@ class LlmConfig(Section):
         votes: answers per document; with more than one, confidence is the share of the winner.
         temperature: of sampling; None is 0 for one answer and 0.7 for several.
         threshold: below this confidence the answer is an abstention.
+        max_answer_tokens: None is 16, or 256 with a rationale; a model that reasons by itself needs more.
         base_url, key_variable: the endpoint, and the environment variable that holds its key.
         concurrency: requests in flight (openai) or in one batch of a replica (vllm).
         max_calls, max_tokens, max_dollars: caps over the whole run; what is under way counts.
         input_price, output_price: dollars per million tokens.
         replicas, gpus_per_replica: engines of vllm.
+        OPERATIONAL: the keys that may change during a run.
     """
+
+    OPERATIONAL: ClassVar[frozenset[str]] = frozenset(
+        {"base_url", "key_variable", "timeout", "retries", "concurrency", "max_calls", "max_tokens", "max_dollars"}
+        | {"input_price", "output_price", "replicas", "gpus_per_replica"}
+    )
 
     kind: Literal["llm"]
     engine: Literal["vllm", "openai"]
@@ -210,6 +217,7 @@ class LlmConfig(Section):
     temperature: float | None = Field(default=None, ge=0, le=2)
     threshold: float = Field(default=0.0, ge=0, le=1)
     max_text_chars: int = Field(default=2000, ge=16)
+    max_answer_tokens: int | None = Field(default=None, ge=1)
     base_url: str | None = None
     key_variable: str = "OPENAI_API_KEY"
     timeout: float = Field(default=60, gt=0)
@@ -224,6 +232,12 @@ class LlmConfig(Section):
     gpus_per_replica: int = Field(default=0, ge=0)
     max_context: int = Field(default=4096, ge=64)
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+
+    @model_validator(mode="after")
+    def _priced(self) -> "LlmConfig":
+        if self.max_dollars is not None and not self.input_price and not self.output_price:
+            raise ValueError(f"max_dollars: {self.max_dollars:g} without prices: expected input_price or output_price")
+        return self
 
 
 class CascadeConfig(Section):

@@ -1,32 +1,136 @@
 """Oracles: documents -> annotations."""
 
-from laud_ray.config import ReplayConfig
+from collections.abc import Iterator, Sequence
+
+from laud_ray.calls import Ledger
+from laud_ray.config import CascadeConfig, LlmConfig, OracleConfig, ReplayConfig
 from laud_ray.corpus import Corpus, first_sealed_values
-from laud_ray.errors import CorpusError
+from laud_ray.errors import ConfigError, CorpusError
+from laud_ray.oracles.cascade import CascadeOracle
+from laud_ray.oracles.engines import Engine
+from laud_ray.oracles.llm import LlmOracle, answer_codes, temperature
+from laud_ray.oracles.openai_engine import OpenAiEngine, key_of
 from laud_ray.oracles.replay import ReplayOracle
-from laud_ray.types import Oracle, Task
+from laud_ray.oracles.vllm_engine import VllmEngine, open_tokenizer
+from laud_ray.types import Example, Oracle, Task
 
-__all__ = ["ORACLES", "ReplayOracle", "build", "check"]
+__all__ = [
+    "ENGINES",
+    "ORACLES",
+    "CascadeOracle",
+    "LlmOracle",
+    "OpenAiEngine",
+    "ReplayOracle",
+    "VllmEngine",
+    "build",
+    "check",
+    "check_column",
+    "sealed_column",
+    "wants_examples",
+]
 
-ORACLES: dict[str, type[ReplayOracle]] = {"replay": ReplayOracle}
+ORACLES: dict[str, type] = {"replay": ReplayOracle, "llm": LlmOracle, "cascade": CascadeOracle}
+ENGINES: dict[str, type] = {"openai": OpenAiEngine, "vllm": VllmEngine}
 
 
-def build(config: ReplayConfig, task: Task, corpus: Corpus, seed: int) -> Oracle:
-    """Make the oracle that a configuration asks for."""
-    return ReplayOracle(corpus, task, config.noise, config.abstain, seed)
+def build(
+    config: OracleConfig,
+    task: Task,
+    corpus: Corpus,
+    seed: int,
+    ledger: Ledger,
+    *,
+    examples: Sequence[Example] = (),
+    where: str = "oracle",
+) -> Oracle:
+    """Make the oracle that a configuration asks for.
+
+    Args:
+        examples: what is annotated already; a language model may be shown some of it.
+        where: the key of the configuration, for messages.
+    """
+    if isinstance(config, ReplayConfig):
+        return ReplayOracle(corpus, task, config.noise, config.abstain, seed)
+    if isinstance(config, LlmConfig):
+        engine = _engine(config, task, seed, where)
+        return LlmOracle(config, task, engine, ledger, examples=examples, where=where)
+    members = _members(config, where)
+    return CascadeOracle(
+        [build(one, task, corpus, seed, ledger, examples=examples, where=place) for one, place in members]
+    )
 
 
-def check(config: ReplayConfig, task: Task, corpus: Corpus) -> None:
-    """Find out before the first query whether the oracle can answer at all.
+def check(config: OracleConfig, where: str = "oracle") -> None:
+    """Find out before any work whether an oracle can be asked at all.
+
+    Raises:
+        ConfigError: if a key or an engine is missing.
+        ModelError: if a model that is to run here cannot be found.
+    """
+    for one, place in _flat(config, where):
+        if isinstance(one, LlmConfig) and one.engine == "openai":
+            key_of(one, place)
+        elif isinstance(one, LlmConfig):
+            open_tokenizer(one.model, place)
+
+
+def check_column(config: OracleConfig, task: Task, corpus: Corpus, where: str = "oracle") -> None:
+    """Find out before the first query whether a replay oracle can answer.
 
     Raises:
         CorpusError: if the replay column holds none of the task's labels.
     """
+    for one, place in _flat(config, where):
+        if isinstance(one, ReplayConfig):
+            _check_replay(one, task, corpus, place)
+
+
+def sealed_column(configs: Sequence[tuple[OracleConfig, str]]) -> str | None:
+    """The column that only the oracles may see, or None if none of them replays one.
+
+    Raises:
+        ConfigError: if they name two.
+    """
+    named = [(one, place) for config, where in configs for one, place in _flat(config, where)]
+    columns = [(one.label, place) for one, place in named if isinstance(one, ReplayConfig)]
+    for label, place in columns[1:]:
+        if label != columns[0][0]:
+            raise ConfigError(
+                f"{place}.label: {label!r}; expected {columns[0][0]!r} as in {columns[0][1]}.label: a run has one "
+                "column for replay"
+            )
+    return columns[0][0] if columns else None
+
+
+def wants_examples(config: OracleConfig) -> bool:
+    """Whether annotated examples change what the oracle is asked."""
+    return any(isinstance(one, LlmConfig) and one.examples for one, _ in _flat(config, ""))
+
+
+def _engine(config: LlmConfig, task: Task, seed: int, where: str) -> Engine:
+    if config.engine == "openai":
+        return OpenAiEngine(config, temperature(config), where)
+    return VllmEngine(config, answer_codes(task), temperature(config), seed, where)
+
+
+def _members(config: CascadeConfig, where: str) -> Iterator[tuple[ReplayConfig | LlmConfig, str]]:
+    return ((one, f"{where}.oracles[{i}]") for i, one in enumerate(config.oracles))
+
+
+def _flat(config: OracleConfig, where: str) -> Iterator[tuple[ReplayConfig | LlmConfig, str]]:
+    """An oracle as it stands, or the members of a cascade, each with its key."""
+    if isinstance(config, CascadeConfig):
+        yield from _members(config, where)
+    else:
+        yield config, where
+
+
+def _check_replay(config: ReplayConfig, task: Task, corpus: Corpus, where: str) -> None:
     values = first_sealed_values(corpus)
     known = {label.name for one in task.labels for label in (one, *one.rest)}
     if not known & values:
         some = ", ".join(repr(value) for value in sorted(map(str, values))[:3])
         raise CorpusError(
-            f"oracle.label: the column {config.label!r} holds {some}, ...; expected the labels of the task, "
+            f"{where}.label: the column {config.label!r} holds {some}, ...; expected the labels of the task, "
             f"such as {task.names[0]!r}"
         )

@@ -1,0 +1,206 @@
+"""Every call of a paid oracle: recorded before it is sent, finished when its answer is there, never bought twice.
+
+A call is recorded as begun with an upper bound of what it may cost, in its own transaction. So a process that dies
+with calls in flight leaves them counted at their bound, and one that dies later finds every answer again.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    DateTime,
+    Float,
+    Integer,
+    String,
+    Table,
+    and_,
+    case,
+    func,
+    insert,
+    literal,
+    select,
+    true,
+    update,
+)
+
+from laud_ray.store import Store, metadata
+
+oracle_calls = Table(
+    "oracle_calls",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("key", String, nullable=False, index=True),
+    Column("oracle", String, nullable=False, index=True),
+    Column("engine", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("prompt_version", String, nullable=False),
+    Column("document_id", String, nullable=False),
+    Column("vote", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("state", String, nullable=False),
+    Column("answer", String),
+    Column("label", String),
+    Column("confidence", Float),
+    Column("reason", String),
+    Column("prompt_tokens", Integer),
+    Column("completion_tokens", Integer),
+    Column("cost", Float),
+    Column("latency", Float),
+    # What counts against the caps: the reservation, then what was used.
+    Column("tokens", Integer, nullable=False),
+    Column("dollars", Float, nullable=False),
+    Column("begun_at", DateTime(timezone=True), nullable=False),
+    Column("ended_at", DateTime(timezone=True)),
+)
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call before it is sent.
+
+    Attributes:
+        key: of everything that the answer depends on; the same key is never bought twice.
+        attempt: 0, or 1 for the second try after an answer that could not be read.
+        tokens, dollars: what it may cost at most.
+    """
+
+    key: str
+    oracle: str
+    engine: str
+    model: str
+    prompt_version: str
+    document_id: str
+    vote: int
+    attempt: int
+    tokens: int
+    dollars: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a call.
+
+    Attributes:
+        text: the model's words; None if the call was refused for this document, for the reason given.
+        label: a label's name, UNSURE, or None if the words name none.
+        cost: dollars. latency: seconds.
+    """
+
+    text: str | None
+    label: str | None = None
+    confidence: float | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+    latency: float = 0.0
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """What an oracle may use over the whole run; None is no cap."""
+
+    calls: int | None = None
+    tokens: int | None = None
+    dollars: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What an oracle has used: what is under way or was lost counts at its upper bound."""
+
+    calls: int
+    tokens: int
+    dollars: float
+    answered: int
+    failed: int
+    unreadable: int
+
+
+class Ledger:
+    """The calls of a run, in the database of its store."""
+
+    def __init__(self, store: Store) -> None:
+        self._engine = store.engine
+        self._lock = threading.Lock()
+        oracle_calls.create(self._engine, checkfirst=True)
+
+    def answers(self, keys: Sequence[str]) -> dict[str, Answer]:
+        """Return the answers that are there already, by key."""
+        found: dict[str, Answer] = {}
+        with self._engine.connect() as connection:
+            for start in range(0, len(keys), _AT_ONCE):
+                some = oracle_calls.c.key.in_(keys[start : start + _AT_ONCE])
+                for row in connection.execute(select(oracle_calls).where(some, oracle_calls.c.state == "done")):
+                    found[row.key] = Answer(
+                        row.answer,
+                        row.label,
+                        row.confidence,
+                        row.prompt_tokens,
+                        row.completion_tokens,
+                        row.cost,
+                        row.latency,
+                    )
+        return found
+
+    def begin(self, call: Call, caps: Caps) -> int | None:
+        """Record a call if it fits under the caps at its upper bound, and return its number; None if it does not.
+
+        Looking and recording are one statement, so however many callers there are, no cap is overrun.
+        """
+        values = {**asdict(call), "state": "begun", "begun_at": _now()}
+        row = select(*(literal(value, oracle_calls.c[name].type) for name, value in values.items()))
+        fits = and_(true(), *_conditions(call, caps))
+        adding = insert(oracle_calls).from_select(list(values), row.where(fits)).returning(oracle_calls.c.position)
+        with self._lock, self._engine.begin() as connection:
+            number: int | None = connection.scalar(adding)
+        return number
+
+    def finish(self, number: int, answer: Answer) -> None:
+        """Record what came of a call, at what it did cost."""
+        found = asdict(answer)
+        found["answer"] = found.pop("text")
+        used = {"tokens": answer.prompt_tokens + answer.completion_tokens, "dollars": answer.cost}
+        self._end(number, state="done", **found, **used)
+
+    def fail(self, number: int, reason: str, *, billed: bool) -> None:
+        """Record that a call failed. What may have been billed goes on counting at its upper bound."""
+        self._end(number, state="failed", reason=reason, **({} if billed else {"tokens": 0, "dollars": 0.0}))
+
+    def totals(self, oracle: str) -> Totals:
+        calls = oracle_calls.c
+        states = (calls.state == "done", calls.state == "failed", and_(calls.state == "done", calls.label.is_(None)))
+        counts = (func.coalesce(func.sum(case((state, 1), else_=0)), 0) for state in states)
+        with self._engine.connect() as connection:
+            row = connection.execute(select(*_USED, *counts).where(calls.oracle == oracle)).one()
+        return Totals(*row)
+
+    def _end(self, number: int, **values: object) -> None:
+        with self._engine.begin() as connection:
+            found = update(oracle_calls).where(oracle_calls.c.position == number)
+            connection.execute(found.values(**values, ended_at=_now()))
+
+
+_USED = (
+    func.count(),
+    func.coalesce(func.sum(oracle_calls.c.tokens), 0),
+    func.coalesce(func.sum(oracle_calls.c.dollars), 0.0),
+)
+
+
+def _conditions(call: Call, caps: Caps) -> Iterator[ColumnElement[bool]]:
+    """One condition for each cap: what is used and what is asked for stay under it."""
+    wanted = ((caps.calls, 1), (caps.tokens, call.tokens), (caps.dollars, call.dollars))
+    for used, (cap, more) in zip(_USED, wanted, strict=True):
+        if cap is not None:
+            so_far = select(used).where(oracle_calls.c.oracle == call.oracle).scalar_subquery()
+            yield so_far + more <= cap
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

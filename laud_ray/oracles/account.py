@@ -1,0 +1,80 @@
+"""One language model's account with the ledger: caps, prices, and what its answers mean."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from laud_ray.calls import Answer, Call, Caps, Ledger
+from laud_ray.config import LlmConfig
+from laud_ray.oracles.engines import Completion, Request
+from laud_ray.oracles.reading import read
+from laud_ray.prompts import Option
+
+ANSWER_TOKENS = 16
+RATIONALE_TOKENS = 256
+
+
+def answer_tokens(config: LlmConfig) -> int:
+    """How many tokens an answer may have."""
+    return config.max_answer_tokens or (RATIONALE_TOKENS if config.rationale else ANSWER_TOKENS)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Books calls under the caps of a configuration.
+
+    Attributes:
+        where: the key of the configuration, for messages.
+        oracle: the name that the calls are counted under.
+    """
+
+    ledger: Ledger
+    config: LlmConfig
+    where: str
+    oracle: str
+    prompt_version: str
+    options: Sequence[Option]
+    unsure: str
+
+    def begin(self, request: Request, prompt_tokens: int) -> int | None:
+        config, most = self.config, answer_tokens(self.config)
+        call = Call(
+            request.key,
+            self.oracle,
+            config.engine,
+            config.model,
+            self.prompt_version,
+            request.document_id,
+            request.vote,
+            request.attempt,
+            prompt_tokens + most,
+            self._price(prompt_tokens, most),
+        )
+        return self.ledger.begin(call, Caps(config.max_calls, config.max_tokens, config.max_dollars))
+
+    def finish(self, number: int, completion: Completion, seconds: float) -> Answer:
+        label, confidence = read(completion, self.options, self.unsure)
+        used = (completion.prompt_tokens or 0, completion.completion_tokens or 0)
+        answer = Answer(completion.text, label, confidence, *used, self._price(*used), seconds)
+        self.ledger.finish(number, answer)
+        return answer
+
+    def fail(self, number: int, reason: str, *, billed: bool) -> None:
+        self.ledger.fail(number, reason, billed=billed)
+
+    def answered(self) -> bool:
+        return self.ledger.totals(self.oracle).answered > 0
+
+    def capped(self) -> str:
+        config, used = self.config, self.ledger.totals(self.oracle)
+        if config.max_calls is not None and used.calls >= config.max_calls:
+            figures = f"max_calls: {used.calls:,} of {config.max_calls:,} calls of {config.model} are made"
+        else:
+            of = [
+                *([f"max_tokens: {used.tokens:,} of {config.max_tokens:,} tokens"] if config.max_tokens else []),
+                *([f"max_dollars: ${used.dollars:.4f} of ${config.max_dollars:g}"] if config.max_dollars else []),
+            ]
+            figures = f"{', '.join(of)} of {config.model} are used, and the next call may not fit"
+        return f"{self.where}.{figures}; raise the cap and run the same command to go on"
+
+    def _price(self, prompt: int, completion: int) -> float:
+        return (prompt * self.config.input_price + completion * self.config.output_price) / 1e6

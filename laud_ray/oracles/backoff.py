@@ -1,0 +1,58 @@
+"""How long to wait before a request is tried again. Pure; all durations in seconds."""
+
+import email.utils
+import random
+import re
+from collections.abc import Mapping
+
+FIRST, LONGEST = 0.5, 30.0
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+def backoff(tries: int, rng: random.Random) -> float:
+    """Exponential with full jitter, so that clients that failed together do not come back together."""
+    return rng.uniform(0, min(LONGEST, FIRST * 2 ** min(tries, 16)))
+
+
+def asked_for(headers: Mapping[str, str], now: float) -> float | None:
+    """The wait that a server asks for, or None. now is the time of day that a date is compared with.
+
+    Retry-After may be seconds or a date; rate-limit resets count only for the limits that are used up.
+    """
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    after = headers.get("retry-after")
+    if after is not None:
+        seconds = _number(after)
+        return seconds if seconds is not None else _until(after, now)
+    resets = [
+        _duration(headers.get(f"x-ratelimit-reset-{what}"))
+        for what in ("requests", "tokens")
+        if headers.get(f"x-ratelimit-remaining-{what}") == "0"
+    ]
+    return max((reset for reset in resets if reset is not None), default=None)
+
+
+def _number(value: str | None) -> float | None:
+    try:
+        number = float(value or "")
+    except ValueError:
+        return None
+    return number if 0 <= number < float("inf") else None
+
+
+def _until(date: str, now: float) -> float | None:
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(date).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _duration(value: str | None) -> float | None:
+    """Read "6m0s", "20ms", or plain seconds."""
+    parts = _PART.findall(value or "")
+    if not parts:
+        return _number(value)
+    return float(sum(float(number) * _UNITS[unit] for number, unit in parts))

@@ -1,0 +1,41 @@
+"""Several oracles in order, the cheapest first: the next is asked only where the one before abstained."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from laud_ray.types import Annotation, Document, Oracle
+
+_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class CascadeOracle:
+    """Asks its members in order. An annotation names the member that answered, and costs what all of them cost.
+
+    An abstention of the last member stands. What a member leaves pending is pending.
+    """
+
+    members: Sequence[Oracle]
+
+    @property
+    def at_once(self) -> int:
+        return max(getattr(member, "at_once", _AT_ONCE) for member in self.members)
+
+    @property
+    def waiting(self) -> str | None:
+        """The first member's reason to wait that there is."""
+        return next((reason for one in self.members if (reason := getattr(one, "waiting", None))), None)
+
+    def annotate(self, documents: Sequence[Document]) -> Sequence[Annotation]:
+        answers: dict[str, Annotation] = {}
+        cost = dict.fromkeys((document.id for document in documents), 0.0)
+        left = documents
+        for member in self.members:
+            found = {answer.document_id: answer for answer in member.annotate(left)} if left else {}
+            for document in left:
+                answers.pop(document.id, None)
+            for name, answer in found.items():
+                cost[name] += answer.cost
+                answers[name] = replace(answer, cost=cost[name])
+            left = [d for d in left if d.id in found and found[d.id].label is None]
+        return [answers[document.id] for document in documents if document.id in answers]

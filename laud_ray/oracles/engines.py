@@ -1,0 +1,84 @@
+"""What an oracle and the engine of its language model say to each other."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from laud_ray.calls import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A prompt for one vote on one document. attempt is 1 where the answer of attempt 0 could not be read."""
+
+    key: str
+    document_id: str
+    prompt: str
+    vote: int = 0
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A generated token with its log-probability, and the likeliest tokens in its place with theirs."""
+
+    text: str
+    logprob: float
+    alternatives: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a model generated. tokens is empty where log-probabilities are not to be had."""
+
+    text: str
+    tokens: tuple[Token, ...] = ()
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Answers by key; waiting says why requests are left without one."""
+
+    answers: Mapping[str, Answer]
+    waiting: str | None = None
+
+
+class Desk(Protocol):
+    """Where an engine books its calls."""
+
+    def begin(self, request: Request, prompt_tokens: int) -> int | None:
+        """Book a call of at most so many prompt tokens; None if a cap forbids it."""
+        ...
+
+    def finish(self, number: int, completion: Completion, seconds: float) -> Answer:
+        """Read and record the answer of a call."""
+        ...
+
+    def fail(self, number: int, reason: str, *, billed: bool) -> None:
+        """Record that a call failed; billed: it may have been paid for all the same."""
+        ...
+
+    def answered(self) -> bool:
+        """Whether any call of this run was ever answered."""
+        ...
+
+    def capped(self) -> str:
+        """Say which cap forbids the next call, in a line."""
+        ...
+
+
+class Engine(Protocol):
+    """Runs a language model. at_once is how many documents it wants in one call."""
+
+    @property
+    def at_once(self) -> int: ...
+
+    def ask(self, requests: Sequence[Request], desk: Desk) -> Asked:
+        """Get answers to requests, each booked before it is sent and recorded as soon as it is answered.
+
+        Raises:
+            UserError: if no request can succeed before the user changes something.
+        """
+        ...

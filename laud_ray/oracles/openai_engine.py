@@ -1,0 +1,230 @@
+"""Any endpoint that speaks OpenAI's protocol, through the official client.
+
+The client's own retries are off: a retry is a call that must be booked first, and a server that asks everyone to wait
+is asked by nobody until then.
+"""
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from laud_ray.calls import Answer
+from laud_ray.config import LlmConfig
+from laud_ray.errors import ConfigError, UserError
+from laud_ray.oracles.account import answer_tokens
+from laud_ray.oracles.backoff import asked_for, backoff
+from laud_ray.oracles.engines import Asked, Desk, Request
+from laud_ray.oracles.openai_replies import mistake, most_tokens, passing, read_completion, unpaid, unsupported, words
+
+if TYPE_CHECKING:
+    from openai import APIStatusError
+
+LONGEST_WAIT = 120.0
+ALTERNATIVES = 5
+
+
+def key_of(config: LlmConfig, where: str) -> str | None:
+    """The key for the endpoint, from the environment; None for an endpoint of one's own that needs none.
+
+    Raises:
+        ConfigError: if there is none and the endpoint is not one's own.
+    """
+    key = os.environ.get(config.key_variable, "").strip()
+    if not key and config.base_url is None:
+        raise ConfigError(
+            f"{where}.key_variable: the environment variable {config.key_variable} is not set; expected the key "
+            "for the endpoint in it, or base_url for an endpoint of your own"
+        )
+    return key or None
+
+
+class OpenAiEngine:
+    """Chat completions, a bounded number at a time. The clock and the sleep are there for tests to replace."""
+
+    def __init__(
+        self,
+        config: LlmConfig,
+        temperature: float,
+        where: str = "oracle",
+        *,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.config, self.where, self.key = config, where, key_of(config, where)
+        self.sleep, self.clock = sleep, clock
+        longest = "max_tokens" if config.base_url else "max_completion_tokens"
+        # Parameters that not every model takes: what one refuses is left out from then on.
+        self.optional: dict[str, Any] = {
+            "temperature": temperature,
+            longest: answer_tokens(config),
+            **({"logprobs": True, "top_logprobs": ALTERNATIVES} if config.votes == 1 else {}),
+        }
+
+    @property
+    def at_once(self) -> int:
+        return max(64, 4 * self.config.concurrency)
+
+    def ask(self, requests: Sequence[Request], desk: Desk) -> Asked:
+        return asyncio.run(_Asking(self, requests, desk).go())
+
+
+class _Asking:
+    """One call of `ask`: workers that take requests from one list until it is empty or there is a reason to wait."""
+
+    def __init__(self, engine: OpenAiEngine, requests: Sequence[Request], desk: Desk) -> None:
+        self._engine, self._config = engine, engine.config
+        self._place = engine.config.base_url or "the endpoint"
+        self._requests, self._desk = requests, desk
+        self._rng = random.Random()
+        self._answers: dict[str, Answer] = {}
+        self._waiting: str | None = None
+        self._open_at = 0.0
+        self._in_flight = self._answered = 0
+        self._changed = asyncio.Condition()
+
+    async def go(self) -> Asked:
+        import openai
+
+        config = self._config
+        async with openai.AsyncOpenAI(
+            api_key=self._engine.key or "none", base_url=config.base_url, max_retries=0, timeout=config.timeout
+        ) as self._client:
+            left = iter(self._requests)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(min(config.concurrency, len(self._requests))):
+                        group.create_task(self._work(left))
+            except* UserError as errors:
+                raise _first(errors) from None
+        self._refuse_all_refused()
+        return Asked(self._answers, self._waiting)
+
+    async def _work(self, left: Iterator[Request]) -> None:
+        for request in left:
+            answer = await self._answer(request)
+            if answer is not None:
+                self._answers[request.key] = answer
+            if self._waiting:
+                return
+
+    async def _answer(self, request: Request) -> Answer | None:
+        """Get an answer, with retries; None leaves the request pending."""
+        from openai import APIConnectionError, APIStatusError, APITimeoutError
+
+        before, tries = self._answered, 0
+        while True:
+            await self._gate()
+            number = await self._begin(request)
+            if number is None:
+                return None
+            sent = dict(self._engine.optional)
+            try:
+                return await self._send(request, number, sent)
+            except APIStatusError as error:
+                wait, reason = asked_for(error.response.headers, time.time()), words(error, self._engine.key)
+                self._desk.fail(number, reason, billed=False)
+                refused = unsupported(error, sent)
+                if refused:
+                    self._drop(refused)
+                    continue
+                if not passing(error):
+                    return self._refused(error, reason)
+                stuck = error.status_code >= 500 and self._answered > before
+            except (APIConnectionError, TimeoutError, ValueError) as error:
+                wait, reason = None, str(error) or f"no answer in {self._config.timeout:g} s"
+                # It may have arrived, been answered and been billed.
+                self._desk.fail(number, reason, billed=True)
+                stuck = isinstance(error, TimeoutError | APITimeoutError) and self._answered > before
+            finally:
+                await self._landed()
+            tries += 1
+            if tries > self._config.retries or (wait or 0) > LONGEST_WAIT:
+                return self._give_up(reason, wait, tries, stuck=stuck)
+            await self._pause(wait, tries)
+
+    async def _begin(self, request: Request) -> int | None:
+        """Book a call; where it does not fit beside those in flight, wait for what they really cost."""
+        async with self._changed:
+            while not self._waiting:
+                number = self._desk.begin(request, most_tokens(request.prompt))
+                if number is not None:
+                    self._in_flight += 1
+                    return number
+                if not self._in_flight:
+                    self._waiting = self._desk.capped()
+                    break
+                await self._changed.wait()
+        return None
+
+    async def _landed(self) -> None:
+        async with self._changed:
+            self._in_flight -= 1
+            self._changed.notify_all()
+
+    async def _send(self, request: Request, number: int, parameters: Mapping[str, Any]) -> Answer:
+        began = self._engine.clock()
+        async with asyncio.timeout(self._config.timeout):
+            found = await self._client.chat.completions.create(
+                model=self._config.model, messages=[{"role": "user", "content": request.prompt}], **parameters
+            )
+        completion = read_completion(found, request.prompt, answer_tokens(self._config))
+        self._answered += 1
+        return self._desk.finish(number, completion, self._engine.clock() - began)
+
+    def _drop(self, names: Sequence[str]) -> None:
+        """Leave out optional parameters that the model does not take."""
+        optional = self._engine.optional
+        for name in names:
+            if optional.pop(name, None) is not None and name == "max_tokens":
+                optional["max_completion_tokens"] = answer_tokens(self._config)
+            if name == "logprobs":
+                optional.pop("top_logprobs", None)
+
+    def _refused(self, error: "APIStatusError", reason: str) -> Answer | None:
+        """Make what cannot succeed by trying again a user's error, a reason to wait, or one document's abstention."""
+        found = mistake(error, reason, self._config, self._engine.where)
+        if found is not None:
+            raise found
+        if unpaid(error):
+            self._waiting = f"{self._engine.where}: {self._place} wants to be paid ({reason})"
+            return None
+        return Answer(None, reason=reason)
+
+    def _refuse_all_refused(self) -> None:
+        """Where every one of several documents was refused it is not the documents' fault."""
+        reasons = [answer.reason for answer in self._answers.values() if answer.text is None]
+        if len(reasons) > 1 and len(reasons) == len(self._answers) and not self._desk.answered():
+            raise UserError(
+                f"{self._engine.where}: {self._place} refused all of {len(reasons)} requests ({reasons[0]})"
+            )
+
+    def _give_up(self, reason: str, wait: float | None, tries: int, *, stuck: bool) -> Answer | None:
+        """End the retries: where others were answered meanwhile it is this document's fault, else the endpoint's."""
+        if stuck:
+            return Answer(None, reason=f"no answer in {tries} tries, the last one {reason}")
+        more = f", which asks to wait {wait:,.0f} s" if wait else ""
+        self._waiting = self._waiting or (
+            f"{self._engine.where}: no answer from {self._place} in {tries} tries "
+            f"({reason}){more}; run the same command to go on when it answers again"
+        )
+        return None
+
+    async def _pause(self, wait: float | None, tries: int) -> None:
+        """Wait before a retry: what the server asks for holds for all workers."""
+        if wait is None:
+            await self._engine.sleep(backoff(tries - 1, self._rng))
+        else:
+            self._open_at = max(self._open_at, self._engine.clock() + wait)
+
+    async def _gate(self) -> None:
+        wait = self._open_at - self._engine.clock()
+        if wait > 0:
+            await self._engine.sleep(wait)
+
+
+def _first(errors: BaseExceptionGroup[Any]) -> BaseException:
+    one = errors.exceptions[0]
+    return _first(one) if isinstance(one, BaseExceptionGroup) else one
