@@ -13,17 +13,28 @@ from transformers import AutoTokenizer
 from laud_ray.errors import ModelError
 from laud_ray.prompts import Prompt, codes, fenced
 
-SLOT = "@@DOCUMENT@@"
+START, SLOT = "@@START@@", "@@DOCUMENT@@"
+# Engines share what whole blocks of tokens have in common: vLLM's are 16 tokens on a GPU, here 32 on a CPU.
+BLOCK = 32
 # Codes that no tokenizer makes one token of are passed over; so many are looked at.
 CANDIDATES = 800
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What stands around every document: text as the template gives it, and its token ids."""
+    """What stands around every document.
 
+    Attributes:
+        before, prefix, suffix: text as the chat template gives it: before the message, of the message up to
+            where a document's own part begins, and from its end on.
+        padding: how many line breaks come before the message, so that the prefix fills whole blocks and none
+            of it is computed more than once.
+    """
+
+    before: str
     prefix: str
     suffix: str
+    padding: int
     prefix_ids: tuple[int, ...]
     suffix_ids: tuple[int, ...]
 
@@ -52,7 +63,7 @@ def unknown(name: str, error: Exception) -> ModelError:
 
 def frame(tokenizer: Any, prompt: Prompt) -> Frame:
     """Put a prompt into the tokenizer's chat template; without one, the answer simply follows it."""
-    content = f"{prompt.head()}{SLOT}{prompt.tail()}"
+    content = f"{START}{prompt.head()}{SLOT}{prompt.tail()}"
     if tokenizer.chat_template:
         # Templates that know thinking would open it here; to the others the argument is nothing.
         rendered = tokenizer.apply_chat_template(
@@ -60,8 +71,18 @@ def frame(tokenizer: Any, prompt: Prompt) -> Frame:
         )
     else:
         rendered = (tokenizer.bos_token or "") + content
-    prefix, _, suffix = rendered.partition(SLOT)
-    return Frame(prefix, suffix, tuple(encode(tokenizer, prefix)), tuple(encode(tokenizer, suffix)))
+    before, _, message = rendered.partition(START)
+    prefix, _, suffix = message.partition(SLOT)
+    opening = encode(tokenizer, prompt.opening())
+    length = len(encode(tokenizer, before)) + len(encode(tokenizer, prefix)) + len(opening)
+    return restore(tokenizer, before, prefix, suffix, -length % BLOCK)
+
+
+def restore(tokenizer: Any, before: str, prefix: str, suffix: str, padding: int) -> Frame:
+    """Make a frame from its parts."""
+    filler = encode(tokenizer, "\n")[-1:] * padding
+    ids = [*encode(tokenizer, before), *filler, *encode(tokenizer, prefix)]
+    return Frame(before, prefix, suffix, padding, tuple(ids), tuple(encode(tokenizer, suffix)))
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:

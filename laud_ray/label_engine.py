@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from laud_ray.chat import BLOCK
 from laud_ray.errors import ModelError
 from laud_ray.types import Floats
 
@@ -69,13 +70,14 @@ class LabelEngine:
         self._llm = LLM(
             model=settings.model,
             tokenizer=settings.tokenizer,
-            dtype="float32" if cpu and settings.dtype == "auto" else settings.dtype,  # type: ignore[arg-type]
+            dtype="float32" if cpu and settings.dtype == "auto" else settings.dtype,
             max_model_len=settings.max_context,
             tensor_parallel_size=max(1, settings.gpus),
             gpu_memory_utilization=settings.memory,
             enforce_eager=cpu,
+            block_size=BLOCK if cpu else None,
             enable_prefix_caching=True,
-            disable_log_stats=True,
+            disable_log_stats=False,
             **kind,
         )
         self._pooling = PoolingParams(use_activation=False)
@@ -94,9 +96,14 @@ class LabelEngine:
             pooled = self._llm.classify(given, pooling_params=self._pooling, use_tqdm=False)
             return np.asarray([output.outputs.probs for output in pooled], np.float32), None
         sampled = self._llm.generate(given, self._sampling, use_tqdm=False)
-        rows = [output.outputs[0].logprobs[0] for output in sampled]  # type: ignore[index]
+        rows = [output.outputs[0].logprobs[0] for output in sampled]
         logprobs = np.asarray([[row[i].logprob for i in self._ids] for row in rows], np.float32)
         return logprobs, np.exp(logprobs).sum(1)
+
+    def prompt_tokens(self) -> tuple[int, int]:
+        """How many prompt tokens were asked for since the start, and how many of them a cache spared."""
+        totals = {metric.name: int(getattr(metric, "value", 0)) for metric in self._llm.get_metrics()}
+        return totals.get("vllm:prompt_tokens", 0), totals.get("vllm:prefix_cache_hits", 0)
 
 
 def _prepare() -> None:

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from laud_ray.chat import Frame, choose_codes, encode, encode_texts, frame
+from laud_ray.chat import Frame, choose_codes, encode, encode_texts, frame, restore
 from laud_ray.config import PromptedSection
 from laud_ray.errors import ModelError
 from laud_ray.prompts import VERSION, Option, Prompt
 from laud_ray.types import Example, Label, Task
+
+FRAME_KEYS = ("before", "prefix", "suffix", "padding")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class LabelPrompt:
             "token_ids": self.token_ids,
             "orders": self.orders,
             "examples": [asdict(example) for example in self.examples],
-            "frames": [{"prefix": one.prefix, "suffix": one.suffix} for one in self.frames],
+            "frames": [{key: getattr(one, key) for key in FRAME_KEYS} for one in self.frames],
         }
 
 
@@ -86,10 +88,7 @@ def from_json(data: Mapping[str, Any], tokenizer: Any) -> LabelPrompt:
     """
     if data["prompt_version"] != VERSION:
         raise ModelError(f"model: made with prompts of version {data['prompt_version']}; expected {VERSION}")
-    frames = tuple(
-        Frame(f["prefix"], f["suffix"], tuple(encode(tokenizer, f["prefix"])), tuple(encode(tokenizer, f["suffix"])))
-        for f in data["frames"]
-    )
+    frames = tuple(restore(tokenizer, **one) for one in data["frames"])
     return LabelPrompt(
         labels=tuple(_label(label) for label in data["classes"]),
         settings=PromptedSection.model_validate(data["settings"]),
