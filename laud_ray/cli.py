@@ -65,6 +65,27 @@ def run(config: str) -> None:
 
 
 @laud.command()
+@click.argument("config")
+@click.option("--gpu", help="Plan for this GPU, such as A100; by default for what this machine has.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def plan(config: str, gpu: str | None, as_json: bool) -> None:
+    """Say what the run that CONFIG describes will cost, before anything is spent."""
+    from laud_ray import config as configuration
+    from laud_ray.plan import plan as make_plan
+
+    found = make_plan(configuration.load(config), gpu)
+    if as_json:
+        totals = {"dollars": found.dollars, "hours": found.hours}
+        click.echo(json.dumps({**asdict(found), **totals}, indent=1, allow_nan=False))
+        return
+    from rich.console import Console
+
+    from laud_ray.report.terminal import plan_view
+
+    Console(highlight=False).print(plan_view(found))
+
+
+@laud.command()
 @click.argument("run")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(run: str, as_json: bool) -> None:

@@ -39,7 +39,9 @@ class Show:
         self._began = self._spoke = time.monotonic()
 
     def __call__(self, event: Event) -> None:
-        {"begin": self._begin, "progress": self._move, "end": self._end, "round": self._round}[event.kind](event)
+        {"begin": self._begin, "progress": self._move, "end": self._end, "round": self._round, "note": self._note}[
+            event.kind
+        ](event)
 
     def _begin(self, event: Event) -> None:
         self._asked = 0
@@ -77,6 +79,11 @@ class Show:
         unit = {"train": "examples", "annotate": "answers"}.get(event.step, "documents")
         count = f": {number:,} {unit}" if number else ""
         self._console.print(Text(f"{self._says(event)}{count} in {duration(event.seconds)}{rate}"))
+
+    def _note(self, event: Event) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+        self._console.print(f"  note: {event.note}", markup=False)
 
     def _round(self, event: Event) -> None:
         assert event.result is not None

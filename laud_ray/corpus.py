@@ -84,6 +84,12 @@ class Corpus:
         """Return a range's rows, always in the same order."""
         return self.folder.read_table(name, columns)
 
+    def some_texts(self, n: int) -> tuple[str, ...]:
+        """Return at most n distinct texts, always the same: a random sample, since ranges are sorted by hash."""
+        table = self.read(self.ranges[0].name, ["text"])
+        texts = dict.fromkeys(text for text in table.column("text").to_pylist() if text is not None)
+        return tuple(texts)[:n]
+
     @property
     def pool_size(self) -> int:
         """How many documents can be asked about: those with a text, equal texts once."""

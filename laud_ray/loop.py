@@ -7,7 +7,7 @@ no answer is paid for that no model learns from.
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -20,7 +20,7 @@ from laud_ray.calls import Ledger
 from laud_ray.config import OracleConfig, RunConfig, StopConfig
 from laud_ray.corpus import Corpus, normalise, open_corpus
 from laud_ray.errors import ConfigError
-from laud_ray.passes import Shortlist, read_shortlist, run_pass
+from laud_ray.passes import Shortlist, Workers, read_shortlist, run_pass
 from laud_ray.run_folder import RunFolder, claim
 from laud_ray.stages import sample
 from laud_ray.stages.annotate import annotate
@@ -34,21 +34,26 @@ from laud_ray.types import Example, Figures, Oracle, Purpose, QueryStrategy, Rou
 
 logger = logging.getLogger(__name__)
 
+# Texts on which a language model's label bias is measured; each costs a prompt when its engine starts.
+PROBE = 64
+LEAST_MASS, MOST_FLIPS = 0.5, 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that an observer may show: a step began, moved on, or ended, or a round was closed.
+    """Something that an observer may show: a step began, moved on, or ended, a round was closed, or a note.
 
     done and total count documents, queries or examples, as fits the step.
     """
 
-    kind: Literal["begin", "progress", "end", "round"]
+    kind: Literal["begin", "progress", "end", "round", "note"]
     step: str
     round: int
     done: int = 0
     total: int = 0
     seconds: float = 0.0
     result: RoundResult | None = None
+    note: str = ""
 
 
 Observer = Callable[[Event], None]
@@ -125,7 +130,7 @@ class _Loop:
             # The process before may have ended anywhere between closing the last round and having all its answers.
             self._query(corpus, round - 1)
         while True:
-            self._train(round)
+            self._train(corpus, round)
             self._score(corpus, round)
             reason = self._close(corpus, round)
             if reason is not None:
@@ -138,7 +143,7 @@ class _Loop:
         self._annotate(corpus, "query", round)
 
     def _corpus(self) -> Corpus:
-        models.check(self._config.learner, self._config.zero_shot)
+        models.check(self._config.learner, self._config.zero_shot, self._task)
         for one, where in self._oracles():
             oracles.check(one, where)
         sealed = oracles.sealed_column(self._oracles())
@@ -157,7 +162,7 @@ class _Loop:
 
     def _zero_shot(self, corpus: Corpus) -> None:
         with self._step("zero-shot", 0):
-            learner = models.zero_shot(self._config.zero_shot)
+            learner = models.zero_shot(self._config.zero_shot, self._task, corpus.some_texts(PROBE))
             train(learner, self._task, [], self._folder.models, self._folder.model_name(0), self._config.seed)
             depth = ranking_depth(len(self._task.labels), self._seed_cap())
             self._pass(corpus, 0, Shortlist(ClassRanking(), depth, frozenset(), (self._config.seed, 0)))
@@ -190,7 +195,7 @@ class _Loop:
                 return
             self._store.add_queries("seed", 1, wave)
 
-    def _train(self, round: int) -> None:
+    def _train(self, corpus: Corpus, round: int) -> None:
         asked = [*self._store.queries("seed"), *self._store.queries("query")]
         examples = [Example(a.query.document.text, a.label) for a in asked if a.label is not None]
         with self._step("train", round, total=len(examples)):
@@ -200,6 +205,8 @@ class _Loop:
                 self._config.learner,
                 self._config.zero_shot,
                 Resources(resources.workers, resources.gpus_per_worker, where),
+                self._task,
+                corpus.some_texts(PROBE),
             )
             name = self._folder.model_name(round)
             train(learner, self._task, examples, self._folder.models, name, self._config.seed)
@@ -307,9 +314,24 @@ class _Loop:
         def progress(done: int, total: int) -> None:
             self._observer(Event("progress", "score" if round else "zero-shot", round, done, total))
 
-        out, gpus = self._folder.scores(round), self._config.resources.gpus_per_scorer
         model = Folder(os.path.abspath((self._folder.models / name).uri))
-        run_pass(corpus, model, out, name=name, shortlist=shortlist, gpus=gpus, progress=progress)
+        result = run_pass(
+            corpus,
+            model,
+            self._folder.scores(round),
+            name=name,
+            shortlist=shortlist,
+            workers=self._workers(round),
+            progress=progress,
+        )
+        for line in _unwell(result.health):
+            self._observer(Event("note", "score" if round else "zero-shot", round, note=line))
+
+    def _workers(self, round: int) -> Workers:
+        resources = self._config.resources
+        engine = self._config.learner.kind in models.ENGINES if round else self._config.zero_shot.engine == "vllm"
+        engines = resources.scorers if engine else 0
+        return Workers(resources.cpus_per_scorer if engine else 1, resources.gpus_per_scorer, engines)
 
     @contextmanager
     def _step(self, step: str, round: int, total: int = 0) -> Iterator[Callable[[int, int], None]]:
@@ -320,6 +342,20 @@ class _Loop:
         seconds = time.monotonic() - began
         self._store.add_timing(round, step, seconds)
         self._observer(Event("end", step, round, total=total, seconds=seconds))
+
+
+def _unwell(health: Mapping[str, float]) -> Iterator[str]:
+    """Say what a scorer measured of itself that a person should know."""
+    if health.get("label_mass", 1.0) < LEAST_MASS:
+        yield (
+            f"only {health['label_mass']:.0%} of the model's next-token probability is on the labels' codes: "
+            "it does not follow the prompt"
+        )
+    if health.get("order_flips", 0.0) > MOST_FLIPS:
+        yield (
+            f"{health['order_flips']:.0%} of a sample get another label when the labels stand in another order: "
+            "raise zero_shot.orders to average over several"
+        )
 
 
 def _rule(config: StopConfig) -> StoppingRule:

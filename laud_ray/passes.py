@@ -8,7 +8,7 @@ what is there. Memory grows with the number of ranges, never with documents.
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import ray
 import ray.data
+from ray.data import ActorPoolStrategy
 
 from laud_ray import models
 from laud_ray.corpus import Corpus, Range
@@ -63,10 +64,24 @@ class Shortlist:
 
 
 @dataclass(frozen=True, slots=True)
+class Workers:
+    """Who scores: tasks in warm processes, or, for scorers that own an engine, a pool of `engines` actors.
+
+    Attributes:
+        cpus, gpus: what each of them takes.
+    """
+
+    cpus: float = 1
+    gpus: float = 0
+    engines: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class PassResult:
     """What a pass did. Rows and errors count this attempt only; `resumed` ranges were there already.
 
     Attributes:
+        health: what the scorer measured of itself, if it does.
         start_up: seconds until the first range came back.
         seconds: seconds in all.
     """
@@ -77,6 +92,7 @@ class PassResult:
     errors: int
     start_up: float
     seconds: float
+    health: Mapping[str, float]
 
 
 def run_pass(
@@ -86,7 +102,7 @@ def run_pass(
     *,
     name: str,
     shortlist: Shortlist | None = None,
-    gpus: float = 0,
+    workers: Workers = Workers(),
     load: Callable[[str], Scorer] = models.load,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> PassResult:
@@ -94,7 +110,6 @@ def run_pass(
 
     Args:
         name: the model's name, written into every row.
-        gpus: what share of a GPU each worker takes; 0 scores on CPUs, one each.
         load: opens the model in a worker, once per process.
 
     Raises:
@@ -110,14 +125,16 @@ def run_pass(
     progress(done, total)
     rows = errors = 0
     start_up = 0.0
-    for result in _results(todo, Job(corpus, model, out, name, shortlist, load), gpus) if todo else ():
+    health: dict[str, float] = {}
+    for result in _results(todo, Job(corpus, model, out, name, shortlist, load), workers) if todo else ():
         if result["failure"]:
             raise PassError(str(result["failure"]))
         start_up = start_up or time.monotonic() - began
+        health = json.loads(result["health"]) or health
         rows, errors = rows + result["rows"], errors + result["errors"]
         progress(done + rows, total)
     return PassResult(
-        len(corpus.ranges), len(corpus.ranges) - len(todo), rows, errors, start_up, time.monotonic() - began
+        len(corpus.ranges), len(corpus.ranges) - len(todo), rows, errors, start_up, time.monotonic() - began, health
     )
 
 
@@ -144,7 +161,7 @@ class Job:
     load: Callable[[str], Scorer]
 
 
-def _results(todo: Sequence[Range], job: Job, gpus: float) -> Iterator[dict[str, Any]]:
+def _results(todo: Sequence[Range], job: Job, workers: Workers) -> Iterator[dict[str, Any]]:
     """Map the ranges over Ray workers; yield each result as its range is committed."""
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -152,11 +169,12 @@ def _results(todo: Sequence[Range], job: Job, gpus: float) -> Iterator[dict[str,
     shared = ray.put(job)
     rows = [{"name": part.name, "rows": part.rows} for part in todo]
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-        _score_block,
+        _EngineOwner if workers.engines else _score_block,
         batch_size=1,
         fn_kwargs={"job": [shared]},
-        num_cpus=1,
-        num_gpus=gpus or None,
+        num_cpus=workers.cpus,
+        num_gpus=workers.gpus or None,
+        compute=ActorPoolStrategy(size=workers.engines) if workers.engines else None,
     )
     yield from dataset.iter_rows()
 
@@ -167,8 +185,15 @@ def _score_block(batch: dict[str, Any], job: list[Any]) -> dict[str, Any]:
     try:
         result = {**score_range(str(name), ray.get(job[0])), "failure": ""}
     except Exception as error:  # noqa: BLE001 - the worker's edge: whatever it is, it becomes data
-        result = {"rows": 0, "errors": 0, "failure": f"{name}: {type(error).__name__}: {error}"}
+        result = {"rows": 0, "errors": 0, "health": "{}", "failure": f"{name}: {type(error).__name__}: {error}"}
     return {key: np.asarray([value]) for key, value in result.items()}
+
+
+class _EngineOwner:
+    """The same work in an actor, so that the engine that its first range starts stays for the others."""
+
+    def __call__(self, batch: dict[str, Any], job: list[Any]) -> dict[str, Any]:
+        return _score_block(batch, job)
 
 
 @lru_cache(maxsize=2)
@@ -177,7 +202,7 @@ def _scorer(model: Folder, load: Callable[[str], Scorer]) -> Scorer:
     return load(str(model.fetch(Path(gettempdir()) / "laud-models")))
 
 
-def score_range(name: str, job: Job) -> dict[str, int]:
+def score_range(name: str, job: Job) -> dict[str, Any]:
     """Score one range and commit it: the shortlist first, the scores last, since these mark it as done."""
     table = job.corpus.read(name)
     texts: list[str | None] = table.column("text").to_pylist()
@@ -196,7 +221,8 @@ def score_range(name: str, job: Job) -> dict[str, int]:
         listed = _shortlist(job.shortlist, name, table, scores, proba, inverse, usable)
         (job.out / SHORTLIST).write_table(name, listed)
     job.out.write_table(name, scores)
-    return {"rows": len(texts), "errors": int((~usable).sum())}
+    health = json.dumps(getattr(scorer, "health", {}))
+    return {"rows": len(texts), "errors": int((~usable).sum()), "health": health}
 
 
 def score_texts(scorer: Scorer, texts: Sequence[str]) -> tuple[Floats, dict[int, str]]:

@@ -56,7 +56,7 @@ def fit(loop: Callable[[dict[str, Any]], None], config: Mapping[str, Any], resou
 
 
 def deliver(save: Callable[[Path], None], metrics: Mapping[str, float]) -> None:
-    """In the training function, at its end on every rank: rank 0's folder becomes the result."""
+    """In the training function, on every rank: rank 0's folder becomes the result, or the place to restart from."""
     checkpoint = None
     if rank() == 0:
         folder = tempfile.mkdtemp(prefix="laud-model-")
@@ -64,6 +64,15 @@ def deliver(save: Callable[[Path], None], metrics: Mapping[str, float]) -> None:
         checkpoint = Checkpoint.from_directory(folder)
     # In local mode nothing is uploaded: the folder itself is the result, and `fit` moves it.
     ray.train.report(dict(metrics), checkpoint=checkpoint, delete_local_checkpoint_after_upload=True)
+
+
+def left_behind() -> Path | None:
+    """In the training function: the folder that was last delivered before a failure, or None."""
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is None:
+        return None
+    folder = tempfile.mkdtemp(prefix="laud-resume-")
+    return Path(checkpoint.to_directory(folder))
 
 
 def rank() -> int:

@@ -321,13 +321,15 @@ class ResourcesConfig(Section):
 
     Attributes:
         workers: processes that train; 0 trains in this one.
-        scorers: language model engines that score at a time, each over gpus_per_scorer GPUs of one node.
+        scorers: language model engines that score at a time, each over gpus_per_scorer GPUs of one node, or
+            without any on cpus_per_scorer cores.
     """
 
     workers: int = Field(default=0, ge=0)
     gpus_per_worker: float = Field(default=0, ge=0)
     gpus_per_scorer: float = Field(default=0, ge=0)
     scorers: int = Field(default=1, ge=1)
+    cpus_per_scorer: int = Field(default=1, ge=1)
 
 
 def _engine(value: Any) -> str:

@@ -1,31 +1,77 @@
 """Learners: examples -> model folder, model folder -> scorer."""
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
-from laud_ray.config import EncoderConfig, LinearConfig, ZeroShotConfig
+from laud_ray import chat, label_prompt
+from laud_ray.config import (
+    CausalConfig,
+    EncoderConfig,
+    EncoderZeroShotConfig,
+    InContextConfig,
+    LinearConfig,
+    VllmZeroShotConfig,
+)
 from laud_ray.encoding import check_model
 from laud_ray.errors import ModelError
+from laud_ray.label_engine import require_vllm
 from laud_ray.model_folder import local_folder
+from laud_ray.models.causal import CausalLearner, fixed_prompt
 from laud_ray.models.encoder import EncoderLearner
+from laud_ray.models.in_context import InContextLearner
 from laud_ray.models.linear import LinearLearner
 from laud_ray.training import Resources
-from laud_ray.types import Learner, Scorer
+from laud_ray.types import Learner, Scorer, Task
 
-__all__ = ["LEARNERS", "EncoderLearner", "LinearLearner", "build", "check", "load", "zero_shot"]
+__all__ = [
+    "ENGINES",
+    "LEARNERS",
+    "CausalLearner",
+    "EncoderLearner",
+    "InContextLearner",
+    "LinearLearner",
+    "build",
+    "check",
+    "load",
+    "zero_shot",
+]
 
-LEARNERS: dict[str, type[EncoderLearner] | type[LinearLearner]] = {
+LEARNERS: dict[str, Any] = {
     "encoder": EncoderLearner,
     "linear": LinearLearner,
+    "causal": CausalLearner,
+    "in_context": InContextLearner,
 }
+# Kinds whose scorer owns an engine that takes a minute to start.
+ENGINES = ("causal", "in_context")
+
+LearnerConfig = EncoderConfig | LinearConfig | CausalConfig | InContextConfig
+ZeroShotConfig = EncoderZeroShotConfig | VllmZeroShotConfig
 
 
-def build(config: EncoderConfig | LinearConfig, zero_shot: ZeroShotConfig, resources: Resources) -> Learner:
-    """Make the learner that a configuration asks for."""
-    if isinstance(config, LinearConfig):
-        return LinearLearner(config.model, zero_shot.template, config.max_tokens, config.class_balance)
+def build(
+    config: LearnerConfig, zero_shot: ZeroShotConfig, resources: Resources, task: Task, probe: Sequence[str] = ()
+) -> Learner:
+    """Make the learner that a configuration asks for; `probe` is a random sample of the corpus."""
+    template = zero_shot.template if isinstance(zero_shot, EncoderZeroShotConfig) else "{label}"
+    match config:
+        case LinearConfig():
+            return LinearLearner(config.model, template, config.max_tokens, config.class_balance)
+        case CausalConfig():
+            return CausalLearner(config, resources)
+        case InContextConfig():
+            return InContextLearner(
+                config,
+                config.examples,
+                config.choose,
+                config.max_example_tokens,
+                bool(config.calibrate) and task.kind == "multiclass",
+                tuple(probe),
+            )
     return EncoderLearner(
         model=config.model,
-        template=zero_shot.template,
+        template=template,
         rank=config.rank,
         epochs=config.epochs,
         learning_rate=config.learning_rate,
@@ -37,19 +83,37 @@ def build(config: EncoderConfig | LinearConfig, zero_shot: ZeroShotConfig, resou
     )
 
 
-def zero_shot(config: ZeroShotConfig) -> Learner:
-    """The learner whose model of no examples is the zero-shot classifier."""
-    return EncoderLearner(config.model, config.template)
+def zero_shot(config: ZeroShotConfig, task: Task, probe: Sequence[str] = ()) -> Learner:
+    """The learner whose model of no examples is the zero-shot classifier; `probe` as in `build`."""
+    if isinstance(config, EncoderZeroShotConfig):
+        return EncoderLearner(config.model, config.template)
+    calibrate = task.kind == "multiclass" if config.calibrate is None else config.calibrate
+    return InContextLearner(config, calibrate=calibrate, probe=tuple(probe))
 
 
-def check(config: EncoderConfig | LinearConfig, zero_shot: ZeroShotConfig) -> None:
-    """Find out now, and not after the first answers were paid for, whether the base models can be had.
+def check(config: LearnerConfig, zero_shot: ZeroShotConfig, task: Task) -> None:
+    """Find out now, and not after the first answers were paid for, whether the models can do the task.
 
     Raises:
-        ModelError: if one cannot be loaded.
+        ModelError: if one cannot be loaded, or its context does not hold the labels.
     """
-    for name in {config.model, zero_shot.model}:
-        check_model(name)
+    for key, one in (("zero_shot", zero_shot), ("learner", config)):
+        try:
+            _check(one, task)
+        except ModelError as error:
+            raise ModelError(f"{key}.{error}") from None
+
+
+def _check(config: LearnerConfig | ZeroShotConfig, task: Task) -> None:
+    if isinstance(config, EncoderConfig | LinearConfig | EncoderZeroShotConfig):
+        check_model(config.model)
+        return
+    tokenizer = chat.open_tokenizer(config.model)
+    if isinstance(config, CausalConfig):
+        fixed_prompt(task, config)
+    else:
+        label_prompt.build(tokenizer, task, config, orders=1)
+    require_vllm()
 
 
 def load(model: str) -> Scorer:
@@ -64,4 +128,5 @@ def load(model: str) -> Scorer:
         raise ModelError(f"{model}/model.json: cannot be read: {error!r}") from None
     if kind not in LEARNERS:
         raise ModelError(f"{model}/model.json: kind is {kind!r}; expected one of {', '.join(LEARNERS)}")
-    return LEARNERS[kind].open(model)
+    scorer: Scorer = LEARNERS[kind].open(model)
+    return scorer

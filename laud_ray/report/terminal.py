@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import plotext
 from rich import box
@@ -11,9 +12,12 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from laud_ray.report.formatting import decimal, dollars, interval, percent, points
+from laud_ray.report.formatting import ABSENT, decimal, dollars, duration, interval, percent, points
 from laud_ray.report.summary import RunSummary, State, measured, next_commands
 from laud_ray.types import Estimate, Figures, RoundResult
+
+if TYPE_CHECKING:  # the plan needs torch, which takes seconds to import
+    from laud_ray.plan import Plan
 
 _STATE_STYLE: dict[State, str] = {"running": "blue", "waiting": "yellow", "finished": "green"}
 _CURVE, _RANDOM, _ZERO_SHOT = "●", "x", "·"
@@ -75,6 +79,28 @@ def status_view(summary: RunSummary) -> RenderableType:
         parts.append(Text("\n" + curve(summary.history, height=12)))
     parts.extend((Text(), _commands(summary)))
     return Group(*parts)
+
+
+def plan_view(plan: "Plan") -> RenderableType:
+    """Return what `laud plan` shows: the corpus, a row for each step, and what it comes to."""
+    counts = ", ".join(f"{number:,} {name}" for name, number in plan.counts.items() if number or name == "documents")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("step", no_wrap=True)
+    for name in ("documents", "tokens", "calls", "cost", "time"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for step in plan.steps:
+        table.add_row(
+            step.name,
+            f"{step.documents:,}",
+            f"{step.tokens:,}" if step.tokens else ABSENT,
+            f"{step.calls:,}" if step.calls else ABSENT,
+            dollars(step.dollars) if step.calls else ABSENT,
+            ABSENT if step.hours is None else duration(3600 * step.hours),
+        )
+    total = f"{plan.rounds} rounds at most, {dollars(plan.dollars)}, about {duration(3600 * plan.hours)} of computing"
+    return Group(
+        Text(f"Corpus: {counts}"), Text(), table, Text(), Text(f"{total} on {plan.device.name}. Nothing was run.")
+    )
 
 
 def curve(

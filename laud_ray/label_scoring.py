@@ -1,0 +1,184 @@
+"""Class probabilities read off a language model: one prefill per document and label order.
+
+n texts, k classes, m options in a prompt.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from laud_ray.calibration import softmax
+from laud_ray.encoding import BUNDLED, Encoder, device, label_vectors
+from laud_ray.label_engine import EngineSettings, LabelEngine
+from laud_ray.label_prompt import LabelPrompt
+from laud_ray.types import Example, Floats, Indices, Label
+
+# The scale at which the bundled encoder's cosines are calibrated: docs/LOG.md.
+ENCODER_SCALE = 20.0
+# Content that says nothing would shift a label by less than this; beyond it the division would only amplify noise.
+LEAST_PRIOR = 1e-4
+
+
+class Reads(Protocol):
+    """Prompts in token ids -> (n, m) log-probabilities of the codes, and (n,) their mass if it is known."""
+
+    def read(self, prompts: Sequence[Sequence[int]]) -> tuple[Floats, Floats | None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Finds the nearest of some examples, and the likeliest labels, in a sentence encoder's space."""
+
+    encoder: Encoder
+    labels: Sequence[Label]
+    examples: Sequence[Example] = ()
+    max_tokens: int = 64
+
+    @staticmethod
+    def open(labels: Sequence[Label], examples: Sequence[Example] = ()) -> "Neighbours":
+        return Neighbours(Encoder(BUNDLED, 64).to(device()).eval(), labels, examples)
+
+    def label_probabilities(self, texts: Sequence[str]) -> Floats:
+        """Map n texts to (n, k) zero-shot probabilities."""
+        vectors, owners = label_vectors(self.encoder, self.labels, "{label}")
+        rows = softmax(ENCODER_SCALE * self.encoder.embed(texts) @ vectors.T)
+        proba = np.zeros((len(texts), len(self.labels)), np.float32)
+        np.add.at(proba.T, owners, rows.T)
+        return proba
+
+    def nearest(self, texts: Sequence[str], n: int) -> list[list[Example]]:
+        """For each text the n nearest examples, the nearest last; never the text itself."""
+        known = self.encoder.embed([example.text for example in self.examples])
+        similar = self.encoder.embed(texts) @ known.T
+        order = np.argsort(-similar, axis=1, kind="stable")[:, : n + 1]
+        found = []
+        for text, row in zip(texts, order, strict=True):
+            others = [self.examples[i] for i in row if self.examples[i].text != text][:n]
+            found.append(others[::-1])
+        return found
+
+
+@dataclass(frozen=True)
+class PromptedScorer:
+    """A scorer whose probabilities are those of the label codes as a language model's next token.
+
+    Attributes:
+        neighbours: needed where documents have options or examples of their own.
+        nearest: how many examples of its own a document gets, within max_example_tokens.
+        prior: (k,) mean probabilities that label bias alone gives; scores are divided by them (Zhou et al.
+            2023, "Batch Calibration", arXiv 2309.17249).
+        health: what was measured when the scorer was opened: label_mass, order_flips.
+    """
+
+    prompt: LabelPrompt
+    tokenizer: Any
+    engine: Reads
+    neighbours: Neighbours | None = None
+    nearest: int = 0
+    max_example_tokens: int = 0
+    temperature: float = 1.0
+    prior: Floats | None = None
+    health: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(label.name for label in self.prompt.labels)
+
+    def score(self, texts: Sequence[str]) -> Floats:
+        """Map n texts to (n, k) probabilities, float32."""
+        if not len(texts):
+            return np.empty((0, len(self.labels)), np.float32)
+        proba = self._narrow(texts) if self.prompt.narrow else self._whole(texts)
+        if self.prior is not None:
+            proba = proba / np.maximum(self.prior, LEAST_PRIOR)
+            proba /= proba.sum(1, keepdims=True)
+        if self.temperature != 1:
+            proba = softmax(np.log(np.maximum(proba, 1e-12)) / self.temperature)
+        return proba.astype(np.float32)
+
+    def by_order(self, texts: Sequence[str], orders: int) -> Floats:
+        """Map n texts to (orders, n, k) probabilities, before they are averaged."""
+        examples = self._examples(texts)
+        parts = np.zeros((orders, len(texts), len(self.labels)), np.float32)
+        for i, order in enumerate(self.prompt.orders[:orders]):
+            openings = self._openings(examples, i)
+            logprobs, _ = self.engine.read(self.prompt.ids(self.tokenizer, texts, openings, i))
+            parts[i][:, list(order)] = softmax(logprobs)
+        return parts
+
+    def _whole(self, texts: Sequence[str]) -> Floats:
+        mean: Floats = self.by_order(texts, min(self.prompt.settings.orders, len(self.prompt.orders))).mean(0)
+        return mean
+
+    def _narrow(self, texts: Sequence[str]) -> Floats:
+        """Offer each text its m likeliest labels by the encoder; the others share what the encoder gave them."""
+        assert self.neighbours is not None
+        proba = self.neighbours.label_probabilities(texts)
+        m = len(self.prompt.codes)
+        likeliest: Indices = np.argsort(-proba, axis=1, kind="stable")[:, :m]
+        examples = self._examples(texts)
+        openings = [
+            self.prompt.opening(self.tokenizer, classes=row.tolist(), examples=some)
+            for row, some in zip(likeliest, examples, strict=True)
+        ]
+        logprobs, _ = self.engine.read(self.prompt.ids(self.tokenizer, texts, openings))
+        mass = np.take_along_axis(proba, likeliest, 1).sum(1, keepdims=True)
+        np.put_along_axis(proba, likeliest, mass * softmax(logprobs[:, :m]), 1)
+        return proba
+
+    def _examples(self, texts: Sequence[str]) -> list[list[Example]]:
+        if not self.nearest:
+            return [[] for _ in texts]
+        assert self.neighbours is not None
+        return self.neighbours.nearest(texts, self.nearest)
+
+    def _openings(self, examples: Sequence[Sequence[Example]], order: int) -> list[list[int]]:
+        plain = self.prompt.opening(self.tokenizer, order)
+        return [self._within(some, order, len(plain)) if some else plain for some in examples]
+
+    def _within(self, examples: Sequence[Example], order: int, fence: int) -> list[int]:
+        """The opening with as many of the examples as max_example_tokens hold; the farthest are left out first."""
+        for start in range(len(examples) + 1):
+            ids = self.prompt.opening(self.tokenizer, order, examples=examples[start:])
+            if len(ids) - fence <= self.max_example_tokens:
+                return ids
+        raise AssertionError("an opening without examples always fits")
+
+
+def engine(prompt: LabelPrompt, tokenizer: Any, weights: str) -> LabelEngine:
+    """Start vLLM on the weights for a prompt's codes, over all GPUs that this process was given."""
+    settings = EngineSettings(
+        model=weights,
+        tokenizer=prompt.settings.model,
+        max_context=prompt.settings.max_context,
+        reader=prompt.settings.reader,
+        dtype=prompt.settings.dtype,
+        memory=prompt.settings.memory,
+        gpus=max(1, torch.cuda.device_count()),
+    )
+    return LabelEngine(settings, prompt.token_ids, tokenizer.convert_ids_to_tokens(list(prompt.token_ids)))
+
+
+def calibrated(scorer: PromptedScorer, probe: Sequence[str], calibrate: bool) -> PromptedScorer:
+    """Measure a scorer on a random sample of the corpus, and divide by the label bias found there if asked to.
+
+    health gets `label_mass`, the mean probability of all codes together where the reader knows it, and
+    `order_flips`, the share of documents whose label is another when the labels stand in another order.
+    """
+    if not probe:
+        return scorer
+    health: dict[str, float] = {}
+    openings = scorer._openings(scorer._examples(probe), 0)
+    if not scorer.prompt.narrow:
+        mass = scorer.engine.read(scorer.prompt.ids(scorer.tokenizer, probe, openings))[1]
+        if mass is not None:
+            health["label_mass"] = float(mass.mean())
+        if len(scorer.prompt.orders) > 1:
+            best = scorer.by_order(probe, len(scorer.prompt.orders)).argmax(2)
+            health["order_flips"] = float((best != best[0]).any(0).mean())
+    # With options of its own for each document a label has no fixed place, and its bias no fixed size.
+    prior = scorer.score(probe).mean(0) if calibrate and not scorer.prompt.narrow else None
+    return replace(scorer, health=health, prior=None if prior is None else prior / prior.mean())

@@ -1,0 +1,271 @@
+"""What a run will cost, before anything is spent: documents, tokens, calls, dollars and hours of each step.
+
+Nothing is scored and nobody is asked. The corpus is read and a sample of it is tokenized. Hours are operations over
+what the device does a second: 2 for each parameter and token in scoring; 4 in training, since the frozen weights get
+no gradient, and 6 where activations are computed twice to save memory.
+"""
+
+import math
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+
+from laud_ray import chat, label_prompt, models, oracles
+from laud_ray.config import (
+    CausalConfig,
+    EncoderConfig,
+    EncoderZeroShotConfig,
+    InContextConfig,
+    LinearConfig,
+    LlmConfig,
+    PromptedSection,
+    RunConfig,
+    VllmZeroShotConfig,
+)
+from laud_ray.corpus import Corpus, normalise, open_corpus
+from laud_ray.encoding import model_path
+from laud_ray.errors import ConfigError, ModelError
+from laud_ray.prompts import Option, Prompt
+from laud_ray.storage import Folder
+from laud_ray.types import Task
+
+SAMPLE = 500
+# Characters of a token where a model's own tokenizer is not at hand.
+CHARACTERS = 4.0
+# The share of a data sheet's peak, and of this machine's matrix product, that models are reckoned to reach.
+GPU_SHARE, CPU_SHARE = 0.35, 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What a model runs on.
+
+    Attributes:
+        flops: operations a second that a model reaches; in GPUS the data sheet's peak for dense bfloat16.
+        memory: bytes.
+    """
+
+    name: str
+    flops: float
+    memory: float
+
+
+GPUS: Mapping[str, Device] = {
+    "T4": Device("T4", 65e12, 15e9),
+    "L4": Device("L4", 121e12, 23e9),
+    "A10G": Device("A10G", 70e12, 23e9),
+    "L40S": Device("L40S", 362e12, 46e9),
+    "A100": Device("A100", 312e12, 80e9),
+    "H100": Device("H100", 989e12, 80e9),
+    "H200": Device("H200", 989e12, 141e9),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the plan. tokens are those computed: a prefix that documents share counts once.
+
+    Attributes:
+        hours: on the given devices; None where another party computes.
+    """
+
+    name: str
+    documents: int
+    tokens: int
+    calls: int = 0
+    dollars: float = 0.0
+    hours: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """counts is what the corpus holds: documents, unique, duplicates, errors, truncated."""
+
+    counts: Mapping[str, int]
+    rounds: int
+    device: Device
+    steps: tuple[Step, ...]
+
+    @property
+    def dollars(self) -> float:
+        return sum(step.dollars for step in self.steps)
+
+    @property
+    def hours(self) -> float:
+        return sum(step.hours or 0.0 for step in self.steps)
+
+
+def plan(config: RunConfig, gpu: str | None = None) -> Plan:
+    """Count what a run would do.
+
+    Args:
+        gpu: plan for this GPU, one of GPUS; None for what this machine has.
+
+    Raises:
+        UserError: whatever `run` would refuse later.
+    """
+    task, device = config.task.to_task(), find_device(gpu)
+    asked = [
+        (config.oracle, "oracle"),
+        *([(config.evaluation.oracle, "evaluation.oracle")] if config.evaluation.oracle else []),
+    ]
+    models.check(config.learner, config.zero_shot, task)
+    for one, where in asked:
+        oracles.check(one, where)
+    for key, section in (("zero_shot", config.zero_shot), ("learner", config.learner)):
+        if isinstance(section, PromptedSection):
+            _check_memory(key, section, device, max(1, int(config.resources.gpus_per_scorer)))
+    with tempfile.TemporaryDirectory(prefix="laud-plan-") as scratch:
+        corpus = open_corpus(Folder(f"{config.storage}/corpus")) or normalise(
+            config.corpus, Folder(scratch), sealed=oracles.sealed_column(asked)
+        )
+        for one, where in asked:
+            oracles.check_column(one, task, corpus, where)
+        texts = corpus.some_texts(SAMPLE)
+        steps = tuple(_steps(config, task, corpus, texts, device))
+    return Plan(corpus.counts, _rounds(config), device, steps)
+
+
+def find_device(gpu: str | None) -> Device:
+    """The GPU of that name, the one that this machine has, or this machine's CPU, measured.
+
+    Raises:
+        ConfigError: if nothing is known of the name.
+    """
+    if gpu is not None:
+        if gpu not in GPUS:
+            raise ConfigError(f"--gpu: {gpu!r} is unknown; expected one of {', '.join(GPUS)}")
+        return replace(GPUS[gpu], flops=GPU_SHARE * GPUS[gpu].flops)
+    if torch.cuda.is_available():
+        seen = torch.cuda.get_device_properties(0)
+        known = next((d for name, d in GPUS.items() if name in seen.name), None)
+        return Device(seen.name, GPU_SHARE * (known.flops if known else 100e12), float(seen.total_memory))
+    return Device("this machine's CPU", CPU_SHARE * _matrix_product(), float(psutil.virtual_memory().total))
+
+
+def parameters(name: str, *, causal: bool) -> int:
+    """How many parameters a model has, from its configuration alone.
+
+    Raises:
+        ModelError: if there is no such model.
+    """
+    try:
+        settings = AutoConfig.from_pretrained(model_path(name))
+        with torch.device("meta"):
+            model = (AutoModelForCausalLM if causal else AutoModel).from_config(settings)
+    except (OSError, ValueError) as error:
+        raise chat.unknown(name, error) from None
+    return sum(p.numel() for p in model.parameters())
+
+
+def _steps(config: RunConfig, task: Task, corpus: Corpus, texts: Sequence[str], device: Device) -> Iterator[Step]:
+    unique, budget = corpus.pool_size, config.budget.annotations
+    oracle, rounds = config.oracle, _rounds(config)
+    trusted = config.evaluation.oracle or oracle
+    seed = min(config.init.max_queries, budget)
+    resources = config.resources
+    scoring = device.flops * resources.scorers * max(1.0, resources.gpus_per_scorer)
+    training = device.flops * max(1, resources.workers)
+    asked = (
+        ("evaluation", trusted, config.evaluation.size),
+        ("seed (at most)", oracle, seed),
+        ("queries", oracle, max(0, budget - seed)),
+    )
+    size, each, shared = _scored(config.zero_shot, task, texts)
+    yield _pass("zero-shot pass", unique, size, each, shared, scoring)
+    for name, one, calls in asked:
+        for config_of_one in _llms(one):
+            yield _calls(name, config_of_one, task, texts, calls)
+        if not _llms(one):
+            yield Step(name, calls, 0, calls)
+    size, each, shared = _scored(config.learner, task, texts)
+    sizes = [min(budget, seed + i * config.query.batch) for i in range(rounds)]
+    if isinstance(config.learner, EncoderConfig | CausalConfig):
+        examples = sum(sizes) * config.learner.epochs
+        packs = math.ceil(examples / config.learner.batch) if shared else 0
+        tokens = round(examples * each + packs * shared)
+        work = 6 if isinstance(config.learner, CausalConfig) and config.learner.checkpointing else 4
+        yield Step("training", examples, tokens, hours=work * size * tokens / training / 3600)
+    yield _pass(f"score passes ({rounds})", unique * rounds, size, each, shared, scoring)
+
+
+def _rounds(config: RunConfig) -> int:
+    """How many rounds the budget allows; other rules may stop before."""
+    left = config.budget.annotations - min(config.init.max_queries, config.budget.annotations)
+    limit = min((rule.maximum for rule in config.stop if rule.kind == "rounds"), default=None)
+    most = 1 + math.ceil(left / config.query.batch)
+    return most if limit is None else min(most, limit)
+
+
+def _pass(name: str, documents: int, size: int, each: float, shared: int, flops: float) -> Step:
+    tokens = round(documents * each + shared)
+    return Step(name, documents, tokens, hours=2 * size * tokens / flops / 3600)
+
+
+def _scored(
+    section: EncoderZeroShotConfig | VllmZeroShotConfig | EncoderConfig | LinearConfig | CausalConfig | InContextConfig,
+    task: Task,
+    texts: Sequence[str],
+) -> tuple[int, float, int]:
+    """A scorer's parameters, mean tokens computed for each document, and tokens computed once."""
+    if not isinstance(section, PromptedSection):
+        tokenizer = chat.open_tokenizer(model_path(section.model))
+        limit = getattr(section, "max_tokens", 64)
+        lengths = [min(limit, len(ids)) for ids in tokenizer(list(texts))["input_ids"]]
+        return parameters(section.model, causal=False), float(np.mean(lengths)), 0
+    tokenizer = chat.open_tokenizer(section.model)
+    prompt = label_prompt.build(tokenizer, task, section, orders=1)
+    shared = len(prompt.frames[0].prefix_ids)
+    own = prompt.opening(tokenizer, classes=range(len(prompt.codes)) if prompt.narrow else ())
+    bodies = prompt.ids(tokenizer, texts, [own] * len(texts))
+    each = float(np.mean([len(ids) - shared for ids in bodies]))
+    if isinstance(section, InContextConfig):
+        each += min(section.max_example_tokens, section.examples * (each - len(prompt.frames[0].suffix_ids)))
+    return parameters(section.model, causal=True), each * section.orders, shared * section.orders
+
+
+def _llms(oracle: Any) -> list[LlmConfig]:
+    """The language models of an oracle; a cascade asks every one of them in the worst case."""
+    return [one for one in getattr(oracle, "oracles", (oracle,)) if isinstance(one, LlmConfig)]
+
+
+def _calls(name: str, oracle: LlmConfig, task: Task, texts: Sequence[str], documents: int) -> Step:
+    options = tuple(Option(str(i), label) for i, label in enumerate(task.labels))
+    prompt = Prompt(options, oracle.guideline, unsure="?", rationale=oracle.rationale)
+    fixed = len(prompt.head() + prompt.opening() + prompt.tail()) / CHARACTERS
+    text = float(np.mean([min(len(t), oracle.max_text_chars) for t in texts])) / CHARACTERS
+    calls = documents * oracle.votes
+    answer = 60 if oracle.rationale else 2
+    given = round(calls * (fixed + text * (1 + oracle.examples)))
+    dollars = (given * oracle.input_price + calls * answer * oracle.output_price) / 1e6
+    return Step(f"{name}: {oracle.model}", documents, given + calls * answer, calls, dollars)
+
+
+def _check_memory(key: str, section: PromptedSection, device: Device, devices: int) -> None:
+    """Refuse a model whose weights, with one prompt's keys and values, exceed the memory it may take."""
+    width = 4 if section.dtype == "float32" or (section.dtype == "auto" and "CPU" in device.name) else 2
+    needed = parameters(section.model, causal=True) * width
+    allowed = device.memory * section.memory * devices
+    if needed > allowed:
+        raise ModelError(
+            f"{key}.model: {section.model!r} needs {needed / 1e9:.0f} GB for its weights; {devices} x {device.name} "
+            f"with memory: {section.memory} hold {allowed / 1e9:.0f} GB: expected a smaller model, or more "
+            "resources.gpus_per_scorer"
+        )
+
+
+def _matrix_product() -> float:
+    """Operations a second of this machine's matrix product in float32."""
+    a = torch.randn(1024, 1024)
+    a @ a
+    began = time.perf_counter()
+    for _ in range(5):
+        a @ a
+    return 5 * 2 * 1024**3 / (time.perf_counter() - began)
