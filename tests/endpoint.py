@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -78,11 +78,13 @@ class _Handler(BaseHTTPRequestHandler):
             return
         data = reply.body.encode() if isinstance(reply.body, str) else json.dumps(reply.body).encode()
         headers = {"content-type": "application/json", "content-length": str(len(data)), **reply.headers}
-        self.send_response(reply.status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data)
+        # A client that has given up is none of the server's business.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.send_response(reply.status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(data)
 
     def log_message(self, *arguments: object) -> None:
         pass

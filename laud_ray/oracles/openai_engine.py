@@ -41,6 +41,11 @@ def key_of(config: LlmConfig, where: str) -> str | None:
     return key or None
 
 
+def content(request: Request) -> str:
+    """A prompt as it is sent: what an endpoint could read as a control token of its model is broken up."""
+    return request.whole.replace("<|", "< |")
+
+
 class OpenAiEngine:
     """Chat completions, a bounded number at a time. The clock and the sleep are there for tests to replace."""
 
@@ -114,7 +119,7 @@ class _Asking:
         """Get an answer, with retries; None leaves the request pending."""
         from openai import APIConnectionError, APIStatusError, APITimeoutError
 
-        before, tries = self._answered, 0
+        before, tries, pauses = self._answered, 0, 0
         while True:
             await self._gate()
             number = await self._begin(request)
@@ -133,6 +138,9 @@ class _Asking:
                 if not passing(error):
                     return self._refused(error, reason)
                 stuck = error.status_code >= 500 and self._answered > before
+                if error.status_code == 429 and self._answered > before:
+                    # The endpoint answers as fast as it likes to: being unlucky is no failure.
+                    before, tries = self._answered, 0
             except (APIConnectionError, TimeoutError, ValueError) as error:
                 wait, reason = None, str(error) or f"no answer in {self._config.timeout:g} s"
                 # It may have arrived, been answered and been billed.
@@ -140,16 +148,16 @@ class _Asking:
                 stuck = isinstance(error, TimeoutError | APITimeoutError) and self._answered > before
             finally:
                 await self._landed()
-            tries += 1
+            tries, pauses = tries + 1, pauses + 1
             if tries > self._config.retries or (wait or 0) > LONGEST_WAIT:
                 return self._give_up(reason, wait, tries, stuck=stuck)
-            await self._pause(wait, tries)
+            await self._pause(wait, pauses)
 
     async def _begin(self, request: Request) -> int | None:
         """Book a call; where it does not fit beside those in flight, wait for what they really cost."""
         async with self._changed:
             while not self._waiting:
-                number = self._desk.begin(request, most_tokens(request.prompt))
+                number = self._desk.begin(request, most_tokens(content(request)))
                 if number is not None:
                     self._in_flight += 1
                     self._changed.notify()
@@ -170,9 +178,9 @@ class _Asking:
         began = self._engine.clock()
         async with asyncio.timeout(self._config.timeout):
             found = await self._client.chat.completions.create(
-                model=self._config.model, messages=[{"role": "user", "content": request.prompt}], **parameters
+                model=self._config.model, messages=[{"role": "user", "content": content(request)}], **parameters
             )
-        completion = read_completion(found, request.prompt, answer_tokens(self._config))
+        completion = read_completion(found, content(request), answer_tokens(self._config))
         self._answered += 1
         return self._desk.finish(number, completion, self._engine.clock() - began)
 
@@ -214,10 +222,10 @@ class _Asking:
         )
         return None
 
-    async def _pause(self, wait: float | None, tries: int) -> None:
+    async def _pause(self, wait: float | None, pauses: int) -> None:
         """Wait before a retry: what the server asks for holds for all workers."""
         if wait is None:
-            await self._engine.sleep(backoff(tries - 1, self._rng))
+            await self._engine.sleep(backoff(pauses - 1, self._rng))
         else:
             self._open_at = max(self._open_at, self._engine.clock() + wait)
 
