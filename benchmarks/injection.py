@@ -82,9 +82,7 @@ def build(args: argparse.Namespace, task: Task, database: str) -> LlmOracle:
         gpus_per_replica=args.gpus,
         **where,
     )
-    found = oracles.build(config, task, None, args.seed, Ledger(Store(f"sqlite:///{database}")))
-    assert isinstance(found, LlmOracle)
-    return found
+    return oracles.build_llm(config, task, args.seed, Ledger(Store(f"sqlite:///{database}")))
 
 
 def main() -> None:

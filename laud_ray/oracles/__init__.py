@@ -24,6 +24,7 @@ __all__ = [
     "ReplayOracle",
     "VllmEngine",
     "build",
+    "build_llm",
     "check",
     "check_column",
     "sealed_column",
@@ -53,12 +54,25 @@ def build(
     if isinstance(config, ReplayConfig):
         return ReplayOracle(corpus, task, config.noise, config.abstain, seed)
     if isinstance(config, LlmConfig):
-        prompt, engine = _llm(config, task, seed, where)
-        return LlmOracle(config, prompt, engine, ledger, examples=examples, where=where)
+        return build_llm(config, task, seed, ledger, examples=examples, where=where)
     members = _members(config, where)
     return CascadeOracle(
         [build(one, task, corpus, seed, ledger, examples=examples, where=place) for one, place in members]
     )
+
+
+def build_llm(
+    config: LlmConfig,
+    task: Task,
+    seed: int,
+    ledger: Ledger,
+    *,
+    examples: Sequence[Example] = (),
+    where: str = "oracle",
+) -> LlmOracle:
+    """Make the oracle of a language model, which needs no corpus."""
+    prompt, engine = _engine(config, task, seed, where)
+    return LlmOracle(config, prompt, engine, ledger, examples=examples, where=where)
 
 
 def check(config: OracleConfig, where: str = "oracle") -> None:
@@ -108,8 +122,8 @@ def wants_examples(config: OracleConfig) -> bool:
     return any(isinstance(one, LlmConfig) and one.examples for one, _ in _flat(config, ""))
 
 
-def _llm(config: LlmConfig, task: Task, seed: int, where: str) -> tuple[Prompt, Engine]:
-    """The prompt and the engine of a language model."""
+def _engine(config: LlmConfig, task: Task, seed: int, where: str) -> tuple[Prompt, Engine]:
+    """The engine of a language model, and the prompt in the codes that suit it."""
     if config.engine == "openai":
         return oracle_prompt(config, task), OpenAiEngine(config, temperature(config), where)
     tokenizer = open_tokenizer(config.model, where)

@@ -58,6 +58,12 @@ class Asked:
     waiting: str | None = None
 
 
+def all_refused(answers: Mapping[str, Answer]) -> str | None:
+    """The reason, where every one of several documents was refused: it is hardly the documents' fault then."""
+    reasons = [answer.reason for answer in answers.values() if answer.text is None]
+    return reasons[0] if len(reasons) > 1 and len(reasons) == len(answers) else None
+
+
 class Desk(Protocol):
     """Where an engine books its calls."""
 

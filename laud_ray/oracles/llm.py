@@ -69,22 +69,27 @@ class LlmOracle:
         return self._engine.at_once
 
     def annotate(self, documents: Sequence[Document]) -> Sequence[Annotation]:
-        requests = self._requests(documents)
+        votes = self._votes(self._requests(documents))
+        complete = (d.id for d in documents if len(votes.get(d.id, ())) == self._config.votes)
+        return [self._annotation(name, votes[name]) for name in complete]
+
+    def _votes(self, requests: Sequence[Request]) -> dict[str, list[list[Answer]]]:
+        """Return the votes there are on each document: an answer each, or two of which the second counts."""
         first = self._answers(requests)
-        unread = [_again(r) for r in requests if r.key in first and _unread(first[r.key])]
-        second = self._answers(unread)
-        votes: dict[str, list[list[Answer]]] = {document.id: [] for document in documents}
-        for request in requests:
-            tries = [first.get(request.key)]
-            if tries[0] is not None and _unread(tries[0]):
-                tries.append(second.get(_again(request).key))
-            if all(tries):
-                votes[request.document_id].append([answer for answer in tries if answer is not None])
+        unread = {r.key: _again(r) for r in requests if r.key in first and _unread(first[r.key])}
+        second = self._answers(list(unread.values()))
         silent = sum(_unread(answer) for answer in second.values())
         if silent:
             logger.warning("%d answers of %s could not be read in two tries: no label", silent, self._config.model)
-        complete = (d.id for d in documents if len(votes[d.id]) == self._config.votes)
-        return [self._annotation(name, votes[name]) for name in complete]
+        votes: dict[str, list[list[Answer]]] = {}
+        for request in requests:
+            tries = [first.get(request.key)]
+            if request.key in unread:
+                tries.append(second.get(unread[request.key].key))
+            given = [answer for answer in tries if answer is not None]
+            if len(given) == len(tries):
+                votes.setdefault(request.document_id, []).append(given)
+        return votes
 
     def _requests(self, documents: Sequence[Document]) -> list[Request]:
         """One request for each vote on each document."""
@@ -108,15 +113,15 @@ class LlmOracle:
     def _answers(self, requests: Sequence[Request]) -> dict[str, Answer]:
         """What the ledger knows, and the engine's answers to the rest."""
         known = self._ledger.answers([request.key for request in requests])
-        missing = [request for request in requests if request.key not in known]
+        missing = {request.key: request for request in requests if request.key not in known}
         if missing and not self.waiting:
-            asked = self._engine.ask(missing, self._account)
+            asked = self._engine.ask(list(missing.values()), self._account)
             self.waiting = asked.waiting
             known |= asked.answers
         return known
 
     def _annotation(self, document_id: str, votes: Sequence[Sequence[Answer]]) -> Annotation:
-        """Make an annotation of a document's votes; each is an answer, or two of which the second counts."""
+        """Make an annotation of a document's votes."""
         last = [tries[-1] for tries in votes]
         for answer in last:
             self._account.require_confidence(answer)

@@ -16,7 +16,7 @@ from laud_ray.config import LlmConfig
 from laud_ray.errors import ConfigError, UserError
 from laud_ray.oracles.account import answer_tokens
 from laud_ray.oracles.backoff import asked_for, backoff
-from laud_ray.oracles.engines import Asked, Desk, Request
+from laud_ray.oracles.engines import Asked, Desk, Request, all_refused
 from laud_ray.oracles.openai_replies import mistake, most_tokens, passing, read_completion, unpaid, unsupported, words
 
 if TYPE_CHECKING:
@@ -104,7 +104,9 @@ class _Asking:
                         group.create_task(self._work(left))
             except* UserError as errors:
                 raise _first(errors) from None
-        self._refuse_all_refused()
+        reason = all_refused(self._answers)
+        if reason and not self._desk.answered():
+            raise UserError(f"{self._engine.where}: {self._place} refused every request ({reason})")
         return Asked(self._answers, self._waiting)
 
     async def _work(self, left: Iterator[Request]) -> None:
@@ -202,14 +204,6 @@ class _Asking:
             self._waiting = f"{self._engine.where}: {self._place} wants to be paid ({reason})"
             return None
         return Answer(None, reason=reason)
-
-    def _refuse_all_refused(self) -> None:
-        """Where every one of several documents was refused it is not the documents' fault."""
-        reasons = [answer.reason for answer in self._answers.values() if answer.text is None]
-        if len(reasons) > 1 and len(reasons) == len(self._answers) and not self._desk.answered():
-            raise UserError(
-                f"{self._engine.where}: {self._place} refused all of {len(reasons)} requests ({reasons[0]})"
-            )
 
     def _give_up(self, reason: str, wait: float | None, tries: int, *, stuck: bool) -> Answer | None:
         """End the retries: where others were answered meanwhile it is this document's fault, else the endpoint's."""

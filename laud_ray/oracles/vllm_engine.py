@@ -16,7 +16,7 @@ from laud_ray.config import LlmConfig
 from laud_ray.errors import ModelError
 from laud_ray.label_engine import require_vllm
 from laud_ray.oracles.account import answer_tokens
-from laud_ray.oracles.engines import Asked, Completion, Desk, Request, Token
+from laud_ray.oracles.engines import Asked, Completion, Desk, Request, Token, all_refused
 from laud_ray.prompts import Prompt
 
 logger = logging.getLogger(__name__)
@@ -132,6 +132,9 @@ class VllmEngine:
                     desk.fail(numbers[i], reason, billed=False)
             logger.error("vLLM failed: %s", error)
             raise ModelError(f"{self._where}.model: vLLM could not run {self._config.model!r}: {reason}") from None
+        refused = all_refused(answers)
+        if refused and not desk.answered():
+            raise ModelError(f"{self._where}.model: {self._config.model!r} took none of the prompts ({refused})")
         return answers
 
     def _processor(self) -> Any:

@@ -30,9 +30,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def make(config: LlmConfig, ledger: Ledger) -> LlmOracle:
-    oracle = oracles.build(config, TASK, None, 0, ledger)
-    assert isinstance(oracle, LlmOracle)
-    return oracle
+    return oracles.build_llm(config, TASK, 0, ledger)
 
 
 @needs_vllm

@@ -219,7 +219,7 @@ def test_a_refused_document_is_an_abstention_and_its_reason_is_kept(make: Make, 
 def test_where_all_are_refused_it_is_not_the_documents(make: Make) -> None:
     with (
         endpoint(lambda body, before: refusal(400, "tenant is blocked")) as server,
-        pytest.raises(UserError, match=r"refused all of 3 requests \(400: tenant is blocked\)"),
+        pytest.raises(UserError, match=r"refused every request \(400: tenant is blocked\)"),
     ):
         make(server).annotate(DOCUMENTS[:3])
 

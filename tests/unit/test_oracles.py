@@ -170,6 +170,13 @@ def test_what_was_answered_is_not_asked_again(ledger: Ledger) -> None:
     assert len(engine.asked) == 6, "another prompt is another question"
 
 
+def test_one_text_under_two_ids_is_bought_once(ledger: Ledger) -> None:
+    engine = Scripted(lambda request: "A")
+    found = make(llm(), engine, ledger).annotate([Document("d", "tea"), Document("e", "tea")])
+    assert [a.document_id for a in found] == ["d", "e"]
+    assert len(engine.asked) == 1
+
+
 def test_at_the_cap_the_rest_is_pending_and_the_reason_names_it(ledger: Ledger) -> None:
     oracle = make(llm(max_calls=2), Scripted(lambda request: "A"), ledger, where="oracle.oracles[1]")
     assert [a.document_id for a in oracle.annotate(DOCUMENTS[:4])] == ["d0", "d1"]
