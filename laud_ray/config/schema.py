@@ -233,6 +233,13 @@ class LlmConfig(Section):
     max_context: int = Field(default=4096, ge=64)
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
 
+    @field_validator("base_url")
+    @classmethod
+    def _is_url(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError(f"{url!r}: expected a URL such as http://localhost:8000/v1")
+        return url
+
     @model_validator(mode="after")
     def _priced(self) -> "LlmConfig":
         if self.max_dollars is not None and not self.input_price and not self.output_price:

@@ -8,10 +8,11 @@ from laud_ray.corpus import Corpus, first_sealed_values
 from laud_ray.errors import ConfigError, CorpusError
 from laud_ray.oracles.cascade import CascadeOracle
 from laud_ray.oracles.engines import Engine
-from laud_ray.oracles.llm import LlmOracle, answer_codes, temperature
+from laud_ray.oracles.llm import LlmOracle, oracle_prompt, temperature
 from laud_ray.oracles.openai_engine import OpenAiEngine, key_of
 from laud_ray.oracles.replay import ReplayOracle
-from laud_ray.oracles.vllm_engine import VllmEngine, open_tokenizer
+from laud_ray.oracles.vllm_engine import VllmEngine, open_tokenizer, token_codes
+from laud_ray.prompts import Prompt
 from laud_ray.types import Example, Oracle, Task
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "ReplayOracle",
     "VllmEngine",
     "build",
+    "build_llm",
     "check",
     "check_column",
     "sealed_column",
@@ -52,12 +54,25 @@ def build(
     if isinstance(config, ReplayConfig):
         return ReplayOracle(corpus, task, config.noise, config.abstain, seed)
     if isinstance(config, LlmConfig):
-        engine = _engine(config, task, seed, where)
-        return LlmOracle(config, task, engine, ledger, examples=examples, where=where)
+        return build_llm(config, task, seed, ledger, examples=examples, where=where)
     members = _members(config, where)
     return CascadeOracle(
         [build(one, task, corpus, seed, ledger, examples=examples, where=place) for one, place in members]
     )
+
+
+def build_llm(
+    config: LlmConfig,
+    task: Task,
+    seed: int,
+    ledger: Ledger,
+    *,
+    examples: Sequence[Example] = (),
+    where: str = "oracle",
+) -> LlmOracle:
+    """Make the oracle of a language model, which needs no corpus."""
+    prompt, engine = _engine(config, task, seed, where)
+    return LlmOracle(config, prompt, engine, ledger, examples=examples, where=where)
 
 
 def check(config: OracleConfig, where: str = "oracle") -> None:
@@ -107,10 +122,13 @@ def wants_examples(config: OracleConfig) -> bool:
     return any(isinstance(one, LlmConfig) and one.examples for one, _ in _flat(config, ""))
 
 
-def _engine(config: LlmConfig, task: Task, seed: int, where: str) -> Engine:
+def _engine(config: LlmConfig, task: Task, seed: int, where: str) -> tuple[Prompt, Engine]:
+    """The engine of a language model, and the prompt in the codes that suit it."""
     if config.engine == "openai":
-        return OpenAiEngine(config, temperature(config), where)
-    return VllmEngine(config, answer_codes(task), temperature(config), seed, where)
+        return oracle_prompt(config, task), OpenAiEngine(config, temperature(config), where)
+    tokenizer = open_tokenizer(config.model, where)
+    prompt = oracle_prompt(config, task, token_codes(tokenizer, len(task.labels) + 1, config.model))
+    return prompt, VllmEngine(config, prompt, tokenizer, temperature=temperature(config), seed=seed, where=where)
 
 
 def _members(config: CascadeConfig, where: str) -> Iterator[tuple[ReplayConfig | LlmConfig, str]]:

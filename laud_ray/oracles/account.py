@@ -1,13 +1,13 @@
 """One language model's account with the ledger: caps, prices, and what its answers mean."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from laud_ray.calls import Answer, Call, Caps, Ledger
 from laud_ray.config import LlmConfig
+from laud_ray.errors import ConfigError
 from laud_ray.oracles.engines import Completion, Request
 from laud_ray.oracles.reading import read
-from laud_ray.prompts import Option
+from laud_ray.prompts import Prompt
 
 ANSWER_TOKENS = 16
 RATIONALE_TOKENS = 256
@@ -31,9 +31,7 @@ class Account:
     config: LlmConfig
     where: str
     oracle: str
-    prompt_version: str
-    options: Sequence[Option]
-    unsure: str
+    prompt: Prompt
 
     def begin(self, request: Request, prompt_tokens: int) -> int | None:
         config, most = self.config, answer_tokens(self.config)
@@ -42,7 +40,7 @@ class Account:
             self.oracle,
             config.engine,
             config.model,
-            self.prompt_version,
+            self.prompt.version,
             request.document_id,
             request.vote,
             request.attempt,
@@ -52,11 +50,21 @@ class Account:
         return self.ledger.begin(call, Caps(config.max_calls, config.max_tokens, config.max_dollars))
 
     def finish(self, number: int, completion: Completion, seconds: float) -> Answer:
-        label, confidence = read(completion, self.options, self.unsure)
+        label, confidence = read(completion, self.prompt.options, self.prompt.unsure or "")
         used = (completion.prompt_tokens or 0, completion.completion_tokens or 0)
         answer = Answer(completion.text, label, confidence, *used, self._price(*used), seconds)
         self.ledger.finish(number, answer)
+        self.require_confidence(answer)
         return answer
+
+    def require_confidence(self, answer: Answer) -> None:
+        """Raise ConfigError if the threshold needs a confidence that the model does not give."""
+        config = self.config
+        if config.threshold and config.votes == 1 and answer.label is not None and answer.confidence is None:
+            raise ConfigError(
+                f"{self.where}.threshold: {config.threshold} needs a confidence, and {config.model} gives no "
+                "log-probabilities; expected threshold: 0, or votes: 3 or more"
+            )
 
     def fail(self, number: int, reason: str, *, billed: bool) -> None:
         self.ledger.fail(number, reason, billed=billed)

@@ -5,17 +5,30 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from laud_ray.calls import Answer
+from laud_ray.prompts import Prompt
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A prompt for one vote on one document. attempt is 1 where the answer of attempt 0 could not be read."""
+    """A prompt for one vote on one document.
+
+    Attributes:
+        opening: what stands between the prompt's head and the text: examples, and the fence.
+        text: the document's, with nothing in it that could end the fence.
+        attempt: 1 where the answer of attempt 0 could not be read.
+    """
 
     key: str
     document_id: str
-    prompt: str
+    prompt: Prompt
+    opening: str
+    text: str
     vote: int = 0
     attempt: int = 0
+
+    @property
+    def whole(self) -> str:
+        return self.prompt.head() + self.opening + self.text + self.prompt.tail()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,12 @@ class Asked:
 
     answers: Mapping[str, Answer]
     waiting: str | None = None
+
+
+def all_refused(answers: Mapping[str, Answer]) -> str | None:
+    """The reason, where every one of several documents was refused: it is hardly the documents' fault then."""
+    reasons = [answer.reason for answer in answers.values() if answer.text is None]
+    return reasons[0] if len(reasons) > 1 and len(reasons) == len(answers) else None
 
 
 class Desk(Protocol):

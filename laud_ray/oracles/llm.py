@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from laud_ray.calls import Answer, Ledger
 from laud_ray.config import LlmConfig
-from laud_ray.errors import ConfigError
 from laud_ray.oracles.account import Account, answer_tokens
 from laud_ray.oracles.engines import Engine, Request
 from laud_ray.oracles.nearest import NearestExamples
@@ -28,9 +27,15 @@ def temperature(config: LlmConfig) -> float:
     return VOTE_TEMPERATURE if config.votes > 1 else 0.0
 
 
-def answer_codes(task: Task) -> list[str]:
-    """A code for each label, and the one for "unsure" last."""
-    return list(itertools.islice(codes(), len(task.labels) + 1))
+def oracle_prompt(config: LlmConfig, task: Task, chosen: Sequence[str] = ()) -> Prompt:
+    """The prompt of a configuration: an option for each label under a code, and "unsure" under the last one.
+
+    Args:
+        chosen: k + 1 codes; by default the plainest.
+    """
+    *names, unsure = chosen or itertools.islice(codes(), len(task.labels) + 1)
+    options = tuple(Option(code, label) for code, label in zip(names, task.labels, strict=True))
+    return Prompt(options, config.guideline, unsure=unsure, rationale=config.rationale)
 
 
 class LlmOracle:
@@ -46,19 +51,16 @@ class LlmOracle:
     def __init__(
         self,
         config: LlmConfig,
-        task: Task,
+        prompt: Prompt,
         engine: Engine,
         ledger: Ledger,
         *,
         examples: Sequence[Example] = (),
         where: str = "oracle",
     ) -> None:
-        self._config, self._engine, self._where, self._ledger = config, engine, where, ledger
-        *names, unsure = answer_codes(task)
-        options = tuple(Option(code, label) for code, label in zip(names, task.labels, strict=True))
-        self.prompt = Prompt(options, config.guideline, unsure=unsure, rationale=config.rationale)
-        self.name = f"llm:{config.model}"
-        self._account = Account(ledger, config, where, self.name, self.prompt.version, options, unsure)
+        self._config, self._engine, self._ledger = config, engine, ledger
+        self._prompt, self.name = prompt, f"llm:{config.model}"
+        self._account = Account(ledger, config, where, self.name, prompt)
         self._nearest = NearestExamples(examples, config.examples)
         self.waiting: str | None = None
 
@@ -67,62 +69,62 @@ class LlmOracle:
         return self._engine.at_once
 
     def annotate(self, documents: Sequence[Document]) -> Sequence[Annotation]:
-        requests = self._requests(documents)
+        votes = self._votes(self._requests(documents))
+        complete = (d.id for d in documents if len(votes.get(d.id, ())) == self._config.votes)
+        return [self._annotation(name, votes[name]) for name in complete]
+
+    def _votes(self, requests: Sequence[Request]) -> dict[str, list[list[Answer]]]:
+        """Return the votes there are on each document: an answer each, or two of which the second counts."""
         first = self._answers(requests)
-        unread = [_again(r) for r in requests if r.key in first and _unread(first[r.key])]
-        second = self._answers(unread)
-        votes: dict[str, list[list[Answer]]] = {document.id: [] for document in documents}
-        for request in requests:
-            tries = [first.get(request.key)]
-            if tries[0] is not None and _unread(tries[0]):
-                tries.append(second.get(_again(request).key))
-            if all(tries):
-                votes[request.document_id].append([answer for answer in tries if answer is not None])
+        unread = {r.key: _again(r) for r in requests if r.key in first and _unread(first[r.key])}
+        second = self._answers(list(unread.values()))
         silent = sum(_unread(answer) for answer in second.values())
         if silent:
             logger.warning("%d answers of %s could not be read in two tries: no label", silent, self._config.model)
-        complete = (d.id for d in documents if len(votes[d.id]) == self._config.votes)
-        return [self._annotation(name, votes[name]) for name in complete]
+        votes: dict[str, list[list[Answer]]] = {}
+        for request in requests:
+            tries = [first.get(request.key)]
+            if request.key in unread:
+                tries.append(second.get(unread[request.key].key))
+            given = [answer for answer in tries if answer is not None]
+            if len(given) == len(tries):
+                votes.setdefault(request.document_id, []).append(given)
+        return votes
 
     def _requests(self, documents: Sequence[Document]) -> list[Request]:
         """One request for each vote on each document."""
-        texts = [document.text[: self._config.max_text_chars] for document in documents]
+        texts = [fenced(document.text[: self._config.max_text_chars]) for document in documents]
         rows = zip(documents, texts, self._nearest.of(texts), strict=True)
         return [
-            Request(self._key(text, vote), document.id, self.render(text, examples), vote)
+            Request(
+                self._key(text, vote), document.id, self._prompt, self._prompt.opening(examples=examples), text, vote
+            )
             for document, text, examples in rows
             for vote in range(self._config.votes)
         ]
-
-    def render(self, text: str, examples: Sequence[Example] = ()) -> str:
-        """The whole prompt for a text."""
-        return self.prompt.head() + self.prompt.opening(examples=examples) + fenced(text) + self.prompt.tail()
 
     def _key(self, text: str, vote: int) -> str:
         """Changes with everything that an answer depends on, its own examples apart."""
         config = self._config
         settings = (temperature(config), answer_tokens(config), config.examples)
-        content = repr((config.engine, config.model, self.prompt.version, settings, vote, text))
+        content = repr((config.engine, config.model, self._prompt.version, settings, vote, text))
         return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
 
     def _answers(self, requests: Sequence[Request]) -> dict[str, Answer]:
         """What the ledger knows, and the engine's answers to the rest."""
         known = self._ledger.answers([request.key for request in requests])
-        missing = [request for request in requests if request.key not in known]
+        missing = {request.key: request for request in requests if request.key not in known}
         if missing and not self.waiting:
-            asked = self._engine.ask(missing, self._account)
+            asked = self._engine.ask(list(missing.values()), self._account)
             self.waiting = asked.waiting
             known |= asked.answers
         return known
 
     def _annotation(self, document_id: str, votes: Sequence[Sequence[Answer]]) -> Annotation:
-        """Make an annotation of a document's votes; each is an answer, or two of which the second counts."""
+        """Make an annotation of a document's votes."""
         last = [tries[-1] for tries in votes]
-        if self._config.threshold and self._config.votes == 1 and last[0].label and last[0].confidence is None:
-            raise ConfigError(
-                f"{self._where}.threshold: {self._config.threshold} needs a confidence, and {self._config.model} gives "
-                "no log-probabilities; expected threshold: 0, or votes: 3 or more"
-            )
+        for answer in last:
+            self._account.require_confidence(answer)
         label, confidence = decide([(answer.label, answer.confidence) for answer in last], self._config.threshold)
         cost = sum(answer.cost for tries in votes for answer in tries)
         return Annotation(document_id, label, self.name, cost, confidence)

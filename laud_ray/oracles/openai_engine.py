@@ -16,7 +16,7 @@ from laud_ray.config import LlmConfig
 from laud_ray.errors import ConfigError, UserError
 from laud_ray.oracles.account import answer_tokens
 from laud_ray.oracles.backoff import asked_for, backoff
-from laud_ray.oracles.engines import Asked, Desk, Request
+from laud_ray.oracles.engines import Asked, Desk, Request, all_refused
 from laud_ray.oracles.openai_replies import mistake, most_tokens, passing, read_completion, unpaid, unsupported, words
 
 if TYPE_CHECKING:
@@ -39,6 +39,11 @@ def key_of(config: LlmConfig, where: str) -> str | None:
             "for the endpoint in it, or base_url for an endpoint of your own"
         )
     return key or None
+
+
+def content(request: Request) -> str:
+    """A prompt as it is sent: what an endpoint could read as a control token of its model is broken up."""
+    return request.whole.replace("<|", "< |")
 
 
 class OpenAiEngine:
@@ -99,7 +104,9 @@ class _Asking:
                         group.create_task(self._work(left))
             except* UserError as errors:
                 raise _first(errors) from None
-        self._refuse_all_refused()
+        reason = all_refused(self._answers)
+        if reason and not self._desk.answered():
+            raise UserError(f"{self._engine.where}: {self._place} refused every request ({reason})")
         return Asked(self._answers, self._waiting)
 
     async def _work(self, left: Iterator[Request]) -> None:
@@ -114,7 +121,7 @@ class _Asking:
         """Get an answer, with retries; None leaves the request pending."""
         from openai import APIConnectionError, APIStatusError, APITimeoutError
 
-        before, tries = self._answered, 0
+        before, tries, pauses = self._answered, 0, 0
         while True:
             await self._gate()
             number = await self._begin(request)
@@ -133,6 +140,9 @@ class _Asking:
                 if not passing(error):
                     return self._refused(error, reason)
                 stuck = error.status_code >= 500 and self._answered > before
+                if error.status_code == 429 and self._answered > before:
+                    # The endpoint answers as fast as it likes to: being unlucky is no failure.
+                    before, tries = self._answered, 0
             except (APIConnectionError, TimeoutError, ValueError) as error:
                 wait, reason = None, str(error) or f"no answer in {self._config.timeout:g} s"
                 # It may have arrived, been answered and been billed.
@@ -140,37 +150,39 @@ class _Asking:
                 stuck = isinstance(error, TimeoutError | APITimeoutError) and self._answered > before
             finally:
                 await self._landed()
-            tries += 1
+            tries, pauses = tries + 1, pauses + 1
             if tries > self._config.retries or (wait or 0) > LONGEST_WAIT:
                 return self._give_up(reason, wait, tries, stuck=stuck)
-            await self._pause(wait, tries)
+            await self._pause(wait, pauses)
 
     async def _begin(self, request: Request) -> int | None:
         """Book a call; where it does not fit beside those in flight, wait for what they really cost."""
         async with self._changed:
             while not self._waiting:
-                number = self._desk.begin(request, most_tokens(request.prompt))
+                number = self._desk.begin(request, most_tokens(content(request)))
                 if number is not None:
                     self._in_flight += 1
+                    self._changed.notify()
                     return number
                 if not self._in_flight:
                     self._waiting = self._desk.capped()
                     break
                 await self._changed.wait()
+            self._changed.notify_all()
         return None
 
     async def _landed(self) -> None:
         async with self._changed:
             self._in_flight -= 1
-            self._changed.notify_all()
+            self._changed.notify()
 
     async def _send(self, request: Request, number: int, parameters: Mapping[str, Any]) -> Answer:
         began = self._engine.clock()
         async with asyncio.timeout(self._config.timeout):
             found = await self._client.chat.completions.create(
-                model=self._config.model, messages=[{"role": "user", "content": request.prompt}], **parameters
+                model=self._config.model, messages=[{"role": "user", "content": content(request)}], **parameters
             )
-        completion = read_completion(found, request.prompt, answer_tokens(self._config))
+        completion = read_completion(found, content(request), answer_tokens(self._config))
         self._answered += 1
         return self._desk.finish(number, completion, self._engine.clock() - began)
 
@@ -193,14 +205,6 @@ class _Asking:
             return None
         return Answer(None, reason=reason)
 
-    def _refuse_all_refused(self) -> None:
-        """Where every one of several documents was refused it is not the documents' fault."""
-        reasons = [answer.reason for answer in self._answers.values() if answer.text is None]
-        if len(reasons) > 1 and len(reasons) == len(self._answers) and not self._desk.answered():
-            raise UserError(
-                f"{self._engine.where}: {self._place} refused all of {len(reasons)} requests ({reasons[0]})"
-            )
-
     def _give_up(self, reason: str, wait: float | None, tries: int, *, stuck: bool) -> Answer | None:
         """End the retries: where others were answered meanwhile it is this document's fault, else the endpoint's."""
         if stuck:
@@ -212,10 +216,10 @@ class _Asking:
         )
         return None
 
-    async def _pause(self, wait: float | None, tries: int) -> None:
+    async def _pause(self, wait: float | None, pauses: int) -> None:
         """Wait before a retry: what the server asks for holds for all workers."""
         if wait is None:
-            await self._engine.sleep(backoff(tries - 1, self._rng))
+            await self._engine.sleep(backoff(pauses - 1, self._rng))
         else:
             self._open_at = max(self._open_at, self._engine.clock() + wait)
 

