@@ -110,8 +110,9 @@ class PromptedScorer:
         return parts
 
     def _whole(self, texts: Sequence[str]) -> Floats:
-        mean: Floats = self.by_order(texts, min(self.prompt.settings.orders, len(self.prompt.orders))).mean(0)
-        return mean
+        """Average log-probabilities over the orders: what a place adds to any label's cancels over all rotations."""
+        orders = min(self.prompt.settings.orders, len(self.prompt.orders))
+        return softmax(np.log(np.maximum(self.by_order(texts, orders), 1e-12)).mean(0))
 
     def _narrow(self, texts: Sequence[str]) -> Floats:
         """Offer each text its m likeliest labels by the encoder; the others share what the encoder gave them."""

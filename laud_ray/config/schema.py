@@ -97,8 +97,8 @@ class PromptedSection(Section):
         max_text_tokens: longer texts are cut there.
         max_context: tokens of the longest prompt.
         orders: label orders that are averaged over, against position bias.
-        calibrate: divide by the mean probability of each label on a sample of the corpus; by default
-            for multiclass tasks, never where positives are rare.
+        calibrate: divide by the mean probability of each label on a sample of the corpus. It takes out what a
+            model likes of itself, and with it how common a class is: never for a binary task.
         reader: how label probabilities are read: as log-probabilities of the next token, or with the language
             model cut down to a classifier over the label codes.
         memory: share of the GPU's memory that the engine takes.
@@ -110,7 +110,7 @@ class PromptedSection(Section):
     max_text_tokens: int = Field(default=256, ge=4)
     max_context: int = Field(default=4096, ge=64)
     orders: int = Field(default=1, ge=1, le=16)
-    calibrate: bool | None = None
+    calibrate: bool = False
     reader: Literal["logprobs", "classify"] = "classify"
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     memory: float = Field(default=0.9, gt=0, le=1)

@@ -11,6 +11,7 @@ from laud_ray.config import (
     EncoderZeroShotConfig,
     InContextConfig,
     LinearConfig,
+    PromptedSection,
     VllmZeroShotConfig,
 )
 from laud_ray.encoding import check_model
@@ -66,7 +67,7 @@ def build(
                 config.examples,
                 config.choose,
                 config.max_example_tokens,
-                bool(config.calibrate) and task.kind == "multiclass",
+                _calibrates(config, task),
                 tuple(probe),
             )
     return EncoderLearner(
@@ -87,8 +88,7 @@ def zero_shot(config: ZeroShotConfig, task: Task, probe: Sequence[str] = ()) -> 
     """The learner whose model of no examples is the zero-shot classifier; `probe` as in `build`."""
     if isinstance(config, EncoderZeroShotConfig):
         return EncoderLearner(config.model, config.template)
-    calibrate = task.kind == "multiclass" if config.calibrate is None else config.calibrate
-    return InContextLearner(config, calibrate=calibrate, probe=tuple(probe))
+    return InContextLearner(config, calibrate=_calibrates(config, task), probe=tuple(probe))
 
 
 def check(config: LearnerConfig, zero_shot: ZeroShotConfig, task: Task) -> None:
@@ -102,6 +102,11 @@ def check(config: LearnerConfig, zero_shot: ZeroShotConfig, task: Task) -> None:
             _check(one, task)
         except ModelError as error:
             raise ModelError(f"{key}.{error}") from None
+
+
+def _calibrates(config: PromptedSection, task: Task) -> bool:
+    """Rare positives would be pulled towards half of all."""
+    return config.calibrate and task.kind == "multiclass"
 
 
 def _check(config: LearnerConfig | ZeroShotConfig, task: Task) -> None:
