@@ -5,6 +5,7 @@ Prompts are tokenized here: the counts that are booked are then exact, and the p
 
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,6 +41,13 @@ def open_tokenizer(model: str, where: str) -> Any:
         raise ModelError(
             f"{where}.{error}" if str(error).startswith("model:") else f"{where}.engine: {error}"
         ) from None
+
+
+def longest_context(model: str) -> int:
+    """How many tokens a model was made for; vLLM refuses to start with more."""
+    from transformers import AutoConfig
+
+    return int(getattr(AutoConfig.from_pretrained(model).get_text_config(), "max_position_embeddings", sys.maxsize))
 
 
 def token_codes(tokenizer: Any, n: int, model: str) -> list[str]:
@@ -114,7 +122,7 @@ class VllmEngine:
                 i = row["index"]
                 answers[requests[i].key] = _record(row, numbers[i], desk, time.monotonic() - began)
         except RayError as error:
-            reason = str(error).strip().splitlines()[-1]
+            reason = _cause(error)
             for request, number in zip(requests, numbers, strict=False):
                 if request.key not in answers:
                     desk.fail(number, reason, billed=False)
@@ -148,7 +156,7 @@ class VllmEngine:
             model_source=config.model,
             engine_kwargs={
                 "dtype": "float32" if on_cpu and config.dtype == "auto" else config.dtype,
-                "max_model_len": config.max_context,
+                "max_model_len": min(config.max_context, longest_context(config.model)),
                 "enforce_eager": on_cpu,
                 **({"block_size": chat.BLOCK} if on_cpu else {}),
                 "tensor_parallel_size": max(1, config.gpus_per_replica),
@@ -190,6 +198,14 @@ def _reading() -> Callable[[dict[str, Any]], dict[str, Any]]:
         }
 
     return result
+
+
+def _cause(error: Exception) -> str:
+    """The line of a worker's traceback that says what went wrong."""
+    lines = [
+        line.strip() for line in str(error).splitlines() if re.match(r"\s*([\w.]*Error|Value error)\b.*[:,]", line)
+    ]
+    return (lines or str(error).strip().splitlines())[-1][:300]
 
 
 def _record(row: Mapping[str, Any], number: int, desk: Desk, seconds: float) -> Answer:
