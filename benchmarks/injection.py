@@ -20,6 +20,7 @@ from laud_ray import oracles, sources
 from laud_ray.calls import Ledger
 from laud_ray.config import LlmConfig
 from laud_ray.corpus import normalise_text
+from laud_ray.loop import connect
 from laud_ray.oracles.llm import LlmOracle
 from laud_ray.store import Store
 from laud_ray.types import Document, Oracle, Task
@@ -98,6 +99,8 @@ def main() -> None:
     args = parser.parse_args()
     settings = configuration.load(args.task)
     task = settings.task.to_task()
+    if not args.target.startswith("http"):
+        connect()
     texts = some_texts(settings.corpus.path, settings.corpus.text, args.n, args.seed)
     with tempfile.TemporaryDirectory() as folder:
         oracle = build(args, task, f"{folder}/calls.db")
