@@ -5,9 +5,10 @@ Prompts are tokenized here: the counts that are booked are then exact, and the p
 
 import logging
 import os
+import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from laud_ray import chat
@@ -40,6 +41,13 @@ def open_tokenizer(model: str, where: str) -> Any:
         raise ModelError(
             f"{where}.{error}" if str(error).startswith("model:") else f"{where}.engine: {error}"
         ) from None
+
+
+def longest_context(model: str) -> int:
+    """How many tokens a model was made for; vLLM refuses to start with more."""
+    from transformers import AutoConfig
+
+    return int(getattr(AutoConfig.from_pretrained(model).get_text_config(), "max_position_embeddings", sys.maxsize))
 
 
 def token_codes(tokenizer: Any, n: int, model: str) -> list[str]:
@@ -105,37 +113,37 @@ class VllmEngine:
         self, rows: list[dict[str, Any]], requests: Sequence[Request], numbers: Sequence[int], desk: Desk
     ) -> dict[str, Answer]:
         """Generate for booked requests, and record each answer as it comes."""
-        import ray
         from ray.exceptions import RayError
 
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
-        gpus = self._config.gpus_per_replica * self._config.replicas
-        if gpus > ray.cluster_resources().get("GPU", 0):
-            logger.warning("%s.gpus_per_replica: waits until the cluster has %d GPUs", self._where, gpus)
         answers: dict[str, Answer] = {}
         began = time.monotonic()
         try:
-            blocks = -(-len(rows) // self._config.concurrency)
-            for row in self._processor()(ray.data.from_items(rows, override_num_blocks=blocks)).iter_rows():
+            for row in self._generate(rows):
                 i = row["index"]
-                failure = row.get("__inference_error__")
-                if failure:
-                    desk.fail(numbers[i], failure, billed=False)
-                    answers[requests[i].key] = Answer(None, reason=failure)
-                else:
-                    answers[requests[i].key] = desk.finish(numbers[i], _completion(row), time.monotonic() - began)
+                answers[requests[i].key] = _record(row, numbers[i], desk, time.monotonic() - began)
         except RayError as error:
-            reason = str(error).strip().splitlines()[-1]
-            for i, request in enumerate(requests[: len(numbers)]):
+            reason = _cause(error)
+            for request, number in zip(requests, numbers, strict=False):
                 if request.key not in answers:
-                    desk.fail(numbers[i], reason, billed=False)
+                    desk.fail(number, reason, billed=False)
             logger.error("vLLM failed: %s", error)
             raise ModelError(f"{self._where}.model: vLLM could not run {self._config.model!r}: {reason}") from None
         refused = all_refused(answers)
         if refused and not desk.answered():
             raise ModelError(f"{self._where}.model: {self._config.model!r} took none of the prompts ({refused})")
         return answers
+
+    def _generate(self, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Send rows through the engines; yields them as they are done, in any order."""
+        import ray
+
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        processor = self._processor()
+        gpus = self._config.gpus_per_replica * self._config.replicas
+        if gpus > ray.cluster_resources().get("GPU", 0):
+            logger.warning("%s.gpus_per_replica: waits until the cluster has %d GPUs", self._where, gpus)
+        blocks = -(-len(rows) // self._config.concurrency)
+        yield from processor(ray.data.from_items(rows, override_num_blocks=blocks)).iter_rows()
 
     def _processor(self) -> Any:
         from ray.data.llm import build_processor, vLLMEngineProcessorConfig
@@ -148,7 +156,7 @@ class VllmEngine:
             model_source=config.model,
             engine_kwargs={
                 "dtype": "float32" if on_cpu and config.dtype == "auto" else config.dtype,
-                "max_model_len": config.max_context,
+                "max_model_len": min(config.max_context, longest_context(config.model)),
                 "enforce_eager": on_cpu,
                 **({"block_size": chat.BLOCK} if on_cpu else {}),
                 "tensor_parallel_size": max(1, config.gpus_per_replica),
@@ -165,33 +173,47 @@ class VllmEngine:
             tokenize_stage=False,
             detokenize_stage=False,
         )
-        return build_processor(processor, preprocess=_as_it_is, postprocess=_result)
+        return build_processor(processor, postprocess=_reading())
 
 
-def _as_it_is(row: dict[str, Any]) -> dict[str, Any]:
-    return row
+def _reading() -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """What keeps of a row, in a worker, the columns that an answer is read from, in types that Arrow holds.
 
+    A function inside of a function travels whole, so that no worker has to import this package, and torch with it.
+    """
 
-def _result(row: dict[str, Any]) -> dict[str, Any]:
-    """Keep what an answer is read from, in columns that Arrow can hold."""
-    tokens = [
+    def result(row: dict[str, Any]) -> dict[str, Any]:
         # A dict that went through Arrow has the keys of its whole block, those of other rows without a value.
-        [
-            {"id": int(key), "text": one["decoded_token"] or "", "logprob": one["logprob"]}
-            for key, one in at.items()
-            if one
-        ]
-        for at in row["logprobs"] or ()
+        listed = [[(int(key), one) for key, one in at.items() if one] for at in row["logprobs"] or ()]
+        return {
+            "index": row["index"],
+            "text": row["generated_text"],
+            "generated": [int(token) for token in row["generated_tokens"]],
+            "tokens": [
+                [{"id": key, "text": one["decoded_token"] or "", "logprob": one["logprob"]} for key, one in at]
+                for at in listed
+            ],
+            "prompt_tokens": row["num_input_tokens"],
+            "completion_tokens": row["num_generated_tokens"],
+        }
+
+    return result
+
+
+def _cause(error: Exception) -> str:
+    """The line of a worker's traceback that says what went wrong."""
+    lines = [
+        line.strip() for line in str(error).splitlines() if re.match(r"\s*([\w.]*Error|Value error)\b.*[:,]", line)
     ]
-    return {
-        "index": row["index"],
-        "text": row["generated_text"],
-        "generated": [int(token) for token in row["generated_tokens"]],
-        "tokens": tokens,
-        "prompt_tokens": row["num_input_tokens"],
-        "completion_tokens": row["num_generated_tokens"],
-        "__inference_error__": "",
-    }
+    return (lines or str(error).strip().splitlines())[-1][:300]
+
+
+def _record(row: Mapping[str, Any], number: int, desk: Desk, seconds: float) -> Answer:
+    failure = row.get("__inference_error__")
+    if failure:
+        desk.fail(number, failure, billed=False)
+        return Answer(None, reason=failure)
+    return desk.finish(number, _completion(row), seconds)
 
 
 def _completion(row: Mapping[str, Any]) -> Completion:

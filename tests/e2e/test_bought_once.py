@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-from endpoint import Reply, chat, endpoint
+from tests.endpoint import Reply, chat, endpoint
 
 SCRIPT = Path(__file__).parent / "annotating.py"
 IN_FLIGHT, ANSWERED = 4, 20

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from endpoint import Reply, chat, endpoint
 
 from laud_ray import cli
+from tests.endpoint import Reply, chat, endpoint
 
 KINDS = {
     "Tea": "green black oolong mint sencha",

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from endpoint import Endpoint, Reply, chat, endpoint, refusal
 
 from laud_ray.calls import Ledger
 from laud_ray.config import LlmConfig
@@ -15,6 +14,7 @@ from laud_ray.oracles.llm import LlmOracle, oracle_prompt
 from laud_ray.oracles.openai_engine import OpenAiEngine
 from laud_ray.store import Store
 from laud_ray.types import Document, Label, Task
+from tests.endpoint import Endpoint, Reply, chat, endpoint, refusal
 
 TASK = Task("drinks", "multiclass", (Label("Tea", "leaves"), Label("Coffee")))
 DOCUMENTS = [Document(f"d{i}", f"text {i};") for i in range(200)]
