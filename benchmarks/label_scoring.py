@@ -13,6 +13,7 @@ import argparse
 import importlib.util
 import json
 import logging
+import os
 import subprocess
 import sys
 import tempfile
@@ -134,7 +135,8 @@ def ray_data_llm(model: str, texts: Sequence[str]) -> dict[str, Any]:
     prompt = label_prompt.build(tokenizer, TASK, settings(model, "logprobs"), orders=1)
     head, opening, tail = prompt.prompt().head(), prompt.prompt().opening(), prompt.prompt().tail()
     token_ids = list(prompt.token_ids)
-    loop.connect()
+    # Its four default stages reserve a core each and wait for ever where there are fewer.
+    ray.init(num_cpus=8, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     processor = build_processor(
         vLLMEngineProcessorConfig(
             model_source=model,
@@ -197,7 +199,10 @@ def timed(work: Any) -> float:
 def apart(what: str, args: argparse.Namespace) -> dict[str, Any]:
     """Run one measurement in a process of its own; its last line is the result."""
     command = [sys.executable, __file__, "--only", what, "--model", args.model, "--documents", str(args.documents)]
-    done = subprocess.run([*command, "--cpus", str(args.cpus)], capture_output=True, text=True)
+    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
+    done = subprocess.run(
+        [*command, "--cpus", str(args.cpus)], capture_output=True, text=True, timeout=400, env=environment
+    )
     if done.returncode:
         raise SystemExit(f"{what} failed:\n{done.stderr[-4000:]}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -217,7 +222,7 @@ def main() -> None:
         "logprobs": lambda: ours(args.model, names(args.documents), "logprobs"),
         "decoding": lambda: decoding(args.model, names(args.documents // 6)),
         "ray.data.llm": lambda: ray_data_llm(args.model, names(args.documents)),
-        "pass": lambda: one_pass(args.model, names(args.documents), "classify", args.cpus),
+        "pass": lambda: one_pass(args.model, names(args.documents), "logprobs", args.cpus),
     }
     if args.only:
         print(json.dumps(measurements[args.only]()), flush=True)
@@ -227,14 +232,14 @@ def main() -> None:
         found[what] = apart(what, args)
         print(what, json.dumps({k: v for k, v in found[what].items() if k != "proba"}), flush=True)
     parity = np.abs(np.asarray(found["classify"]["proba"]) - np.asarray(found["logprobs"]["proba"])).max()
-    best = found["classify"]["rate"]
+    best = found["logprobs"]["rate"]
     print(f"two readers: largest difference of a probability {parity:.1e}; rates classify / logprobs "
-          f"{best / found['logprobs']['rate']:.2f}")  # fmt: skip
+          f"{found['classify']['rate'] / best:.2f}")  # fmt: skip
     print(f"label reads against choice-constrained decoding of names: {best / found['decoding']['rate']:.2f} (aim 2)")
     print(f"label reads against ray.data.llm: {best / found['ray.data.llm']['rate']:.2f}; "
           f"our pass against it: {found['pass']['rate'] / found['ray.data.llm']['rate']:.2f} (aim 1.3)")  # fmt: skip
     print(f"our pass against raw vLLM on token ids: {found['pass']['rate'] / best:.2f} (aim 0.95)")
-    print(f"computed prompt tokens against the least: {found['classify']['computed']:.3f} (aim 1.05)")
+    print(f"computed prompt tokens against the least: {found['logprobs']['computed']:.3f} (aim 1.05)")
     done = found["pass"]
     print(f"rows: {done['rows']} of {done['documents']}, {done['labelled']} labelled, {done['errors']} explicit errors")
 

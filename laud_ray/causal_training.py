@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 from transformers import AutoModelForCausalLM
+from transformers.utils import logging as transformers_logging
 
 from laud_ray import chat, training
 from laud_ray.chat import unknown
@@ -37,6 +38,7 @@ WARM_UP = 0.1
 
 def load_base(name: str, dtype: str, device: torch.device) -> Any:
     """Load a language model: bfloat16 on a GPU, float32 on a CPU, unless dtype says otherwise."""
+    transformers_logging.disable_progress_bar()
     chosen = dtype if dtype != "auto" else ("bfloat16" if device.type == "cuda" else "float32")
     try:
         return AutoModelForCausalLM.from_pretrained(name, dtype=getattr(torch, chosen), attn_implementation="sdpa")

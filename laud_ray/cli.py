@@ -193,6 +193,7 @@ def _quieten() -> None:
         "TRANSFORMERS_VERBOSITY": "error",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
+        "VLLM_LOGGING_LEVEL": "ERROR",
     }.items():
         os.environ.setdefault(key, value)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")

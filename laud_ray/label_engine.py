@@ -34,7 +34,7 @@ class EngineSettings:
     model: str
     tokenizer: str
     max_context: int
-    reader: Reader = "classify"
+    reader: Reader = "logprobs"
     dtype: str = "auto"
     memory: float = 0.9
     gpus: int = 1

@@ -255,8 +255,8 @@ def _check_memory(key: str, section: PromptedSection, device: Device, devices: i
     allowed = device.memory * section.memory * devices
     if needed > allowed:
         raise ModelError(
-            f"{key}.model: {section.model!r} needs {needed / 1e9:.0f} GB for its weights; {devices} x {device.name} "
-            f"with memory: {section.memory} hold {allowed / 1e9:.0f} GB: expected a smaller model, or more "
+            f"{key}.model: {section.model!r} needs {needed / 1e9:.1f} GB for its weights; {devices} x {device.name} "
+            f"with memory: {section.memory} hold {allowed / 1e9:.1f} GB: expected a smaller model, or more "
             "resources.gpus_per_scorer"
         )
 

@@ -1,0 +1,98 @@
+"""What a run will cost: counts by hand, and the errors that the run would hit later."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from laud_ray import config, plan
+from laud_ray.errors import ConfigError, CorpusError, ModelError
+from tests.tiny import LABELS, TINY, products
+
+
+def settings(tmp_path: Path, **changed: Any) -> config.RunConfig:
+    import json
+
+    names = tmp_path / "names.csv"
+    if not names.exists():
+        rows = [*products(60), *products(5)]
+        names.write_text("text,label\n" + "\n".join(f'"{e.text}",{e.label}' for e in rows) + "\n")
+    chosen = {
+        "task": {"name": "shelf", "labels": list(LABELS)},
+        "corpus": {"path": str(names), "text": "text"},
+        "storage": str(tmp_path / "run"),
+        "zero_shot": {"engine": "vllm", "model": str(TINY), "max_context": 512},
+        "oracle": {
+            "kind": "llm",
+            "engine": "openai",
+            "model": "big",
+            "base_url": "http://127.0.0.1:9/v1",
+            "input_price": 2.0,
+            "output_price": 8.0,
+        },
+        "init": {"max_queries": 12},
+        "query": {"batch": 8},
+        "evaluation": {"size": 20},
+        "budget": {"annotations": 30},
+        **changed,
+    }
+    return config.parse(json.dumps(chosen))
+
+
+@pytest.fixture
+def fast(monkeypatch: pytest.MonkeyPatch) -> plan.Device:
+    device = plan.Device("test", 1e12, 80e9)
+    monkeypatch.setattr(plan, "find_device", lambda gpu: device)
+    return device
+
+
+def test_steps_are_counted(tmp_path: Path, fast: plan.Device) -> None:
+    made = plan.plan(settings(tmp_path))
+    assert made.counts["documents"] == 65
+    assert made.counts["unique"] == 60
+    # 12 seed answers, then batches of 8, 8 and 2: a model after each, and one after the seed.
+    assert made.rounds == 4
+    steps = {step.name: step for step in made.steps}
+    assert steps["zero-shot pass"].documents == 60
+    assert steps["score passes (4)"].documents == 240
+    assert [steps[f"{name}: big"].calls for name in ("evaluation", "seed (at most)", "queries")] == [20, 12, 18]
+    assert steps["training"].documents == (12 + 20 + 28 + 30) * 10
+    assert not (tmp_path / "run").exists()
+
+
+def test_dollars_are_tokens_times_prices(tmp_path: Path, fast: plan.Device) -> None:
+    step = next(s for s in plan.plan(settings(tmp_path)).steps if s.name == "queries: big")
+    answers = 18 * 2
+    assert step.dollars == pytest.approx(((step.tokens - answers) * 2.0 + answers * 8.0) / 1e6)
+
+
+def test_hours_are_operations_over_the_device(tmp_path: Path, fast: plan.Device) -> None:
+    step = plan.plan(settings(tmp_path)).steps[0]
+    assert step.hours == pytest.approx(2 * plan.parameters(str(TINY), causal=True) * step.tokens / 1e12 / 3600)
+
+
+def test_a_shared_prefix_counts_once(tmp_path: Path, fast: plan.Device) -> None:
+    one = plan.plan(settings(tmp_path)).steps[0].tokens
+    shown = {"engine": "vllm", "model": str(TINY), "max_context": 1024, "guideline": "Read with care. " * 40}
+    assert one < plan.plan(settings(tmp_path, zero_shot=shown)).steps[0].tokens < one + 500
+
+
+def test_a_model_that_does_not_fit_is_refused(
+    tmp_path: Path, fast: plan.Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "find_device", lambda gpu: replace(fast, memory=1e6))
+    with pytest.raises(ModelError, match=r"zero_shot\.model: .* needs 0.0 GB for its weights; 1 x test"):
+        plan.plan(settings(tmp_path))
+
+
+def test_mistakes_of_the_run_show_here(tmp_path: Path, fast: plan.Device) -> None:
+    with pytest.raises(CorpusError, match="no column 'nothing'"):
+        plan.plan(settings(tmp_path, corpus={"path": str(tmp_path / "names.csv"), "text": "nothing"}))
+    with pytest.raises(ModelError, match="learner.model: 'none' cannot be loaded"):
+        plan.plan(settings(tmp_path, learner={"kind": "causal", "model": "none"}))
+
+
+def test_an_unknown_gpu_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--gpu: 'H1' is unknown; expected one of T4"):
+        plan.find_device("H1")
