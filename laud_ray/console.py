@@ -9,6 +9,7 @@ from rich.text import Text
 from laud_ray.loop import Event
 from laud_ray.report.formatting import duration
 from laud_ray.report.terminal import rounds_table
+from laud_ray.run_folder import look_at
 from laud_ray.types import RoundResult
 
 SAYS = {
@@ -32,16 +33,30 @@ class _Rate(ProgressColumn):
 class Show:
     """An observer of `loop.run`. Where stderr is no terminal, bars become a line now and then."""
 
-    def __init__(self, console: Console, history: list[RoundResult]) -> None:
-        self._console, self._history = console, history
+    def __init__(self, console: Console, storage: str) -> None:
+        self._console, self._storage = console, storage
+        self._history: list[RoundResult] | None = None
         self._progress: Progress | None = None
         self._asked = 0
         self._began = self._spoke = time.monotonic()
 
     def __call__(self, event: Event) -> None:
+        # Only now is it sure that the run is this process's to continue.
+        if self._history is None:
+            self._history = self._continued()
         {"begin": self._begin, "progress": self._move, "end": self._end, "round": self._round, "note": self._note}[
             event.kind
         ](event)
+
+    def _continued(self) -> list[RoundResult]:
+        """Return the rounds that an earlier process closed, and say how many."""
+        with look_at(self._storage) as folder:
+            history = folder.store.history()
+        if history:
+            closed = len(history) - 1
+            rounds = "1 round is closed" if closed == 1 else f"{closed} rounds are closed"
+            self._console.print(f"Continuing {self._storage}: {rounds}.", markup=False, soft_wrap=True)
+        return history
 
     def _begin(self, event: Event) -> None:
         self._asked = 0
@@ -87,6 +102,7 @@ class Show:
 
     def _round(self, event: Event) -> None:
         assert event.result is not None
+        assert self._history is not None
         self._history.append(event.result)
         self._console.print()
         self._console.print(rounds_table(self._history))
