@@ -54,7 +54,8 @@ def run(config: str) -> None:
     from laud_ray.run_folder import configured, look_at
 
     settings = configured(config)
-    outcome = run_loop(settings, Show(Console(stderr=True, highlight=False), settings.storage))
+    with Show(Console(stderr=True, highlight=False), settings.storage) as show:
+        outcome = run_loop(settings, show)
     with look_at(settings.storage) as folder:
         summary = read.read(folder)
     Console(highlight=False).print(terminal.status_view(summary))
@@ -192,10 +193,9 @@ def _leave(message: str, code: int) -> None:
 
 
 def _foreign() -> tuple[type[Exception], ...]:
-    """What a broken file of a run raises; looked up only once something was raised."""
-    import pyarrow
-
-    return (pyarrow.ArrowException,)
+    """What a broken file of a run raises; what has not been imported can have raised nothing."""
+    pyarrow = sys.modules.get("pyarrow")
+    return (pyarrow.ArrowException,) if pyarrow else ()
 
 
 def _model_name(current: str | None, known: Sequence[str], wanted: str | None, run: str) -> str:

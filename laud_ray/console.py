@@ -30,8 +30,18 @@ class _Rate(ProgressColumn):
         return Text(f"{task.speed:,.0f} rows/s" if task.speed else "")
 
 
+class _Done(ProgressColumn):
+    """How far a step is; its total is unknown until its first progress."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.completed:,.0f}" + ("" if task.total is None else f"/{task.total:,.0f}"))
+
+
 class Show:
-    """An observer of `loop.run`. Where stderr is no terminal, bars become a line now and then."""
+    """An observer of `loop.run`. Where stderr is no terminal, bars become a line now and then.
+
+    A context manager: when the run ends early, no bar goes on over what is said of it.
+    """
 
     def __init__(self, console: Console, storage: str) -> None:
         self._console, self._storage = console, storage
@@ -39,6 +49,12 @@ class Show:
         self._progress: Progress | None = None
         self._asked = 0
         self._began = self._spoke = time.monotonic()
+
+    def __enter__(self) -> "Show":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop()
 
     def __call__(self, event: Event) -> None:
         # Only now is it sure that the run is this process's to continue.
@@ -55,16 +71,16 @@ class Show:
         if history:
             closed = len(history) - 1
             rounds = "1 round is closed" if closed == 1 else f"{closed} rounds are closed"
-            self._console.print(f"Continuing {self._storage}: {rounds}.", markup=False, soft_wrap=True)
+            self._console.print(f"Continuing {self._storage}: {rounds}.", markup=False, highlight=False, soft_wrap=True)
         return history
 
     def _begin(self, event: Event) -> None:
         self._asked = 0
         self._began = self._spoke = time.monotonic()
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+            _Done(),
             _Rate(),
             TimeRemainingColumn(),
             console=self._console,
@@ -87,8 +103,7 @@ class Show:
             self._console.print(f"  {event.done:,} of {event.total:,}, {rate:,.0f} rows/s, {left} left", markup=False)
 
     def _end(self, event: Event) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+        self._stop()
         number = event.total or self._asked
         rate = f", {number / event.seconds:,.0f}/s" if event.step in ("zero-shot", "score") and event.seconds else ""
         unit = {"train": "examples", "annotate": "answers"}.get(event.step, "documents")
@@ -96,8 +111,7 @@ class Show:
         self._console.print(Text(f"{self._says(event)}{count} in {duration(event.seconds)}{rate}"))
 
     def _note(self, event: Event) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+        self._stop()
         self._console.print(f"  note: {event.note}", markup=False)
 
     def _round(self, event: Event) -> None:
@@ -107,6 +121,10 @@ class Show:
         self._console.print()
         self._console.print(rounds_table(self._history))
         self._console.print()
+
+    def _stop(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
 
     def _says(self, event: Event) -> str:
         where = f"round {event.round}" if event.round else "start"
