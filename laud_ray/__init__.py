@@ -10,6 +10,7 @@ from laud_ray.errors import (
     PassError,
     PoolExhaustedError,
     RunError,
+    StoreError,
     UserError,
 )
 from laud_ray.types import (
@@ -61,6 +62,7 @@ __all__ = [
     "RunError",
     "Scorer",
     "StoppingRule",
+    "StoreError",
     "Task",
     "UserError",
     "load",

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
@@ -17,10 +16,14 @@ EXIT_WAITING = 75
 # What takes long to import is imported by the command that needs it: `laud --help` stays fast.
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.version_option(package_name="laud_ray")
-def laud() -> None:
-    """Turn a pile of unlabeled text into a served, calibrated classifier."""
+@click.pass_context
+def laud(context: click.Context) -> None:
+    """Turn a pile of unlabeled text into a calibrated classifier."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+        raise SystemExit(2)
 
 
 @laud.command()
@@ -33,7 +36,10 @@ def init(data: str, text: str, label: str | None, id: str | None, name: str | No
     """Print a commented task.yaml for DATA: a file, folder, glob or URI."""
     from laud_ray.starter import starter
 
-    click.echo(starter(data, text=text, label=label, id=id, name=name), nl=False)
+    made = starter(data, text=text, label=label, id=id, name=name)
+    click.echo(made.text, nl=False)
+    if made.fill_in:
+        click.echo(f"laud: {made.fill_in}", err=True)
 
 
 @laud.command()
@@ -42,18 +48,14 @@ def run(config: str) -> None:
     """Start the run that the YAML file CONFIG describes, or continue it."""
     from rich.console import Console
 
-    from laud_ray import config as configuration
     from laud_ray.console import Show
     from laud_ray.loop import run as run_loop
     from laud_ray.report import read, terminal
-    from laud_ray.run_folder import look_at
+    from laud_ray.run_folder import configured, look_at
 
-    settings = configuration.load(config)
-    console = Console(stderr=True, highlight=False)
-    history = _history(settings.storage)
-    if history:
-        console.print(f"Continuing {settings.storage}: {len(history) - 1} rounds are closed.")
-    outcome = run_loop(settings, Show(console, history))
+    settings = configured(config)
+    with Show(Console(stderr=True, highlight=False), settings.storage) as show:
+        outcome = run_loop(settings, show)
     with look_at(settings.storage) as folder:
         summary = read.read(folder)
     Console(highlight=False).print(terminal.status_view(summary))
@@ -70,10 +72,10 @@ def run(config: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def plan(config: str, gpu: str | None, as_json: bool) -> None:
     """Say what the run that CONFIG describes will cost, before anything is spent."""
-    from laud_ray import config as configuration
     from laud_ray.plan import plan as make_plan
+    from laud_ray.run_folder import configured
 
-    found = make_plan(configuration.load(config), gpu)
+    found = make_plan(configured(config), gpu)
     if as_json:
         totals = {"dollars": found.dollars, "hours": found.hours}
         click.echo(json.dumps({**asdict(found), **totals}, indent=1, allow_nan=False))
@@ -115,44 +117,26 @@ def status(run: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def evaluate(run: str, data: str, label: str, text: str | None, model: str | None, as_json: bool) -> None:
     """Measure a model of RUN on the labelled file DATA."""
-    from laud_ray import sources
     from laud_ray.run_folder import look_at
+    from laud_ray.stages.labelled import check_labelled, evaluate_labelled
 
     with look_at(run) as folder:
         config, task = folder.config, folder.config.task.to_task()
         name = _model_name(folder.store.setting("current"), [m.name for m in folder.store.models()], model, run)
         text = text or config.corpus.text
-        # A mistake in the file's name or columns shows before the model is loaded, which takes seconds.
-        next(sources.read(data, [text, label]), None)
+        check_labelled(task, data, text=text, label=label)  # before the model is loaded, which takes seconds
         from laud_ray import models
-        from laud_ray.stages.labelled import evaluate_labelled
 
         scorer = models.load(str(folder.models.local / name) if folder.models.local else name)
         found = evaluate_labelled(scorer, task, data, text=text, label=label, seed=config.seed)
-    figures = found.figures
+    from laud_ray.report.labelled import labelled_json, labelled_view
+
     if as_json:
-        estimates = {"accuracy": figures.accuracy, "macro_f1": figures.macro_f1}
-        answer: dict[str, object] = {"model": name, "n": figures.n, "skipped": found.skipped}
-        answer |= {key: one.value for key, one in estimates.items()}
-        answer |= {f"{key}_interval": [one.low, one.high] for key, one in estimates.items()}
-        answer["calibration_error"] = figures.calibration_error
-        answer["per_class"] = [asdict(row) for row in figures.per_class]
-        click.echo(json.dumps(answer, indent=1, allow_nan=False))
+        click.echo(json.dumps(labelled_json(found, name), indent=1, allow_nan=False))
         return
     from rich.console import Console
 
-    from laud_ray.report.formatting import interval, percent
-    from laud_ray.report.terminal import figures_table
-
-    out = Console(highlight=False)
-    out.print(figures_table(figures))
-    out.print(
-        f"{name} on {figures.n:,} documents of {data}: "
-        f"accuracy {percent(figures.accuracy.value)} {interval(figures.accuracy)}, "
-        f"macro-F1 {percent(figures.macro_f1.value)} {interval(figures.macro_f1)}, "
-        f"calibration error {percent(figures.calibration_error)}"
-        + (f"; {found.skipped:,} rows without text or label are not counted" if found.skipped else "")
-    )
+    Console(highlight=False).print(labelled_view(found, name, data, binary=task.kind == "binary"))
 
 
 @laud.command()
@@ -184,6 +168,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _leave(str(error), 1)
     except OSError as error:
         _leave(f"{error}; the same command continues when that is mended", 1)
+    except _foreign() as error:
+        _leave(str(error).partition("\n")[0], 1)
 
 
 def _quieten() -> None:
@@ -207,13 +193,10 @@ def _leave(message: str, code: int) -> None:
     raise SystemExit(code)
 
 
-def _history(storage: str) -> list:  # type: ignore[type-arg]
-    from laud_ray.run_folder import look_at
-
-    if not (Path(storage) / "config.yaml").exists() or not (Path(storage) / "laud.db").exists():
-        return []
-    with look_at(storage) as folder:
-        return folder.store.history()
+def _foreign() -> tuple[type[Exception], ...]:
+    """What a broken file of a run raises; what has not been imported can have raised nothing."""
+    pyarrow = sys.modules.get("pyarrow")
+    return (pyarrow.ArrowException,) if pyarrow else ()
 
 
 def _model_name(current: str | None, known: Sequence[str], wanted: str | None, run: str) -> str:

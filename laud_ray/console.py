@@ -9,6 +9,7 @@ from rich.text import Text
 from laud_ray.loop import Event
 from laud_ray.report.formatting import duration
 from laud_ray.report.terminal import rounds_table
+from laud_ray.run_folder import look_at
 from laud_ray.types import RoundResult
 
 SAYS = {
@@ -29,27 +30,57 @@ class _Rate(ProgressColumn):
         return Text(f"{task.speed:,.0f} rows/s" if task.speed else "")
 
 
-class Show:
-    """An observer of `loop.run`. Where stderr is no terminal, bars become a line now and then."""
+class _Done(ProgressColumn):
+    """How far a step is; its total is unknown until its first progress."""
 
-    def __init__(self, console: Console, history: list[RoundResult]) -> None:
-        self._console, self._history = console, history
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.completed:,.0f}" + ("" if task.total is None else f"/{task.total:,.0f}"))
+
+
+class Show:
+    """An observer of `loop.run`. Where stderr is no terminal, bars become a line now and then.
+
+    A context manager: when the run ends early, no bar goes on over what is said of it.
+    """
+
+    def __init__(self, console: Console, storage: str) -> None:
+        self._console, self._storage = console, storage
+        self._history: list[RoundResult] | None = None
         self._progress: Progress | None = None
         self._asked = 0
         self._began = self._spoke = time.monotonic()
 
+    def __enter__(self) -> "Show":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop()
+
     def __call__(self, event: Event) -> None:
+        # Only now is it sure that the run is this process's to continue.
+        if self._history is None:
+            self._history = self._continued()
         {"begin": self._begin, "progress": self._move, "end": self._end, "round": self._round, "note": self._note}[
             event.kind
         ](event)
+
+    def _continued(self) -> list[RoundResult]:
+        """Return the rounds that an earlier process closed, and say how many."""
+        with look_at(self._storage) as folder:
+            history = folder.store.history()
+        if history:
+            closed = len(history) - 1
+            rounds = "1 round is closed" if closed == 1 else f"{closed} rounds are closed"
+            self._console.print(f"Continuing {self._storage}: {rounds}.", markup=False, highlight=False, soft_wrap=True)
+        return history
 
     def _begin(self, event: Event) -> None:
         self._asked = 0
         self._began = self._spoke = time.monotonic()
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+            _Done(),
             _Rate(),
             TimeRemainingColumn(),
             console=self._console,
@@ -72,8 +103,7 @@ class Show:
             self._console.print(f"  {event.done:,} of {event.total:,}, {rate:,.0f} rows/s, {left} left", markup=False)
 
     def _end(self, event: Event) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+        self._stop()
         number = event.total or self._asked
         rate = f", {number / event.seconds:,.0f}/s" if event.step in ("zero-shot", "score") and event.seconds else ""
         unit = {"train": "examples", "annotate": "answers"}.get(event.step, "documents")
@@ -81,16 +111,20 @@ class Show:
         self._console.print(Text(f"{self._says(event)}{count} in {duration(event.seconds)}{rate}"))
 
     def _note(self, event: Event) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+        self._stop()
         self._console.print(f"  note: {event.note}", markup=False)
 
     def _round(self, event: Event) -> None:
         assert event.result is not None
+        assert self._history is not None
         self._history.append(event.result)
         self._console.print()
         self._console.print(rounds_table(self._history))
         self._console.print()
+
+    def _stop(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
 
     def _says(self, event: Event) -> str:
         where = f"round {event.round}" if event.round else "start"

@@ -7,7 +7,8 @@ LaudError
 │   ├── RunError            a run that is missing, busy, or differs from its configuration
 │   └── ModelError          a model that is missing, broken, or does not fit the task
 ├── PoolExhaustedError      more documents asked for than the pool holds
-└── PassError               a pass cannot go on: the scorer fails on everything
+├── PassError               a pass cannot go on: the scorer fails on everything
+└── StoreError              a run's database is broken, full or locked
 """
 
 
@@ -41,3 +42,7 @@ class PoolExhaustedError(LaudError):
 
 class PassError(LaudError):
     """A pass cannot go on."""
+
+
+class StoreError(LaudError):
+    """A run's database cannot be read or written."""

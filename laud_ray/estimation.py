@@ -127,7 +127,8 @@ def _per_class(sample: Sample, labels: Sequence[str]) -> tuple[ClassFigures, ...
     k = len(labels)
     support = np.bincount(sample.true, minlength=k).tolist()
     scores = precision_recall_f1(confusion(sample.true, sample.predicted, k, sample.weights))
-    rows = zip(labels, support, *(score.tolist() for score in scores), strict=True)
+    predicted = np.bincount(sample.predicted, minlength=k).tolist()
+    rows = zip(labels, support, *(score.tolist() for score in scores), predicted, strict=True)
     return tuple(ClassFigures(*row) for row in rows)
 
 

@@ -15,22 +15,25 @@ from typing import Literal
 import numpy as np
 import ray
 
-from laud_ray import models, oracles, query, stopping
+from laud_ray import models, oracles, query
 from laud_ray.calls import Ledger
-from laud_ray.config import OracleConfig, RunConfig, StopConfig
+from laud_ray.config import OracleConfig, RunConfig
 from laud_ray.corpus import Corpus, normalise, open_corpus
-from laud_ray.errors import ConfigError
+from laud_ray.errors import ConfigError, RunError
+from laud_ray.model_folder import DESCRIPTION
 from laud_ray.passes import Shortlist, Workers, read_shortlist, run_pass
 from laud_ray.run_folder import RunFolder, claim
 from laud_ray.stages import sample
 from laud_ray.stages.annotate import annotate
 from laud_ray.stages.evaluate import agreement, evaluate
+from laud_ray.stages.heal import lost_ranges
 from laud_ray.stages.seed import ClassRanking, next_wave, ranking_depth, to_rankings
 from laud_ray.stages.select import select, shortlist_depth
+from laud_ray.stages.stop import reconsider, verdict
 from laud_ray.stages.train import train
 from laud_ray.storage import Folder
 from laud_ray.training import Resources
-from laud_ray.types import Example, Figures, Oracle, Purpose, QueryStrategy, RoundResult, StoppingRule
+from laud_ray.types import Example, Figures, Oracle, Purpose, QueryStrategy, RoundResult
 
 logger = logging.getLogger(__name__)
 
@@ -72,11 +75,13 @@ class Outcome:
 def run(config: RunConfig, observer: Observer = lambda event: None) -> Outcome:
     """Start a run, or continue the one in config.storage, until a stop rule ends it or answers are pending.
 
+    A finished run goes on if its budget was raised or its stop rules changed, and none of them ends it now.
+
     Raises:
         UserError: if something that the user gave is wrong; nothing half-written is left.
     """
     with claim(config) as folder:
-        reason = folder.store.stop_reason()
+        reason = reconsider(config, folder.store)
         if reason is not None:
             return Outcome("finished", reason, folder.store.setting("current"))
         connect()
@@ -85,6 +90,8 @@ def run(config: RunConfig, observer: Observer = lambda event: None) -> Outcome:
 
 def connect() -> None:
     """Connect to the Ray of RAY_ADDRESS, or start one on this machine, unless that was done."""
+    # Ray Data sets its loggers up when it is imported, to write among the lines of whoever uses it.
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     if not ray.is_initialized():
         ray.init(
             address=os.environ.get("RAY_ADDRESS"),
@@ -124,6 +131,7 @@ class _Loop:
             self._annotate(corpus, "evaluation", 0)
             self._close(corpus, 0)
             round = 1
+        self._heal(corpus, round - 1)
         if round == 1:
             self._seed(corpus)
         else:
@@ -137,6 +145,21 @@ class _Loop:
                 return reason
             self._query(corpus, round)
             round += 1
+
+    def _heal(self, corpus: Corpus, round: int) -> None:
+        """Score again what was deleted of the last closed round, whose scores come next."""
+        if not lost_ranges(corpus, self._folder.scores(round)):
+            return
+        name = self._folder.model_name(round)
+        if round == 0:
+            self._zero_shot(corpus)
+        elif self._folder.models.exists(f"{name}/{DESCRIPTION}"):
+            self._score(corpus, round)
+        else:
+            raise RunError(
+                f"{self._folder.scores(round).uri}: scores are missing, and so is the model {name} that made them; "
+                "expected either"
+            )
 
     def _query(self, corpus: Corpus, round: int) -> None:
         self._select(corpus, round)
@@ -221,8 +244,7 @@ class _Loop:
         """Evaluate the round's model, decide whether to stop, and record both."""
         with self._step("evaluate", round):
             result = self._result(corpus, round)
-            rules = [*map(_rule, self._config.stop), stopping.Budget(), stopping.PoolExhausted()]
-            reason = stopping.first_verdict(rules, [*self._store.history(), result]) if round else None
+            reason = verdict(self._config, [*self._store.history(), result])
         kind = self._config.learner.kind if round else "encoder"
         self._store.close_round(result, kind, reason)
         self._observer(Event("round", "evaluate", round, result=result))
@@ -356,8 +378,3 @@ def _unwell(health: Mapping[str, float]) -> Iterator[str]:
             f"{health['order_flips']:.0%} of a sample get another label when the labels stand in another order: "
             "raise zero_shot.orders to average over several"
         )
-
-
-def _rule(config: StopConfig) -> StoppingRule:
-    rule: StoppingRule = stopping.RULES[config.kind](**config.model_dump(exclude={"kind"}))
-    return rule

@@ -1,22 +1,26 @@
 """One run's place: its files, its configuration, its database, and the lock that keeps a second process out."""
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from sqlalchemy.exc import SQLAlchemyError
 
 from laud_ray import config as configuration
 from laud_ray.config import RunConfig
-from laud_ray.errors import ConfigError, RunError
+from laud_ray.errors import ConfigError, RunError, StoreError
 from laud_ray.storage import Folder
 from laud_ray.store import Store
 
 CONFIG = "config.yaml"
 DATABASE = "laud.db"
 LOCK = ".lock"
+# What is only made once the database stands.
+BUILT = ("models", "rounds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,9 @@ def claim(config: RunConfig) -> Iterator[RunFolder]:
 
     Raises:
         ConfigError: if the storage is none that this version can write.
-        RunError: if another process holds the run, or the configuration differs in what changes results.
+        RunError: if another process holds the run, its database is lost, or the configuration differs in what
+            changes results.
+        StoreError: if the database cannot be read or written.
     """
     folder = Folder(config.storage)
     local = _local(folder)
@@ -60,18 +66,16 @@ def claim(config: RunConfig) -> Iterator[RunFolder]:
         raise ConfigError(f"storage: {config.storage!r} cannot be made: {error.strerror}; expected a folder") from None
     lock = FileLock(local / LOCK)
     try:
-        lock.acquire(blocking=False)
+        # Long enough for `is_held` to let go.
+        lock.acquire(timeout=1, poll_interval=0.05)
     except Timeout:
         raise RunError(f"{config.storage}: another process is working on this run; expected one at a time") from None
     try:
-        store = Store(f"sqlite:///{os.path.abspath(local / DATABASE)}")
-        try:
+        with _opened(folder) as store:
             if folder.exists(CONFIG):
                 _reconcile(folder, store, configuration.load(f"{config.storage}/{CONFIG}"), config)
             folder.write(CONFIG, config.dump().encode())
             yield RunFolder(folder, config, store)
-        finally:
-            store.close()
     finally:
         lock.release()
 
@@ -81,16 +85,74 @@ def look_at(path: str) -> Iterator[RunFolder]:
     """Open a run for reading, while another process may be writing it.
 
     Raises:
-        RunError: if there is no run.
+        RunError: if there is no run, or its database is lost.
     """
     folder = Folder(path)
-    if not folder.exists(CONFIG) or not folder.exists(DATABASE):
+    if folder.exists(DATABASE) and not folder.exists(CONFIG):
+        raise RunError(f"{path}: {CONFIG} is missing; `laud run` with the run's original YAML restores it")
+    if not folder.exists(DATABASE):
+        _refuse_lost(_local(folder))
         raise RunError(f"{path}: no run is here; expected a folder that `laud run` made")
-    store = Store(f"sqlite:///{os.path.abspath(_local(folder) / DATABASE)}")
-    try:
+    with _opened(folder) as store:
         yield RunFolder(folder, configuration.load(f"{path}/{CONFIG}"), store)
-    finally:
-        store.close()
+
+
+def configured(path: str) -> RunConfig:
+    """Read the YAML file of a run. The config.yaml within a run's folder means that run, from wherever it is called.
+
+    Raises:
+        ConfigError: one line per mistake.
+    """
+    config, file = configuration.load(path), Path(path)
+    if file.name != CONFIG or not any((file.parent / name).exists() for name in (DATABASE, *BUILT)):
+        return config
+    here = os.path.abspath(file.parent)
+    same = os.path.realpath(config.storage) == os.path.realpath(here)
+    return config if same else config.model_copy(update={"storage": here})
+
+
+def is_held(folder: Folder) -> bool:
+    """Whether a process is working on the run."""
+    if folder.local is None or not (folder.local / LOCK).exists():
+        return False
+    lock = FileLock(folder.local / LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return True
+    except OSError:  # a place that only may be read: nobody writes a run there
+        return False
+    lock.release()
+    return False
+
+
+@contextmanager
+def _opened(folder: Folder) -> Iterator[Store]:
+    """Open the database of a run; what goes wrong with it is said in one line."""
+    local = _local(folder)
+    _refuse_lost(local)
+    try:
+        store = Store(f"sqlite:///{os.path.abspath(local / DATABASE)}")
+        try:
+            yield store
+        finally:
+            store.close()
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        cause = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        raise StoreError(f"{folder.uri} database: {cause}") from error
+
+
+def _refuse_lost(local: Path) -> None:
+    """Refuse a run whose database is gone: to go on would be to buy its annotations again."""
+    database = local / DATABASE
+    if database.exists() and database.stat().st_size:
+        return
+    left = [name for name in BUILT if (local / name).is_dir() and any((local / name).iterdir())]
+    if left:
+        raise RunError(
+            f"{local}: {DATABASE} is {'empty' if database.exists() else 'missing'} beside {' and '.join(left)}; "
+            "the run's annotations stood in it: restore it, or take another storage"
+        )
 
 
 def _local(folder: Folder) -> Path:
@@ -104,7 +166,10 @@ def _local(folder: Folder) -> Path:
 def _reconcile(folder: Folder, store: Store, old: RunConfig, new: RunConfig) -> None:
     """Refuse a configuration that changes results; before the first query all there is can be made again."""
     changed = configuration.differences(old, new)
-    if changed and store.queries():
+    asked = store.queries()
+    if changed and all(line.startswith(("budget.", "stop")) for line in changed):
+        _check_budget(new, sum(query.purpose != "evaluation" for query in asked))
+    elif changed and asked:
         raise RunError(
             f"{new.storage}: holds a run with another configuration ({'; '.join(changed)}); "
             "expected the same one, or another storage"
@@ -112,3 +177,12 @@ def _reconcile(folder: Folder, store: Store, old: RunConfig, new: RunConfig) -> 
     if any(line.startswith(("task", "corpus", "oracle", "evaluation.oracle", "seed", "zero_shot")) for line in changed):
         for name in ("corpus", "zero_shot", "models"):
             (folder / name).remove()
+
+
+def _check_budget(config: RunConfig, spent: int) -> None:
+    """A budget may be raised, or lowered to what is spent, and stop rules may change: nothing is lost by it."""
+    if config.budget.annotations < spent:
+        raise RunError(
+            f"{config.storage}: budget.annotations: {config.budget.annotations}, but {spent} annotations are spent "
+            "or asked for; expected at least as many"
+        )

@@ -72,16 +72,23 @@ def column_names(path: str) -> list[str]:
     """
     for fs, name in find_files(path):
         kind = _format(name)
-        if kind == "parquet":
-            with fs.open_input_file(name) as file:
-                return [str(n) for n in pq.ParquetFile(file).schema_arrow.names]
-        if kind in ("csv", "tsv"):
-            with fs.open_input_stream(name, compression=_compression(name)) as stream:
-                return list(_csv_reader(stream, kind, None).schema.names)
-        if kind == "jsonl":
-            first = next(iter(_json_rows(fs, name)), (1, {}))[1]
-            return list(first)
+        if kind is None:
+            continue
+        try:
+            return _columns_of(fs, name, kind)
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise CorpusError(f"{name}: cannot be read: {_first_line(error)}") from None
     raise CorpusError(f"{path}: no such data; expected a file, folder, glob or URI of {', '.join(FORMATS)}")
+
+
+def _columns_of(fs: pafs.FileSystem, name: str, kind: str) -> list[str]:
+    if kind == "parquet":
+        with fs.open_input_file(name) as file:
+            return [str(n) for n in pq.ParquetFile(file).schema_arrow.names]
+    if kind == "jsonl":
+        return list(next(iter(_json_rows(fs, name)), (1, {}))[1])
+    with fs.open_input_stream(name, compression=_compression(name)) as stream:
+        return list(_csv_reader(stream, kind, None).schema.names)
 
 
 def _format(name: str) -> str | None:

@@ -1,6 +1,8 @@
 """Write a commented task.yaml for somebody's data."""
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import yaml
@@ -11,6 +13,12 @@ from laud_ray.errors import CorpusError
 LIKELY = ("label", "labels", "category", "class", "target", "intent")
 MAX_LABELS = 1000
 LOOK_AT = 200_000
+PLACEHOLDERS = ("first label", "second label")
+NO_ORACLE = "{kind: llm, engine: openai, model: MODEL_NAME}      # write your own here"
+FILL_IN = (
+    "fill in task.labels and oracle before you run this: no column was found that holds labels, which kind: replay "
+    "needs; kind: llm needs a model and an endpoint"
+)
 
 TEMPLATE = """\
 # What to learn. Labels are the classes; a description, where a name says too little, makes the start better:
@@ -35,8 +43,13 @@ zero_shot: {{engine: encoder, model: bundled}}
 # What learns. encoder: LoRA on a sentence encoder; linear: frozen embeddings, fast and weaker.
 learner: {{kind: encoder, model: bundled}}
 
-# Who answers. replay: a column of the data that only the oracle sees, for trying things out.
-oracle: {{kind: replay, label: {label}}}
+# Who answers:
+#   {{kind: replay, label: COLUMN}}                    a column of the data that only the oracle sees, to try things out
+#   {{kind: llm, engine: openai, model: MODEL_NAME}}   a language model; base_url names an endpoint that speaks OpenAI's
+#                                                    protocol, key_variable where its key is; engine: vllm runs it here
+#   {{kind: cascade, oracles: [...]}}                  the first one answers; where it abstains, as an llm does under
+#                                                    its threshold, the next one does
+oracle: {oracle}
 
 # The first annotations: walk down each class's zero-shot ranking until per_class of it are confirmed.
 init: {{per_class: 1, max_queries: 300}}
@@ -58,43 +71,69 @@ resources: {{workers: 0, gpus_per_worker: 0}}
 """
 
 
-def starter(data: str, *, text: str, label: str | None = None, id: str | None = None, name: str | None = None) -> str:
-    """Return the YAML: valid as it stands, with the labels of the data where a column has them.
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """The YAML, valid as it stands. `fill_in` says what a person must still write into it, or is None."""
+
+    text: str
+    fill_in: str | None
+
+
+def starter(
+    data: str, *, text: str, label: str | None = None, id: str | None = None, name: str | None = None
+) -> Starter:
+    """Make the YAML, with the labels of the data where a column has them, else with labels to be replaced.
 
     Raises:
-        CorpusError: if the data or a column is missing, or the label column cannot be one.
+        CorpusError: if the data or a column is missing or empty, or the label column cannot be one.
     """
     present = sources.column_names(data)
     column = label or next((c for c in present if c.lower() in LIKELY and c != text), None)
-    wanted = [text, *filter(None, (column, id))]
-    counts: Counter[str] = Counter()
-    rows = 0
-    for batch in sources.read(data, wanted):
-        rows += len(batch.columns[0])
-        if column:
-            counts.update(cell.decode(errors="replace") for cell in batch.columns[1] if cell)
-        if rows >= LOOK_AT:
-            break
+    rows, counts = _look(data, [text, *filter(None, (column, id))], labelled=column is not None)
+    if not rows:
+        raise CorpusError(f"{data}: holds no documents; expected at least one row")
     if column and not 2 <= len(counts) <= MAX_LABELS:
         if label:
             raise CorpusError(f"{data}: the column {column!r} has {len(counts)} labels; expected 2 to {MAX_LABELS}")
         column = None
     path = PurePosixPath(data)
     name = name or (path.parent.name if path.stem in ("train", "data") else path.stem.strip("*")) or "task"
-    found = sorted(counts) if column else ["first label", "second label"]
     written = TEMPLATE.format(
         name=_inline(name),
         note="" if column else "                      # write your own labels here",
-        labels="\n".join(f"    - {{name: {_inline(one)}}}" for one in found),
+        labels="\n".join(f"    - {{name: {_inline(one)}}}" for one in (sorted(counts) if column else PLACEHOLDERS)),
         path=_inline(data),
         text=_inline(text),
         id=_inline(id),
         storage=_inline(f"runs/{name}"),
-        label=_inline(column or "label"),
+        oracle=f"{{kind: replay, label: {_inline(column)}}}" if column else NO_ORACLE,
         evaluation=max(20, min(300, rows // 4)),
     )
     config.parse(written, "task.yaml")
-    return written
+    return Starter(written, None if column else FILL_IN)
+
+
+def _look(data: str, columns: list[str], *, labelled: bool) -> tuple[int, Mapping[str, int]]:
+    """Count the first rows, and the labels in the second column if it holds any."""
+    counts: Counter[str] = Counter()
+    rows = 0
+    for batch in sources.read(data, columns):
+        rows += len(batch.columns[0])
+        if labelled:
+            counts.update(_labels(batch))
+        if rows >= LOOK_AT:
+            break
+    return rows, counts
+
+
+def _labels(batch: sources.Rows) -> Iterator[str]:
+    for row, cell in enumerate(batch.columns[1], batch.first):
+        try:
+            label = (cell or b"").decode()
+        except UnicodeDecodeError:
+            raise CorpusError(f"{batch.file} row {row}: the label is {cell!r}; expected text in UTF-8") from None
+        if label:
+            yield label
 
 
 def _inline(value: str | None) -> str:

@@ -71,9 +71,18 @@ class Folder:
         return data
 
     def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        """Return a Parquet file's rows.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            pyarrow.ArrowInvalid: if it is none that can be read; the message names it.
+        """
         fs, path = filesystem(self.uri)
         with fs.open_input_file(f"{path}/{name}") as file:
-            return pq.read_table(file, columns=columns, use_threads=False)
+            try:
+                return pq.read_table(file, columns=columns, use_threads=False)
+            except pa.ArrowException as error:
+                raise pa.ArrowInvalid(f"{self.uri}/{name}: cannot be read: {error}") from None
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file atomically, replacing one of that name."""
@@ -119,6 +128,12 @@ class Folder:
             else:
                 staging.rename(target)
         return target
+
+    def delete(self, name: str) -> None:
+        """Delete a file; nothing happens if there is none."""
+        if self.exists(name):
+            fs, path = filesystem(self.uri)
+            fs.delete_file(f"{path}/{name}")
 
     def remove(self) -> None:
         """Delete the folder and all in it; nothing happens if there is none."""

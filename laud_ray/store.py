@@ -295,6 +295,12 @@ class Store:
         with self._engine.connect() as connection:
             return connection.scalar(select(rounds.c.stop_reason).order_by(rounds.c.number.desc()).limit(1))
 
+    def set_stop_reason(self, reason: str | None) -> None:
+        """Say anew why the run ended with its last closed round; None: it goes on."""
+        last = select(func.max(rounds.c.number)).scalar_subquery()
+        with self._engine.begin() as connection:
+            connection.execute(update(rounds).where(rounds.c.number == last).values(stop_reason=reason))
+
     def models(self) -> list[Model]:
         current = self.setting("current")
         with self._engine.connect() as connection:

@@ -91,13 +91,19 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class ClassFigures:
-    """Figures of one class. `support` counts the annotated documents whose true label it is."""
+    """Figures of one class.
+
+    Attributes:
+        support: annotated documents whose true label it is.
+        predicted: annotated documents that the model gives it to; None in figures that did not count them.
+    """
 
     label: str
     support: int
     precision: float
     recall: float
     f1: float
+    predicted: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

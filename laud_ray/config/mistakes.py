@@ -1,6 +1,7 @@
 """Say what is wrong with a configuration: one line with the key, the value and what was expected."""
 
 import difflib
+import re
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -31,7 +32,8 @@ def line(root: type, data: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
         return f"{key}.kind: is missing"
     if kind == "value_error":
         return f"{key}: {detail['ctx']['error']}"
-    message = detail["msg"].replace("Input should be", "expected").replace("a valid ", "a ")
+    message = detail["msg"].replace("Input should be", "expected")
+    message = re.sub(r"\ba valid (?=[aeiou])", "an ", message).replace("a valid ", "a ")
     near = difflib.get_close_matches(
         str(value), detail.get("ctx", {}).get("expected", "").replace("'", "").split(" or "), 1
     )

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Hashable
 from typing import Any
 
 import yaml
@@ -20,14 +21,7 @@ def load(path: str) -> RunConfig:
     Raises:
         ConfigError: one line per mistake.
     """
-    where, _, name = path.rpartition("/")
-    try:
-        text = Folder(where or ("/" if path.startswith("/") else ".")).read(name).decode()
-    except (FileNotFoundError, IsADirectoryError, OSError) as error:
-        raise ConfigError(f"{path}: cannot be read: {_first_line(error)}; expected a YAML file") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not UTF-8 text; expected a YAML file") from None
-    return parse(text, path)
+    return parse(_read(path, path, "a YAML file"), path)
 
 
 def parse(text: str, path: str = "config") -> RunConfig:
@@ -38,9 +32,7 @@ def parse(text: str, path: str = "config") -> RunConfig:
     """
     data = _yaml(text, path)
     if not isinstance(data, dict):
-        raise ConfigError(
-            f"{path}: holds {type(data).__name__}; expected a mapping with the keys task, corpus, storage, ..."
-        )
+        raise ConfigError(f"{path}: {_found(data)}; expected a mapping with the keys task, corpus, storage, ...")
     task = data.get("task")
     if isinstance(task, dict) and "labels" in task:
         data = {**data, "task": {**task, "labels": _labels(task["labels"], path)}}
@@ -64,9 +56,52 @@ def _operational(key: str) -> bool:
     return key.startswith(("oracle", "evaluation.oracle")) and key.rpartition(".")[2] in LlmConfig.OPERATIONAL
 
 
+def _read(path: str, where: str, expected: str) -> str:
+    """Return a file's text; `where` is what an error calls it."""
+    folder, _, name = path.rpartition("/")
+    try:
+        return Folder(folder or ("/" if path.startswith("/") else ".")).read(name).decode()
+    except FileNotFoundError:
+        raise ConfigError(f"{where}: no such file; expected {expected}") from None
+    except OSError as error:
+        raise ConfigError(f"{where}: cannot be read: {_first_line(error)}; expected {expected}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{where}: is not UTF-8 text; expected {expected}") from None
+
+
+def _found(data: object) -> str:
+    """Say in a reader's words what YAML holds in the place of a mapping."""
+    if data is None:
+        return "is empty"
+    return "holds a list" if isinstance(data, list) else "holds a text" if isinstance(data, str) else f"holds {data!r}"
+
+
+class _RepeatedKeyError(Exception):
+    """A key stands twice in one mapping; YAML readers would keep the last and forget the first."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads plain YAML and refuses a key that is given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        lines: dict[object, int] = {}
+        for key in (
+            key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and not key.tag.endswith(":merge")
+        ):
+            name, at = self.construct_object(key), key.start_mark.line + 1
+            if name in lines:
+                raise _RepeatedKeyError(
+                    f" line {at}: the key {name!r} stands in line {lines[name]} already; expected it once"
+                )
+            lines[name] = at
+        return super().construct_mapping(node, deep)
+
+
 def _yaml(text: str, path: str) -> object:
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _Loader)
+    except _RepeatedKeyError as error:
+        raise ConfigError(f"{path}{error}") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         at = f" line {mark.line + 1}" if mark else ""
@@ -81,28 +116,34 @@ def _labels(value: object, path: str) -> object:
     if isinstance(value, dict):
         value = [{"name": name, "description": text} for name, text in value.items()]
     if isinstance(value, list):
-        return [{"name": item} if isinstance(item, str) else item for item in value]
+        return [_label(item, f"{path}: task.labels[{i}]") for i, item in enumerate(value)]
     return value
 
 
+def _label(item: object, where: str) -> object:
+    if isinstance(item, str):
+        return {"name": item}
+    if isinstance(item, dict):
+        return item
+    raise ConfigError(f"{where}: {item!r}: expected a name or {{name: ..., description: ...}}")
+
+
 def _label_file(name: str, path: str) -> object:
-    folder, _, file = name.rpartition("/")
-    try:
-        text = Folder(folder or ".").read(file).decode()
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: task.labels: {name!r} cannot be read: {_first_line(error)}; expected a YAML, CSV or text file"
-        ) from None
-    if file.endswith((".yaml", ".yml")):
+    text = _read(name, f"{path}: task.labels: {name!r}", "a YAML, CSV or text file")
+    if name.endswith((".yaml", ".yml")):
         return _yaml(text, name)
-    if file.endswith(".csv"):
-        rows = list(csv.DictReader(io.StringIO(text)))
-        if rows and "name" not in rows[0]:
-            raise ConfigError(
-                f"{name}: has the columns {', '.join(rows[0])}; expected name and, if you like, description"
-            )
-        return [{"name": row["name"], "description": row.get("description") or None} for row in rows]
+    if name.endswith(".csv"):
+        return _label_rows(list(csv.DictReader(io.StringIO(text))), name)
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _label_rows(rows: list[dict[str, Any]], file: str) -> object:
+    column = next((name for name in ("name", "label") if rows and name in rows[0]), "name")
+    if rows and column not in rows[0]:
+        raise ConfigError(
+            f"{file}: has the columns {', '.join(rows[0])}; expected name (or label) and, if you like, description"
+        )
+    return [{"name": row[column], "description": row.get("description") or None} for row in rows]
 
 
 def _flat(node: Any, key: str = "") -> dict[str, Any]:

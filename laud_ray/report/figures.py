@@ -78,7 +78,8 @@ def learning_curve(history: Sequence[RoundResult], curve: Curve) -> str:
         axes.yaxis.set_major_formatter(PercentFormatter(decimals=0, symbol=" %"))
 
     name = "accuracy" if curve == "accuracy" else "macro-F1"
-    return _svg(draw, height=3.7, salt=curve, title=f"Learning curve: {_sentence(name, estimates[-1])}")
+    taken = next((estimates[i] for i in reversed(range(len(history))) if history[i].accepted), estimates[-1])
+    return _svg(draw, height=3.7, salt=curve, title=f"Learning curve: {_sentence(name, taken)}")
 
 
 def calibration(history: Sequence[RoundResult]) -> str:

@@ -1,10 +1,13 @@
 """Numbers as people read them, the same in the terminal and on the page."""
 
 import math
+from collections.abc import Mapping
 
 from laud_ray.types import Estimate
 
 ABSENT = "–"
+CORPUS_COUNTS = ("documents", "unique", "duplicates", "errors", "truncated")
+ERROR_KINDS = {"null text": "null", "empty text": "empty", "text is not UTF-8": "not UTF-8"}
 
 
 def percent(fraction: float | None) -> str:
@@ -19,6 +22,11 @@ def interval(estimate: Estimate) -> str:
     if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
         return f"[{ABSENT}, {ABSENT}]"
     return f"[{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+
+
+def figure(estimate: Estimate) -> str:
+    """Write an estimate with its interval: `76.7 % [71.7, 80.7]`."""
+    return f"{percent(estimate.value)} {interval(estimate)}"
 
 
 def points(difference: float | None) -> str:
@@ -48,3 +56,13 @@ def duration(seconds: float) -> str:
 def dollars(cost: float) -> str:
     """Write a cost in dollars, with four decimals below ten cents."""
     return f"${cost:,.4f}" if 0 < cost < 0.1 else f"${cost:,.2f}"
+
+
+def corpus_line(counts: Mapping[str, int]) -> str:
+    """Write the counts of a corpus, the kinds of errors behind their sum: `75 errors (74 null, 1 empty)`."""
+    kinds = {name: count for name, count in counts.items() if name not in CORPUS_COUNTS and count}
+    said = {name: f"{counts[name]:,} {name}" for name in CORPUS_COUNTS if name in counts}
+    if kinds and "errors" in said:
+        listed = ", ".join(f"{count:,} {ERROR_KINDS.get(name, name)}" for name, count in kinds.items())
+        said["errors"] += f" ({listed})"
+    return ", ".join(said.values())

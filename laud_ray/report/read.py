@@ -4,8 +4,8 @@ import platform
 from importlib.metadata import version
 
 from laud_ray.corpus import open_corpus
-from laud_ray.report.summary import ModelShown, QueryShown, RunSummary
-from laud_ray.run_folder import RunFolder
+from laud_ray.report.summary import ModelShown, QueryShown, RunSummary, State
+from laud_ray.run_folder import RunFolder, is_held
 from laud_ray.stages.seed import not_found
 
 SHOWN_VERSIONS = ("laud_ray", "ray", "torch", "transformers", "peft", "pyarrow", "numpy")
@@ -17,12 +17,11 @@ def read(run: RunFolder) -> RunSummary:
     corpus, asked = open_corpus(run.corpus), store.queries()
     reason, seeds = store.stop_reason(), [a for a in asked if a.purpose == "seed"]
     labelled = [a for a in asked if a.purpose != "evaluation"]
-    waiting = any(not a.answered for a in asked)
     return RunSummary(
         name=task.name,
         kind=task.kind,
         labels=task.names,
-        state="finished" if reason else "waiting" if waiting else "running",
+        state=_state(run, reason, waiting=any(not a.answered for a in asked)),
         stop_reason=reason,
         current_model=store.setting("current"),
         history=tuple(store.history()),
@@ -49,3 +48,11 @@ def read(run: RunFolder) -> RunSummary:
         versions={"python": platform.python_version(), **{name: version(name) for name in SHOWN_VERSIONS}},
         storage=run.folder.uri,
     )
+
+
+def _state(run: RunFolder, reason: str | None, *, waiting: bool) -> State:
+    if reason is not None:
+        return "finished"
+    if is_held(run.folder):
+        return "running"
+    return "waiting" if waiting else "stopped"

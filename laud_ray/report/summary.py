@@ -8,7 +8,8 @@ from typing import Literal, TypeAlias
 
 from laud_ray.types import ClassFigures, Estimate, Figures, Purpose, RoundResult
 
-State: TypeAlias = Literal["running", "waiting", "finished"]
+# stopped: neither finished nor waiting, and no process works on it; the same command continues it.
+State: TypeAlias = Literal["running", "waiting", "stopped", "finished"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +86,24 @@ def next_commands(summary: RunSummary) -> tuple[tuple[str, str], ...]:
     config = shlex.quote(f"{summary.storage.rstrip('/')}/config.yaml")
     if summary.state == "running":
         return (("Watch it", f"laud status {run}"), ("Continue it after a crash", f"laud run {config}"))
+    if summary.state == "stopped":
+        return (("Continue it", f"laud run {config}"),)
     if summary.state == "waiting":
         return (("Continue once people have answered", f"laud run {config}"),)
     return (
         ("Look at it on one page", f"laud report {run}"),
         ("Check it on labelled data", f"laud evaluate {run} DATA --label COLUMN"),
     )
+
+
+def better_before(summary: RunSummary) -> RoundResult | None:
+    """Return the best accepted round before the current model's, if it did better on the evaluation sample."""
+    current = summary.current
+    if current is None:
+        return None
+    earlier = [result for result in summary.history if result.accepted and result.number < current.number]
+    best = max(earlier, key=lambda result: result.figures.accuracy.value, default=current)
+    return best if best.figures.accuracy.value > current.figures.accuracy.value else None
 
 
 def measured(figures: Figures) -> tuple[ClassFigures, ...]:

@@ -13,20 +13,50 @@ from laud_ray.types import Figures, Floats, Indices, Scorer, Task
 
 @dataclass(frozen=True, slots=True)
 class LabelledFigures:
-    """Figures, and how many rows had no text or no label and so could not count."""
+    """Figures of a file.
+
+    Attributes:
+        skipped: rows without a readable text and label, which cannot count.
+        unknown_labels: rows whose label is not one of the task's.
+    """
 
     figures: Figures
     skipped: int
+    unknown_labels: int
+
+
+def check_labelled(task: Task, path: str, *, text: str, label: str) -> None:
+    """Find out before a model is loaded whether a file can say anything about it.
+
+    Raises:
+        CorpusError: if a file or column is missing, or the column holds labels and none of them is the task's.
+    """
+    known, others = _known(task), set[str]()
+    for rows in sources.read(path, [text, label]):
+        for cell in rows.columns[1]:
+            found = (cell or b"").decode(errors="replace")
+            if found in known:
+                return
+            if found and len(others) < 3:
+                others.add(found)
+    if others:
+        raise CorpusError(
+            f"{path}: the column {label!r} holds {', '.join(map(repr, sorted(others)))}, ...; expected the labels of "
+            f"the task, such as {task.names[0]!r}"
+        )
 
 
 def evaluate_labelled(scorer: Scorer, task: Task, path: str, *, text: str, label: str, seed: int) -> LabelledFigures:
     """Score a file in a stream and compare with its labels.
 
-    A label that is not one of the task's counts as a class of its own, which the model cannot get right.
+    A label that is not one of the task's counts as a class of its own, which the model cannot get right; in a
+    binary task, as everything but the positive one, it is `other`.
 
     Raises:
-        CorpusError: if a file or column is missing, or no row has both a text and a label.
+        CorpusError: if a file or column is missing, no row has both a text and a label, or no label is the task's.
     """
+    check_labelled(task, path, text=text, label=label)
+    known, unknown = _known(task), 0
     names = list(task.names)
     index = {name: i for i, name in enumerate(names)}
     true: list[int] = []
@@ -37,6 +67,7 @@ def evaluate_labelled(scorer: Scorer, task: Task, path: str, *, text: str, label
         usable = [pair for pair in decoded if pair is not None]
         skipped += len(decoded) - len(usable)
         for _, gold in usable:
+            unknown += gold not in known
             kept = gold if task.kind == "multiclass" or gold == names[0] else names[1]
             true.append(index.setdefault(kept, len(index)))
         if usable:
@@ -52,7 +83,11 @@ def evaluate_labelled(scorer: Scorer, task: Task, path: str, *, text: str, label
         np.zeros(len(true), np.int64),
         sizes=None,
     )
-    return LabelledFigures(figures(sample, list(index), seed=seed), skipped)
+    return LabelledFigures(figures(sample, list(index), seed=seed), skipped, unknown)
+
+
+def _known(task: Task) -> set[str]:
+    return {label.name for one in task.labels for label in (one, *one.rest)}
 
 
 def _decode(text: bytes | None, label: bytes | None) -> tuple[str, str] | None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from laud_ray import cli, config
+from laud_ray.run_folder import claim, look_at
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,7 +82,7 @@ def test_evaluate_agrees_with_the_scores_of_the_run(
 ) -> None:
     assert laud("evaluate", str(run), str(catalog / "names.parquet"), "--label", "label", "--json") == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["n"] == 700
+    assert (found["n"], found["skipped"], found["unknown_labels"]) == (700, 0, 0)
     low, high = found["accuracy_interval"]
     assert low <= found["accuracy"] <= high
     gold = {row["id"]: row["label"] for row in pq.read_table(catalog / "names.parquet").to_pylist()}
@@ -116,8 +118,9 @@ def test_running_again_changes_nothing_and_another_seed_is_refused(
         (["init", "nowhere.csv", "--text", "text"], "nowhere.csv: no such data"),
         (["init", "{data}", "--text", "txt"], "no column 'txt'.*did you mean 'text'"),
         (["init", "{data}"], "Missing option '--text'"),
-        (["run", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
+        (["run", "nowhere.yaml"], "nowhere.yaml: no such file; expected a YAML file"),
         (["status", "nowhere"], "nowhere: no run is here"),
+        (["evaluate", "{run}", "{data}", "--label", "id"], "the column 'id' holds .*expected the labels of the task"),
         (["evaluate", "{run}", "{data}", "--label", "lable"], "no column 'lable'.*did you mean 'label'"),
         (
             ["evaluate", "{run}", "{data}", "--label", "label", "--model", "x"],
@@ -155,6 +158,126 @@ oracle: {{kind: replay, label: label}}
     )
     assert laud("run", str(tmp_path / "x.yaml")) == 2
     assert "evaluation.size: 600 of" in capsys.readouterr().err
+
+
+def test_no_command_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert laud() == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("Usage: ")
+    assert "Turn a pile of unlabeled text into a calibrated classifier." in captured.err
+    assert "laud:" not in captured.err
+
+
+def test_init_says_what_is_to_fill_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.csv").write_text("text\nmilk\n")
+    assert laud("init", str(tmp_path / "a.csv"), "--text", "text") == 0
+    captured = capsys.readouterr()
+    assert config.parse(captured.out).oracle.kind == "llm"
+    assert captured.err.startswith("laud: fill in task.labels and oracle")
+    assert captured.err.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def spent(ray_session: str, catalog: Path) -> Path:
+    """A finished run of 20 annotations; its configuration lies beside it as spent.yaml."""
+    labels = pq.read_table(catalog / "names.parquet", columns=["label"]).column("label").unique().to_pylist()
+    settings = {
+        "task": {"name": "spent", "labels": sorted(labels)},
+        "corpus": {"path": str(catalog / "names.parquet"), "text": "text", "id": "id"},
+        "storage": str(catalog / "spent"),
+        "learner": {"kind": "linear"},
+        "oracle": {"kind": "replay", "label": "label"},
+        "query": {"batch": 10},
+        "evaluation": {"size": 300},
+        "budget": {"annotations": 20},
+    }
+    (catalog / "spent.yaml").write_text(yaml.safe_dump(settings))
+    assert laud("run", str(catalog / "spent.yaml")) == 0
+    return catalog / "spent"
+
+
+def copied(run: Path, place: Path, budget: int) -> str:
+    """Copy a run; return the path of its configuration with another budget."""
+    shutil.copytree(run, place / "run")
+    settings = yaml.safe_load(run.with_suffix(".yaml").read_text())
+    settings |= {"storage": str(place / "run"), "budget": {"annotations": budget}}
+    (place / "raised.yaml").write_text(yaml.safe_dump(settings))
+    return str(place / "raised.yaml")
+
+
+def asked(run: Path) -> list[tuple[str, str | None]]:
+    with look_at(str(run)) as folder:
+        queries = [*folder.store.queries("seed"), *folder.store.queries("query")]
+        return [(a.query.document.id, a.label) for a in queries]
+
+
+def test_a_raised_budget_reopens_a_finished_run(
+    spent: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raised = copied(spent, tmp_path, 40)
+    capsys.readouterr()
+    assert laud("run", raised) == 0
+    captured = capsys.readouterr()
+    assert re.match(r"Continuing \S*run: 1 round is closed\.\n", captured.err), captured.err
+    assert "ray" not in captured.err.lower()
+    assert "40 of 40: 20 seed, 20 query" in captured.out
+    assert asked(tmp_path / "run")[:20] == asked(spent)
+    assert len(asked(tmp_path / "run")) == 40
+    (tmp_path / "raised.yaml").write_text((tmp_path / "raised.yaml").read_text().replace("40", "30"))
+    assert laud("run", raised) == 2
+    message = r"budget.annotations: 30, but 40 annotations are spent or asked for; expected at least as many"
+    captured = capsys.readouterr()
+    assert re.search(message, captured.err)
+    assert "Continuing" not in captured.err
+
+
+@pytest.mark.parametrize("folder", ["rounds/0001/scores", "rounds/0001/scores/shortlist"])
+def test_deleted_scores_are_made_again(spent: Path, tmp_path: Path, folder: str) -> None:
+    raised = copied(spent, tmp_path, 21)
+    lost = next((tmp_path / "run" / folder).glob("part-*"))
+    before = lost.read_bytes()
+    lost.unlink()
+    assert laud("run", raised) == 0
+    assert lost.read_bytes() == before
+    assert len(asked(tmp_path / "run")) == 21
+
+
+def test_a_broken_corpus_is_one_line(spent: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    raised = copied(spent, tmp_path, 21)
+    for part in (tmp_path / "run" / "corpus").glob("part-*"):
+        part.write_bytes(b"not Parquet")
+    capsys.readouterr()
+    assert laud("run", raised) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert re.match(r"laud: .*corpus/part-00000.parquet: cannot be read: .*Parquet", last), last
+
+
+def test_status_tells_a_run_at_work_from_one_that_stopped(
+    spent: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raised = copied(spent, tmp_path, 40)
+    with claim(config.load(raised)) as folder:
+        folder.store.set_stop_reason(None)
+        assert laud("status", str(tmp_path / "run"), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["state"] == "running"
+    assert laud("status", str(tmp_path / "run"), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["state"] == "stopped"
+    assert laud("status", str(tmp_path / "run")) == 0
+    assert "Continue it" in capsys.readouterr().out
+
+
+def test_the_configuration_within_a_run_means_it_from_any_folder(
+    spent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copied(spent, tmp_path, 20)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    written = (tmp_path / "run" / "config.yaml").read_text()
+    (tmp_path / "run" / "config.yaml").write_text(written.replace(f"storage: {spent}", "storage: runs/spent"))
+    monkeypatch.chdir(elsewhere)
+    assert laud("run", "../run/config.yaml") == 0
+    assert "20 of 20" in capsys.readouterr().out
+    assert not list(elsewhere.iterdir())
 
 
 def test_importing_and_help_are_light() -> None:

@@ -15,6 +15,8 @@ import pytest
 from rich.console import Console, RenderableType
 
 from laud_ray.report import figures, formatting, page, terminal
+from laud_ray.report.curve import curve
+from laud_ray.report.labelled import labelled_json, labelled_view
 from laud_ray.report.summary import (
     ModelShown,
     QueryShown,
@@ -24,6 +26,7 @@ from laud_ray.report.summary import (
     to_json,
     unmeasured,
 )
+from laud_ray.stages.labelled import LabelledFigures
 from laud_ray.types import ClassFigures, Estimate, Figures, RoundResult
 
 LABELS = ("Yogurt", "Milk", "Cheese")
@@ -314,7 +317,10 @@ def test_rounds_table() -> None:
     rows = [" ".join(line.split()) for line in lines if re.match(r"\d", line)]
     assert rows[0] == "0 round-0000 0 300 40.6 % [35.6, 44.6] – 30.6 % [24.6, 36.6] – 72.5"
     assert rows[1] == "1 round-0001 50 300 30.0 % [25.0, 34.0] -10.6 20.0 % [14.0, 26.0] 0.540 72.5"
-    assert rows[2].startswith("2 round-0002 100 300 76.7 % [71.7, 80.7] +46.7")
+    assert rows[2].startswith(
+        "2 round-0002 100 300 76.7 % [71.7, 80.7] +36.1"
+    )  # against zero-shot: round 1 was rejected
+    assert any("against the last accepted model before it" in line for line in lines)
     below = lines[[line.startswith("1 ") for line in lines].index(True) + 1]
     assert below.split() == ["rejected"]
     assert any("n evaluation documents, with 95 % intervals" in line for line in lines)
@@ -363,8 +369,8 @@ def test_figures_table_starts_with_the_weakest() -> None:
 
 
 def test_curve_puts_rounds_at_their_heights() -> None:
-    lines = terminal.curve(HISTORIES["a rejected round"], width=60, height=16).splitlines()
-    assert lines[0].strip() == "accuracy 76.7 % [71.7, 80.7], n = 300, 95 % interval"
+    lines = curve(HISTORIES["a rejected round"], width=60, height=16).splitlines()
+    assert lines[0].strip() == "round-0002: accuracy 76.7 % [71.7, 80.7], n = 300, 95 % interval"
     assert "zero-shot 40.6 %" in lines[-1]
     assert all(len(line) <= 60 for line in lines[1:-1])
     dots = {line.index("●"): row for row, line in enumerate(lines[1:-1]) if "●" in line}
@@ -373,16 +379,66 @@ def test_curve_puts_rounds_at_their_heights() -> None:
     assert "\033" not in "".join(lines)
 
 
+def test_the_curve_speaks_of_the_current_model() -> None:
+    rejected_last = (*HISTORIES["zero-shot only"], result(1, 0.5), result(2, 0.3, accepted=False))
+    assert curve(rejected_last).startswith(" round-0001: accuracy 50.0 %")
+    assert curve(rejected_last, current=rejected_last[0]).startswith(" round-0000: accuracy 40.6 %")
+    assert "Learning curve: accuracy 50.0 %" in figures.learning_curve(rejected_last, "accuracy")
+
+
+def test_a_better_model_before_the_current_one_is_named() -> None:
+    history = (result(0, 0.4), result(1, 0.8), result(2, 0.9, accepted=False), result(3, 0.7))
+    text = shown(terminal.status_view(run_of(history)))
+    assert re.search(r"better before\s+round-0001, accuracy 80.0 % \[75.0, 84.0\], n = 300", text)
+    assert "better before" not in shown(terminal.status_view(run_of(history[:2])))
+
+
+def test_the_headline_names_the_positive_label() -> None:
+    binary = replace(run_of(()), kind="binary", labels=("Milk", "other"))
+    assert "food  binary, positive: Milk  finished" in shown(terminal.status_view(binary))
+    assert "binary task, positive: Milk" in Page(page.render(binary)).text
+
+
+def test_a_stopped_run_says_how_to_go_on() -> None:
+    stopped = replace(run_of(HISTORIES["zero-shot only"]), state="stopped", stop_reason=None)
+    assert to_json(stopped)["state"] == "stopped"
+    assert next_commands(stopped) == (("Continue it", "laud run runs/food/config.yaml"),)
+    assert "Continue it" in shown(terminal.status_view(stopped))
+
+
+def test_errors_of_the_corpus_stand_behind_their_sum() -> None:
+    counts = {"documents": 1200, "unique": 1100, "duplicates": 25, "errors": 75, "truncated": 0}
+    kinds = {"null text": 74, "empty text": 1}
+    assert formatting.corpus_line({**counts, **kinds}) == (
+        "1,200 documents, 1,100 unique, 25 duplicates, 75 errors (74 null, 1 empty), 0 truncated"
+    )
+
+
+def test_what_evaluate_shows() -> None:
+    seen, rare = result(0, 0.4, labels=("seen", "rare")).figures.per_class
+    per_class = (seen, replace(rare, support=0, f1=0.0, predicted=3), replace(rare, label="x", support=0, predicted=0))
+    found = LabelledFigures(replace(result(0, 0.4).figures, per_class=per_class), skipped=2, unknown_labels=7)
+    text = shown(labelled_view(found, "round-0001", "test.csv", binary=False))
+    assert text.startswith("round-0001 on test.csv, 300 documents\n")
+    assert "1 class was only predicted and counts 0 in macro-F1" in " ".join(text.split())
+    assert "7 documents have a label that is not the task's: counted as wrong" in text
+    assert "2 rows without a readable text and label are not counted" in text
+    assert "counted as other" in shown(labelled_view(found, "round-0001", "test.csv", binary=True))
+    report = labelled_json(found, "round-0001")
+    assert (report["n"], report["skipped"], report["unknown_labels"]) == (300, 2, 7)
+    assert "\naccuracy 40.0 % [35.0, 44.0], n = 300; macro-F1 30.0 %" in text
+
+
 def test_curve_compares_with_random_queries() -> None:
     random = (result(0, 0.406), result(1, 0.5), result(2, 0.55))
-    text = terminal.curve(HISTORIES["a rejected round"], random)
+    text = curve(HISTORIES["a rejected round"], random)
     assert "x random queries 55.0 %" in text
     assert "x" in "".join(text.splitlines()[1:-1])
 
 
 def test_curve_without_rounds() -> None:
-    assert terminal.curve(()) == "No round has closed yet."
-    assert "zero-shot 40.6 %" in terminal.curve(HISTORIES["zero-shot only"])
+    assert curve(()) == "No round has closed yet."
+    assert "zero-shot 40.6 %" in curve(HISTORIES["zero-shot only"])
 
 
 # Words and numbers

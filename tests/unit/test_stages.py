@@ -1,5 +1,6 @@
 """The steps of a run, as far as they need no Ray."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,19 +8,24 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from laud_ray import passes
+from laud_ray import config, passes
+from laud_ray.config import BudgetConfig, RoundsRule, RunConfig
 from laud_ray.corpus import Corpus, Range
+from laud_ray.errors import CorpusError
 from laud_ray.passes import score_table, score_texts
 from laud_ray.query import build
 from laud_ray.query.near import NearDuplicates
 from laud_ray.stages import sample
 from laud_ray.stages.annotate import annotate
 from laud_ray.stages.evaluate import merge_unanswered
+from laud_ray.stages.heal import lost_ranges
+from laud_ray.stages.labelled import evaluate_labelled
 from laud_ray.stages.seed import ClassRanking, next_wave, not_found, ranking_depth
 from laud_ray.stages.select import select
+from laud_ray.stages.stop import reconsider
 from laud_ray.storage import Folder
 from laud_ray.store import Answered, Query, Sampled, Store
-from laud_ray.types import Annotation, Document, Floats
+from laud_ray.types import Annotation, Document, Estimate, Figures, Floats, Label, RoundResult, Task
 
 NAMES = ("Tea", "Coffee", "Juice")
 
@@ -270,3 +276,86 @@ def test_annotate_stores_what_comes_and_leaves_the_rest_pending(tmp_path: Path) 
 def test_class_ranking_is_the_probabilities() -> None:
     proba = np.float32([[0.2, 0.8]])
     assert ClassRanking().utility(proba) is proba
+
+
+class FirstLetter:
+    """Says Tea of texts that begin with t, and else the second label."""
+
+    labels = ("Tea", "Coffee")
+
+    def score(self, texts: Sequence[str]) -> Floats:
+        return np.asarray([[0.9, 0.1] if text.startswith("t") else [0.1, 0.9] for text in texts])
+
+
+def test_labels_that_are_not_the_tasks_count_as_wrong(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\nt1,Tea\nt2,Juice\nc1,Coffee\nc2,Milk\n,Tea\n")
+    task = Task("drinks", "multiclass", (Label("Tea"), Label("Coffee")))
+    found = evaluate_labelled(FirstLetter(), task, str(tmp_path / "a.csv"), text="text", label="label", seed=0)
+    assert (found.figures.n, found.figures.accuracy.value, found.unknown_labels, found.skipped) == (4, 0.5, 2, 1)
+    assert [row.predicted for row in found.figures.per_class[:2]] == [2, 2]
+
+
+def test_in_a_binary_task_all_other_labels_are_other(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\nt1,Tea\nc1,Coffee\nc2,Milk\n")
+    task = Task("tea", "binary", (Label("Tea"), Label("other", rest=(Label("Coffee"),))))
+    found = evaluate_labelled(FirstLetter(), task, str(tmp_path / "a.csv"), text="text", label="label", seed=0)
+    assert (found.figures.accuracy.value, found.unknown_labels) == (1.0, 1)
+
+
+def test_a_file_without_any_label_of_the_task_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\nt1,tea\nc1,coffee\n")
+    task = Task("drinks", "multiclass", (Label("Tea"), Label("Coffee")))
+    with pytest.raises(CorpusError, match=r"a.csv: the column 'label' holds 'coffee', 'tea', ...; expected .*'Tea'"):
+        evaluate_labelled(FirstLetter(), task, str(tmp_path / "a.csv"), text="text", label="label", seed=0)
+
+
+def closed_rounds(store: Store, *annotations: int, budget: int) -> RunConfig:
+    """Close a round for each count of annotations; return the configuration they were made with."""
+    figure = Estimate(0.5, 0.4, 0.6, 20)
+    for number, spent in enumerate(annotations):
+        measured = Figures(20, figure, figure, 0.1, ())
+        result = RoundResult(number, f"round-{number}", spent, budget, 100, measured, None, True, {})
+        store.close_round(result, "linear", f"budget: {spent} of {budget}" if spent == budget else None)
+    settings = {
+        "task": {"name": "drinks", "labels": list(NAMES)},
+        "corpus": {"path": "x.csv", "text": "text"},
+        "storage": "x",
+        "oracle": {"kind": "replay", "label": "label"},
+        "budget": {"annotations": budget},
+    }
+    return config.parse(json.dumps(settings))
+
+
+def test_a_finished_run_is_reopened_by_a_higher_budget_alone(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'laud.db'}")
+    settings = closed_rounds(store, 0, 10, 20, budget=20)
+    raised = settings.model_copy(update={"budget": BudgetConfig(annotations=40)})
+    assert reconsider(settings, store) == "budget: 20 of 20 annotations are spent"
+    rounds = (RoundsRule(kind="rounds", maximum=2),)
+    assert reconsider(raised.model_copy(update={"stop": rounds}), store) == "rounds: 2 of 2 rounds are trained"
+    assert store.stop_reason() == "rounds: 2 of 2 rounds are trained"
+    assert reconsider(raised, store) is None
+    assert store.stop_reason() is None
+    assert [result.annotations for result in store.history()] == [0, 10, 20]
+
+
+def test_a_round_whose_queries_are_recorded_is_not_judged_again(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'laud.db'}")
+    settings = closed_rounds(store, 0, 10, budget=20)
+    store.add_queries("query", 1, [query("a")])
+    tighter = settings.model_copy(update={"budget": BudgetConfig(annotations=10)})
+    assert reconsider(tighter, store) is None
+
+
+def test_before_the_first_trained_round_nothing_stops(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'laud.db'}")
+    assert reconsider(closed_rounds(store, 0, budget=1), store) is None
+
+
+def test_ranges_that_lost_scores_or_shortlist_are_found(tmp_path: Path) -> None:
+    scores = Folder(str(tmp_path))
+    corpus = Corpus(Folder("x"), tuple(Range(name, 1) for name in "abcd"), {}, "")
+    for name in ("a", "b", "c", f"{passes.SHORTLIST}/a", f"{passes.SHORTLIST}/c", f"{passes.SHORTLIST}/d"):
+        scores.write(name, b"x")
+    assert lost_ranges(corpus, scores) == ["b", "d"]
+    assert scores.names() == {"a", "c"}

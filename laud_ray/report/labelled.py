@@ -1,0 +1,50 @@
+"""Figures on a labelled file, for the terminal and as JSON."""
+
+from dataclasses import asdict
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from laud_ray.report.formatting import interval, percent
+from laud_ray.report.terminal import figures_table
+from laud_ray.stages.labelled import LabelledFigures
+
+
+def labelled_view(found: LabelledFigures, model: str, data: str, *, binary: bool) -> RenderableType:
+    """Return what `laud evaluate` shows: what was measured on what, a row per class, and what did not count."""
+    figures = found.figures
+    heading = Text(f"{model} on {data}, {figures.n:,} documents", style="bold")
+    sums = Text(
+        f"accuracy {percent(figures.accuracy.value)} {interval(figures.accuracy)}, n = {figures.n}; "
+        f"macro-F1 {percent(figures.macro_f1.value)} {interval(figures.macro_f1)}; "
+        f"calibration error {percent(figures.calibration_error)}"
+    )
+    return Group(heading, figures_table(figures), sums, *map(Text, _remarks(found, binary=binary)))
+
+
+def labelled_json(found: LabelledFigures, model: str) -> dict[str, object]:
+    """Return what `laud evaluate --json` prints."""
+    figures = found.figures
+    estimates = {"accuracy": figures.accuracy, "macro_f1": figures.macro_f1}
+    return {
+        "model": model,
+        "n": figures.n,
+        "skipped": found.skipped,
+        "unknown_labels": found.unknown_labels,
+        **{key: one.value for key, one in estimates.items()},
+        **{f"{key}_interval": [one.low, one.high] for key, one in estimates.items()},
+        "calibration_error": figures.calibration_error,
+        "per_class": [asdict(row) for row in figures.per_class],
+    }
+
+
+def _remarks(found: LabelledFigures, *, binary: bool) -> list[str]:
+    count = "as other" if binary else "as wrong"
+    remarks = (
+        (
+            found.unknown_labels,
+            f"{found.unknown_labels:,} documents have a label that is not the task's: counted {count}",
+        ),
+        (found.skipped, f"{found.skipped:,} rows without a readable text and label are not counted"),
+    )
+    return [text for number, text in remarks if number]

@@ -1,0 +1,67 @@
+"""What a person sees while a run goes, on a terminal and in a file."""
+
+import io
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from laud_ray import config
+from laud_ray.console import Show
+from laud_ray.loop import Event
+from laud_ray.run_folder import claim
+from laud_ray.types import Estimate, Figures, RoundResult
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> str:
+    """A run that has closed two rounds: zero-shot and one more."""
+    settings = config.parse(f"""
+task: {{name: drinks, labels: [Tea, Coffee]}}
+corpus: {{path: drinks.csv, text: text}}
+storage: {tmp_path / "run"}
+oracle: {{kind: replay, label: label}}
+""")
+    figure = Estimate(0.5, 0.4, 0.6, 20)
+    with claim(settings) as folder:
+        for number, model in enumerate(("zero-shot", "round-0001")):
+            measured = Figures(20, figure, figure, 0.1, ())
+            folder.store.close_round(
+                RoundResult(number, model, number, 500, 90, measured, None, True, {}), "linear", None
+            )
+    return str(tmp_path / "run")
+
+
+EVENTS = (
+    Event("begin", "score", 2),
+    Event("progress", "score", 2, 10, 40),
+    Event("note", "score", 2, note="a remark"),
+    Event("end", "score", 2, seconds=2.0),
+)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_step_from_its_beginning_to_its_end(storage: str, terminal: bool) -> None:
+    out = io.StringIO()
+    show = Show(Console(file=out, force_terminal=terminal, width=200, highlight=False), storage)
+    assert out.getvalue() == ""
+    for event in EVENTS:
+        show(event)
+    text = out.getvalue()
+    assert "1 round is closed." in text
+    assert text.count("Continuing") == 1
+    assert "[round 2] scoring every document: 10 documents in 2.0 s, 5/s" in text
+    assert "note: a remark" in text
+    assert ("\x1b" in text) == terminal
+
+
+def test_an_interrupted_step_leaves_no_bar_behind(storage: str) -> None:
+    out = io.StringIO()
+    with Show(Console(file=out, force_terminal=True, width=100), storage) as show:
+        show(EVENTS[0])
+        show(EVENTS[1])
+    written = out.getvalue()
+    assert "[round 2] scoring every document" in written
+    time.sleep(0.3)  # longer than a bar stays as it is
+    assert out.getvalue() == written

@@ -1,0 +1,117 @@
+"""One run's place: who may work on it, with which configuration, and what is said when a part of it is lost."""
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from laud_ray import config
+from laud_ray.config import RunConfig
+from laud_ray.errors import RunError, StoreError
+from laud_ray.run_folder import claim, configured, is_held, look_at
+from laud_ray.storage import Folder
+from laud_ray.store import Query
+from laud_ray.types import Document
+
+TEXT = """
+task: {{name: drinks, labels: [Tea, Coffee]}}
+corpus: {{path: drinks.csv, text: text}}
+storage: {storage}
+oracle: {{kind: replay, label: label}}
+budget: {{annotations: {budget}}}
+stop: [{{kind: {stop}}}]
+seed: {seed}
+"""
+
+
+def settings(storage: Path | str, *, budget: int = 3, stop: str = "budget", seed: int = 0) -> RunConfig:
+    return config.parse(TEXT.format(storage=storage, budget=budget, stop=stop, seed=seed))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run with three queries and a model."""
+    with claim(settings(tmp_path / "run")) as folder:
+        folder.store.add_queries("seed", 1, [Query(Document(key, key), "why") for key in "abc"])
+    (tmp_path / "run" / "models" / "zero-shot").mkdir(parents=True)
+    return tmp_path / "run"
+
+
+def test_budget_and_stop_rules_may_change(run: Path) -> None:
+    with claim(settings(run, budget=9, stop="kappa")):
+        pass
+    assert config.load(f"{run}/config.yaml").budget.annotations == 9
+    with claim(settings(run, budget=3)):
+        pass
+
+
+def test_a_budget_below_what_is_spent_is_refused(run: Path) -> None:
+    with pytest.raises(RunError, match="budget.annotations: 2, but 3 annotations are spent.*at least as many"):
+        claim(settings(run, budget=2)).__enter__()
+    assert config.load(f"{run}/config.yaml").budget.annotations == 3
+
+
+def test_another_difference_is_refused_with_all_of_them(run: Path) -> None:
+    with pytest.raises(RunError, match=r"\(seed: 0 -> 4; budget.annotations: 3 -> 9\)"):
+        claim(settings(run, budget=9, seed=4)).__enter__()
+
+
+@pytest.mark.parametrize("lost", ["missing", "empty"])
+def test_a_lost_database_is_never_replaced_by_a_new_one(run: Path, lost: str) -> None:
+    for path in run.glob("laud.db*"):
+        path.unlink()
+    if lost == "empty":
+        (run / "laud.db").touch()
+    message = f"laud.db is {lost} beside models; the run's annotations stood in it: restore it, or take another storage"
+    with pytest.raises(RunError, match=message):
+        claim(settings(run)).__enter__()
+    with pytest.raises(RunError, match=message):
+        look_at(str(run)).__enter__()
+
+
+def test_a_lost_configuration_is_restored_by_running_again(run: Path) -> None:
+    (run / "config.yaml").unlink()
+    with pytest.raises(RunError, match="config.yaml is missing; `laud run` with the run's original YAML restores it"):
+        look_at(str(run)).__enter__()
+    with claim(settings(run)):
+        pass
+    with look_at(str(run)) as folder:
+        assert len(folder.store.queries()) == 3
+
+
+def test_what_is_wrong_with_the_database_is_one_line(run: Path) -> None:
+    for path in run.glob("laud.db-*"):
+        path.unlink()
+    (run / "laud.db").write_bytes(b"not a database" * 100)
+    for opened in (look_at(str(run)), claim(settings(run))):
+        with pytest.raises(StoreError, match=f"^{run} database: file is not a database$"):
+            opened.__enter__()
+
+
+def test_errors_while_the_run_is_open_name_it_too(run: Path) -> None:
+    with pytest.raises(StoreError, match=f"^{run} database: disk I/O error$"), look_at(str(run)):
+        raise sqlite3.OperationalError("disk I/O error")
+
+
+def test_a_run_is_held_while_it_is_claimed(run: Path) -> None:
+    place = Folder(str(run))
+    assert not is_held(place)
+    with claim(settings(run)):
+        assert is_held(place)
+    assert not is_held(place)
+    assert not is_held(Folder(f"{run}/nowhere"))
+
+
+def test_the_configuration_within_a_run_means_that_run(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run / "config.yaml").write_text(settings("runs/drinks").dump())
+    assert configured(f"{run}/config.yaml").storage == str(run)
+    monkeypatch.chdir(run)
+    assert configured("config.yaml").storage == str(run)
+    monkeypatch.chdir(tmp_path)
+    (run / "config.yaml").write_text(settings("run").dump())
+    assert configured(os.path.join("run", "config.yaml")).storage == "run"
+    (tmp_path / "config.yaml").write_text(settings("runs/drinks").dump())
+    assert configured("config.yaml").storage == "runs/drinks"
