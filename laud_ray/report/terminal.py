@@ -118,7 +118,6 @@ def figures_table(figures: Figures, limit: int | None = None) -> Table:
     """One row per class that the evaluation sample knows, the lowest F1 first, at most `limit` rows."""
     rows = measured(figures)
     shown = rows if limit is None else rows[:limit]
-    caption = f"accuracy {figure(figures.accuracy)}, n = {figures.n}; macro-F1 {figure(figures.macro_f1)}"
     left_out = [
         f"{count} {what}"
         for count, what in (
@@ -127,8 +126,8 @@ def figures_table(figures: Figures, limit: int | None = None) -> Table:
         )
         if count
     ]
-    text = Text("\n".join([caption, *left_out, *_only_predicted(figures)]))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=text, caption_justify="left")
+    caption = Text("\n".join([*left_out, *_only_predicted(figures)])) or None
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=caption, caption_justify="left")
     table.add_column("class", overflow="fold")
     for name in ("support", "precision", "recall", "F1"):
         table.add_column(name, justify="right", no_wrap=True)
