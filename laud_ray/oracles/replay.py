@@ -32,14 +32,24 @@ class ReplayOracle:
 
     def annotate(self, documents: Sequence[Document]) -> Sequence[Annotation]:
         labels = sealed_values(self.corpus, [document.id for document in documents])
+        strange = [label for label in labels.values() if not self._known(label)]
+        if strange:
+            logger.warning(
+                "replay: %d of %d documents have a label that is not one of the task's, such as %r: abstained",
+                len(strange),
+                len(documents),
+                strange[0],
+            )
         return [Annotation(d.id, self._answer(d, labels.get(d.id)), "replay") for d in documents]
+
+    def _known(self, gold: str | None) -> bool:
+        return gold in self.task.names or (self.task.kind == "binary" and gold is not None)
 
     def _answer(self, document: Document, gold: str | None) -> str | None:
         names = self.task.names
         if self.task.kind == "binary" and gold is not None:
             gold = names[0] if gold == names[0] else names[1]
         if gold not in names:
-            logger.warning("document %s has the label %r, which is not one of the task's: abstained", document.id, gold)
             return None
         rng = np.random.default_rng([self.seed, int(document_id(document.id)[:16], 16)])
         if rng.random() < self.abstain:

@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from laud_ray import chat
@@ -173,7 +174,19 @@ class VllmEngine:
             tokenize_stage=False,
             detokenize_stage=False,
         )
-        return build_processor(processor, postprocess=_reading())
+        with _hushed():
+            return build_processor(processor, postprocess=_reading())
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep ray.llm, whose loggers have handlers of their own, from writing among the lines of the caller."""
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.INFO))
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _reading() -> Callable[[dict[str, Any]], dict[str, Any]]:
