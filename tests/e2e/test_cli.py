@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from laud_ray import cli, config
+from laud_ray import cli, config, loop
 from laud_ray.run_folder import claim, look_at
 
 ROOT = Path(__file__).parents[2]
@@ -240,6 +240,33 @@ def test_deleted_scores_are_made_again(spent: Path, tmp_path: Path, folder: str)
     assert laud("run", raised) == 0
     assert lost.read_bytes() == before
     assert len(asked(tmp_path / "run")) == 21
+
+
+def test_zero_shot_is_made_again_with_its_model(spent: Path, tmp_path: Path) -> None:
+    again = yaml.safe_load(spent.with_suffix(".yaml").read_text()) | {"storage": str(tmp_path / "run")}
+    (tmp_path / "again.yaml").write_text(yaml.safe_dump(again))
+
+    def interrupt(event: loop.Event) -> None:
+        if (event.kind, event.step, event.round) == ("begin", "annotate", 1):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        loop.run(config.load(str(tmp_path / "again.yaml")), interrupt)
+    shutil.rmtree(tmp_path / "run" / "zero_shot")
+    shutil.rmtree(tmp_path / "run" / "models" / "zero-shot")
+    assert laud("run", str(tmp_path / "again.yaml")) == 0
+    assert asked(tmp_path / "run") == asked(spent)
+
+
+def test_scores_without_the_model_that_made_them_are_named(
+    spent: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raised = copied(spent, tmp_path, 21)
+    shutil.rmtree(tmp_path / "run" / "rounds" / "0001")
+    shutil.rmtree(tmp_path / "run" / "models" / "round-0001")
+    capsys.readouterr()
+    assert laud("run", raised) == 2
+    assert "scores are missing, and so is the model round-0001 that made them" in capsys.readouterr().err
 
 
 def test_a_broken_corpus_is_one_line(spent: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
