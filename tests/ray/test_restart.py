@@ -1,0 +1,73 @@
+"""A training that loses a worker goes on from its last epoch, and ends where an unbroken one does."""
+
+from __future__ import annotations  # what is sent to workers must not need this module's names
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from laud_ray import causal_training, training
+from laud_ray.causal_training import ADAPTER
+from laud_ray.config import CausalConfig
+from laud_ray.models.causal import fixed_prompt
+from laud_ray.training import Resources
+from laud_ray.types import Label, Task
+from tests.tiny import LABELS, TINY, products
+
+
+def fragile(config: dict[str, Any]) -> None:
+    """The training loop, but rank 0's process dies in the second epoch, once."""
+    import os
+    from pathlib import Path
+
+    import ray.train
+
+    from laud_ray import causal_training, training
+
+    fallen, began = Path(config["fallen"]), Path(config["began"])
+    whole = causal_training.Course.epoch
+
+    def epoch(self: Any, number: int) -> float:
+        if training.rank() == 0:
+            with began.open("a") as log:
+                log.write(f"{number}\n")
+            if number == 1 and not fallen.exists():
+                fallen.touch()
+                # A checkpoint is taken up some moments after it was reported; a real epoch is longer than that.
+                ray.train.get_all_reported_checkpoints()
+                os._exit(1)
+        return whole(self, number)
+
+    causal_training.Course.epoch = epoch  # type: ignore[method-assign]
+    causal_training.train(config)
+
+
+@pytest.mark.timeout(600)
+def test_a_lost_worker_costs_an_epoch_at_most(ray_session: str, tmp_path: Path) -> None:
+    settings = CausalConfig.model_validate(
+        {"kind": "causal", "model": str(TINY), "max_context": 512, "epochs": 3, "learning_rate": 1e-3, "rank": 8}
+    )
+    task = Task("shelf", "multiclass", tuple(map(Label, LABELS)))
+    prompt = fixed_prompt(task, settings)
+    config = {
+        "settings": settings,
+        "prompt": prompt,
+        "examples": tuple(products(32)),
+        "seed": 0,
+        "description": {"kind": "causal", "base": str(TINY), "prompt": prompt.to_json()},
+        "restartable": True,
+        "fallen": str(tmp_path / "fallen"),
+        "began": str(tmp_path / "began"),
+    }
+    resources = Resources(workers=2, storage=str(tmp_path / "train"), max_failures=1)
+    training.fit(fragile, config, resources, str(tmp_path / "broken"))
+    assert (tmp_path / "began").read_text().split() == ["0", "1", "1", "2"]
+    training.fit(causal_training.train, config, resources, str(tmp_path / "whole"))
+    broken, whole = (load_file(tmp_path / name / ADAPTER / "adapter_model.safetensors") for name in ("broken", "whole"))
+    assert broken.keys() == whole.keys()
+    assert any(tensor.abs().max() > 0 for name, tensor in whole.items() if "lora_B" in name)
+    for name, tensor in whole.items():
+        torch.testing.assert_close(broken[name], tensor, rtol=1e-4, atol=1e-6)
