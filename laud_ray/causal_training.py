@@ -16,6 +16,7 @@ import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from ray.train.torch import get_device, prepare_model
 from safetensors.torch import load_file, save_file
+from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 from transformers import AutoModelForCausalLM
@@ -138,8 +139,8 @@ class Course:
         state = load_file(path / STATE)
         with torch.no_grad():
             for name, parameter in self._named.items():
-                parameter.copy_(state[f"weight.{name}"])
-                moments = {key: state[f"{key}.{name}"].to(parameter.device) for key in ("exp_avg", "exp_avg_sq")}
+                parameter.copy_(_spread_like(parameter, state[f"weight.{name}"]))
+                moments = {key: _spread_like(parameter, state[f"{key}.{name}"]) for key in ("exp_avg", "exp_avg_sq")}
                 self._optimizer.state[parameter] = {**moments, "step": state["step"].clone()}
         return int(state["epoch"])
 
@@ -220,9 +221,18 @@ def _layers(model: torch.nn.Module) -> list[torch.nn.Module]:
     return max(lists, key=len)
 
 
+def _spread_like(parameter: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
+    """A whole tensor as the parameter is held: on its device, and in shards where that is."""
+    moved = whole.to(parameter.device)
+    if isinstance(parameter, DTensor):
+        sharded: torch.Tensor = distribute_tensor(moved, parameter.device_mesh, parameter.placements)
+        return sharded
+    return moved
+
+
 def _whole(tensor: torch.Tensor) -> torch.Tensor:
     """A tensor in one piece on the CPU, wherever its shards are."""
-    full = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+    full = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
     return full.detach().cpu().contiguous().clone()
 
 

@@ -1,4 +1,7 @@
-"""A training that loses a worker goes on from its last epoch, and ends where an unbroken one does."""
+"""A training that loses a worker goes on from its last epoch, and ends where an unbroken one does.
+
+The broken one has its model in shards (FSDP2), the unbroken one whole on every worker (DDP).
+"""
 
 from __future__ import annotations  # what is sent to workers must not need this module's names
 
@@ -33,7 +36,8 @@ def fragile(config: dict[str, Any]) -> None:
     def epoch(self: Any, number: int) -> float:
         if training.rank() == 0:
             with began.open("a") as log:
-                log.write(f"{number}\n")
+                kinds = {type(parameter).__name__ for parameter in self._named.values()}
+                log.write(f"{number} {' '.join(kinds)}\n")
             if number == 1 and not fallen.exists():
                 fallen.touch()
                 # A checkpoint is taken up some moments after it was reported; a real epoch is longer than that.
@@ -48,7 +52,15 @@ def fragile(config: dict[str, Any]) -> None:
 @pytest.mark.timeout(600)
 def test_a_lost_worker_costs_an_epoch_at_most(ray_session: str, tmp_path: Path) -> None:
     settings = CausalConfig.model_validate(
-        {"kind": "causal", "model": str(TINY), "max_context": 512, "epochs": 3, "learning_rate": 1e-3, "rank": 8}
+        {
+            "kind": "causal",
+            "model": str(TINY),
+            "max_context": 512,
+            "epochs": 3,
+            "learning_rate": 1e-3,
+            "rank": 8,
+            "shard": True,
+        }
     )
     task = Task("shelf", "multiclass", tuple(map(Label, LABELS)))
     prompt = fixed_prompt(task, settings)
@@ -64,7 +76,8 @@ def test_a_lost_worker_costs_an_epoch_at_most(ray_session: str, tmp_path: Path) 
     }
     resources = Resources(workers=2, storage=str(tmp_path / "train"), max_failures=1)
     training.fit(fragile, config, resources, str(tmp_path / "broken"))
-    assert (tmp_path / "began").read_text().split() == ["0", "1", "1", "2"]
+    assert (tmp_path / "began").read_text().splitlines() == [f"{epoch} DTensor" for epoch in (0, 1, 1, 2)]
+    config["settings"] = settings.model_copy(update={"shard": False})
     training.fit(causal_training.train, config, resources, str(tmp_path / "whole"))
     broken, whole = (load_file(tmp_path / name / ADAPTER / "adapter_model.safetensors") for name in ("broken", "whole"))
     assert broken.keys() == whole.keys()
