@@ -6,6 +6,7 @@ n prompts, c codes.
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
@@ -34,7 +35,7 @@ class EngineSettings:
     model: str
     tokenizer: str
     max_context: int
-    reader: Reader = "logprobs"
+    reader: Reader = "classify"
     dtype: str = "auto"
     memory: float = 0.9
     gpus: int = 1
@@ -62,6 +63,8 @@ class LabelEngine:
         from vllm import LLM, PoolingParams, SamplingParams
 
         self.settings, self._ids = settings, list(token_ids)
+        # vLLM takes calls from one thread at a time.
+        self._turn = Lock()
         cpu = not torch.cuda.is_available()
         kind: dict[str, Any] = {}
         if settings.reader == "classify":
@@ -91,6 +94,10 @@ class LabelEngine:
         """
         if not prompts:
             return np.empty((0, len(self._ids)), np.float32), None
+        with self._turn:
+            return self._read(prompts)
+
+    def _read(self, prompts: Sequence[Sequence[int]]) -> tuple[Floats, Floats | None]:
         given: list[Any] = [{"prompt_token_ids": list(ids)} for ids in prompts]
         if self.settings.reader == "classify":
             pooled = self._llm.classify(given, pooling_params=self._pooling, use_tqdm=False)

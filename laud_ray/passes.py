@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from tempfile import gettempdir
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -174,7 +175,7 @@ def _results(todo: Sequence[Range], job: Job, workers: Workers) -> Iterator[dict
         fn_kwargs={"job": [shared]},
         num_cpus=workers.cpus,
         num_gpus=workers.gpus or None,
-        compute=ActorPoolStrategy(size=workers.engines) if workers.engines else None,
+        **(_pool(workers.engines) if workers.engines else {}),
     )
     yield from dataset.iter_rows()
 
@@ -189,6 +190,12 @@ def _score_block(batch: dict[str, Any], job: list[Any]) -> dict[str, Any]:
     return {key: np.asarray([value]) for key, value in result.items()}
 
 
+def _pool(engines: int) -> dict[str, Any]:
+    """Actors that work on two ranges at a time: one is read, tokenized or written while the engine has the other."""
+    strategy = ActorPoolStrategy(size=engines, max_tasks_in_flight_per_actor=4, enable_true_multi_threading=True)
+    return {"compute": strategy, "max_concurrency": 2}
+
+
 class _EngineOwner:
     """The same work in an actor, so that the engine that its first range starts stays for the others."""
 
@@ -196,9 +203,17 @@ class _EngineOwner:
         return _score_block(batch, job)
 
 
-@lru_cache(maxsize=2)
+_loading = Lock()
+
+
 def _scorer(model: Folder, load: Callable[[str], Scorer]) -> Scorer:
     """Load a model once per worker process; a model's folder never changes, so its place identifies it."""
+    with _loading:
+        return _loaded(model, load)
+
+
+@lru_cache(maxsize=2)
+def _loaded(model: Folder, load: Callable[[str], Scorer]) -> Scorer:
     return load(str(model.fetch(Path(gettempdir()) / "laud-models")))
 
 

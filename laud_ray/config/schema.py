@@ -111,7 +111,7 @@ class PromptedSection(Section):
     max_context: int = Field(default=4096, ge=64)
     orders: int = Field(default=1, ge=1, le=16)
     calibrate: bool = False
-    reader: Literal["logprobs", "classify"] = "logprobs"
+    reader: Literal["logprobs", "classify"] = "classify"
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     memory: float = Field(default=0.9, gt=0, le=1)
 
