@@ -44,7 +44,7 @@ format: $(READY)
 unit: $(READY)
 	@$(BIN)/python -m pytest tests/unit -q
 
-test: $(READY)
+test: $(READY) data/demo.parquet
 	@$(BIN)/python -m pytest
 
 clean:

@@ -183,7 +183,7 @@ def _quieten() -> None:
     }.items():
         os.environ.setdefault(key, value)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    for name in ("ray", "ray.data", "ray.train"):
+    for name in ("ray", "ray.data", "ray.train", "huggingface_hub"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 

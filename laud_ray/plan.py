@@ -6,15 +6,22 @@ no gradient, and 6 where activations are computed twice to save memory.
 """
 
 import math
+import re
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import quote
+from urllib.request import urlopen
 
 import numpy as np
 import psutil
 import torch
+from huggingface_hub import constants
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
 from laud_ray import chat, label_prompt, models, oracles
@@ -86,12 +93,18 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """counts is what the corpus holds: documents, unique, duplicates, errors, truncated."""
+    """What a run comes to.
+
+    Attributes:
+        counts: what the corpus holds: documents, unique, duplicates, errors, truncated.
+        notes: what had to be guessed.
+    """
 
     counts: Mapping[str, int]
     rounds: int
     device: Device
     steps: tuple[Step, ...]
+    notes: tuple[str, ...]
 
     @property
     def dollars(self) -> float:
@@ -116,10 +129,11 @@ def plan(config: RunConfig, gpu: str | None = None) -> Plan:
         (config.oracle, "oracle"),
         *([(config.evaluation.oracle, "evaluation.oracle")] if config.evaluation.oracle else []),
     ]
-    models.check(config.learner, config.zero_shot, task)
+    sections = (("zero_shot", config.zero_shot), ("learner", config.learner))
+    notes = [_unless_guessed(section.model, models.check_section, key, section, task) for key, section in sections]
     for one, where in asked:
-        oracles.check(one, where)
-    for key, section in (("zero_shot", config.zero_shot), ("learner", config.learner)):
+        notes += [_unless_guessed(model, oracles.check, one, where) for model in _models(one)]
+    for key, section in sections:
         if isinstance(section, PromptedSection):
             _check_memory(key, section, device, max(1, int(config.resources.gpus_per_scorer)))
     with tempfile.TemporaryDirectory(prefix="laud-plan-") as scratch:
@@ -130,7 +144,7 @@ def plan(config: RunConfig, gpu: str | None = None) -> Plan:
             oracles.check_column(one, task, corpus, where)
         texts = corpus.some_texts(SAMPLE)
         steps = tuple(_steps(config, task, corpus, texts, device))
-    return Plan(corpus.counts, _rounds(config), device, steps)
+    return Plan(corpus.counts, _rounds(config), device, steps, tuple(dict.fromkeys(filter(None, notes))))
 
 
 def find_device(gpu: str | None) -> Device:
@@ -156,6 +170,9 @@ def parameters(name: str, *, causal: bool) -> int:
     Raises:
         ModelError: if there is no such model.
     """
+    guessed = size_in_name(name)
+    if guessed is not None and not at_hand(name):
+        return guessed
     try:
         settings = AutoConfig.from_pretrained(model_path(name))
         with torch.device("meta"):
@@ -163,6 +180,42 @@ def parameters(name: str, *, causal: bool) -> int:
     except (OSError, ValueError) as error:
         raise chat.unknown(name, error) from None
     return sum(p.numel() for p in model.parameters())
+
+
+def size_in_name(name: str) -> int | None:
+    """The parameters that a hub name tells: 1,500,000,000 for `Qwen/Qwen2.5-1.5B-Instruct`; None for a folder."""
+    found = re.search(r"(?<![\d.])(\d+(?:\.\d+)?)B(?![a-zA-Z])", name) if not Path(name).exists() else None
+    return round(float(found[1]) * 1e9) if found else None
+
+
+def _unless_guessed(model: str, check: Callable[..., None], *arguments: object) -> str | None:
+    """Check, and say so if the model is on a hub that this machine does not reach: its name may tell enough."""
+    if size_in_name(model) is not None and not at_hand(model):
+        return (
+            f"{model} cannot be loaded here: its parameters are read off its name, a token is reckoned as "
+            f"{CHARACTERS:g} characters, and nothing says that the run will find it"
+        )
+    check(*arguments)
+    return None
+
+
+@cache
+def at_hand(name: str) -> bool:
+    """Whether a model is on this machine, or its hub answers, be it that there is no such model."""
+    try:
+        AutoConfig.from_pretrained(model_path(name), local_files_only=True)
+        return True
+    except (OSError, ValueError):
+        pass
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        with urlopen(f"{constants.ENDPOINT}/api/models/{quote(name)}", timeout=10):
+            return True
+    except HTTPError:
+        return True
+    except OSError:
+        return False
 
 
 def _steps(config: RunConfig, task: Task, corpus: Corpus, texts: Sequence[str], device: Device) -> Iterator[Step]:
@@ -182,7 +235,7 @@ def _steps(config: RunConfig, task: Task, corpus: Corpus, texts: Sequence[str], 
     yield _pass("zero-shot pass", unique, size, each, shared, scoring)
     for name, one, calls in asked:
         for config_of_one in _llms(one):
-            yield _calls(name, config_of_one, task, texts, calls)
+            yield _calls(name, config_of_one, task, texts, calls, device)
         if not _llms(one):
             yield Step(name, calls, 0, calls)
     size, each, shared = _scored(config.learner, task, texts)
@@ -220,6 +273,8 @@ def _scored(
         limit = getattr(section, "max_tokens", 64)
         lengths = [min(limit, len(ids)) for ids in tokenizer(list(texts))["input_ids"]]
         return parameters(section.model, causal=False), float(np.mean(lengths)), 0
+    if size_in_name(section.model) is not None and not at_hand(section.model):
+        return _guessed(section, task, texts)
     tokenizer = chat.open_tokenizer(section.model)
     prompt = label_prompt.build(tokenizer, task, section, orders=1)
     shared = len(prompt.frames[0].prefix_ids)
@@ -231,12 +286,26 @@ def _scored(
     return parameters(section.model, causal=True), each * section.orders, shared * section.orders
 
 
+def _guessed(section: PromptedSection, task: Task, texts: Sequence[str]) -> tuple[int, float, int]:
+    """The same where only the model's name is known."""
+    prompt = Prompt(tuple(Option(str(i), label) for i, label in enumerate(task.labels)), section.guideline)
+    own = float(np.mean([min(len(t) / CHARACTERS, section.max_text_tokens) for t in texts]))
+    each, shared = own + len(prompt.tail()) / CHARACTERS + 4, round(len(prompt.head()) / CHARACTERS)
+    if isinstance(section, InContextConfig):
+        each += min(section.max_example_tokens, section.examples * each)
+    return parameters(section.model, causal=True), each * section.orders, shared * section.orders
+
+
+def _models(oracle: Any) -> list[str]:
+    return [one.model for one in _llms(oracle)] or [""]
+
+
 def _llms(oracle: Any) -> list[LlmConfig]:
     """The language models of an oracle; a cascade asks every one of them in the worst case."""
     return [one for one in getattr(oracle, "oracles", (oracle,)) if isinstance(one, LlmConfig)]
 
 
-def _calls(name: str, oracle: LlmConfig, task: Task, texts: Sequence[str], documents: int) -> Step:
+def _calls(name: str, oracle: LlmConfig, task: Task, texts: Sequence[str], documents: int, device: Device) -> Step:
     options = tuple(Option(str(i), label) for i, label in enumerate(task.labels))
     prompt = Prompt(options, oracle.guideline, unsure="?", rationale=oracle.rationale)
     fixed = len(prompt.head() + prompt.opening() + prompt.tail()) / CHARACTERS
@@ -245,7 +314,14 @@ def _calls(name: str, oracle: LlmConfig, task: Task, texts: Sequence[str], docum
     answer = 60 if oracle.rationale else 2
     given = round(calls * (fixed + text * (1 + oracle.examples)))
     dollars = (given * oracle.input_price + calls * answer * oracle.output_price) / 1e6
-    return Step(f"{name}: {oracle.model}", documents, given + calls * answer, calls, dollars)
+    tokens = given + calls * answer
+    if oracle.engine == "openai":
+        return Step(f"{name}: {oracle.model}", documents, tokens, calls, dollars)
+    # Here the instructions and labels are computed once, and each engine's start is not reckoned.
+    tokens -= round(max(0, calls - 1) * len(prompt.head()) / CHARACTERS)
+    flops = device.flops * oracle.replicas * max(1, oracle.gpus_per_replica)
+    hours = 2 * parameters(oracle.model, causal=True) * tokens / flops / 3600
+    return Step(f"{name}: {oracle.model}", documents, tokens, calls, dollars, hours)
 
 
 def _check_memory(key: str, section: PromptedSection, device: Device, devices: int) -> None:

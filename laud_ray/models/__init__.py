@@ -34,6 +34,7 @@ __all__ = [
     "LinearLearner",
     "build",
     "check",
+    "check_section",
     "load",
     "zero_shot",
 ]
@@ -97,11 +98,16 @@ def check(config: LearnerConfig, zero_shot: ZeroShotConfig, task: Task) -> None:
     Raises:
         ModelError: if one cannot be loaded, or its context does not hold the labels.
     """
-    for key, one in (("zero_shot", zero_shot), ("learner", config)):
-        try:
-            _check(one, task)
-        except ModelError as error:
-            raise ModelError(f"{key}.{error}") from None
+    check_section("zero_shot", zero_shot, task)
+    check_section("learner", config, task)
+
+
+def check_section(key: str, config: LearnerConfig | ZeroShotConfig, task: Task) -> None:
+    """The same for one section; `key` is what errors call it."""
+    try:
+        _check(config, task)
+    except ModelError as error:
+        raise ModelError(f"{key}.{error}") from None
 
 
 def _calibrates(config: PromptedSection, task: Task) -> bool:

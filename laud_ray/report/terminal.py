@@ -92,7 +92,7 @@ def status_view(summary: RunSummary) -> RenderableType:
 def plan_view(plan: "Plan") -> RenderableType:
     """Return what `laud plan` shows: the corpus, a row for each step, and what it comes to."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    table.add_column("step", no_wrap=True)
+    table.add_column("step", overflow="fold")
     for name in ("documents", "tokens", "calls", "cost", "time"):
         table.add_column(name, justify="right", no_wrap=True)
     for step in plan.steps:
@@ -110,6 +110,7 @@ def plan_view(plan: "Plan") -> RenderableType:
         Text(),
         table,
         Text(),
+        *(Text(f"Note: {note}.") for note in plan.notes),
         Text(f"{total} on {plan.device.name}. Nothing was run."),
     )
 

@@ -96,3 +96,22 @@ def test_mistakes_of_the_run_show_here(tmp_path: Path, fast: plan.Device) -> Non
 def test_an_unknown_gpu_is_refused() -> None:
     with pytest.raises(ConfigError, match="--gpu: 'H1' is unknown; expected one of T4"):
         plan.find_device("H1")
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("Qwen/Qwen2.5-1.5B-Instruct", 1_500_000_000), ("a/b-72B", 72_000_000_000), ("a/tiny", None), (str(TINY), None)],
+)
+def test_a_hub_name_may_tell_the_size(name: str, size: int | None) -> None:
+    assert plan.size_in_name(name) == size
+
+
+def test_a_model_out_of_reach_is_planned_by_its_name_and_said_so(
+    tmp_path: Path, fast: plan.Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "at_hand", lambda name: not name.startswith("far/"))
+    shown = {"engine": "vllm", "model": "far/model-7B-chat"}
+    made = plan.plan(settings(tmp_path, zero_shot=shown))
+    assert any(note.startswith("far/model-7B-chat cannot be loaded here") for note in made.notes)
+    step = made.steps[0]
+    assert step.hours == pytest.approx(2 * 7e9 * step.tokens / 1e12 / 3600)
