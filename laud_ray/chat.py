@@ -6,6 +6,7 @@ Every prompt is prefix + body + suffix in token ids, cut at the same places in t
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer
@@ -54,6 +55,8 @@ def open_tokenizer(name: str) -> Any:
 def unknown(name: str, error: Exception) -> ModelError:
     """The one line for a model that cannot be had."""
     said = str(error).strip()
+    if (name.count("/") > 1 or name.startswith((".", "/"))) and not Path(name).exists():
+        said = "there is no such folder"
     if "gated" in said or "401" in said or "403" in said:
         return ModelError(f"model: {name!r} is not open to you; expected one that HF_TOKEN may read, or a local folder")
     return ModelError(

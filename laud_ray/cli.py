@@ -60,9 +60,8 @@ def run(config: str) -> None:
         summary = read.read(folder)
     Console(highlight=False).print(terminal.status_view(summary))
     if outcome.state == "waiting":
-        click.echo(f"{outcome.pending} answers are pending: run the same command when they are there.")
-        if outcome.reason != "answers are pending":
-            click.echo(outcome.reason)
+        known = outcome.reason != "answers are pending"
+        click.echo(f"{outcome.pending} answers are pending: " + (outcome.reason if known else "run it again then"))
         raise SystemExit(EXIT_WAITING)
 
 

@@ -140,12 +140,14 @@ def _fit(tokenizer: Any, narrow: LabelPrompt, spare: int) -> LabelPrompt:
     fence = len(narrow.opening(tokenizer))
     every = (len(narrow.opening(tokenizer, classes=[c])) - fence for c in range(len(narrow.labels)))
     longest = np.sort(np.asarray(list(every)))[::-1][: len(narrow.codes)]
-    m = int((np.cumsum(longest) <= _left(tokenizer, narrow, spare)).sum())
+    left = _left(tokenizer, narrow, spare)
+    m = int((np.cumsum(longest) <= left).sum())
     if m < 2:
+        settings, examples = narrow.settings, f" and {spare} of examples (max_example_tokens)" if spare else ""
         raise ModelError(
-            f"max_context: {narrow.settings.max_context} tokens hold {m} labels beside a text of "
-            f"{narrow.settings.max_text_tokens} tokens and its examples; "
-            "expected room for at least 2: raise max_context or lower max_text_tokens"
+            f"max_context: {settings.max_context} tokens hold {m} labels beside the instructions and a text of "
+            f"{settings.max_text_tokens} tokens (max_text_tokens){examples}; "
+            f"expected at least {settings.max_context - left + int(longest[:2].sum())}"
         )
     return replace(narrow, codes=narrow.codes[:m], token_ids=narrow.token_ids[:m])
 

@@ -175,7 +175,7 @@ def _results(todo: Sequence[Range], job: Job, workers: Workers) -> Iterator[dict
         fn_kwargs={"job": [shared]},
         num_cpus=workers.cpus,
         num_gpus=workers.gpus or None,
-        **(_pool(workers.engines) if workers.engines else {}),
+        compute=_pool(workers.engines) if workers.engines else None,
     )
     yield from dataset.iter_rows()
 
@@ -190,10 +190,14 @@ def _score_block(batch: dict[str, Any], job: list[Any]) -> dict[str, Any]:
     return {key: np.asarray([value]) for key, value in result.items()}
 
 
-def _pool(engines: int) -> dict[str, Any]:
+def _pool(engines: int) -> ActorPoolStrategy:
     """Actors that work on two ranges at a time: one is read, tokenized or written while the engine has the other."""
-    strategy = ActorPoolStrategy(size=engines, max_tasks_in_flight_per_actor=4, enable_true_multi_threading=True)
-    return {"compute": strategy, "max_concurrency": 2}
+    return ActorPoolStrategy(
+        size=engines,
+        max_tasks_in_flight_per_actor=4,
+        max_concurrent_calls_per_actor=2,
+        enable_true_multi_threading=True,
+    )
 
 
 class _EngineOwner:

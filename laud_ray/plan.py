@@ -154,13 +154,14 @@ def find_device(gpu: str | None) -> Device:
         ConfigError: if nothing is known of the name.
     """
     if gpu is not None:
-        if gpu not in GPUS:
+        known = GPUS.get(gpu.upper())
+        if known is None:
             raise ConfigError(f"--gpu: {gpu!r} is unknown; expected one of {', '.join(GPUS)}")
-        return replace(GPUS[gpu], flops=GPU_SHARE * GPUS[gpu].flops)
+        return replace(known, flops=GPU_SHARE * known.flops)
     if torch.cuda.is_available():
         seen = torch.cuda.get_device_properties(0)
-        known = next((d for name, d in GPUS.items() if name in seen.name), None)
-        return Device(seen.name, GPU_SHARE * (known.flops if known else 100e12), float(seen.total_memory))
+        peak = next((d.flops for name, d in GPUS.items() if name in seen.name), 100e12)
+        return Device(seen.name, GPU_SHARE * peak, float(seen.total_memory))
     return Device("this machine's CPU", CPU_SHARE * _matrix_product(), float(psutil.virtual_memory().total))
 
 
@@ -276,7 +277,7 @@ def _scored(
     if size_in_name(section.model) is not None and not at_hand(section.model):
         return _guessed(section, task, texts)
     tokenizer = chat.open_tokenizer(section.model)
-    prompt = label_prompt.build(tokenizer, task, section, orders=1)
+    prompt = label_prompt.build(tokenizer, task, section, orders=1, spare=models.spare(section))
     shared = len(prompt.frames[0].prefix_ids)
     own = prompt.opening(tokenizer, classes=range(len(prompt.codes)) if prompt.narrow else ())
     bodies = prompt.ids(tokenizer, texts, [own] * len(texts))

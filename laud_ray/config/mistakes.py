@@ -27,7 +27,8 @@ def line(root: type, data: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
     key = key if isinstance(node, dict) and last in _tags(node) else join(key, last)
     if kind == "union_tag_invalid":
         tag, known = detail["ctx"]["tag"], [t.strip(" '") for t in detail["ctx"]["expected_tags"].split(",")]
-        return f"{key}.kind: {tag!r} is unknown; expected one of {known_names(tag, known)}"
+        field = "engine" if "engine" in str(detail["ctx"].get("discriminator")) else "kind"
+        return f"{key}.{field}: {tag!r} is unknown; expected one of {known_names(tag, known)}"
     if kind == "union_tag_not_found":
         return f"{key}.kind: is missing"
     if kind == "value_error":

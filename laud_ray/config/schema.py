@@ -251,7 +251,14 @@ class CascadeConfig(Section):
     """The first oracle answers; where it abstains, which an llm does under its threshold, the next one does."""
 
     kind: Literal["cascade"]
-    oracles: tuple[Annotated[ReplayConfig | LlmConfig, Field(discriminator="kind")], ...] = Field(min_length=2)
+    oracles: tuple[Annotated[ReplayConfig | LlmConfig, Field(discriminator="kind")], ...]
+
+    @field_validator("oracles")
+    @classmethod
+    def _several(cls, oracles: tuple[ReplayConfig | LlmConfig, ...]) -> tuple[ReplayConfig | LlmConfig, ...]:
+        if len(oracles) < 2:
+            raise ValueError(f"{len(oracles)} oracle(s): expected at least two, the cheapest first")
+        return oracles
 
 
 class InitConfig(Section):

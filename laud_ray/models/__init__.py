@@ -36,6 +36,7 @@ __all__ = [
     "check",
     "check_section",
     "load",
+    "spare",
     "zero_shot",
 ]
 
@@ -110,6 +111,11 @@ def check_section(key: str, config: LearnerConfig | ZeroShotConfig, task: Task) 
         raise ModelError(f"{key}.{error}") from None
 
 
+def spare(config: PromptedSection) -> int:
+    """Tokens of a prompt that are kept for a document's own examples."""
+    return config.max_example_tokens if isinstance(config, InContextConfig) and config.choose == "nearest" else 0
+
+
 def _calibrates(config: PromptedSection, task: Task) -> bool:
     """Rare positives would be pulled towards half of all."""
     return config.calibrate and task.kind == "multiclass"
@@ -123,7 +129,7 @@ def _check(config: LearnerConfig | ZeroShotConfig, task: Task) -> None:
     if isinstance(config, CausalConfig):
         fixed_prompt(task, config)
     else:
-        label_prompt.build(tokenizer, task, config, orders=1)
+        label_prompt.build(tokenizer, task, config, orders=1, spare=spare(config))
     require_vllm()
 
 

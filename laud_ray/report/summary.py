@@ -89,7 +89,7 @@ def next_commands(summary: RunSummary) -> tuple[tuple[str, str], ...]:
     if summary.state == "stopped":
         return (("Continue it", f"laud run {config}"),)
     if summary.state == "waiting":
-        return (("Continue once people have answered", f"laud run {config}"),)
+        return (("Continue it when answers can come", f"laud run {config}"),)
     return (
         ("Look at it on one page", f"laud report {run}"),
         ("Check it on labelled data", f"laud evaluate {run} DATA --label COLUMN"),

@@ -106,7 +106,10 @@ def test_too_many_labels_give_each_document_its_own(chatty: Any, k: int, changed
 
 
 def test_a_context_that_holds_nothing_is_refused(chatty: Any) -> None:
-    with pytest.raises(ModelError, match=r"max_context: 128 tokens hold 0 labels beside a text of 32 tokens.*raise"):
+    with pytest.raises(
+        ModelError,
+        match=r"max_context: 128 tokens hold 0 labels beside the instructions and a text of 32 .*expected at least \d+",
+    ):
         label_prompt.build(chatty, task(3), settings(max_context=128), orders=1)
 
 

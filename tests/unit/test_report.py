@@ -461,7 +461,7 @@ def test_numbers() -> None:
 
 def test_commands_quote_the_storage() -> None:
     waiting = replace(run_of(()), state="waiting", storage="my runs/food")
-    assert next_commands(waiting) == (("Continue once people have answered", "laud run 'my runs/food/config.yaml'"),)
+    assert next_commands(waiting) == (("Continue it when answers can come", "laud run 'my runs/food/config.yaml'"),)
 
 
 def test_the_report_needs_neither_ray_nor_torch() -> None:
