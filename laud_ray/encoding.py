@@ -119,11 +119,14 @@ class Encoder(torch.nn.Module):
             hidden = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
         return pool(hidden.float(), mask)
 
-    @torch.inference_mode()
     def embed(self, texts: Sequence[str]) -> Floats:
         """Map n texts to (n, d) unit vectors, float32."""
-        out = np.empty((len(texts), self.dimensions), np.float32)
-        ids = self.tokenize(texts) if len(texts) else []
+        return self.embed_tokens(self.tokenize(texts) if len(texts) else [])
+
+    @torch.inference_mode()
+    def embed_tokens(self, ids: Sequence[Sequence[int]]) -> Floats:
+        """Map the token ids of n texts to (n, d) unit vectors, float32."""
+        out = np.empty((len(ids), self.dimensions), np.float32)
         budget = GPU_TOKEN_BUDGET if device().type == "cuda" else TOKEN_BUDGET
         for rows in token_batches([len(row) for row in ids], budget):
             out[rows] = self(*self.pad([ids[i] for i in rows])).cpu().numpy()

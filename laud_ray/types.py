@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -152,6 +152,19 @@ class Scorer(Protocol):
 
     def score(self, texts: Sequence[str]) -> Floats:
         """Map n texts to (n, k) probabilities whose rows sum to 1."""
+        ...
+
+
+@runtime_checkable
+class TokenScorer(Scorer, Protocol):
+    """A scorer whose tokenizing and scoring can run apart: score(texts) is score_tokens(tokenize(texts))."""
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """Map n texts to the token ids of each."""
+        ...
+
+    def score_tokens(self, ids: Sequence[Sequence[int]]) -> Floats:
+        """Map the token ids of n texts to (n, k) probabilities whose rows sum to 1."""
         ...
 
 

@@ -104,12 +104,19 @@ class EncoderScorer:
 
     def score(self, texts: Sequence[str]) -> Floats:
         """Map n texts to (n, k) probabilities, float32."""
-        logits: Floats = self.scale * self.encoder.embed(texts) @ self.head.T
+        return self.score_tokens(self.tokenize(texts))
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        return self.encoder.tokenize(texts) if len(texts) else []
+
+    def score_tokens(self, ids: Sequence[Sequence[int]]) -> Floats:
+        """Map the token ids of n texts to (n, k) probabilities, float32."""
+        logits: Floats = self.scale * self.encoder.embed_tokens(ids) @ self.head.T
         rows: Floats = np.exp(logits - logits.max(1, keepdims=True))
         rows /= rows.sum(1, keepdims=True)
         if len(self.owners) == len(self.labels):
             return rows
-        proba = np.zeros((len(texts), len(self.labels)), np.float32)
+        proba = np.zeros((len(ids), len(self.labels)), np.float32)
         np.add.at(proba.T, self.owners, rows.T)
         return proba
 

@@ -122,4 +122,11 @@ class LinearScorer:
 
     def score(self, texts: Sequence[str]) -> Floats:
         """Map n texts to (n, k) probabilities, float32."""
-        return softmax(self.encoder.embed(texts) @ self.weight.T + self.bias)
+        return self.score_tokens(self.tokenize(texts))
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        return self.encoder.tokenize(texts) if len(texts) else []
+
+    def score_tokens(self, ids: Sequence[Sequence[int]]) -> Floats:
+        """Map the token ids of n texts to (n, k) probabilities, float32."""
+        return softmax(self.encoder.embed_tokens(ids) @ self.weight.T + self.bias)

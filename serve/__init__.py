@@ -1,0 +1,1 @@
+"""The Ray Serve application: a run's current model over HTTP."""

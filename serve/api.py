@@ -1,0 +1,126 @@
+"""The routes. What they do is in service.py, what goes around them in guard.py."""
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from fastapi import FastAPI, Request, Response
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.exceptions import HTTPException
+
+from serve.guard import INTERNAL, Guard, refusal
+from serve.schemas import (
+    ClassifyRequest,
+    ClassifyResponse,
+    ErrorResponse,
+    FaultError,
+    FeedbackRequest,
+    FeedbackResponse,
+)
+from serve.service import Service
+from serve.tokens import Tokens
+
+_HERE = Path(__file__).parent
+_PAGE = {
+    "/": ("page.html", "text/html"),
+    "/page.css": ("page.css", "text/css"),
+    "/page.js": ("page.js", "text/javascript"),
+}
+_POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+_ERRORS = {status: {"model": ErrorResponse} for status in (401, 413, 422, 429, 503, 504)}
+
+
+def make_api(service: Service, tokens: Tokens, *, name_requests: bool = True) -> Guard:
+    """Make the ASGI application over a service that is started; name_requests as in `Guard`."""
+    api = FastAPI(title="laud_ray", description="A run's current classifier.", redoc_url=None)
+
+    @api.post(
+        "/v1/classify", openapi_extra=_body(ClassifyRequest), responses={200: {"model": ClassifyResponse}, **_ERRORS}
+    )
+    async def classify(request: Request) -> Response:
+        """Classify one text or a list; the answers come in the order of the texts."""
+        return _json(await service.classify(await request.body()))
+
+    @api.get("/v1/model")
+    async def model() -> Response:
+        """The model that answers now, and how good it was on its run's evaluation sample."""
+        return _json(service.model())
+
+    @api.get("/v1/labels")
+    async def labels() -> Response:
+        return _json(service.labels())
+
+    @api.post(
+        "/v1/feedback", openapi_extra=_body(FeedbackRequest), responses={201: {"model": FeedbackResponse}, **_ERRORS}
+    )
+    async def feedback(request: Request) -> Response:
+        """Say which label a text should have had, or that the one it got is wrong; the next round learns from it."""
+        new, id = await service.feedback(await request.body())
+        return _json({"stored": True, "id": id}, 201 if new else 200)
+
+    @api.post("/v1/reload", status_code=202)
+    async def reload() -> Response:
+        """Look at the registry now; the service also does it by itself, every few seconds."""
+        return _json(await service.reload(), 202)
+
+    @api.get("/healthz")
+    async def alive() -> Response:
+        return _json({"status": "alive"})
+
+    @api.get("/readyz")
+    async def ready() -> Response:
+        """Whether a model is loaded: which one, which one is being loaded, and the last that was not taken."""
+        found = service.readiness()
+        return _json(found, 200 if found["ready"] else 503)
+
+    @api.get("/metrics")
+    def metrics() -> Response:
+        return Response(service.telemetry.page(), media_type="text/plain; version=0.0.4")
+
+    for path, (file, kind) in _PAGE.items():
+        api.add_api_route(path, _file(file, kind), include_in_schema=False)
+
+    @api.exception_handler(FaultError)
+    async def refuse(request: Request, fault: FaultError) -> Response:
+        return refusal(fault, request.scope)
+
+    @api.exception_handler(HTTPException)
+    async def unknown(request: Request, error: HTTPException) -> Response:
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
+        return refusal(FaultError(error.status_code, code, f"{request.url.path}: {error.detail}"), request.scope)
+
+    @api.exception_handler(Exception)
+    async def failed(request: Request, _error: Exception) -> Response:
+        return refusal(FaultError(500, "internal", INTERNAL), request.scope)
+
+    if service.arguments.cors_origins:
+        api.add_middleware(
+            CORSMiddleware,
+            allow_origins=service.arguments.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type"],
+        )
+    return Guard(
+        api,
+        tokens=tokens,
+        max_body_bytes=service.arguments.limits.max_body_bytes,
+        telemetry=service.telemetry,
+        log=service.log,
+        name_requests=name_requests,
+    )
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(json.dumps(value, allow_nan=False), status, media_type="application/json")
+
+
+def _body(kind: type[ClassifyRequest] | type[FeedbackRequest]) -> dict[str, object]:
+    """The request's schema, for the documentation: bodies are read by hand, so that every mistake is one line."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": kind.model_json_schema()}}}}
+
+
+def _file(name: str, kind: str) -> Callable[[], Awaitable[Response]]:
+    async def file() -> Response:
+        return Response((_HERE / name).read_bytes(), media_type=kind, headers={"content-security-policy": _POLICY})
+
+    return file

@@ -1,0 +1,74 @@
+"""The application as Ray Serve deploys it: `laud serve`, `serve deploy serve/config.yaml`, or a RayService."""
+
+import logging
+import sys
+from typing import Any
+
+from ray import serve
+from ray.serve import Application
+from ray.serve.schema import LoggingConfig
+
+from laud_ray.errors import ConfigError
+from serve.api import make_api
+from serve.arguments import Arguments, Replicas
+from serve.guard import Guard
+from serve.service import Service
+from serve.telemetry import DIRECTORY, new_directory
+from serve.tokens import ENVIRONMENT, Tokens
+
+NAME = "laud"
+# A thread that waits for the interpreter gets it after so many seconds. The scoring thread asks for it a hundred times
+# in a batch, and by default would wait 5 ms each time while requests come in.
+SWITCH_S = 0.0005
+
+
+@serve.ingress()
+class Endpoint:
+    """One replica: HTTP, batches and the model in one process, so that nothing is sent from one to another."""
+
+    async def __init__(self, arguments: Arguments) -> None:
+        sys.setswitchinterval(SWITCH_S)
+        self._tokens = Tokens.open(arguments.tokens_file)
+        if not self._tokens.any and not arguments.allow_anonymous:
+            raise ConfigError(
+                f"no token is set; expected some in {ENVIRONMENT} or tokens_file, or allow_anonymous: true"
+            )
+        self._service = Service(arguments, logging.getLogger("ray.serve.laud"))
+        await self._service.start()
+
+    def __serve_build_asgi_app__(self) -> Guard:
+        # Ray Serve puts the request's id into every answer itself.
+        return make_api(self._service, self._tokens, name_requests=False)
+
+    async def shutdown(self) -> None:
+        await self._service.close()
+
+
+def build(arguments: Arguments) -> Application:
+    """Make the application. Ray Serve reads the arguments from a file by the type named here."""
+    limits, replicas = arguments.limits, arguments.replicas
+    options: dict[str, Any] = {
+        "ray_actor_options": {
+            "num_cpus": arguments.cpus,
+            "num_gpus": arguments.gpus,
+            # Counts of all replicas on a node are kept together: each must know the place when it starts.
+            "runtime_env": {"env_vars": {DIRECTORY: new_directory()}},
+        },
+        # The replica itself refuses what is too much: it knows how many texts wait, and how long they will.
+        "max_ongoing_requests": 2 * limits.queue_texts,
+        "max_queued_requests": 2 * limits.queue_texts,
+        "backpressure_config": {"status_code": 429, "retry_after_s": 1},
+        "graceful_shutdown_timeout_s": limits.deadline_s + 5,
+        "logging_config": LoggingConfig(encoding="JSON", enable_access_log=False),
+    }
+    if isinstance(replicas, Replicas):
+        options["autoscaling_config"] = {
+            "min_replicas": replicas.min,
+            "max_replicas": replicas.max,
+            "target_ongoing_requests": replicas.target_ongoing,
+        }
+    else:
+        options["num_replicas"] = replicas
+    endpoint: Any = serve.deployment(name=NAME, **options)(Endpoint)
+    application: Application = endpoint.bind(arguments)
+    return application

@@ -1,0 +1,202 @@
+"""Put the texts of all waiting requests into common batches, by tokens, one text of each request in turn.
+
+So a long list does not hold up a single text, and what nobody waits for any more is not scored.
+n texts, k classes.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+import numpy as np
+
+from laud_ray.types import Floats, TokenScorer
+from serve.schemas import FaultError
+
+# Texts that are tokenized in one go: a fraction of a second.
+AT_ONCE = 4096
+
+
+class Job:
+    """One request's texts: which are still to be scored, and the future of all."""
+
+    def __init__(self, scorer: TokenScorer, texts: Sequence[str], future: "asyncio.Future[Floats]") -> None:
+        self.scorer, self.texts, self.future = scorer, texts, future
+        self.ids: list[list[int]] = []
+        self.proba = np.empty((len(texts), len(scorer.labels)), np.float32)
+        self.given = self.done = 0
+
+    @property
+    def live(self) -> bool:
+        """Whether anybody still waits for it."""
+        return not self.future.done()
+
+
+Place = tuple[Job, int]
+
+
+class Batcher:
+    """Scores texts for many callers at once; each call has one scorer for all of its texts.
+
+    Attributes:
+        waiting: texts that are accepted and not yet scored.
+    """
+
+    def __init__(
+        self,
+        *,
+        batch_tokens: int,
+        queue_texts: int,
+        alone: bool = False,
+        observe: Callable[[int, int, float], None] = lambda texts, tokens, seconds: None,
+    ) -> None:
+        """Make one; it works between `start` and `close`.
+
+        Args:
+            batch_tokens: tokens of a batch; a single text may have more.
+            queue_texts: texts that may wait.
+            alone: score each request by itself, in the order of coming.
+            observe: is told the texts, tokens and seconds of each batch.
+        """
+        self._budget, self._limit, self._alone, self._observe = batch_tokens, queue_texts, alone, observe
+        self._fresh: deque[Job] = deque()
+        self._ring: deque[Job] = deque()
+        self._came, self._ready = asyncio.Event(), asyncio.Event()
+        self._tokenizing: Executor = ThreadPoolExecutor(1, "tokenize")
+        self._scoring: Executor = ThreadPoolExecutor(1, "score")
+        self._tasks: list[asyncio.Task[None]] = []
+        self._rate = 0.0
+        self.waiting = 0
+
+    def start(self) -> None:
+        self._tasks = [asyncio.create_task(self._tokenize()), asyncio.create_task(self._score())]
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tokenizing.shutdown(wait=False, cancel_futures=True)
+        self._scoring.shutdown(wait=False, cancel_futures=True)
+
+    async def score(self, scorer: TokenScorer, texts: Sequence[str], *, deadline_s: float | None = None) -> Floats:
+        """Map n texts to (n, k) probabilities.
+
+        A caller that goes away takes what is left of its work along.
+
+        Args:
+            deadline_s: seconds until it is too late; None for a caller that waits, and is never refused.
+
+        Raises:
+            FaultError: 429 when too many texts wait, 504 when the deadline passed.
+        """
+        if deadline_s is not None and self.waiting + len(texts) > self._limit:
+            raise FaultError(
+                429,
+                "overloaded",
+                f"{self.waiting} texts are waiting; expected at most {self._limit}",
+                retry_after=self._clear_in(),
+            )
+        job = Job(scorer, texts, asyncio.get_running_loop().create_future())
+        self.waiting += len(texts)
+        self._fresh.append(job)
+        self._came.set()
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await job.future
+        except TimeoutError:
+            raise FaultError(504, "deadline", f"no answer within {deadline_s:g} s; the work was dropped") from None
+        finally:
+            self.waiting -= len(texts) - job.done
+
+    def _clear_in(self) -> int:
+        """Seconds until about what waits now is scored."""
+        return max(1, round(self.waiting / self._rate)) if self._rate else 1
+
+    async def _tokenize(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._came.wait()
+            self._came.clear()
+            while self._fresh:
+                jobs = self._next_fresh()
+                texts = [text for job in jobs for text in job.texts]
+                try:
+                    ids = iter(await loop.run_in_executor(self._tokenizing, jobs[0].scorer.tokenize, texts))
+                except Exception as error:  # noqa: BLE001 - the worker's edge: those who wait are told
+                    _fail(jobs, error)
+                    continue
+                for job in jobs:
+                    job.ids = [next(ids) for _ in job.texts]
+                self._ring.extend(jobs)
+                self._ready.set()
+
+    def _next_fresh(self) -> list[Job]:
+        """Take jobs of one scorer that came since the last time."""
+        jobs: list[Job] = []
+        texts = 0
+        while self._fresh and texts < AT_ONCE and self._fresh[0].scorer is (jobs or self._fresh)[0].scorer:
+            jobs.append(self._fresh.popleft())
+            texts += len(jobs[-1].texts)
+        return jobs
+
+    async def _score(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._ready.wait()
+            batch = self._take()
+            if not batch:
+                self._ready.clear()
+                continue
+            scorer, ids = batch[0][0].scorer, [job.ids[i] for job, i in batch]
+            began = time.perf_counter()
+            try:
+                proba = await loop.run_in_executor(self._scoring, scorer.score_tokens, ids)
+            except Exception as error:  # noqa: BLE001 - the worker's edge: those who wait are told
+                _fail([job for job, _ in batch], error)
+                continue
+            seconds = time.perf_counter() - began
+            self._rate = 0.8 * self._rate + 0.2 * len(batch) / seconds if self._rate else len(batch) / seconds
+            self._observe(len(batch), sum(map(len, ids)), seconds)
+            self._deliver(batch, proba)
+
+    def _take(self) -> list[Place]:
+        """Take texts for one scorer, one of each request in turn, until the tokens are used up."""
+        batch: list[Place] = []
+        later: list[Job] = []
+        tokens = 0
+        while self._ring:
+            job = self._ring.popleft()
+            if not job.live:
+                continue
+            if batch and (job.scorer is not batch[0][0].scorer or (self._alone and job is not batch[0][0])):
+                later.append(job)
+                continue
+            tokens += len(job.ids[job.given])
+            if batch and tokens > self._budget:
+                later.append(job)
+                break
+            batch.append((job, job.given))
+            job.given += 1
+            if job.given < len(job.texts):
+                self._ring.append(job)
+        # What did not fit comes first the next time.
+        self._ring.extendleft(reversed(later))
+        return batch
+
+    def _deliver(self, batch: Sequence[Place], proba: Floats) -> None:
+        for (job, i), row in zip(batch, proba, strict=True):
+            if not job.live:
+                continue
+            job.proba[i] = row
+            job.done += 1
+            self.waiting -= 1
+            if job.done == len(job.texts):
+                job.future.set_result(job.proba)
+
+
+def _fail(jobs: Sequence[Job], error: Exception) -> None:
+    for job in jobs:
+        if job.live:
+            job.future.set_exception(error)

