@@ -1,13 +1,16 @@
 """The routes. What they do is in service.py, what goes around them in guard.py."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
 
+from laud_ray import __version__
 from serve.guard import INTERNAL, Guard, refusal
 from serve.schemas import (
     ClassifyRequest,
@@ -27,12 +30,22 @@ _PAGE = {
     "/page.js": ("page.js", "text/javascript"),
 }
 _POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-_ERRORS = {status: {"model": ErrorResponse} for status in (401, 413, 422, 429, 503, 504)}
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorResponse} for status in (401, 413, 422, 429, 503, 504)
+}
 
 
 def make_api(service: Service, tokens: Tokens, *, name_requests: bool = True) -> Guard:
-    """Make the ASGI application over a service that is started; name_requests as in `Guard`."""
-    api = FastAPI(title="laud_ray", description="A run's current classifier.", redoc_url=None)
+    """Make the ASGI application; it starts the service and closes it. name_requests as in `Guard`."""
+
+    @asynccontextmanager
+    async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
+        await service.start()
+        yield
+        await service.close()
+
+    about = "A run's current classifier."
+    api = FastAPI(title="laud_ray", description=about, version=__version__, redoc_url=None, lifespan=lifespan)
 
     @api.post(
         "/v1/classify", openapi_extra=_body(ClassifyRequest), responses={200: {"model": ClassifyResponse}, **_ERRORS}
@@ -114,7 +127,7 @@ def _json(value: object, status: int = 200) -> Response:
     return Response(json.dumps(value, allow_nan=False), status, media_type="application/json")
 
 
-def _body(kind: type[ClassifyRequest] | type[FeedbackRequest]) -> dict[str, object]:
+def _body(kind: type[ClassifyRequest] | type[FeedbackRequest]) -> dict[str, Any]:
     """The request's schema, for the documentation: bodies are read by hand, so that every mistake is one line."""
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": kind.model_json_schema()}}}}
 

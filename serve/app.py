@@ -26,7 +26,7 @@ SWITCH_S = 0.0005
 class Endpoint:
     """One replica: HTTP, batches and the model in one process, so that nothing is sent from one to another."""
 
-    async def __init__(self, arguments: Arguments) -> None:
+    def __init__(self, arguments: Arguments) -> None:
         sys.setswitchinterval(SWITCH_S)
         self._tokens = Tokens.open(arguments.tokens_file)
         if not self._tokens.any and not arguments.allow_anonymous:
@@ -34,14 +34,10 @@ class Endpoint:
                 f"no token is set; expected some in {ENVIRONMENT} or tokens_file, or allow_anonymous: true"
             )
         self._service = Service(arguments, logging.getLogger("ray.serve.laud"))
-        await self._service.start()
 
     def __serve_build_asgi_app__(self) -> Guard:
         # Ray Serve puts the request's id into every answer itself.
         return make_api(self._service, self._tokens, name_requests=False)
-
-    async def shutdown(self) -> None:
-        await self._service.close()
 
 
 def build(arguments: Arguments) -> Application:

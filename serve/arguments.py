@@ -17,11 +17,11 @@ class Limits(_Section):
         deadline_s: seconds after which a request is answered with 504 and its work dropped.
     """
 
-    max_texts: int = Field(1024, ge=1)
-    max_chars: int = Field(10_000, ge=1)
-    max_body_bytes: int = Field(4 * 2**20, ge=1024)
-    queue_texts: int = Field(2048, ge=1)
-    deadline_s: float = Field(10.0, gt=0)
+    max_texts: int = Field(default=1024, ge=1)
+    max_chars: int = Field(default=10_000, ge=1)
+    max_body_bytes: int = Field(default=4 * 2**20, ge=1024)
+    queue_texts: int = Field(default=2048, ge=1)
+    deadline_s: float = Field(default=10.0, gt=0)
 
     @model_validator(mode="after")
     def _room(self) -> "Limits":
@@ -36,9 +36,9 @@ class Limits(_Section):
 class Replicas(_Section):
     """Replicas by load: so many that each has about `target_ongoing` requests in work."""
 
-    min: int = Field(1, ge=1)
-    max: int = Field(1, ge=1)
-    target_ongoing: float = Field(32, gt=0)
+    min: int = Field(default=1, ge=1)
+    max: int = Field(default=1, ge=1)
+    target_ongoing: float = Field(default=32, gt=0)
 
     @model_validator(mode="after")
     def _ordered(self) -> "Replicas":
@@ -67,13 +67,13 @@ class Arguments(_Section):
     run: str
     engine: Literal["auto", "torch", "vllm"] = "auto"
     replicas: int | Replicas = 1
-    cpus: float = Field(1.0, gt=0)
-    gpus: float = Field(0.0, ge=0)
-    limits: Limits = Limits()
-    batch_tokens: int | None = Field(None, ge=1)
+    cpus: float = Field(default=1.0, gt=0)
+    gpus: float = Field(default=0.0, ge=0)
+    limits: Limits = Field(default_factory=Limits)
+    batch_tokens: int | None = Field(default=None, ge=1)
     batching: bool = True
-    threshold: float = Field(0.0, ge=0, le=1)
-    poll_s: float = Field(2.0, gt=0)
+    threshold: float = Field(default=0.0, ge=0, le=1)
+    poll_s: float = Field(default=2.0, gt=0)
     tokens_file: str | None = None
     allow_anonymous: bool = False
     cors_origins: tuple[str, ...] = ()

@@ -56,7 +56,7 @@ def baseline(proba: Floats, weights: Floats) -> Baseline | None:
     binned = np.searchsorted(edges, confidence, side="right")
     return Baseline(
         groups,
-        np.bincount(groups, shares, minlength=len(common) + 1),
+        np.bincount(groups, shares, minlength=len(common) + 1).astype(np.float64),
         edges,
         np.bincount(binned, weights, minlength=len(edges) + 1) / weights.sum(),
         len(proba),

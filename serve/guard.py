@@ -28,8 +28,21 @@ class Guard:
     """ASGI middleware."""
 
     def __init__(
-        self, app: App, *, tokens: Tokens, max_body_bytes: int, telemetry: Telemetry, log: logging.Logger
+        self,
+        app: App,
+        *,
+        tokens: Tokens,
+        max_body_bytes: int,
+        telemetry: Telemetry,
+        log: logging.Logger,
+        name_requests: bool = True,
     ) -> None:
+        """Wrap an application.
+
+        Args:
+            name_requests: put the request's id into the answer; False where whoever is in front of it does.
+        """
+        self._name_requests = name_requests
         self._app, self._tokens, self._most = app, tokens, max_body_bytes
         self._telemetry, self._log = telemetry, log
 

@@ -69,7 +69,7 @@ class Telemetry:
         for file in Path(self._directory).glob("gauge_live*_*.db"):
             pid = int(file.stem.rpartition("_")[2])
             if not psutil.pid_exists(pid):  # it was killed, and could not say so itself
-                shared.mark_process_dead(pid, self._directory)
+                shared.mark_process_dead(pid, self._directory)  # type: ignore[no-untyped-call]
         registry = CollectorRegistry()
-        shared.MultiProcessCollector(registry, self._directory)
+        shared.MultiProcessCollector(registry, self._directory)  # type: ignore[no-untyped-call]
         return bytes(generate_latest(registry))

@@ -1,0 +1,46 @@
+"""A run with models to serve: trained for real in a second, without a loop around it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from laud_ray import config
+from laud_ray.models import LinearLearner
+from laud_ray.run_folder import claim
+from laud_ray.stages.train import train
+from laud_ray.store import Query, Sampled
+from laud_ray.types import Document, Estimate, Example, Figures, RoundResult
+from tests.tiny import LABELS, products
+
+FIGURE = Estimate(0.8, 0.7, 0.9, 40)
+
+
+def serve_run(storage: Path, *, models: int = 1) -> Path:
+    """Make a run with an evaluation sample of 60 and so many models, each of more examples than the one before."""
+    settings = config.parse(
+        f"task: {{name: food, labels: {list(LABELS)}}}\n"
+        "corpus: {path: food.csv, text: text}\n"
+        f"storage: {storage}\n"
+        "learner: {kind: linear}\n"
+        "oracle: {kind: replay, label: label}\n"
+    )
+    with claim(settings) as folder:
+        drawn = products(60, seed=3)
+        queries = [Query(Document(f"e{i}", one.text), "drawn at random for evaluation") for i, one in enumerate(drawn)]
+        folder.store.add_queries("evaluation", 0, queries)
+        rows = [Sampled("part-00000", i, f"e{i}", 0, 1000) for i in range(len(drawn))]
+        folder.store.set_samples({"evaluation": rows})
+    for number in range(1, models + 1):
+        add_model(storage, number)
+    return storage
+
+
+def add_model(storage: Path, number: int, examples: Sequence[Example] | None = None, *, accepted: bool = True) -> str:
+    """Train a model and close its round, as the loop does; it becomes current."""
+    given = examples if examples is not None else products(40 * number)
+    with claim(config.load(str(storage / "config.yaml"))) as folder:
+        task, name = folder.config.task.to_task(), folder.model_name(number)
+        train(LinearLearner(), task, given, folder.models, name, 0)
+        figures = Figures(40, FIGURE, FIGURE, 0.1, ())
+        result = RoundResult(number, name, len(given), 500, 900, figures, None, accepted, {})
+        folder.store.close_round(result, "linear", None)
+    return name
