@@ -27,7 +27,8 @@ from sqlalchemy import (
     update,
 )
 
-from laud_ray.store import Store, metadata
+from laud_ray.store import Store
+from laud_ray.tables import metadata
 
 oracle_calls = Table(
     "oracle_calls",

@@ -109,6 +109,48 @@ def status(run: str, as_json: bool) -> None:
 
 @laud.command()
 @click.argument("run")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def models(run: str, as_json: bool) -> None:
+    """List the models of RUN and say which one is current."""
+    from laud_ray.report.read import read_models
+    from laud_ray.run_folder import look_at
+
+    with look_at(run) as folder:
+        found = read_models(folder)
+    if as_json:
+        from laud_ray.report.summary import models_json
+
+        click.echo(json.dumps(models_json(found), indent=1, allow_nan=False))
+        return
+    from rich.console import Console
+
+    from laud_ray.report.terminal import models_table
+
+    Console(highlight=False).print(models_table(found))
+
+
+@laud.command()
+@click.argument("run")
+@click.argument("model")
+def promote(run: str, model: str) -> None:
+    """Make MODEL the current one of RUN; also the way back to an earlier one.
+
+    It may be done while `laud run` works on RUN. The next round that closes with an accepted model makes that model
+    current, as always.
+    """
+    from laud_ray import registry
+
+    changed = registry.promote(run, model)
+    if changed.old == changed.new:
+        click.echo(f"{run}: {changed.new} is current already")
+    else:
+        click.echo(f"{run}: {changed.old} -> {changed.new}")
+    if changed.note:
+        click.echo(f"laud: note: {changed.note}", err=True)
+
+
+@laud.command()
+@click.argument("run")
 @click.argument("data")
 @click.option("--label", required=True, help="The column that holds the true labels.")
 @click.option("--text", help="The column that holds the texts; by default that of the run's corpus.")
@@ -116,12 +158,13 @@ def status(run: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def evaluate(run: str, data: str, label: str, text: str | None, model: str | None, as_json: bool) -> None:
     """Measure a model of RUN on the labelled file DATA."""
+    from laud_ray.registry import find
     from laud_ray.run_folder import look_at
     from laud_ray.stages.labelled import check_labelled, evaluate_labelled
 
     with look_at(run) as folder:
         config, task = folder.config, folder.config.task.to_task()
-        name = _model_name(folder.store.setting("current"), [m.name for m in folder.store.models()], model, run)
+        name = find(folder, model)
         text = text or config.corpus.text
         check_labelled(task, data, text=text, label=label)  # before the model is loaded, which takes seconds
         from laud_ray import models
@@ -227,14 +270,3 @@ def _foreign() -> tuple[type[Exception], ...]:
     """What a broken file of a run raises; what has not been imported can have raised nothing."""
     pyarrow = sys.modules.get("pyarrow")
     return (pyarrow.ArrowException,) if pyarrow else ()
-
-
-def _model_name(current: str | None, known: Sequence[str], wanted: str | None, run: str) -> str:
-    from laud_ray.errors import RunError
-
-    if wanted is not None and wanted not in known:
-        raise RunError(f"{run}: no model {wanted!r}; expected one of {', '.join(known) or 'none yet'}")
-    name = wanted or current
-    if name is None:
-        raise RunError(f"{run}: no model yet; expected a run that has closed its first round")
-    return name

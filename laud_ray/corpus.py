@@ -8,7 +8,6 @@ import hashlib
 import json
 import logging
 import tempfile
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -24,6 +23,8 @@ from laud_ray.config import CorpusConfig
 from laud_ray.errors import CorpusError
 from laud_ray.sources import Cell
 from laud_ray.storage import Folder
+from laud_ray.texts import cut
+from laud_ray.texts import normalise_text as normalise_text
 
 logger = logging.getLogger(__name__)
 
@@ -146,11 +147,6 @@ def document_id(text: str) -> str:
     return _digest(text.encode()).hex()
 
 
-def normalise_text(text: str) -> str:
-    """Unicode NFC with every run of white space as one space, none at the ends."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
-
-
 def _digest(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
 
@@ -183,7 +179,7 @@ def _clean(cell: Cell, name: str | None, value: Cell, max_chars: int, counts: Co
         return _Row(_digest(raw), name, None, error, label)
     if len(text) > max_chars:
         counts["truncated"] += 1
-        text = text[:max_chars].rstrip()
+        text = cut(text, max_chars)
     return _Row(_digest(text.encode()), name, text, None, label)
 
 

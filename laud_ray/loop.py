@@ -15,11 +15,12 @@ from typing import Literal
 import numpy as np
 import ray
 
-from laud_ray import models, oracles, query
+from laud_ray import models, oracles, push, query
 from laud_ray.calls import Ledger
 from laud_ray.config import OracleConfig, RunConfig
 from laud_ray.corpus import Corpus, normalise, open_corpus
 from laud_ray.errors import ConfigError, RunError
+from laud_ray.feedback import judge
 from laud_ray.model_folder import DESCRIPTION
 from laud_ray.passes import Shortlist, Workers, read_shortlist, run_pass
 from laud_ray.run_folder import RunFolder, claim
@@ -30,7 +31,7 @@ from laud_ray.stages.heal import lost_ranges
 from laud_ray.stages.seed import ClassRanking, next_wave, ranking_depth, to_rankings
 from laud_ray.stages.select import select, shortlist_depth
 from laud_ray.stages.stop import reconsider, verdict
-from laud_ray.stages.train import train
+from laud_ray.stages.train import to_examples, train
 from laud_ray.storage import Folder
 from laud_ray.training import Resources
 from laud_ray.types import Example, Figures, Oracle, Purpose, QueryStrategy, RoundResult
@@ -220,7 +221,7 @@ class _Loop:
 
     def _train(self, corpus: Corpus, round: int) -> None:
         asked = [*self._store.queries("seed"), *self._store.queries("query")]
-        examples = [Example(a.query.document.text, a.label) for a in asked if a.label is not None]
+        examples = to_examples(asked, self._said(round))
         with self._step("train", round, total=len(examples)):
             resources = self._config.resources
             where = None if not resources.workers else str((self._folder.folder / "training").local)
@@ -234,6 +235,12 @@ class _Loop:
             name = self._folder.model_name(round)
             train(learner, self._task, examples, self._folder.models, name, self._config.seed)
 
+    def _said(self, round: int) -> dict[str, str]:
+        """What people said that a round's model learns: labels by text, none of the evaluation sample."""
+        held_out = {a.query.document.text for a in self._store.queries("evaluation")}
+        verdicts = judge(self._store.feedback_of(round), self._task.names, self._config.corpus.max_chars)
+        return {text: label for text, label in verdicts.labels.items() if text not in held_out}
+
     def _score(self, corpus: Corpus, round: int) -> None:
         asked = frozenset(a.query.document.id for a in self._store.queries())
         depth = shortlist_depth(self._config.query.batch)
@@ -245,9 +252,11 @@ class _Loop:
         with self._step("evaluate", round):
             result = self._result(corpus, round)
             reason = verdict(self._config, [*self._store.history(), result])
-        kind = self._config.learner.kind if round else "encoder"
+        kind = self._config.learner.kind if round else models.ZERO_SHOT[self._config.zero_shot.engine]
         self._store.close_round(result, kind, reason)
         self._observer(Event("round", "evaluate", round, result=result))
+        if result.accepted and (failure := push.reload(self._config.serving)) is not None:
+            self._observer(Event("note", "evaluate", round, note=failure))
         return reason
 
     def _result(self, corpus: Corpus, round: int) -> RoundResult:
@@ -267,6 +276,7 @@ class _Loop:
             # The floor: a model that does worse than zero-shot on the same documents is not taken.
             accepted=not history or figures.accuracy.value >= history[0].figures.accuracy.value,
             seconds=self._store.timings(round),
+            feedback=len(self._said(round)) if round else 0,
         )
 
     def _figures(self, round: int) -> Figures:

@@ -1,4 +1,4 @@
-"""Figures of agreement between label arrays. Pure NumPy.
+"""Figures of agreement between label arrays, and of drift. Pure NumPy.
 
 n documents, k classes, labels are integers in [0, k).
 """
@@ -112,6 +112,37 @@ def delta_f(a: Indices, b: Indices, positive: int) -> float:
     both = int(np.count_nonzero((a == positive) & (b == positive)))
     either = int(np.count_nonzero(a == positive)) + int(np.count_nonzero(b == positive))
     return 1 - 2 * both / either if either else 0.0
+
+
+def stability_index(expected: Floats, counts: Indices, expected_n: int) -> float:
+    """Return how far observed counts are from an expected distribution beyond chance, at least 0.
+
+    The population stability index, the sum of (a - e) ln(a / e) over the bins, less what it is expected to be when
+    nothing drifted: (b - 1) (1 / n + 1 / expected_n). As a rule of thumb, 0.1 is a small shift and 0.25 a large
+    one. Both sides are smoothed by half an observation a bin (Jeffreys' prior), so that an empty bin is a number.
+
+    Yurdakul (2018), "Statistical Properties of Population Stability Index".
+
+    Args:
+        expected: (b,) share of each bin, summing to 1.
+        counts: (b,) observations in each bin, n in all.
+        expected_n: the size of the sample that `expected` comes from.
+
+    Raises:
+        ValueError: if the arrays differ in length, a share or count is negative, the shares do not sum to 1, or
+            either sample is empty.
+    """
+    b, n = len(counts), int(counts.sum())
+    if len(expected) != b:
+        raise ValueError(f"got {len(expected)} expected shares for {b} counts")
+    if not (expected >= 0).all() or abs(expected.sum() - 1) > _ROUNDING:
+        raise ValueError(f"expected shares sum to {expected.sum()}, the least is {expected.min()}; expected 1 and 0")
+    if not (counts >= 0).all() or n < 1 or expected_n < 1:
+        raise ValueError(f"{n} observations against a sample of {expected_n}, expected at least 1 each")
+    e = (expected * expected_n + 0.5) / (expected_n + b / 2)
+    a = (counts + 0.5) / (n + b / 2)
+    index = float(np.sum((a - e) * np.log(a / e)))
+    return max(index - (b - 1) * (1 / n + 1 / expected_n), 0.0)
 
 
 def _equal_mass_bins(confidence: Floats, mass: Floats, bins: int) -> Indices:

@@ -97,6 +97,20 @@ def look_at(path: str) -> Iterator[RunFolder]:
         yield RunFolder(folder, configuration.load(f"{path}/{CONFIG}"), store)
 
 
+@contextmanager
+def feedback_to(path: str) -> Iterator[Store]:
+    """Open a run's database to add and read feedback, from any number of processes, also while `laud run` writes.
+
+    The store may be kept open and shared by threads; a write waits up to 30 s for another one.
+
+    Raises:
+        RunError: if there is no run, or its database is lost.
+        StoreError: if the database cannot be read or written.
+    """
+    with look_at(path) as folder:
+        yield folder.store
+
+
 def configured(path: str) -> RunConfig:
     """Read the YAML file of a run. The config.yaml within a run's folder means that run, from wherever it is called.
 

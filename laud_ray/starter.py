@@ -68,6 +68,10 @@ stop: [{{kind: budget}}]
 
 # Training processes (0: in this one) and their GPUs.
 resources: {{workers: 0, gpus_per_worker: 0}}
+
+# A service to tell when a model becomes current, such as http://127.0.0.1:8000; token_env names the environment
+# variable that holds its token. Without a url it finds out by itself, a little later.
+serving: {{url: null, token_env: null}}
 """
 
 

@@ -1,4 +1,4 @@
-"""What a run must never lose: queries, annotations, the evaluation sample, rounds, models (SQLAlchemy).
+"""What a run must never lose: queries, annotations, the evaluation sample, rounds, models, feedback.
 
 Queries and annotations are only ever added. A query is recorded before an oracle is asked, and an answer as
 soon as it arrives, so after a crash the open queries are exactly those without an annotation.
@@ -7,97 +7,26 @@ soon as it arrives, so after a crash the open queries are exactly those without 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from sqlalchemy import (
-    JSON,
-    Boolean,
-    Column,
-    DateTime,
-    Engine,
-    Float,
-    ForeignKeyConstraint,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    UniqueConstraint,
-    create_engine,
-    event,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Engine, func, insert, literal, select, update
 
-from laud_ray.types import Annotation, ClassFigures, Document, Estimate, Figures, Purpose, RoundResult
-
-metadata = MetaData()
-settings = Table("settings", metadata, Column("key", String, primary_key=True), Column("value", String, nullable=False))
-queries = Table(
-    "queries",
-    metadata,
-    Column("position", Integer, primary_key=True, autoincrement=True),
-    Column("document_id", String, nullable=False),
-    Column("purpose", String, nullable=False),
-    Column("round", Integer, nullable=False),
-    Column("text", String, nullable=False),
-    Column("reason", String, nullable=False),
-    Column("predicted", String),
-    Column("confidence", Float),
-    Column("created_at", DateTime(timezone=True), nullable=False),
-    # No document is ever asked about twice.
-    UniqueConstraint("document_id"),
+from laud_ray import feedback
+from laud_ray.feedback import Feedback
+from laud_ray.tables import (
+    annotations,
+    in_utc,
+    models,
+    now,
+    open_database,
+    promotions,
+    queries,
+    rounds,
+    sample,
+    settings,
+    timings,
 )
-annotations = Table(
-    "annotations",
-    metadata,
-    Column("position", Integer, primary_key=True, autoincrement=True),
-    Column("document_id", String, nullable=False),
-    Column("label", String),
-    Column("oracle", String, nullable=False),
-    Column("cost", Float, nullable=False),
-    Column("confidence", Float),
-    Column("created_at", DateTime(timezone=True), nullable=False),
-    ForeignKeyConstraint(["document_id"], ["queries.document_id"]),
-    UniqueConstraint("document_id", "oracle"),
-)
-sample = Table(
-    "sample",
-    metadata,
-    Column("position", Integer, primary_key=True, autoincrement=True),
-    Column("purpose", String, nullable=False),
-    Column("range", String, nullable=False),
-    Column("row", Integer, nullable=False),
-    Column("document_id", String, nullable=False),
-    Column("stratum", Integer, nullable=False),
-    Column("stratum_size", Integer, nullable=False),
-)
-rounds = Table(
-    "rounds",
-    metadata,
-    Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("result", JSON, nullable=False),
-    Column("stop_reason", String),
-    Column("created_at", DateTime(timezone=True), nullable=False),
-)
-models = Table(
-    "models",
-    metadata,
-    Column("name", String, primary_key=True),
-    Column("kind", String, nullable=False),
-    Column("round", Integer, nullable=False),
-    Column("accepted", Boolean, nullable=False),
-    Column("created_at", DateTime(timezone=True), nullable=False),
-)
-timings = Table(
-    "timings",
-    metadata,
-    Column("position", Integer, primary_key=True, autoincrement=True),
-    Column("round", Integer, nullable=False),
-    Column("step", String, nullable=False),
-    Column("seconds", Float, nullable=False),
-)
+from laud_ray.types import Annotation, ClassFigures, Document, Estimate, Figures, Promotion, Purpose, RoundResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,21 +66,21 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True)
 class Model:
+    """One model of the registry. `accepted` is False when the floor rejected it."""
+
     name: str
     kind: str
     round: int
     accepted: bool
     current: bool
+    created_at: datetime
 
 
 class Store:
     """One run's state in a database."""
 
     def __init__(self, url: str) -> None:
-        self._engine: Engine = create_engine(url)
-        if self._engine.dialect.name == "sqlite":
-            event.listen(self._engine, "connect", _prepare_sqlite)
-        metadata.create_all(self._engine)
+        self._engine = open_database(url)
 
     @property
     def engine(self) -> Engine:
@@ -185,7 +114,7 @@ class Store:
                 "reason": query.reason,
                 "predicted": query.predicted,
                 "confidence": query.confidence,
-                "created_at": _now(),
+                "created_at": now(),
             }
             for query in new
         ]
@@ -215,7 +144,7 @@ class Store:
         ]
 
     def add_annotations(self, new: Sequence[Annotation]) -> None:
-        rows = [{**asdict(annotation), "created_at": _now()} for annotation in new]
+        rows = [{**asdict(annotation), "created_at": now()} for annotation in new]
         if rows:
             with self._engine.begin() as connection:
                 connection.execute(insert(annotations), rows)
@@ -270,7 +199,7 @@ class Store:
         with self._engine.begin() as connection:
             connection.execute(
                 insert(rounds).values(
-                    number=result.number, result=asdict(result), stop_reason=stop_reason, created_at=_now()
+                    number=result.number, result=asdict(result), stop_reason=stop_reason, created_at=now()
                 )
             )
             connection.execute(
@@ -279,7 +208,7 @@ class Store:
                     kind=kind,
                     round=result.number,
                     accepted=result.accepted,
-                    created_at=_now(),
+                    created_at=now(),
                 )
             )
             if result.accepted:
@@ -305,14 +234,65 @@ class Store:
         current = self.setting("current")
         with self._engine.connect() as connection:
             found = connection.execute(select(models).order_by(models.c.round, models.c.created_at))
-            return [Model(r.name, r.kind, r.round, r.accepted, r.name == current) for r in found]
+            return [Model(r.name, r.kind, r.round, r.accepted, r.name == current, in_utc(r.created_at)) for r in found]
 
+    def promote(self, model: str) -> str | None:
+        """Make a model current, in one transaction, and return the one that was; the same again records nothing.
 
-def _prepare_sqlite(connection: object, _record: object) -> None:
-    cursor = connection.cursor()  # type: ignore[attr-defined]
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+        It stays current until another is promoted or a round closes with an accepted model.
+        """
+        current = select(settings.c.value).where(settings.c.key == "current").scalar_subquery()
+        values = select(literal(model), current, literal(now(), promotions.c.created_at.type))
+        # Writing comes first, so that what is read is not read before another writer is done.
+        adding = insert(promotions).from_select(["model", "previous", "created_at"], values)
+        with self._engine.begin() as connection:
+            position = connection.scalar(adding.returning(promotions.c.position))
+            this = promotions.c.position == position
+            previous = connection.scalar(select(promotions.c.previous).where(this))
+            if previous == model:
+                connection.execute(promotions.delete().where(this))
+            else:
+                connection.execute(settings.delete().where(settings.c.key == "current"))
+                connection.execute(insert(settings).values(key="current", value=model))
+        return previous
+
+    def promotion(self) -> Promotion | None:
+        """How the current model became so, if a person made it current."""
+        last = select(promotions).order_by(promotions.c.position.desc()).limit(1)
+        with self._engine.connect() as connection:
+            row = connection.execute(last).one_or_none()
+        if row is None or row.model != self.setting("current"):
+            return None
+        return Promotion(row.model, row.previous, in_utc(row.created_at))
+
+    def add_feedback(
+        self, text: str, label: str | None, who: str, predicted: str | None = None, model: str | None = None
+    ) -> tuple[str, bool]:
+        """Record what somebody says of a served answer; many processes may, also while `laud run` writes.
+
+        Args:
+            label: the right one; None for "wrong, I do not say what".
+            predicted: the answer that was seen.
+            model: whose answer it was.
+
+        Returns:
+            The id of the normalised text, and whether this is new: not what the same person said of it last.
+
+        Raises:
+            ValueError: if the text is empty.
+        """
+        return feedback.add(self._engine, text, label, who, predicted, model)
+
+    def feedback(self, until: int | None = None) -> list[Feedback]:
+        """Return what people said, in order; with `until`, up to that position."""
+        return feedback.entries(self._engine, until)
+
+    def feedback_of(self, round: int) -> list[Feedback]:
+        """Return what a round's model learns from: what was said when this was first asked for, for ever."""
+        key = f"feedback of round {round}"
+        if (until := self.setting(key)) is None:
+            self.set(key, until := str(feedback.last_position(self._engine)))
+        return self.feedback(int(until))
 
 
 def _round(result: Mapping[str, object]) -> RoundResult:
@@ -323,7 +303,3 @@ def _round(result: Mapping[str, object]) -> RoundResult:
     per_class = tuple(ClassFigures(**row) for row in figures["per_class"])
     data["figures"] = Figures(**{**figures, **estimates, "per_class": per_class})
     return RoundResult(**data)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -129,6 +130,7 @@ class RoundResult:
         kappa: Cohen's kappa with the previous round's model on the stop set; None for round 0.
         accepted: False when the floor rejected the model because zero-shot is better.
         seconds: duration of each step of the round.
+        feedback: texts that the model learned from people's feedback; they count against no budget.
     """
 
     number: int
@@ -140,6 +142,16 @@ class RoundResult:
     kappa: float | None
     accepted: bool
     seconds: Mapping[str, float]
+    feedback: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A person made `model` current in place of `previous`, at a time in UTC."""
+
+    model: str
+    previous: str | None
+    created_at: datetime
 
 
 class Scorer(Protocol):

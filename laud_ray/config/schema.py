@@ -346,6 +346,25 @@ class ResourcesConfig(Section):
     cpus_per_scorer: int = Field(default=1, ge=1)
 
 
+class ServingConfig(Section):
+    """The service that is told when a model becomes current. No key here changes results; without it, it polls.
+
+    Attributes:
+        url: of the service, without /v1.
+        token_env: the environment variable that holds its bearer token.
+    """
+
+    url: str | None = None
+    token_env: str | None = Field(default=None, min_length=1)
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError(f"{url!r}: expected a URL such as http://127.0.0.1:8000")
+        return url
+
+
 def _engine(value: Any) -> str:
     """The engine decides which keys zero_shot has; without one it is the encoder's."""
     return str(value.get("engine", "encoder") if isinstance(value, dict) else getattr(value, "engine", "encoder"))
@@ -378,6 +397,7 @@ class RunConfig(Section):
     budget: BudgetConfig = BudgetConfig()
     stop: tuple[StopConfig, ...] = (BudgetRule(kind="budget"),)
     resources: ResourcesConfig = ResourcesConfig()
+    serving: ServingConfig = ServingConfig()
 
     def dump(self) -> str:
         """The whole configuration as YAML, defaults included."""

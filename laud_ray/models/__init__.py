@@ -28,6 +28,7 @@ from laud_ray.types import Learner, Scorer, Task
 __all__ = [
     "ENGINES",
     "LEARNERS",
+    "ZERO_SHOT",
     "CausalLearner",
     "EncoderLearner",
     "InContextLearner",
@@ -46,6 +47,8 @@ LEARNERS: dict[str, Any] = {
     "causal": CausalLearner,
     "in_context": InContextLearner,
 }
+# What kind of model each engine of zero_shot makes.
+ZERO_SHOT = {"encoder": "encoder", "vllm": "in_context"}
 # Kinds whose scorer owns an engine that takes a minute to start.
 ENGINES = ("causal", "in_context")
 

@@ -1,9 +1,11 @@
 """Read a run's summary from its store and files."""
 
+import math
 import platform
 from importlib.metadata import version
 
 from laud_ray.corpus import open_corpus
+from laud_ray.feedback import judge
 from laud_ray.report.summary import ModelShown, QueryShown, RunSummary, State
 from laud_ray.run_folder import RunFolder, is_held
 from laud_ray.stages.seed import not_found
@@ -16,6 +18,7 @@ def read(run: RunFolder) -> RunSummary:
     store, task = run.store, run.config.task.to_task()
     corpus, asked = open_corpus(run.corpus), store.queries()
     reason, seeds = store.stop_reason(), [a for a in asked if a.purpose == "seed"]
+    people = judge(store.feedback(), task.names, run.config.corpus.max_chars)
     labelled = [a for a in asked if a.purpose != "evaluation"]
     return RunSummary(
         name=task.name,
@@ -43,10 +46,22 @@ def read(run: RunFolder) -> RunSummary:
             )
             for a in asked
         ),
-        models=tuple(ModelShown(m.name, m.current, m.round, m.kind) for m in store.models()),
+        models=read_models(run),
         config_yaml=run.config.dump(),
         versions={"python": platform.python_version(), **{name: version(name) for name in SHOWN_VERSIONS}},
         storage=run.folder.uri,
+        feedback={"answers": len(people.labels), "wrong": len(people.wrong)},
+        promoted=store.promotion(),
+    )
+
+
+def read_models(run: RunFolder) -> tuple[ModelShown, ...]:
+    """Collect the models of a run, in the order of their rounds."""
+    measured = {result.model: result.figures.accuracy for result in run.store.history()}
+    finite = {name: accuracy for name, accuracy in measured.items() if math.isfinite(accuracy.value)}
+    return tuple(
+        ModelShown(m.name, m.current, m.round, m.kind, m.accepted, m.created_at, finite.get(m.name))
+        for m in run.store.models()
     )
 
 

@@ -2,11 +2,12 @@
 
 import math
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, TypeAlias
 
-from laud_ray.types import ClassFigures, Estimate, Figures, Purpose, RoundResult
+from laud_ray.types import ClassFigures, Estimate, Figures, Promotion, Purpose, RoundResult
 
 # stopped: neither finished nor waiting, and no process works on it; the same command continues it.
 State: TypeAlias = Literal["running", "waiting", "stopped", "finished"]
@@ -28,12 +29,21 @@ class QueryShown:
 
 @dataclass(frozen=True, slots=True)
 class ModelShown:
-    """One model of the registry."""
+    """One model of the registry.
+
+    Attributes:
+        accepted: False when the floor rejected it.
+        created_at: in UTC.
+        accuracy: None where none could be measured.
+    """
 
     name: str
     current: bool
     round: int
     kind: str
+    accepted: bool
+    created_at: datetime
+    accuracy: Estimate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,9 @@ class RunSummary:
         not_found: classes of which the seed found no document.
         queries: what was asked, in the order of asking.
         storage: the run's folder or URI, as the command line takes it.
+        feedback: texts by what people said of served answers: `answers` have a label, `wrong` are still to be
+            answered.
+        promoted: how the current model became so, if a person made it current.
     """
 
     name: str
@@ -68,6 +81,8 @@ class RunSummary:
     config_yaml: str
     versions: Mapping[str, str]
     storage: str
+    feedback: Mapping[str, int] = field(default_factory=lambda: {"answers": 0, "wrong": 0})
+    promoted: Promotion | None = None
 
     @property
     def spent(self) -> int:
@@ -127,18 +142,35 @@ def to_json(summary: RunSummary) -> dict[str, object]:
         "stop_reason": summary.stop_reason,
         "current_model": summary.current_model,
         "rounds": [_round(result) for result in summary.history],
+        "promoted": _promotion(summary.promoted),
         "annotations": dict(summary.annotations),
+        "feedback": dict(summary.feedback),
         "budget": summary.budget,
         "cost": _finite(summary.cost),
         "not_found": list(summary.not_found),
         "corpus": dict(summary.corpus),
-        "models": [
-            {"name": model.name, "current": model.current, "round": model.round, "kind": model.kind}
-            for model in summary.models
-        ],
+        **models_json(summary.models),
         "labels": list(summary.labels),
         "storage": summary.storage,
         "versions": dict(summary.versions),
+    }
+
+
+def models_json(models: Sequence[ModelShown]) -> dict[str, object]:
+    """Return what `laud models --json` prints; times are in ISO 8601, UTC."""
+    return {
+        "models": [
+            {
+                "name": model.name,
+                "kind": model.kind,
+                "round": model.round,
+                "accepted": model.accepted,
+                "current": model.current,
+                "created_at": model.created_at.isoformat(),
+                "accuracy": None if model.accuracy is None else _estimate(model.accuracy),
+            }
+            for model in models
+        ]
     }
 
 
@@ -147,6 +179,7 @@ def _round(result: RoundResult) -> dict[str, object]:
         "round": result.number,
         "model": result.model,
         "annotations": result.annotations,
+        "feedback": result.feedback,
         "pool": result.pool,
         "accuracy": _estimate(result.figures.accuracy),
         "macro_f1": _estimate(result.figures.macro_f1),
@@ -155,6 +188,12 @@ def _round(result: RoundResult) -> dict[str, object]:
         "accepted": result.accepted,
         "seconds": {step: _finite(seconds) for step, seconds in result.seconds.items()},
     }
+
+
+def _promotion(promotion: Promotion | None) -> dict[str, object] | None:
+    if promotion is None:
+        return None
+    return {"from": promotion.previous, "at": promotion.created_at.isoformat()}
 
 
 def _estimate(estimate: Estimate) -> dict[str, object]:

@@ -22,7 +22,7 @@ from laud_ray.report.formatting import (
     percent,
     points,
 )
-from laud_ray.report.summary import RunSummary, State, better_before, measured, next_commands
+from laud_ray.report.summary import ModelShown, RunSummary, State, better_before, measured, next_commands
 from laud_ray.types import Estimate, Figures, RoundResult
 
 if TYPE_CHECKING:  # the plan needs torch, which takes seconds to import
@@ -65,7 +65,7 @@ def rounds_table(history: Sequence[RoundResult]) -> Table:
         table.add_row(
             str(result.number),
             _model(result),
-            f"{result.annotations:,}",
+            f"{result.annotations:,}" + (f" + {result.feedback:,}" if result.feedback else ""),
             str(result.figures.n),
             _Figure(accuracy),
             points(None if taken is None else accuracy.value - taken),
@@ -87,6 +87,31 @@ def status_view(summary: RunSummary) -> RenderableType:
         parts.append(Text("\n" + curve(summary.history, height=12, current=summary.current)))
     parts.extend((Text(), _commands(summary)))
     return Group(*parts)
+
+
+def models_table(models: Sequence[ModelShown]) -> Table:
+    """One row per model of the registry, in the order of rounds."""
+    caption = "accuracy on n evaluation documents, with 95 % intervals" if models else "no round has closed yet"
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, caption=caption, caption_justify="left")
+    for name in ("model", "kind"):
+        table.add_column(name, no_wrap=True)
+    for name in ("round", "accuracy", "n"):
+        table.add_column(name, justify="right", no_wrap=name != "accuracy")
+    table.add_column("made", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for model in models:
+        table.add_row(
+            model.name,
+            model.kind,
+            str(model.round),
+            ABSENT if model.accuracy is None else _Figure(model.accuracy),
+            ABSENT if model.accuracy is None else f"{model.accuracy.n:,}",
+            f"{model.created_at.astimezone():%Y-%m-%d %H:%M}",
+            Text("current", style="green")
+            if model.current
+            else Text("" if model.accepted else "rejected", style="red"),
+        )
+    return table
 
 
 def plan_view(plan: "Plan") -> RenderableType:
@@ -156,6 +181,8 @@ def _rounds_caption(history: Sequence[RoundResult]) -> Text:
     text += "change: in points of accuracy, against the last accepted model before it"
     if any(not result.accepted for result in history):
         text += "\nrejected: zero-shot was better, the current model stayed"
+    if any(result.feedback for result in history):
+        text += "\nannotations: what was bought + what people said of served answers"
     return Text(text)
 
 
@@ -178,7 +205,18 @@ def _facts(summary: RunSummary) -> Table:
     seed, query, evaluation = (summary.annotations.get(name, 0) for name in ("seed", "query", "evaluation"))
     spent = f"{summary.spent:,} of {summary.budget:,}: {seed:,} seed, {query:,} query"
     apart = f"; apart: {evaluation:,} evaluation; {dollars(summary.cost)} in all"
-    rows = (("model", model), ("annotations", spent + apart), ("corpus", corpus_line(summary.corpus)))
+    rows: tuple[tuple[str, str], ...] = (
+        ("model", model),
+        ("annotations", spent + apart),
+        ("corpus", corpus_line(summary.corpus)),
+    )
+    if any(summary.feedback.values()):
+        answers, wrong = summary.feedback["answers"], summary.feedback["wrong"]
+        said = f"{answers:,} labels by people, free of budget; {wrong:,} called wrong, still to be answered"
+        rows = (*rows, ("feedback", said))
+    if summary.promoted is not None:
+        at = f"{summary.promoted.created_at.astimezone():%Y-%m-%d %H:%M}"
+        rows = (*rows, ("promoted", f"in place of {summary.promoted.previous or 'none'}, {at}"))
     for name, value in rows:
         table.add_row(Text(name, style="dim"), Text(value))
     if (better := better_before(summary)) is not None:

@@ -1,12 +1,23 @@
-"""Train a model on the annotations so far, or find that it was trained before the crash."""
+"""Train a model on the annotations and feedback so far, or find that it was trained before the crash."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from laud_ray.model_folder import DESCRIPTION
 from laud_ray.storage import Folder
+from laud_ray.store import Answered
 from laud_ray.types import Example, Learner, Task
+
+
+def to_examples(asked: Sequence[Answered], said: Mapping[str, str]) -> list[Example]:
+    """Join what an oracle answered with what people said, by text; of one text, people are right.
+
+    The answers come first, in the order of asking, then what only people spoke of. Without feedback an abstention
+    is no example.
+    """
+    labels = {a.query.document.text: a.label for a in asked} | dict(said)
+    return [Example(text, label) for text, label in labels.items() if label is not None]
 
 
 def train(learner: Learner, task: Task, examples: Sequence[Example], models: Folder, name: str, seed: int) -> Folder:

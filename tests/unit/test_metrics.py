@@ -16,6 +16,7 @@ from laud_ray.metrics import (
     delta_f,
     macro_f1,
     precision_recall_f1,
+    stability_index,
 )
 from laud_ray.types import Floats, Indices
 
@@ -175,3 +176,38 @@ def test_errors_name_the_value_and_the_bound() -> None:
         calibration_error(np.array([0.5]), np.array([True]), bins=0)
     with pytest.raises(ValueError, match="the confusion is empty"):
         macro_f1(np.zeros((2, 2)))
+
+
+def test_stability_index_by_hand() -> None:
+    # Smoothed by half an observation a bin: 50.5 and 50.5 of 101 expected, 80.5 and 20.5 of 101 seen.
+    by_hand = (80.5 - 50.5) / 101 * np.log(80.5 / 50.5) + (20.5 - 50.5) / 101 * np.log(20.5 / 50.5)
+    found = stability_index(np.array([0.5, 0.5]), np.array([80, 20]), 100)
+    assert found == pytest.approx(by_hand - 1 * (1 / 100 + 1 / 100))
+    assert stability_index(np.array([0.5, 0.5]), np.array([50, 50]), 100) == 0.0
+    assert np.isfinite(stability_index(np.array([1.0, 0.0]), np.array([0, 10]), 10))
+
+
+@pytest.mark.parametrize("bins", [2, 10, 50])
+def test_stability_index_is_zero_on_average_when_nothing_drifts_and_large_when_something_does(bins: int) -> None:
+    rng = np.random.default_rng(bins)
+    base = np.sort(rng.dirichlet(np.full(bins, 3.0))) if bins > 2 else np.array([0.2, 0.8])
+    moved = base[::-1]
+    still, drifted = [], []
+    for _ in range(200):
+        sampled = rng.multinomial(300, base) / 300
+        still.append(stability_index(sampled, rng.multinomial(500, base), 300))
+        drifted.append(stability_index(sampled, rng.multinomial(500, moved), 300))
+    assert np.mean(np.array(still) < 0.1) > 0.95
+    assert np.mean(np.array(drifted) > 0.2) > 0.95
+
+
+def test_stability_index_refuses_what_is_no_distribution() -> None:
+    half = np.array([0.5, 0.5])
+    with pytest.raises(ValueError, match="got 2 expected shares for 3 counts"):
+        stability_index(half, np.array([1, 2, 3]), 10)
+    with pytest.raises(ValueError, match=r"expected shares sum to 0.6"):
+        stability_index(np.array([0.5, 0.1]), np.array([1, 2]), 10)
+    with pytest.raises(ValueError, match="0 observations against a sample of 10, expected at least 1 each"):
+        stability_index(half, np.array([0, 0]), 10)
+    with pytest.raises(ValueError, match="3 observations against a sample of 0"):
+        stability_index(half, np.array([1, 2]), 0)

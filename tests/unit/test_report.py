@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
 from html.parser import HTMLParser
 
@@ -27,9 +28,10 @@ from laud_ray.report.summary import (
     unmeasured,
 )
 from laud_ray.stages.labelled import LabelledFigures
-from laud_ray.types import ClassFigures, Estimate, Figures, RoundResult
+from laud_ray.types import ClassFigures, Estimate, Figures, Promotion, RoundResult
 
 LABELS = ("Yogurt", "Milk", "Cheese")
+MADE = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)> \" & {{ 7 * 7 }}"
 
 
@@ -78,7 +80,10 @@ def run_of(history: tuple[RoundResult, ...], labels: tuple[str, ...] = LABELS) -
             QueryShown("d2", "kefir, plain", "query", 1, "margin 0.02", "Milk", 0.41, "Yogurt"),
             QueryShown("d3", "something", "query", 1, "margin 0.03", None, None, None),
         ),
-        models=tuple(ModelShown(r.model, r.model == current, r.number, "encoder") for r in history),
+        models=tuple(
+            ModelShown(r.model, r.model == current, r.number, "encoder", r.accepted, MADE, r.figures.accuracy)
+            for r in history
+        ),
         config_yaml="seed: 0\n",
         versions={"laud_ray": "0.1.0"},
         storage="runs/food",
@@ -278,14 +283,15 @@ def test_json_has_the_stable_structure() -> None:
     report = to_json(run_of(history))
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert list(report) == [
-        "run", "kind", "state", "stop_reason", "current_model", "rounds", "annotations", "budget", "cost",
-        "not_found", "corpus", "models", "labels", "storage", "versions",
+        "run", "kind", "state", "stop_reason", "current_model", "rounds", "promoted", "annotations", "feedback",
+        "budget", "cost", "not_found", "corpus", "models", "labels", "storage", "versions",
     ]  # fmt: skip
     assert isinstance(report["rounds"], list)
     assert report["rounds"][2] == {
         "round": 2,
         "model": "round-0002",
         "annotations": 100,
+        "feedback": 0,
         "pool": 900,
         "accuracy": {"value": 0.767, "low": 0.767 - 0.05, "high": 0.767 + 0.04, "n": 300},
         "macro_f1": {"value": 0.767 - 0.1, "low": 0.767 - 0.16, "high": 0.767 - 0.04, "n": 300},
@@ -296,10 +302,47 @@ def test_json_has_the_stable_structure() -> None:
     }
     assert report["models"][2] == {  # type: ignore[index]
         "name": "round-0002",
-        "current": True,
-        "round": 2,
         "kind": "encoder",
+        "round": 2,
+        "accepted": True,
+        "current": True,
+        "created_at": "2026-01-02T03:04:00+00:00",
+        "accuracy": {"value": 0.767, "low": 0.767 - 0.05, "high": 0.767 + 0.04, "n": 300},
     }
+
+
+def test_promotions_and_feedback_are_told_apart_from_what_was_bought() -> None:
+    history = (result(0, 0.4), result(1, 0.6), replace(result(2, 0.7), feedback=7))
+    told = replace(
+        run_of(history),
+        current_model="round-0001",
+        promoted=Promotion("round-0001", "round-0002", MADE),
+        feedback={"answers": 8, "wrong": 2},
+    )
+    report = to_json(told)
+    assert report["promoted"] == {"from": "round-0002", "at": "2026-01-02T03:04:00+00:00"}
+    assert report["feedback"] == {"answers": 8, "wrong": 2}
+    assert report["annotations"] == run_of(history).annotations
+    seen = shown(terminal.status_view(told), width=120)
+    assert "in place of round-0002, 2026-01-0" in seen
+    assert "8 labels by people, free of budget; 2 called wrong, still to be answered" in seen
+    assert "100 + 7" in seen
+    text = Page(page.render(told)).text
+    assert re.search(r"labelled by people, free of budget\s*8", text)
+    assert "100 + 7" in text
+    untouched = shown(terminal.status_view(run_of(history[:2])), width=120)
+    assert "promoted" not in untouched
+    assert "feedback" not in untouched
+
+
+def test_the_models_table_names_the_current_and_the_rejected() -> None:
+    summary = run_of(HISTORIES["a rejected round"])
+    seen = shown(terminal.models_table(summary.models), width=100)
+    rows = {line.split()[0]: line for line in seen.splitlines() if line.startswith("round-")}
+    assert "current" in rows["round-0002"]
+    assert "76.7 % [71.7, 80.7]" in rows["round-0002"]
+    assert "rejected" in rows[next(r.model for r in summary.history if not r.accepted)]
+    assert "no round has closed yet" in shown(terminal.models_table(()), width=100)
 
 
 def test_json_knows_no_nan() -> None:
