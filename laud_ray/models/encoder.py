@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn.functional import cross_entropy, normalize
 
 from laud_ray import training
-from laud_ray.calibration import fit_temperature
+from laud_ray.calibration import COSINE_SCALE, fit_temperature
 from laud_ray.encoding import Encoder, device, label_vectors
 from laud_ray.model_folder import describe, seal
 from laud_ray.training import Resources
@@ -27,8 +27,6 @@ from laud_ray.types import Example, Floats, Indices, Task
 
 logger = logging.getLogger(__name__)
 
-# The scale of cosine logits at which zero-shot confidence matches its accuracy: docs/LOG.md says how it was fitted.
-ZERO_SHOT_SCALE = 20.0
 LORA_TARGETS = "all-linear"
 # Mean pooling leaves the pooler out, and a parameter without a gradient stops the exchange between workers.
 UNUSED_MODULES = r".*pooler.*"
@@ -122,7 +120,7 @@ class CosineClassifier(torch.nn.Module):
         vectors, owners = label_vectors(encoder, task.labels, template)
         self.encoder = encoder
         self.head = torch.nn.Parameter(torch.from_numpy(vectors))
-        self.log_scale = torch.nn.Parameter(torch.tensor(math.log(ZERO_SHOT_SCALE)))
+        self.log_scale = torch.nn.Parameter(torch.tensor(math.log(COSINE_SCALE)))
         self.register_buffer("owners", torch.from_numpy(owners))
         self.classes = len(task.labels)
 
