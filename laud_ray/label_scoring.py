@@ -11,13 +11,11 @@ import numpy as np
 import torch
 
 from laud_ray.calibration import softmax
-from laud_ray.encoding import BUNDLED, Encoder, device, label_vectors
 from laud_ray.label_engine import EngineSettings, LabelEngine
 from laud_ray.label_prompt import LabelPrompt
-from laud_ray.types import Example, Floats, Indices, Label
+from laud_ray.neighbours import Neighbours
+from laud_ray.types import Example, Floats, Indices
 
-# The scale at which the bundled encoder's cosines are calibrated: docs/LOG.md.
-ENCODER_SCALE = 20.0
 # Content that says nothing would shift a label by less than this; beyond it the division would only amplify noise.
 LEAST_PRIOR = 1e-4
 
@@ -26,39 +24,6 @@ class Reads(Protocol):
     """Prompts in token ids -> (n, m) log-probabilities of the codes, and (n,) their mass if it is known."""
 
     def read(self, prompts: Sequence[Sequence[int]]) -> tuple[Floats, Floats | None]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbours:
-    """Finds the nearest of some examples, and the likeliest labels, in a sentence encoder's space."""
-
-    encoder: Encoder
-    labels: Sequence[Label]
-    examples: Sequence[Example] = ()
-    max_tokens: int = 64
-
-    @staticmethod
-    def open(labels: Sequence[Label], examples: Sequence[Example] = ()) -> "Neighbours":
-        return Neighbours(Encoder(BUNDLED, 64).to(device()).eval(), labels, examples)
-
-    def label_probabilities(self, texts: Sequence[str]) -> Floats:
-        """Map n texts to (n, k) zero-shot probabilities."""
-        vectors, owners = label_vectors(self.encoder, self.labels, "{label}")
-        rows = softmax(ENCODER_SCALE * self.encoder.embed(texts) @ vectors.T)
-        proba = np.zeros((len(texts), len(self.labels)), np.float32)
-        np.add.at(proba.T, owners, rows.T)
-        return proba
-
-    def nearest(self, texts: Sequence[str], n: int) -> list[list[Example]]:
-        """For each text the n nearest examples, the nearest last; never the text itself."""
-        known = self.encoder.embed([example.text for example in self.examples])
-        similar = self.encoder.embed(texts) @ known.T
-        order = np.argsort(-similar, axis=1, kind="stable")[:, : n + 1]
-        found = []
-        for text, row in zip(texts, order, strict=True):
-            others = [self.examples[i] for i in row if self.examples[i].text != text][:n]
-            found.append(others[::-1])
-        return found
 
 
 @dataclass(frozen=True)
@@ -130,11 +95,11 @@ class PromptedScorer:
         np.put_along_axis(proba, likeliest, mass * softmax(logprobs[:, :m]), 1)
         return proba
 
-    def _examples(self, texts: Sequence[str]) -> list[list[Example]]:
+    def _examples(self, texts: Sequence[str]) -> list[tuple[Example, ...]]:
         if not self.nearest:
-            return [[] for _ in texts]
+            return [() for _ in texts]
         assert self.neighbours is not None
-        return self.neighbours.nearest(texts, self.nearest)
+        return self.neighbours.nearest(texts, self.nearest, itself=False)
 
     def _openings(self, examples: Sequence[Sequence[Example]], order: int) -> list[list[int]]:
         plain = self.prompt.opening(self.tokenizer, order)

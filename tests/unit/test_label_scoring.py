@@ -8,7 +8,8 @@ import pytest
 
 from laud_ray import label_prompt
 from laud_ray.config import VllmZeroShotConfig
-from laud_ray.label_scoring import Neighbours, PromptedScorer, calibrated
+from laud_ray.label_scoring import PromptedScorer, calibrated
+from laud_ray.neighbours import Neighbours
 from laud_ray.types import Example, Floats, Label, Task
 from tests.unit.test_label_prompt import CHATML, make_tokenizer
 
@@ -98,7 +99,7 @@ def test_labels_that_are_not_offered_share_what_the_encoder_gave_them(tokenizer:
     )
     task = Task("t", "multiclass", tuple(map(Label, LABELS)))
     prompt = label_prompt.build(tokenizer, task, settings, orders=1)
-    neighbours = Neighbours.open(task.labels)
+    neighbours = Neighbours(labels=task.labels)
     proba = PromptedScorer(prompt, tokenizer, Reader(tokenizer, 2), neighbours).score(["coffee beans", "soap bar"])
     before = neighbours.label_probabilities(["coffee beans", "soap bar"])
     np.testing.assert_allclose(proba.sum(1), 1, rtol=1e-5)
@@ -112,9 +113,7 @@ def test_labels_that_are_not_offered_share_what_the_encoder_gave_them(tokenizer:
 
 def test_a_document_sees_its_nearest_examples_and_never_itself(tokenizer: Any) -> None:
     known = [Example(t, lab) for t, lab in (("green tea", "tea"), ("hand soap", "soap"), ("rye bread", "bread"))]
-    with_examples = scorer(
-        tokenizer, neighbours=Neighbours.open([Label(n) for n in LABELS], known), nearest=1, max_example_tokens=64
-    )
+    with_examples = scorer(tokenizer, neighbours=Neighbours(known), nearest=1, max_example_tokens=64)
     with_examples.score(["black tea", "hand soap"])
     reader = with_examples.engine
     assert isinstance(reader, Reader)
