@@ -95,11 +95,16 @@ def encode(tokenizer: Any, text: str) -> list[int]:
 
 
 def encode_texts(tokenizer: Any, texts: Sequence[str], limit: int) -> list[list[int]]:
-    """Token ids of documents, cut at `limit`; a control token in a document is nothing but its letters."""
-    if not texts:
+    """Token ids of documents, cut at `limit`."""
+    return [ids[:limit] for ids in encode_plain(tokenizer, [fenced(text) for text in texts])]
+
+
+def encode_plain(tokenizer: Any, parts: Sequence[str]) -> list[list[int]]:
+    """Token ids of parts that hold documents: a control token in one is nothing but its letters."""
+    if not parts:
         return []
-    encoded = tokenizer([fenced(text) for text in texts], add_special_tokens=False, split_special_tokens=True)
-    return [ids[:limit] for ids in encoded["input_ids"]]
+    ids: list[list[int]] = tokenizer(list(parts), add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    return ids
 
 
 def choose_codes(tokenizer: Any, n: int, name: str) -> list[tuple[str, int]]:

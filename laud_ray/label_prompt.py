@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from laud_ray.chat import Frame, choose_codes, encode_texts, frame, restore
+from laud_ray.chat import Frame, choose_codes, encode_plain, encode_texts, frame, restore
 from laud_ray.config import PromptedSection
 from laud_ray.errors import ModelError
 from laud_ray.prompts import VERSION, Option, Prompt
@@ -55,9 +55,8 @@ class LabelPrompt:
     ) -> list[int]:
         """Token ids between the frame's prefix and a text: its own options and examples, and the fence."""
         text = self.prompt(order).opening(self.options(classes) if classes else (), examples)
-        # Examples are documents: a control token in one is nothing but its letters.
-        ids: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-        return ids
+        # Its examples are documents.
+        return encode_plain(tokenizer, [text])[0]
 
     def ids(
         self, tokenizer: Any, texts: Sequence[str], openings: Sequence[Sequence[int]], order: int = 0

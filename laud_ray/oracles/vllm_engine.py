@@ -100,11 +100,9 @@ class VllmEngine:
         return Asked(self._run(rows, requests, numbers, desk) if rows else {}, waiting)
 
     def token_ids(self, request: Request) -> list[int]:
-        """The whole prompt; a control token of the model in a document or an example is nothing but its letters."""
-        given = self._tokenizer([request.opening, request.text], add_special_tokens=False, split_special_tokens=True)[
-            "input_ids"
-        ]
-        return [*self._frame.prefix_ids, *given[0], *given[1], *self._frame.suffix_ids]
+        """The whole prompt; its opening may hold examples, which are documents too."""
+        opening, text = chat.encode_plain(self._tokenizer, [request.opening, request.text])
+        return [*self._frame.prefix_ids, *opening, *text, *self._frame.suffix_ids]
 
     def _row(self, index: int, request: Request, prompt: list[int]) -> dict[str, Any]:
         seed = (self._seed + 1000 * request.attempt + request.vote) % 2**31
