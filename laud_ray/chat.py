@@ -3,13 +3,14 @@
 Every prompt is prefix + body + suffix in token ids, cut at the same places in training and in scoring.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 
 from laud_ray.errors import ModelError
 from laud_ray.prompts import Prompt, codes, fenced
@@ -50,6 +51,15 @@ def open_tokenizer(name: str) -> Any:
         return AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError, ImportError) as error:
         raise unknown(name, error) from None
+
+
+def longest_context(name: str) -> int:
+    """How many tokens a model was made for, as far as its configuration is there and says so."""
+    try:
+        config = AutoConfig.from_pretrained(name).get_text_config()
+    except (OSError, ValueError):
+        return sys.maxsize
+    return int(getattr(config, "max_position_embeddings", None) or sys.maxsize)
 
 
 def unknown(name: str, error: Exception) -> ModelError:
