@@ -87,8 +87,8 @@ class PromptedScorer:
         likeliest: Indices = np.argsort(-proba, axis=1, kind="stable")[:, :m]
         examples = self._examples(texts)
         openings = [
-            self.prompt.opening(self.tokenizer, classes=row.tolist(), examples=some)
-            for row, some in zip(likeliest, examples, strict=True)
+            self._with_examples(self.prompt.opening(self.tokenizer, classes=row), some, classes=row)
+            for row, some in zip(likeliest.tolist(), examples, strict=True)
         ]
         logprobs, _ = self.engine.read(self.prompt.ids(self.tokenizer, texts, openings))
         mass = np.take_along_axis(proba, likeliest, 1).sum(1, keepdims=True)
@@ -103,15 +103,17 @@ class PromptedScorer:
 
     def _openings(self, examples: Sequence[Sequence[Example]], order: int) -> list[list[int]]:
         plain = self.prompt.opening(self.tokenizer, order)
-        return [self._within(some, order, len(plain)) if some else plain for some in examples]
+        return [self._with_examples(plain, some, order) for some in examples]
 
-    def _within(self, examples: Sequence[Example], order: int, fence: int) -> list[int]:
-        """The opening with as many of the examples as max_example_tokens hold; the farthest are left out first."""
-        for start in range(len(examples) + 1):
-            ids = self.prompt.opening(self.tokenizer, order, examples=examples[start:])
-            if len(ids) - fence <= self.max_example_tokens:
+    def _with_examples(
+        self, plain: list[int], examples: Sequence[Example], order: int = 0, classes: Sequence[int] = ()
+    ) -> list[int]:
+        """An opening with as many of the examples as max_example_tokens hold; the farthest are left out first."""
+        for start in range(len(examples)):
+            ids = self.prompt.opening(self.tokenizer, order, classes=classes, examples=examples[start:])
+            if len(ids) - len(plain) <= self.max_example_tokens:
                 return ids
-        raise AssertionError("an opening without examples always fits")
+        return plain
 
 
 def engine(prompt: LabelPrompt, tokenizer: Any, weights: str) -> LabelEngine:
