@@ -64,20 +64,32 @@ class PromptedScorer:
             proba = softmax(np.log(np.maximum(proba, 1e-12)) / self.temperature)
         return proba.astype(np.float32)
 
-    def by_order(self, texts: Sequence[str], orders: int) -> Floats:
-        """Map n texts to (orders, n, k) probabilities, before they are averaged."""
+    def by_order(self, texts: Sequence[str], orders: int) -> tuple[Floats, Floats | None]:
+        """Read n texts in the first label orders, each once.
+
+        Returns:
+            (orders, n, k) probabilities, before they are averaged, and the (n,) probability of all codes together
+            in the first order if the reader knows it.
+        """
         examples = self._examples(texts)
-        parts = np.zeros((orders, len(texts), len(self.labels)), np.float32)
-        for i, order in enumerate(self.prompt.orders[:orders]):
+        parts = np.zeros((min(orders, len(self.prompt.orders)), len(texts), len(self.labels)), np.float32)
+        masses = []
+        for i, part in enumerate(parts):
             openings = self._openings(examples, i)
-            logprobs, _ = self.engine.read(self.prompt.ids(self.tokenizer, texts, openings, i))
-            parts[i][:, list(order)] = softmax(logprobs)
-        return parts
+            logprobs, mass = self.engine.read(self.prompt.ids(self.tokenizer, texts, openings, i))
+            part[:, list(self.prompt.orders[i])] = softmax(logprobs)
+            masses.append(mass)
+        return parts, masses[0]
+
+    def averaged(self, parts: Floats) -> Floats:
+        """Map (orders, n, k) probabilities to the (n, k) that settings.orders of them give together.
+
+        Log-probabilities are averaged: what a place adds to any label's cancels over all rotations.
+        """
+        return softmax(np.log(np.maximum(parts[: self.prompt.settings.orders], 1e-12)).mean(0))
 
     def _whole(self, texts: Sequence[str]) -> Floats:
-        """Average log-probabilities over the orders: what a place adds to any label's cancels over all rotations."""
-        orders = min(self.prompt.settings.orders, len(self.prompt.orders))
-        return softmax(np.log(np.maximum(self.by_order(texts, orders), 1e-12)).mean(0))
+        return self.averaged(self.by_order(texts, self.prompt.settings.orders)[0])
 
     def _narrow(self, texts: Sequence[str]) -> Floats:
         """Offer each text its m likeliest labels by the encoder; the others share what the encoder gave them."""
@@ -136,17 +148,13 @@ def calibrated(scorer: PromptedScorer, probe: Sequence[str], calibrate: bool) ->
     health gets `label_mass`, the mean probability of all codes together where the reader knows it, and
     `order_flips`, the share of documents whose label is another when the labels stand in another order.
     """
-    if not probe:
-        return scorer
-    health: dict[str, float] = {}
-    openings = scorer._openings(scorer._examples(probe), 0)
-    if not scorer.prompt.narrow:
-        mass = scorer.engine.read(scorer.prompt.ids(scorer.tokenizer, probe, openings))[1]
-        if mass is not None:
-            health["label_mass"] = float(mass.mean())
-        if len(scorer.prompt.orders) > 1:
-            best = scorer.by_order(probe, len(scorer.prompt.orders)).argmax(2)
-            health["order_flips"] = float((best != best[0]).any(0).mean())
     # With options of its own for each document a label has no fixed place, and its bias no fixed size.
-    prior = scorer.score(probe).mean(0) if calibrate and not scorer.prompt.narrow else None
-    return replace(scorer, health=health, prior=None if prior is None else prior / prior.mean())
+    if not probe or scorer.prompt.narrow:
+        return scorer
+    parts, mass = scorer.by_order(probe, len(scorer.prompt.orders))
+    health = {} if mass is None else {"label_mass": float(mass.mean())}
+    if len(parts) > 1:
+        best = parts.argmax(2)
+        health["order_flips"] = float((best != best[0]).any(0).mean())
+    prior = scorer.averaged(parts).mean(0)
+    return replace(scorer, health=health, prior=prior / prior.mean() if calibrate else None)

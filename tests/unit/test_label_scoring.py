@@ -74,7 +74,7 @@ def test_no_texts_give_no_rows(tokenizer: Any) -> None:
 
 
 def test_a_label_keeps_its_column_in_every_order(tokenizer: Any) -> None:
-    parts = scorer(tokenizer, orders=4, prepared=4).by_order(["a"], 4)
+    parts, _ = scorer(tokenizer, orders=4, prepared=4).by_order(["a"], 4)
     np.testing.assert_allclose(parts, np.broadcast_to(likes(), (4, 1, 4)), rtol=1e-5)
 
 
@@ -98,6 +98,8 @@ def test_health_says_how_far_order_and_prompt_carry(tokenizer: Any) -> None:
     biased = calibrated(scorer(tokenizer, prepared=2, first=5.0), ["x", "y"], calibrate=False)
     assert biased.health == {"label_mass": pytest.approx(0.25), "order_flips": 1.0}
     assert calibrated(scorer(tokenizer, prepared=2), ["x"], calibrate=False).health["order_flips"] == 0.0
+    assert isinstance(biased.engine, Reader)
+    assert len(biased.engine.seen) == 4, "two texts in two orders, each read once"
 
 
 def test_labels_that_are_not_offered_share_what_the_encoder_gave_them(tokenizer: Any) -> None:
