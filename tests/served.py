@@ -13,7 +13,7 @@ import uvicorn
 
 from laud_ray import config
 from laud_ray.models import LinearLearner
-from laud_ray.run_folder import claim
+from laud_ray.run_folder import claim, configured
 from laud_ray.stages.train import train
 from laud_ray.store import Query, Sampled
 from laud_ray.types import Document, Estimate, Example, Figures, RoundResult
@@ -49,7 +49,7 @@ def serve_run(storage: Path, *, models: int = 1) -> Path:
 def add_model(storage: Path, number: int, examples: Sequence[Example] | None = None, *, accepted: bool = True) -> str:
     """Train a model and close its round, as the loop does; it becomes current."""
     given = examples if examples is not None else products(40 * number)
-    with claim(config.load(str(storage / "config.yaml"))) as folder:
+    with claim(configured(str(storage / "config.yaml"))) as folder:
         task, name = folder.config.task.to_task(), folder.model_name(number)
         train(LinearLearner(), task, given, folder.models, name, 0)
         figures = Figures(40, FIGURE, FIGURE, 0.1, ())
