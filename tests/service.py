@@ -155,7 +155,13 @@ def serving(service: Service) -> Iterator[Service]:
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listening:
         service.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         settings = uvicorn.Config(
-            _app(service), log_level="critical", lifespan="off", ws="none", date_header=False, timeout_keep_alive=60
+            _app(service),
+            log_level="critical",
+            lifespan="off",
+            ws="none",
+            date_header=False,
+            timeout_keep_alive=60,
+            timeout_graceful_shutdown=5,  # a request that waits for others in vain must not hang the tests
         )
         server = uvicorn.Server(settings)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
