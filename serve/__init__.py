@@ -1,1 +1,1 @@
-"""The Ray Serve application: models of a run behind HTTP, and a page to try them."""
+"""The Ray Serve application: a run's current model over HTTP."""

@@ -303,10 +303,12 @@ def test_text_stands_out_from_its_ground(page: Page, service_url: str, scheme: s
     shots = Path(os.environ.get("LAUD_PAGE_SHOTS", tmp_path))
     for name, size in (("desktop", DESKTOP), ("phone", PHONE)):
         page.set_viewport_size(size)
+        page.evaluate(PAINTED)  # a screenshot just after a change of size can lack parts
         page.screenshot(path=shots / f"page-{name}-{scheme}.png", full_page=True)
     assert page.evaluate(CONTRAST) == []
 
 
+PAINTED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 CONTRAST = """() => {
   const channels = color => color.match(/[\\d.]+/g).map(Number);
   const light = color => channels(color).slice(0, 3).map(c => c / 255)
