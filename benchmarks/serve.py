@@ -256,7 +256,7 @@ def collect(process: subprocess.Popen) -> Answers:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("scenarios", nargs="*", choices=SCENARIOS, default=SCENARIOS)
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(SCENARIOS))
     parser.add_argument("--run", type=Path, default=Path("runs/demo"))
     parser.add_argument("--texts", type=Path, default=Path("data/demo-test.parquet"))
     parser.add_argument("--bare", nargs=3, metavar=("WHAT", "MODEL", "TEXTS"), help="only measure a bare model")
@@ -267,7 +267,7 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="laud-bench-") as scratch:
         names = pq.read_table(asked.texts).column("text").to_pylist()[:2000]
         bench = Bench(asked.run, names, Path(scratch))
-        for scenario in asked.scenarios:
+        for scenario in asked.scenarios or SCENARIOS:
             {"light": light, "saturated": saturated, "overload": overload, "swaps": swaps, "kill": kill}[scenario](
                 bench
             )
