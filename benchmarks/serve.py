@@ -29,6 +29,8 @@ HERE = Path(__file__).parent
 START = "import json,sys; from serve.arguments import Arguments; from serve.launch import serve_here; " + (
     "serve_here(Arguments(**json.loads(sys.argv[1])), '127.0.0.1', int(sys.argv[2]), print)"
 )
+# Enough to keep the service full: as many single-text requests wait as a few batches hold.
+CALLERS = 128
 SCENARIOS = ("light", "saturated", "overload", "swaps", "kill")
 
 
@@ -139,8 +141,8 @@ def saturated(bench: Bench) -> None:
     rates = {}
     for name, batching in (("batches", True), ("one by one", False)):
         with bench.service(batching=batching) as url:
-            bench.answers(url, callers=64, seconds=3)
-            found = bench.answers(url, callers=64, seconds=20)
+            bench.answers(url, callers=CALLERS, seconds=3)
+            found = bench.answers(url, callers=CALLERS, seconds=20)
         rates[name] = int((found.status == 200).sum()) / float((found.at + found.ms / 1000).max())
         print(f"saturated, {name}: {rates[name]:.0f} texts/s, p99 {found.quantile(0.99):.0f} ms; {found.statuses}")
     print(
@@ -152,7 +154,7 @@ def saturated(bench: Bench) -> None:
 def overload(bench: Bench) -> None:
     limits = {"deadline_s": 2.0, "queue_texts": 300, "max_texts": 300}
     with bench.service(limits=limits) as url:
-        found = bench.answers(url, callers=64, seconds=10)
+        found = bench.answers(url, callers=CALLERS, seconds=10)
         capacity = int((found.status == 200).sum()) / float((found.at + found.ms / 1000).max())
         replica = replicas()[0]
         before = replica.memory_info().rss
