@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 
+MOST_NAMES = 30
+
+
 def line(root: type, data: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
     """Say one pydantic error in one line: key, value, expectation."""
     section: Any = root
@@ -73,8 +76,10 @@ def _bare(section: Any) -> Any:
 
 
 def known_names(name: str, known: Sequence[str] | Mapping[str, object]) -> str:
+    """List what is known, the first of many, and what the name may have meant."""
     near = difflib.get_close_matches(name, list(known), 1)
-    return ", ".join(known) + (f" - did you mean {near[0]!r}?" if near else "")
+    listed = ", ".join(list(known)[:MOST_NAMES]) + (f", ... ({len(known)} in all)" if len(known) > MOST_NAMES else "")
+    return listed + (f" - did you mean {near[0]!r}?" if near else "")
 
 
 def _child(node: Any, part: str | int) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 
-from tests.e2e.stand_in_service import service
+from tests.served import live, serve_run
 
 TOKEN = "let-me-in"
 NAMES = ("Gouda jong 48+ slices 200g", "Earl Grey 25 bags", "Skyr natural 450g")
@@ -19,20 +19,25 @@ SWITCHES += ["--disable-background-networking", "--disable-component-update"]
 DESKTOP, PHONE = {"width": 1200, "height": 900}, {"width": 390, "height": 844}
 
 
-# The real service takes the place of the stand-in in these two fixtures, and nowhere else: the tests only use its
-# address, ask it for /v1/labels, and make what a service does rarely (429, a dead replica) in the browser's network.
 @pytest.fixture(scope="module")
-def service_url() -> Iterator[str]:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return serve_run(tmp_path_factory.mktemp("page") / "run")
+
+
+@pytest.fixture(scope="module")
+def service_url(run: Path) -> Iterator[str]:
     """The address of a service that anybody may ask."""
-    with service() as url:
-        yield url
+    with live(run=str(run)) as client:
+        yield str(client.base_url)
 
 
 @pytest.fixture(scope="module")
-def guarded_url() -> Iterator[str]:
+def guarded_url(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a service that asks for TOKEN."""
-    with service(TOKEN) as url:
-        yield url
+    file = tmp_path_factory.mktemp("tokens") / "tokens"
+    file.write_text(TOKEN)
+    with live(run=str(run), tokens_file=str(file)) as client:
+        yield str(client.base_url)
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +214,7 @@ def test_an_unknown_label_is_refused_in_its_row(page: Page, service_url: str, fo
     classify(page, *NAMES)
     row = rows(page).last
     row.get_by_role("button", name="Wrong?").click()
-    row.get_by_label("The right label").fill("Milk & Craem")
+    row.get_by_label("The right label").fill("Vegetabels")
     with page.expect_response("**/v1/feedback") as answered:
         row.get_by_role("button", name="Save label").click()
     expect(row.locator(".problem")).to_have_text(answered.value.json()["error"]["message"])
