@@ -104,9 +104,9 @@ def decoding(model: str, texts: Sequence[str]) -> dict[str, Any]:
     from vllm import LLM, SamplingParams
     from vllm.sampling_params import StructuredOutputsParams
 
-    from laud_ray.label_engine import BLOCK, _prepare
+    from laud_ray.label_engine import BLOCK, prepare
 
-    _prepare()
+    prepare(on_cpu=True)
     tokenizer = chat.open_tokenizer(model)
     listed = "\n".join(LABELS)
     ids = [

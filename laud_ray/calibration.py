@@ -6,6 +6,8 @@ import numpy as np
 
 from laud_ray.types import Floats, Indices
 
+# The scale of cosine logits at which zero-shot confidence matches its accuracy: docs/LOG.md says how it was fitted.
+COSINE_SCALE = 20.0
 _COLDEST, _HOTTEST = 0.05, 20.0
 _HALVINGS = 40  # of log(20 / 0.05): an error of 5e-12
 

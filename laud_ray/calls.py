@@ -154,7 +154,7 @@ class Ledger:
 
         Looking and recording are one statement, so however many callers there are, no cap is overrun.
         """
-        values = {**asdict(call), "state": "begun", "begun_at": _now()}
+        values = {**asdict(call), "state": "begun", "begun_at": datetime.now(UTC)}
         row = select(*(literal(value, oracle_calls.c[name].type) for name, value in values.items()))
         fits = and_(true(), *_conditions(call, caps))
         adding = insert(oracle_calls).from_select(list(values), row.where(fits)).returning(oracle_calls.c.position)
@@ -184,7 +184,7 @@ class Ledger:
     def _end(self, number: int, **values: object) -> None:
         with self._engine.begin() as connection:
             found = update(oracle_calls).where(oracle_calls.c.position == number)
-            connection.execute(found.values(**values, ended_at=_now()))
+            connection.execute(found.values(**values, ended_at=datetime.now(UTC)))
 
 
 _USED = (
@@ -201,7 +201,3 @@ def _conditions(call: Call, caps: Caps) -> Iterator[ColumnElement[bool]]:
         if cap is not None:
             so_far = select(used).where(oracle_calls.c.oracle == call.oracle).scalar_subquery()
             yield so_far + more <= cap
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

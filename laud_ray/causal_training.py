@@ -4,7 +4,6 @@ Prompts share their prefix, so they are packed behind it: laud_ray.packing. L to
 """
 
 import logging
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -34,7 +33,6 @@ logger = logging.getLogger(__name__)
 
 ADAPTER = "adapter"
 STATE = "state.safetensors"
-WARM_UP = 0.1
 
 
 def load_base(name: str, dtype: str, device: torch.device) -> Any:
@@ -56,9 +54,8 @@ class AnswerModel(torch.nn.Module):
 
     def forward(self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor, ends: torch.Tensor) -> Any:
         """Map one row to (b, vocabulary) logits."""
-        where = mask if mask.dtype == torch.bool else mask.bool()
         return self.model(
-            input_ids=ids, position_ids=positions, attention_mask=where, logits_to_keep=ends, use_cache=False
+            input_ids=ids, position_ids=positions, attention_mask=mask, logits_to_keep=ends, use_cache=False
         ).logits[0]
 
 
@@ -127,7 +124,9 @@ class Course:
         batches = [order[i : i + size] for i in range(0, len(order), size)]
         losses = []
         for step, rows in enumerate(batches):
-            self._set_rate((epoch + step / len(batches)) / self._settings.epochs)
+            progress = (epoch + step / len(batches)) / self._settings.epochs
+            for group in self._optimizer.param_groups:
+                group["lr"] = training.rate(progress, self._settings.learning_rate)
             losses.append(self._step(rows))
         return float(np.mean(losses))
 
@@ -187,18 +186,17 @@ class Course:
             (losses * training.world_size() / len(rows)).backward()  # type: ignore[no-untyped-call]
             total += float(losses.detach())
         self._optimizer.step()
-        return total / max(1, len(rows[training.rank() :: training.world_size()]))
+        return total / max(1, len(training.shares(rows)[training.rank()]))
 
     def _packs(self, rows: Indices) -> Iterator[tuple[Pack, torch.Tensor, float]]:
         """This rank's share in rows of tokens. All ranks compute equally many, some perhaps with weight 0."""
-        world, budget = training.world_size(), self._settings.batch_tokens
-        shares = [rows[rank::world] for rank in range(world)]
+        shares, budget = training.shares(rows), self._settings.batch_tokens
         groups = [into_packs([len(self._bodies[i]) for i in s], len(self._prefix), budget) for s in shares]
         mine = [shares[training.rank()][group] for group in groups[training.rank()]]
         for i in range(max(map(len, groups))):
-            chosen = mine[i] if i < len(mine) else rows[:1]
+            chosen, weight = training.or_stand_in(mine[i] if i < len(mine) else None, rows)
             packed = pack(self._prefix, [self._bodies[j] for j in chosen])
-            yield packed.to(self._device), torch.from_numpy(self._targets[chosen]), float(i < len(mine))
+            yield packed.to(self._device), torch.from_numpy(self._targets[chosen]), weight
 
     def _silent(self, more: bool) -> AbstractContextManager[None]:
         """Keep gradients to this rank while more of its step is to come."""
@@ -206,13 +204,6 @@ class Course:
             quiet: AbstractContextManager[None] = self._model.no_sync()
             return quiet
         return nullcontext()
-
-    def _set_rate(self, progress: float) -> None:
-        """Warm up over the first tenth of the course, then fall to zero along a cosine."""
-        warm = min(1.0, progress / WARM_UP + 0.04)
-        fall = 0.5 * (1 + math.cos(math.pi * max(0.0, progress - WARM_UP) / (1 - WARM_UP)))
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._settings.learning_rate * warm * fall
 
 
 def _layers(model: torch.nn.Module) -> list[torch.nn.Module]:

@@ -3,13 +3,14 @@
 Every prompt is prefix + body + suffix in token ids, cut at the same places in training and in scoring.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 
 from laud_ray.errors import ModelError
 from laud_ray.prompts import Prompt, codes, fenced
@@ -50,6 +51,15 @@ def open_tokenizer(name: str) -> Any:
         return AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError, ImportError) as error:
         raise unknown(name, error) from None
+
+
+def longest_context(name: str) -> int:
+    """How many tokens a model was made for, as far as its configuration is there and says so."""
+    try:
+        config = AutoConfig.from_pretrained(name).get_text_config()
+    except (OSError, ValueError):
+        return sys.maxsize
+    return int(getattr(config, "max_position_embeddings", None) or sys.maxsize)
 
 
 def unknown(name: str, error: Exception) -> ModelError:
@@ -95,11 +105,16 @@ def encode(tokenizer: Any, text: str) -> list[int]:
 
 
 def encode_texts(tokenizer: Any, texts: Sequence[str], limit: int) -> list[list[int]]:
-    """Token ids of documents, cut at `limit`; a control token in a document is nothing but its letters."""
-    if not texts:
+    """Token ids of documents, cut at `limit`."""
+    return [ids[:limit] for ids in encode_plain(tokenizer, [fenced(text) for text in texts])]
+
+
+def encode_plain(tokenizer: Any, parts: Sequence[str]) -> list[list[int]]:
+    """Token ids of parts that hold documents: a control token in one is nothing but its letters."""
+    if not parts:
         return []
-    encoded = tokenizer([fenced(text) for text in texts], add_special_tokens=False, split_special_tokens=True)
-    return [ids[:limit] for ids in encoded["input_ids"]]
+    ids: list[list[int]] = tokenizer(list(parts), add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    return ids
 
 
 def choose_codes(tokenizer: Any, n: int, name: str) -> list[tuple[str, int]]:

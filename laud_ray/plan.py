@@ -171,9 +171,9 @@ def parameters(name: str, *, causal: bool) -> int:
     Raises:
         ModelError: if there is no such model.
     """
-    guessed = size_in_name(name)
-    if guessed is not None and not at_hand(name):
-        return guessed
+    size = guessed_size(name)
+    if size is not None:
+        return size
     try:
         settings = AutoConfig.from_pretrained(model_path(name))
         with torch.device("meta"):
@@ -189,9 +189,15 @@ def size_in_name(name: str) -> int | None:
     return round(float(found[1]) * 1e9) if found else None
 
 
+def guessed_size(name: str) -> int | None:
+    """The parameters that a name tells of a model on a hub that this machine does not reach; None for any other."""
+    size = size_in_name(name)
+    return None if size is None or at_hand(name) else size
+
+
 def _unless_guessed(model: str, check: Callable[..., None], *arguments: object) -> str | None:
     """Check, and say so if the model is on a hub that this machine does not reach: its name may tell enough."""
-    if size_in_name(model) is not None and not at_hand(model):
+    if guessed_size(model) is not None:
         return (
             f"{model} cannot be loaded here: its parameters are read off its name, a token is reckoned as "
             f"{CHARACTERS:g} characters, and nothing says that the run will find it"
@@ -274,7 +280,7 @@ def _scored(
         limit = getattr(section, "max_tokens", 64)
         lengths = [min(limit, len(ids)) for ids in tokenizer(list(texts))["input_ids"]]
         return parameters(section.model, causal=False), float(np.mean(lengths)), 0
-    if size_in_name(section.model) is not None and not at_hand(section.model):
+    if guessed_size(section.model) is not None:
         return _guessed(section, task, texts)
     tokenizer = chat.open_tokenizer(section.model)
     prompt = label_prompt.build(tokenizer, task, section, orders=1, spare=models.spare(section))

@@ -1,6 +1,7 @@
 """Ray Train, thin: run a training function in this process or in N workers, and bring back the folder it made."""
 
 import logging
+import math
 import shutil
 import tempfile
 import uuid
@@ -13,7 +14,11 @@ import ray.train
 from ray.train import Checkpoint, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
+from laud_ray.types import Indices
+
 logger = logging.getLogger(__name__)
+
+WARM_UP = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +86,23 @@ def rank() -> int:
 
 def world_size() -> int:
     return int(ray.train.get_context().get_world_size())
+
+
+def rate(progress: float, highest: float) -> float:
+    """The learning rate at a progress in [0, 1]: up over the first tenth of the course, then to 0 along a cosine."""
+    warm = min(1.0, progress / WARM_UP + 0.04)
+    fall = 0.5 * (1 + math.cos(math.pi * max(0.0, progress - WARM_UP) / (1 - WARM_UP)))
+    return highest * warm * fall
+
+
+def shares(rows: Indices) -> list[Indices]:
+    """In the training function: which of a batch's rows each rank takes."""
+    return [rows[one :: world_size()] for one in range(world_size())]
+
+
+def or_stand_in(mine: Indices | None, rows: Indices) -> tuple[Indices, float]:
+    """A rank's own rows and their weight, 1; for a rank that has none, the first of the batch with weight 0.
+
+    The gradient exchange waits for every rank.
+    """
+    return (rows[:1], 0.0) if mine is None or not len(mine) else (mine, 1.0)

@@ -85,7 +85,7 @@ def fixed_prompt(task: Task, settings: CausalConfig) -> LabelPrompt:
     if prompt.narrow:
         raise ModelError(
             f"learner.max_labels: {len(task.labels)} labels; a prompt of this model and max_context "
-            f"{settings.max_context} holds {len(prompt.codes)}, and causal learns them all in one: "
+            f"{prompt.settings.max_context} holds {len(prompt.codes)}, and causal learns them all in one: "
             "expected more room, or learner.kind encoder or in_context"
         )
     return prompt

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn.functional import cross_entropy, normalize
 
 from laud_ray import training
-from laud_ray.calibration import fit_temperature
+from laud_ray.calibration import COSINE_SCALE, fit_temperature
 from laud_ray.encoding import Encoder, device, label_vectors
 from laud_ray.model_folder import describe, seal
 from laud_ray.training import Resources
@@ -27,8 +27,6 @@ from laud_ray.types import Example, Floats, Indices, Task
 
 logger = logging.getLogger(__name__)
 
-# The scale of cosine logits at which zero-shot confidence matches its accuracy: docs/LOG.md says how it was fitted.
-ZERO_SHOT_SCALE = 20.0
 LORA_TARGETS = "all-linear"
 # Mean pooling leaves the pooler out, and a parameter without a gradient stops the exchange between workers.
 UNUSED_MODULES = r".*pooler.*"
@@ -129,7 +127,7 @@ class CosineClassifier(torch.nn.Module):
         vectors, owners = label_vectors(encoder, task.labels, template)
         self.encoder = encoder
         self.head = torch.nn.Parameter(torch.from_numpy(vectors))
-        self.log_scale = torch.nn.Parameter(torch.tensor(math.log(ZERO_SHOT_SCALE)))
+        self.log_scale = torch.nn.Parameter(torch.tensor(math.log(COSINE_SCALE)))
         self.register_buffer("owners", torch.from_numpy(owners))
         self.classes = len(task.labels)
 
@@ -207,29 +205,22 @@ class Course:
         self._model.train()
         batches = list(_batches([len(self._ids[i]) for i in rows], self._learner.batch, rng))
         for step, positions in enumerate(batches):
-            self._set_rate(start + (end - start) * step / len(batches))
+            progress = start + (end - start) * step / len(batches)
+            for group, highest in zip(self._optimizer.param_groups, self._rates, strict=True):
+                group["lr"] = training.rate(progress, highest)
             self._step(rows[positions])
 
     def _step(self, rows: Indices) -> None:
-        world, mine = training.world_size(), rows[training.rank() :: training.world_size()]
+        here, weight = training.or_stand_in(training.shares(rows)[training.rank()], rows)
         self._optimizer.zero_grad()
-        # A rank without rows takes part with weight zero: the gradient exchange waits for every rank.
-        rows_here = mine if len(mine) else rows[:1]
-        logits = self._model(*self._classifier.encoder.pad([self._ids[i] for i in rows_here]))
-        targets = torch.from_numpy(self._targets[rows_here]).to(logits.device)
-        weights = self._weights[rows_here].to(logits.device) * bool(len(mine))
+        logits = self._model(*self._classifier.encoder.pad([self._ids[i] for i in here]))
+        targets = torch.from_numpy(self._targets[here]).to(logits.device)
+        weights = self._weights[here].to(logits.device) * weight
         losses = cross_entropy(logits, targets, reduction="none")
         # The exchange averages over ranks; times their number, it is the mean over the whole batch.
-        loss = (losses * weights).sum() * world / self._weights[rows].sum().to(logits.device)
+        loss = (losses * weights).sum() * training.world_size() / self._weights[rows].sum().to(logits.device)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
-
-    def _set_rate(self, progress: float) -> None:
-        """Warm up over the first tenth of the course, then fall to zero along a cosine."""
-        warm = min(1.0, progress / 0.1 + 0.04)
-        fall = 0.5 * (1 + math.cos(math.pi * max(0.0, progress - 0.1) / 0.9))
-        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
-            group["lr"] = rate * warm * fall
 
     @torch.inference_mode()
     def _logits(self, rows: Indices) -> Floats:

@@ -11,8 +11,10 @@ import numpy as np
 
 from laud_ray import chat, label_prompt
 from laud_ray.config import PromptedSection
-from laud_ray.label_scoring import Neighbours, PromptedScorer, calibrated, engine
+from laud_ray.encoding import device
+from laud_ray.label_scoring import PromptedScorer, calibrated, engine
 from laud_ray.model_folder import describe, seal
+from laud_ray.neighbours import Neighbours
 from laud_ray.prompts import Prompt
 from laud_ray.types import Example, Task
 
@@ -85,7 +87,7 @@ class InContextLearner:
             prompt,
             tokenizer,
             engine(prompt, tokenizer, description["base"]),
-            Neighbours.open(prompt.labels, examples) if needed else None,
+            Neighbours(examples, prompt.labels, device()) if needed else None,
             nearest=description["nearest"],
             max_example_tokens=description["max_example_tokens"],
             temperature=description["temperature"],

@@ -13,12 +13,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import cross_entropy
 
-from laud_ray.calibration import fit_temperature, softmax
+from laud_ray.calibration import COSINE_SCALE, fit_temperature, softmax
 from laud_ray.encoding import Encoder, device, label_vectors
 from laud_ray.model_folder import describe, seal
 from laud_ray.types import Example, Floats, Indices, Task
 
-SCALE = 20.0
 STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 FOLDS = 5
 
@@ -35,7 +34,7 @@ class LinearLearner:
     def fit(self, task: Task, examples: Sequence[Example], *, out: str, seed: int) -> None:
         encoder = Encoder(self.model, self.max_tokens).to(device()).eval()
         vectors, owners = label_vectors(encoder, task.labels, self.template)
-        prior = np.stack([vectors[owners == c].mean(0) for c in range(len(task.labels))]) * SCALE
+        prior = np.stack([vectors[owners == c].mean(0) for c in range(len(task.labels))]) * COSINE_SCALE
         index = {name: i for i, name in enumerate(task.names)}
         targets = np.asarray([index[e.label] for e in examples], np.int64)
         x = encoder.embed([e.text for e in examples])

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from laud_ray.calls import Ledger
 from laud_ray.config import CascadeConfig, LlmConfig, OracleConfig, ReplayConfig
 from laud_ray.corpus import Corpus, first_sealed_values
-from laud_ray.errors import ConfigError, CorpusError
+from laud_ray.errors import ConfigError
+from laud_ray.labels import known_labels, no_known_label
 from laud_ray.oracles.cascade import CascadeOracle
 from laud_ray.oracles.engines import Engine
 from laud_ray.oracles.llm import LlmOracle, oracle_prompt, temperature
@@ -145,10 +146,5 @@ def _flat(config: OracleConfig, where: str) -> Iterator[tuple[ReplayConfig | Llm
 
 def _check_replay(config: ReplayConfig, task: Task, corpus: Corpus, where: str) -> None:
     values = first_sealed_values(corpus)
-    known = {label.name for one in task.labels for label in (one, *one.rest)}
-    if not known & values:
-        some = ", ".join(repr(value) for value in sorted(map(str, values))[:3])
-        raise CorpusError(
-            f"{where}.label: the column {config.label!r} holds {some}, ...; expected the labels of the task, "
-            f"such as {task.names[0]!r}"
-        )
+    if not known_labels(task) & values:
+        raise no_known_label(task, f"{where}.label", config.label, values)

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from laud_ray.calls import Answer, Ledger
 from laud_ray.config import LlmConfig
+from laud_ray.neighbours import Neighbours
 from laud_ray.oracles.account import Account, answer_tokens
 from laud_ray.oracles.engines import Engine, Request
-from laud_ray.oracles.nearest import NearestExamples
 from laud_ray.oracles.reading import decide
 from laud_ray.prompts import Option, Prompt, codes, fenced
 from laud_ray.types import Annotation, Document, Example, Task
@@ -61,7 +61,7 @@ class LlmOracle:
         self._config, self._engine, self._ledger = config, engine, ledger
         self._prompt, self.name = prompt, f"llm:{config.model}"
         self._account = Account(ledger, config, where, self.name, prompt)
-        self._nearest = NearestExamples(examples, config.examples)
+        self._neighbours = Neighbours(examples)
         self.waiting: str | None = None
 
     @property
@@ -94,7 +94,7 @@ class LlmOracle:
     def _requests(self, documents: Sequence[Document]) -> list[Request]:
         """One request for each vote on each document."""
         texts = [fenced(document.text[: self._config.max_text_chars]) for document in documents]
-        rows = zip(documents, texts, self._nearest.of(texts), strict=True)
+        rows = zip(documents, texts, self._neighbours.nearest(texts, self._config.examples), strict=True)
         return [
             Request(
                 self._key(text, vote), document.id, self._prompt, self._prompt.opening(examples=examples), text, vote

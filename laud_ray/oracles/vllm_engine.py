@@ -4,7 +4,6 @@ Prompts are tokenized here: the counts that are booked are then exact, and the p
 """
 
 import logging
-import os
 import re
 import sys
 import time
@@ -16,7 +15,7 @@ from laud_ray import chat
 from laud_ray.calls import Answer
 from laud_ray.config import LlmConfig
 from laud_ray.errors import ModelError
-from laud_ray.label_engine import require_vllm
+from laud_ray.label_engine import engine_arguments, environment, require_vllm
 from laud_ray.oracles.account import answer_tokens
 from laud_ray.oracles.engines import Asked, Completion, Desk, Request, Token, all_refused
 from laud_ray.prompts import Prompt
@@ -24,9 +23,6 @@ from laud_ray.prompts import Prompt
 logger = logging.getLogger(__name__)
 
 ALTERNATIVES = 20
-_ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"}
-# On shared cores: vLLM's defaults would take half of the memory and bind threads to all cores.
-_CPU_ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
 
 
 def open_tokenizer(model: str, where: str) -> Any:
@@ -42,13 +38,6 @@ def open_tokenizer(model: str, where: str) -> Any:
         raise ModelError(
             f"{where}.{error}" if str(error).startswith("model:") else f"{where}.engine: {error}"
         ) from None
-
-
-def longest_context(model: str) -> int:
-    """How many tokens a model was made for; vLLM refuses to start with more."""
-    from transformers import AutoConfig
-
-    return int(getattr(AutoConfig.from_pretrained(model).get_text_config(), "max_position_embeddings", sys.maxsize))
 
 
 def token_codes(tokenizer: Any, n: int, model: str) -> list[str]:
@@ -100,11 +89,9 @@ class VllmEngine:
         return Asked(self._run(rows, requests, numbers, desk) if rows else {}, waiting)
 
     def token_ids(self, request: Request) -> list[int]:
-        """The whole prompt; a control token of the model in a document or an example is nothing but its letters."""
-        given = self._tokenizer([request.opening, request.text], add_special_tokens=False, split_special_tokens=True)[
-            "input_ids"
-        ]
-        return [*self._frame.prefix_ids, *given[0], *given[1], *self._frame.suffix_ids]
+        """The whole prompt; its opening may hold examples, which are documents too."""
+        opening, text = chat.encode_plain(self._tokenizer, [request.opening, request.text])
+        return [*self._frame.prefix_ids, *opening, *text, *self._frame.suffix_ids]
 
     def _row(self, index: int, request: Request, prompt: list[int]) -> dict[str, Any]:
         seed = (self._seed + 1000 * request.attempt + request.vote) % 2**31
@@ -150,24 +137,23 @@ class VllmEngine:
         from ray.data.llm import build_processor, vLLMEngineProcessorConfig
 
         config, on_cpu = self._config, self._config.gpus_per_replica == 0
-        own = _CPU_ENVIRONMENT if on_cpu else {}
-        environment = {key: os.environ.get(key, value) for key, value in (_ENVIRONMENT | own).items()}
         placement = {"bundles": [{"CPU": 1}] if on_cpu else [{"CPU": 1, "GPU": 1}] * config.gpus_per_replica}
         processor = vLLMEngineProcessorConfig(
             model_source=config.model,
             engine_kwargs={
-                "dtype": "float32" if on_cpu and config.dtype == "auto" else config.dtype,
-                "max_model_len": min(config.max_context, longest_context(config.model)),
-                "enforce_eager": on_cpu,
-                **({"block_size": chat.BLOCK} if on_cpu else {}),
-                "tensor_parallel_size": max(1, config.gpus_per_replica),
-                "enable_prefix_caching": True,
+                **engine_arguments(
+                    config.model,
+                    dtype=config.dtype,
+                    max_context=config.max_context,
+                    gpus=config.gpus_per_replica,
+                    on_cpu=on_cpu,
+                ),
                 "max_logprobs": ALTERNATIVES,
             },
             batch_size=config.concurrency,
             concurrency=(config.replicas, config.replicas),
             placement_group_config=placement,
-            runtime_env={"env_vars": environment},
+            runtime_env={"env_vars": environment(on_cpu=on_cpu)},
             should_continue_on_error=True,
             log_engine_metrics=False,
             chat_template_stage=False,

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from laud_ray.report.formatting import interval, percent
+from laud_ray.report.formatting import figure, percent
 from laud_ray.report.terminal import figures_table
 from laud_ray.stages.labelled import LabelledFigures
 
@@ -15,8 +15,7 @@ def labelled_view(found: LabelledFigures, model: str, data: str, *, binary: bool
     figures = found.figures
     heading = Text(f"{model} on {data}, {figures.n:,} documents", style="bold")
     sums = Text(
-        f"accuracy {percent(figures.accuracy.value)} {interval(figures.accuracy)}, n = {figures.n}; "
-        f"macro-F1 {percent(figures.macro_f1.value)} {interval(figures.macro_f1)}; "
+        f"accuracy {figure(figures.accuracy)}, n = {figures.n}; macro-F1 {figure(figures.macro_f1)}; "
         f"calibration error {percent(figures.calibration_error)}"
     )
     return Group(heading, figures_table(figures), sums, *map(Text, _remarks(found, binary=binary)))

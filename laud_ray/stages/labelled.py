@@ -8,6 +8,7 @@ from laud_ray import sources
 from laud_ray.corpus import normalise_text
 from laud_ray.errors import CorpusError
 from laud_ray.estimation import Sample, figures
+from laud_ray.labels import known_labels, no_known_label
 from laud_ray.types import Figures, Floats, Indices, Scorer, Task
 
 
@@ -31,7 +32,7 @@ def check_labelled(task: Task, path: str, *, text: str, label: str) -> None:
     Raises:
         CorpusError: if a file or column is missing, or the column holds labels and none of them is the task's.
     """
-    known, others = _known(task), set[str]()
+    known, others = known_labels(task), set[str]()
     for rows in sources.read(path, [text, label]):
         for cell in rows.columns[1]:
             found = (cell or b"").decode(errors="replace")
@@ -40,10 +41,7 @@ def check_labelled(task: Task, path: str, *, text: str, label: str) -> None:
             if found and len(others) < 3:
                 others.add(found)
     if others:
-        raise CorpusError(
-            f"{path}: the column {label!r} holds {', '.join(map(repr, sorted(others)))}, ...; expected the labels of "
-            f"the task, such as {task.names[0]!r}"
-        )
+        raise no_known_label(task, path, label, others)
 
 
 def evaluate_labelled(scorer: Scorer, task: Task, path: str, *, text: str, label: str, seed: int) -> LabelledFigures:
@@ -56,7 +54,7 @@ def evaluate_labelled(scorer: Scorer, task: Task, path: str, *, text: str, label
         CorpusError: if a file or column is missing, no row has both a text and a label, or no label is the task's.
     """
     check_labelled(task, path, text=text, label=label)
-    known, unknown = _known(task), 0
+    known, unknown = known_labels(task), 0
     names = list(task.names)
     index = {name: i for i, name in enumerate(names)}
     true: list[int] = []
@@ -84,10 +82,6 @@ def evaluate_labelled(scorer: Scorer, task: Task, path: str, *, text: str, label
         sizes=None,
     )
     return LabelledFigures(figures(sample, list(index), seed=seed), skipped, unknown)
-
-
-def _known(task: Task) -> set[str]:
-    return {label.name for one in task.labels for label in (one, *one.rest)}
 
 
 def _decode(text: bytes | None, label: bytes | None) -> tuple[str, str] | None:

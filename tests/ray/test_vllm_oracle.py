@@ -12,7 +12,7 @@ from laud_ray.config import LlmConfig
 from laud_ray.errors import ModelError
 from laud_ray.oracles.engines import Request
 from laud_ray.oracles.llm import LlmOracle, oracle_prompt
-from laud_ray.oracles.vllm_engine import VllmEngine, longest_context
+from laud_ray.oracles.vllm_engine import VllmEngine
 from laud_ray.store import Store
 from laud_ray.types import Document, Label, Task
 from tests.tiny import LABELS, TINY, products
@@ -82,7 +82,3 @@ def test_a_control_token_in_a_document_is_only_its_letters() -> None:
     ends = [engine.token_ids(request).count(tokenizer.eos_token_id) for request in (mean, plain)]
     assert ends[0] == ends[1] == 1, "the template's own"
     assert "tea <|im_end|> B\n</text>" in tokenizer.decode(engine.token_ids(mean))
-
-
-def test_the_context_is_the_models_at_most() -> None:
-    assert longest_context(str(TINY)) == 2048

@@ -1,6 +1,8 @@
 """A task as a language model sees it: codes of one token, a shared prefix in whole blocks, room for every text."""
 
 import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +12,10 @@ from transformers import PreTrainedTokenizerFast
 from laud_ray import chat, label_prompt
 from laud_ray.config import VllmZeroShotConfig
 from laud_ray.errors import ModelError
+from laud_ray.label_engine import engine_arguments
 from laud_ray.prompts import Prompt
 from laud_ray.types import Example, Label, Task
+from tests.tiny import TINY
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
@@ -111,6 +115,21 @@ def test_a_context_that_holds_nothing_is_refused(chatty: Any) -> None:
         match=r"max_context: 128 tokens hold 0 labels beside the instructions and a text of 32 .*expected at least \d+",
     ):
         label_prompt.build(chatty, task(3), settings(max_context=128), orders=1)
+
+
+def test_the_context_is_the_models_at_most() -> None:
+    assert chat.longest_context(str(TINY)) == 2048
+    for asked, given in ((4096, 2048), (512, 512)):
+        arguments = engine_arguments(str(TINY), dtype="auto", max_context=asked, gpus=0, on_cpu=True)
+        assert arguments["max_model_len"] == given
+    wide = settings(model=str(TINY), max_text_tokens=1990, max_context=8192)
+    tokenizer = chat.open_tokenizer(str(TINY))
+    with pytest.raises(ModelError, match="max_context: 2048 tokens, the model's own limit, hold 0 labels beside"):
+        label_prompt.build(tokenizer, task(3), wide, orders=1)
+
+
+def test_a_model_that_does_not_say_its_context_sets_no_limit(tmp_path: Path) -> None:
+    assert chat.longest_context(str(tmp_path)) == sys.maxsize
 
 
 def test_examples_stand_under_the_codes_of_their_order(chatty: Any) -> None:

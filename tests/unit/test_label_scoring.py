@@ -8,11 +8,13 @@ import pytest
 
 from laud_ray import label_prompt
 from laud_ray.config import VllmZeroShotConfig
-from laud_ray.label_scoring import Neighbours, PromptedScorer, calibrated
+from laud_ray.label_scoring import PromptedScorer, calibrated
+from laud_ray.neighbours import Neighbours
 from laud_ray.types import Example, Floats, Label, Task
 from tests.unit.test_label_prompt import CHATML, make_tokenizer
 
 LABELS = ("tea", "coffee", "soap", "bread")
+TASK = Task("t", "multiclass", tuple(map(Label, LABELS)))
 # How much the "model" below likes each label, whatever the text.
 LIKES = dict(zip(LABELS, (2.0, 1.0, 0.0, -1.0), strict=True))
 
@@ -40,12 +42,18 @@ class Reader:
         return np.asarray(rows, np.float32), np.full(len(prompts), 0.25, np.float32)
 
 
+def settings(**changed: Any) -> VllmZeroShotConfig:
+    common = {"engine": "vllm", "model": "m", "max_text_tokens": 16, "max_context": 1024}
+    return VllmZeroShotConfig.model_validate({**common, **changed})
+
+
+def narrow(tokenizer: Any, spare: int = 0) -> label_prompt.LabelPrompt:
+    """A prompt that offers each document two labels of its own."""
+    return label_prompt.build(tokenizer, TASK, settings(max_labels=2), orders=1, spare=spare)
+
+
 def scorer(tokenizer: Any, *, orders: int = 1, prepared: int = 1, first: float = 0.0, **more: Any) -> PromptedScorer:
-    settings = VllmZeroShotConfig.model_validate(
-        {"engine": "vllm", "model": "m", "orders": orders, "max_text_tokens": 16, "max_context": 1024}
-    )
-    task = Task("t", "multiclass", tuple(map(Label, LABELS)))
-    prompt = label_prompt.build(tokenizer, task, settings, orders=prepared)
+    prompt = label_prompt.build(tokenizer, TASK, settings(orders=orders), orders=prepared)
     return PromptedScorer(prompt, tokenizer, Reader(tokenizer, 4, first), **more)
 
 
@@ -66,7 +74,7 @@ def test_no_texts_give_no_rows(tokenizer: Any) -> None:
 
 
 def test_a_label_keeps_its_column_in_every_order(tokenizer: Any) -> None:
-    parts = scorer(tokenizer, orders=4, prepared=4).by_order(["a"], 4)
+    parts, _ = scorer(tokenizer, orders=4, prepared=4).by_order(["a"], 4)
     np.testing.assert_allclose(parts, np.broadcast_to(likes(), (4, 1, 4)), rtol=1e-5)
 
 
@@ -90,15 +98,13 @@ def test_health_says_how_far_order_and_prompt_carry(tokenizer: Any) -> None:
     biased = calibrated(scorer(tokenizer, prepared=2, first=5.0), ["x", "y"], calibrate=False)
     assert biased.health == {"label_mass": pytest.approx(0.25), "order_flips": 1.0}
     assert calibrated(scorer(tokenizer, prepared=2), ["x"], calibrate=False).health["order_flips"] == 0.0
+    assert isinstance(biased.engine, Reader)
+    assert len(biased.engine.seen) == 4, "two texts in two orders, each read once"
 
 
 def test_labels_that_are_not_offered_share_what_the_encoder_gave_them(tokenizer: Any) -> None:
-    settings = VllmZeroShotConfig.model_validate(
-        {"engine": "vllm", "model": "m", "max_labels": 2, "max_text_tokens": 16, "max_context": 1024}
-    )
-    task = Task("t", "multiclass", tuple(map(Label, LABELS)))
-    prompt = label_prompt.build(tokenizer, task, settings, orders=1)
-    neighbours = Neighbours.open(task.labels)
+    prompt = narrow(tokenizer)
+    neighbours = Neighbours(labels=prompt.labels)
     proba = PromptedScorer(prompt, tokenizer, Reader(tokenizer, 2), neighbours).score(["coffee beans", "soap bar"])
     before = neighbours.label_probabilities(["coffee beans", "soap bar"])
     np.testing.assert_allclose(proba.sum(1), 1, rtol=1e-5)
@@ -112,9 +118,7 @@ def test_labels_that_are_not_offered_share_what_the_encoder_gave_them(tokenizer:
 
 def test_a_document_sees_its_nearest_examples_and_never_itself(tokenizer: Any) -> None:
     known = [Example(t, lab) for t, lab in (("green tea", "tea"), ("hand soap", "soap"), ("rye bread", "bread"))]
-    with_examples = scorer(
-        tokenizer, neighbours=Neighbours.open([Label(n) for n in LABELS], known), nearest=1, max_example_tokens=64
-    )
+    with_examples = scorer(tokenizer, neighbours=Neighbours(known), nearest=1, max_example_tokens=64)
     with_examples.score(["black tea", "hand soap"])
     reader = with_examples.engine
     assert isinstance(reader, Reader)
@@ -125,6 +129,16 @@ def test_a_document_sees_its_nearest_examples_and_never_itself(tokenizer: Any) -
 def test_examples_that_do_not_fit_are_left_out_the_farthest_first(tokenizer: Any) -> None:
     known = [Example("green tea", "tea"), Example("a bar of very fine soap for the hands " * 3, "soap")]
     one = scorer(tokenizer, max_example_tokens=40)
-    whole = one._within(known[::-1], 0, len(one.prompt.opening(tokenizer)))
+    whole = one._with_examples(one.prompt.opening(tokenizer), known[::-1])
     assert "green tea" in tokenizer.decode(whole)
     assert "soap" not in tokenizer.decode(whole)
+
+
+def test_examples_keep_to_their_room_beside_options_of_a_documents_own(tokenizer: Any) -> None:
+    prompt = narrow(tokenizer, spare=40)
+    known = [Example("green tea", "tea"), Example("a bar of very fine soap for the hands " * 9, "soap")]
+    reader = Reader(tokenizer, 2)
+    neighbours = Neighbours(known, prompt.labels)
+    PromptedScorer(prompt, tokenizer, reader, neighbours, nearest=2, max_example_tokens=40).score(["black tea"])
+    assert "green tea" in reader.seen[0]
+    assert "very fine" not in reader.seen[0]

@@ -20,7 +20,6 @@ from laud_ray.oracles import backoff
 from laud_ray.oracles.cascade import CascadeOracle
 from laud_ray.oracles.engines import Asked, Completion, Desk, Request, Token
 from laud_ray.oracles.llm import LlmOracle, oracle_prompt
-from laud_ray.oracles.nearest import NearestExamples
 from laud_ray.oracles.reading import decide, read
 from laud_ray.prompts import UNSURE, Option
 from laud_ray.store import Store
@@ -214,10 +213,6 @@ def test_the_nearest_examples_are_shown_the_nearest_last(ledger: Ledger) -> None
     assert "tractor" not in prompt
     assert 0 < prompt.index("green tea") < prompt.index("espresso beans") < prompt.index("green leaves")
     assert "espresso beans\n</text>\nCategory: B" in prompt
-
-
-def test_no_examples_load_no_encoder() -> None:
-    assert NearestExamples([], 3).of(["a", "b"]) == [(), ()]
 
 
 # The ledger
