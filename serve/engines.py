@@ -6,15 +6,15 @@ from typing import Protocol
 import torch
 
 from laud_ray import models
-from laud_ray.encoding import TOKEN_BUDGET, device
+from laud_ray.encoding import device
 from laud_ray.errors import ConfigError
 from laud_ray.types import Floats, Scorer, TokenScorer
 from serve.arguments import Arguments
 from serve.batching import Batcher
 from serve.registry import Entry
 
-# A GPU's batch for an endpoint: far below what a pass takes, since every text of it waits for the whole.
-GPU_BATCH_TOKENS = 16_384
+# Far below what a pass takes, since every text of a batch waits for the whole; on a CPU 20 short names, packed.
+BATCH_TOKENS, GPU_BATCH_TOKENS = 192, 16_384
 
 
 class Engine(Protocol):
@@ -76,7 +76,7 @@ class TorchEngine:
 
     def __init__(self, arguments: Arguments, observe: Callable[[int, int, float], None]) -> None:
         torch.set_num_threads(max(1, int(arguments.cpus)))
-        budget = GPU_BATCH_TOKENS if device().type == "cuda" else TOKEN_BUDGET
+        budget = GPU_BATCH_TOKENS if device().type == "cuda" else BATCH_TOKENS
         self._batcher = Batcher(
             batch_tokens=arguments.batch_tokens or budget,
             queue_texts=arguments.limits.queue_texts,

@@ -19,7 +19,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 # Whoever knows no token may ask whether the service lives, and open the page, which asks for one.
-OPEN = {"/", "/page.css", "/page.js", "/healthz", "/readyz", "/docs", "/openapi.json"}
+OPEN = {"/", "/page.css", "/page.js", "/page.svg", "/healthz", "/readyz", "/docs", "/openapi.json"}
 REQUEST_ID, FAULT = "x-request-id", "fault"
 INTERNAL = "a fault of the service; its log says more"
 

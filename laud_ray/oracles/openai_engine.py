@@ -11,11 +11,11 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from laud_ray.backoff import asked_for, backoff
 from laud_ray.calls import Answer
 from laud_ray.config import LlmConfig
 from laud_ray.errors import ConfigError, UserError
 from laud_ray.oracles.account import answer_tokens
-from laud_ray.oracles.backoff import asked_for, backoff
 from laud_ray.oracles.engines import Asked, Desk, Request, all_refused
 from laud_ray.oracles.openai_replies import mistake, most_tokens, passing, read_completion, unpaid, unsupported, words
 

@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from laud_ray import backoff, oracles
 from laud_ray import config as configuration
-from laud_ray import oracles
 from laud_ray.calls import Answer, Call, Caps, Ledger
 from laud_ray.config import LlmConfig
 from laud_ray.errors import ConfigError
-from laud_ray.oracles import backoff
 from laud_ray.oracles.cascade import CascadeOracle
 from laud_ray.oracles.engines import Asked, Completion, Desk, Request, Token
 from laud_ray.oracles.llm import LlmOracle, oracle_prompt
@@ -384,6 +383,7 @@ def test_every_kind_of_the_configuration_has_an_oracle() -> None:
         ({"retry-after": "0"}, 0),
         ({"retry-after-ms": "250", "retry-after": "7"}, 0.25),
         ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 60),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT", "date": "Wed, 21 Oct 2015 07:27:50 GMT"}, 10),
         ({"retry-after": "soon"}, None),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "-3"}, None),

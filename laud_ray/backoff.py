@@ -16,7 +16,7 @@ def backoff(tries: int, rng: random.Random) -> float:
 
 
 def asked_for(headers: Mapping[str, str], now: float) -> float | None:
-    """The wait that a server asks for, or None. now is the time of day that a date is compared with.
+    """The wait that a server asks for, or None. now is the time of day where the server does not say its own.
 
     Retry-After may be seconds or a date; rate-limit resets count only for the limits that are used up.
     """
@@ -26,7 +26,11 @@ def asked_for(headers: Mapping[str, str], now: float) -> float | None:
     after = headers.get("retry-after")
     if after is not None:
         seconds = _number(after)
-        return seconds if seconds is not None else _until(after, now)
+        if seconds is not None:
+            return seconds
+        # A date is by the server's clock, which need not agree with this machine's.
+        then, server_now = _time_of(after), _time_of(headers.get("date"))
+        return None if then is None else max(0.0, then - (now if server_now is None else server_now))
     resets = [
         _duration(headers.get(f"x-ratelimit-reset-{what}"))
         for what in ("requests", "tokens")
@@ -43,9 +47,9 @@ def _number(value: str | None) -> float | None:
     return number if 0 <= number < float("inf") else None
 
 
-def _until(date: str, now: float) -> float | None:
+def _time_of(date: str | None) -> float | None:
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(date).timestamp() - now)
+        return email.utils.parsedate_to_datetime(date or "").timestamp()
     except (ValueError, OverflowError):
         return None
 

@@ -1,0 +1,234 @@
+// Classify pasted names and send corrections. What comes from outside is inserted as text, never as markup.
+
+const TOKEN = "laud-token";
+const MAY_PASS = new Set([429, 502, 503, 504]); // the same request can succeed later
+
+const page = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
+const state = {
+  model: null, // name and version of the model that the page describes
+  answered: null, // name and version of the model that made the rows
+  rows: [], // what is shown: one {mark} for each name
+  threshold: null, // null until the slider is moved: then the service's own counts
+  busy: false,
+  retry: null, // what to do again once there is a token
+};
+
+const percent = (fraction) => `${(100 * fraction).toFixed(1)} %`;
+const counted = (n, one, many) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
+
+// ---- The service
+
+class ServiceError extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** GET, or POST where there is a body; returns the JSON answer or throws a ServiceError of one line. */
+async function ask(path, body) {
+  const headers = body ? { "content-type": "application/json" } : {};
+  const token = sessionStorage.getItem(TOKEN);
+  if (token) headers.authorization = `Bearer ${token}`;
+  let response;
+  try {
+    response = await fetch(path, { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body) });
+  } catch {
+    throw new ServiceError(0, "The service cannot be reached. Try again in a moment.");
+  }
+  const answer = await response.json().catch(() => null); // a proxy in front may answer with plain text
+  if (response.ok && answer) return answer;
+  throw new ServiceError(response.status, errorLine(response, answer));
+}
+
+function errorLine(response, answer) {
+  const line = answer?.error?.message ?? `The service answered ${response.status} ${response.statusText}`.trim();
+  if (!MAY_PASS.has(response.status)) return line;
+  const seconds = Math.ceil(Number(response.headers.get("retry-after")));
+  const when = seconds > 0 ? `in ${counted(seconds, "second", "seconds")}` : "in a moment";
+  return `${line.replace(/[.\s]+$/, "")}. Try again ${when}.`;
+}
+
+/** Run an action and show the service's complaint, if any; after a 401, run it again once there is a token. */
+async function attempt(action, complain) {
+  complain("");
+  try {
+    await action();
+  } catch (error) {
+    if (!(error instanceof ServiceError)) throw error;
+    complain(error.message);
+    if (error.status === 401) askForToken(() => attempt(action, complain));
+  }
+}
+
+const complain = (line) => {
+  page.error.textContent = line;
+};
+
+function askForToken(retry) {
+  sessionStorage.removeItem(TOKEN);
+  state.retry = retry;
+  page.access.hidden = false;
+  page.forget.hidden = true;
+  page.token.focus();
+}
+
+page.access.addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem(TOKEN, page.token.value);
+  page.token.value = "";
+  page.access.hidden = true;
+  page.forget.hidden = false;
+  page.names.focus();
+  state.retry?.();
+});
+
+page.forget.addEventListener("click", () => {
+  sessionStorage.removeItem(TOKEN);
+  page.forget.hidden = true;
+  page.names.focus();
+});
+
+// ---- The model
+
+async function describe() {
+  const [model, { labels }] = await Promise.all([ask("v1/model"), ask("v1/labels")]);
+  const accuracy = model.evaluation?.accuracy;
+  const figures = accuracy
+    ? ` It labels ${percent(accuracy.value)} of the documents correctly (n = ${accuracy.n}, 95 % interval ` +
+      `[${(100 * accuracy.low).toFixed(1)}, ${(100 * accuracy.high).toFixed(1)}]).`
+    : "";
+  state.model = { name: model.name, version: model.version };
+  page.model.textContent = model.name;
+  page.model.hidden = false;
+  page.about.textContent =
+    `Version ${model.version}: ${counted(labels.length, "label", "labels")}, ` +
+    `learned from ${counted(model.examples ?? 0, "example", "examples")}.${figures}`;
+  page.labels.replaceChildren(...labels.map(suggestion));
+}
+
+function suggestion({ name, description }) {
+  const option = document.createElement("option");
+  option.value = name;
+  if (description) option.label = description;
+  return option;
+}
+
+// ---- Names in, rows out
+
+const namesGiven = () => page.names.value.split("\n").map((line) => line.trim()).filter(Boolean);
+
+async function classify(texts) {
+  const answer = await ask("v1/classify", { texts, top_k: 3, threshold: state.threshold ?? undefined });
+  state.rows = answer.results.map((result, i) => row(texts[i], result, answer.model));
+  page.results.replaceChildren(...state.rows.map(({ element }) => element));
+  state.answered = answer.model;
+  markUnsure();
+  // A better model may have been loaded since the page was: its labels and figures are shown from now on.
+  if (state.model?.version !== answer.model.version) attempt(describe, complain);
+}
+
+page.ask.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const texts = namesGiven();
+  if (state.busy) return;
+  if (!texts.length) return complain("There is no name to classify: write one on each line.");
+  setBusy(true);
+  await attempt(() => classify(texts), complain).finally(() => setBusy(false));
+});
+
+function setBusy(busy) {
+  state.busy = busy;
+  page.go.setAttribute("aria-disabled", busy); // not `disabled`: that would drop the keyboard's focus
+  page.go.textContent = busy ? "Classifying …" : "Classify";
+  page.results.setAttribute("aria-busy", busy);
+}
+
+page.names.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+  event.preventDefault();
+  page.ask.requestSubmit();
+});
+
+function count() {
+  page.count.textContent = counted(namesGiven().length, "name", "names");
+}
+
+page.names.addEventListener("input", count);
+
+page.threshold.addEventListener("input", () => {
+  state.threshold = page.threshold.valueAsNumber / 100;
+  page["threshold-value"].textContent = `${page.threshold.value} %`;
+  markUnsure();
+});
+
+/** Mark the rows that the threshold leaves unsure; no request is needed, the confidences are here. */
+function markUnsure() {
+  if (!state.rows.length) return;
+  const unsure = state.rows.filter(({ mark }) => mark(state.threshold)).length;
+  const { name, version } = state.answered;
+  page.summary.textContent =
+    `${counted(state.rows.length, "name", "names")} classified by ${name}, version ${version}; ${unsure || "none"} unsure.`;
+}
+
+function row(text, result, model) {
+  const element = page.row.content.firstElementChild.cloneNode(true);
+  const part = (name) => element.querySelector(`.${name}`);
+  part("name").textContent = text;
+  part("label").textContent = result.label;
+  part("top").append(...result.top.map(candidate));
+  part("wrong").setAttribute("aria-label", `Wrong? Correct the label of ${text.slice(0, 80)}`);
+  takeFeedback(part, { text, predicted: result.label, model: model.name });
+  const mark = (threshold) => {
+    const unsure = threshold === null ? result.abstained : result.confidence < threshold;
+    element.classList.toggle("abstained", unsure);
+    part("unsure").hidden = !unsure;
+    return unsure;
+  };
+  return { element, mark };
+}
+
+function candidate({ label, confidence }, rank) {
+  const element = page.candidate.content.firstElementChild.cloneNode(true);
+  element.classList.toggle("main", rank === 0);
+  element.querySelector("bdi").textContent = label;
+  element.querySelector("span").title = label; // a long one is cut
+  element.querySelector("i").style.setProperty("--v", confidence);
+  element.querySelector("b").textContent = percent(confidence);
+  return element;
+}
+
+// ---- Corrections
+
+function takeFeedback(part, about) {
+  const [toggle, form, thanks] = [part("wrong"), part("correct"), part("thanks")];
+  const open = (shown) => {
+    form.hidden = !shown;
+    toggle.setAttribute("aria-expanded", shown);
+    (shown ? form.elements.label : toggle).focus();
+  };
+  const send = (verdict, gratitude) =>
+    attempt(
+      async () => {
+        thanks.textContent = "";
+        await ask("v1/feedback", { ...about, ...verdict });
+        open(false);
+        thanks.textContent = gratitude;
+      },
+      (line) => {
+        part("problem").textContent = line;
+      },
+    );
+  toggle.addEventListener("click", () => open(form.hidden));
+  form.addEventListener("keydown", (event) => event.key === "Escape" && open(false));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const label = form.elements.label.value.trim();
+    send({ label }, `Thank you: stored as ${label}.`);
+  });
+  part("unknown").addEventListener("click", () => send({ wrong: true }, "Thank you: stored as wrong."));
+}
+
+page.forget.hidden = !sessionStorage.getItem(TOKEN);
+count(); // a browser may bring back the names of before a reload
+attempt(describe, complain);

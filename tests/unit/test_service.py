@@ -1,0 +1,328 @@
+"""The service over real HTTP: what it answers, what it refuses, and how one model takes the place of another."""
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from laud_ray import models
+from laud_ray.passes import score_texts
+from laud_ray.run_folder import look_at
+from serve.arguments import Arguments, Limits
+from serve.launch import check_address
+from tests.served import add_model, eventually, live, serve_run
+from tests.tiny import LABELS, products
+
+LIMITS = Limits(max_texts=50, max_chars=200, max_body_bytes=20_000, queue_texts=100)
+SECRET = "a name that nobody else may read"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return serve_run(tmp_path_factory.mktemp("served") / "run")
+
+
+@pytest.fixture(scope="module")
+def service(run: Path) -> Iterator[httpx.Client]:
+    with live(run=str(run), limits=LIMITS) as client:
+        yield client
+
+
+@pytest.fixture
+def own_run(run: Path, tmp_path: Path) -> Path:
+    """A copy of the run that a test may change."""
+    shutil.copytree(run, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def post(client: httpx.Client, body: object) -> httpx.Response:
+    return client.post("/v1/classify", json=body)
+
+
+def serving(client: httpx.Client) -> str:
+    return str(client.get("/v1/model").json()["name"])
+
+
+def test_answers_come_in_order_with_the_same_scores_as_the_loop_and_relabeling(
+    service: httpx.Client, run: Path
+) -> None:
+    texts = [example.text for example in products(40, seed=11)]
+    scorer = models.load(str(run / "models" / "round-0001"))
+    passed, failures = score_texts(scorer, texts)
+    assert not failures
+    answer = post(service, {"texts": texts, "top_k": 12}).json()
+    assert answer["model"]["name"] == "round-0001"
+    for result, row in zip(answer["results"], passed, strict=True):
+        assert result["label"] == LABELS[row.argmax()]
+        assert [one["confidence"] for one in result["top"]] == pytest.approx(sorted(row.tolist())[::-1], abs=2e-5)
+
+
+def test_one_text_or_a_list_and_what_is_asked_for_each(service: httpx.Client) -> None:
+    one = post(service, {"texts": "choc milk 1l"}).json()["results"]
+    same = post(service, {"texts": ["  choc\u00a0milk \n 1l "], "top_k": 1}).json()["results"]
+    assert len(one) == 1
+    assert one[0]["label"] == one[0]["top"][0]["label"] == same[0]["label"]
+    assert one[0]["confidence"] == pytest.approx(same[0]["confidence"], abs=1e-5)
+    assert (len(one[0]["top"]), len(same[0]["top"])) == (3, 1)
+    assert len(post(service, {"texts": "x", "top_k": 999}).json()["results"][0]["top"]) == len(LABELS)
+    for threshold, abstained in ((1.0, True), (0.0, False)):
+        assert post(service, {"texts": "x", "threshold": threshold}).json()["results"][0]["abstained"] is abstained
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        (b"", 422, "body: Invalid JSON"),
+        (b"{", 422, "body: Invalid JSON"),
+        (b"\xff\xfe", 422, "body: Invalid JSON"),
+        (b'{"texts": ["\xc3\x28"]}', 422, "body: Invalid JSON"),
+        (b'{"texts": ["\\ud800"]}', 422, "body: Invalid JSON"),
+        (b"[]", 422, "body: Input should be an object; got []"),
+        (b"{}", 422, "texts: Field required"),
+        (b'{"texts": []}', 422, "texts: is empty; expected at least one text"),
+        (b'{"texts": null}', 422, "texts: Input should be a valid"),
+        (b'{"texts": 7}', 422, "texts: Input should be a valid"),
+        (b'{"texts": ["a", 7]}', 422, "texts.1: Input should be a valid string; got 7"),
+        (b'{"texts": ["a", ["b"]]}', 422, "texts.1: Input should be a valid string; got ['b']"),
+        (b'{"texts": [""]}', 422, "texts.0: is empty; expected a text"),
+        (b'{"texts": ["a", " \\t\\n "]}', 422, "texts.1: is empty; expected a text"),
+        (b'{"texts": ["a\\u0000b"]}', 422, "texts.0: has the control character U+0000 at character 1; expected none"),
+        (b'{"texts": ["a\\u001b[31m"]}', 422, "texts.0: has the control character U+001B at character 1"),
+        (b'{"texts": "a", "top_k": 0}', 422, "top_k: Input should be greater than or equal to 1; got 0"),
+        (b'{"texts": "a", "top_k": true}', 422, "top_k: Input should be a valid integer; got True"),
+        (b'{"texts": "a", "threshold": NaN}', 422, "threshold: Input should be"),
+        (b'{"texts": "a", "threshold": 1.5}', 422, "threshold: Input should be less than or equal to 1; got 1.5"),
+        (b'{"texts": "a", "k": 1}', 422, "k: Extra inputs are not permitted; got 1"),
+        (json.dumps({"texts": ["a"] * 51}).encode(), 413, "texts: 51 of them; expected at most 50"),
+        (json.dumps({"texts": ["a", "b" * 201]}).encode(), 413, "texts.1: 201 characters; expected at most 200"),
+        (b'{"texts": "' + b"a" * 1_000_000 + b'"}', 413, "body: 1000013 bytes; expected at most 20000"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line_that_says_where(
+    service: httpx.Client, body: bytes, status: int, message: str
+) -> None:
+    answer = service.post("/v1/classify", content=body, headers={"x-request-id": "mine"})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["request_id"]) == (status, "mine")
+    assert error["message"].startswith(message)
+    assert "\n" not in error["message"]
+    assert answer.headers["x-request-id"] == "mine"
+
+
+def test_a_body_without_a_length_is_cut_off_at_the_limit(service: httpx.Client) -> None:
+    def endless() -> Iterator[bytes]:
+        for _ in range(100):
+            yield b"a" * 1000
+
+    answer = service.post("/v1/classify", content=endless())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["texts", "top_k", "x"]), inner),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=st.binary(max_size=50) | JSON.map(lambda value: json.dumps(value).encode()), path=st.sampled_from("cf"))
+def test_nothing_that_is_sent_makes_it_fail(service: httpx.Client, body: bytes, path: str) -> None:
+    answer = service.post({"c": "/v1/classify", "f": "/v1/feedback"}[path], content=body)
+    assert answer.status_code in (200, 201, 413, 422)
+
+
+def test_unknown_paths_and_methods_have_the_same_form(service: httpx.Client) -> None:
+    assert service.get("/v1/nothing").json()["error"]["code"] == "not_found"
+    assert service.get("/v1/classify").json()["error"]["code"] == "method_not_allowed"
+
+
+def test_the_schema_names_what_may_be_sent_and_comes_back(service: httpx.Client) -> None:
+    schema = service.get("/openapi.json").json()
+    classify = schema["paths"]["/v1/classify"]["post"]
+    sent = classify["requestBody"]["content"]["application/json"]["schema"]
+    assert sent["properties"]["texts"]["examples"] == [["choc milk 1l", "gala apples"]]
+    assert set(classify["responses"]) >= {"200", "401", "413", "422", "429", "503", "504"}
+
+
+def test_the_model_its_figure_and_its_labels(service: httpx.Client) -> None:
+    model = service.get("/v1/model").json()
+    assert (model["name"], model["kind"], model["labels"], model["examples"]) == ("round-0001", "linear", 12, 40)
+    assert model["evaluation"]["accuracy"] == {"value": 0.8, "low": 0.7, "high": 0.9, "n": 40}
+    assert [label["name"] for label in service.get("/v1/labels").json()["labels"]] == list(LABELS)
+    assert service.get("/healthz").json() == {"status": "alive"}
+    ready = service.get("/readyz").json()
+    assert (ready["ready"], ready["current"]["version"], ready["failed"]) == (True, model["version"], None)
+
+
+def test_tokens_may_be_several_and_replaced_without_a_restart(run: Path, tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text("# for the shop\nold-token\n")
+
+    def status(token: str | None, path: str = "/v1/labels") -> int:
+        headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        return client.get(path, headers=headers).status_code
+
+    with live(run=str(run), tokens_file=str(file)) as client:
+        assert [status(None), status("wrong"), status("old-token")] == [401, 401, 200]
+        assert [status(None, path) for path in ("/healthz", "/readyz", "/metrics")] == [200, 200, 401]
+        refused = client.post("/v1/classify", content=b"not even JSON")
+        assert (refused.json()["error"]["code"], refused.headers["www-authenticate"]) == ("unauthorized", "Bearer")
+        file.write_text("old-token\nnew-token\n")
+        eventually(lambda: status("new-token") == 200)
+        assert status("old-token") == 200
+        file.write_text("new-token\n")
+        eventually(lambda: status("old-token") == 401)
+        assert status("new-token") == 200
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.7", "example.org"])
+def test_others_are_let_in_only_with_a_token(host: str) -> None:
+    with pytest.raises(Exception, match=rf"--host {host}: others can reach it, and there is no token; expected"):
+        check_address(host, 0, Arguments(run="x"))
+
+
+def test_on_this_machine_alone_no_token_is_needed() -> None:
+    assert check_address("127.0.0.1", 0, Arguments(run="x")).allow_anonymous
+
+
+def test_other_sites_may_ask_only_if_that_was_set(service: httpx.Client, run: Path) -> None:
+    origin = {"origin": "https://shop.example"}
+    assert "access-control-allow-origin" not in service.get("/v1/labels", headers=origin).headers
+    with live(run=str(run), cors_origins=["https://shop.example"]) as client:
+        assert client.get("/v1/labels", headers=origin).headers["access-control-allow-origin"] == origin["origin"]
+
+
+def test_a_new_model_takes_over_and_an_older_one_can_come_back(own_run: Path) -> None:
+    with live(run=str(own_run), poll_s=0.05) as client:
+        assert serving(client) == "round-0001"
+        add_model(own_run, 2)
+        eventually(lambda: serving(client) == "round-0002")
+        with look_at(str(own_run)) as folder:
+            folder.store.promote("round-0001")
+        eventually(lambda: serving(client) == "round-0001")
+
+
+def test_the_loop_may_push_instead_of_being_polled(own_run: Path) -> None:
+    with live(run=str(own_run)) as client:
+        add_model(own_run, 2)
+        assert client.post("/v1/reload").status_code == 202
+        eventually(lambda: serving(client) == "round-0002")
+
+
+def test_a_broken_model_leaves_the_old_one_where_it_is(own_run: Path) -> None:
+    add_model(own_run, 2)
+    with look_at(str(own_run)) as folder:
+        folder.store.promote("round-0001")
+    head = own_run / "models" / "round-0002" / "head.safetensors"
+    whole = head.read_bytes()
+    head.write_bytes(whole[:-1] + b"?")
+    with live(run=str(own_run), poll_s=0.05) as client:
+        with look_at(str(own_run)) as folder:
+            folder.store.promote("round-0002")
+        eventually(lambda: client.get("/readyz").json()["failed"])
+        failed = client.get("/readyz").json()["failed"]
+        assert failed["name"] == "round-0002"
+        assert "head.safetensors: checksum differs" in failed["error"]
+        assert (client.get("/readyz").status_code, serving(client)) == (200, "round-0001")
+        assert 'laud_swaps_total{result="failed"} 1.0' in client.get("/metrics").text
+        with look_at(str(own_run)) as folder:
+            folder.store.promote("round-0001")
+
+
+def test_no_answer_mixes_two_models_while_they_change(own_run: Path) -> None:
+    add_model(own_run, 2)
+    texts = [example.text for example in products(30, seed=5)]
+    expected = {
+        name: models.load(str(own_run / "models" / name)).score(texts).max(1) for name in ("round-0001", "round-0002")
+    }
+    assert abs(expected["round-0001"] - expected["round-0002"]).max() > 0.01
+
+    def ask(_: int) -> str:
+        answer = post(client, {"texts": texts}).json()
+        name = answer["model"]["name"]
+        assert [one["confidence"] for one in answer["results"]] == pytest.approx(expected[name].tolist(), abs=2e-5)
+        return str(name)
+
+    with live(run=str(own_run), poll_s=0.01) as client, ThreadPoolExecutor(4) as pool:
+        seen: set[str] = set()
+        for i in range(6):
+            asked = pool.map(ask, range(8))
+            with look_at(str(own_run)) as folder:
+                folder.store.promote(f"round-000{1 + i % 2}")
+            seen |= set(asked)
+            eventually(lambda i=i: serving(client) == f"round-000{1 + i % 2}")  # type: ignore[misc]
+    assert seen == {"round-0001", "round-0002"}
+
+
+def test_before_the_first_model_it_says_so(tmp_path: Path) -> None:
+    run = serve_run(tmp_path / "run", models=0)
+    with live(run=str(run), poll_s=0.05) as client:
+        answer = post(client, {"texts": "x"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_model")
+        assert int(answer.headers["retry-after"]) >= 1
+        assert client.get("/readyz").status_code == 503
+        add_model(run, 1)
+        eventually(lambda: client.get("/readyz").status_code == 200)
+        assert post(client, {"texts": "x"}).status_code == 200
+
+
+def test_feedback_is_kept_for_the_next_round(own_run: Path) -> None:
+    with live(run=str(own_run)) as client:
+        said = {
+            "text": "choc  milk 1l",
+            "label": LABELS[3],
+            "who": "ann",
+            "predicted": LABELS[0],
+            "model": "round-0001",
+        }
+        first, again = client.post("/v1/feedback", json=said), client.post("/v1/feedback", json=said)
+        assert (first.status_code, again.status_code) == (201, 200)
+        assert first.json()["id"] == again.json()["id"]
+        assert client.post("/v1/feedback", json={"text": "x", "wrong": True}).status_code == 201
+        unknown = client.post("/v1/feedback", json={"text": "x", "label": LABELS[3].lower() + "x"})
+        assert unknown.status_code == 422
+        assert f"did you mean {LABELS[3]!r}?" in unknown.json()["error"]["message"]
+        nothing = client.post("/v1/feedback", json={"text": "x"})
+        assert nothing.json()["error"]["message"] == "body: expected either label or wrong: true"
+    with look_at(str(own_run)) as folder:
+        kept = folder.store.feedback()
+    assert [(one.text, one.label, one.who) for one in kept] == [
+        ("choc milk 1l", LABELS[3], "ann"),
+        ("x", None, "anonymous"),
+    ]
+
+
+def test_a_models_folder_is_served_but_has_nowhere_for_feedback(run: Path) -> None:
+    with live(run=str(run / "models" / "round-0001")) as client:
+        assert serving(client) == "round-0001"
+        answer = client.post("/v1/feedback", json={"text": "x", "wrong": True})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "no_run")
+
+
+def test_what_is_counted_and_that_no_text_is_written(run: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "laud.test"), live(run=str(run), threshold=1.0) as client:
+        post(client, {"texts": [SECRET, "milk"]})
+        post(client, {"texts": [SECRET + "\x00"]})
+        page = client.get("/metrics").text
+    for line in (
+        'laud_requests_total{path="/v1/classify",status="200"} 1.0',
+        'laud_rejected_total{code="invalid"} 1.0',
+        'laud_texts_total{model="round-0001"} 2.0',
+        "laud_abstained_total 2.0",
+        "laud_confidence_count 2.0",
+        'laud_swaps_total{result="taken"} 1.0',
+    ):
+        assert line in page
+    assert 'laud_model_info{model="round-0001"' in page
+    assert sum(float(line.split()[-1]) for line in page.splitlines() if line.startswith("laud_labels_total")) == 2
+    logged = [record for record in caplog.records if record.getMessage() == "request"]
+    assert [record.status for record in logged[:2]] == [200, 422]  # type: ignore[attr-defined]
+    assert not any(SECRET in str(record.__dict__) for record in caplog.records)
