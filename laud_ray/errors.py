@@ -6,6 +6,7 @@ LaudError
 │   ├── CorpusError         a file, column or row of the data
 │   ├── RunError            a run that is missing, busy, or differs from its configuration
 │   └── ModelError          a model that is missing, broken, or does not fit the task
+├── EngineError             a language model's engine has stopped; nothing can be read from it any more
 ├── PoolExhaustedError      more documents asked for than the pool holds
 ├── PassError               a pass cannot go on: the scorer fails on everything
 ├── StoreError              a run's database is broken, full or locked
@@ -35,6 +36,10 @@ class RunError(UserError):
 
 class ModelError(UserError):
     """A model is missing, broken, or does not fit the task."""
+
+
+class EngineError(LaudError):
+    """A language model's engine has stopped."""
 
 
 class PoolExhaustedError(LaudError):

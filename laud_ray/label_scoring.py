@@ -128,9 +128,9 @@ class PromptedScorer:
         return plain
 
 
-def engine(prompt: LabelPrompt, tokenizer: Any, weights: str) -> LabelEngine:
-    """Start vLLM on the weights for a prompt's codes, over all GPUs that this process was given."""
-    settings = EngineSettings(
+def engine_settings(prompt: LabelPrompt, weights: str) -> EngineSettings:
+    """What an engine is started with on the weights for a prompt, over all GPUs that this process was given."""
+    return EngineSettings(
         model=weights,
         tokenizer=prompt.settings.model,
         max_context=prompt.settings.max_context,
@@ -139,6 +139,11 @@ def engine(prompt: LabelPrompt, tokenizer: Any, weights: str) -> LabelEngine:
         memory=prompt.settings.memory,
         gpus=max(1, torch.cuda.device_count()),
     )
+
+
+def engine(prompt: LabelPrompt, tokenizer: Any, weights: str) -> LabelEngine:
+    """Start vLLM on the weights for a prompt's codes."""
+    settings = engine_settings(prompt, weights)
     return LabelEngine(settings, prompt.token_ids, tokenizer.convert_ids_to_tokens(list(prompt.token_ids)))
 
 

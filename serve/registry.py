@@ -2,7 +2,7 @@
 
 import hashlib
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import gettempdir
 from threading import Lock
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from laud_ray.config import CausalConfig
 from laud_ray.errors import ModelError
 from laud_ray.model_folder import DESCRIPTION, describe
 from laud_ray.run_folder import RunFolder, look_at
@@ -30,6 +31,7 @@ class Entry:
         version: the start of the checksum of its model.json, which holds those of all other files.
         accuracy: on the evaluation sample of its run.
         texts, weights: the evaluation sample; a model without a run is tried on its labels' names.
+        adapters: the learner of its run, if later models of it are adapters on this one's base.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Entry:
     texts: tuple[str, ...]
     weights: Floats | None
     max_chars: int
+    adapters: CausalConfig | None = None
 
 
 class Registry(Protocol):
@@ -124,7 +127,11 @@ class RunModels:
         labels = tuple(Label(label.name, label.description) for label in task.labels)
         sample = tuple(texts[one.document_id] for one in drawn)
         most = self.run.config.corpus.max_chars
-        return _entry(name, folder, description, labels, most, sample or task.names, weights, accuracy)
+        entry = _entry(name, folder, description, labels, most, sample or task.names, weights, accuracy)
+        learner = self.run.config.learner
+        if isinstance(learner, CausalConfig) and learner.model == entry.base:
+            return replace(entry, adapters=learner)
+        return entry
 
     def close(self) -> None:
         self._open.close()

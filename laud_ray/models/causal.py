@@ -1,5 +1,6 @@
 """LoRA on a decoder language model whose target is the code of the label, after the prompt it is scored with."""
 
+import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ from laud_ray.causal_training import ADAPTER, load_base, train
 from laud_ray.config import CausalConfig
 from laud_ray.errors import ModelError
 from laud_ray.label_prompt import LabelPrompt
-from laud_ray.label_scoring import PromptedScorer, engine
+from laud_ray.label_scoring import PromptedScorer, engine, engine_settings
+from laud_ray.label_stream import StreamFor
 from laud_ray.model_folder import describe
 from laud_ray.training import Resources
 from laud_ray.types import Example, Task
@@ -74,6 +76,20 @@ class CausalLearner:
                 prompt, tokenizer, engine(prompt, tokenizer, merged), temperature=description["temperature"]
             )
 
+    @staticmethod
+    def open_beside(model: str, stream_for: StreamFor) -> PromptedScorer:
+        """Open a model folder with its adapter beside the base model, in an engine that serves others too.
+
+        Args:
+            stream_for: gives the engine for settings and a rank of adapters.
+        """
+        path, description = describe(model)
+        tokenizer = chat.open_tokenizer(description["base"])
+        prompt = label_prompt.from_json(description["prompt"], tokenizer)
+        stream = stream_for(engine_settings(prompt, description["base"]), adapter_rank(path / ADAPTER))
+        reads = stream.reader(prompt.token_ids, str(path / ADAPTER))
+        return PromptedScorer(prompt, tokenizer, reads, temperature=description["temperature"])
+
 
 def fixed_prompt(task: Task, settings: CausalConfig) -> LabelPrompt:
     """The prompt that a model is trained and scored with: all labels, in one order.
@@ -96,3 +112,8 @@ def merge(base: str, adapter: Path, dtype: str, out: str) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = PeftModel.from_pretrained(load_base(base, dtype, device), str(adapter))
     model.merge_and_unload().save_pretrained(out)
+
+
+def adapter_rank(adapter: Path) -> int:
+    """Read the rank of an adapter in PEFT's format."""
+    return int(json.loads((adapter / "adapter_config.json").read_text())["r"])

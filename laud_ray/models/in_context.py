@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ import numpy as np
 from laud_ray import chat, label_prompt
 from laud_ray.config import PromptedSection
 from laud_ray.encoding import device
-from laud_ray.label_scoring import PromptedScorer, calibrated, engine
+from laud_ray.label_prompt import LabelPrompt
+from laud_ray.label_scoring import PromptedScorer, Reads, calibrated, engine, engine_settings
+from laud_ray.label_stream import StreamFor
 from laud_ray.model_folder import describe, seal
 from laud_ray.neighbours import Neighbours
 from laud_ray.prompts import Prompt
@@ -76,8 +78,8 @@ class InContextLearner:
         return self.open(model)
 
     @staticmethod
-    def open(model: str) -> PromptedScorer:
-        """Open a model folder and start its engine."""
+    def open(model: str, start: Callable[[LabelPrompt, Any, str], Reads] = engine) -> PromptedScorer:
+        """Open a model folder; `start` gives the engine for its prompt, tokenizer and base model."""
         path, description = describe(model)
         tokenizer = chat.open_tokenizer(description["base"])
         prompt = label_prompt.from_json(description["prompt"], tokenizer)
@@ -86,13 +88,22 @@ class InContextLearner:
         scorer = PromptedScorer(
             prompt,
             tokenizer,
-            engine(prompt, tokenizer, description["base"]),
+            start(prompt, tokenizer, description["base"]),
             Neighbours(examples, prompt.labels, device()) if needed else None,
             nearest=description["nearest"],
             max_example_tokens=description["max_example_tokens"],
             temperature=description["temperature"],
         )
         return calibrated(scorer, json.loads((path / PROBE).read_text()), description["calibrate"])
+
+    @staticmethod
+    def open_beside(model: str, stream_for: StreamFor) -> PromptedScorer:
+        """Open a model folder in an engine that serves others too; arguments as of `CausalLearner.open_beside`."""
+
+        def reader(prompt: LabelPrompt, _tokenizer: Any, base: str) -> Reads:
+            return stream_for(engine_settings(prompt, base), None).reader(prompt.token_ids)
+
+        return InContextLearner.open(model, reader)
 
     def _balanced(
         self, tokenizer: Any, task: Task, examples: Sequence[Example], rng: np.random.Generator

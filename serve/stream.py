@@ -1,0 +1,159 @@
+"""Language models: vLLM puts the texts of all requests into its own batches, and adapters come and go beside the base.
+
+One engine serves all models of one base model; a device has no room for two, so another base model is refused, and
+what is served goes on until the service is deployed anew. n texts, k classes.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Lock
+
+from laud_ray.errors import EngineError, ModelError
+from laud_ray.label_engine import EngineSettings
+from laud_ray.label_scoring import PromptedScorer
+from laud_ray.label_stream import LabelStream, StreamReader
+from laud_ray.models import CausalLearner, InContextLearner
+from laud_ray.types import Floats, Scorer
+from serve.arguments import Arguments
+from serve.registry import Entry
+from serve.schemas import FaultError
+
+# Requests in the engine at a time: each has a thread, which makes its prompts and then waits.
+REQUESTS = 64
+
+
+class StreamEngine:
+    """Opens causal and in_context models on one engine, which starts with the first of them.
+
+    Attributes:
+        waiting: texts that are accepted and not yet scored.
+    """
+
+    def __init__(self, arguments: Arguments, observe: Callable[[int, int, float], None]) -> None:
+        """Make one; observe is told the texts, prompt tokens and seconds of each request."""
+        self._arguments, self._observe = arguments, observe
+        self._pool = ThreadPoolExecutor(REQUESTS if arguments.batching else 1, "stream")
+        self._turn = Lock()
+        self._stream: LabelStream | None = None
+        self._closed = False
+        self._rate = 0.0
+        self.waiting = 0
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the engine runs, or has not been needed yet; one that died needs a new process around it."""
+        return self._stream is None or self._stream.healthy
+
+    def start(self) -> None: ...
+
+    async def close(self) -> None:
+        self._closed = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        await asyncio.to_thread(self._end)
+
+    def _end(self) -> None:
+        with self._turn:
+            if self._stream is not None:
+                self._stream.close()
+
+    def open(self, entry: Entry) -> Scorer:
+        """Load a model; blocks, a minute for the first one.
+
+        Raises:
+            ModelError: if it is broken, or the engine that runs cannot serve it.
+            EngineError: if the engine has stopped.
+        """
+
+        def stream_for(settings: EngineSettings, rank: int | None) -> LabelStream:
+            return self._stream_for(entry, settings, rank)
+
+        learner = CausalLearner if entry.kind == "causal" else InContextLearner
+        scorer = learner.open_beside(entry.folder, stream_for)
+        # A tokenizer changes its settings in its first call, which must not happen in several threads at once.
+        scorer.score(scorer.labels[:1])
+        return scorer
+
+    def release(self, scorer: Scorer) -> None:
+        _reader(scorer).retire()
+
+    async def score(self, scorer: Scorer, texts: Sequence[str], *, deadline_s: float | None) -> Floats:
+        """Map n texts to (n, k) probabilities. A caller that goes away, or comes too late, takes its work along.
+
+        Raises:
+            FaultError: 429 when too many texts wait, 504 when the deadline passed, 503 when the engine has stopped.
+        """
+        limit = self._arguments.limits.queue_texts
+        if deadline_s is not None and self.waiting + len(texts) > limit:
+            message = f"{self.waiting} texts are waiting; expected at most {limit}"
+            raise FaultError(429, "overloaded", message, retry_after=self._clear_in())
+        assert isinstance(scorer, PromptedScorer)
+        reader = _reader(scorer).once()
+        self.waiting += len(texts)
+        before, began = self.waiting, time.perf_counter()
+        try:
+            async with asyncio.timeout(deadline_s):
+                scoring = self._pool.submit(replace(scorer, engine=reader).score, texts)
+                proba = await asyncio.wrap_future(scoring)
+        except TimeoutError:
+            raise FaultError(504, "deadline", f"no answer within {deadline_s:g} s; the work was dropped") from None
+        except EngineError as error:
+            raise FaultError(503, "engine", f"{error}; the service starts anew") from None
+        finally:
+            reader.cancel()
+            self.waiting -= len(texts)
+        seconds = time.perf_counter() - began
+        self._rate = 0.8 * self._rate + 0.2 * before / seconds if self._rate else before / seconds
+        self._observe(len(texts), reader.tokens, seconds)
+        return proba
+
+    def _clear_in(self) -> int:
+        """Seconds until about what waits now is scored."""
+        return max(1, round(self.waiting / self._rate)) if self._rate else 1
+
+    def _stream_for(self, entry: Entry, settings: EngineSettings, rank: int | None) -> LabelStream:
+        with self._turn:
+            if self._closed:
+                raise EngineError("the engine was closed")
+            if self._stream is None:
+                self._stream = self._begin(entry, settings, rank)
+            elif not self._stream.healthy:
+                raise EngineError("the engine has stopped")
+            else:
+                _check(entry, self._stream, settings, rank)
+            return self._stream
+
+    def _begin(self, entry: Entry, settings: EngineSettings, rank: int | None) -> LabelStream:
+        """Start the engine, ready for this model and for those that its run will train."""
+        gpus, coming = self._arguments.gpus, entry.adapters
+        if coming is not None:
+            rank = max(rank or 0, coming.rank)
+            settings = replace(settings, max_context=max(settings.max_context, coming.max_context))
+        share = gpus if 0 < gpus < 1 else 1.0
+        settings = replace(settings, memory=settings.memory * share, gpus=max(1, int(gpus)))
+        return LabelStream(settings, rank=rank, batch_tokens=self._arguments.batch_tokens)
+
+
+def _reader(scorer: Scorer) -> StreamReader:
+    assert isinstance(scorer, PromptedScorer)
+    assert isinstance(scorer.engine, StreamReader)
+    return scorer.engine
+
+
+def _check(entry: Entry, stream: LabelStream, settings: EngineSettings, rank: int | None) -> None:
+    """Raise ModelError if the engine that runs cannot serve a model."""
+    runs = stream.settings
+    found = {
+        "the base model": (settings.model, runs.model, settings.model == runs.model),
+        "dtype": (settings.dtype, runs.dtype, settings.dtype == runs.dtype),
+        "max_context": (settings.max_context, runs.max_context, settings.max_context <= runs.max_context),
+        "an adapter of rank": (rank or 0, stream.rank or 0, (rank or 0) <= (stream.rank or 0)),
+    }
+    for what, (needed, running, fits) in found.items():
+        if not fits:
+            raise ModelError(
+                f"{entry.folder}: needs {what} {needed}, but the engine was started with {running}; "
+                "it goes on with the model before: deploy anew to serve this one"
+            )
