@@ -97,6 +97,7 @@ class Encoder(torch.nn.Module):
         super().__init__()
         self.tokenizer, self.model = open_model(name)
         self.max_tokens = max_tokens
+        self._packs = self.model.config.model_type in PACKABLE  # type: ignore[union-attr, operator]
 
     @property
     def dimensions(self) -> int:
@@ -131,7 +132,7 @@ class Encoder(torch.nn.Module):
     @torch.inference_mode()
     def embed_tokens(self, ids: Sequence[Sequence[int]]) -> Floats:
         """Map the token ids of n texts to (n, d) unit vectors, float32."""
-        if self.model.config.model_type in PACKABLE and len(ids) > 1 and sum(map(len, ids)) <= PACK_TOKENS:  # type: ignore[union-attr]
+        if self._packs and len(ids) > 1 and sum(map(len, ids)) <= PACK_TOKENS:
             return self._embed_packed(ids)
         out = np.empty((len(ids), self.dimensions), np.float32)
         budget = GPU_TOKEN_BUDGET if device().type == "cuda" else TOKEN_BUDGET

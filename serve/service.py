@@ -76,6 +76,8 @@ class Service:
         else:
             results = _results(version, proba, request.top_k, threshold)
         self._count(version, proba, threshold)
+        if self.arguments.log_texts:
+            self.log.info("texts", extra={"texts": texts, "labels": [result["label"] for result in results]})
         return {"model": {"name": version.entry.name, "version": version.entry.version}, "results": results}
 
     def model(self) -> dict[str, object]:
