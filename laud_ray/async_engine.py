@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from laud_ray.errors import EngineError
+from laud_ray.errors import EngineError, ModelError
 from laud_ray.label_engine import EngineSettings, engine_arguments, environment, require_vllm
 
 # How often a dead engine is looked for, in seconds: not all that waits is told by vLLM.
@@ -29,7 +29,11 @@ class AsyncEngine:
     client: Any
 
     def __init__(self, settings: EngineSettings, more: dict[str, Any]) -> None:
-        """Start it; takes a minute. `more` is what vLLM is given beside the settings, whose reader is ignored."""
+        """Start it; takes a minute. `more` is what vLLM is given beside the settings, whose reader is ignored.
+
+        Raises:
+            ModelError: if vLLM does not run the model here; its log says more.
+        """
         require_vllm()
         self._on_cpu = not torch.cuda.is_available()
         os.environ.update(environment(on_cpu=self._on_cpu))
@@ -41,9 +45,10 @@ class AsyncEngine:
         self._thread.start()
         try:
             self.call(self._start(settings, more))
-        except BaseException:
+        except (RuntimeError, ValueError, OSError) as error:
             self._stop()
-            raise
+            said = " ".join(str(error).split())[:300]
+            raise ModelError(f"model: vLLM cannot start {settings.model!r}: {said}") from error
 
     @property
     def healthy(self) -> bool:
@@ -134,6 +139,8 @@ class AsyncEngine:
         await self._watcher
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.client.shutdown()
+        # Left to the interpreter's end, it would fail to shut down once more.
+        del self.client
         self._guard.wait()
 
     def _stop(self) -> None:

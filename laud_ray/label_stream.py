@@ -35,6 +35,9 @@ class LabelStream:
             settings: its reader is ignored: an engine that takes adapters can only sample.
             rank: the largest of adapters; without it none can be added.
             batch_tokens: tokens that are computed together; None is vLLM's own choice.
+
+        Raises:
+            ModelError: if vLLM does not run the model here.
         """
         more: dict[str, Any] = {}
         if rank is not None:
@@ -45,7 +48,10 @@ class LabelStream:
                 "max_cpu_loras": KEPT_ADAPTERS,
             }
         if batch_tokens is not None:
-            more["max_num_batched_tokens"] = batch_tokens
+            more |= {"max_num_batched_tokens": batch_tokens, "max_num_seqs": min(batch_tokens, 2 * AT_ONCE)}
+        if settings.gpus > 1:
+            # This process has the GPUs; within Ray, vLLM would ask the cluster for others.
+            more["distributed_executor_backend"] = "mp"
         self.settings, self.rank = settings, rank
         self._engine = AsyncEngine(settings, more)
         self._requests, self._adapters = count(1), count(1)

@@ -90,6 +90,8 @@ class StreamEngine:
             message = f"{self.waiting} texts are waiting; expected at most {limit}"
             raise FaultError(429, "overloaded", message, retry_after=self._clear_in())
         assert isinstance(scorer, PromptedScorer)
+        if not self.healthy or self._closed:
+            raise FaultError(503, "engine", "the engine has stopped; the service starts anew")
         reader = _reader(scorer).once()
         self.waiting += len(texts)
         before, began = self.waiting, time.perf_counter()
