@@ -8,7 +8,7 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.schema import LoggingConfig
 
-from laud_ray.errors import ConfigError
+from laud_ray.errors import ConfigError, EngineError
 from serve.api import make_api
 from serve.arguments import Arguments, Replicas
 from serve.guard import Guard
@@ -34,6 +34,15 @@ class Endpoint:
                 f"no token is set; expected some in {ENVIRONMENT} or tokens_file, or allow_anonymous: true"
             )
         self._service = Service(arguments, logging.getLogger("ray.serve.laud"))
+
+    def check_health(self) -> None:
+        """What Ray Serve asks every few seconds; a replica that fails is replaced.
+
+        Raises:
+            EngineError: if the engine has stopped.
+        """
+        if not self._service.healthy:
+            raise EngineError("the engine has stopped")
 
     def __serve_build_asgi_app__(self) -> Guard:
         # Ray Serve puts the request's id into every answer itself.

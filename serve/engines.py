@@ -25,6 +25,11 @@ class Engine(Protocol):
         """Texts that are accepted and not yet scored."""
         ...
 
+    @property
+    def healthy(self) -> bool:
+        """Whether it can go on; one that cannot needs a new process around it."""
+        ...
+
     def start(self) -> None: ...
 
     async def close(self) -> None: ...
@@ -87,6 +92,10 @@ class TorchEngine:
     @property
     def waiting(self) -> int:
         return self._batcher.waiting
+
+    @property
+    def healthy(self) -> bool:
+        return True
 
     def start(self) -> None:
         self._batcher.start()

@@ -1,6 +1,7 @@
 """`laud serve`: Ray and the application on this machine, until Ctrl-C."""
 
 import ipaddress
+import logging
 import os
 import signal
 import socket
@@ -79,6 +80,8 @@ def serve_here(arguments: Arguments, host: str, port: int, say: Callable[[str], 
 
     from serve.app import NAME, build
 
+    # Its word on what goes on here; the replicas' logs are in files.
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)
     stop = threading.Event()
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, lambda *_: stop.set())

@@ -80,6 +80,11 @@ class Service:
             self.log.info("texts", extra={"texts": texts, "labels": [result["label"] for result in results]})
         return {"model": {"name": version.entry.name, "version": version.entry.version}, "results": results}
 
+    @property
+    def healthy(self) -> bool:
+        """Whether all engines can go on."""
+        return all(engine.healthy for engine in self._engines.values())
+
     def model(self) -> dict[str, object]:
         version = self._version()
         entry = version.entry

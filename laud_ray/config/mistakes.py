@@ -6,7 +6,6 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-
 MOST_NAMES = 30
 
 

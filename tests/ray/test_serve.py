@@ -1,0 +1,131 @@
+"""`laud serve` as it is: Ray Serve, its proxy, two replicas, and what happens to them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+import httpx
+import psutil
+import pytest
+
+from laud_ray import Client, models
+from tests.served import add_model, eventually, serve_run
+from tests.tiny import products
+
+LAUD = str(Path(sys.executable).parent / "laud")
+TOKEN = "let-me-in"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A service, the run it serves, and its process."""
+
+    url: str
+    run: Path
+    process: "subprocess.Popen[str]"
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(f"{self.url}{path}", headers={"authorization": f"Bearer {TOKEN}"}, timeout=30)
+
+    def replicas(self) -> list[psutil.Process]:
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        return [p for p in family if p.is_running() and "ServeReplica" in " ".join(p.cmdline())]
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    run = serve_run(tmp_path_factory.mktemp("served") / "run", models=2)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [LAUD, "serve", str(run), "--port", str(port), "--replicas", "2", "--cpus", "0.5"]
+    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**environment, "LAUD_TOKENS": TOKEN}
+    )
+    assert process.stdout is not None
+    lines = iter(process.stdout.readline, "")
+    try:
+        url = next((line.strip() for line in lines if line.startswith("http://")), None)
+        assert url is not None, process.stderr.read() if process.stderr else ""
+        yield Running(url, run, process)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        assert (process.returncode, errors) == (0, "")
+    finally:
+        process.kill()
+
+
+def test_the_client_gets_the_scores_of_the_model(service: Running) -> None:
+    texts = [example.text for example in products(30, seed=21)]
+    with Client(service.url, TOKEN, batch=8) as client:
+        assert client.ready()
+        found = client.classify(texts)
+        assert [label.name for label in client.labels()] == list(
+            models.load(str(service.run / "models/round-0002")).labels
+        )
+    proba = models.load(str(service.run / "models" / "round-0002")).score(texts)
+    assert [one.confidence for one in found.results] == pytest.approx(proba.max(1).tolist(), abs=2e-5)
+    assert {model.name for model in found.models} == {"round-0002"}
+
+
+def test_a_request_has_one_id_and_needs_a_token(service: Running) -> None:
+    answer = httpx.post(f"{service.url}/v1/classify", json={"texts": "x"}, headers={"x-request-id": "mine"}, timeout=30)
+    assert (answer.status_code, answer.json()["error"]["request_id"]) == (401, "mine")
+    assert answer.headers.get_list("x-request-id") == ["mine"]
+
+
+def test_counts_are_those_of_all_replicas(service: Running) -> None:
+    def texts() -> float:
+        lines = service.get("/metrics").text.splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith("laud_texts_total"))
+
+    before = texts()
+    with Client(service.url, TOKEN, batch=1) as client:
+        client.classify(["milk", "bread", "soap"] * 10)
+    assert texts() == before + 30
+
+
+def test_all_replicas_follow_a_promotion(service: Running) -> None:
+    def serving() -> set[str]:
+        return {service.get("/v1/model").json()["name"] for _ in range(12)}
+
+    said = subprocess.run([LAUD, "promote", str(service.run), "round-0001"], capture_output=True, text=True, timeout=60)
+    assert said.returncode == 0
+    eventually(lambda: serving() == {"round-0001"})
+    add_model(service.run, 3)
+    eventually(lambda: serving() == {"round-0003"})
+
+
+def test_a_replica_that_is_killed_hangs_nobody_and_is_replaced(service: Running) -> None:
+    eventually(lambda: len(service.replicas()) == 2)
+    stop, killed = Event(), Event()
+
+    def ask(_: int) -> Counter[int]:
+        seen: Counter[int] = Counter()
+        with httpx.Client(headers={"authorization": f"Bearer {TOKEN}"}, timeout=30) as client:
+            while not stop.is_set() or seen[200] < 5:
+                seen[client.post(f"{service.url}/v1/classify", json={"texts": "milk"}).status_code] += 1
+                if killed.is_set() and seen[200] > 30:
+                    stop.set()
+        return seen
+
+    with ThreadPoolExecutor(6) as pool:
+        asked = [pool.submit(ask, i) for i in range(6)]
+        victim = service.replicas()[0]
+        victim.kill()
+        victim.wait(20)
+        killed.set()
+        total = sum((future.result(timeout=120) for future in asked), Counter())
+    assert set(total) <= {200, 503}
+    # Two replicas, six callers: what the dead one had in work is all that may be lost.
+    assert total[503] <= 6
+    eventually(lambda: len(service.replicas()) == 2)
+    eventually(lambda: {service.get("/readyz").status_code for _ in range(12)} == {200})
