@@ -11,8 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Lock
 
-import numpy as np
-
 from laud_ray.errors import EngineError, ModelError
 from laud_ray.label_engine import EngineSettings
 from laud_ray.label_scoring import PromptedScorer
@@ -25,8 +23,6 @@ from serve.schemas import FaultError
 
 # Requests in the engine at a time: each has a thread, which makes its prompts and then waits.
 REQUESTS = 64
-# Texts of one request in the engine at a time.
-SLICE = 128
 
 
 class StreamEngine:
@@ -101,7 +97,7 @@ class StreamEngine:
         before, began = self.waiting, time.perf_counter()
         try:
             async with asyncio.timeout(deadline_s):
-                scoring = self._pool.submit(_in_slices, replace(scorer, engine=reader), texts)
+                scoring = self._pool.submit(replace(scorer, engine=reader).score, texts)
                 proba = await asyncio.wrap_future(scoring)
         except TimeoutError:
             raise FaultError(504, "deadline", f"no answer within {deadline_s:g} s; the work was dropped") from None
@@ -140,11 +136,6 @@ class StreamEngine:
         share = gpus if 0 < gpus < 1 else 1.0
         settings = replace(settings, memory=settings.memory * share, gpus=max(1, int(gpus)))
         return LabelStream(settings, rank=rank, batch_tokens=self._arguments.batch_tokens)
-
-
-def _in_slices(scorer: Scorer, texts: Sequence[str]) -> Floats:
-    """Score a long list a slice at a time: vLLM takes prompts in the order of coming, and others come between."""
-    return np.concatenate([scorer.score(texts[i : i + SLICE]) for i in range(0, len(texts), SLICE)])
 
 
 def _reader(scorer: Scorer) -> StreamReader:
