@@ -19,7 +19,7 @@ from serve.tokens import ENVIRONMENT, Tokens
 NAME = "laud"
 # A thread that waits for the interpreter gets it after so many seconds. The scoring thread asks for it a hundred times
 # in a batch, and by default would wait 5 ms each time while requests come in.
-SWITCH_S = 0.0005
+SWITCH_S = 0.00005
 
 
 @serve.ingress()
