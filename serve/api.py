@@ -11,7 +11,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
 
 from laud_ray import __version__
-from serve.guard import INTERNAL, Guard, refusal
+from serve.guard import CLASSIFY, INTERNAL, Guard, refusal
 from serve.schemas import (
     ClassifyRequest,
     ClassifyResponse,
@@ -48,9 +48,7 @@ def make_api(service: Service, tokens: Tokens, *, name_requests: bool = True) ->
     about = "A run's current classifier."
     api = FastAPI(title="laud_ray", description=about, version=__version__, redoc_url=None, lifespan=lifespan)
 
-    @api.post(
-        "/v1/classify", openapi_extra=_body(ClassifyRequest), responses={200: {"model": ClassifyResponse}, **_ERRORS}
-    )
+    @api.post(CLASSIFY, openapi_extra=_body(ClassifyRequest), responses={200: {"model": ClassifyResponse}, **_ERRORS})
     async def classify(request: Request) -> Response:
         """Classify one text or a list; the answers come in the order of the texts."""
         return _json(await service.classify(await request.body()))
@@ -120,6 +118,7 @@ def make_api(service: Service, tokens: Tokens, *, name_requests: bool = True) ->
         max_body_bytes=service.arguments.limits.max_body_bytes,
         telemetry=service.telemetry,
         log=service.log,
+        overload=service.overload,
         name_requests=name_requests,
     )
 

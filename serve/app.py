@@ -13,7 +13,7 @@ from serve.api import make_api
 from serve.arguments import Arguments, Replicas
 from serve.guard import Guard
 from serve.service import Service
-from serve.telemetry import DIRECTORY, new_directory
+from serve.telemetry import DIRECTORY, directory_of
 from serve.tokens import ENVIRONMENT, Tokens
 
 NAME = "laud"
@@ -33,7 +33,10 @@ class Endpoint:
             raise ConfigError(
                 f"no token is set; expected some in {ENVIRONMENT} or tokens_file, or allow_anonymous: true"
             )
-        self._service = Service(arguments, logging.getLogger("ray.serve.laud"))
+        log = logging.getLogger("ray.serve.laud")
+        # Ray Serve silences its own logger while an application starts; what is loaded then should be known.
+        log.setLevel(logging.INFO)
+        self._service = Service(arguments, log)
 
     def check_health(self) -> None:
         """What Ray Serve asks every few seconds; a replica that fails is replaced.
@@ -57,7 +60,7 @@ def build(arguments: Arguments) -> Application:
             "num_cpus": arguments.cpus,
             "num_gpus": arguments.gpus,
             # Counts of all replicas on a node are kept together: each must know the place when it starts.
-            "runtime_env": {"env_vars": {DIRECTORY: new_directory()}},
+            "runtime_env": {"env_vars": {DIRECTORY: directory_of(arguments.run)}},
         },
         # The replica itself refuses what is too much: it knows how many texts wait, and how long they will.
         "max_ongoing_requests": 2 * limits.queue_texts,

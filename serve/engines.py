@@ -12,6 +12,7 @@ from laud_ray.types import Floats, Scorer, TokenScorer
 from serve.arguments import Arguments
 from serve.batching import Batcher
 from serve.registry import Entry
+from serve.schemas import FaultError
 
 # Far below what a pass takes, since every text of a batch waits for the whole; on a CPU 20 short names, packed.
 BATCH_TOKENS, GPU_BATCH_TOKENS = 192, 16_384
@@ -44,6 +45,10 @@ class Engine(Protocol):
 
     def release(self, scorer: Scorer) -> None:
         """A model that no new request will ask for."""
+        ...
+
+    def overload(self, texts: int) -> FaultError | None:
+        """The refusal of so many texts; None if they may wait."""
         ...
 
     async def score(self, scorer: Scorer, texts: Sequence[str], *, deadline_s: float | None) -> Floats:
@@ -102,6 +107,9 @@ class TorchEngine:
 
     async def close(self) -> None:
         await self._batcher.close()
+
+    def overload(self, texts: int) -> FaultError | None:
+        return self._batcher.overload(texts)
 
     def open(self, entry: Entry) -> Scorer:
         return models.load(entry.folder)

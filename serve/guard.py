@@ -20,6 +20,7 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 # Whoever knows no token may ask whether the service lives, and open the page, which asks for one.
 OPEN = {"/", "/page.css", "/page.js", "/page.svg", "/healthz", "/readyz", "/docs", "/openapi.json"}
+CLASSIFY = "/v1/classify"
 REQUEST_ID, FAULT = "x-request-id", "fault"
 INTERNAL = "a fault of the service; its log says more"
 
@@ -35,14 +36,16 @@ class Guard:
         max_body_bytes: int,
         telemetry: Telemetry,
         log: logging.Logger,
+        overload: Callable[[], FaultError | None] = lambda: None,
         name_requests: bool = True,
     ) -> None:
         """Wrap an application.
 
         Args:
+            overload: the refusal of a text to classify, when too much waits; what is refused must cost little.
             name_requests: put the request's id into the answer; False where whoever is in front of it does.
         """
-        self._name_requests = name_requests
+        self._name_requests, self._overload = name_requests, overload
         self._app, self._tokens, self._most = app, tokens, max_body_bytes
         self._telemetry, self._log = telemetry, log
 
@@ -66,28 +69,27 @@ class Guard:
                 await refusal(FaultError(500, "internal", INTERNAL), scope)(scope, receive, answered)
         finally:
             seconds = time.perf_counter() - began
-            path = getattr(scope.get("route"), "path", None) or ("/v1/*" if answered.status == 401 else "other")
+            path = getattr(scope.get("route"), "path", None) or (CLASSIFY if scope["path"] == CLASSIFY else "other")
             # A client that went away has no status: 499, as proxies write it.
             status = answered.status or 499
             self._telemetry.requests.labels(path, str(status)).inc()
             if FAULT in scope["state"]:
                 self._telemetry.rejected.labels(scope["state"][FAULT]).inc()
             self._telemetry.seconds.labels(path).observe(seconds)
-            self._log.info(
-                "request",
-                extra={
-                    "request_id": id,
-                    "method": scope["method"],
-                    "path": path,
-                    "status": status,
-                    "ms": round(1000 * seconds, 2),
-                },
-            )
+            if status != 429:  # of these there may be thousands a second: they are counted
+                self._say(id, scope["method"], path, status, seconds)
+
+    def _say(self, id: str, method: str, path: str, status: int, seconds: float) -> None:
+        about = {"request_id": id, "method": method, "path": path, "status": status, "ms": round(1000 * seconds, 2)}
+        self._log.info("request", extra=about)
 
     def _admit(self, scope: Message, headers: dict[str, str]) -> None:
         open_to_all = scope["path"] in OPEN or scope["method"] == "OPTIONS"
         if not open_to_all and not self._tokens.allow(headers.get("authorization")):
             raise FaultError(401, "unauthorized", "expected a header Authorization: Bearer with a token that counts")
+        refused = self._overload() if scope["path"] == CLASSIFY else None
+        if refused is not None:
+            raise refused
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > self._most:
             raise _too_large(int(length), self._most)

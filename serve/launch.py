@@ -109,6 +109,8 @@ def _environment() -> None:
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": f"{place}/server-state",
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(_free_port()),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(_free_port()),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(_free_port()),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(_free_port()),
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",
         # A text is classified the same however often it is asked: a replica's death costs its requests a retry.
         "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",

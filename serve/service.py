@@ -80,6 +80,11 @@ class Service:
             self.log.info("texts", extra={"texts": texts, "labels": [result["label"] for result in results]})
         return {"model": {"name": version.entry.name, "version": version.entry.version}, "results": results}
 
+    def overload(self) -> FaultError | None:
+        """The refusal of a request that would wait too long whatever it asks, so that its body need not be read."""
+        version = self.versions.current
+        return None if version is None else self._engine(version.entry.kind).overload(1)
+
     @property
     def healthy(self) -> bool:
         """Whether all engines can go on."""

@@ -85,10 +85,9 @@ class StreamEngine:
         Raises:
             FaultError: 429 when too many texts wait, 504 when the deadline passed, 503 when the engine has stopped.
         """
-        limit = self._arguments.limits.queue_texts
-        if deadline_s is not None and self.waiting + len(texts) > limit:
-            message = f"{self.waiting} texts are waiting; expected at most {limit}"
-            raise FaultError(429, "overloaded", message, retry_after=self._clear_in())
+        refused = None if deadline_s is None else self.overload(len(texts))
+        if refused is not None:
+            raise refused
         assert isinstance(scorer, PromptedScorer)
         if not self.healthy or self._closed:
             raise FaultError(503, "engine", "the engine has stopped; the service starts anew")
@@ -110,6 +109,14 @@ class StreamEngine:
         self._rate = 0.8 * self._rate + 0.2 * before / seconds if self._rate else before / seconds
         self._observe(len(texts), reader.tokens, seconds)
         return proba
+
+    def overload(self, texts: int) -> FaultError | None:
+        """The refusal of so many texts; None if they may wait."""
+        limit = self._arguments.limits.queue_texts
+        if self.waiting + texts <= limit:
+            return None
+        message = f"{self.waiting} texts are waiting; expected at most {limit}"
+        return FaultError(429, "overloaded", message, retry_after=self._clear_in())
 
     def _clear_in(self) -> int:
         """Seconds until about what waits now is scored."""

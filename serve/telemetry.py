@@ -1,10 +1,12 @@
 """What the service counts, in Prometheus' form. The replicas of a node add up in files that any of them can read."""
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
 
 import psutil
+import ray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, generate_latest
 from prometheus_client import multiprocess as shared
 
@@ -15,9 +17,14 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 _TOKENS = (16, 64, 128, 256, 512, 1024, 4096, 16_384)
 
 
-def new_directory() -> str:
-    """A place for the counts of one deployment; every node makes it for itself."""
-    return str(Path(tempfile.gettempdir()) / f"laud-serve-{os.urandom(6).hex()}")
+def directory_of(run: str) -> str:
+    """A place for the counts of a run's service in this Ray cluster; every node makes it for itself.
+
+    It is the same when the service is deployed again, so that its replicas need not start anew for it.
+    """
+    cluster = ray.get_runtime_context().gcs_address if ray.is_initialized() else ""
+    name = hashlib.sha256(f"{cluster} {run}".encode()).hexdigest()[:12]
+    return str(Path(tempfile.gettempdir()) / f"laud-serve-{name}")
 
 
 class Telemetry:

@@ -21,7 +21,7 @@ from serve.engines import Engine
 from serve.registry import Entry, Registry
 
 # Texts of the evaluation sample that are scored together while a model is checked: few, since requests are waiting.
-STEP = 16
+STEP = 4
 # A model that failed is tried again after so many seconds: its storage may have been away.
 AGAIN_S = 60.0
 
