@@ -117,7 +117,7 @@ class Connection:
         if response.is_success:
             return response
         asked = asked_for(response.headers, time.time())
-        return _Failure(self.refused(response), response.status_code in BUSY, asked)
+        return _Failure(self.refused(response), _passes(response), asked)
 
     def _unanswered(self, error: httpx.RequestError, timeout: float) -> _Failure:
         if isinstance(error, httpx.TimeoutException):
@@ -206,3 +206,11 @@ def _checked_token(token: str | None) -> str | None:
     if not all("!" <= letter <= "~" for letter in token):
         raise UserError("token: found spaces or letters beyond ASCII in it, expected a bearer token")
     return token or None
+
+
+def _passes(response: httpx.Response) -> bool:
+    """Whether it may go better the next time. The proxy before the service says 500, as text, where no replica is."""
+    by_proxy = response.status_code == 500 and not response.headers.get("content-type", "").startswith(
+        "application/json"
+    )
+    return by_proxy or response.status_code in BUSY

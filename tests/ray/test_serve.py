@@ -93,6 +93,18 @@ def test_counts_are_those_of_all_replicas(service: Running) -> None:
     assert texts() == before + 30
 
 
+def test_a_client_that_goes_away_takes_its_work_along(service: Running) -> None:
+    texts = [f"a name that nobody waits for any more {i}" for i in range(1000)]
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(
+            f"{service.url}/v1/classify",
+            json={"texts": texts},
+            headers={"authorization": f"Bearer {TOKEN}"},
+            timeout=httpx.Timeout(30, read=0.3),
+        )
+    eventually(lambda: 'laud_requests_total{path="/v1/classify",status="499"} 1.0' in service.get("/metrics").text)
+
+
 def test_all_replicas_follow_a_promotion(service: Running) -> None:
     def serving() -> set[str]:
         return {service.get("/v1/model").json()["name"] for _ in range(12)}

@@ -139,6 +139,27 @@ def test_nothing_that_is_sent_makes_it_fail(service: httpx.Client, body: bytes, 
     assert answer.status_code in (200, 201, 413, 422)
 
 
+def test_what_comes_too_late_is_answered_as_such_and_its_work_dropped(run: Path) -> None:
+    with live(run=str(run), limits=Limits(deadline_s=0.05)) as client:
+        answer = post(client, {"texts": [f"a long list {i}" for i in range(1000)]})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline")
+        assert answer.json()["error"]["message"] == "no answer within 0.05 s; the work was dropped"
+        page = client.get("/metrics").text
+    batched = next(line for line in page.splitlines() if line.startswith("laud_batch_texts_sum"))
+    assert float(batched.split()[-1]) < 1000
+
+
+def test_what_is_too_much_is_refused_with_a_time_to_come_again(run: Path) -> None:
+    body = {"texts": [f"a list of fifty {i}" for i in range(50)]}
+    with live(run=str(run), limits=LIMITS) as client, ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: post(client, body), range(60)))
+        assert post(client, {"texts": "milk"}).status_code == 200
+    assert {answer.status_code for answer in answers} == {200, 429}
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert int(refused.headers["retry-after"]) >= 1
+    assert refused.json()["error"]["code"] == "overloaded"
+
+
 def test_unknown_paths_and_methods_have_the_same_form(service: httpx.Client) -> None:
     assert service.get("/v1/nothing").json()["error"]["code"] == "not_found"
     assert service.get("/v1/classify").json()["error"]["code"] == "method_not_allowed"
