@@ -84,6 +84,9 @@ def claim(config: RunConfig) -> Iterator[RunFolder]:
 def look_at(path: str) -> Iterator[RunFolder]:
     """Open a run for reading, while another process may be writing it.
 
+    Feedback and promotions may be added to its store meanwhile, by any number of processes; a write waits up to 30 s
+    for another one. The store may be kept open and shared by threads.
+
     Raises:
         RunError: if there is no run, or its database is lost.
     """
@@ -95,20 +98,6 @@ def look_at(path: str) -> Iterator[RunFolder]:
         raise RunError(f"{path}: no run is here; expected a folder that `laud run` made")
     with _opened(folder) as store:
         yield RunFolder(folder, configuration.load(f"{path}/{CONFIG}"), store)
-
-
-@contextmanager
-def feedback_to(path: str) -> Iterator[Store]:
-    """Open a run's database to add and read feedback, from any number of processes, also while `laud run` writes.
-
-    The store may be kept open and shared by threads; a write waits up to 30 s for another one.
-
-    Raises:
-        RunError: if there is no run, or its database is lost.
-        StoreError: if the database cannot be read or written.
-    """
-    with look_at(path) as folder:
-        yield folder.store
 
 
 def configured(path: str) -> RunConfig:

@@ -14,7 +14,7 @@ import yaml
 
 from laud_ray import cli, config, loop, models
 from laud_ray.config.schema import EncoderZeroShotConfig, VllmZeroShotConfig
-from laud_ray.run_folder import claim, feedback_to, look_at
+from laud_ray.run_folder import claim, look_at
 from laud_ray.types import Label, Task
 from tests.unit.test_push import service
 
@@ -183,7 +183,8 @@ def test_a_run_of_an_older_version(run: Path, capsys: pytest.CaptureFixture[str]
 
 def spoken(run: Path) -> list[str]:
     """Say that 30 zebras are juice, that an annotated tea is coffee, and all texts of the sample tea."""
-    with feedback_to(str(run)) as store:
+    with look_at(str(run)) as looked:
+        store = looked.store
         annotated = next(a.query.document.text for a in store.queries("seed") if a.label == "Tea")
         for i in range(30):
             assert store.add_feedback(f"zebra  z{i}", "Juice", "ann", "Tea", "round-0001")[1]
@@ -230,7 +231,8 @@ def test_feedback_in_the_middle_of_a_round_waits_for_the_next(run: Path, tmp_pat
 
         def late(event: loop.Event) -> None:
             if (event.kind, event.step, event.round) == (kind, "train", 2):
-                with feedback_to(str(run)) as store:
+                with look_at(str(run)) as looked:
+                    store = looked.store
                     for i in range(9):
                         store.add_feedback(f"late {kind} {i}", "Tea", "ann")
                 raise KeyboardInterrupt
