@@ -1,6 +1,6 @@
 """The service under load: light, saturated, overloaded, while models swap, and with a replica killed.
 
-python benchmarks/serve.py [light saturated overload swaps kill] [--run runs/demo] [--texts data/demo-test.parquet]
+python benchmarks/serve.py [light saturated fair overload swaps kill] [--run runs/demo] [--texts data/demo-test.parquet]
 
 The load comes from a process of its own (open_loop.py). One core computes; HTTP, proxy and load share the others.
 """
@@ -33,7 +33,7 @@ START = "import json,sys; from serve.arguments import Arguments; from serve.laun
 CALLERS = 128
 # Requests a second of the light load.
 LIGHT = 8
-SCENARIOS = ("light", "saturated", "overload", "swaps", "kill")
+SCENARIOS = ("light", "saturated", "fair", "overload", "swaps", "kill")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +205,16 @@ def swaps(bench: Bench) -> None:
     print(f"p50 {found.quantile(0.5):.0f} against {calm.quantile(0.5):.0f}", flush=True)
 
 
+def fair(bench: Bench) -> None:
+    with bench.service(limits={"deadline_s": 60.0}) as url:
+        bench.answers(url, rate=LIGHT, seconds=5)
+        lists = bench.load(url, callers=2, each=1000, seconds=20)
+        found = bench.answers(url, rate=LIGHT, seconds=20)
+        long = collect(lists)
+    print(f"fair: beside lists of 1,000 texts that take {long.quantile(0.5):.0f} ms, single texts: ", end="")
+    print(f"p50 {found.quantile(0.5):.0f} ms, p99 {found.quantile(0.99):.0f} ms; {found.statuses}", flush=True)
+
+
 def kill(bench: Bench) -> None:
     with bench.service(replicas=2, cpus=0.5) as url:
         bench.answers(url, rate=20, seconds=5)
@@ -274,6 +284,4 @@ if __name__ == "__main__":
         names = pq.read_table(asked.texts).column("text").to_pylist()[:2000]
         bench = Bench(asked.run, names, Path(scratch))
         for scenario in asked.scenarios or SCENARIOS:
-            {"light": light, "saturated": saturated, "overload": overload, "swaps": swaps, "kill": kill}[scenario](
-                bench
-            )
+            globals()[scenario](bench)

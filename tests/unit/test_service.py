@@ -347,3 +347,12 @@ def test_what_is_counted_and_that_no_text_is_written(run: Path, caplog: pytest.L
     logged = [record for record in caplog.records if record.getMessage() == "request"]
     assert [record.status for record in logged[:2]] == [200, 422]  # type: ignore[attr-defined]
     assert not any(SECRET in str(record.__dict__) for record in caplog.records)
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_labels_of_the_loop(run: Path) -> None:
+    texts = [example.text for example in products(200, seed=13)]
+    proba = models.load(str(run / "models" / "round-0001")).score(texts)
+    with live(run=str(run), gpus=0.5) as client:
+        answer = post(client, {"texts": texts}).json()
+    assert [one["confidence"] for one in answer["results"]] == pytest.approx(proba.max(1).tolist(), abs=2e-2)
