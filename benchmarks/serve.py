@@ -29,8 +29,8 @@ HERE = Path(__file__).parent
 START = "import json,sys; from serve.arguments import Arguments; from serve.launch import serve_here; " + (
     "serve_here(Arguments(**json.loads(sys.argv[1])), '127.0.0.1', int(sys.argv[2]), print)"
 )
-# Enough to keep the service full: as many single-text requests wait as a few batches hold.
-CALLERS = 128
+# A service that is full: so many single-text requests wait at any time.
+CALLERS = 512
 # Requests a second of the light load.
 LIGHT = 8
 SCENARIOS = ("light", "saturated", "fair", "overload", "swaps", "kill")
