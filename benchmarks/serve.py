@@ -64,7 +64,7 @@ class Bench:
     def service(self, **arguments: object) -> Iterator[str]:
         """Start the service as `laud serve` does, and end it."""
         self.port += 1
-        settings = json.dumps({"run": str(self.run), **arguments})
+        settings = json.dumps({"run": str(self.run), "allow_anonymous": True, **arguments})
         process = subprocess.Popen(
             [sys.executable, "-c", START, settings, str(self.port)],
             stdout=subprocess.DEVNULL,

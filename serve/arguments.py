@@ -1,6 +1,6 @@
 """What the application is told when it is deployed. The same keys in `laud serve`, config.yaml and the manifest."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -66,7 +66,7 @@ class Arguments(_Section):
 
     run: str
     engine: Literal["auto", "torch", "vllm"] = "auto"
-    replicas: int | Replicas = 1
+    replicas: Annotated[int, Field(ge=1)] | Replicas = 1
     cpus: float = Field(default=1.0, gt=0)
     gpus: float = Field(default=0.0, ge=0)
     limits: Limits = Field(default_factory=Limits)

@@ -31,14 +31,11 @@ def command(settings: Mapping[str, object], *, host: str, port: int, say: Callab
     except ValidationError as error:
         raise ConfigError(mistakes.line(Arguments, settings, error.errors()[0])) from None
     if arguments.engine == "auto":
-        registry = open_registry(arguments.run)
-        current = registry.current()
-        registry.close()
-        say(
-            f"Loading {current}"
-            if current is not None
-            else f"{arguments.run}: no model yet; it is served when there is"
-        )
+        arguments = check_address(host, port, arguments)
+    registry = open_registry(arguments.run)
+    current = registry.current()
+    registry.close()
+    say(f"Loading {current}" if current is not None else f"{arguments.run}: no model yet; it is served when there is")
     serve_here(arguments, host, port, say)
 
 
@@ -63,7 +60,8 @@ def check_address(host: str, port: int, arguments: Arguments) -> Arguments:
         with socket.create_server((host, port)):
             pass
     except OSError as error:
-        raise ConfigError(f"--port {port}: cannot be opened on {host}: {error.strerror}; expected a free one") from None
+        cause = os.strerror(error.errno) if error.errno else str(error)
+        raise ConfigError(f"--port {port}: cannot be opened on {host}: {cause}; expected a free one") from None
     return arguments
 
 
@@ -73,7 +71,6 @@ def serve_here(arguments: Arguments, host: str, port: int, say: Callable[[str], 
     Raises:
         UserError: if it cannot start.
     """
-    arguments = check_address(host, port, arguments)
     _environment()
     import ray
     from ray import serve
@@ -87,6 +84,7 @@ def serve_here(arguments: Arguments, host: str, port: int, say: Callable[[str], 
         signal.signal(one, lambda *_: stop.set())
     ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     try:
+        _check_room(arguments, ray.cluster_resources())
         serve.start(http_options={"host": host, "port": port})
         serve.run(build(arguments), name=NAME, route_prefix="/")
         say(f"http://{_shown(host)}:{port}")
@@ -94,6 +92,17 @@ def serve_here(arguments: Arguments, host: str, port: int, say: Callable[[str], 
     finally:
         serve.shutdown()
         ray.shutdown()
+
+
+def _check_room(arguments: Arguments, there: Mapping[str, float]) -> None:
+    """Raise ConfigError if this machine never has what the replicas take: Ray would wait for it without a word."""
+    replicas = arguments.replicas if isinstance(arguments.replicas, int) else arguments.replicas.min
+    for option, each, resource in (("--cpus", arguments.cpus, "CPU"), ("--gpus", arguments.gpus, "GPU")):
+        have = there.get(resource, 0.0)
+        if replicas * each > have:
+            raise ConfigError(
+                f"{option} {each:g}: {replicas} replicas of it need {replicas * each:g}; this machine has {have:g}"
+            )
 
 
 def _environment() -> None:

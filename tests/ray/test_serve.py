@@ -141,3 +141,11 @@ def test_a_replica_that_is_killed_hangs_nobody_and_is_replaced(service: Running)
     assert total[503] <= 6
     eventually(lambda: len(service.replicas()) == 2)
     eventually(lambda: {service.get("/readyz").status_code for _ in range(12)} == {200})
+
+
+def test_more_than_the_machine_has_is_refused(service: Running) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    command = [LAUD, "serve", str(service.run), "--port", "8999", "--cpus", "4096"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert said.returncode == 2
+    assert said.stderr.startswith("laud: --cpus 4096: 1 replicas of it need 4096; this machine has ")
