@@ -29,8 +29,8 @@ HERE = Path(__file__).parent
 START = "import json,sys; from serve.arguments import Arguments; from serve.launch import serve_here; " + (
     "serve_here(Arguments(**json.loads(sys.argv[1])), '127.0.0.1', int(sys.argv[2]), print)"
 )
-# A service that is full: so many single-text requests wait at any time.
-CALLERS = 512
+# Enough to keep the service full: as many single-text requests wait as a few batches hold.
+CALLERS = 128
 # Requests a second of the light load.
 LIGHT = 8
 SCENARIOS = ("light", "saturated", "fair", "overload", "swaps", "kill")
@@ -246,7 +246,9 @@ def is_mixed(row: dict, expected: dict) -> bool:
 
 
 def replicas() -> list[psutil.Process]:
-    found = [p for p in psutil.process_iter(["name", "cmdline"]) if "ServeReplica" in " ".join(p.info["cmdline"] or [])]
+    """The replicas of the service that this process started."""
+    family = psutil.Process().children(recursive=True)
+    found = [p for p in family if p.is_running() and "ServeReplica" in " ".join(p.cmdline())]
     return sorted(found, key=lambda p: p.create_time())
 
 

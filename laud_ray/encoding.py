@@ -132,13 +132,11 @@ class Encoder(torch.nn.Module):
     @torch.inference_mode()
     def embed_tokens(self, ids: Sequence[Sequence[int]]) -> Floats:
         """Map the token ids of n texts to (n, d) unit vectors, float32."""
-        lengths = [len(row) for row in ids]
-        # Texts of one length need no padding, and then no mask either.
-        if self._packs and len(set(lengths)) > 1 and sum(lengths) <= PACK_TOKENS:
+        if self._packs and len(ids) > 1 and sum(map(len, ids)) <= PACK_TOKENS:
             return self._embed_packed(ids)
         out = np.empty((len(ids), self.dimensions), np.float32)
         budget = GPU_TOKEN_BUDGET if device().type == "cuda" else TOKEN_BUDGET
-        for rows in token_batches(lengths, budget):
+        for rows in token_batches([len(row) for row in ids], budget):
             out[rows] = self(*self.pad([ids[i] for i in rows])).cpu().numpy()
         return out
 

@@ -1,7 +1,6 @@
-"""Put the texts of all waiting requests into common batches, by tokens.
+"""Put the texts of all waiting requests into common batches, by tokens, one text of each request in turn.
 
-Requests have their turn one after the other, a text at a time: a long list does not hold up a single text. What nobody
-waits for any more is not scored.
+So a long list does not hold up a single text, and what nobody waits for any more is not scored.
 n texts, k classes.
 """
 
@@ -21,20 +20,17 @@ from serve.schemas import FaultError
 
 # Texts that are tokenized in one go: a fraction of a second.
 AT_ONCE = 4096
-# Batches' worth of texts from which a batch is chosen, and the texts of one length that are a batch by themselves.
-WINDOW, ALIKE = 16, 16
 NICE = 5
 
 
 class Job:
-    """One request's texts: which are `left` to be put into a batch, how many are done, and the future of all."""
+    """One request's texts: which are still to be scored, and the future of all."""
 
     def __init__(self, scorer: TokenScorer, texts: Sequence[str], future: "asyncio.Future[Floats]") -> None:
         self.scorer, self.texts, self.future = scorer, texts, future
         self.ids: list[list[int]] = []
         self.proba = np.empty((len(texts), len(scorer.labels)), np.float32)
-        self.left = list(range(len(texts)))
-        self.done = 0
+        self.given = self.done = 0
 
     @property
     def live(self) -> bool:
@@ -63,7 +59,7 @@ class Batcher:
         """Make one; it works between `start` and `close`.
 
         Args:
-            batch_tokens: tokens of a batch, padding included; a single text may have more.
+            batch_tokens: tokens of a batch; a single text may have more.
             queue_texts: texts that may wait.
             alone: score each request by itself, in the order of coming.
             observe: is told the texts, tokens and seconds of each batch.
@@ -174,44 +170,28 @@ class Batcher:
             self._deliver(batch, proba)
 
     def _take(self) -> list[Place]:
-        """Take texts for one scorer: the one whose turn it is, and those most like it in length.
-
-        Texts of one length need no padding and no mask, which is worth more than a full batch.
-        """
-        self._ring = deque(job for job in self._ring if job.live and job.left)
-        if not self._ring:
-            return []
-        window = self._window()
-        lengths = [len(job.ids[i]) for job, i in window]
+        """Take texts for one scorer, one of each request in turn, until the tokens are used up."""
         batch: list[Place] = []
-        longest = 0
-        for at in sorted(range(len(window)), key=lambda at: abs(lengths[at] - lengths[0])):
-            longest = max(longest, lengths[at])
-            if batch and (
-                longest * (len(batch) + 1) > self._budget or (len(batch) >= ALIKE and lengths[at] != lengths[0])
-            ):
+        later: list[Job] = []
+        tokens = 0
+        while self._ring:
+            job = self._ring.popleft()
+            if not job.live:
+                continue
+            if batch and (job.scorer is not batch[0][0].scorer or (self._alone and job is not batch[0][0])):
+                later.append(job)
+                continue
+            tokens += len(job.ids[job.given])
+            if batch and tokens > self._budget:
+                later.append(job)
                 break
-            batch.append(window[at])
-        for job, i in batch:
-            job.left.remove(i)
-        self._ring.rotate(-1)
+            batch.append((job, job.given))
+            job.given += 1
+            if job.given < len(job.texts):
+                self._ring.append(job)
+        # What did not fit comes first the next time.
+        self._ring.extendleft(reversed(later))
         return batch
-
-    def _window(self) -> list[Place]:
-        """The texts that may be in the next batch: one of each request in turn, up to some batches' worth."""
-        scorer, most = self._ring[0].scorer, WINDOW * self._budget
-        jobs = [self._ring[0]] if self._alone else [job for job in self._ring if job.scorer is scorer]
-        window: list[Place] = []
-        tokens = turn = 0
-        while jobs and tokens < most:
-            jobs = [job for job in jobs if turn < len(job.left)]
-            for job in jobs:
-                window.append((job, job.left[turn]))
-                tokens += len(job.ids[job.left[turn]])
-                if tokens >= most:
-                    break
-            turn += 1
-        return window
 
     def _deliver(self, batch: Sequence[Place], proba: Floats) -> None:
         for (job, i), row in zip(batch, proba, strict=True):

@@ -14,8 +14,8 @@ from serve.batching import Batcher
 from serve.registry import Entry
 from serve.schemas import FaultError
 
-# Far below what a pass takes, since every text of a batch waits for the whole; on a CPU some 30 short names.
-BATCH_TOKENS, GPU_BATCH_TOKENS = 288, 16_384
+# Far below what a pass takes, since every text of a batch waits for the whole; on a CPU 20 short names, packed.
+BATCH_TOKENS, GPU_BATCH_TOKENS = 192, 16_384
 
 
 class Engine(Protocol):
