@@ -1,16 +1,20 @@
 """`laud serve`: Ray and the application on this machine, until Ctrl-C."""
 
+import io
 import ipaddress
 import logging
 import os
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr
 from importlib.util import find_spec
 
+import httpx
 from pydantic import ValidationError
 
 from laud_ray.config import mistakes
@@ -48,6 +52,10 @@ def check_address(host: str, port: int, arguments: Arguments) -> Arguments:
     Raises:
         ConfigError: in one line.
     """
+    try:
+        socket.getaddrinfo(host, port)
+    except OSError:
+        raise ConfigError(f"--host {host}: no such address; expected one of this machine, such as 127.0.0.1") from None
     tokens = Tokens.open(arguments.tokens_file)
     if not tokens.any:
         if not _is_loopback(host):
@@ -79,19 +87,31 @@ def serve_here(arguments: Arguments, host: str, port: int, say: Callable[[str], 
 
     # Its word on what goes on here; the replicas' logs are in files.
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
-    stop = threading.Event()
-    for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, lambda *_: stop.set())
     ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    # After Ray, which has a handler of its own for SIGTERM.
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.default_int_handler)
     try:
         _check_room(arguments, ray.cluster_resources())
         serve.start(http_options={"host": host, "port": port})
         serve.run(build(arguments), name=NAME, route_prefix="/")
-        say(f"http://{_shown(host)}:{port}")
-        stop.wait()
+        url = f"http://{_shown(host)}:{port}"
+        _say_what_failed(url, say)
+        say(url)
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        say("stopping")
     finally:
-        serve.shutdown()
-        ray.shutdown()
+        # Ray writes of processes that end because they are told to.
+        with redirect_stderr(io.StringIO()):
+            serve.shutdown()
+            ray.shutdown()
+
+
+def _say_what_failed(url: str, say: Callable[[str], None]) -> None:
+    failed = httpx.get(f"{url}/readyz", timeout=30).json()["failed"]
+    if failed is not None:
+        say(f"no model is served: {failed['name']}: {failed['error']}")
 
 
 def _check_room(arguments: Arguments, there: Mapping[str, float]) -> None:
@@ -108,6 +128,7 @@ def _check_room(arguments: Arguments, there: Mapping[str, float]) -> None:
 def _environment() -> None:
     """What Ray Serve reads when it is imported, here and in the processes that it starts; what a person set stays."""
     place = tempfile.mkdtemp(prefix="laud-proxy-")
+    _clear_up_after(place)
     settings = {
         "RAY_SERVE_LOG_TO_STDERR": "0",
         # HAProxy and replicas that speak HTTP themselves: a fifth of the time that Ray's own proxy takes for a request.
@@ -128,6 +149,18 @@ def _environment() -> None:
     }
     for key, value in settings.items():
         os.environ.setdefault(key, value)
+
+
+def _clear_up_after(place: str) -> None:
+    """Leave a shell behind that ends the proxy when this process is gone: after a SIGKILL it would hold the port."""
+    script = 'while kill -0 "$0" 2>/dev/null; do sleep 1; done; rm -rf "$1"; pkill -KILL -f "haproxy -db -f $1" ; true'
+    subprocess.Popen(
+        ["sh", "-c", script, str(os.getpid()), place],
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def _free_port() -> int:

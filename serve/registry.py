@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from laud_ray.config import CausalConfig
-from laud_ray.errors import ModelError
+from laud_ray.errors import ModelError, RunError
 from laud_ray.model_folder import DESCRIPTION, describe
-from laud_ray.run_folder import RunFolder, look_at
+from laud_ray.run_folder import DATABASE, RunFolder, look_at
 from laud_ray.types import Estimate, Floats
 
 
@@ -54,7 +54,15 @@ class Registry(Protocol):
     run: RunFolder | None
 
     def current(self) -> str | None:
-        """The name of the current model; None while there is none."""
+        """The name of the current model; None while there is none.
+
+        Raises:
+            RunError: if the run is gone.
+        """
+        ...
+
+    def require(self) -> None:
+        """Raise RunError if the run is gone."""
         ...
 
     def entry(self, name: str) -> Entry:
@@ -88,6 +96,8 @@ class OneModel:
     def current(self) -> str | None:
         return self._path.name
 
+    def require(self) -> None: ...
+
     def entry(self, name: str) -> Entry:
         description = describe(str(self._path))[1]
         labels = tuple(Label(label, None) for label in description["labels"])
@@ -106,7 +116,14 @@ class RunModels:
 
     def current(self) -> str | None:
         assert self.run is not None
+        self.require()
         return self.run.store.setting("current")
+
+    def require(self) -> None:
+        assert self.run is not None
+        # The open database outlives its name: what would be written to it now, nobody would find.
+        if not self.run.folder.exists(DATABASE):
+            raise RunError(f"{self.run.folder.uri}: the run is gone")
 
     def entry(self, name: str) -> Entry:
         assert self.run is not None

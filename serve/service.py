@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from laud_ray.config.mistakes import known_names
+from laud_ray.errors import RunError
 from laud_ray.types import Floats
 from serve import engines
 from serve.arguments import Arguments
@@ -114,7 +115,13 @@ class Service:
         current, failed = self.versions.current, self.versions.failed
         named = None if current is None else {"name": current.entry.name, "version": current.entry.version}
         lost = None if failed is None else {"name": failed.name, "error": failed.error, "at": failed.at.isoformat()}
-        return {"ready": current is not None, "current": named, "loading": self.versions.loading, "failed": lost}
+        return {
+            "ready": current is not None,
+            "current": named,
+            "loading": self.versions.loading,
+            "failed": lost,
+            "registry": self.versions.away or "ok",
+        }
 
     async def feedback(self, body: bytes) -> tuple[bool, str]:
         """Store what a person said of an answer; return whether it is new, and its id.
@@ -123,10 +130,17 @@ class Service:
             FaultError: if the label is none, or there is no run to keep it.
         """
         request = parse(FeedbackRequest, body)
-        text = clean(request.text, self.arguments.limits)[0]
+        try:
+            text = clean(request.text, self.arguments.limits)[0]
+        except FaultError as fault:
+            raise FaultError(fault.status, fault.code, fault.message.replace("texts.0", "text", 1)) from None
         run = self._registry.run
         if run is None:
             raise FaultError(409, "no_run", "a model's folder is served, not a run: there is nowhere to keep feedback")
+        try:
+            await self._beside(self._registry.require)
+        except RunError as error:
+            raise FaultError(503, "run_gone", f"{error}: there is nowhere to keep feedback") from None
         names = run.config.task.to_task().names
         if request.label is not None and request.label not in names:
             known = known_names(request.label, names)

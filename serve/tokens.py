@@ -31,7 +31,8 @@ class Tokens:
             try:
                 self._read(self._file)
             except (OSError, UnicodeDecodeError) as error:
-                raise ConfigError(f"tokens_file: {file!r} cannot be read: {error}; expected a token a line") from None
+                cause = getattr(error, "strerror", None) or error
+                raise ConfigError(f"tokens_file: {file!r} cannot be read: {cause}; expected a token a line") from None
 
     @classmethod
     def open(cls, file: str | None) -> "Tokens":

@@ -53,6 +53,7 @@ class Versions:
         current: what answers now; None until the first model is loaded.
         loading: the name of the model that is being loaded.
         failed: the last one that was not taken, until another one is.
+        away: why the registry cannot be read, while it cannot.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Versions:
         self.current: Version | None = None
         self.loading: str | None = None
         self.failed: Failed | None = None
+        self.away: str | None = None
 
     def follow(self, every_s: float) -> None:
         """Look at the registry at once, and then again and again."""
@@ -98,8 +100,11 @@ class Versions:
             try:
                 name = await loop.run_in_executor(self._thread, self._registry.current)
             except Exception as error:  # noqa: BLE001 - the service's edge: the registry is away, the model is not
-                self._log.warning("the registry cannot be read", extra={"error": _line(error)})
+                if self.away is None:
+                    self._log.warning("the registry cannot be read", extra={"error": _line(error)})
+                self.away = _line(error)
                 return
+            self.away = None
             if name is None or (self.current is not None and self.current.entry.name == name) or self._gave_up(name):
                 return
             self.loading = name

@@ -149,3 +149,22 @@ def test_more_than_the_machine_has_is_refused(service: Running) -> None:
     said = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
     assert said.returncode == 2
     assert said.stderr.startswith("laud: --cpus 4096: 1 replicas of it need 4096; this machine has ")
+
+
+def test_what_is_killed_leaves_its_port_free(service: Running) -> None:
+    """The last test of this file: it ends a service of its own the hard way, and starts it again where it was."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    command = [LAUD, "serve", str(service.run / "models" / "round-0001"), "--port", str(port), "--cpus", "0.5"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout is not None
+    assert any(line.startswith("http://") for line in process.stdout)
+    process.kill()
+    process.wait(20)
+
+    def is_free() -> bool:
+        with socket.socket() as one:
+            return one.connect_ex(("127.0.0.1", port)) != 0
+
+    eventually(is_free)

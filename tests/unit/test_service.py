@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from laud_ray import models
+from laud_ray.errors import ConfigError
 from laud_ray.passes import score_texts
 from laud_ray.run_folder import look_at
 from serve.arguments import Arguments, Limits
@@ -204,10 +205,15 @@ def test_tokens_may_be_several_and_replaced_without_a_restart(run: Path, tmp_pat
         assert status("new-token") == 200
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.7", "example.org"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.7"])
 def test_others_are_let_in_only_with_a_token(host: str) -> None:
-    with pytest.raises(Exception, match=rf"--host {host}: others can reach it, and there is no token; expected"):
+    with pytest.raises(ConfigError, match=rf"--host {host}: others can reach it, and there is no token; expected"):
         check_address(host, 0, Arguments(run="x"))
+
+
+def test_an_address_that_is_none_is_said_to_be() -> None:
+    with pytest.raises(ConfigError, match=r"--host no\.such\.invalid: no such address; expected one of this machine"):
+        check_address("no.such.invalid", 0, Arguments(run="x"))
 
 
 def test_on_this_machine_alone_no_token_is_needed() -> None:
@@ -319,6 +325,15 @@ def test_feedback_is_kept_for_the_next_round(own_run: Path) -> None:
         ("choc milk 1l", LABELS[3], "ann"),
         ("x", None, "anonymous"),
     ]
+
+
+def test_a_run_that_is_gone_is_said_and_its_model_goes_on(own_run: Path) -> None:
+    with live(run=str(own_run), poll_s=0.05) as client:
+        own_run.rename(own_run.with_name("elsewhere"))
+        answer = client.post("/v1/feedback", json={"text": "x", "wrong": True})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "run_gone")
+        eventually(lambda: "the run is gone" in client.get("/readyz").json()["registry"])
+        assert post(client, {"texts": "x"}).status_code == 200
 
 
 def test_a_models_folder_is_served_but_has_nowhere_for_feedback(run: Path) -> None:
