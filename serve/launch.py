@@ -10,8 +10,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, redirect_stdout
 from importlib.util import find_spec
 
 import httpx
@@ -22,6 +23,9 @@ from laud_ray.errors import ConfigError
 from serve.arguments import Arguments
 from serve.registry import open_registry
 from serve.tokens import ENVIRONMENT, Tokens
+
+# Seconds in which the proxy learns of the replicas.
+PROXY_S = 30
 
 
 def command(settings: Mapping[str, object], *, host: str, port: int, say: Callable[[str], None]) -> None:
@@ -103,15 +107,24 @@ def serve_here(arguments: Arguments, host: str, port: int, say: Callable[[str], 
         say("stopping")
     finally:
         # Ray writes of processes that end because they are told to.
-        with redirect_stderr(io.StringIO()):
+        with redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
             serve.shutdown()
             ray.shutdown()
 
 
 def _say_what_failed(url: str, say: Callable[[str], None]) -> None:
-    failed = httpx.get(f"{url}/readyz", timeout=30).json()["failed"]
-    if failed is not None:
-        say(f"no model is served: {failed['name']}: {failed['error']}")
+    """Wait until the proxy knows the replicas, and say which model could not be loaded, if that is so."""
+    for _ in range(PROXY_S * 10):
+        try:
+            answer = httpx.get(f"{url}/readyz", timeout=30)
+        except httpx.TransportError:
+            answer = None
+        if answer is not None and answer.headers.get("content-type") == "application/json":
+            failed = answer.json()["failed"]
+            if failed is not None:
+                say(f"no model is served: {failed['name']}: {failed['error']}")
+            return
+        time.sleep(0.1)
 
 
 def _check_room(arguments: Arguments, there: Mapping[str, float]) -> None:
