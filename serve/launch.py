@@ -2,6 +2,7 @@
 
 import io
 import ipaddress
+import json
 import logging
 import os
 import signal
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from importlib.util import find_spec
+from pathlib import Path
 
 import httpx
 from pydantic import ValidationError
@@ -98,6 +100,7 @@ def serve_here(arguments: Arguments, host: str, port: int, say: Callable[[str], 
     try:
         _check_room(arguments, ray.cluster_resources())
         serve.start(http_options={"host": host, "port": port})
+        _say_503_where_no_replica_is(Path(os.environ["RAY_SERVE_HAPROXY_CONFIG_FILE_LOC"]).parent)
         serve.run(build(arguments), name=NAME, route_prefix="/")
         url = f"http://{_shown(host)}:{port}"
         _say_what_failed(url, say)
@@ -110,6 +113,16 @@ def serve_here(arguments: Arguments, host: str, port: int, say: Callable[[str], 
         with redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
             serve.shutdown()
             ray.shutdown()
+
+
+def _say_503_where_no_replica_is(place: Path) -> None:
+    """Put our answer in place of Ray's, a 500: its proxy reads it anew whenever replicas come or go."""
+    file = place / "500.http"
+    if file.exists():
+        error = {"code": "no_replica", "message": "the replica that had this request is gone", "request_id": ""}
+        body = json.dumps({"error": error})
+        head = f"Content-Type: application/json\r\nRetry-After: 1\r\nContent-Length: {len(body)}"
+        file.write_bytes(f"HTTP/1.1 503 Service Unavailable\r\n{head}\r\n\r\n{body}".encode())
 
 
 def _say_what_failed(url: str, say: Callable[[str], None]) -> None:
