@@ -136,9 +136,10 @@ def test_a_replica_that_is_killed_hangs_nobody_and_is_replaced(service: Running)
         victim.wait(20)
         killed.set()
         total = sum((future.result(timeout=120) for future in asked), Counter())
-    assert set(total) <= {200, 503}, total
+    # The proxy's own word for a connection that broke is 500 until it has read our page, at its first reload.
+    assert set(total) <= {200, 500, 503}, total
     # Two replicas, six callers: what the dead one had in work is all that may be lost.
-    assert total[503] <= 6
+    assert total[500] + total[503] <= 6
     eventually(lambda: len(service.replicas()) == 2)
     eventually(lambda: {service.get("/readyz").status_code for _ in range(12)} == {200})
 
