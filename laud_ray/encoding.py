@@ -13,15 +13,13 @@ from torch.nn.functional import normalize
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from laud_ray.encoder_graph import EncoderGraph
 from laud_ray.errors import ModelError
 from laud_ray.types import Floats, Indices, Label
 
 BUNDLED = "bundled"
 TOKEN_BUDGET = 512
 GPU_TOKEN_BUDGET = 65_536
-# Up to so many tokens, texts go through the encoder as one row without padding: attention over the row is then still
-# cheap beside the rest, and a second forward pass would cost more (docs/LOG.md).
-PACK_TOKENS = 256
 # Encoders that take each token's position, and count it from 0 in every text.
 PACKABLE = ("bert",)
 
@@ -97,11 +95,17 @@ class Encoder(torch.nn.Module):
         super().__init__()
         self.tokenizer, self.model = open_model(name)
         self.max_tokens = max_tokens
-        self._packs = self.model.config.model_type in PACKABLE  # type: ignore[union-attr, operator]
+        self.dimensions = int(self.model.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        self._graph: EncoderGraph | None = None
 
-    @property
-    def dimensions(self) -> int:
-        return int(self.model.config.hidden_size)  # type: ignore[union-attr, arg-type]
+    def freeze(self) -> "Encoder":
+        """Make it fit for use only: on the GPU, or as a graph on the CPU where the model allows it."""
+        self.to(device()).eval()
+        self.requires_grad_(False)
+        if device().type == "cpu" and self.model.config.model_type in PACKABLE:  # type: ignore[union-attr, operator]
+            self._graph = EncoderGraph(self.model)
+            self.model = torch.nn.Identity()
+        return self
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -132,30 +136,13 @@ class Encoder(torch.nn.Module):
     @torch.inference_mode()
     def embed_tokens(self, ids: Sequence[Sequence[int]]) -> Floats:
         """Map the token ids of n texts to (n, d) unit vectors, float32."""
-        if self._packs and len(ids) > 1 and sum(map(len, ids)) <= PACK_TOKENS:
-            return self._embed_packed(ids)
+        if self._graph is not None and len(ids):
+            return self._graph.embed(ids)
         out = np.empty((len(ids), self.dimensions), np.float32)
         budget = GPU_TOKEN_BUDGET if device().type == "cuda" else TOKEN_BUDGET
         for rows in token_batches([len(row) for row in ids], budget):
             out[rows] = self(*self.pad([ids[i] for i in rows])).cpu().numpy()
         return out
-
-    def _embed_packed(self, ids: Sequence[Sequence[int]]) -> Floats:
-        """The same for few texts: T tokens in one row, in which each sees only those of its own text."""
-        target = next(self.model.parameters()).device
-        lengths = torch.tensor([len(row) for row in ids])
-        owner = torch.repeat_interleave(torch.arange(len(ids)), lengths)  # (T,) the text of each token
-        row = torch.tensor([[token for text in ids for token in text]])
-        positions = torch.tensor([[place for text in ids for place in range(len(text))]])
-        sees = (owner[:, None] == owner[None, :])[None, None]
-        with torch.autocast(target.type, torch.bfloat16, enabled=target.type == "cuda"):
-            model = self.model(
-                input_ids=row.to(target), position_ids=positions.to(target), attention_mask=sees.to(target)
-            )
-        hidden = model.last_hidden_state[0].float().cpu()
-        sums = torch.zeros(len(ids), hidden.shape[1]).index_add_(0, owner, hidden)
-        found: Floats = normalize(sums / lengths[:, None], dim=-1).numpy()
-        return found
 
 
 def label_texts(label: Label, template: str) -> list[str]:

@@ -50,7 +50,7 @@ class Neighbours:
 
     @cached_property
     def _encoder(self) -> Encoder:
-        encoder = Encoder(BUNDLED, _TOKENS).eval()
+        encoder = Encoder(BUNDLED, _TOKENS).freeze()
         return encoder.to(self._device) if self._device else encoder
 
     @cached_property

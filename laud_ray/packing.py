@@ -39,7 +39,7 @@ def pack(prefix: Sequence[int], bodies: Sequence[Sequence[int]]) -> Pack:
     return Pack(torch.tensor([ids]), torch.tensor([positions]), mask[None, None], ends)
 
 
-def into_packs(lengths: Sequence[int], prefix: int, budget: int) -> list[Indices]:
+def into_packs(lengths: Sequence[int] | Indices, prefix: int, budget: int) -> list[Indices]:
     """Group bodies so that prefix and bodies stay within `budget` tokens; one that exceeds it is alone."""
     groups: list[list[int]] = []
     room = 0

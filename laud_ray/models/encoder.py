@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from laud_ray import training
 from laud_ray.calibration import COSINE_SCALE, fit_temperature
-from laud_ray.encoding import Encoder, device, label_vectors
+from laud_ray.encoding import Encoder, label_vectors
 from laud_ray.model_folder import describe, seal
 from laud_ray.training import Resources
 from laud_ray.types import Example, Floats, Indices, Task
@@ -83,7 +83,7 @@ class EncoderLearner:
         head = load_file(path / "head.safetensors")
         return EncoderScorer(
             labels=tuple(description["labels"]),
-            encoder=encoder.to(device()).eval(),
+            encoder=encoder.freeze(),
             head=head["weight"].numpy(),
             owners=head["owners"].numpy(),
             scale=float(description["scale"]) / float(description["temperature"]),

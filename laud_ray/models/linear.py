@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn.functional import cross_entropy
 
 from laud_ray.calibration import COSINE_SCALE, fit_temperature, softmax
-from laud_ray.encoding import Encoder, device, label_vectors
+from laud_ray.encoding import Encoder, label_vectors
 from laud_ray.model_folder import describe, seal
 from laud_ray.types import Example, Floats, Indices, Task
 
@@ -32,7 +32,7 @@ class LinearLearner:
     class_balance: float = 0.0
 
     def fit(self, task: Task, examples: Sequence[Example], *, out: str, seed: int) -> None:
-        encoder = Encoder(self.model, self.max_tokens).to(device()).eval()
+        encoder = Encoder(self.model, self.max_tokens).freeze()
         vectors, owners = label_vectors(encoder, task.labels, self.template)
         prior = np.stack([vectors[owners == c].mean(0) for c in range(len(task.labels))]) * COSINE_SCALE
         index = {name: i for i, name in enumerate(task.names)}
@@ -63,7 +63,7 @@ class LinearLearner:
         """Open a model folder; it knows its base model and settings."""
         path, description = describe(model)
         head = load_file(path / "head.safetensors")
-        encoder = Encoder(description["base"], description["max_tokens"]).to(device()).eval()
+        encoder = Encoder(description["base"], description["max_tokens"]).freeze()
         temperature = float(description["temperature"])
         return LinearScorer(
             labels=tuple(description["labels"]),
