@@ -99,8 +99,10 @@ def serve_here(arguments: Arguments, host: str, port: int, say: Callable[[str], 
         signal.signal(one, signal.default_int_handler)
     try:
         _check_room(arguments, ray.cluster_resources())
+        place = Path(os.environ["RAY_SERVE_HAPROXY_CONFIG_FILE_LOC"]).parent
+        if os.environ["RAY_SERVE_ENABLE_HA_PROXY"] == "1":
+            threading.Thread(target=_say_503_where_no_replica_is, args=(place,), daemon=True).start()
         serve.start(http_options={"host": host, "port": port})
-        _say_503_where_no_replica_is(Path(os.environ["RAY_SERVE_HAPROXY_CONFIG_FILE_LOC"]).parent)
         serve.run(build(arguments), name=NAME, route_prefix="/")
         url = f"http://{_shown(host)}:{port}"
         _say_what_failed(url, say)
@@ -116,13 +118,21 @@ def serve_here(arguments: Arguments, host: str, port: int, say: Callable[[str], 
 
 
 def _say_503_where_no_replica_is(place: Path) -> None:
-    """Put our answer in place of Ray's, a 500: its proxy reads it anew whenever replicas come or go."""
+    """Put our answer in place of Ray's, a 500, which it writes just before its proxy reads it; and keep it there."""
     file = place / "500.http"
-    if file.exists():
-        error = {"code": "no_replica", "message": "the replica that had this request is gone", "request_id": ""}
-        body = json.dumps({"error": error})
-        head = f"Content-Type: application/json\r\nRetry-After: 1\r\nContent-Length: {len(body)}"
-        file.write_bytes(f"HTTP/1.1 503 Service Unavailable\r\n{head}\r\n\r\n{body}".encode())
+    error = {"code": "no_replica", "message": "the replica that had this request is gone", "request_id": ""}
+    body = json.dumps({"error": error})
+    head = f"Content-Type: application/json\r\nRetry-After: 1\r\nContent-Length: {len(body)}"
+    page = f"HTTP/1.1 503 Service Unavailable\r\n{head}\r\n\r\n{body}".encode()
+    ours = place / ".503.http"
+    pause = 0.002
+    while place.is_dir():
+        # Ray's own is whole when it has its last word; a proxy that starts again writes it again.
+        if file.exists() and file.read_bytes().endswith(b"Internal Server Error"):
+            ours.write_bytes(page)
+            ours.replace(file)
+            pause = 0.1
+        time.sleep(pause)
 
 
 def _say_what_failed(url: str, say: Callable[[str], None]) -> None:

@@ -21,6 +21,7 @@ from tests.served import add_model, eventually, serve_run
 from tests.tiny import products
 
 LAUD = str(Path(sys.executable).parent / "laud")
+CLOSED = 0
 TOKEN = "let-me-in"
 
 
@@ -124,7 +125,11 @@ def test_a_replica_that_is_killed_hangs_nobody_and_is_replaced(service: Running)
         seen: Counter[int] = Counter()
         with httpx.Client(headers={"authorization": f"Bearer {TOKEN}"}, timeout=30) as client:
             while not stop.is_set() or seen[200] < 5:
-                seen[client.post(f"{service.url}/v1/classify", json={"texts": "milk"}).status_code] += 1
+                try:
+                    seen[client.post(f"{service.url}/v1/classify", json={"texts": "milk"}).status_code] += 1
+                except httpx.RemoteProtocolError:
+                    # A connection that has answered before may be closed instead: HTTP leaves that retry to the client.
+                    seen[CLOSED] += 1
                 if killed.is_set() and seen[200] > 30:
                     stop.set()
         return seen
@@ -136,10 +141,9 @@ def test_a_replica_that_is_killed_hangs_nobody_and_is_replaced(service: Running)
         victim.wait(20)
         killed.set()
         total = sum((future.result(timeout=120) for future in asked), Counter())
-    # The proxy's own word for a connection that broke is 500 until it has read our page, at its first reload.
-    assert set(total) <= {200, 500, 503}, total
+    assert set(total) <= {200, 503, CLOSED}, total
     # Two replicas, six callers: what the dead one had in work is all that may be lost.
-    assert total[500] + total[503] <= 6
+    assert total[503] + total[CLOSED] <= 6
     eventually(lambda: len(service.replicas()) == 2)
     eventually(lambda: {service.get("/readyz").status_code for _ in range(12)} == {200})
 
