@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 from laud_ray import chat, label_prompt, loop, models, passes
 from laud_ray.config import CorpusConfig, VllmZeroShotConfig
 from laud_ray.corpus import normalise
+from laud_ray.dispatch import Workers
 from laud_ray.label_scoring import engine
 from laud_ray.storage import Folder
 from laud_ray.types import Label, Task
@@ -175,7 +176,7 @@ def one_pass(model: str, texts: Sequence[str], reader: str, cpus: int) -> dict[s
             Folder(str(place / "model")),
             Folder(str(place / "out")),
             name="m",
-            workers=passes.Workers(cpus=cpus, engines=1),
+            workers=Workers(cpus=cpus, engines=1),
         )
         rows = labelled = failed = 0
         for part in corpus.ranges:

@@ -19,11 +19,13 @@ from laud_ray import models, oracles, push, query
 from laud_ray.calls import Ledger
 from laud_ray.config import OracleConfig, RunConfig
 from laud_ray.corpus import Corpus, normalise, open_corpus
+from laud_ray.dispatch import Workers
 from laud_ray.errors import ConfigError, RunError
 from laud_ray.feedback import judge
 from laud_ray.model_folder import DESCRIPTION
-from laud_ray.passes import Shortlist, Workers, read_shortlist, run_pass
+from laud_ray.passes import run_pass
 from laud_ray.run_folder import RunFolder, claim
+from laud_ray.shortlists import Shortlist, read_shortlist
 from laud_ray.stages import sample
 from laud_ray.stages.annotate import annotate
 from laud_ray.stages.evaluate import agreement, evaluate

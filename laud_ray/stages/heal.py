@@ -1,7 +1,7 @@
 """Find what is lost of a pass that was finished."""
 
 from laud_ray.corpus import Corpus
-from laud_ray.passes import SHORTLIST
+from laud_ray.shortlists import SHORTLIST
 from laud_ray.storage import Folder
 
 

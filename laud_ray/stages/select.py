@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
-from laud_ray.passes import to_candidates
 from laud_ray.query.near import NearDuplicates
+from laud_ray.shortlists import to_candidates
 from laud_ray.store import Query
 from laud_ray.types import Document, QueryStrategy
 

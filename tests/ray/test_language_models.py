@@ -16,8 +16,9 @@ from laud_ray import chat, label_prompt, models
 from laud_ray.causal_training import ADAPTER, load_base
 from laud_ray.config import CausalConfig, CorpusConfig, InContextConfig, VllmZeroShotConfig
 from laud_ray.corpus import Corpus, normalise
+from laud_ray.dispatch import Workers
 from laud_ray.errors import ModelError
-from laud_ray.passes import PassResult, Workers, run_pass
+from laud_ray.passes import PassResult, run_pass
 from laud_ray.storage import Folder
 from laud_ray.training import Resources
 from laud_ray.types import Example, Floats, Label, Task

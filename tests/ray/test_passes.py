@@ -15,8 +15,9 @@ import pytest
 from laud_ray.config import CorpusConfig
 from laud_ray.corpus import Corpus, normalise
 from laud_ray.errors import PassError, RunError
-from laud_ray.passes import Shortlist, read_shortlist, run_pass
+from laud_ray.passes import run_pass
 from laud_ray.query import build
+from laud_ray.shortlists import Shortlist, read_shortlist
 from laud_ray.storage import Folder
 from laud_ray.types import Floats, Scorer
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from laud_ray import models
 from laud_ray.errors import ConfigError
-from laud_ray.passes import score_texts
 from laud_ray.run_folder import look_at
+from laud_ray.scoring import score_texts
 from serve.arguments import Arguments, Limits
 from serve.launch import check_address
 from tests.served import add_model, eventually, live, serve_run

@@ -8,13 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from laud_ray import config, passes
+from laud_ray import config, scoring
 from laud_ray.config import BudgetConfig, RoundsRule, RunConfig
 from laud_ray.corpus import Corpus, Range
 from laud_ray.errors import CorpusError
-from laud_ray.passes import score_table, score_texts
 from laud_ray.query import build
 from laud_ray.query.near import NearDuplicates
+from laud_ray.scoring import score_table, score_texts
+from laud_ray.shortlists import SHORTLIST
 from laud_ray.stages import sample
 from laud_ray.stages.annotate import annotate
 from laud_ray.stages.evaluate import merge_unanswered
@@ -130,7 +131,7 @@ def test_one_bad_text_costs_one_row() -> None:
 
 
 def test_a_chunk_never_holds_more_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passes, "CHUNK", 3)
+    monkeypatch.setattr(scoring, "CHUNK", 3)
     proba, failures = score_texts(Brittle(), ["a"] * 7 + ["poison"])
     assert (list(failures), proba[:7].sum()) == ([7], pytest.approx(7))
 
@@ -355,7 +356,7 @@ def test_before_the_first_trained_round_nothing_stops(tmp_path: Path) -> None:
 def test_ranges_that_lost_scores_or_shortlist_are_found(tmp_path: Path) -> None:
     scores = Folder(str(tmp_path))
     corpus = Corpus(Folder("x"), tuple(Range(name, 1) for name in "abcd"), {}, "")
-    for name in ("a", "b", "c", f"{passes.SHORTLIST}/a", f"{passes.SHORTLIST}/c", f"{passes.SHORTLIST}/d"):
+    for name in ("a", "b", "c", f"{SHORTLIST}/a", f"{SHORTLIST}/c", f"{SHORTLIST}/d"):
         scores.write(name, b"x")
     assert lost_ranges(corpus, scores) == ["b", "d"]
     assert scores.names() == {"a", "c"}

@@ -1,0 +1,168 @@
+"""What happens to documents in a worker: load the scorer once, score texts, make rows. n documents, k classes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from tempfile import gettempdir
+from threading import Lock
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from laud_ray.storage import Folder
+from laud_ray.types import Bools, Floats, Indices, Scorer
+
+TOP = 5
+CHUNK = 4096
+BLOCK = 65_536  # probabilities
+LEAST = np.float32(1e-12)
+SCORES_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("label", pa.dictionary(pa.int32(), pa.string())),
+        ("confidence", pa.float32()),
+        ("margin", pa.float32()),
+        ("entropy", pa.float32()),
+        ("top_labels", pa.list_(pa.dictionary(pa.int32(), pa.string()))),
+        ("top_probabilities", pa.list_(pa.float32())),
+        ("model", pa.dictionary(pa.int32(), pa.string())),
+        ("error", pa.string()),
+    ]
+)
+
+_loading = Lock()
+
+
+def load_scorer(model: Folder, load: Callable[[str], Scorer]) -> Scorer:
+    """Load a model once per worker process; a model's folder never changes, so its place identifies it.
+
+    The last two that were used stay.
+    """
+    with _loading:
+        return _loaded(model, load)
+
+
+@lru_cache(maxsize=2)
+def _loaded(model: Folder, load: Callable[[str], Scorer]) -> Scorer:
+    return load(str(model.fetch(Path(gettempdir()) / "laud-models")))
+
+
+def score_texts(scorer: Scorer, texts: Sequence[str]) -> tuple[Floats, dict[int, str]]:
+    """Score texts in chunks; return (n, k) probabilities, and the reason for each text that cannot be scored.
+
+    When a chunk fails it is halved until the texts at fault stand alone; their rows stay zero.
+    """
+    proba = np.zeros((len(texts), len(scorer.labels)), np.float32)
+    failures: dict[int, str] = {}
+    chunks = [(i, min(i + CHUNK, len(texts))) for i in range(0, len(texts), CHUNK)]
+    while chunks:
+        start, end = chunks.pop()
+        try:
+            part = scorer.score(texts[start:end])
+            if not np.isfinite(part).all():
+                raise FloatingPointError("the probabilities are not finite")
+            proba[start:end] = part
+        except Exception as error:  # noqa: BLE001 - the worker's edge: whatever it is, it becomes data
+            if end - start == 1:
+                failures[start] = f"{type(error).__name__}: {error}"
+            else:
+                middle = (start + end) // 2
+                chunks += [(start, middle), (middle, end)]
+    return proba, failures
+
+
+def distinct(texts: pa.Array | pa.ChunkedArray) -> tuple[list[str], Indices]:
+    """Return the distinct texts in the order of their first row, and each row's place among them.
+
+    The place is -1 where there is no text.
+    """
+    encoded = _one_chunk(texts).dictionary_encode()
+    places = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return encoded.dictionary.to_pylist(), places
+
+
+def with_failures(
+    errors: pa.Array | pa.ChunkedArray, failures: Mapping[int, str], inverse: Indices
+) -> tuple[pa.Array, Bools]:
+    """Add what the scorer could not score to the rows' errors; return them, and which rows are usable.
+
+    Args:
+        failures: reasons by the places of distinct texts; row i has that at inverse[i].
+    """
+    errors = _one_chunk(errors)
+    if failures:
+        places = np.fromiter(failures, np.int64, len(failures))
+        at = pc.index_in(pa.array(inverse), value_set=pa.array(places))
+        errors = pc.coalesce(errors, pa.array(list(failures.values()), pa.string()).take(at))
+    return errors, ~np.asarray(errors.is_valid())
+
+
+def score_table(
+    ids: pa.Array | pa.ChunkedArray | Sequence[str],
+    proba: Floats,
+    inverse: Indices,
+    usable: Bools,
+    errors: pa.Array | pa.ChunkedArray | Sequence[str | None],
+    labels: Sequence[str],
+    model: str,
+) -> pa.Table:
+    """Make the output rows from (u, k) probabilities; row i has those at inverse[i] where it is usable."""
+    if not len(proba):
+        proba = np.zeros((1, len(labels)), np.float32)
+    top = min(TOP, len(labels))
+    order, best, entropy = _top(proba, top)
+    rows, null = np.where(usable, inverse, 0), ~usable
+    listed = rows[usable]
+    names = pa.array(labels, pa.string())
+
+    def floats(values: Floats) -> pa.Array:
+        return pa.array(values[rows], pa.float32(), mask=null)
+
+    label = pa.DictionaryArray.from_arrays(pa.array(order[rows, 0], mask=null), names)
+    offsets = pa.array(np.concatenate([[0], np.cumsum(usable * top)]).astype(np.int32))
+    top_labels = pa.DictionaryArray.from_arrays(pa.array(order[listed].ravel()), names)
+    one_model = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(rows), np.int32)), pa.array([model]))
+    return pa.Table.from_arrays(
+        [
+            _one_chunk(ids),
+            label,
+            floats(best[:, 0]),
+            floats(best[:, 0] - best[:, 1]),
+            floats(entropy),
+            pa.ListArray.from_arrays(offsets, top_labels),
+            pa.ListArray.from_arrays(offsets, pa.array(best[listed].ravel(), pa.float32())),
+            one_model,
+            _one_chunk(errors),
+        ],
+        schema=SCORES_SCHEMA,
+    )
+
+
+def _top(proba: Floats, top: int) -> tuple[npt.NDArray[np.int32], Floats, Floats]:
+    """Return the places and values of each row's largest probabilities, (u, top), largest first, and the entropies.
+
+    Equal ones stand in the order of their places. One argmax after the other over blocks that fit a processor's
+    cache takes half the time of sorting 100 classes, and a tenth with 1,000.
+    """
+    n, k = proba.shape
+    order, best = np.empty((n, top), np.int32), np.empty((n, top), np.float32)
+    entropy = np.empty(n, np.float32)
+    step = max(1, BLOCK // k)
+    for start in range(0, n, step):
+        part = np.array(proba[start : start + step], np.float32)
+        rows = np.arange(len(part))
+        entropy[start : start + step] = -np.einsum("ij,ij->i", part, np.log(np.maximum(part, LEAST)))
+        for place in range(top):
+            at = part.argmax(1)
+            order[start : start + step, place], best[start : start + step, place] = at, part[rows, at]
+            part[rows, at] = -np.inf
+    return order, best, entropy
+
+
+def _one_chunk(column: pa.Array | pa.ChunkedArray | Sequence[str | None]) -> pa.Array:
+    """Return a column of strings as one array."""
+    if isinstance(column, pa.ChunkedArray):
+        return column.combine_chunks()
+    return column if isinstance(column, pa.Array) else pa.array(column, pa.string())
