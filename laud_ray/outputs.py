@@ -119,7 +119,7 @@ def open_output(uri: str) -> Output:
         found = list(find_files(uri))
         files = [name for _, name in found if name.lower().endswith(_ENDINGS)]
         if not files:
-            raise CorpusError(f"{uri}: {_instead([name for _, name in found])}; {_EXPECTED}")
+            raise CorpusError(f"{uri}: {'no Parquet file' if found else 'no such data'}; {_EXPECTED}")
         columns, dataset = _dataset(found[0][0], files)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise CorpusError(f"{uri}: cannot be opened: {_first_line(error)}") from None
@@ -164,12 +164,6 @@ def _require_finished(uri: str) -> None:
         f"{uri}: the relabel is not finished: no _SUCCESS, {done}{of} ranges are committed; "
         f"`laud relabel {run} {data} --out {uri}` finishes it"
     )
-
-
-def _instead(found: Sequence[str]) -> str:
-    if not found:
-        return "no such data"
-    return f"no Parquet file, but {found[0].rsplit('/', 1)[-1]}" if len(found) == 1 else "no Parquet file"
 
 
 def _dataset(fs: pafs.FileSystem, files: list[str]) -> tuple[list[str], Any]:
