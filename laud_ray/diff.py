@@ -108,6 +108,10 @@ def compare(old: str, new: str, *, examples: int = 10, text: str | None = None, 
             connection.execute(f"SET threads = least({THREADS}, current_setting('threads'))")
             counts, names = _read(connection, sides)
             found = _compared(connection, sides, counts, names, examples)
+        except (RuntimeError, duckdb.InterruptException) as error:
+            if "interrupt" not in str(error).lower():
+                raise
+            raise KeyboardInterrupt from None  # Ctrl-C in the middle of a query
         except duckdb.Error as error:
             first = str(error).partition("\n")[0]
             raise LaudError(f"the comparison failed under {place} with {memory} of memory: {first}") from None
@@ -138,12 +142,12 @@ def _read(
     connection: duckdb.DuckDBPyConnection, sides: tuple[Output, Output]
 ) -> tuple[tuple[Counts, Counts], list[str]]:
     """Bring both outputs together by id; return what was counted on the way, and the names of the labels."""
-    codes, counts, failures = Codes(), (Counts(), Counts()), list[Exception]()
+    codes, counts, failures = Codes(), (Counts(), Counts()), list[BaseException]()
 
     def rows(side: Output, count: Counts) -> Iterator[pa.RecordBatch]:
         try:
             yield from side.batches(codes, count)
-        except CorpusError as error:  # kept, for it would pass through DuckDB as a text with a traceback in it
+        except (CorpusError, KeyboardInterrupt) as error:  # DuckDB would make a text with a traceback of it
             failures.append(error)
             raise
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
@@ -124,6 +124,7 @@ def test_limits_outside_their_range_are_refused() -> None:
         decide(canary([], []), max_drift=-1)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(LABELS, LABELS), max_size=60), st.floats(0, 1))
 def test_the_change_rate_is_that_of_a_plain_count(pairs: list[tuple[str | None, str | None]], limit: float) -> None:
     had = [(old, new) for old, new in pairs if old is not None]
@@ -139,6 +140,7 @@ def test_the_change_rate_is_that_of_a_plain_count(pairs: list[tuple[str | None, 
     assert 0 <= check.interval[0] <= share <= check.interval[1] <= 1
 
 
+@settings(deadline=None)
 @given(st.integers(1, 400), st.data())
 def test_one_more_change_never_helps(n: int, data: st.DataObject) -> None:
     hits = data.draw(st.integers(0, n - 1))

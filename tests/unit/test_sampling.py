@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laud_ray.sampling import chosen
@@ -45,6 +45,7 @@ def test_a_share_outside_its_range_is_refused() -> None:
         chosen(IDS, 1.5, seed=0)
 
 
+@settings(deadline=None)
 @given(TEXTS, st.integers(), st.floats(0, 1), st.data())
 def test_a_key_is_chosen_for_itself_alone(ids: list[str], seed: int, share: float, data: st.DataObject) -> None:
     whole = chosen(pa.array(ids, pa.string()), share, seed=seed)
@@ -57,6 +58,7 @@ def test_a_key_is_chosen_for_itself_alone(ids: list[str], seed: int, share: floa
     assert chosen(chunks.dictionary_encode(), share, seed=seed).tolist() == alone
 
 
+@settings(deadline=None)
 @given(TEXTS, st.floats(0, 1), st.floats(0, 1))
 def test_a_larger_share_holds_the_smaller(ids: list[str], a: float, b: float) -> None:
     keys = pa.array(ids, pa.string())
