@@ -182,6 +182,26 @@ def evaluate(run: str, data: str, label: str, text: str | None, model: str | Non
 
 
 @laud.command()
+@click.argument("old")
+@click.argument("new")
+@click.option("--examples", default=10, type=click.IntRange(0, 100_000), show_default=True, help="Changes to show.")
+@click.option("--text", help="The column to show them with; by default text, where there is one.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def diff(old: str, new: str, examples: int, text: str | None, as_json: bool) -> None:
+    """Say what changed from OLD to NEW: two outputs of `laud relabel`, or any Parquet with the columns id and label."""
+    from laud_ray.diff import compare
+    from laud_ray.report.changes import diff_json, diff_view
+
+    found = compare(old, new, examples=examples, text=text)
+    if as_json:
+        click.echo(json.dumps(diff_json(found), indent=1, allow_nan=False))
+        return
+    from rich.console import Console
+
+    Console(highlight=False).print(diff_view(found))
+
+
+@laud.command()
 @click.argument("run")
 def report(run: str) -> None:
     """Write RUN/report.html: everything about RUN on one page."""

@@ -80,6 +80,18 @@ def estimate_accuracy(sample: Sample) -> Estimate:
     return Estimate(value, low, high, len(sample))
 
 
+def estimate_share(hits: int, n: int) -> Estimate:
+    """Estimate a share from a simple random sample of n in which `hits` have it, with a Wilson score interval.
+
+    Raises:
+        ValueError: if n is less than 1, or hits is outside [0, n].
+    """
+    if n < 1 or not 0 <= hits <= n:
+        raise ValueError(f"{hits} of {n}, expected at least 0 of at least 1, and no more than all")
+    low, high = _wilson(hits / n, n)
+    return Estimate(hits / n, low, high, n)
+
+
 def estimate_macro_f1(sample: Sample, k: int, *, seed: int, replicates: int = 1000) -> Estimate:
     """Estimate the macro-F1 on the population, with a stratified bootstrap interval.
 

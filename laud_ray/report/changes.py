@@ -1,0 +1,161 @@
+"""What two outputs differ in, for the terminal and as JSON."""
+
+from dataclasses import asdict
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from laud_ray.changes import Diff, Side
+from laud_ray.report.formatting import ABSENT, percent
+
+ROWS = 15
+
+
+def diff_view(found: Diff) -> RenderableType:
+    """Return what `laud diff` shows: what was compared, what changed to what, and examples."""
+    parts: list[RenderableType] = [_sides(found), Text(), _sums(found), _facts(found)]
+    if found.confidence_changed.n or found.confidence_same.n:
+        parts += [Text(), _confidences(found)]
+    if found.changed:
+        parts += [Text(), _flows(found), Text(), _classes(found)]
+    if found.examples:
+        parts += [Text(), _examples(found)]
+    remarks = _remarks(found)
+    return Group(*parts, *([Text()] if remarks else []), *map(Text, remarks))
+
+
+def diff_json(found: Diff) -> dict[str, object]:
+    """Return what `laud diff --json` prints."""
+    return {
+        "old": asdict(found.old),
+        "new": asdict(found.new),
+        "documents": {
+            "both": found.both,
+            "only_old": found.only_old,
+            "only_new": found.only_new,
+            "repeated_ids": found.repeated,
+        },
+        "changed": {"n": found.compared, "count": found.changed, "share": found.share},
+        "flows": [asdict(flow) for flow in found.flows],
+        "flow_count": found.flow_count,
+        "classes": [asdict(one) for one in found.classes],
+        "confidence": {"changed": asdict(found.confidence_changed), "same": asdict(found.confidence_same)},
+        "abstained": asdict(found.abstained),
+        "without_label": asdict(found.without_label),
+        "examples": [asdict(one) for one in found.examples],
+    }
+
+
+def _sides(found: Diff) -> Table:
+    table = _table("", "documents", "no label", "abstained")
+    table.add_column("model", overflow="fold")
+    for name, side in (("old", found.old), ("new", found.new)):
+        counts = (f"{count:,}" for count in (side.documents, side.without_label, side.abstained))
+        table.add_row(Text(f"{name}: {side.path}"), *counts, Text(_models(side)))
+    return table
+
+
+def _models(side: Side) -> str:
+    return ", ".join(side.models) or ABSENT
+
+
+def _sums(found: Diff) -> Text:
+    heading = f"{found.changed:,} of {found.compared:,} labels changed"
+    return Text.assemble((heading, "bold"), f" ({_share(found.share)})" if found.compared else "")
+
+
+def _facts(found: Diff) -> Table:
+    table = Table.grid(padding=(0, 2))
+    facts = [
+        ("documents", f"{found.both:,} in both, {found.only_old:,} only in old, {found.only_new:,} only in new"),
+        *(
+            (name, f"{turned.began:,} in new and not in old, {turned.ended:,} in old and not in new")
+            for name, turned in (("no label", found.without_label), ("abstained", found.abstained))
+        ),
+    ]
+    for name, fact in facts:
+        table.add_row(Text(name, style="dim"), Text(fact))
+    return table
+
+
+def _confidences(found: Diff) -> Table:
+    table = _table("confidence of", "n", "mean", "median")
+    for name, one in (("changed labels", found.confidence_changed), ("labels that stayed", found.confidence_same)):
+        moves = ((one.old_mean, one.new_mean), (one.old_median, one.new_median))
+        table.add_row(name, f"{one.n:,}", *(f"{percent(old)} → {percent(new)}" for old, new in moves))
+    return table
+
+
+def _share(share: float | None) -> str:
+    """Write a share; a small one is not rounded to nothing."""
+    if share is None or share == 0 or share >= 0.001:
+        return percent(share)
+    return "< 0.1 %"
+
+
+def _flows(found: Diff) -> Table:
+    shown = found.flows[:ROWS]
+    table = _table(
+        "from", "to", "documents", "confidence", caption=_more(found.flow_count, len(shown), "pairs"), left=2
+    )
+    for flow in shown:
+        confidence = f"{percent(flow.old_confidence)} → {percent(flow.new_confidence)}"
+        table.add_row(Text(flow.old), Text(flow.new), f"{flow.documents:,}", confidence)
+    return table
+
+
+def _classes(found: Diff) -> Table:
+    moved = [one for one in found.classes if one.gained or one.lost]
+    shown = moved[:ROWS]
+    caption = _more(len(moved), len(shown), "classes that changed")
+    table = _table("class", "old", "new", "gained", "lost", caption=caption)
+    for one in shown:
+        table.add_row(Text(one.label), *(f"{count:,}" for count in (one.old, one.new, one.gained, one.lost)))
+    return table
+
+
+def _examples(found: Diff) -> Table:
+    texts = any(one.text is not None for one in found.examples)
+    table = _table("id", *(["text"] if texts else []), "change", caption="the most confident changes first", left=3)
+    for one in found.examples:
+        old, new = (
+            f"{label} {percent(confidence)}"
+            for label, confidence in ((one.old, one.old_confidence), (one.new, one.new_confidence))
+        )
+        table.add_row(Text(one.id), *([Text(one.text or "")] if texts else []), Text(f"{old} → {new}"))
+    return table
+
+
+def _remarks(found: Diff) -> list[str]:
+    remarks = [
+        (
+            found.repeated,
+            f"{found.repeated:,} ids occur more than once in an output: not compared, for nothing says which is which",
+        ),
+        *(
+            (side.without_id, f"{side.without_id:,} rows of {side.path} have no id: not compared")
+            for side in (found.old, found.new)
+        ),
+        (
+            not found.both and found.only_old and found.only_new,
+            "No id is in both outputs: are they of the same documents?",
+        ),
+    ]
+    return [text for holds, text in remarks if holds]
+
+
+def _more(total: int, shown: int, what: str) -> str | None:
+    return f"{total - shown:,} more {what}: see --json" if total > shown else None
+
+
+def _table(*names: str, caption: str | None = None, left: int = 1) -> Table:
+    """Make a table whose first columns hold words and the rest numbers."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, caption=caption, caption_justify="left")
+    for place, name in enumerate(names):
+        if place < left:
+            table.add_column(name, overflow="fold")
+        else:
+            table.add_column(name, justify="right", no_wrap=True)
+    return table
