@@ -9,7 +9,9 @@ LaudError
 ├── EngineError             a language model's engine has stopped; nothing can be read from it any more
 ├── PoolExhaustedError      more documents asked for than the pool holds
 ├── PassError               a pass cannot go on: the scorer fails on everything
-├── StoreError              a run's database is broken, full or locked
+├── StoreError              a run's database is broken, full, locked or cannot be reached
+├── StorageError            an object store fails or cannot be reached; also an OSError
+│   └── StorageSettingsError    its bucket is missing or its credentials are refused; also a UserError
 └── ServiceError            a service refused a request, or could not be reached
 """
 
@@ -52,6 +54,14 @@ class PassError(LaudError):
 
 class StoreError(LaudError):
     """A run's database cannot be read or written."""
+
+
+class StorageError(LaudError, OSError):
+    """An object store fails or cannot be reached. The message is one line without any secret."""
+
+
+class StorageSettingsError(StorageError, UserError):
+    """An object store's bucket is missing, or its credentials are missing or refused."""
 
 
 class ServiceError(LaudError):

@@ -12,7 +12,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from laud_ray.errors import CorpusError
-from laud_ray.storage import find_files
+from laud_ray.listing import find_files
 
 BATCH_ROWS = 16_384
 FORMATS = {

@@ -1,9 +1,9 @@
 """Folders, local or in an object store: list, read, write atomically."""
 
+import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,9 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from laud_ray import object_store
+from laud_ray.object_store import explained
+
 
 def filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
     """Return the file system of a path or URI, and the path within it.
@@ -19,10 +22,13 @@ def filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
     pyarrow's own file systems come first (local, s3, gs, hdfs); any other scheme goes to fsspec.
 
     Raises:
+        StorageSettingsError: if an S3 URI or the settings for it are wrong.
         ValueError: if no file system knows the scheme.
     """
     if "://" not in uri:
         return pafs.LocalFileSystem(), os.path.abspath(uri)
+    if uri.startswith(object_store.SCHEMES):
+        return object_store.connect(), object_store.split(uri)
     try:
         fs, path = pafs.FileSystem.from_uri(uri)
         return fs, str(path)
@@ -32,11 +38,28 @@ def filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """A file, as a manifest of inputs names it.
+
+    Attributes:
+        path: a local path or a URI; in `Folder.entries` relative to the folder.
+        size: bytes.
+        modified: nanoseconds since 1970; an object store may know only the second.
+    """
+
+    path: str
+    size: int
+    modified: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Folder:
     """A folder by its path or URI. A name may hold slashes; it is relative to the folder.
 
-    A file appears whole or not at all: locally by an atomic rename after fsync, in an object store
-    by a single PUT that becomes visible when it is complete.
+    A file appears whole or not at all: locally by an atomic rename after fsync, in an object store by a single PUT,
+    or an upload in parts, that becomes visible when it is complete.
+
+    Every method raises StorageError where an object store fails or refuses, after some tries.
     """
 
     uri: str
@@ -49,15 +72,30 @@ class Folder:
         """The folder as a local path, or None when it is in an object store."""
         return None if "://" in self.uri else Path(self.uri)
 
+    def require(self) -> None:
+        """Raise StorageError, within seconds, if the folder is in a bucket that is missing or cannot be reached."""
+        object_store.require(self.uri)
+
     def exists(self, name: str) -> bool:
         fs, path = filesystem(self.uri)
-        return bool(fs.get_file_info(f"{path}/{name}").type != pafs.FileType.NotFound)
+        with explained(self.uri):
+            return bool(fs.get_file_info(f"{path}/{name}").type != pafs.FileType.NotFound)
 
     def names(self) -> set[str]:
         """Names of the files directly in the folder, without those half-written; empty if there is none."""
+        return {entry.path for entry in self.entries()}
+
+    def entries(self, *, recursive: bool = False) -> list[Entry]:
+        """The files of the folder in the order of their names, without hidden and half-written ones.
+
+        With `recursive` those of the folders in it too; then a name holds slashes.
+        """
         fs, path = filesystem(self.uri)
-        found = fs.get_file_info(pafs.FileSelector(path, allow_not_found=True))
-        return {f.base_name for f in found if f.type == pafs.FileType.File and not f.base_name.startswith(".")}
+        with explained(self.uri):
+            found = fs.get_file_info(pafs.FileSelector(path, recursive=recursive, allow_not_found=True))
+        start = len(path.rstrip("/")) + 1
+        files = [Entry(f.path[start:], f.size, f.mtime_ns) for f in found if f.type == pafs.FileType.File]
+        return sorted((f for f in files if not any(p.startswith(".") for p in f.path.split("/"))), key=lambda f: f.path)
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes.
@@ -66,9 +104,13 @@ class Folder:
             FileNotFoundError: if there is no such file.
         """
         fs, path = filesystem(self.uri)
-        with fs.open_input_stream(f"{path}/{name}") as stream:
-            data: bytes = stream.read()
-        return data
+
+        def whole() -> bytes:
+            with fs.open_input_stream(f"{path}/{name}") as stream:
+                data: bytes = stream.read()
+            return data
+
+        return object_store.read(self.uri, whole)
 
     def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
         """Return a Parquet file's rows.
@@ -78,11 +120,15 @@ class Folder:
             pyarrow.ArrowInvalid: if it is none that can be read; the message names it.
         """
         fs, path = filesystem(self.uri)
-        with fs.open_input_file(f"{path}/{name}") as file:
-            try:
+
+        def table() -> pa.Table:
+            with fs.open_input_file(f"{path}/{name}") as file:
                 return pq.read_table(file, columns=columns, use_threads=False)
-            except pa.ArrowException as error:
-                raise pa.ArrowInvalid(f"{self.uri}/{name}: cannot be read: {error}") from None
+
+        try:
+            return object_store.read(self.uri, table)
+        except pa.ArrowException as error:
+            raise pa.ArrowInvalid(f"{self.uri}/{name}: cannot be read: {error}") from None
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file atomically, replacing one of that name."""
@@ -90,7 +136,8 @@ class Folder:
             _write_local(self.local / name, data)
             return
         fs, path = filesystem(self.uri)
-        with fs.open_output_stream(f"{path}/{name}") as stream:
+        # All in one call: a stream that is left by an error would be closed, and so completed, half-written.
+        with explained(self.uri), fs.open_output_stream(f"{path}/{name}") as stream:
             stream.write(data)
 
     def write_table(self, name: str, table: pa.Table) -> None:
@@ -110,54 +157,67 @@ class Folder:
             return
         files = [p for p in source.rglob("*") if p.is_file()]
         for file in sorted(files, key=lambda p: p.name == last):
-            (self / name).write(str(file.relative_to(source)), file.read_bytes())
+            (self / name).write(file.relative_to(source).as_posix(), file.read_bytes())
         shutil.rmtree(source)
 
     def fetch(self, cache: Path) -> Path:
-        """Return a local copy of the folder: itself when it is local, else a download under `cache`."""
+        """Return a local copy of the folder: itself when it is local, else a download under `cache`.
+
+        The copy's name depends on what is in the folder, so one that was written anew is downloaded anew.
+
+        Raises:
+            FileNotFoundError: if there is nothing to download.
+        """
         if self.local is not None:
             return self.local
         fs, path = filesystem(self.uri)
-        target = cache / path.strip("/").replace("/", "_")
+        entries = self.entries(recursive=True)
+        if not entries:
+            raise FileNotFoundError(f"{self.uri}: nothing is there; expected a folder with files")
+        with explained(self.uri):
+            state = [(entry, _etag(fs, f"{path}/{entry.path}")) for entry in entries]
+        content = hashlib.sha256(repr((self.uri, state)).encode()).hexdigest()[:16]
+        target = cache / f"{path.rsplit('/', 1)[-1]}-{content}" / path.rsplit("/", 1)[-1]
         if not target.exists():
-            staging = target.with_name(f".{target.name}-{uuid.uuid4().hex}")
-            staging.mkdir(parents=True)
-            pafs.copy_files(path, str(staging), source_filesystem=fs, destination_filesystem=pafs.LocalFileSystem())
-            if target.exists():  # another process was faster
-                shutil.rmtree(staging)
-            else:
-                staging.rename(target)
+            staging = target.parent / f".{uuid.uuid4().hex}"
+            try:
+                for entry in entries:
+                    copy = staging / entry.path
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    self._copy(entry.path, copy)
+                if not target.exists():
+                    staging.rename(target)
+            except OSError:
+                if not target.exists():  # else another process was faster
+                    raise
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
         return target
+
+    def _copy(self, name: str, to: Path) -> None:
+        fs, path = filesystem(self.uri)
+        local = pafs.LocalFileSystem()
+        object_store.read(self.uri, lambda: pafs.copy_files(f"{path}/{name}", str(to), fs, local))
 
     def delete(self, name: str) -> None:
         """Delete a file; nothing happens if there is none."""
         if self.exists(name):
             fs, path = filesystem(self.uri)
-            fs.delete_file(f"{path}/{name}")
+            with explained(self.uri):
+                fs.delete_file(f"{path}/{name}")
 
     def remove(self) -> None:
         """Delete the folder and all in it; nothing happens if there is none."""
         fs, path = filesystem(self.uri)
-        if fs.get_file_info(path).type == pafs.FileType.Directory:
-            fs.delete_dir(path)
+        with explained(self.uri):
+            if fs.get_file_info(path).type == pafs.FileType.Directory:
+                fs.delete_dir(path)
 
 
-def find_files(pattern: str) -> Iterator[tuple[pafs.FileSystem, str]]:
-    """Yield the data files of a file, folder, glob or URI, in the order of their paths."""
-    fs, path = filesystem(pattern)
-    info = fs.get_file_info(path)
-    if info.type == pafs.FileType.File:
-        yield fs, path
-        return
-    if info.type == pafs.FileType.Directory:
-        found = fs.get_file_info(pafs.FileSelector(path, recursive=True))
-        names = [f.path for f in found if f.type == pafs.FileType.File]
-        hidden = (n for n in names if not any(p.startswith((".", "_")) for p in n[len(path) :].split("/")))
-        yield from ((fs, name) for name in sorted(hidden))
-        return
-    if any(mark in path for mark in "*?["):
-        opened = fsspec.core.url_to_fs(pattern)[0]
-        yield from ((fs, name) for name in sorted(opened.glob(path)))
+def _etag(fs: pafs.FileSystem, path: str) -> bytes | None:
+    """What a store calls a file's content; None where it has no word for it."""
+    with fs.open_input_stream(path) as stream:
+        return (stream.metadata() or {}).get("ETag")
 
 
 def _write_local(path: Path, data: bytes) -> None:
