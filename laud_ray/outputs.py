@@ -14,7 +14,8 @@ import pyarrow.dataset as pads
 import pyarrow.fs as pafs
 
 from laud_ray.errors import CorpusError
-from laud_ray.storage import Folder, filesystem, find_files
+from laud_ray.listing import find_files
+from laud_ray.storage import Folder, filesystem
 
 # What of a file is in memory at once: batches of these rows, of this many row groups.
 BATCH_ROWS, BATCHES_AHEAD, FILES_AHEAD = 65_536, 4, 2

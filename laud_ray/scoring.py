@@ -112,7 +112,7 @@ def score_table(
     if not len(proba):
         proba = np.zeros((1, len(labels)), np.float32)
     top = min(TOP, len(labels))
-    order, best, entropy = _top(proba, top)
+    order, best, entropy = likeliest(proba, top)
     rows, null = np.where(usable, inverse, 0), ~usable
     listed = rows[usable]
     names = pa.array(labels, pa.string())
@@ -140,7 +140,7 @@ def score_table(
     )
 
 
-def _top(proba: Floats, top: int) -> tuple[npt.NDArray[np.int32], Floats, Floats]:
+def likeliest(proba: Floats, top: int) -> tuple[npt.NDArray[np.int32], Floats, Floats]:
     """Return the places and values of each row's largest probabilities, (u, top), largest first, and the entropies.
 
     Equal ones stand in the order of their places. One argmax after the other over blocks that fit a processor's

@@ -51,7 +51,7 @@ def read(path: str, columns: Sequence[str]) -> Iterator[Rows]:
     found = 0
     try:
         for fs, name in find_files(path):
-            kind = _format(name)
+            kind = format_of(name)
             if kind is None:
                 if name.endswith(path.rsplit("/", 1)[-1]):
                     raise CorpusError(f"{name}: unknown format; expected {', '.join(FORMATS)} (or these with .gz)")
@@ -71,7 +71,7 @@ def column_names(path: str) -> list[str]:
         CorpusError: if nothing is there or it cannot be read.
     """
     for fs, name in find_files(path):
-        kind = _format(name)
+        kind = format_of(name)
         if kind is None:
             continue
         try:
@@ -91,7 +91,8 @@ def _columns_of(fs: pafs.FileSystem, name: str, kind: str) -> list[str]:
         return list(_csv_reader(stream, kind, None).schema.names)
 
 
-def _format(name: str) -> str | None:
+def format_of(name: str) -> str | None:
+    """The kind of a file by its name, .gz left out; None if it is none that can be read."""
     plain = name.lower().removesuffix(".gz")
     return next((kind for ending, kind in FORMATS.items() if plain.endswith(ending)), None)
 
@@ -122,17 +123,17 @@ def _row(error: Exception, first: int) -> str:
 def _parquet(fs: pafs.FileSystem, name: str, columns: list[str]) -> Iterator[tuple[list[Cell], ...]]:
     with fs.open_input_file(name) as opened:
         file = pq.ParquetFile(opened)
-        _check_columns(name, columns, file.schema_arrow.names)
+        check_columns(name, columns, file.schema_arrow.names)
         for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns, use_threads=False):
             yield tuple(_cells(name, column, batch.column(column)) for column in columns)
 
 
 def _csv(fs: pafs.FileSystem, name: str, columns: list[str]) -> Iterator[tuple[list[Cell], ...]]:
     with fs.open_input_stream(name, compression=_compression(name)) as stream:
-        names = _csv_reader(stream, _format(name), None).schema.names
-    _check_columns(name, columns, names)
+        names = _csv_reader(stream, format_of(name), None).schema.names
+    check_columns(name, columns, names)
     with fs.open_input_stream(name, compression=_compression(name)) as stream:
-        for batch in _csv_reader(stream, _format(name), columns):
+        for batch in _csv_reader(stream, format_of(name), columns):
             yield tuple(_cells(name, column, batch.column(column)) for column in columns)
 
 
@@ -157,7 +158,7 @@ def _jsonl(fs: pafs.FileSystem, name: str, columns: list[str]) -> Iterator[tuple
     cells: tuple[list[Cell], ...] = tuple([] for _ in columns)
     for number, row in _json_rows(fs, name):
         if number == 1:
-            _check_columns(name, columns, list(row))
+            check_columns(name, columns, list(row))
         for column, into in zip(columns, cells, strict=True):
             value = row.get(column)
             if not isinstance(value, str | int | None) or isinstance(value, bool):
@@ -198,21 +199,32 @@ def _lines(stream: pa.NativeFile) -> Iterator[bytes]:
 
 
 def _cells(name: str, column: str, values: pa.Array) -> list[Cell]:
+    cells: list[Cell] = as_bytes(name, column, values).to_pylist()
+    return cells
+
+
+def as_bytes(name: str, column: str, values: pa.Array) -> pa.Array:
+    """Return a column of texts or integers as large_binary; missing values are null.
+
+    As bytes: Arrow does not check the text of a Parquet file, and a bad one must cost only its row.
+
+    Raises:
+        CorpusError: if it holds anything else.
+    """
     kind = values.type
     if pa.types.is_dictionary(kind):
         values, kind = values.dictionary_decode(), kind.value_type
     if pa.types.is_integer(kind):
         values = values.cast(pa.string())
     elif pa.types.is_null(kind):
-        return [None] * len(values)
+        return pa.nulls(len(values), pa.large_binary())
     elif not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind)):
         raise CorpusError(f"{name}: the column {column!r} has type {kind}; expected texts")
-    # As bytes: Arrow does not check the text of a Parquet file, and a bad one must cost only its row.
-    cells: list[Cell] = values.cast(pa.large_binary()).to_pylist()
-    return cells
+    return values.cast(pa.large_binary())
 
 
-def _check_columns(name: str, wanted: Sequence[str], present: Sequence[str]) -> None:
+def check_columns(name: str, wanted: Sequence[str], present: Sequence[str]) -> None:
+    """Raise CorpusError if a file lacks a column."""
     for column in wanted:
         if column not in present:
             near = difflib.get_close_matches(column, present, 1)

@@ -1,0 +1,120 @@
+"""The end of a relabel: everything is read again and counted, and only then the output is called a success."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from laud_ray.dispatch import Lost, Workers, dispatch
+from laud_ray.errors import PassError
+from laud_ray.relabel import tables
+from laud_ray.relabel.plan import PLAN, Plan
+from laud_ray.relabel.work import RANGES, Record, checksum, read_record
+from laud_ray.storage import Folder
+
+MANIFEST, SUCCESS = "_manifest.json", "_SUCCESS"
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What a finished relabel did; see Record for the words."""
+
+    rows: int
+    ranges: int
+    errors: int
+    abstained: int
+    scored: int
+    looked_up: int
+    compared: int
+    changed: int
+    labels: dict[str, int]
+
+
+def finish(plan: Plan, out: Folder, progress: Callable[[int, int], None]) -> Totals:
+    """Check the output against the plan, write the manifest, and mark the output as whole.
+
+    Raises:
+        PassError: if a file is not what was written, rows are missing, or an id stands twice. A range whose files
+            are not right is taken back, so that the same command makes it again.
+    """
+    names = [part.name for part in plan.catalog.ranges]
+    records: dict[str, Record] = {}
+    for result in dispatch(names, check_range, out, Workers()):
+        if isinstance(result, Lost):
+            raise PassError(f"{result.name}: could not be checked: {result.reason}")
+        if isinstance(result.value, str):
+            (out / RANGES).delete(f"{result.name}.json")
+            raise PassError(f"{result.value}; the same command makes it again")
+        records[result.name] = result.value
+        progress(sum(record.rows for record in records.values()), plan.catalog.rows)
+    for part in plan.catalog.ranges:
+        if records[part.name].rows != part.rows:
+            raise PassError(f"{part.name}: {records[part.name].rows} rows out of {part.rows} in")
+    files = [f"{out.uri}/{one.name}" for record in records.values() for one in record.files]
+    ids = tables.count_ids(files, "id")
+    if ids.rows != plan.catalog.rows or ids.distinct != ids.rows:
+        raise PassError(
+            f"{out.uri}: {ids.rows:,} rows with {ids.distinct:,} distinct ids; expected {plan.catalog.rows:,} of both"
+        )
+    totals = _sum([records[name] for name in names])
+    out.write(MANIFEST, json.dumps(_manifest(plan, out, totals, records), indent=1).encode())
+    out.write(SUCCESS, b"")
+    return totals
+
+
+def check_range(name: str, out: Folder) -> Record | str:
+    """Read a range's files again; return its record, or what is wrong."""
+    record = read_record(out, name)
+    for file in record.files:
+        try:
+            data = out.read(file.name)
+        except FileNotFoundError:
+            return f"{out.uri}/{file.name}: is missing"
+        if checksum(data) != file.checksum:
+            return f"{out.uri}/{file.name}: is not what was written: another checksum"
+        if pq.read_metadata(pa.BufferReader(data)).num_rows != file.rows:
+            return f"{out.uri}/{file.name}: does not have {file.rows} rows"
+    if sum(file.rows for file in record.files) != record.rows:
+        return f"{name}: its files do not have its {record.rows} rows"
+    return record
+
+
+def finished(out: Folder) -> Totals | None:
+    """Return the totals of a relabel that is whole; None if it is not."""
+    if not out.exists(SUCCESS):
+        return None
+    return Totals(**json.loads(out.read(MANIFEST))["totals"])
+
+
+def _sum(records: list[Record]) -> Totals:
+    def total(key: str) -> int:
+        return sum(getattr(record, key) for record in records)
+
+    labels = sum((Counter(record.labels) for record in records), Counter[str]())
+    return Totals(
+        rows=total("rows"),
+        ranges=len(records),
+        errors=total("errors"),
+        abstained=total("abstained"),
+        scored=total("scored"),
+        looked_up=total("looked_up"),
+        compared=total("compared"),
+        changed=total("changed"),
+        labels=dict(labels.most_common()),
+    )
+
+
+def _manifest(plan: Plan, out: Folder, totals: Totals, records: dict[str, Record]) -> dict[str, Any]:
+    return {
+        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "totals": asdict(totals),
+        **{key: value for key, value in json.loads(out.read(PLAN)).items() if key != "ranges"},
+        "ranges": [
+            {**asdict(part), "files": [asdict(one) for one in records[part.name].files]} for part in plan.catalog.ranges
+        ],
+    }

@@ -1,0 +1,139 @@
+"""What a relabel is of: its inputs, model and options. Written first; the same command continues only the same."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
+
+from laud_ray.errors import ModelError, RunError
+from laud_ray.model_folder import DESCRIPTION, describe
+from laud_ray.relabel import catalog
+from laud_ray.relabel.catalog import Catalog, Columns
+from laud_ray.storage import Entry, Folder
+
+PLAN = "_laud/plan.json"
+VERSIONS = ("laud_ray", "ray", "torch", "transformers", "onnxruntime", "pyarrow")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a person asked for.
+
+    Attributes:
+        range_rows: rows of a range, about.
+        partition: the column whose values name the output's folders.
+        previous: an earlier output, to put its labels beside the new ones.
+        deduplicate: score texts that stand in several ranges once.
+        cascade: the agreement with the model that a distilled student must have to answer in its place; None: no student.
+    """
+
+    columns: Columns
+    range_rows: int
+    threshold: float = 0.0
+    partition: str | None = None
+    previous: str | None = None
+    deduplicate: bool = True
+    cascade: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One relabel. `key` names what is made on the way, and changes with everything that changes results."""
+
+    run: str
+    data: str
+    model: str
+    checksum: str
+    options: Options
+    catalog: Catalog
+
+    @property
+    def key(self) -> str:
+        """A digest of all that determines the output."""
+        data = json.dumps(_identity(self.model, self.checksum, self.options, self.catalog.inputs), sort_keys=True)
+        return hashlib.blake2b(data.encode(), digest_size=8).hexdigest()
+
+
+def open_plan(
+    out: Folder, run: str, data: str, model: str, checksum: str, options: Options, inputs: tuple[Entry, ...]
+) -> Plan:
+    """Read the plan that is in `out`, if it is of the same; else cut the inputs into ranges, and write one.
+
+    Raises:
+        RunError: if `out` holds a relabel of something else, or files that are none of ours.
+    """
+    if not out.exists(PLAN):
+        _require_empty(out)
+        made = Plan(
+            run, data, model, checksum, options, catalog.cut(inputs, options.columns, options.range_rows, out / "_laud")
+        )
+        out.write(PLAN, json.dumps(_to_json(made), indent=1).encode())
+        return made
+    found = json.loads(out.read(PLAN))
+    wanted = json.loads(json.dumps(_identity(model, checksum, options, inputs)))
+    changed = list(_differences(found["identity"], wanted))
+    if changed:
+        raise RunError(
+            f"{out.uri}: holds a relabel of something else ({'; '.join(changed[:5])}); "
+            "expected the same inputs, model and options, or another --out"
+        )
+    return Plan(run, data, model, checksum, options, catalog.from_json(found))
+
+
+def checksum_of(model: str) -> str:
+    """The checksum of a model's description, which holds those of all its files.
+
+    Raises:
+        ModelError: if a file is missing or not what was written.
+    """
+    folder, _ = describe(model)
+    return hashlib.sha256((folder / DESCRIPTION).read_bytes()).hexdigest()[:16]
+
+
+def kind_of(model: str) -> str:
+    found = describe(model)[1].get("kind")
+    if not isinstance(found, str):
+        raise ModelError(f"{model}: {DESCRIPTION} does not say its kind")
+    return found
+
+
+def _identity(model: str, checksum: str, options: Options, inputs: tuple[Entry, ...]) -> dict[str, Any]:
+    return {
+        "model": {"name": model, "checksum": checksum},
+        "options": asdict(options),
+        "inputs": {entry.path: [entry.size, entry.modified] for entry in inputs},
+    }
+
+
+def _to_json(plan: Plan) -> dict[str, Any]:
+    return {
+        "run": plan.run,
+        "data": plan.data,
+        "identity": _identity(plan.model, plan.checksum, plan.options, plan.catalog.inputs),
+        "versions": {name: version(name) for name in VERSIONS},
+        **catalog.to_json(plan.catalog),
+    }
+
+
+def _require_empty(out: Folder) -> None:
+    there = sorted(out.names())
+    if there:
+        raise RunError(f"{out.uri}: holds {there[0]!r} and no relabel; expected an empty folder, or none")
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], at: str = "") -> Iterator[str]:
+    """Say what differs, key by key."""
+    for key in [*old, *(key for key in new if key not in old)]:
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from _differences(before, after, f"{at}{key}: " if at == "inputs: " else f"{key}: ")
+        elif before != after:
+            yield f"{at}{key} {_shown(before)}, now {_shown(after)}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list) and len(value) == 2:
+        return f"{value[0]:,} bytes of time {value[1]}"
+    return "missing" if value is None else str(value)

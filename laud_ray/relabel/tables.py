@@ -1,0 +1,106 @@
+"""DuckDB over the catalog's files: what has to look at all rows at once, in bounded memory."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from laud_ray.errors import CorpusError, LaudError
+from laud_ray.relabel.catalog import Catalog
+from laud_ray.storage import filesystem
+
+MEMORY = "1GB"
+THREADS = 4
+
+
+@contextmanager
+def database(memory: str = MEMORY) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open an empty database that goes on under TMPDIR when its memory is full.
+
+    Raises:
+        LaudError: if the memory or the disk is too small.
+    """
+    with tempfile.TemporaryDirectory(prefix="laud-tables-") as place:
+        connection = duckdb.connect(
+            config={"memory_limit": memory, "temp_directory": place, "preserve_insertion_order": False}
+        )
+        try:
+            connection.execute(f"SET threads = least({THREADS}, current_setting('threads'))")
+            yield connection
+        except duckdb.Error as error:
+            raise LaudError(f"{place}: {str(error).partition(chr(10))[0]} (with {memory} of memory)") from None
+        finally:
+            connection.close()
+
+
+def column(paths: Sequence[str], name: str) -> pa.RecordBatchReader:
+    """Stream one column of Parquet files as bytes, named `value`."""
+    found = filesystem(paths[0])[0]
+    inner = [filesystem(path)[1] for path in paths]
+    field = ds.field(name)
+    schema = ds.dataset(inner[:1], format="parquet", filesystem=found).schema
+    kind = schema.field(name).type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    value = field.cast(pa.string()).cast(pa.binary()) if not pa.types.is_binary(kind) else field
+    return ds.dataset(inner, format="parquet", filesystem=found, schema=schema).scanner({"value": value}).to_reader()
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """How many rows, and how many distinct ids."""
+
+    rows: int
+    distinct: int
+
+
+def count_ids(paths: Sequence[str], name: str) -> Ids:
+    with database() as connection:
+        connection.register("ids", column(paths, name))
+        found = connection.execute(
+            "SELECT coalesce(sum(n), 0)::BIGINT, count(*) FROM (SELECT count(*) AS n FROM ids GROUP BY value)"
+        ).fetchone()
+    assert found is not None
+    return Ids(int(found[0]), int(found[1]))
+
+
+def require_ids(catalog: Catalog) -> None:
+    """Refuse ids that are missing or stand twice, before anything is computed.
+
+    Raises:
+        CorpusError: naming the first ones.
+    """
+    name = catalog.columns.id
+    if name is None:
+        return
+    with database() as connection:
+        connection.register("ids", column(catalog.files, name))
+        bad = connection.execute(
+            "SELECT value, count(*) AS n FROM ids GROUP BY value "
+            "HAVING count(*) > 1 OR value IS NULL OR octet_length(value) = 0 ORDER BY value NULLS FIRST LIMIT 1"
+        ).fetchone()
+    if bad is None:
+        return
+    shown = "null or empty" if not bad[0] else repr(bytes(bad[0]).decode(errors="replace"))
+    times = f" in {bad[1]:,} rows" if bad[1] > 1 else ""
+    raise CorpusError(
+        f"{catalog.inputs[0].path}: the column {name!r} is {shown}{times}; expected an id of its own for each row"
+    )
+
+
+def repeated_texts(catalog: Catalog, at_once: int) -> Iterator[pa.Array]:
+    """Yield the texts that stand in more than one row, each once, as bytes, in the order of their keys."""
+    with database() as connection:
+        connection.register("texts", column(catalog.files, catalog.columns.text))
+        found = connection.sql(
+            "SELECT value FROM texts WHERE octet_length(value) > 0 GROUP BY value HAVING count(*) > 1 "
+            "ORDER BY md5_number_upper(value), value"
+        )
+        assert found is not None
+        for batch in found.to_arrow_reader(at_once):
+            if batch.num_rows:
+                yield batch.column(0)
