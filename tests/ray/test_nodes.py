@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from ray._common.utils import reset_ray_address
 from ray.cluster_utils import Cluster
 from safetensors.torch import load_file
 
@@ -67,6 +68,7 @@ class Nodes:
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     """The head and the driver, for all tests here."""
     cluster = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+    reset_ray_address()  # or every Ray that starts on this machine would join this one
     log = tmp_path_factory.mktemp("driver") / "log"
     command = [sys.executable, "-m", "tests.nodes", cluster.address]
     with log.open("w") as output:
