@@ -10,11 +10,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from laud_ray import models
 from laud_ray.corpus import Corpus
 from laud_ray.dispatch import Lost, Workers, dispatch
 from laud_ray.errors import PassError, RunError
-from laud_ray.scoring import distinct, load_scorer, score_table, score_texts, with_failures
+from laud_ray.scoring import distinct, load_scorer, open_model, score_table, score_texts, with_failures
 from laud_ray.shortlists import SHORTLIST, Shortlist, shortlist_range
 from laud_ray.storage import Folder
 from laud_ray.types import Scorer
@@ -71,7 +70,7 @@ def run_pass(
     name: str,
     shortlist: Shortlist | None = None,
     workers: Workers = TASKS,
-    load: Callable[[str], Scorer] = models.load,
+    load: Callable[[str], Scorer] = open_model,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> PassResult:
     """Score the ranges that have no output in `out`; call progress(rows done, rows in all) as they come.

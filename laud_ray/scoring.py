@@ -35,6 +35,13 @@ SCORES_SCHEMA = pa.schema(
 _loading = Lock()
 
 
+def open_model(path: str) -> Scorer:
+    """Open a model of any kind. Their imports take seconds in each process, so no other scorer pays for them."""
+    from laud_ray import models
+
+    return models.load(path)
+
+
 def load_scorer(model: Folder, load: Callable[[str], Scorer]) -> Scorer:
     """Load a model once per worker process; a model's folder never changes, so its place identifies it.
 

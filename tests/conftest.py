@@ -35,7 +35,10 @@ def ray_session() -> Iterator[str]:
 
     import ray
 
-    context = ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    # "local": not what another Ray on this machine has left its address of.
+    context = ray.init(
+        address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
+    )
     yield context.address_info["address"]
     ray.shutdown()
 
