@@ -22,7 +22,7 @@ from laud_ray.types import Bools, Floats, Scorer
 SHARE, LEAST, MOST = 0.05, 5_000, 100_000
 MIN_SAMPLE = 500
 # Shares of the sample that train the student, fit the threshold, and verify it.
-TRAINS, FITS = 0.6, 0.2
+TRAINS, FITS = 0.6, 0.15
 
 
 @dataclass(slots=True)

@@ -38,7 +38,7 @@ class Recipe:
     """
 
     buckets: int = 1 << 16
-    dimensions: int = 64
+    dimensions: int = 128
     hidden: int = 256
     epochs: int = 20
     batch: int = 64

@@ -86,11 +86,11 @@ def test_the_bound_covers_the_truth_of_a_given_threshold() -> None:
     assert covered >= 553
 
 
-def test_a_fitted_threshold_usually_passes() -> None:
+def test_half_of_the_fitted_thresholds_pass() -> None:
     rng = np.random.default_rng(2)
     passed = [verify(*drawn(2000, rng), fit_threshold(*drawn(2000, rng), agreement=0.98), agreement=0.98).passed
               for _ in range(200)]  # fmt: skip
-    assert sum(passed) >= 170
+    assert 70 <= sum(passed) <= 130  # four standard deviations around 100
 
 
 def test_a_student_that_is_always_right_answers_all() -> None:
