@@ -7,14 +7,18 @@ is one-sided, at 95 %. n sampled rows, k classes.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import gettempdir
 from threading import Lock
 from typing import Any
 
 import numpy as np
 
+from laud_ray import models
 from laud_ray.agreement import AGREEMENT, Verification, fit_threshold, verify_or_raise
 from laud_ray.errors import ModelError
 from laud_ray.model_folder import describe
+from laud_ray.storage import Folder
 from laud_ray.student import RECIPE, Recipe, Student, distil
 from laud_ray.types import Bools, Floats, Scorer
 
@@ -115,6 +119,17 @@ class Cascade:
         except (KeyError, TypeError) as error:
             raise ModelError(f"{folder}: is no student with a verified threshold: {error!r}") from None
         return Cascade(Student.open(folder), verification)
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """Opens a model under a saved cascade: what `run_pass` takes as `load`, and can be sent to workers."""
+
+    cascade: Folder
+
+    def __call__(self, model: str) -> CascadeScorer:
+        folder = self.cascade.fetch(Path(gettempdir()) / "laud-models")
+        return Cascade.open(str(folder)).over(models.load(model))
 
 
 def sample_size(rows: int) -> int:

@@ -1,5 +1,6 @@
 """Hashed features, the student that learns from them, and the cascade over it and its teacher."""
 
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import numpy as np
 import pytest
 
 from laud_ray import models
-from laud_ray.cascade import Cascade, CascadeScorer, build, prepare, sample_size
+from laud_ray.cascade import Cascade, CascadeScorer, Loader, build, prepare, sample_size
 from laud_ray.errors import ModelError
 from laud_ray.hashing import features
+from laud_ray.storage import Folder
 from laud_ray.student import Recipe, Student, distil
 from laud_ray.types import Floats
 
@@ -167,6 +169,19 @@ def test_a_cascade_needs_its_own_teacher_a_sample_and_a_threshold(tmp_path: Path
     distil(LABELS, texts, Rule().score(texts), seed=0, recipe=SMALL).save(str(tmp_path / "s"))
     with pytest.raises(ModelError, match="no student with a verified threshold"):
         Cascade.open(str(tmp_path / "s"))
+
+
+def test_a_worker_opens_model_and_cascade_from_their_folders(tmp_path: Path) -> None:
+    """The full model is a student here too: any model folder will do."""
+    texts = names(3000)
+    distil(LABELS, texts, Rule().score(texts), seed=3, recipe=SMALL).save(str(tmp_path / "full"))
+    teacher = models.load(str(tmp_path / "full"))
+    made = build(teacher, texts, agreement=0.97, seed=0, recipe=SMALL)
+    made.save(str(tmp_path / "c"))
+    load = pickle.loads(pickle.dumps(Loader(Folder(str(tmp_path / "c")))))
+    assert load == Loader(Folder(str(tmp_path / "c")))
+    opened = load(str(tmp_path / "full"))
+    assert np.array_equal(opened.score(texts[:100]), made.over(teacher).score(texts[:100]))
 
 
 @pytest.mark.parametrize(
