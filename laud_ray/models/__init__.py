@@ -22,6 +22,7 @@ from laud_ray.models.causal import CausalLearner, fixed_prompt
 from laud_ray.models.encoder import EncoderLearner
 from laud_ray.models.in_context import InContextLearner
 from laud_ray.models.linear import LinearLearner
+from laud_ray.student import KIND, Student
 from laud_ray.training import Resources
 from laud_ray.types import Learner, Scorer, Task
 
@@ -146,7 +147,8 @@ def load(model: str) -> Scorer:
         kind = json.loads((local_folder(model) / "model.json").read_text())["kind"]
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"{model}/model.json: cannot be read: {error!r}") from None
-    if kind not in LEARNERS:
-        raise ModelError(f"{model}/model.json: kind is {kind!r}; expected one of {', '.join(LEARNERS)}")
-    scorer: Scorer = LEARNERS[kind].open(model)
+    kinds = {**LEARNERS, KIND: Student}
+    if kind not in kinds:
+        raise ModelError(f"{model}/model.json: kind is {kind!r}; expected one of {', '.join(kinds)}")
+    scorer: Scorer = kinds[kind].open(model)
     return scorer

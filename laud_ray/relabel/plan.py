@@ -26,7 +26,7 @@ class Options:
         partition: the column whose values name the output's folders.
         previous: an earlier output, to put its labels beside the new ones.
         deduplicate: score texts that stand in several ranges once.
-        cascade: the agreement with the model that a distilled student must have to answer in its place; None: no student.
+        cascade: the agreement with the model at which a distilled student may answer in its place; None: no student.
     """
 
     columns: Columns

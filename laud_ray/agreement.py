@@ -1,0 +1,195 @@
+"""How sure a student must be to answer in its teacher's place: fitted on one random sample, verified on another.
+
+A row that the teacher answers agrees with the teacher, so over all rows agreement is 1 - (rows that the student
+answers differently) / rows. Bounds are exact, one-sided and at 95 %. Pure NumPy. n sampled rows, k classes.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import inf, isfinite, lgamma
+
+import numpy as np
+
+from laud_ray.types import Bools, Floats, Indices
+
+AGREEMENT = 0.99
+_ERROR = 0.05
+# A fitted threshold should pass its verification with this probability. It may be low, since one that fails is only
+# raised on the same rows, while one that passes easily has left rows to the teacher for nothing.
+_CHANCE = 0.5
+_HALVINGS = 60
+
+
+def lower_bound(agreeing: int, n: int) -> float:
+    """Return the one-sided exact 95 % lower bound on a share of which `agreeing` of n were seen.
+
+    It is the share at which so many or more are seen with a probability of 5 %: never too high more often than that,
+    whatever the share.
+
+    Clopper and Pearson (1934), "The Use of Confidence or Fiducial Limits Illustrated in the Case of the Binomial".
+
+    Raises:
+        ValueError: unless 0 <= agreeing <= n and n >= 1.
+    """
+    if not 0 <= agreeing <= n or n < 1:
+        raise ValueError(f"got {agreeing} of {n}, expected 0 <= agreeing <= n and n >= 1")
+    if not agreeing:
+        return 0.0
+    low, high = 0.0, 1.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        # Seeing at most n - agreeing disagreements is the same as seeing at least `agreeing` agreements.
+        low, high = (low, middle) if _at_most(n - agreeing, n, 1 - middle) > _ERROR else (middle, high)
+    return low
+
+
+@lru_cache(maxsize=64)
+def most_disagreements(n: int, agreement: float) -> int:
+    """Return the most disagreements of n rows at which the lower bound still reaches `agreement`; -1 if none do."""
+    low, high = -1, int(n * (1 - agreement)) + 2  # the bound is under the measured share
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if lower_bound(n - middle, n) >= agreement else (low, middle)
+    return low
+
+
+def predicted_at_most(most: int, n: int, seen: int, of: int) -> float:
+    """Return the probability of at most `most` disagreements in n new rows, after `seen` in `of` rows.
+
+    The share behind both is beta-distributed: Jeffreys' prior, 1/2 and 1/2, and what was seen.
+    """
+    a, b = seen + 0.5, of - seen + 0.5
+    i = range(min(most, n) + 1)
+    logs = _log_ways(n, len(i)) + [lgamma(x + a) + lgamma(n - x + b) for x in i]
+    return float(np.exp(logs + lgamma(a + b) - lgamma(a) - lgamma(b) - lgamma(n + a + b)).sum())
+
+
+def fit_threshold(
+    proba: Floats, taught: Indices, *, agreement: float = AGREEMENT, verified_on: int | None = None
+) -> float:
+    """Return the lowest confidence at which the student may answer; infinity if it may not at all.
+
+    It is the lowest at which a verification on `verified_on` other rows, as many as these by default, passes with a
+    probability of one half. The other rows' disagreements count as beta-binomial from Jeffreys' prior, so the
+    threshold keeps a distance that shrinks as samples grow.
+
+    Args:
+        proba: (n, k) the student's probabilities on rows that did not train it.
+        taught: (n,) the teacher's labels.
+        agreement: the share of all rows that must have the teacher's label, in (0, 1).
+
+    Raises:
+        ValueError: if the sample is empty, the lengths differ, or agreement is outside (0, 1).
+    """
+    confidence, wrong = _compared(proba, taught, agreement)
+    n = len(wrong)
+    other = verified_on or n
+    allowed = most_disagreements(other, agreement)
+    if allowed < 0:
+        return inf
+    low, high = -1, n  # the most disagreements here after which at most `allowed` there are likely enough
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if predicted_at_most(allowed, other, middle, n) >= _CHANCE else (low, middle)
+    return _lowest(confidence, wrong, low)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a cascade did on rows that neither trained its student nor fitted its threshold.
+
+    Attributes:
+        target: the agreement that was asked for.
+        coverage: share of the rows that the student answered.
+        agreement: share of the rows with the teacher's label.
+        low: its one-sided 95 % lower bound.
+        n: the rows.
+        raised_from: the fitted threshold, where it was too low on these rows.
+    """
+
+    threshold: float
+    target: float
+    coverage: float
+    agreement: float
+    low: float
+    n: int
+    raised_from: float | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the bound, not only the measured share, reaches the target."""
+        return self.low >= self.target
+
+    def __str__(self) -> str:
+        found = (
+            f"the student answers {self.coverage:.1%} of rows; {self.agreement:.2%} of all rows agree with the full "
+            f"model (n = {self.n}, 95 % lower bound {self.low:.2%})"
+        )
+        return found if self.passed else f"{found}: less than the {self.target:.2%} asked for"
+
+
+def verify(proba: Floats, taught: Indices, threshold: float, *, agreement: float = AGREEMENT) -> Verification:
+    """Measure a threshold on rows that had no part in the student or the threshold; arguments as in fit_threshold.
+
+    Raises:
+        ValueError: if the sample is empty, the lengths differ, or agreement is outside (0, 1).
+    """
+    confidence, wrong = _compared(proba, taught, agreement)
+    n = len(wrong)
+    answered = confidence >= threshold
+    agreeing = n - int((wrong & answered).sum())
+    return Verification(
+        threshold=threshold,
+        target=agreement,
+        coverage=float(answered.mean()),
+        agreement=agreeing / n,
+        low=lower_bound(agreeing, n),
+        n=n,
+    )
+
+
+def verify_or_raise(proba: Floats, taught: Indices, threshold: float, *, agreement: float = AGREEMENT) -> Verification:
+    """Verify a threshold, and where it fails the lowest one above it that passes on the same rows.
+
+    To look at the same rows again is honest here: agreement only grows with the threshold, so this is a sequence of
+    tests in a fixed order, from the highest threshold down to the first failure, and what it claims is wrong with a
+    probability of 5 % at most (Angelopoulos et al. 2021, "Learn then Test", arXiv 2110.01052, section 1.2). If no
+    threshold passes, the result is the failure of the given one.
+    """
+    found = verify(proba, taught, threshold, agreement=agreement)
+    confidence, wrong = _compared(proba, taught, agreement)
+    higher = _lowest(confidence, wrong, most_disagreements(len(wrong), agreement))
+    if found.passed or not isfinite(higher):
+        return found
+    return replace(verify(proba, taught, higher, agreement=agreement), raised_from=threshold)
+
+
+def _compared(proba: Floats, taught: Indices, agreement: float) -> tuple[Floats, Bools]:
+    """Return (n,) confidences in float32, in which thresholds are exact, and (n,) whether the student differs."""
+    if not 0 < agreement < 1:
+        raise ValueError(f"agreement is {agreement}, expected a share above 0 and under 1")
+    if len(proba) != len(taught) or not len(taught):
+        raise ValueError(f"got {len(proba)} rows of the student and {len(taught)} of the teacher, expected as many")
+    return proba.max(axis=1).astype(np.float32), proba.argmax(axis=1) != taught
+
+
+def _lowest(confidence: Floats, wrong: Bools, allowed: int) -> float:
+    """Return the lowest threshold that leaves at most `allowed` wrong rows to the student; infinity for -1."""
+    if allowed < 0:
+        return inf
+    errors = np.sort(confidence[wrong])[::-1]
+    if len(errors) <= allowed:
+        return 0.0
+    return float(np.nextafter(errors[allowed], np.float32(inf)))
+
+
+def _at_most(most: int, n: int, share: float) -> float:
+    """Return the probability of at most `most` successes of n, each with probability `share` in (0, 1)."""
+    i = np.arange(most + 1)
+    return float(np.exp(_log_ways(n, most + 1) + i * np.log(share) + (n - i) * np.log1p(-share)).sum())
+
+
+def _log_ways(n: int, count: int) -> Floats:
+    """Return (count,) logarithms of the binomial coefficients of n over 0, 1, ..."""
+    i = np.arange(1, count)
+    return np.concatenate([[0.0], np.cumsum(np.log(n + 1 - i) - np.log(i))])
