@@ -70,12 +70,12 @@ def add(
     last = select(func.max(feedback.c.position)).where(*theirs).scalar_subquery()
     said = exists().where(feedback.c.position == last, feedback.c.label.is_not_distinct_from(label))
     row = select(*(literal(value, feedback.c[name].type) for name, value in values.items())).where(~said)
-    adding = insert(feedback).from_select(list(values), row)
+    adding = insert(feedback).from_select(list(values), row).returning(feedback.c.position)
 
     def record(connection: Connection) -> bool:
         # One after the other, so that positions also grow in the order in which entries become visible.
         in_turn(connection, "feedback")
-        return connection.execute(adding).rowcount > 0
+        return connection.scalar(adding) is not None
 
     return key, write(engine, record)
 
