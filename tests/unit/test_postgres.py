@@ -175,7 +175,7 @@ def test_what_the_server_refuses_is_not_tried_again(store: Store) -> None:
 
 def result(round: int, model: str) -> RoundResult:
     nan = Estimate(float("nan"), 0.0, 1.0, 0)
-    figures = Figures(nan, nan, (ClassFigures("Tea", 0, float("nan"), 0.0, 0.0),), 0.0, 0)
+    figures = Figures(0, nan, nan, 0.0, (ClassFigures("Tea", 0, float("nan"), 0.0, 0.0),))
     return RoundResult(round, model, 0, 3, 10, figures, None, True, {}, 0)
 
 
