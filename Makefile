@@ -1,15 +1,15 @@
 # make demo    set up, learn a classifier from the demo catalog, show the result
 # make test    set up, check that everything works
 # make check   format, lint, types, import rules        make unit   the fast tests, no Ray
-# make system  install Debian's chromium, for the test of the page, where it is missing
+# make system  install Debian's chromium and postgresql, for the tests, where they are missing
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 READY := .venv/.ready
 # Models come with packages here; nothing is looked for on a hub.
 export HF_HUB_OFFLINE ?= 1
-# What the tests need from the system: a command, and the Debian package that brings it.
-SYSTEM := chromium:chromium
+# What the tests need from the system: a command or the pattern of its path, and the Debian package that brings it.
+SYSTEM := chromium:chromium /usr/lib/postgresql/*/bin/initdb:postgresql
 
 .PHONY: install system demo check format unit test clean
 
@@ -27,7 +27,7 @@ $(READY): pyproject.toml $(wildcard requirements/*.txt)
 	@touch $(READY)
 
 system:
-	@missing=; for pair in $(SYSTEM); do command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair#*:}"; done; \
+	@missing=; for pair in $(SYSTEM); do command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair#*:}"; done; \
 	test -n "$$missing" || exit 0; \
 	command -v apt-get >/dev/null || { echo "Not installed, and there is no apt-get to install it:$$missing" >&2; exit 2; }; \
 	as_root=; test "$$(id -u)" = 0 || as_root=sudo; \

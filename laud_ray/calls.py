@@ -8,13 +8,17 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     Column,
     ColumnElement,
+    Connection,
     DateTime,
     Float,
     Integer,
+    Row,
+    Select,
     String,
     Table,
     and_,
@@ -27,8 +31,9 @@ from sqlalchemy import (
     update,
 )
 
+from laud_ray.database import in_turn, read, write
 from laud_ray.store import Store
-from laud_ray.tables import metadata
+from laud_ray.tables import Words, metadata
 
 oracle_calls = Table(
     "oracle_calls",
@@ -39,14 +44,14 @@ oracle_calls = Table(
     Column("engine", String, nullable=False),
     Column("model", String, nullable=False),
     Column("prompt_version", String, nullable=False),
-    Column("document_id", String, nullable=False),
+    Column("document_id", Words, nullable=False),
     Column("vote", Integer, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("state", String, nullable=False),
-    Column("answer", String),
-    Column("label", String),
+    Column("answer", Words),
+    Column("label", Words),
     Column("confidence", Float),
-    Column("reason", String),
+    Column("reason", Words),
     Column("prompt_tokens", Integer),
     Column("completion_tokens", Integer),
     Column("cost", Float),
@@ -129,38 +134,42 @@ class Ledger:
     def __init__(self, store: Store) -> None:
         self._engine = store.engine
         self._lock = threading.Lock()
-        oracle_calls.create(self._engine, checkfirst=True)
 
     def answers(self, keys: Sequence[str]) -> dict[str, Answer]:
         """Return the answers that are there already, by key."""
         found: dict[str, Answer] = {}
-        with self._engine.connect() as connection:
-            for start in range(0, len(keys), _AT_ONCE):
-                some = oracle_calls.c.key.in_(keys[start : start + _AT_ONCE])
-                for row in connection.execute(select(oracle_calls).where(some, oracle_calls.c.state == "done")):
-                    found[row.key] = Answer(
-                        row.answer,
-                        row.label,
-                        row.confidence,
-                        row.prompt_tokens,
-                        row.completion_tokens,
-                        row.cost,
-                        row.latency,
-                    )
+        for start in range(0, len(keys), _AT_ONCE):
+            some = oracle_calls.c.key.in_(keys[start : start + _AT_ONCE])
+            done = select(oracle_calls).where(some, oracle_calls.c.state == "done")
+            for row in self._all(done):
+                found[row.key] = Answer(
+                    row.answer,
+                    row.label,
+                    row.confidence,
+                    row.prompt_tokens,
+                    row.completion_tokens,
+                    row.cost,
+                    row.latency,
+                )
         return found
 
     def begin(self, call: Call, caps: Caps) -> int | None:
         """Record a call if it fits under the caps at its upper bound, and return its number; None if it does not.
 
-        Looking and recording are one statement, so however many callers there are, no cap is overrun.
+        Looking and recording are one step, so however many callers there are, no cap is overrun.
         """
         values = {**asdict(call), "state": "begun", "begun_at": datetime.now(UTC)}
         row = select(*(literal(value, oracle_calls.c[name].type) for name, value in values.items()))
         fits = and_(true(), *_conditions(call, caps))
         adding = insert(oracle_calls).from_select(list(values), row.where(fits)).returning(oracle_calls.c.position)
-        with self._lock, self._engine.begin() as connection:
+
+        def record(connection: Connection) -> int | None:
+            in_turn(connection, "oracle calls")
             number: int | None = connection.scalar(adding)
-        return number
+            return number
+
+        with self._lock:
+            return write(self._engine, record)
 
     def finish(self, number: int, answer: Answer) -> None:
         """Record what came of a call, at what it did cost."""
@@ -177,14 +186,16 @@ class Ledger:
         calls = oracle_calls.c
         states = (calls.state == "done", calls.state == "failed", and_(calls.state == "done", calls.label.is_(None)))
         counts = (func.coalesce(func.sum(case((state, 1), else_=0)), 0) for state in states)
-        with self._engine.connect() as connection:
-            row = connection.execute(select(*_USED, *counts).where(calls.oracle == oracle)).one()
-        return Totals(*row)
+        (row,) = self._all(select(*_USED, *counts).where(calls.oracle == oracle))
+        return Totals(*tuple(row))
+
+    def _all(self, found: Select[Any]) -> Sequence[Row[Any]]:
+        return read(self._engine, lambda connection: connection.execute(found).all())
 
     def _end(self, number: int, **values: object) -> None:
-        with self._engine.begin() as connection:
-            found = update(oracle_calls).where(oracle_calls.c.position == number)
-            connection.execute(found.values(**values, ended_at=datetime.now(UTC)))
+        ended = update(oracle_calls).where(oracle_calls.c.position == number)
+        ended = ended.values(**values, ended_at=datetime.now(UTC))
+        write(self._engine, lambda connection: connection.execute(ended))
 
 
 _USED = (

@@ -158,7 +158,7 @@ def promote(run: str, model: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def evaluate(run: str, data: str, label: str, text: str | None, model: str | None, as_json: bool) -> None:
     """Measure a model of RUN on the labelled file DATA."""
-    from laud_ray.registry import find
+    from laud_ray.registry import fetched, find
     from laud_ray.run_folder import look_at
     from laud_ray.stages.labelled import check_labelled, evaluate_labelled
 
@@ -169,7 +169,7 @@ def evaluate(run: str, data: str, label: str, text: str | None, model: str | Non
         check_labelled(task, data, text=text, label=label)  # before the model is loaded, which takes seconds
         from laud_ray import models
 
-        scorer = models.load(str(folder.models.local / name) if folder.models.local else name)
+        scorer = models.load(fetched(folder, name))
         found = evaluate_labelled(scorer, task, data, text=text, label=label, seed=config.seed)
     from laud_ray.report.labelled import labelled_json, labelled_view
 
@@ -232,7 +232,7 @@ def serve(
     # The application imports this package, and is named here only to be started.
     resolve_name("serve.launch:command")(
         {
-            "run": os.path.abspath(run),
+            "run": run if "://" in run else os.path.abspath(run),
             "replicas": replicas,
             "cpus": cpus,
             "gpus": gpus,

@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine, exists, func, insert, literal, select
+from sqlalchemy import Connection, Engine, exists, func, insert, literal, select
 
+from laud_ray.database import in_turn, read, write
 from laud_ray.tables import feedback, in_utc, now
 from laud_ray.texts import cut, normalise_text
 
@@ -54,7 +55,7 @@ def add(
 ) -> tuple[str, bool]:
     """Record what somebody says, unless it is what they said last of this text; return its id and whether it is new.
 
-    Looking and recording are one statement, so however many processes write, nothing stands twice.
+    Looking and recording are one step, so however many processes write, nothing stands twice.
 
     Raises:
         ValueError: if the text holds nothing but white space.
@@ -69,14 +70,19 @@ def add(
     last = select(func.max(feedback.c.position)).where(*theirs).scalar_subquery()
     said = exists().where(feedback.c.position == last, feedback.c.label.is_not_distinct_from(label))
     row = select(*(literal(value, feedback.c[name].type) for name, value in values.items())).where(~said)
-    with engine.begin() as connection:
-        return key, connection.execute(insert(feedback).from_select(list(values), row)).rowcount > 0
+    adding = insert(feedback).from_select(list(values), row).returning(feedback.c.position)
+
+    def record(connection: Connection) -> bool:
+        # One after the other, so that positions also grow in the order in which entries become visible.
+        in_turn(connection, "feedback")
+        return connection.scalar(adding) is not None
+
+    return key, write(engine, record)
 
 
 def last_position(engine: Engine) -> int:
     """The position of the latest entry; 0 where there is none."""
-    with engine.connect() as connection:
-        return connection.scalar(select(func.max(feedback.c.position))) or 0
+    return read(engine, lambda connection: connection.scalar(select(func.max(feedback.c.position)))) or 0
 
 
 def entries(engine: Engine, until: int | None = None) -> list[Feedback]:
@@ -84,11 +90,10 @@ def entries(engine: Engine, until: int | None = None) -> list[Feedback]:
     found = select(feedback).order_by(feedback.c.position)
     if until is not None:
         found = found.where(feedback.c.position <= until)
-    with engine.connect() as connection:
-        return [
-            Feedback(r.position, r.id, r.text, r.label, r.who, r.predicted, r.model, in_utc(r.created_at))
-            for r in connection.execute(found)
-        ]
+    return [
+        Feedback(r.position, r.id, r.text, r.label, r.who, r.predicted, r.model, in_utc(r.created_at))
+        for r in read(engine, lambda connection: connection.execute(found).all())
+    ]
 
 
 def judge(said: Iterable[Feedback], names: Collection[str], max_chars: int) -> Verdicts:

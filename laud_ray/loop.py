@@ -226,7 +226,7 @@ class _Loop:
         examples = to_examples(asked, self._said(round))
         with self._step("train", round, total=len(examples)):
             resources = self._config.resources
-            where = None if not resources.workers else str((self._folder.folder / "training").local)
+            where = (self._folder.folder / "training").uri if resources.workers else None
             learner = models.build(
                 self._config.learner,
                 self._config.zero_shot,

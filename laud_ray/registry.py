@@ -1,6 +1,8 @@
 """Find a model of a run, and make one current."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import gettempdir
 
 from laud_ray import push
 from laud_ray.config.mistakes import known_names
@@ -33,6 +35,18 @@ def find(run: RunFolder, wanted: str | None) -> str:
     return name
 
 
+def fetched(run: RunFolder, name: str) -> str:
+    """Return the local folder of a model that the run has, downloaded if the run is in an object store.
+
+    Raises:
+        ModelError: if its files are gone.
+    """
+    try:
+        return str((run.models / name).fetch(Path(gettempdir()) / "laud-models"))
+    except FileNotFoundError as error:
+        raise ModelError(str(error)) from None
+
+
 def promote(path: str, model: str) -> Promoted:
     """Make a model of a run current, also while `laud run` works on it, and tell the service.
 
@@ -44,8 +58,6 @@ def promote(path: str, model: str) -> Promoted:
     """
     with look_at(path) as run:
         name = find(run, model)
-        if run.models.local is None:
-            raise ModelError(f"{run.models.uri}: is not a local folder; expected one")
-        describe(str(run.models.local / name))
+        describe(fetched(run, name))
         old = run.store.promote(name)
         return Promoted(old, name, push.reload(run.config.serving) if old != name else None)

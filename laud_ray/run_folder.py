@@ -3,29 +3,38 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from laud_ray import config as configuration
+from laud_ray import run_schema
 from laud_ray.config import RunConfig
-from laud_ray.errors import ConfigError, RunError, StoreError
+from laud_ray.database import open_database
+from laud_ray.errors import ConfigError, RunError, StorageError, StoreError
+from laud_ray.run_schema import SCHEMA
 from laud_ray.storage import Folder
 from laud_ray.store import Store
 
 CONFIG = "config.yaml"
 DATABASE = "laud.db"
 LOCK = ".lock"
+# For how long a lost database is waited for: one that a run is written to may restart meanwhile.
+PATIENCE_WRITING, PATIENCE_READING = 120.0, 5.0
 # What is only made once the database stands.
 BUILT = ("models", "rounds")
 
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """RUN/: config.yaml, laud.db, corpus/, zero_shot/, rounds/0001/scores/, models/round-0001/, report.html."""
+    """RUN/: config.yaml, laud.db, corpus/, zero_shot/, rounds/0001/scores/, models/round-0001/, report.html.
+
+    With the config key `store` the database is elsewhere, and schema.json in the place of laud.db says where in it.
+    """
 
     folder: Folder
     config: RunConfig
@@ -38,6 +47,11 @@ class RunFolder:
     @property
     def models(self) -> Folder:
         return self.folder / "models"
+
+    def require(self) -> None:
+        """Raise RunError if the run is gone: its open database outlives it, and nobody would find what is written."""
+        if not self.folder.exists(SCHEMA if self.config.store else DATABASE):
+            raise RunError(f"{self.folder.uri}: the run is gone")
 
     def scores(self, round: int) -> Folder:
         """Where a round's pass goes; round 0 is zero-shot."""
@@ -59,25 +73,24 @@ def claim(config: RunConfig) -> Iterator[RunFolder]:
         StoreError: if the database cannot be read or written.
     """
     folder = Folder(config.storage)
-    local = _local(folder)
-    try:
-        local.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"storage: {config.storage!r} cannot be made: {error.strerror}; expected a folder") from None
-    lock = FileLock(local / LOCK)
-    try:
-        # Long enough for `is_held` to let go.
-        lock.acquire(timeout=1, poll_interval=0.05)
-    except Timeout:
-        raise RunError(f"{config.storage}: another process is working on this run; expected one at a time") from None
-    try:
-        with _opened(folder) as store:
-            if folder.exists(CONFIG):
-                _reconcile(folder, store, configuration.load(f"{config.storage}/{CONFIG}"), config)
-            folder.write(CONFIG, config.dump().encode())
-            yield RunFolder(folder, config, store)
-    finally:
-        lock.release()
+    folder.require()
+    _refuse_other_store(folder, config)
+    with ExitStack() as held, _one_line(folder):
+        if folder.local is not None:
+            held.enter_context(_locked(folder.local))
+        if config.store is None:
+            engine = _sqlite(_local(folder))
+        else:
+            schema = held.enter_context(run_schema.claimed(config.store, folder))
+            _refuse_lost_schema(folder, config.store, schema)
+            engine = open_database(config.store, schema=schema, patience=PATIENCE_WRITING)
+            run_schema.fence(engine, folder.uri)
+        store = Store(engine)
+        held.callback(store.close)
+        if folder.exists(CONFIG):
+            _reconcile(folder, store, configuration.load(f"{config.storage}/{CONFIG}"), config)
+        folder.write(CONFIG, config.dump().encode())
+        yield RunFolder(folder, config, store)
 
 
 @contextmanager
@@ -91,13 +104,27 @@ def look_at(path: str) -> Iterator[RunFolder]:
         RunError: if there is no run, or its database is lost.
     """
     folder = Folder(path)
-    if folder.exists(DATABASE) and not folder.exists(CONFIG):
+    folder.require()
+    database = next((name for name in (DATABASE, SCHEMA) if folder.exists(name)), None)
+    if database is not None and not folder.exists(CONFIG):
         raise RunError(f"{path}: {CONFIG} is missing; `laud run` with the run's original YAML restores it")
-    if not folder.exists(DATABASE):
-        _refuse_lost(_local(folder))
+    if database is None:
+        _refuse_lost(folder)
         raise RunError(f"{path}: no run is here; expected a folder that `laud run` made")
-    with _opened(folder) as store:
-        yield RunFolder(folder, configuration.load(f"{path}/{CONFIG}"), store)
+    config = configuration.load(f"{path}/{CONFIG}")
+    _refuse_other_store(folder, config)
+    with _one_line(folder):
+        if config.store is None:
+            engine = _sqlite(_local(folder))
+        else:
+            schema = run_schema.named(folder)
+            _refuse_lost_schema(folder, config.store, schema)
+            engine = open_database(config.store, schema=schema, patience=PATIENCE_READING)
+        store = Store(engine)
+        try:
+            yield RunFolder(folder, config, store)
+        finally:
+            store.close()
 
 
 def configured(path: str) -> RunConfig:
@@ -107,15 +134,22 @@ def configured(path: str) -> RunConfig:
         ConfigError: one line per mistake.
     """
     config, file = configuration.load(path), Path(path)
-    if file.name != CONFIG or not any((file.parent / name).exists() for name in (DATABASE, *BUILT)):
+    if "://" in path:
+        folder, _, name = path.rpartition("/")
+        inside = name == CONFIG and any(Folder(folder).exists(one) for one in (DATABASE, SCHEMA, *BUILT))
+        return config.model_copy(update={"storage": folder}) if inside else config
+    if file.name != CONFIG or not any((file.parent / name).exists() for name in (DATABASE, SCHEMA, *BUILT)):
         return config
     here = os.path.abspath(file.parent)
     same = os.path.realpath(config.storage) == os.path.realpath(here)
     return config if same else config.model_copy(update={"storage": here})
 
 
-def is_held(folder: Folder) -> bool:
+def is_held(run: RunFolder) -> bool:
     """Whether a process is working on the run."""
+    folder = run.folder
+    if run.config.store is not None:
+        return run_schema.is_claimed(run.store.engine, run_schema.named(folder))
     if folder.local is None or not (folder.local / LOCK).exists():
         return False
     lock = FileLock(folder.local / LOCK)
@@ -130,39 +164,87 @@ def is_held(folder: Folder) -> bool:
 
 
 @contextmanager
-def _opened(folder: Folder) -> Iterator[Store]:
-    """Open the database of a run; what goes wrong with it is said in one line."""
-    local = _local(folder)
-    _refuse_lost(local)
+def _locked(local: Path) -> Iterator[None]:
+    """Keep other processes of this machine, or of what shares the folder's disk, out of a run."""
     try:
-        store = Store(f"sqlite:///{os.path.abspath(local / DATABASE)}")
-        try:
-            yield store
-        finally:
-            store.close()
+        local.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"storage: {str(local)!r} cannot be made: {error.strerror}; expected a folder") from None
+    lock = FileLock(local / LOCK)
+    try:
+        # Long enough for `is_held` to let go.
+        lock.acquire(timeout=1, poll_interval=0.05)
+    except Timeout:
+        raise RunError(f"{local}: {run_schema.BUSY}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _one_line(folder: Folder) -> Iterator[None]:
+    """Say in one line what goes wrong with the database of a run."""
+    try:
+        yield
+    except StorageError:
+        raise
     except (SQLAlchemyError, sqlite3.Error) as error:
-        cause = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
         raise StoreError(f"{folder.uri} database: {cause}") from error
 
 
-def _refuse_lost(local: Path) -> None:
+def _sqlite(local: Path) -> Engine:
+    _refuse_lost(Folder(str(local)))
+    return open_database(f"sqlite:///{os.path.abspath(local / DATABASE)}")
+
+
+def _refuse_lost(folder: Folder) -> None:
     """Refuse a run whose database is gone: to go on would be to buy its annotations again."""
-    database = local / DATABASE
-    if database.exists() and database.stat().st_size:
+    database = folder.local / DATABASE if folder.local is not None else None
+    if database is not None and database.exists() and database.stat().st_size:
         return
-    left = [name for name in BUILT if (local / name).is_dir() and any((local / name).iterdir())]
+    left = _built(folder)
     if left:
+        name = DATABASE if database is not None else SCHEMA
         raise RunError(
-            f"{local}: {DATABASE} is {'empty' if database.exists() else 'missing'} beside {' and '.join(left)}; "
-            "the run's annotations stood in it: restore it, or take another storage"
+            f"{folder.uri}: {name} is {'empty' if database and database.exists() else 'missing'} beside "
+            f"{' and '.join(left)}; the run's annotations stood in it: restore it, or take another storage"
+        )
+
+
+def _refuse_lost_schema(folder: Folder, url: str, schema: str) -> None:
+    """Refuse a run whose schema the database does not have, or not any more."""
+    if not run_schema.exists(url, schema) and (left := _built(folder)):
+        raise RunError(
+            f"{folder.uri}: the database of `store` has no schema {schema} beside {' and '.join(left)}; the run's "
+            "annotations stood in it: restore it, or take another storage"
+        )
+
+
+def _built(folder: Folder) -> list[str]:
+    return [name for name in BUILT if not (folder / name).is_empty()]
+
+
+def _refuse_other_store(folder: Folder, config: RunConfig) -> None:
+    """Refuse a run whose annotations are in another kind of database than the configuration says."""
+    if config.store is None:
+        if folder.local is None:
+            raise ConfigError(
+                f"storage: {folder.uri!r} is an object store, which holds no database; expected the key `store` with "
+                "one, such as postgresql://laud@db.example.com/laud, or a local folder"
+            )
+        if folder.exists(SCHEMA):
+            raise RunError(f"{folder.uri}: the run's database is in PostgreSQL; expected the key `store` to say where")
+    elif folder.exists(DATABASE):
+        raise RunError(
+            f"{folder.uri}: {DATABASE} holds the run's annotations; expected no key `store`, or another storage"
         )
 
 
 def _local(folder: Folder) -> Path:
     if folder.local is None:
-        raise ConfigError(
-            f"storage: {folder.uri!r} is not a local folder; expected one: this version stores runs there"
-        )
+        raise ConfigError(f"storage: {folder.uri!r} is not a local folder; expected one")
     return folder.local
 
 

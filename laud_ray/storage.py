@@ -81,6 +81,12 @@ class Folder:
         with explained(self.uri):
             return bool(fs.get_file_info(f"{path}/{name}").type != pafs.FileType.NotFound)
 
+    def is_empty(self) -> bool:
+        """Whether there is neither a file nor a folder in it, or no such folder at all."""
+        fs, path = filesystem(self.uri)
+        with explained(self.uri):
+            return not fs.get_file_info(pafs.FileSelector(path, allow_not_found=True))
+
     def names(self) -> set[str]:
         """Names of the files directly in the folder, without those half-written; empty if there is none."""
         return {entry.path for entry in self.entries()}

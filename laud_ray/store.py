@@ -9,16 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine, func, insert, literal, select, update
+from sqlalchemy import Connection, Engine, func, insert, literal, select, update
 
 from laud_ray import feedback
+from laud_ray.database import in_turn, open_database, read, write
 from laud_ray.feedback import Feedback
 from laud_ray.tables import (
     annotations,
     in_utc,
     models,
     now,
-    open_database,
     promotions,
     queries,
     rounds,
@@ -77,10 +77,14 @@ class Model:
 
 
 class Store:
-    """One run's state in a database."""
+    """One run's state in a database.
 
-    def __init__(self, url: str) -> None:
-        self._engine = open_database(url)
+    A connection that is lost is made anew, and what was under way is done again, once in all.
+    """
+
+    def __init__(self, database: str | Engine) -> None:
+        """Take an open database, or the URL of one."""
+        self._engine = open_database(database) if isinstance(database, str) else database
 
     @property
     def engine(self) -> Engine:
@@ -91,13 +95,11 @@ class Store:
         self._engine.dispose()
 
     def setting(self, key: str) -> str | None:
-        with self._engine.connect() as connection:
-            return connection.scalar(select(settings.c.value).where(settings.c.key == key))
+        found = select(settings.c.value).where(settings.c.key == key)
+        return read(self._engine, lambda connection: connection.scalar(found))
 
     def set(self, key: str, value: str) -> None:
-        with self._engine.begin() as connection:
-            if connection.execute(update(settings).where(settings.c.key == key).values(value=value)).rowcount == 0:
-                connection.execute(insert(settings).values(key=key, value=value))
+        write(self._engine, lambda connection: _set(connection, key, value))
 
     def add_queries(self, purpose: Purpose, round: int, new: Sequence[Query]) -> None:
         """Record queries, all or none.
@@ -119,8 +121,7 @@ class Store:
             for query in new
         ]
         if rows:
-            with self._engine.begin() as connection:
-                connection.execute(insert(queries), rows)
+            write(self._engine, lambda connection: connection.execute(insert(queries), rows))
 
     def queries(self, purpose: Purpose | None = None, round: int | None = None) -> list[Answered]:
         """Return queries with their answers, in the order of asking."""
@@ -130,8 +131,8 @@ class Store:
             found = found.where(queries.c.purpose == purpose)
         if round is not None:
             found = found.where(queries.c.round == round)
-        with self._engine.connect() as connection:
-            rows = connection.execute(found.order_by(queries.c.position)).mappings().all()
+        found = found.order_by(queries.c.position)
+        rows = read(self._engine, lambda connection: connection.execute(found).mappings().all())
         return [
             Answered(
                 Query(Document(r["document_id"], r["text"]), r["reason"], r["predicted"], r["confidence"]),
@@ -146,95 +147,90 @@ class Store:
     def add_annotations(self, new: Sequence[Annotation]) -> None:
         rows = [{**asdict(annotation), "created_at": now()} for annotation in new]
         if rows:
-            with self._engine.begin() as connection:
-                connection.execute(insert(annotations), rows)
+            write(self._engine, lambda connection: connection.execute(insert(annotations), rows))
 
     def counts(self) -> dict[str, int]:
         """Answers for each purpose, abstentions included, and the abstentions."""
         joined = queries.join(annotations, queries.c.document_id == annotations.c.document_id)
         by_purpose = select(queries.c.purpose, func.count()).select_from(joined).group_by(queries.c.purpose)
         abstained = select(func.count()).select_from(annotations).where(annotations.c.label.is_(None))
-        with self._engine.connect() as connection:
+
+        def count(connection: Connection) -> dict[str, int]:
             found: dict[str, int] = {row[0]: row[1] for row in connection.execute(by_purpose)}
             return {
                 **{purpose: found.get(purpose, 0) for purpose in ("seed", "query", "evaluation")},
                 "abstained": connection.scalar(abstained) or 0,
             }
 
+        return read(self._engine, count)
+
     def cost(self) -> float:
         """Dollars spent on answers so far."""
-        with self._engine.connect() as connection:
-            return float(connection.scalar(select(func.sum(annotations.c.cost))) or 0.0)
+        spent = select(func.sum(annotations.c.cost))
+        return float(read(self._engine, lambda connection: connection.scalar(spent)) or 0.0)
 
     def set_samples(self, samples: Mapping[str, Sequence[Sampled]]) -> None:
         """Record samples by purpose, in place of those recorded before."""
         rows = [{"purpose": purpose, **asdict(row)} for purpose, drawn in samples.items() for row in drawn]
-        with self._engine.begin() as connection:
+
+        def replace(connection: Connection) -> None:
             connection.execute(sample.delete())
             connection.execute(insert(sample), rows)
 
+        write(self._engine, replace)
+
     def sample(self, purpose: str) -> list[Sampled]:
         found = select(sample).where(sample.c.purpose == purpose).order_by(sample.c.position)
-        with self._engine.connect() as connection:
-            return [
-                Sampled(r.range, r.row, r.document_id, r.stratum, r.stratum_size) for r in connection.execute(found)
-            ]
+        rows = read(self._engine, lambda connection: connection.execute(found).all())
+        return [Sampled(r.range, r.row, r.document_id, r.stratum, r.stratum_size) for r in rows]
 
     def add_timing(self, round: int, step: str, seconds: float) -> None:
-        with self._engine.begin() as connection:
-            connection.execute(insert(timings).values(round=round, step=step, seconds=seconds))
+        row = insert(timings).values(round=round, step=step, seconds=seconds)
+        write(self._engine, lambda connection: connection.execute(row))
 
     def timings(self, round: int) -> dict[str, float]:
         """Seconds of each step of a round; attempts that a crash cut off are not in it."""
         found = select(timings.c.step, func.sum(timings.c.seconds)).where(timings.c.round == round)
         grouped = found.group_by(timings.c.step).order_by(func.min(timings.c.position))
-        with self._engine.connect() as connection:
-            return {row[0]: row[1] for row in connection.execute(grouped)}
+        rows = read(self._engine, lambda connection: connection.execute(grouped).all())
+        return {row[0]: row[1] for row in rows}
 
     def close_round(self, result: RoundResult, kind: str, stop_reason: str | None) -> None:
         """Record a round, its model, and whether the run ends, in one transaction.
 
         An accepted model becomes current.
         """
-        with self._engine.begin() as connection:
-            connection.execute(
-                insert(rounds).values(
-                    number=result.number, result=asdict(result), stop_reason=stop_reason, created_at=now()
-                )
-            )
-            connection.execute(
-                insert(models).values(
-                    name=result.model,
-                    kind=kind,
-                    round=result.number,
-                    accepted=result.accepted,
-                    created_at=now(),
-                )
-            )
+        closed = {"number": result.number, "result": asdict(result), "stop_reason": stop_reason, "created_at": now()}
+        made = {"name": result.model, "kind": kind, "round": result.number, "accepted": result.accepted}
+
+        def close(connection: Connection) -> None:
+            in_turn(connection, "current")
+            connection.execute(insert(rounds).values(closed))
+            connection.execute(insert(models).values({**made, "created_at": now()}))
             if result.accepted:
-                connection.execute(settings.delete().where(settings.c.key == "current"))
-                connection.execute(insert(settings).values(key="current", value=result.model))
+                _set(connection, "current", result.model)
+
+        write(self._engine, close)
 
     def history(self) -> list[RoundResult]:
-        with self._engine.connect() as connection:
-            found = connection.scalars(select(rounds.c.result).order_by(rounds.c.number))
-            return [_round(result) for result in found]
+        found = select(rounds.c.result).order_by(rounds.c.number)
+        return [_round(result) for result in read(self._engine, lambda c: c.scalars(found).all())]
 
     def stop_reason(self) -> str | None:
-        with self._engine.connect() as connection:
-            return connection.scalar(select(rounds.c.stop_reason).order_by(rounds.c.number.desc()).limit(1))
+        last = select(rounds.c.stop_reason).order_by(rounds.c.number.desc()).limit(1)
+        return read(self._engine, lambda connection: connection.scalar(last))
 
     def set_stop_reason(self, reason: str | None) -> None:
         """Say anew why the run ended with its last closed round; None: it goes on."""
         last = select(func.max(rounds.c.number)).scalar_subquery()
-        with self._engine.begin() as connection:
-            connection.execute(update(rounds).where(rounds.c.number == last).values(stop_reason=reason))
+        changed = update(rounds).where(rounds.c.number == last).values(stop_reason=reason)
+        write(self._engine, lambda connection: connection.execute(changed))
 
     def models(self) -> list[Model]:
         current = self.setting("current")
-        with self._engine.connect() as connection:
-            found = connection.execute(select(models).order_by(models.c.round, models.c.created_at))
-            return [Model(r.name, r.kind, r.round, r.accepted, r.name == current, in_utc(r.created_at)) for r in found]
+        found = select(models).order_by(models.c.round, models.c.created_at)
+        rows = read(self._engine, lambda connection: connection.execute(found).all())
+        return [Model(r.name, r.kind, r.round, r.accepted, r.name == current, in_utc(r.created_at)) for r in rows]
 
     def promote(self, model: str) -> str | None:
         """Make a model current, in one transaction, and return the one that was; the same again records nothing.
@@ -245,22 +241,24 @@ class Store:
         values = select(literal(model), current, literal(now(), promotions.c.created_at.type))
         # Writing comes first, so that what is read is not read before another writer is done.
         adding = insert(promotions).from_select(["model", "previous", "created_at"], values)
-        with self._engine.begin() as connection:
+
+        def change(connection: Connection) -> str | None:
+            in_turn(connection, "current")
             position = connection.scalar(adding.returning(promotions.c.position))
             this = promotions.c.position == position
             previous = connection.scalar(select(promotions.c.previous).where(this))
             if previous == model:
                 connection.execute(promotions.delete().where(this))
             else:
-                connection.execute(settings.delete().where(settings.c.key == "current"))
-                connection.execute(insert(settings).values(key="current", value=model))
-        return previous
+                _set(connection, "current", model)
+            return previous
+
+        return write(self._engine, change)
 
     def promotion(self) -> Promotion | None:
         """How the current model became so, if a person made it current."""
         last = select(promotions).order_by(promotions.c.position.desc()).limit(1)
-        with self._engine.connect() as connection:
-            row = connection.execute(last).one_or_none()
+        row = read(self._engine, lambda connection: connection.execute(last).one_or_none())
         if row is None or row.model != self.setting("current"):
             return None
         return Promotion(row.model, row.previous, in_utc(row.created_at))
@@ -293,6 +291,11 @@ class Store:
         if (until := self.setting(key)) is None:
             self.set(key, until := str(feedback.last_position(self._engine)))
         return self.feedback(int(until))
+
+
+def _set(connection: Connection, key: str, value: str) -> None:
+    if connection.execute(update(settings).where(settings.c.key == key).values(value=value)).rowcount == 0:
+        connection.execute(insert(settings).values(key=key, value=value))
 
 
 def _round(result: Mapping[str, object]) -> RoundResult:

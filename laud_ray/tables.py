@@ -1,5 +1,8 @@
-"""The tables of a run's database, and how it is opened. Later versions add tables; they never change one."""
+"""The tables of a run's database. Whoever changes one adds a revision to migrations/versions, and says so in
+`database.REVISION`.
+"""
 
+import json
 from datetime import UTC, datetime
 
 from sqlalchemy import (
@@ -7,32 +10,55 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
-    Engine,
+    Dialect,
     Float,
     ForeignKeyConstraint,
     Integer,
     MetaData,
     String,
     Table,
+    Text,
+    TypeDecorator,
     UniqueConstraint,
-    create_engine,
-    event,
-    inspect,
 )
-from sqlalchemy.schema import CreateIndex, CreateTable
 
 metadata = MetaData()
+
+
+class Words(TypeDecorator[str]):
+    """A text from outside. PostgreSQL takes no NUL: there it becomes the sign for it."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return value.replace("\0", "\u2400") if value is not None and dialect.name == "postgresql" else value
+
+
+class _JsonText(TypeDecorator[object]):
+    """JSON with NaN, which a figure may be and PostgreSQL's own type does not know."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: object, dialect: Dialect) -> str:  # noqa: ARG002
+        return json.dumps(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> object:  # noqa: ARG002
+        return json.loads(value or "null")
+
+
 settings = Table("settings", metadata, Column("key", String, primary_key=True), Column("value", String, nullable=False))
 queries = Table(
     "queries",
     metadata,
     Column("position", Integer, primary_key=True, autoincrement=True),
-    Column("document_id", String, nullable=False),
+    Column("document_id", Words, nullable=False),
     Column("purpose", String, nullable=False),
     Column("round", Integer, nullable=False),
-    Column("text", String, nullable=False),
-    Column("reason", String, nullable=False),
-    Column("predicted", String),
+    Column("text", Words, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("predicted", Words),
     Column("confidence", Float),
     Column("created_at", DateTime(timezone=True), nullable=False),
     # No document is ever asked about twice.
@@ -42,8 +68,8 @@ annotations = Table(
     "annotations",
     metadata,
     Column("position", Integer, primary_key=True, autoincrement=True),
-    Column("document_id", String, nullable=False),
-    Column("label", String),
+    Column("document_id", Words, nullable=False),
+    Column("label", Words),
     Column("oracle", String, nullable=False),
     Column("cost", Float, nullable=False),
     Column("confidence", Float),
@@ -58,7 +84,7 @@ sample = Table(
     Column("purpose", String, nullable=False),
     Column("range", String, nullable=False),
     Column("row", Integer, nullable=False),
-    Column("document_id", String, nullable=False),
+    Column("document_id", Words, nullable=False),
     Column("stratum", Integer, nullable=False),
     Column("stratum_size", Integer, nullable=False),
 )
@@ -66,7 +92,7 @@ rounds = Table(
     "rounds",
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("result", JSON, nullable=False),
+    Column("result", JSON().with_variant(_JsonText(), "postgresql"), nullable=False),
     Column("stop_reason", String),
     Column("created_at", DateTime(timezone=True), nullable=False),
 )
@@ -102,29 +128,13 @@ feedback = Table(
     metadata,
     Column("position", Integer, primary_key=True, autoincrement=True),
     Column("id", String, nullable=False, index=True),
-    Column("text", String, nullable=False),
-    Column("label", String),
-    Column("who", String, nullable=False),
-    Column("predicted", String),
-    Column("model", String),
+    Column("text", Words, nullable=False),
+    Column("label", Words),
+    Column("who", Words, nullable=False),
+    Column("predicted", Words),
+    Column("model", Words),
     Column("created_at", DateTime(timezone=True), nullable=False),
 )
-
-
-def open_database(url: str) -> Engine:
-    """Open a database and add the tables that it lacks, while others may be doing the same."""
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-    present = set(inspect(engine).get_table_names())
-    missing = [table for table in metadata.sorted_tables if table.name not in present]
-    if missing:
-        with engine.begin() as connection:
-            for table in missing:
-                connection.execute(CreateTable(table, if_not_exists=True))
-                for index in table.indexes:
-                    connection.execute(CreateIndex(index, if_not_exists=True))
-    return engine
 
 
 def now() -> datetime:
@@ -134,10 +144,3 @@ def now() -> datetime:
 def in_utc(found: datetime) -> datetime:
     """A time as it was stored: SQLite forgets the zone."""
     return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _prepare_sqlite(connection: object, _record: object) -> None:
-    cursor = connection.cursor()  # type: ignore[attr-defined]
-    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()

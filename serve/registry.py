@@ -11,10 +11,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from laud_ray.config import CausalConfig
-from laud_ray.errors import ModelError, RunError
+from laud_ray.errors import ModelError
 from laud_ray.model_folder import DESCRIPTION, describe
-from laud_ray.run_folder import DATABASE, RunFolder, look_at
+from laud_ray.run_folder import RunFolder, look_at
+from laud_ray.storage import Folder
 from laud_ray.types import Estimate, Floats
+
+CACHE = Path(gettempdir()) / "laud-models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ def open_registry(path: str) -> Registry:
     Raises:
         UserError: if it is neither.
     """
-    return OneModel(path) if (Path(path) / DESCRIPTION).is_file() else RunModels(path)
+    return OneModel(path) if Folder(path).exists(DESCRIPTION) else RunModels(path)
 
 
 class OneModel:
@@ -91,7 +94,7 @@ class OneModel:
     run: RunFolder | None = None
 
     def __init__(self, path: str) -> None:
-        self._path = Path(path).resolve()
+        self._path = Folder(path).fetch(CACHE).resolve()
 
     def current(self) -> str | None:
         return self._path.name
@@ -121,15 +124,16 @@ class RunModels:
 
     def require(self) -> None:
         assert self.run is not None
-        # The open database outlives its name: what would be written to it now, nobody would find.
-        if not self.run.folder.exists(DATABASE):
-            raise RunError(f"{self.run.folder.uri}: the run is gone")
+        self.run.require()
 
     def entry(self, name: str) -> Entry:
         assert self.run is not None
         models, store, task = self.run.models, self.run.store, self.run.config.task.to_task()
         with self._turn:
-            folder = (models / name).fetch(Path(gettempdir()) / "laud-models")
+            try:
+                folder = (models / name).fetch(CACHE)
+            except FileNotFoundError as error:
+                raise ModelError(str(error)) from None
         description = describe(str(folder))[1]
         if tuple(description["labels"]) != task.names:
             raise ModelError(

@@ -45,7 +45,9 @@ def parse(text: str, path: str = "config") -> RunConfig:
 
 def differences(old: RunConfig, new: RunConfig) -> list[str]:
     """List the keys that differ in a way that changes results: "key: old -> new"."""
-    before, after = (_flat(c.model_dump(mode="json", exclude={"resources", "storage", "serving"})) for c in (old, new))
+    before, after = (
+        _flat(c.model_dump(mode="json", exclude={"resources", "storage", "store", "serving"})) for c in (old, new)
+    )
     keys = [key for key in [*before, *(key for key in after if key not in before)] if not _operational(key)]
     pairs = [(key, before.get(key), after.get(key)) for key in keys]
     return [f"{key}: {old} -> {new}" for key, old, new in pairs if old != new]

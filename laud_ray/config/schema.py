@@ -4,6 +4,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from laud_ray.config.mistakes import known_names
 from laud_ray.query import STRATEGIES
@@ -382,11 +384,16 @@ StopConfig = Annotated[
 
 
 class RunConfig(Section):
-    """One task's run, from data to classifier."""
+    """One task's run, from data to classifier.
+
+    `store` is the PostgreSQL database for its annotations and registry; None: a file in `storage`. A password
+    comes from PGPASSWORD or ~/.pgpass, since the configuration is written into the storage.
+    """
 
     task: TaskConfig
     corpus: CorpusConfig
     storage: str = Field(min_length=1)
+    store: str | None = None
     seed: int = Field(default=0, ge=0)
     zero_shot: ZeroShotConfig = EncoderZeroShotConfig()
     learner: LearnerConfig = EncoderConfig(kind="encoder")
@@ -398,6 +405,22 @@ class RunConfig(Section):
     stop: tuple[StopConfig, ...] = (BudgetRule(kind="budget"),)
     resources: ResourcesConfig = ResourcesConfig()
     serving: ServingConfig = ServingConfig()
+
+    @field_validator("store")
+    @classmethod
+    def _postgresql(cls, store: str | None) -> str | None:
+        if store is None:
+            return None
+        expected = "expected postgresql://USER@HOST/DATABASE"
+        try:
+            url = make_url(store)
+        except ArgumentError:
+            raise ValueError(f"is no URL of a database: {expected}") from None
+        if url.password is not None or "password" in url.query:
+            raise ValueError(f"holds a password: {expected}, and the password in PGPASSWORD or ~/.pgpass")
+        if url.drivername not in ("postgresql", "postgres", "postgresql+psycopg"):
+            raise ValueError(f"{url.drivername!r} is another kind of database: {expected}")
+        return store
 
     def dump(self) -> str:
         """The whole configuration as YAML, defaults included."""

@@ -68,6 +68,6 @@ def read_models(run: RunFolder) -> tuple[ModelShown, ...]:
 def _state(run: RunFolder, reason: str | None, *, waiting: bool) -> State:
     if reason is not None:
         return "finished"
-    if is_held(run.folder):
+    if is_held(run):
         return "running"
     return "waiting" if waiting else "stopped"

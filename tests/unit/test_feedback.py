@@ -119,7 +119,7 @@ def test_many_processes_write_at_once(tmp_path: Path, fresh: bool) -> None:
     if not fresh:
         Store(url).close()
         with sqlite3.connect(tmp_path / "laud.db") as database:
-            database.execute("drop table feedback")
+            database.executescript("drop table feedback; drop table alembic_version")
     command = [sys.executable, "-c", WRITER, url]
     writers = [
         subprocess.Popen([*command, f"p{i}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -137,7 +137,7 @@ def test_a_run_of_an_older_version_opens(tmp_path: Path) -> None:
     old.set("current", "round-0002")
     old.close()
     with sqlite3.connect(tmp_path / "laud.db") as database:
-        database.execute("drop table feedback")
+        database.executescript("drop table feedback; drop table alembic_version")
         database.execute("drop table promotions")
     store = Store(f"sqlite:///{tmp_path}/laud.db")
     assert (store.feedback(), store.promotion(), store.setting("current")) == ([], None, "round-0002")

@@ -10,7 +10,6 @@ from laud_ray import config
 from laud_ray.config import RunConfig
 from laud_ray.errors import RunError, StoreError
 from laud_ray.run_folder import claim, configured, is_held, look_at
-from laud_ray.storage import Folder
 from laud_ray.store import Query
 from laud_ray.types import Document
 
@@ -95,12 +94,14 @@ def test_errors_while_the_run_is_open_name_it_too(run: Path) -> None:
 
 
 def test_a_run_is_held_while_it_is_claimed(run: Path) -> None:
-    place = Folder(str(run))
-    assert not is_held(place)
+    def held() -> bool:
+        with look_at(str(run)) as folder:
+            return is_held(folder)
+
+    assert not held()
     with claim(settings(run)):
-        assert is_held(place)
-    assert not is_held(place)
-    assert not is_held(Folder(f"{run}/nowhere"))
+        assert held()
+    assert not held()
 
 
 def test_the_configuration_within_a_run_means_that_run(

@@ -1,0 +1,1 @@
+"""How a run's database becomes that of this version: revisions for Alembic."""

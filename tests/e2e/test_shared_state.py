@@ -1,0 +1,137 @@
+"""A run in an object store with its annotations in PostgreSQL: killed and continued, it ends as a local one does."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from sqlalchemy import text
+
+from laud_ray import config, loop
+from laud_ray.cli import main
+from laud_ray.database import read
+from laud_ray.run_folder import look_at
+from laud_ray.storage import Folder
+from laud_ray.types import RoundResult
+from tests.e2e.test_crash import KINDS, settings, start  # noqa: F401 - settings is a fixture
+from tests.postgres import Server
+from tests.s3 import s3_server
+
+BUCKET = "laud-tests"
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    with s3_server(BUCKET) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def ray_beside(endpoint: str, postgres: Server) -> Iterator[str]:
+    """A Ray whose workers know the store: they take the environment of whoever starts it."""
+    import logging
+
+    import ray
+
+    ray.shutdown()
+    context = ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    yield context.address_info["address"]
+    ray.shutdown()
+
+
+def answers(storage: str) -> list[tuple[object, ...]]:
+    asked = (
+        "select q.document_id, q.purpose, q.round, q.text, q.reason, a.label from queries q "
+        "left join annotations a on a.document_id = q.document_id order by q.position"
+    )
+    with look_at(storage) as folder:
+        return [tuple(row) for row in read(folder.store.engine, lambda c: c.execute(text(asked)).all())]
+
+
+def history(storage: str) -> list[RoundResult]:
+    with look_at(storage) as folder:
+        return [replace(result, seconds={}) for result in folder.store.history()]
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    main(arguments)
+    return capsys.readouterr().out
+
+
+def test_killed_and_continued_it_is_the_same_as_a_local_run(
+    ray_beside: str,
+    endpoint: str,
+    postgres: Server,
+    settings: dict[str, object],  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    local, shared = str(tmp_path / "local"), f"s3://{BUCKET}/runs/drinks"
+    (tmp_path / "local.yaml").write_text(yaml.safe_dump({**settings, "storage": local}))
+    seen: list[str] = []
+
+    def note(event: loop.Event) -> None:
+        if event.kind in ("progress", "end"):
+            seen.append(f"{event.kind} {event.step} {event.round} {event.done} of {event.total}")
+
+    loop.run(config.load(str(tmp_path / "local.yaml")), note)
+    # The process dies at what is not in this file: five places from the beginning to the end.
+    boundaries = list(dict.fromkeys(seen))
+    deadly = set(boundaries[2 :: len(boundaries) // 5])
+    (tmp_path / "killed.txt").write_text("".join(f"{one}\n" for one in boundaries if one not in deadly))
+
+    path = tmp_path / "shared.yaml"
+    path.write_text(yaml.safe_dump({**settings, "storage": shared, "store": postgres.url}))
+    kills = 0
+    while True:
+        process = start(ray_beside, path, tmp_path / "killed.txt")
+        out, err = process.communicate(timeout=180)
+        if process.returncode == 0:
+            break
+        assert process.returncode == -signal.SIGKILL, err
+        kills += 1
+    assert kills >= 4, "the run was killed too seldom for a test"
+    assert out.strip() == "budget: 16 of 16 annotations are spent"
+    assert answers(shared) == answers(local)
+    assert history(shared) == history(local)
+    for name in sorted(Folder(f"{local}/rounds/0002/scores").names()):
+        assert Folder(f"{shared}/rounds/0002/scores").read(name) == Folder(f"{local}/rounds/0002/scores").read(name)
+    head = "models/round-0002/head.safetensors"
+    assert Folder(shared).read(head) == Folder(local).read(head)
+
+    _commands(shared, local, settings, capsys)
+
+
+def _commands(shared: str, local: str, settings: dict[str, object], capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+    """What people type, of a run in the object store as of a local one."""
+    status = json.loads(call(capsys, "status", shared, "--json"))
+    assert (status["state"], status["storage"]) == ("finished", shared)
+    there, here = (json.loads(call(capsys, "models", run, "--json"))["models"] for run in (shared, local))
+    assert [m["name"] for m in there] == [m["name"] for m in here]
+    data = str(settings["corpus"]["path"])  # type: ignore[index]
+    there, here = (
+        json.loads(call(capsys, "evaluate", run, data, "--label", "label", "--json")) for run in (shared, local)
+    )
+    assert there == here
+    assert call(capsys, "report", shared).strip() == f"{shared}/report.html"
+    assert Folder(shared).read("report.html").startswith(b"<!")
+    assert "round-0002 -> zero-shot" in call(capsys, "promote", shared, "zero-shot")
+    assert json.loads(call(capsys, "status", f"{shared}/", "--json"))["current_model"] == "zero-shot"
+    assert loop.run(config.load(f"{shared}/config.yaml")).state == "finished"
+
+    from serve.registry import open_registry
+
+    served = open_registry(shared)
+    try:
+        served.require()
+        assert served.current() == "zero-shot"
+        assert Path(served.entry("zero-shot").folder, "model.json").is_file()
+    finally:
+        served.close()
+    alone = open_registry(f"{shared}/models/round-0001")
+    assert alone.current() == "round-0001"
+    assert os.environ["PGPASSWORD"] not in Folder(shared).read("config.yaml").decode()
