@@ -10,6 +10,7 @@ LaudError
 ├── PoolExhaustedError      more documents asked for than the pool holds
 ├── PassError               a pass cannot go on: the scorer fails on everything
 ├── StoreError              a run's database is broken, full or locked
+├── JobError                a cluster cannot be reached, or refuses a job
 └── ServiceError            a service refused a request, or could not be reached
 """
 
@@ -52,6 +53,10 @@ class PassError(LaudError):
 
 class StoreError(LaudError):
     """A run's database cannot be read or written."""
+
+
+class JobError(LaudError):
+    """A cluster cannot be reached, or refuses a job."""
 
 
 class ServiceError(LaudError):

@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 # Texts on which a language model's label bias is measured; each costs a prompt when its engine starts.
 PROBE = 64
 LEAST_MASS, MOST_FLIPS = 0.5, 0.1
+ZERO_SHOT_DONE = "the zero-shot pass is done; `laud run` without --zero-shot-only goes on from it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +74,13 @@ class Outcome:
     pending: int = 0
 
 
-def run(config: RunConfig, observer: Observer = lambda event: None) -> Outcome:
+def run(config: RunConfig, observer: Observer = lambda event: None, *, zero_shot_only: bool = False) -> Outcome:
     """Start a run, or continue the one in config.storage, until a stop rule ends it or answers are pending.
 
     A finished run goes on if its budget was raised or its stop rules changed, and none of them ends it now.
+
+    Args:
+        zero_shot_only: finish after the zero-shot pass, before anything is asked; a later call goes on from there.
 
     Raises:
         UserError: if something that the user gave is wrong; nothing half-written is left.
@@ -86,7 +90,7 @@ def run(config: RunConfig, observer: Observer = lambda event: None) -> Outcome:
         if reason is not None:
             return Outcome("finished", reason, folder.store.setting("current"))
         connect()
-        return _Loop(folder, observer).go()
+        return _Loop(folder, observer, zero_shot_only).go()
 
 
 def connect() -> None:
@@ -109,8 +113,8 @@ class _WaitingError(Exception):
 class _Loop:
     """The steps in order. What a step needs of earlier ones it reads from the store and the run's files."""
 
-    def __init__(self, folder: RunFolder, observer: Observer) -> None:
-        self._folder, self._observer = folder, observer
+    def __init__(self, folder: RunFolder, observer: Observer, zero_shot_only: bool) -> None:
+        self._folder, self._observer, self._zero_shot_only = folder, observer, zero_shot_only
         self._config, self._store = folder.config, folder.store
         self._task = folder.config.task.to_task()
         self._pending = 0
@@ -128,10 +132,14 @@ class _Loop:
         round = len(self._store.history())
         if round == 0:
             self._zero_shot(corpus)
+            if self._zero_shot_only:
+                return ZERO_SHOT_DONE
             self._draw_evaluation(corpus)
             self._annotate(corpus, "evaluation", 0)
             self._close(corpus, 0)
             round = 1
+        elif self._zero_shot_only:
+            return ZERO_SHOT_DONE
         self._heal(corpus, round - 1)
         if round == 1:
             self._seed(corpus)
