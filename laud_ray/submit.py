@@ -17,7 +17,8 @@ from pathlib import Path
 import aiohttp
 import requests
 import yaml
-from ray.exceptions import RayError
+from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
+from ray.exceptions import AuthenticationError, RayError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from laud_ray.errors import JobError, UserError
@@ -177,10 +178,17 @@ def connect(address: str | None) -> JobSubmissionClient:
         # In Ray, the environment wins over what it is given.
         os.environ["RAY_API_SERVER_ADDRESS"] = address
     tried = os.environ.get("RAY_API_SERVER_ADDRESS") or os.environ.get("RAY_ADDRESS") or "a cluster on this machine"
+    # As ray.init and `ray start` do, and the client does not: a token that is there is used.
+    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
     try:
         return JobSubmissionClient(address)
     except _UNREACHABLE as error:
         raise JobError(f"no Ray cluster was reached at {tried} ({_line(error)}); {START}") from None
+    except AuthenticationError:
+        raise JobError(
+            f"the Ray cluster at {tried} refuses the token that it was given, or was given none; expected its own in "
+            "RAY_AUTH_TOKEN or ~/.ray/auth_token, and RAY_AUTH_MODE=token"
+        ) from None
     except (RuntimeError, ValueError, RayError) as error:
         raise JobError(f"the Ray cluster at {tried} was not usable: {_line(error)}") from None
 

@@ -1,7 +1,8 @@
-"""A Ray cluster of a test's own, with a dashboard: `ray start` in a folder and on ports that no other has."""
+"""A Ray cluster of a test's own, with a dashboard and a token: `ray start` in a folder and on ports of its own."""
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -12,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
+from typing import Any
+from urllib.request import Request, urlopen
 
 from tests.served import eventually
 
@@ -29,13 +30,21 @@ class Cluster:
     address: str
     metrics: str
     folder: Path
+    token: str
 
     @property
     def environment(self) -> dict[str, str]:
         """That of a process on it, without what would lead to another cluster."""
         clean = {key: value for key, value in os.environ.items() if not key.startswith("RAY_ADDRESS")}
         path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
-        return clean | {"PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
+        return clean | secret | {"PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+    def ask(self, path: str, method: str = "GET") -> Any:
+        """What the dashboard's HTTP interface answers."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        with urlopen(Request(self.dashboard + path, method=method, headers=headers), timeout=10) as reply:
+            return json.load(reply)
 
 
 def free_ports(n: int) -> list[int]:
@@ -54,8 +63,9 @@ def head(cpus: int = 2) -> Iterator[Cluster]:
     """Start a head; end what it started, and nothing else, afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="laud-ray-", dir="/tmp"))  # a socket's path may have 107 characters
     port, dashboard, agent, agent_http, metrics, client = free_ports(6)
+    here = "http://127.0.0.1"
     cluster = Cluster(
-        f"http://127.0.0.1:{dashboard}", f"127.0.0.1:{port}", f"http://127.0.0.1:{metrics}/metrics", folder
+        f"{here}:{dashboard}", f"127.0.0.1:{port}", f"{here}:{metrics}/metrics", folder, secrets.token_hex(32)
     )
     command = [
         *(str(BIN / "ray"), "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={port}"),
@@ -69,7 +79,7 @@ def head(cpus: int = 2) -> Iterator[Cluster]:
             command, env=cluster.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
-        eventually(lambda: process.poll() is not None or _answers(f"{cluster.dashboard}/api/version"), 90)
+        eventually(lambda: process.poll() is not None or _answers(cluster), 90)
         assert process.poll() is None, (folder / "start.log").read_text()
         yield cluster
     finally:
@@ -81,9 +91,8 @@ def head(cpus: int = 2) -> Iterator[Cluster]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _answers(url: str) -> bool:
+def _answers(cluster: Cluster) -> bool:
     try:
-        with urlopen(url, timeout=2) as reply:
-            return "ray_version" in json.load(reply)
-    except (URLError, OSError, ValueError):
+        return "ray_version" in cluster.ask("/api/version")
+    except (OSError, ValueError):
         return False
