@@ -1,8 +1,8 @@
 """The files for clusters and their jobs: Ray's and Kubernetes' own schemas read them, and nothing in them is ignored.
 
 Not covered: the custom resources of KubeRay themselves, whose OpenAPI schema is in no package. FIELDS holds the fields
-of ray.io/v1 that are used, from ray-operator/apis/ray/v1/{raycluster,rayjob,rayservice}_types.go of ray-project/kuberay;
-a cluster with the operator says more: `kubectl apply --dry-run=server`. And whether AWS has what cluster.yaml asks for.
+of ray.io/v1 that are used, from ray-operator/apis/ray/v1/{raycluster,rayjob,rayservice}_types.go of KubeRay; a cluster
+with the operator says more: `kubectl apply --dry-run=server`. And whether AWS has what cluster.yaml asks for.
 """
 
 import json
@@ -219,6 +219,7 @@ def test_the_launcher_reads_the_cluster(launcher: dict[str, Any]) -> None:
         assert market == (None if name == "head" else "spot" if spot[name] else "on-demand")
         assert one["min_workers"] == 0
         assert ("GPU" in one["resources"]) == name.startswith("gpu")
+        assert one.get("docker", {}).get("worker_image", "").endswith("-gpu") == name.startswith("gpu")
 
 
 def test_the_launcher_refuses_what_it_does_not_know() -> None:
