@@ -48,7 +48,8 @@ ZERO_SHOT_DONE = "the zero-shot pass is done; `laud run` without --zero-shot-onl
 class Event:
     """Something that an observer may show: a step began, moved on, or ended, a round was closed, or a note.
 
-    done and total count documents, queries or examples, as fits the step.
+    done and total count documents, queries or examples, as fits the step; errors, the documents that a pass could not
+    score, are in its last progress.
     """
 
     kind: Literal["begin", "progress", "end", "round", "note"]
@@ -59,6 +60,7 @@ class Event:
     seconds: float = 0.0
     result: RoundResult | None = None
     note: str = ""
+    errors: int = 0
 
 
 Observer = Callable[[Event], None]
@@ -349,10 +351,13 @@ class _Loop:
         return min(self._config.init.max_queries, self._config.budget.annotations)
 
     def _pass(self, corpus: Corpus, round: int, shortlist: Shortlist) -> None:
-        name = self._folder.model_name(round)
+        name, step = self._folder.model_name(round), "score" if round else "zero-shot"
+        reached = 0
 
         def progress(done: int, total: int) -> None:
-            self._observer(Event("progress", "score" if round else "zero-shot", round, done, total))
+            nonlocal reached
+            reached = total
+            self._observer(Event("progress", step, round, done, total))
 
         model = Folder(os.path.abspath((self._folder.models / name).uri))
         result = run_pass(
@@ -364,8 +369,10 @@ class _Loop:
             workers=self._workers(round),
             progress=progress,
         )
+        if result.errors:
+            self._observer(Event("progress", step, round, reached, reached, errors=result.errors))
         for line in _unwell(result.health):
-            self._observer(Event("note", "score" if round else "zero-shot", round, note=line))
+            self._observer(Event("note", step, round, note=line))
 
     def _workers(self, round: int) -> Workers:
         resources = self._config.resources

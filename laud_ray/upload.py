@@ -1,7 +1,7 @@
 """What of a working directory goes to the cluster with a job, in Ray's own reading of the ignore files.
 
 Ray leaves out what .gitignore and .rayignore say, in every folder, what `excludes` says, and .git, .venv, venv and
-__pycache__; what is left may be 500 MiB.
+__pycache__; what is left may be 512 MiB.
 """
 
 from collections.abc import Callable, Iterator, Mapping

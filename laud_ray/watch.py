@@ -17,6 +17,7 @@ def watched(observer: Observer, storage: str, metrics: JobMetrics | None = None)
             counts.round(event.round)
         elif event.kind == "progress":
             counts.progress(event.done, event.total)
+            counts.errors(event.errors)
         elif event.kind == "round" and event.result is not None:
             counts.round(event.round, event.result.model)
         elif event.kind == "end" and event.step == "annotate":

@@ -85,7 +85,7 @@ def test_one_submission_is_one_job_that_continues(cluster: Cluster, task: Path) 
     driver.send_signal(signal.SIGKILL)
     ends = [(*one.communicate(timeout=60), one.returncode) for one in both]
     assert [code for _, _, code in ends] == [137, 137]
-    assert all("zero-shot: scoring every document" in out for out, _, _ in ends)
+    assert all("reading and normalising the corpus" in out for out, _, _ in ends)
     assert sorted(re.findall(r": (submitted|runs already)", ends[0][1] + ends[1][1])) == ["runs already", "submitted"]
     zero_shot = (task.parent / "run" / "zero_shot" / "part-00000.parquet").stat().st_mtime_ns
 
@@ -116,6 +116,15 @@ def test_the_zero_shot_job_stops_there_and_can_be_stopped(cluster: Cluster, task
     process = submitting(cluster, "jobs/active_loop.py", "--", str(task))
     eventually(lambda: (task.parent / "run" / "rounds").exists(), 120)
     name = jobs_of(cluster, str(task))[-1]["submission_id"]
+    # Ctrl-C leaves the job alone; the same command follows it again.
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"{name}: goes on" in said
+    assert f"`ray job stop {name} --address {cluster.dashboard}` stops it" in said
+    process = submitting(cluster, "jobs/active_loop.py", "--", str(task))
+    assert process.stderr is not None
+    assert process.stderr.readline() == f"laud: {name}: runs already\n"
     cluster.ask(f"/api/jobs/{name}/stop", "POST")
     out, said = process.communicate(timeout=60)
     assert process.returncode == 1
@@ -171,9 +180,9 @@ def test_every_series_of_the_dashboard_is_in_the_export(cluster: Cluster) -> Non
             assert missing() == set()
             with urlopen(cluster.metrics, timeout=10) as reply:
                 lines = [line for line in reply.read().decode().splitlines() if "laud_job_" in line]
-            (documents,) = [line for line in lines if line.startswith("ray_laud_job_documents_total{")]
+            (documents,) = [line for line in lines if "documents_total{" in line and 'kind="relabel"' in line]
             assert 'step="score"' in documents
-            assert 'kind="relabel"' in documents
+            assert 'run="s3://bucket/runs/food"' in documents
             assert float(documents.rpartition(" ")[2]) == 500
         finally:
             process.communicate()

@@ -7,6 +7,7 @@ import pytest
 from laud_ray.errors import ConfigError, UserError
 from laud_ray.lasting import IN_A_JOB, check_lasting
 from laud_ray.submit import Needs, submission
+from laud_ray.upload import left_behind
 
 
 @pytest.fixture
@@ -124,3 +125,13 @@ def test_only_in_a_job_a_relative_path_does_not_last(path: str, lasts: bool, mon
     else:
         with pytest.raises(ConfigError, match=f"storage: '{path}' is relative"):
             check_lasting(path, "storage")
+
+
+def test_of_this_repository_only_what_jobs_need_is_sent() -> None:
+    root = Path(__file__).parents[2]
+    sent = ["laud_ray/cli.py", "jobs/relabel.py", "serve/app.py", "examples/demo/demo.yaml"]
+    kept = [".venv/bin/python", ".git/HEAD", "runs/demo/laud.db", "data/demo.parquet", "tests/tiny.py", "docs/LOG.md"]
+    found = dict(left_behind(root, {name: root / name for name in (*sent, *kept)}))
+    assert sorted(found) == sorted(kept)
+    assert found["data/demo.parquet"] == ".gitignore"
+    assert found["docs/LOG.md"] == ".rayignore"
