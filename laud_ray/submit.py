@@ -127,8 +127,8 @@ def submit_and_follow(
         if found == SUCCEEDED or not follow:
             return 0
         return _follow(client, name, say)
-    except _UNREACHABLE as error:
-        raise JobError(f"the cluster does not answer any more ({_line(error)}); the same command goes on") from None
+    except (*_UNREACHABLE, RuntimeError, RayError) as error:
+        raise JobError(f"the cluster answers no more, or wrongly ({_line(error)}); the same command goes on") from None
 
 
 SUBMITTED, RUNNING = "submitted", "runs already"
@@ -229,11 +229,16 @@ async def _copy_log(client: JobSubmissionClient, name: str) -> None:
             failures += 1
             if failures > RETRIES:
                 raise ConnectionError(f"the log of {name} broke off") from None
-            await asyncio.sleep(RETRY_S)
-            continue
-        if client.get_job_status(name).is_terminal():
+        if _has_ended(client, name):
             return
-        await asyncio.sleep(SETTLE_S)
+        await asyncio.sleep(RETRY_S if failures else SETTLE_S)
+
+
+def _has_ended(client: JobSubmissionClient, name: str) -> bool:
+    try:
+        return bool(client.get_job_status(name).is_terminal())
+    except requests.RequestException:  # the next look at the log tells whether the head comes back
+        return False
 
 
 def _exit_code(ended: JobDetails, say: Callable[[str], None]) -> int:

@@ -1,13 +1,17 @@
 """What a job counts, and that counting never ends it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import ray
 from ray.util import metrics as exported
 
+from laud_ray.loop import Event
 from laud_ray.progress import JobMetrics
+from laud_ray.types import Estimate, Figures, RoundResult
+from laud_ray.watch import watched
 
 
 @pytest.fixture
@@ -96,3 +100,27 @@ def test_without_ray_nothing_is_counted(monkeypatch: pytest.MonkeyPatch) -> None
     metrics.errors(1)
     metrics.tokens(0)
     assert "_metrics" not in vars(metrics)
+
+
+def test_a_run_is_counted_as_it_is_shown(recorded: list[tuple[str, float, Mapping[str, str]]], tmp_path: Path) -> None:
+    shown: list[Event] = []
+    observe = watched(shown.append, str(tmp_path / "absent"))
+    figure = Estimate(0.8, 0.7, 0.9, 40)
+    result = RoundResult(1, "round-0001", 50, 500, 900, Figures(40, figure, figure, 0.1, ()), None, True, {})
+    events = [
+        Event("begin", "score", 1),
+        Event("progress", "score", 1, 0, 900),
+        Event("progress", "score", 1, 900, 900, errors=4),
+        Event("end", "score", 1, seconds=2.0),
+        Event("round", "evaluate", 1, result=result),
+        Event("note", "evaluate", 1, note="a note"),
+        Event("end", "annotate", 1),  # of a run whose database is gone
+    ]
+    for event in events:
+        observe(event)
+    assert shown == events
+    assert last(recorded, "laud_job_documents") == 900
+    assert last(recorded, "laud_job_errors") == 4
+    assert last(recorded, "laud_job_round") == 1
+    ((model, run),) = [(tags["model"], tags["run"]) for name, _, tags in recorded if name == "laud_job_model_info"]
+    assert (model, run) == ("round-0001", str(tmp_path / "absent"))
