@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from laud_ray.errors import (
     ConfigError,
     CorpusError,
+    JobError,
     LaudError,
     ModelError,
     PassError,
@@ -51,6 +52,7 @@ __all__ = [
     "Estimate",
     "Example",
     "Figures",
+    "JobError",
     "Label",
     "LaudError",
     "Learner",

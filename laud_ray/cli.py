@@ -44,18 +44,25 @@ def init(data: str, text: str, label: str | None, id: str | None, name: str | No
 
 @laud.command()
 @click.argument("config")
-def run(config: str) -> None:
+@click.option("--zero-shot-only", is_flag=True, help="Stop after the zero-shot pass; without it the run goes on.")
+def run(config: str, zero_shot_only: bool) -> None:
     """Start the run that the YAML file CONFIG describes, or continue it."""
     from rich.console import Console
 
     from laud_ray.console import Show
+    from laud_ray.lasting import check_lasting
     from laud_ray.loop import run as run_loop
     from laud_ray.report import read, terminal
     from laud_ray.run_folder import configured, look_at
+    from laud_ray.watch import watched
 
     settings = configured(config)
+    check_lasting(settings.storage, f"{config}: storage")
     with Show(Console(stderr=True, highlight=False), settings.storage) as show:
-        outcome = run_loop(settings, show)
+        outcome = run_loop(settings, watched(show, settings.storage), zero_shot_only=zero_shot_only)
+    if zero_shot_only:
+        click.echo(f"{settings.storage}: {outcome.reason}")
+        return
     with look_at(settings.storage) as folder:
         summary = read.read(folder)
     Console(highlight=False).print(terminal.status_view(summary))
@@ -245,6 +252,40 @@ def serve(
     )
 
 
+@laud.command(context_settings={"ignore_unknown_options": False})
+@click.argument("script")
+@click.argument("arguments", nargs=-1)
+@click.option(
+    "--address", help="The cluster's dashboard, such as http://127.0.0.1:8265; by default that of RAY_ADDRESS."
+)
+@click.option("--working-dir", default=".", show_default=True, help="The folder that is sent along.")
+@click.option("--no-follow", is_flag=True, help="Submit, say its id, and leave.")
+@click.option("--again", is_flag=True, help="Run once more what has succeeded.")
+@click.option("--cpus", default=0.0, type=click.FloatRange(0), help="Cores to reserve for the script itself.")
+@click.option("--gpus", default=0.0, type=click.FloatRange(0), help="GPUs to reserve for the script itself.")
+@click.option("--on", multiple=True, metavar="LABEL=VALUE", help="Run the script on a node with this label.")
+def submit(
+    script: str,
+    arguments: tuple[str, ...],
+    address: str | None,
+    working_dir: str,
+    no_follow: bool,
+    again: bool,
+    cpus: float,
+    gpus: float,
+    on: tuple[str, ...],
+) -> None:
+    """Run SCRIPT with ARGUMENTS (after --) as a Ray job, once: the same submission again is the same job.
+
+    What runs is followed, what has succeeded is not run again, what has failed continues. The exit code is the job's.
+    """
+    from laud_ray.submit import Needs, submission, submit_and_follow
+
+    wanted = submission(script, arguments, working_dir, Needs.of(cpus, gpus, on))
+    code = submit_and_follow(wanted, address=address, again=again, follow=not no_follow, say=_say)
+    raise SystemExit(code)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of `laud`."""
     _quieten()
@@ -280,9 +321,13 @@ def _quieten() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def _leave(message: str, code: int) -> None:
+def _say(message: str) -> None:
     for line in message.splitlines():
         click.echo(f"laud: {line}", err=True)
+
+
+def _leave(message: str, code: int) -> None:
+    _say(message)
     raise SystemExit(code)
 
 

@@ -12,6 +12,7 @@ LaudError
 ├── StoreError              a run's database is broken, full, locked or cannot be reached
 ├── StorageError            an object store fails or cannot be reached; also an OSError
 │   └── StorageSettingsError    its bucket is missing or its credentials are refused; also a UserError
+├── JobError                a cluster cannot be reached, or refuses a job
 └── ServiceError            a service refused a request, or could not be reached
 """
 
@@ -62,6 +63,10 @@ class StorageError(LaudError, OSError):
 
 class StorageSettingsError(StorageError, UserError):
     """An object store's bucket is missing, or its credentials are missing or refused."""
+
+
+class JobError(LaudError):
+    """A cluster cannot be reached, or refuses a job."""
 
 
 class ServiceError(LaudError):

@@ -43,13 +43,15 @@ logger = logging.getLogger(__name__)
 # Texts on which a language model's label bias is measured; each costs a prompt when its engine starts.
 PROBE = 64
 LEAST_MASS, MOST_FLIPS = 0.5, 0.1
+ZERO_SHOT_DONE = "the zero-shot pass is done; `laud run` without --zero-shot-only goes on from it"
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that an observer may show: a step began, moved on, or ended, a round was closed, or a note.
 
-    done and total count documents, queries or examples, as fits the step.
+    done and total count documents, queries or examples, as fits the step; errors, the documents that a pass could not
+    score, are in its last progress.
     """
 
     kind: Literal["begin", "progress", "end", "round", "note"]
@@ -60,6 +62,7 @@ class Event:
     seconds: float = 0.0
     result: RoundResult | None = None
     note: str = ""
+    errors: int = 0
 
 
 Observer = Callable[[Event], None]
@@ -75,10 +78,13 @@ class Outcome:
     pending: int = 0
 
 
-def run(config: RunConfig, observer: Observer = lambda event: None) -> Outcome:
+def run(config: RunConfig, observer: Observer = lambda event: None, *, zero_shot_only: bool = False) -> Outcome:
     """Start a run, or continue the one in config.storage, until a stop rule ends it or answers are pending.
 
     A finished run goes on if its budget was raised or its stop rules changed, and none of them ends it now.
+
+    Args:
+        zero_shot_only: finish after the zero-shot pass, before anything is asked; a later call goes on from there.
 
     Raises:
         UserError: if something that the user gave is wrong; nothing half-written is left.
@@ -88,7 +94,7 @@ def run(config: RunConfig, observer: Observer = lambda event: None) -> Outcome:
         if reason is not None:
             return Outcome("finished", reason, folder.store.setting("current"))
         connect()
-        return _Loop(folder, observer).go()
+        return _Loop(folder, observer, zero_shot_only).go()
 
 
 def connect() -> None:
@@ -111,8 +117,8 @@ class _WaitingError(Exception):
 class _Loop:
     """The steps in order. What a step needs of earlier ones it reads from the store and the run's files."""
 
-    def __init__(self, folder: RunFolder, observer: Observer) -> None:
-        self._folder, self._observer = folder, observer
+    def __init__(self, folder: RunFolder, observer: Observer, zero_shot_only: bool) -> None:
+        self._folder, self._observer, self._zero_shot_only = folder, observer, zero_shot_only
         self._config, self._store = folder.config, folder.store
         self._task = folder.config.task.to_task()
         self._pending = 0
@@ -130,10 +136,14 @@ class _Loop:
         round = len(self._store.history())
         if round == 0:
             self._zero_shot(corpus)
+            if self._zero_shot_only:
+                return ZERO_SHOT_DONE
             self._draw_evaluation(corpus)
             self._annotate(corpus, "evaluation", 0)
             self._close(corpus, 0)
             round = 1
+        elif self._zero_shot_only:
+            return ZERO_SHOT_DONE
         self._heal(corpus, round - 1)
         if round == 1:
             self._seed(corpus)
@@ -343,10 +353,13 @@ class _Loop:
         return min(self._config.init.max_queries, self._config.budget.annotations)
 
     def _pass(self, corpus: Corpus, round: int, shortlist: Shortlist) -> None:
-        name = self._folder.model_name(round)
+        name, step = self._folder.model_name(round), "score" if round else "zero-shot"
+        reached = 0
 
         def progress(done: int, total: int) -> None:
-            self._observer(Event("progress", "score" if round else "zero-shot", round, done, total))
+            nonlocal reached
+            reached = total
+            self._observer(Event("progress", step, round, done, total))
 
         model = Folder(os.path.abspath((self._folder.models / name).uri))
         result = run_pass(
@@ -358,8 +371,10 @@ class _Loop:
             workers=self._workers(round),
             progress=progress,
         )
+        if result.errors:
+            self._observer(Event("progress", step, round, reached, reached, errors=result.errors))
         for line in _unwell(result.health):
-            self._observer(Event("note", "score" if round else "zero-shot", round, note=line))
+            self._observer(Event("note", step, round, note=line))
 
     def _workers(self, round: int) -> Workers:
         resources = self._config.resources

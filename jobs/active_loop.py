@@ -1,0 +1,12 @@
+"""The whole loop as a Ray job: `laud run`, with the same arguments and exit codes.
+
+laud submit jobs/active_loop.py -- task.yaml
+ray job submit --working-dir . -- python jobs/active_loop.py task.yaml
+"""
+
+import sys
+
+from laud_ray.job import main
+
+if __name__ == "__main__":
+    main(["run", *sys.argv[1:]])

@@ -1,0 +1,131 @@
+"""Metrics of a job, in Ray's own export: how far it is, how fast, what failed, what it spent.
+
+Ray writes them with the prefix `ray_`, and counters with the ending `_total`, on the metrics port of the node that the
+job runs on, where its Prometheus looks. Without Ray nothing is counted, and no fault of counting ends a job.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+from ray.util.metrics import Counter, Gauge
+
+logger = logging.getLogger(__name__)
+
+TAGS = ("kind", "run")
+# Between two figures of a step; a pass may speak far more often.
+EVERY_S = 1.0
+GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "laud_job_done": ("Documents, answers or examples of the current step that are done.", ("step",)),
+    "laud_job_expected": ("Documents, answers or examples of the current step.", ("step",)),
+    "laud_job_rate": ("Documents, answers or examples a second, over the current step.", ("step",)),
+    "laud_job_progress_time_seconds": ("When the job last moved, in seconds since 1970.", ()),
+    "laud_job_round": ("The round that the job is in.", ()),
+    "laud_job_model_info": ("1 for the newest model.", ("model",)),
+    "laud_job_spend_dollars": ("Dollars spent on the oracle over the whole run.", ()),
+}
+COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "laud_job_documents": ("Documents, answers or examples done since the job began.", ("step",)),
+    "laud_job_errors": ("Documents that could not be scored.", ()),
+    "laud_job_tokens": ("Tokens computed or bought, where they are known.", ()),
+}
+
+
+@dataclass(slots=True)
+class _Step:
+    """A step as it goes: what was done when it began counting, and when that was."""
+
+    name: str
+    began: float
+    first: int | None = None
+    done: int = 0
+    spoke: float = 0.0
+
+
+class JobMetrics:
+    """The metrics of one job of one run.
+
+    Args:
+        kind: what the job does, such as run or relabel.
+        run: the storage of the run.
+    """
+
+    def __init__(self, kind: str, run: str, clock: Callable[[], float] = time.time) -> None:
+        self._tags, self._clock = {"kind": kind, "run": run}, clock
+        self._step = _Step(kind, clock())
+        self._model: str | None = None
+        self._broken = False
+
+    def begin(self, step: str) -> None:
+        """A step begins, such as score; without it, the job is one step of its kind's name."""
+        self._step = _Step(step, self._clock())
+        self._set("laud_job_progress_time_seconds", self._clock())
+
+    def progress(self, done: int, total: int) -> None:
+        """So many of so many are done. What was done before, in an attempt that was broken off, is in the first."""
+        step, now = self._step, self._clock()
+        if step.first is None:
+            step.first = step.done = done
+            step.began = now
+        if done < total and now - step.spoke < EVERY_S and step.spoke:
+            return
+        step.spoke = now
+        tags = {"step": step.name}
+        if done > step.done:
+            self._add("laud_job_documents", done - step.done, tags)
+        step.done = max(done, step.done)
+        self._set("laud_job_done", done, tags)
+        self._set("laud_job_expected", total, tags)
+        if now > step.began:
+            self._set("laud_job_rate", (done - step.first) / (now - step.began), tags)
+        self._set("laud_job_progress_time_seconds", now)
+
+    def errors(self, n: int) -> None:
+        """So many more documents could not be scored."""
+        self._add("laud_job_errors", n)
+
+    def tokens(self, n: int) -> None:
+        """So many more tokens were computed or bought."""
+        self._add("laud_job_tokens", n)
+
+    def spend(self, dollars: float) -> None:
+        """So much is spent on the oracle, over the whole run."""
+        self._set("laud_job_spend_dollars", dollars)
+
+    def round(self, n: int, model: str | None = None) -> None:
+        """The job is in round n; its newest model has this name."""
+        self._set("laud_job_round", n)
+        if model is None:
+            return
+        if self._model not in (None, model):
+            self._set("laud_job_model_info", 0, {"model": str(self._model)})
+        self._model = model
+        self._set("laud_job_model_info", 1, {"model": model})
+
+    @cached_property
+    def _metrics(self) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        for kind, named in ((Gauge, GAUGES), (Counter, COUNTERS)):
+            made |= {name: kind(name, says, tag_keys=TAGS + more) for name, (says, more) in named.items()}
+        return made
+
+    def _set(self, name: str, value: float, tags: Mapping[str, str] | None = None) -> None:
+        self._safely(lambda: self._metrics[name].set(float(value), self._tags | dict(tags or {})))
+
+    def _add(self, name: str, value: float, tags: Mapping[str, str] | None = None) -> None:
+        if value > 0:  # Ray refuses anything else
+            self._safely(lambda: self._metrics[name].inc(float(value), self._tags | dict(tags or {})))
+
+    def _safely(self, record: Callable[[], None]) -> None:
+        if self._broken or not ray.is_initialized():
+            return
+        try:
+            record()
+        except (RuntimeError, ValueError, TypeError, OSError, RayError) as error:
+            self._broken = True
+            logger.warning("metrics are off: %s", error)

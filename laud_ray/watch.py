@@ -1,0 +1,34 @@
+"""Watch a run: show it to a person, and count it for Prometheus."""
+
+from laud_ray.errors import LaudError
+from laud_ray.loop import Event, Observer
+from laud_ray.progress import JobMetrics
+from laud_ray.run_folder import look_at
+
+
+def watched(observer: Observer, storage: str, metrics: JobMetrics | None = None) -> Observer:
+    """Return an observer that also counts what it sees as the metrics of the run in `storage`."""
+    counts = metrics or JobMetrics("run", storage)
+
+    def observe(event: Event) -> None:
+        observer(event)
+        if event.kind == "begin":
+            counts.begin(event.step)
+            counts.round(event.round)
+        elif event.kind == "progress":
+            counts.progress(event.done, event.total)
+            counts.errors(event.errors)
+        elif event.kind == "round" and event.result is not None:
+            counts.round(event.round, event.result.model)
+        elif event.kind == "end" and event.step == "annotate":
+            _count_spend(counts, storage)
+
+    return observe
+
+
+def _count_spend(counts: JobMetrics, storage: str) -> None:
+    try:
+        with look_at(storage) as folder:
+            counts.spend(folder.store.cost())
+    except LaudError:
+        return  # a count is never worth a run
