@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from laud_ray import sources
@@ -133,6 +135,15 @@ def read(columns: Columns, part: Range) -> pa.Table:
     if table.num_rows != part.rows:
         raise CorpusError(f"{part.path}: has {before} rows now; expected those that it had when it was cut into ranges")
     return table
+
+
+def ids(catalog: Catalog, part: Range, table: pa.Table) -> pa.Array:
+    """The ids of a range's rows as strings: their own, or the input's name and the number of the row."""
+    name = catalog.columns.id
+    if name is not None:
+        return sources.as_bytes(part.path, name, table[name].combine_chunks()).cast(pa.string())
+    numbers = pa.array(np.arange(part.first, part.first + part.rows)).cast(pa.string())
+    return pc.binary_join_element_wise(catalog.names[part.input], numbers, "#")
 
 
 def _groups(entry: Entry, columns: Columns, copies: Folder, place: int) -> list[tuple[str, list[int]]]:

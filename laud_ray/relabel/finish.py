@@ -29,6 +29,7 @@ class Totals:
     errors: int
     abstained: int
     scored: int
+    by_student: int
     looked_up: int
     compared: int
     changed: int
@@ -102,6 +103,7 @@ def _sum(records: list[Record]) -> Totals:
         errors=total("errors"),
         abstained=total("abstained"),
         scored=total("scored"),
+        by_student=total("by_student"),
         looked_up=total("looked_up"),
         compared=total("compared"),
         changed=total("changed"),

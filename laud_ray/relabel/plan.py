@@ -9,7 +9,7 @@ from typing import Any
 
 from laud_ray.errors import ModelError, RunError
 from laud_ray.model_folder import DESCRIPTION, describe
-from laud_ray.relabel import catalog
+from laud_ray.relabel import catalog, tables
 from laud_ray.relabel.catalog import Catalog, Columns
 from laud_ray.storage import Entry, Folder
 
@@ -66,20 +66,20 @@ def open_plan(
     """
     if not out.exists(PLAN):
         _require_empty(out)
-        made = Plan(
-            run, data, model, checksum, options, catalog.cut(inputs, options.columns, options.range_rows, out / "_laud")
-        )
+        found = catalog.cut(inputs, options.columns, options.range_rows, out / "_laud")
+        tables.require_ids(found)
+        made = Plan(run, data, model, checksum, options, found)
         out.write(PLAN, json.dumps(_to_json(made), indent=1).encode())
         return made
-    found = json.loads(out.read(PLAN))
+    written = json.loads(out.read(PLAN))
     wanted = json.loads(json.dumps(_identity(model, checksum, options, inputs)))
-    changed = list(_differences(found["identity"], wanted))
+    changed = list(_differences(written["identity"], wanted))
     if changed:
         raise RunError(
             f"{out.uri}: holds a relabel of something else ({'; '.join(changed[:5])}); "
             "expected the same inputs, model and options, or another --out"
         )
-    return Plan(run, data, model, checksum, options, catalog.from_json(found))
+    return Plan(run, data, model, checksum, options, catalog.from_json(written))
 
 
 def checksum_of(model: str) -> str:

@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from laud_ray.cleaning import clean
+from laud_ray import sources
 from laud_ray.errors import PassError
 from laud_ray.relabel import catalog, repeats
 from laud_ray.relabel.catalog import Catalog, Range
 from laud_ray.scoring import TOP, distinct, likeliest, load_scorer, score_texts
-from laud_ray.sources import as_bytes
 from laud_ray.storage import Folder
-from laud_ray.types import Bools, Floats, Scorer
+from laud_ray.types import Bools, Floats, Indices, Scorer
 
 # What a table writes of its own; a kept column must not have one of these names.
 COLUMNS = (
@@ -47,7 +47,7 @@ class Job:
 
     Attributes:
         repeats: where the repeated texts and their answers are; None: each range scores all of its own texts.
-        previous: an earlier output over the same ranges.
+        previous: where the earlier labels of each range's rows are.
         load: opens the model, once per process.
     """
 
@@ -84,6 +84,7 @@ class Record:
         scored: texts that this range's worker scored itself.
         looked_up: rows whose answer came from the repeated texts.
         changed: rows with another label than the previous one, of `compared`.
+        by_student: texts of `scored` that a cascade's student answered.
         health: what the scorer measured of itself, if it does.
     """
 
@@ -92,6 +93,7 @@ class Record:
     errors: int
     abstained: int
     scored: int
+    by_student: int
     looked_up: int
     compared: int
     changed: int
@@ -115,7 +117,8 @@ def label_range(name: str, job: Job) -> Record:
         rows.table.num_rows,
         int(pc.sum(rows.table["label"].is_null()).as_py()),
         int(pc.sum(rows.table["abstained"]).as_py() or 0),
-        rows.scored,
+        rows.answered.scored,
+        rows.by_student,
         rows.looked_up,
         *_compare(rows.table),
         _count(rows.table["label"]),
@@ -141,50 +144,68 @@ def score_repeats(name: str, job: Job) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """The output rows, and how they came about."""
+    """The output rows, and how they came about: n texts, null where there was none, and (n, k) probabilities."""
 
     table: pa.Table
-    scored: int
+    texts: pa.Array
+    answered: "_Answered"
+    by_student: int
     looked_up: int
     health: dict[str, float]
 
+    @property
+    def probabilities(self) -> Floats:
+        """(n, k); rows that the scorer was not asked for hold anything."""
+        return self.answered.proba[self.answered.inverse]
 
-def label(table: pa.Table, part: Range, job: Job) -> Labelled:
-    """Make the output rows of a range's input rows."""
+
+def label(table: pa.Table, part: Range, job: Job, *, only: Bools | None = None) -> Labelled:
+    """Make the output rows of a range's input rows; of those that are wanted, where `only` says which."""
     columns = job.catalog.columns
-    cells = _bytes(table, part.path, columns.text)
+    rows = np.arange(table.num_rows) if only is None else np.flatnonzero(only)
+    ids = catalog.ids(job.catalog, part, table)
+    if only is not None:
+        ids, table = ids.take(pa.array(rows)), table.take(pa.array(rows))
+    cells = sources.as_bytes(part.path, columns.text, table[columns.text].combine_chunks())
     texts, errors = clean(cells, job.max_chars)
     scorer = load_scorer(job.model, job.load)
-    top = min(TOP, len(scorer.labels))
     known = np.zeros(len(cells), np.bool_)
     if job.repeats is not None:
         answers = repeats.open_answers(job.repeats / repeats.ANSWERS)
-        usable = np.asarray(texts.is_valid())
-        keys = repeats.keys([cell or b"" for cell in cells.to_pylist()])
-        file, row = answers.look_up(keys)
-        known = (row >= 0) & usable
+        file, row = answers.look_up(repeats.keys([cell or b"" for cell in cells.to_pylist()]))
+        known = (row >= 0) & np.asarray(texts.is_valid())
+    before = getattr(scorer, "answered", 0)
     answered = _score(scorer, texts, errors, ~known)
+    by_student = getattr(scorer, "answered", 0) - before
     if known.any():
+        top = answered.top.shape[1]
         answered.top[known], answered.probability[known] = answers.take(file[known], row[known], top)
         answered.usable[known] = True
     if not answered.usable.any() and answered.failure:
         raise PassError(f"the scorer failed on every document: {answered.failure}")
-    ids = _ids(table, part, job)
-    made = _table(ids, answered, scorer.labels, job, part)
+    made = _table(ids, rows, answered, scorer.labels, job, part)
     for name in columns.keep:
-        values = table[name].combine_chunks()
-        if pa.types.is_large_binary(values.type):  # from a copy of a CSV or JSONL file
-            values = pa.array([None if v is None else v.decode(errors="replace") for v in values.to_pylist()])
-        made = made.append_column(name, values)
+        made = made.append_column(name, _kept(table[name].combine_chunks()))
     if job.previous is not None:
-        made = made.append_column("previous_label", _previous(ids, part.name, job.previous))
+        old = job.previous.read_table(f"{part.name}.parquet")["label"].cast(pa.string()).combine_chunks()
+        made = made.append_column("previous_label", old.take(pa.array(rows)).dictionary_encode())
     health = {key: float(value) for key, value in dict(getattr(scorer, "health", {})).items()}
-    return Labelled(made, answered.scored, int(known.sum()), health)
+    return Labelled(made, texts, answered, by_student, int(known.sum()), health)
+
+
+def _kept(values: pa.Array) -> pa.Array:
+    """A kept column; in a copy of a CSV or JSONL file it is bytes."""
+    if not pa.types.is_large_binary(values.type):
+        return values
+    return pa.array([None if value is None else value.decode(errors="replace") for value in values.to_pylist()])
 
 
 @dataclass(frozen=True, slots=True)
 class _Answered:
-    """n rows: (n, t) labels and probabilities, likeliest first; (n,) usable; (n,) errors of the others."""
+    """n rows: (n, t) labels and probabilities, likeliest first; (n,) usable; (n,) errors of the others.
+
+    proba is (u, k), of the texts that were scored; row i has that at inverse[i].
+    """
 
     top: npt.NDArray[np.int32]
     probability: Floats
@@ -192,6 +213,8 @@ class _Answered:
     errors: pa.Array
     scored: int
     failure: str | None
+    proba: Floats
+    inverse: Indices
 
 
 def _score(scorer: Scorer, texts: pa.Array, errors: pa.Array, wanted: Bools) -> _Answered:
@@ -200,17 +223,21 @@ def _score(scorer: Scorer, texts: pa.Array, errors: pa.Array, wanted: Bools) -> 
     ask = pc.if_else(pa.array(wanted), texts, pa.scalar(None, texts.type))
     unique, inverse = distinct(ask)
     proba, failures = score_texts(scorer, unique)
-    order, best, _ = likeliest(proba, top) if len(unique) else (np.zeros((1, top), np.int32),) * 2 + (None,)
+    if not len(unique):
+        proba = np.zeros((1, len(scorer.labels)), np.float32)
+    order, best, _ = likeliest(proba, top)
     usable = (inverse >= 0) & ~np.isin(inverse, list(failures))
     rows = np.where(usable, inverse, 0)
     if failures:
         said = [failures.get(int(place)) if place >= 0 else None for place in inverse]
         errors = pc.coalesce(errors, pa.array(said, pa.string()))
     failure = next(iter(failures.values())) if failures else None
-    return _Answered(order[rows], best[rows].astype(np.float32), usable, errors, len(unique), failure)
+    return _Answered(order[rows], best[rows], usable, errors, len(unique), failure, proba, rows)
 
 
-def _table(ids: pa.Array, answered: _Answered, labels: tuple[str, ...], job: Job, part: Range) -> pa.Table:
+def _table(
+    ids: pa.Array, rows: Indices, answered: _Answered, labels: tuple[str, ...], job: Job, part: Range
+) -> pa.Table:
     n, top = answered.top.shape
     usable, names = answered.usable, pa.array(labels, pa.string())
     null = ~usable
@@ -233,51 +260,10 @@ def _table(ids: pa.Array, answered: _Answered, labels: tuple[str, ...], job: Job
             "abstained": pa.array((first < np.float32(job.threshold)) & usable),
             "model": one(job.name),
             "source": one(job.catalog.names[part.input]),
-            "source_row": pa.array(np.arange(part.first, part.first + n)),
+            "source_row": pa.array(part.first + rows),
             "error": answered.errors,
         }
     )
-
-
-def _ids(table: pa.Table, part: Range, job: Job) -> pa.Array:
-    """The ids of the rows: their own, or the input's name and the number of the row."""
-    if job.catalog.columns.id is not None:
-        return _bytes(table, part.path, job.catalog.columns.id).cast(pa.string())
-    numbers = pa.array(np.arange(part.first, part.first + part.rows)).cast(pa.string())
-    return pc.binary_join_element_wise(job.catalog.names[part.input], numbers, "#")
-
-
-def _bytes(table: pa.Table, path: str, name: str) -> pa.Array:
-    return as_bytes(path, name, table[name].combine_chunks())
-
-
-def _previous(ids: pa.Array, name: str, previous: Folder) -> pa.Array:
-    """Return the labels that an earlier output has for the same rows.
-
-    Raises:
-        PassError: if its rows have other ids.
-    """
-    parts = [_from_file(previous, one.name) for one in read_record(previous, name).files]
-    found = pa.concat_tables(parts).combine_chunks()
-    at = pc.index_in(ids, value_set=found["id"].combine_chunks())
-    if at.null_count:
-        raise PassError(f"{previous.uri}: {name} lacks {at.null_count} of the ids; expected the same rows")
-    return found["label"].combine_chunks().take(at).dictionary_encode()
-
-
-def _from_file(previous: Folder, name: str) -> pa.Table:
-    """Ids and labels of a file; where the label is the partition, it is in the file's name."""
-    table = previous.read_table(name)
-    if "label" in table.column_names:
-        return pa.table({"id": table["id"], "label": table["label"].cast(pa.string())})
-    value = unquoted(name.split("/")[0])
-    return pa.table({"id": table["id"], "label": pa.array([value] * table.num_rows, pa.string())})
-
-
-def unquoted(folder: str) -> str | None:
-    """The value in the name of a Hive partition's folder."""
-    value = folder.partition("=")[2]
-    return None if value == NO_VALUE else unquote(value)
 
 
 def _write(job: Job, name: str, table: pa.Table) -> Iterator[Written]:

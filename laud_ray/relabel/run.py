@@ -1,0 +1,222 @@
+"""A relabel: plan -> sample -> [canary] -> [student] -> repeated texts -> every range -> check."""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from laud_ray import canary, cascade, models
+from laud_ray.agreement import Verification
+from laud_ray.cluster import connect
+from laud_ray.dispatch import Lost, Workers, dispatch
+from laud_ray.errors import PassError, RunError
+from laud_ray.relabel import catalog, previous, repeats
+from laud_ray.relabel.finish import Totals, finish, finished
+from laud_ray.relabel.plan import Options, Plan, open_plan
+from laud_ray.relabel.sample import STUDENT, SampleJob, label_sample, make_student, read_sample
+from laud_ray.relabel.source import Source
+from laud_ray.relabel.work import COLUMNS, RANGES, Job, label_range, score_repeats
+from laud_ray.storage import Folder
+
+WORK, LOCK = "_laud", "_laud/lock"
+# A file that a killed writer left: a name of ours, hidden, with a random end.
+_LEFT = re.compile(r"\..+-[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """Label this share of the rows first, and stop where a limit is exceeded; see `canary.decide`."""
+
+    share: float
+    max_change: float | None = None
+    max_drift: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a relabel did in all; `again`: it was whole already. Seconds and rows of this attempt."""
+
+    totals: Totals
+    again: bool
+    seconds: float
+    rows: int
+    student: Verification | None
+
+
+Observer = Callable[[str, int, int], None]  # step, rows done, rows in all
+
+
+def relabel(
+    source: Source, data: str, out: str, options: Options, check: Canary | None, observe: Observer, note: Callable[[str], None]
+) -> Outcome:
+    """Label every row of `data`, or continue to; the output is whole when this returns.
+
+    Raises:
+        UserError: if something that the user gave is wrong, or `out` holds something else.
+        PassError: if the canary said stop, a range was given up, or something written is not as it was.
+        OSError: if the disk is full or broken.
+    """
+    began = time.monotonic()
+    clash = next((name for name in options.columns.keep if name in COLUMNS), None)
+    if clash is not None:
+        raise RunError(f"--keep {clash}: the output has a column of that name itself; expected another")
+    if options.previous is not None:
+        previous.require(options.previous)
+    inputs = catalog.inventory(data, options.columns)
+    folder = Folder(out)
+    folder.require()
+    with _held(folder):
+        plan = open_plan(folder, source.run, data, source.name, source.checksum, options, inputs)
+        whole = finished(folder)
+        if whole is not None:
+            return Outcome(whole, True, time.monotonic() - began, 0, None)
+        connect()
+        work = _Work(source, plan, folder, observe, note)
+        student = work.prepare(check)
+        rows = work.label()
+        with_step = work.step("verify")
+        totals = finish(plan, folder, with_step)
+    return Outcome(totals, False, time.monotonic() - began, rows, student)
+
+
+class _Work:
+    """The steps, each of which goes on where an earlier attempt was broken off."""
+
+    def __init__(self, source: Source, plan: Plan, out: Folder, observe: Observer, note: Callable[[str], None]) -> None:
+        self._source, self._plan, self._out, self._observe, self._note = source, plan, out, observe, note
+        self._place = out / WORK / plan.key
+        self._job = Job(
+            catalog=plan.catalog,
+            model=source.folder,
+            name=plan.model,
+            out=out,
+            max_chars=source.max_chars,
+            threshold=plan.options.threshold,
+            partition=plan.options.partition,
+            repeats=None,
+            previous=None,
+            load=models.load,
+        )
+
+    def step(self, name: str) -> Callable[[int, int], None]:
+        return lambda done, total: self._observe(name, done, total)
+
+    def prepare(self, check: Canary | None) -> Verification | None:
+        """Do what must be known before the first range."""
+        options, rows = self._plan.options, self._plan.catalog.rows
+        if options.previous is not None:
+            self.step("previous")(0, rows)
+            previous.align(self._plan.catalog, options.previous, self._place / "previous")
+            self._job = replace(self._job, previous=self._place / "previous")
+        student = None
+        if check is not None or options.cascade is not None:
+            wanted = cascade.sample_size(rows) / rows if options.cascade is not None else 0.0
+            share = min(1.0, max(wanted, check.share if check is not None else 0.0))
+            sample = self._sample(share, with_probabilities=options.cascade is not None)
+            if check is not None:
+                self._check(check, sample)
+            if options.cascade is not None:
+                self.step("student")(0, sample.num_rows)
+                student = make_student(sample, self._source.labels, options.cascade, self._place)
+                self._note(str(student))
+                self._job = replace(self._job, load=cascade.Loader(self._place / STUDENT))
+        if options.deduplicate:
+            self._score_repeats()
+        return student
+
+    def label(self) -> int:
+        """Label the ranges that are not committed; return their rows."""
+        done = {name.removesuffix(".json") for name in (self._out / RANGES).names()}
+        sizes = {part.name: part.rows for part in self._plan.catalog.ranges}
+        todo = [name for name in sizes if name not in done]
+        before = sum(sizes.values()) - sum(sizes[name] for name in todo)
+        return self._dispatch("relabel", todo, label_range, self._job, sizes, before)
+
+    def _sample(self, share: float, *, with_probabilities: bool) -> "catalog.pa.Table":
+        to = self._place / f"sample-{share:.6f}"
+        sizes = {part.name: round(share * part.rows) for part in self._plan.catalog.ranges}
+        there = to.names()
+        todo = [name for name in sizes if f"{name}.parquet" not in there]
+        sample = SampleJob(self._job, share, to, with_probabilities)
+        self._dispatch("sample", todo, label_sample, sample, sizes, 0)
+        return read_sample(to)
+
+    def _check(self, check: Canary, sample: "catalog.pa.Table") -> None:
+        """Stop where the sample is beyond a limit; nothing but the sample is written then."""
+        verdict = canary.decide(
+            sample,
+            max_change=check.max_change,
+            max_drift=check.max_drift,
+            expected=self._source.expected() if check.max_drift is not None else None,
+        )
+        if verdict.stop:
+            raise PassError(f"stopped after a sample of {verdict.documents:,} rows: {verdict.reason}")
+        self._note(f"a sample of {verdict.documents:,} rows: {verdict.reason}")
+
+    def _score_repeats(self) -> None:
+        place = self._place / repeats.REPEATS
+        self.step("duplicates")(0, self._plan.catalog.rows)
+        names = repeats.find(self._plan.catalog, place, self._plan.options.range_rows)
+        if not names:
+            return
+        self._job = replace(self._job, repeats=place)
+        there = (place / repeats.ANSWERS).names()
+        todo = [name for name in names if repeats.answer_name(name) not in there]
+        sizes = dict.fromkeys(names, self._plan.options.range_rows)
+        self._dispatch("repeats", todo, score_repeats, self._job, sizes, 0)
+
+    def _dispatch[J, T](
+        self, step: str, todo: Sequence[str], work: Callable[[str, J], T], job: J, sizes: dict[str, int], before: int
+    ) -> int:
+        """Give names to the workers; return the rows that were done."""
+        total = before + sum(sizes[name] for name in todo)
+        say = self.step(step)
+        say(before, total)
+        rows = 0
+        lost: list[Lost] = []
+        for result in dispatch(todo, work, job, self._source.workers):
+            if isinstance(result, Lost):
+                lost.append(result)
+                continue
+            rows += sizes[result.name]
+            say(before + rows, total)
+        if lost:
+            named = ", ".join(f"{one.name} ({one.reason}, {one.times} times)" for one in lost[:10])
+            raise PassError(
+                f"{len(lost)} of {len(sizes)} ranges were set aside: {named}; the others are committed, "
+                "and the same command tries these again"
+            )
+        return rows
+
+
+@contextmanager
+def _held(out: Folder) -> Iterator[None]:
+    """Keep a second process out of a local output, and clear up what killed writers left there.
+
+    In an object store two processes do the same work twice, and write the same.
+    """
+    if out.local is None:
+        yield
+        return
+    place = Path(out.uri)
+    (place / WORK).mkdir(parents=True, exist_ok=True)
+    lock = FileLock(place / LOCK)
+    try:
+        lock.acquire(timeout=1, poll_interval=0.05)
+    except Timeout:
+        raise RunError(f"{out.uri}: another process is working on this output; expected one at a time") from None
+    try:
+        for file in place.rglob(".*"):
+            if file.is_file() and _LEFT.fullmatch(file.name):
+                file.unlink(missing_ok=True)
+        yield
+    finally:
+        lock.release()
+
+
+__all__ = ["Canary", "Observer", "Outcome", "Workers", "np", "relabel"]

@@ -1,0 +1,74 @@
+"""A random sample of the catalog, labelled by the full model before anything else: for a canary and for a cascade."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pyarrow as pa
+
+from laud_ray import cascade
+from laud_ray.agreement import Verification
+from laud_ray.relabel import catalog
+from laud_ray.relabel.work import Job, label
+from laud_ray.sampling import chosen
+from laud_ray.storage import Folder
+from laud_ray.types import Floats
+
+SEED = 0
+STUDENT = "student"
+
+
+@dataclass(frozen=True, slots=True)
+class SampleJob:
+    """Which share of the rows to label, and where to write them; with the texts' probabilities for a cascade."""
+
+    job: Job
+    share: float
+    to: Folder
+    with_probabilities: bool
+
+
+def label_sample(name: str, sample: SampleJob) -> int:
+    """Label the sampled rows of a range; return how many these are."""
+    job = sample.job
+    part = job.range(name)
+    whole = catalog.read(job.catalog.columns, part)
+    numbers = np.arange(part.first, part.first + part.rows)
+    # Rows of different inputs have the same numbers: which of them are drawn must not depend on each other.
+    drawn = chosen(numbers, sample.share, seed=SEED + part.input)
+    rows = label(whole, part, job, only=drawn)
+    columns = {key: rows.table[key] for key in ("id", "label", "confidence", "previous_label") if key in rows.table.column_names}
+    if sample.with_probabilities:
+        probabilities = pa.array(list(rows.probabilities), pa.list_(pa.float32()))
+        columns |= {"text": rows.texts, "probabilities": probabilities}
+    sample.to.write_table(f"{name}.parquet", pa.table(columns))
+    return rows.table.num_rows
+
+
+def read_sample(to: Folder) -> pa.Table:
+    """All sampled rows; the columns are plain strings and numbers."""
+    parts = [to.read_table(name) for name in sorted(to.names())]
+    plain = [part.cast(pa.schema([_plain(field) for field in part.schema])) for part in parts]
+    return pa.concat_tables(plain)
+
+
+def _plain(field: pa.Field) -> pa.Field:
+    return pa.field(field.name, pa.string()) if pa.types.is_dictionary(field.type) else field
+
+
+def make_student(sample: pa.Table, labels: tuple[str, ...], agreement: float, to: Folder) -> Verification:
+    """Distil a student from a sample and verify it, once; it is kept in `to`.
+
+    Raises:
+        ModelError: if the sample is too small, or no threshold reaches the agreement.
+    """
+    if not (to / STUDENT).exists("model.json"):
+        sample = sample.filter(sample["label"].is_valid())
+        taught: Floats = np.asarray(sample["probabilities"].to_pylist(), np.float32)
+        made = cascade.prepare(labels, sample["text"].to_pylist(), taught, agreement=agreement, seed=SEED)
+        with TemporaryDirectory(prefix="laud-student-") as place:
+            made.save(f"{place}/{STUDENT}")
+            to.publish(Path(place) / STUDENT, STUDENT, "model.json")
+    with TemporaryDirectory(prefix="laud-student-") as place:
+        return cascade.Cascade.open(str((to / STUDENT).fetch(Path(place)))).verification

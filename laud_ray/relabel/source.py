@@ -1,0 +1,112 @@
+"""Where the labels come from: a model of a run, or the folder of a model alone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import gettempdir
+
+import numpy as np
+
+from laud_ray import canary, models, registry
+from laud_ray.corpus import DEFAULT_MAX_CHARS
+from laud_ray.dispatch import Workers
+from laud_ray.errors import ModelError
+from laud_ray.model_folder import DESCRIPTION, describe
+from laud_ray.relabel.plan import checksum_of
+from laud_ray.run_folder import RunFolder, look_at
+from laud_ray.stages.evaluate import predictions
+from laud_ray.storage import Folder
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A model, and what its run says of it.
+
+    Attributes:
+        folder: for workers: an absolute path or a URI.
+        text, id: the columns of the run's corpus; None without a run.
+        max_chars: longer texts are cut, as in the run's corpus.
+        expected: what a canary's drift is measured against; None where there is no sample.
+    """
+
+    run: str
+    name: str
+    folder: Folder
+    checksum: str
+    labels: tuple[str, ...]
+    workers: Workers
+    max_chars: int
+    text: str | None
+    id: str | None
+    expected: Callable[[], canary.Expected | None]
+
+
+def open_source(path: str, model: str | None) -> Source:
+    """Find a model of a run; None asks for the current one. The folder of a model does without a run.
+
+    Raises:
+        UserError: if there is no such model.
+    """
+    if (Path(path) / DESCRIPTION).is_file():
+        if model is not None:
+            raise ModelError(f"--model {model}: {path} is the folder of a model itself; expected a run, or no --model")
+        folder = Path(path).resolve()
+        description = describe(str(folder))[1]
+        engines = 1 if description["kind"] in models.ENGINES else 0
+        return Source(
+            path,
+            folder.name,
+            Folder(str(folder)),
+            checksum_of(str(folder)),
+            tuple(description["labels"]),
+            Workers(engines=engines),
+            DEFAULT_MAX_CHARS,
+            None,
+            None,
+            lambda: None,
+        )
+    with look_at(path) as run:
+        name = registry.find(run, model)
+        place = run.models / name
+        local = place.fetch(Path(gettempdir()) / "laud-models")
+        description = describe(str(local))[1]
+        resources, engine = run.config.resources, description["kind"] in models.ENGINES
+        return Source(
+            path,
+            name,
+            place if place.local is None else Folder(str(place.local.resolve())),
+            checksum_of(str(local)),
+            tuple(description["labels"]),
+            Workers(
+                resources.cpus_per_scorer if engine else 1, resources.gpus_per_scorer, resources.scorers if engine else 0
+            ),
+            run.config.corpus.max_chars,
+            run.config.corpus.text,
+            run.config.corpus.id,
+            lambda: _expected(path, name),
+        )
+
+
+def _expected(path: str, name: str) -> canary.Expected | None:
+    """The labels and confidences that a model gave the evaluation sample of its run."""
+    with look_at(path) as run:
+        return _of_sample(run, name)
+
+
+def _of_sample(run: RunFolder, name: str) -> canary.Expected | None:
+    number = next((model.round for model in run.store.models() if model.name == name), None)
+    drawn = run.store.sample("evaluation")
+    if number is None or not drawn:
+        return None
+    names = run.config.task.to_task().names
+    label, confidence = predictions(run.scores(number), drawn, names)
+    in_stratum = {one.stratum: sum(other.stratum == one.stratum for other in drawn) for one in drawn}
+    weights = np.asarray([one.stratum_size / in_stratum[one.stratum] for one in drawn])
+    import pyarrow as pa
+
+    return canary.expected(
+        pa.array([names[i] if i >= 0 else None for i in label], pa.string()),
+        pa.array(confidence),
+        source="the evaluation sample",
+        weights=weights,
+    )
