@@ -103,4 +103,6 @@ def _cause(name: str, error: failed.RayError) -> tuple[str, bool]:
         return "its worker process died", True
     if isinstance(error, failed.OutOfMemoryError):
         return "its worker was killed since memory ran out", True
+    if isinstance(error, failed.RaySystemError):
+        return f"Ray failed: {str(error).splitlines()[0]}", False
     return "its node died", False

@@ -51,7 +51,7 @@ class Nodes:
         self.driver.stdin.flush()
 
     def until(self, true: Callable[[], bool]) -> None:
-        limit = time.monotonic() + 100
+        limit = time.monotonic() + 240
         while not true():
             if self.driver.poll() is not None or time.monotonic() > limit:
                 pytest.fail(f"waited in vain; the driver said: {self.log.read_text()[-3000:]}")
