@@ -13,6 +13,25 @@ from laud_ray.errors import LaudError, UserError
 
 EXIT_WAITING = 75
 
+
+class Share(click.ParamType[float]):
+    """A share of a whole: 5% or 0.05."""
+
+    name = "share"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        said = str(value).strip()
+        try:
+            share = float(said.removesuffix("%")) / (100 if said.endswith("%") else 1)
+        except ValueError:
+            share = -1.0
+        if not 0 < share <= 1:
+            self.fail(f"{said!r}: expected a share above 0 and up to 1, such as 5% or 0.05", param, ctx)
+        return share
+
+
+SHARE = Share()
+
 # What takes long to import is imported by the command that needs it: `laud --help` stays fast.
 
 
@@ -219,6 +238,85 @@ def report(run: str) -> None:
     with look_at(run) as folder:
         folder.folder.write("report.html", render(read(folder)).encode())
     click.echo(f"{run.rstrip('/')}/report.html")
+
+
+@laud.command()
+@click.argument("run")
+@click.argument("data")
+@click.option("--out", required=True, metavar="DIR", help="Where the labels go: a folder or URI.")
+@click.option("--model", help="A model of the run; by default the current one.")
+@click.option("--text", help="The column that holds the texts; by default that of the run's corpus.")
+@click.option("--id", help="The column that holds the ids; by default that of the run's corpus, else file and row.")
+@click.option("--keep", multiple=True, metavar="COLUMN", help="A column of DATA to put beside the labels; repeatable.")
+@click.option("--partition", metavar="COLUMN", help="Write a folder for each value of `label` or a kept column.")
+@click.option("--threshold", default=0.0, show_default=True, type=click.FloatRange(0, 1), help="Mark rows of less.")
+@click.option("--previous", metavar="DIR", help="An earlier output, to put its labels beside the new ones.")
+@click.option("--sample", metavar="SHARE", type=SHARE, help="Label this share first, such as 1%; stop beyond a limit:")
+@click.option("--max-change", metavar="SHARE", type=SHARE, help="changed labels, such as 5%; needs --previous;")
+@click.option("--max-drift", type=click.FloatRange(0), help="population stability index, such as 0.2.")
+@click.option("--cascade", metavar="SHARE", type=SHARE, help="Let a distilled student answer where it agrees so often.")
+@click.option("--deduplicate/--no-deduplicate", default=True, help="Score texts that stand in several files once.")
+@click.option("--range-rows", default=50_000, type=click.IntRange(1), show_default=True, help="Rows committed as one.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def relabel(
+    run: str,
+    data: str,
+    out: str,
+    model: str | None,
+    text: str | None,
+    id: str | None,
+    keep: tuple[str, ...],
+    partition: str | None,
+    threshold: float,
+    previous: str | None,
+    sample: float | None,
+    max_change: float | None,
+    max_drift: float | None,
+    cascade: float | None,
+    deduplicate: bool,
+    range_rows: int,
+    as_json: bool,
+) -> None:
+    """Label every row of DATA with the current model of RUN; the same command continues what was broken off.
+
+    RUN may be the folder of a model. DATA is a file, folder, glob or URI of Parquet, CSV or JSONL.
+    """
+    from rich.console import Console
+
+    from laud_ray import relabel as relabeling
+    from laud_ray.console import Show
+    from laud_ray.lasting import check_lasting
+    from laud_ray.report.relabelled import relabel_view, to_json
+    from laud_ray.watch import counted
+
+    for path, key in ((out, "--out"), (previous or out, "--previous")):
+        check_lasting(path, key)
+    if partition is not None and partition not in ("label", *keep):
+        raise click.UsageError(f"--partition {partition}: expected label, or a column of --keep")
+    if (max_change is not None or max_drift is not None) != (sample is not None):
+        raise click.UsageError("--sample and a limit (--max-change or --max-drift) belong together")
+    if max_change is not None and previous is None:
+        raise click.UsageError("--max-change: changes are told from --previous DIR, which is missing")
+    source = relabeling.open_source(run, model)
+    column = text or source.text
+    if column is None:
+        raise click.UsageError("--text: the folder of a model does not say which column holds the texts")
+    options = relabeling.Options(
+        columns=relabeling.Columns(column, id or source.id, keep),
+        range_rows=range_rows,
+        threshold=threshold,
+        partition=partition,
+        previous=previous,
+        deduplicate=deduplicate,
+        cascade=cascade,
+    )
+    check = None if sample is None else relabeling.Canary(sample, max_change, max_drift)
+    with Show(Console(stderr=True, highlight=False), None) as show:
+        outcome = relabeling.relabel(source, data, out, options, check, counted(show, "relabel", run, source.name))
+    if as_json:
+        click.echo(json.dumps(to_json(outcome, out, source.name), indent=1, allow_nan=False))
+        return
+    Console(highlight=False).print(relabel_view(outcome, out, source.name))
 
 
 @laud.command()

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from laud_ray.loop import Event
+from laud_ray.events import Event
 from laud_ray.report.formatting import duration
 from laud_ray.report.terminal import rounds_table
 from laud_ray.run_folder import look_at
@@ -21,7 +21,16 @@ SAYS = {
     "score": "scoring every document",
     "evaluate": "evaluating",
     "select": "choosing what to ask next",
+    "previous": "finding the previous labels",
+    "canary": "labelling a sample",
+    "student": "distilling a student",
+    "duplicates": "finding texts that stand in several rows",
+    "repeats": "scoring texts that stand in several rows",
+    "relabel": "labelling every row",
+    "verify": "checking what was written",
 }
+# Steps that go over documents at a rate.
+PASSES = ("zero-shot", "score", "canary", "repeats", "relabel", "verify")
 QUIET_EVERY = 10.0
 
 
@@ -38,12 +47,12 @@ class _Done(ProgressColumn):
 
 
 class Show:
-    """An observer of `loop.run`. Where stderr is no terminal, bars become a line now and then.
+    """An observer of `loop.run`, or of what has no rounds. Where stderr is no terminal, bars become a line now and then.
 
     A context manager: when the run ends early, no bar goes on over what is said of it.
     """
 
-    def __init__(self, console: Console, storage: str) -> None:
+    def __init__(self, console: Console, storage: str | None) -> None:
         self._console, self._storage = console, storage
         self._history: list[RoundResult] | None = None
         self._progress: Progress | None = None
@@ -66,6 +75,8 @@ class Show:
 
     def _continued(self) -> list[RoundResult]:
         """Return the rounds that an earlier process closed, and say how many."""
+        if self._storage is None:
+            return []
         with look_at(self._storage) as folder:
             history = folder.store.history()
         if history:
@@ -87,9 +98,7 @@ class Show:
             transient=True,
             disable=not self._console.is_terminal,
         )
-        self._progress.add_task(
-            self._says(event), total=event.total or None, visible=event.step in ("zero-shot", "score")
-        )
+        self._progress.add_task(self._says(event), total=event.total or None, visible=event.step in PASSES)
         self._progress.start()
 
     def _move(self, event: Event) -> None:
@@ -105,7 +114,7 @@ class Show:
     def _end(self, event: Event) -> None:
         self._stop()
         number = event.total or self._asked
-        rate = f", {number / event.seconds:,.0f}/s" if event.step in ("zero-shot", "score") and event.seconds else ""
+        rate = f", {number / event.seconds:,.0f}/s" if event.step in PASSES and event.seconds else ""
         unit = {"train": "examples", "annotate": "answers"}.get(event.step, "documents")
         count = f": {number:,} {unit}" if number else ""
         self._console.print(Text(f"{self._says(event)}{count} in {duration(event.seconds)}{rate}"))
@@ -127,5 +136,7 @@ class Show:
             self._progress.stop()
 
     def _says(self, event: Event) -> str:
+        if self._storage is None:
+            return SAYS[event.step]
         where = f"round {event.round}" if event.round else "start"
         return f"[{where}] {SAYS[event.step]}"

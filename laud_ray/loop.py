@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import ray
 
 from laud_ray import models, oracles, push, query
 from laud_ray.calls import Ledger
+from laud_ray.cluster import connect
 from laud_ray.config import OracleConfig, RunConfig
 from laud_ray.corpus import Corpus, normalise, open_corpus
 from laud_ray.dispatch import Workers
 from laud_ray.errors import ConfigError, RunError
+from laud_ray.events import Event as Event
+from laud_ray.events import Observer as Observer
 from laud_ray.feedback import judge
 from laud_ray.model_folder import DESCRIPTION
 from laud_ray.passes import run_pass
@@ -44,28 +46,6 @@ logger = logging.getLogger(__name__)
 PROBE = 64
 LEAST_MASS, MOST_FLIPS = 0.5, 0.1
 ZERO_SHOT_DONE = "the zero-shot pass is done; `laud run` without --zero-shot-only goes on from it"
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that an observer may show: a step began, moved on, or ended, a round was closed, or a note.
-
-    done and total count documents, queries or examples, as fits the step; errors, the documents that a pass could not
-    score, are in its last progress.
-    """
-
-    kind: Literal["begin", "progress", "end", "round", "note"]
-    step: str
-    round: int
-    done: int = 0
-    total: int = 0
-    seconds: float = 0.0
-    result: RoundResult | None = None
-    note: str = ""
-    errors: int = 0
-
-
-Observer = Callable[[Event], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +75,6 @@ def run(config: RunConfig, observer: Observer = lambda event: None, *, zero_shot
             return Outcome("finished", reason, folder.store.setting("current"))
         connect()
         return _Loop(folder, observer, zero_shot_only).go()
-
-
-def connect() -> None:
-    """Connect to the Ray of RAY_ADDRESS, or start one on this machine, unless that was done."""
-    # Ray Data sets its loggers up when it is imported, to write among the lines of whoever uses it.
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    if not ray.is_initialized():
-        ray.init(
-            address=os.environ.get("RAY_ADDRESS"),
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
 
 
 class _WaitingError(Exception):

@@ -1,7 +1,7 @@
 """Watch a run: show it to a person, and count it for Prometheus."""
 
 from laud_ray.errors import LaudError
-from laud_ray.loop import Event, Observer
+from laud_ray.events import Event, Observer
 from laud_ray.progress import JobMetrics
 from laud_ray.run_folder import look_at
 
@@ -9,9 +9,33 @@ from laud_ray.run_folder import look_at
 def watched(observer: Observer, storage: str, metrics: JobMetrics | None = None) -> Observer:
     """Return an observer that also counts what it sees as the metrics of the run in `storage`."""
     counts = metrics or JobMetrics("run", storage)
+    count = _counting(counts)
 
     def observe(event: Event) -> None:
         observer(event)
+        count(event)
+        if event.kind == "end" and event.step == "annotate":
+            _count_spend(counts, storage)
+
+    return observe
+
+
+def counted(observer: Observer, kind: str, run: str, model: str) -> Observer:
+    """The same for a job without rounds, with the model that it uses."""
+    counts = JobMetrics(kind, run)
+    count = _counting(counts)
+
+    def observe(event: Event) -> None:
+        observer(event)
+        count(event)
+        if event.kind == "begin":
+            counts.round(event.round, model)
+
+    return observe
+
+
+def _counting(counts: JobMetrics) -> Observer:
+    def count(event: Event) -> None:
         if event.kind == "begin":
             counts.begin(event.step)
             counts.round(event.round)
@@ -20,10 +44,8 @@ def watched(observer: Observer, storage: str, metrics: JobMetrics | None = None)
             counts.errors(event.errors)
         elif event.kind == "round" and event.result is not None:
             counts.round(event.round, event.result.model)
-        elif event.kind == "end" and event.step == "annotate":
-            _count_spend(counts, storage)
 
-    return observe
+    return count
 
 
 def _count_spend(counts: JobMetrics, storage: str) -> None:

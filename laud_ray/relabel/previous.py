@@ -18,7 +18,9 @@ _SCHEMA = pa.schema([("range", pa.int32()), ("place", pa.int32()), ("id", pa.str
 def require(previous: str) -> None:
     """Raise RunError unless a folder holds a finished output."""
     if not Folder(previous).exists("_SUCCESS"):
-        raise RunError(f"--previous {previous}: no finished output is here (no _SUCCESS); expected one of `laud relabel`")
+        raise RunError(
+            f"--previous {previous}: no finished output is here (no _SUCCESS); expected one of `laud relabel`"
+        )
 
 
 def align(catalog: Catalog, previous: str, to: Folder) -> None:
@@ -61,5 +63,6 @@ def _rows(catalog: Catalog) -> Iterator[pa.RecordBatch]:
     for number, part in enumerate(catalog.ranges):
         names = ids(catalog, part, read(catalog.columns, part))
         yield pa.record_batch(
-            [pa.array([number] * len(names), pa.int32()), pa.array(range(len(names)), pa.int32()), names], schema=_SCHEMA
+            [pa.array([number] * len(names), pa.int32()), pa.array(range(len(names)), pa.int32()), names],
+            schema=_SCHEMA,
         )

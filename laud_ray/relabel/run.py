@@ -6,22 +6,27 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
-import numpy as np
+import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from laud_ray import canary, cascade, models
+from laud_ray import canary, cascade
 from laud_ray.agreement import Verification
 from laud_ray.cluster import connect
-from laud_ray.dispatch import Lost, Workers, dispatch
+from laud_ray.dispatch import Lost, dispatch
 from laud_ray.errors import PassError, RunError
+from laud_ray.events import Event, Observer
 from laud_ray.relabel import catalog, previous, repeats
 from laud_ray.relabel.finish import Totals, finish, finished
 from laud_ray.relabel.plan import Options, Plan, open_plan
 from laud_ray.relabel.sample import STUDENT, SampleJob, label_sample, make_student, read_sample
 from laud_ray.relabel.source import Source
 from laud_ray.relabel.work import COLUMNS, RANGES, Job, label_range, score_repeats
+from laud_ray.scoring import open_model
 from laud_ray.storage import Folder
+
+J = TypeVar("J")
 
 WORK, LOCK = "_laud", "_laud/lock"
 # A file that a killed writer left: a name of ours, hidden, with a random end.
@@ -48,12 +53,7 @@ class Outcome:
     student: Verification | None
 
 
-Observer = Callable[[str, int, int], None]  # step, rows done, rows in all
-
-
-def relabel(
-    source: Source, data: str, out: str, options: Options, check: Canary | None, observe: Observer, note: Callable[[str], None]
-) -> Outcome:
+def relabel(source: Source, data: str, out: str, options: Options, check: Canary | None, observe: Observer) -> Outcome:
     """Label every row of `data`, or continue to; the output is whole when this returns.
 
     Raises:
@@ -76,19 +76,19 @@ def relabel(
         if whole is not None:
             return Outcome(whole, True, time.monotonic() - began, 0, None)
         connect()
-        work = _Work(source, plan, folder, observe, note)
+        work = _Work(source, plan, folder, observe)
         student = work.prepare(check)
         rows = work.label()
-        with_step = work.step("verify")
-        totals = finish(plan, folder, with_step)
+        with work.step("verify", plan.catalog.rows) as progress:
+            totals = finish(plan, folder, progress)
     return Outcome(totals, False, time.monotonic() - began, rows, student)
 
 
 class _Work:
     """The steps, each of which goes on where an earlier attempt was broken off."""
 
-    def __init__(self, source: Source, plan: Plan, out: Folder, observe: Observer, note: Callable[[str], None]) -> None:
-        self._source, self._plan, self._out, self._observe, self._note = source, plan, out, observe, note
+    def __init__(self, source: Source, plan: Plan, out: Folder, observe: Observer) -> None:
+        self._source, self._plan, self._out, self._observe = source, plan, out, observe
         self._place = out / WORK / plan.key
         self._job = Job(
             catalog=plan.catalog,
@@ -100,18 +100,26 @@ class _Work:
             partition=plan.options.partition,
             repeats=None,
             previous=None,
-            load=models.load,
+            load=open_model,
         )
 
-    def step(self, name: str) -> Callable[[int, int], None]:
-        return lambda done, total: self._observe(name, done, total)
+    @contextmanager
+    def step(self, name: str, total: int = 0) -> Iterator[Callable[[int, int], None]]:
+        """Tell the observer of a step; yields what the step calls to say how far it is."""
+        began = time.monotonic()
+        self._observe(Event("begin", name, 0, total=total))
+        yield lambda done, total: self._observe(Event("progress", name, 0, done, total))
+        self._observe(Event("end", name, 0, total=total, seconds=time.monotonic() - began))
+
+    def _note(self, text: str) -> None:
+        self._observe(Event("note", "relabel", 0, note=text))
 
     def prepare(self, check: Canary | None) -> Verification | None:
         """Do what must be known before the first range."""
         options, rows = self._plan.options, self._plan.catalog.rows
         if options.previous is not None:
-            self.step("previous")(0, rows)
-            previous.align(self._plan.catalog, options.previous, self._place / "previous")
+            with self.step("previous", rows):
+                previous.align(self._plan.catalog, options.previous, self._place / "previous")
             self._job = replace(self._job, previous=self._place / "previous")
         student = None
         if check is not None or options.cascade is not None:
@@ -121,8 +129,8 @@ class _Work:
             if check is not None:
                 self._check(check, sample)
             if options.cascade is not None:
-                self.step("student")(0, sample.num_rows)
-                student = make_student(sample, self._source.labels, options.cascade, self._place)
+                with self.step("student", sample.num_rows):
+                    student = make_student(sample, self._source.labels, options.cascade, self._place)
                 self._note(str(student))
                 self._job = replace(self._job, load=cascade.Loader(self._place / STUDENT))
         if options.deduplicate:
@@ -137,16 +145,16 @@ class _Work:
         before = sum(sizes.values()) - sum(sizes[name] for name in todo)
         return self._dispatch("relabel", todo, label_range, self._job, sizes, before)
 
-    def _sample(self, share: float, *, with_probabilities: bool) -> "catalog.pa.Table":
+    def _sample(self, share: float, *, with_probabilities: bool) -> pa.Table:
         to = self._place / f"sample-{share:.6f}"
         sizes = {part.name: round(share * part.rows) for part in self._plan.catalog.ranges}
         there = to.names()
         todo = [name for name in sizes if f"{name}.parquet" not in there]
         sample = SampleJob(self._job, share, to, with_probabilities)
-        self._dispatch("sample", todo, label_sample, sample, sizes, 0)
+        self._dispatch("canary", todo, label_sample, sample, sizes, 0)
         return read_sample(to)
 
-    def _check(self, check: Canary, sample: "catalog.pa.Table") -> None:
+    def _check(self, check: Canary, sample: pa.Table) -> None:
         """Stop where the sample is beyond a limit; nothing but the sample is written then."""
         verdict = canary.decide(
             sample,
@@ -160,8 +168,8 @@ class _Work:
 
     def _score_repeats(self) -> None:
         place = self._place / repeats.REPEATS
-        self.step("duplicates")(0, self._plan.catalog.rows)
-        names = repeats.find(self._plan.catalog, place, self._plan.options.range_rows)
+        with self.step("duplicates", self._plan.catalog.rows):
+            names = repeats.find(self._plan.catalog, place, self._plan.options.range_rows)
         if not names:
             return
         self._job = replace(self._job, repeats=place)
@@ -170,21 +178,27 @@ class _Work:
         sizes = dict.fromkeys(names, self._plan.options.range_rows)
         self._dispatch("repeats", todo, score_repeats, self._job, sizes, 0)
 
-    def _dispatch[J, T](
-        self, step: str, todo: Sequence[str], work: Callable[[str, J], T], job: J, sizes: dict[str, int], before: int
+    def _dispatch(
+        self,
+        step: str,
+        todo: Sequence[str],
+        work: Callable[[str, J], object],
+        job: J,
+        sizes: dict[str, int],
+        before: int,
     ) -> int:
         """Give names to the workers; return the rows that were done."""
         total = before + sum(sizes[name] for name in todo)
-        say = self.step(step)
-        say(before, total)
         rows = 0
         lost: list[Lost] = []
-        for result in dispatch(todo, work, job, self._source.workers):
-            if isinstance(result, Lost):
-                lost.append(result)
-                continue
-            rows += sizes[result.name]
-            say(before + rows, total)
+        with self.step(step) as progress:
+            progress(before, total)
+            for result in dispatch(todo, work, job, self._source.workers):
+                if isinstance(result, Lost):
+                    lost.append(result)
+                    continue
+                rows += sizes[result.name]
+                progress(before + rows, total)
         if lost:
             named = ", ".join(f"{one.name} ({one.reason}, {one.times} times)" for one in lost[:10])
             raise PassError(
@@ -217,6 +231,3 @@ def _held(out: Folder) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-__all__ = ["Canary", "Observer", "Outcome", "Workers", "np", "relabel"]

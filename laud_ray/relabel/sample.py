@@ -38,12 +38,16 @@ def label_sample(name: str, sample: SampleJob) -> int:
     # Rows of different inputs have the same numbers: which of them are drawn must not depend on each other.
     drawn = chosen(numbers, sample.share, seed=SEED + part.input)
     rows = label(whole, part, job, only=drawn)
-    columns = {key: rows.table[key] for key in ("id", "label", "confidence", "previous_label") if key in rows.table.column_names}
+    columns = {
+        key: rows.table[key]
+        for key in ("id", "label", "confidence", "previous_label")
+        if key in rows.table.column_names
+    }
     if sample.with_probabilities:
         probabilities = pa.array(list(rows.probabilities), pa.list_(pa.float32()))
         columns |= {"text": rows.texts, "probabilities": probabilities}
     sample.to.write_table(f"{name}.parquet", pa.table(columns))
-    return rows.table.num_rows
+    return int(rows.table.num_rows)
 
 
 def read_sample(to: Folder) -> pa.Table:

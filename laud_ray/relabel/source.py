@@ -6,9 +6,10 @@ from pathlib import Path
 from tempfile import gettempdir
 
 import numpy as np
+import pyarrow as pa
 
 from laud_ray import canary, models, registry
-from laud_ray.corpus import DEFAULT_MAX_CHARS
+from laud_ray.config import CorpusConfig
 from laud_ray.dispatch import Workers
 from laud_ray.errors import ModelError
 from laud_ray.model_folder import DESCRIPTION, describe
@@ -16,6 +17,9 @@ from laud_ray.relabel.plan import checksum_of
 from laud_ray.run_folder import RunFolder, look_at
 from laud_ray.stages.evaluate import predictions
 from laud_ray.storage import Folder
+
+# Without a run, what a run's corpus has by default.
+MAX_CHARS: int = CorpusConfig.model_fields["max_chars"].default
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ def open_source(path: str, model: str | None) -> Source:
             checksum_of(str(folder)),
             tuple(description["labels"]),
             Workers(engines=engines),
-            DEFAULT_MAX_CHARS,
+            MAX_CHARS,
             None,
             None,
             lambda: None,
@@ -78,7 +82,9 @@ def open_source(path: str, model: str | None) -> Source:
             checksum_of(str(local)),
             tuple(description["labels"]),
             Workers(
-                resources.cpus_per_scorer if engine else 1, resources.gpus_per_scorer, resources.scorers if engine else 0
+                resources.cpus_per_scorer if engine else 1,
+                resources.gpus_per_scorer,
+                resources.scorers if engine else 0,
             ),
             run.config.corpus.max_chars,
             run.config.corpus.text,
@@ -102,8 +108,6 @@ def _of_sample(run: RunFolder, name: str) -> canary.Expected | None:
     label, confidence = predictions(run.scores(number), drawn, names)
     in_stratum = {one.stratum: sum(other.stratum == one.stratum for other in drawn) for one in drawn}
     weights = np.asarray([one.stratum_size / in_stratum[one.stratum] for one in drawn])
-    import pyarrow as pa
-
     return canary.expected(
         pa.array([names[i] if i >= 0 else None for i in label], pa.string()),
         pa.array(confidence),

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from laud_ray.cleaning import clean
 from laud_ray import sources
+from laud_ray.cleaning import clean
 from laud_ray.errors import PassError
 from laud_ray.relabel import catalog, repeats
 from laud_ray.relabel.catalog import Catalog, Range

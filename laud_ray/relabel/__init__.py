@@ -1,0 +1,8 @@
+"""Label whole catalogs with a model, exactly once, so that the result can be resumed, audited and undone."""
+
+from laud_ray.relabel.catalog import Columns as Columns
+from laud_ray.relabel.plan import Options as Options
+from laud_ray.relabel.run import Canary as Canary
+from laud_ray.relabel.run import Outcome as Outcome
+from laud_ray.relabel.run import relabel as relabel
+from laud_ray.relabel.source import open_source as open_source

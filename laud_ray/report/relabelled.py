@@ -1,0 +1,50 @@
+"""What a relabel did: for the terminal and as JSON."""
+
+from dataclasses import asdict
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from laud_ray.relabel import Outcome
+from laud_ray.report.formatting import duration
+
+SHOWN = 15
+
+
+def to_json(outcome: Outcome, out: str, model: str) -> dict[str, object]:
+    return {
+        "out": out,
+        "model": model,
+        **asdict(outcome.totals),
+        "student": None if outcome.student is None else asdict(outcome.student),
+        "seconds": outcome.seconds,
+    }
+
+
+def relabel_view(outcome: Outcome, out: str, model: str) -> RenderableType:
+    totals = outcome.totals
+    done = "was whole already" if outcome.again else f"{duration(outcome.seconds)}"
+    lines = [f"{out}: {totals.rows:,} rows in {totals.ranges:,} files' worth of ranges, labelled by {model} ({done})"]
+    if totals.errors:
+        lines.append(f"{totals.errors:,} rows could not be labelled: their column `error` says why")
+    if totals.abstained:
+        lines.append(f"{totals.abstained:,} rows abstained")
+    lines.append(
+        f"{totals.scored:,} texts scored in their ranges, {totals.looked_up:,} rows had a text that stood in several"
+    )
+    if totals.by_student:
+        lines.append(f"{totals.by_student:,} of the scored texts were answered by the student")
+    if outcome.student is not None:
+        lines.append(str(outcome.student))
+    if totals.compared:
+        share = totals.changed / totals.compared
+        lines.append(f"{totals.changed:,} of {totals.compared:,} labels changed ({share:.1%}): `laud diff` shows which")
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("label")
+    table.add_column("rows", justify="right")
+    for name, count in list(totals.labels.items())[:SHOWN]:
+        table.add_row(Text(name), f"{count:,}")
+    if len(totals.labels) > SHOWN:
+        table.add_row(Text(f"and {len(totals.labels) - SHOWN} more"), "")
+    return Group(*(Text(line) for line in lines), table)
