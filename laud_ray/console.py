@@ -47,7 +47,7 @@ class _Done(ProgressColumn):
 
 
 class Show:
-    """An observer of `loop.run`, or of what has no rounds. Where stderr is no terminal, bars become a line now and then.
+    """An observer of `loop.run`, or of a job without rounds. Where stderr is no terminal, bars are a line now and then.
 
     A context manager: when the run ends early, no bar goes on over what is said of it.
     """
