@@ -22,6 +22,8 @@ from laud_ray.storage import Entry, Folder, filesystem
 COPIES = "source"
 COPY_ROWS = 200_000
 READERS = 16
+# A small catalog is cut into this many ranges, but not into tiny ones.
+MANY_RANGES, LEAST_ROWS = 64, 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +98,17 @@ def inventory(data: str, columns: Columns) -> tuple[Entry, ...]:
 
 
 def cut(inputs: Sequence[Entry], columns: Columns, size: int, work: Folder) -> Catalog:
-    """Cut the inputs into ranges of about `size` rows; copy those that are no Parquet below `work` first.
+    """Cut the inputs into ranges of at most about `size` rows, and of fewer where all workers would not get some.
+
+    What is no Parquet is copied below `work` first.
 
     Raises:
         CorpusError: if a file cannot be read, lacks a column, or there are no rows.
     """
     with ThreadPoolExecutor(READERS) as pool:
         groups = list(pool.map(lambda one: _groups(one[1], columns, work / COPIES, one[0]), enumerate(inputs)))
+    rows = sum(count for files in groups for _, counts in files for count in counts)
+    size = min(size, max(LEAST_ROWS, -(-rows // MANY_RANGES)))
     ranges = [
         Range(f"part-{number:05d}", *rest)
         for number, rest in enumerate(

@@ -30,15 +30,16 @@ _ANSWER = np.dtype([("high", "<u8"), ("low", "<u8"), ("top", "<i4", (TOP,)), ("p
 NOWHERE = -1
 
 
-def find(catalog: Catalog, folder: Folder, size: int) -> list[str]:
-    """Find the repeated texts, and write them in files of `size`; return the files' names. Once done, it stays."""
+def find(catalog: Catalog, folder: Folder, size: int) -> dict[str, int]:
+    """Find the repeated texts, and write them in files of `size`; return the files with their texts. Done, it stays."""
     if not folder.exists(FOUND):
-        names = []
+        sizes = {}
         for number, texts in enumerate(repeated_texts(catalog, size)):
-            names.append(f"texts-{number:05d}.parquet")
-            folder.write_table(names[-1], pa.table({"text": texts}))
-        folder.write(FOUND, json.dumps(names).encode())
-    found: list[str] = json.loads(folder.read(FOUND))
+            name = f"texts-{number:05d}.parquet"
+            folder.write_table(name, pa.table({"text": texts}))
+            sizes[name] = len(texts)
+        folder.write(FOUND, json.dumps(sizes).encode())
+    found: dict[str, int] = json.loads(folder.read(FOUND))
     return found
 
 

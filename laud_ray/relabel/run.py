@@ -169,13 +169,13 @@ class _Work:
     def _score_repeats(self) -> None:
         place = self._place / repeats.REPEATS
         with self.step("duplicates", self._plan.catalog.rows):
-            names = repeats.find(self._plan.catalog, place, self._plan.options.range_rows)
-        if not names:
+            size = max(part.rows for part in self._plan.catalog.ranges)
+            sizes = repeats.find(self._plan.catalog, place, size)
+        if not sizes:
             return
         self._job = replace(self._job, repeats=place)
         there = (place / repeats.ANSWERS).names()
-        todo = [name for name in names if repeats.answer_name(name) not in there]
-        sizes = dict.fromkeys(names, self._plan.options.range_rows)
+        todo = [name for name in sizes if repeats.answer_name(name) not in there]
         self._dispatch("repeats", todo, score_repeats, self._job, sizes, 0)
 
     def _dispatch(

@@ -25,7 +25,7 @@ def to_json(outcome: Outcome, out: str, model: str) -> dict[str, object]:
 def relabel_view(outcome: Outcome, out: str, model: str) -> RenderableType:
     totals = outcome.totals
     done = "was whole already" if outcome.again else f"{duration(outcome.seconds)}"
-    lines = [f"{out}: {totals.rows:,} rows in {totals.ranges:,} files' worth of ranges, labelled by {model} ({done})"]
+    lines = [f"{out}: {totals.rows:,} rows in {totals.ranges:,} ranges, labelled by {model} ({done})"]
     if totals.errors:
         lines.append(f"{totals.errors:,} rows could not be labelled: their column `error` says why")
     if totals.abstained:
