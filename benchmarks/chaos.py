@@ -45,6 +45,7 @@ class Tally:
     starts: int = 0
     passes: int = 0
     ends: Counter[str] = field(default_factory=Counter)
+    said: Counter[str] = field(default_factory=Counter)
     committed: list[int] = field(default_factory=list)
     in_flight: list[int] = field(default_factory=list)
     redone: int = 0
@@ -74,11 +75,19 @@ class Output:
                 self.seen[record.stem] = state
         return again
 
+    def committed(self, name: str) -> bool:
+        """Whether a range, or a file of repeated texts, is done."""
+        if name.startswith("part-"):
+            return name in self.seen
+        answers = name.replace("texts-", "answers-").replace(".parquet", ".npy")
+        return any(self.place.glob(f"_laud/*/repeats/answers/{answers}"))
+
     def size(self, name: str) -> int:
+        """Rows of a range; files of repeated texts are as large as the largest range."""
         plan = self.place / "_laud/plan.json"
         if not self.rows and plan.exists():
             self.rows = {one["name"]: one["rows"] for one in json.loads(plan.read_bytes())["ranges"]}
-        return self.rows.get(name, 0)
+        return self.rows.get(name, max(self.rows.values(), default=0))
 
 
 def _state(file: Path) -> tuple[int, int]:
@@ -86,9 +95,13 @@ def _state(file: Path) -> tuple[int, int]:
     return found.st_ino, found.st_mtime_ns
 
 
-def descendants() -> Iterator[tuple[psutil.Process, str]]:
-    """All that runs below this process, with its title. Orphans come back to us, so nobody else's is among them."""
-    for process in psutil.Process().children(recursive=True):
+def below(pid: int | None = None) -> Iterator[tuple[psutil.Process, str]]:
+    """All that runs below a process, by default this one, with its title. Orphans come back to us."""
+    try:
+        found = psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return
+    for process in found:
         try:
             if process.status() == psutil.STATUS_ZOMBIE:
                 continue
@@ -99,13 +112,21 @@ def descendants() -> Iterator[tuple[psutil.Process, str]]:
             yield process, title[0]
 
 
-def targets(kind: str, driver: int) -> list[tuple[psutil.Process, str]]:
-    def fits(process: psutil.Process, title: str) -> bool:
-        if kind == "driver":
-            return process.pid == driver
-        return title.startswith("ray::") if kind == "worker" else title.endswith("/raylet")
+def targets(kind: str, driver: int) -> list[psutil.Process]:
+    """The living processes of a kind. Those of an earlier start that have not ended yet are not among them."""
+    if kind == "driver":
+        return [psutil.Process(driver)] if psutil.pid_exists(driver) else []
+    return [
+        one
+        for one, title in below(driver)
+        if (title.startswith("ray::") if kind == "worker" else title.endswith("/raylet"))
+    ]
 
-    return [one for one in descendants() if fits(*one)]
+
+def flying() -> dict[str, int]:
+    """The ranges and files of repeated texts that are worked on, and by which process: its title says so."""
+    named = ((title.removeprefix("ray::"), one.pid) for one, title in below())
+    return {name: pid for name, pid in named if name.startswith(("part-", "texts-"))}
 
 
 def bury(driver: int) -> None:
@@ -143,6 +164,8 @@ def broken(output: Output, tally: Tally, wanted: Counter[str], longest: float, r
         tally.ends["killed" if driver.returncode == -signal.SIGKILL else f"exit {driver.returncode}"] += 1
         if driver.returncode == 0:
             return
+        if driver.returncode > 0:
+            tally.said[(output.place.parent / "log").read_text(errors="replace").splitlines()[-1][:160]] += 1
 
 
 def strike(
@@ -153,28 +176,35 @@ def strike(
     longest: float,
     rng: random.Random,
 ) -> None:
-    """Wait for a random time, then kill one process of a random kind. Nothing happens if the driver ends before."""
+    """Wait for a random time, then kill one process of a random kind. Nothing happens if the driver ends before.
+
+    Half of the times begin when a range is worked on: else most of the driver's deaths would be in its start.
+    """
     kind = rng.choices(list(wanted), weights=list(wanted.values()))[0]
-    over = time.monotonic() + rng.uniform(0, longest)
-    given_up = over + STUCK
-    while driver.poll() is None:
-        if time.monotonic() >= over and (found := targets(kind, driver.pid)):
-            break
-        if time.monotonic() > given_up:
-            driver.kill()
-            tally.ends[f"stuck without a {kind}"] += 1
+    ripe, wait, given_up = rng.random() < 0.5, rng.uniform(0, longest), time.monotonic() + STUCK
+    while ripe and not flying() and driver.poll() is None and time.monotonic() < given_up:
         time.sleep(0.05)
-    else:
-        return
-    flying = {title.removeprefix("ray::"): p.pid for p, title in targets("worker", 0) if title.startswith("ray::part-")}
-    victim = rng.choice(found)[0]
-    pid = victim.pid
-    victim.kill()  # by psutil, which does not hit another process that got the number
+    over = time.monotonic() + wait
+    while not (found := targets(kind, driver.pid)) or time.monotonic() < over:
+        if driver.poll() is not None:
+            return
+        if time.monotonic() > given_up:
+            tally.ends[f"stuck without a {kind}"] += 1
+            driver.kill()
+        time.sleep(0.05)
     tally.touched += output.look()
+    before, victim = flying(), rng.choice(found)
+    pid = victim.pid
+    if driver.poll() is not None:
+        return
+    try:
+        victim.kill()  # psutil does not hit another process that got the number
+    except psutil.NoSuchProcess:
+        return
     wanted[kind] -= 1
     tally.kills[kind] += 1
     tally.committed.append(len(output.seen))
-    hit = [name for name, of in flying.items() if name not in output.seen and (kind != "worker" or of == pid)]
+    hit = [name for name, of in before.items() if not output.committed(name) and (kind != "worker" or of == pid)]
     tally.in_flight.append(len(hit))
     tally.redone += sum(output.size(name) for name in hit)
     print(f"\r{tally.kills.total()} kills, {tally.starts} starts, {len(output.seen)} ranges   ", end="", flush=True)
@@ -203,7 +233,7 @@ def compare(output: Path, whole: pa.Table, tally: Tally) -> None:
 
 def clear() -> None:
     """End what is left of the commands that we started."""
-    for process, _ in descendants():
+    for process, _ in below():
         process.kill()
     bury(0)
 
@@ -223,6 +253,8 @@ def show(tally: Tally, seconds: float, unbroken: float, workers: int) -> None:
     print()
     for key, value in rows_of.items():
         print(f"{key:56}{value}")
+    for line, times in tally.said.most_common():
+        print(f"ended {times} times with: {line}")
 
 
 def main() -> None:
@@ -231,7 +263,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--range-rows", type=int, default=2000)
-    parser.add_argument("--longest", type=float, default=9.0, help="seconds between two kills, at most")
+    parser.add_argument("--longest", type=float, default=5.0, help="seconds between two kills, at most")
     parser.add_argument("--hidden", type=int, default=16_384, help="how slow the model is: units of its hidden layer")
     args = parser.parse_args()
     if ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0):
