@@ -2,8 +2,7 @@
 
 The id is made of what decides the results: the script, its arguments, and the contents of the files that the arguments
 name, such as a task.yaml, and of those that these name, such as its labels. Not among them: the package's code, so that
-mended code continues the same job; the cluster's address; and what the script reserves, which changes where it runs, not
-what it makes.
+mended code continues the same job; the cluster's address; and what the script reserves, which decides where it runs.
 """
 
 import hashlib
