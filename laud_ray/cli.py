@@ -350,7 +350,7 @@ def serve(
     )
 
 
-@laud.command(context_settings={"ignore_unknown_options": False})
+@laud.command()
 @click.argument("script")
 @click.argument("arguments", nargs=-1)
 @click.option(
@@ -377,7 +377,8 @@ def submit(
 
     What runs is followed, what has succeeded is not run again, what has failed continues. The exit code is the job's.
     """
-    from laud_ray.submit import Needs, submission, submit_and_follow
+    from laud_ray.submission import Needs, submission
+    from laud_ray.submit import submit_and_follow
 
     wanted = submission(script, arguments, working_dir, Needs.of(cpus, gpus, on))
     code = submit_and_follow(wanted, address=address, again=again, follow=not no_follow, say=_say)
