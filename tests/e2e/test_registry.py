@@ -167,7 +167,7 @@ def test_a_run_without_models(run: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_run_of_an_older_version(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It has no tables of promotions, feedback and revisions; its rounds and configuration do not know of them either."""
+    """It has no tables of promotions, feedback and revisions, of which rounds and configuration know nothing either."""
     settings = yaml.safe_load((run / "config.yaml").read_text())
     del settings["serving"]
     (run / "config.yaml").write_text(yaml.safe_dump(settings))
