@@ -289,7 +289,7 @@ def relabel(
     from laud_ray.report.relabelled import relabel_view, to_json
     from laud_ray.watch import counted
 
-    for path, key in ((out, "--out"), (previous or out, "--previous")):
+    for path, key in ((run, "RUN"), (data, "DATA"), (out, "--out"), (previous or out, "--previous")):
         check_lasting(path, key)
     if partition is not None and partition not in ("label", *keep):
         raise click.UsageError(f"--partition {partition}: expected label, or a column of --keep")
