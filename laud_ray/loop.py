@@ -5,7 +5,6 @@ no answer is paid for that no model learns from.
 """
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
