@@ -289,7 +289,7 @@ def relabel(
     from laud_ray.report.relabelled import relabel_view, to_json
     from laud_ray.watch import counted
 
-    for path, key in ((out, "--out"), (previous or out, "--previous")):
+    for path, key in ((run, "RUN"), (data, "DATA"), (out, "--out"), (previous or out, "--previous")):
         check_lasting(path, key)
     if partition is not None and partition not in ("label", *keep):
         raise click.UsageError(f"--partition {partition}: expected label, or a column of --keep")
@@ -350,7 +350,7 @@ def serve(
     )
 
 
-@laud.command(context_settings={"ignore_unknown_options": False})
+@laud.command()
 @click.argument("script")
 @click.argument("arguments", nargs=-1)
 @click.option(
@@ -377,7 +377,8 @@ def submit(
 
     What runs is followed, what has succeeded is not run again, what has failed continues. The exit code is the job's.
     """
-    from laud_ray.submit import Needs, submission, submit_and_follow
+    from laud_ray.submission import Needs, submission
+    from laud_ray.submit import submit_and_follow
 
     wanted = submission(script, arguments, working_dir, Needs.of(cpus, gpus, on))
     code = submit_and_follow(wanted, address=address, again=again, follow=not no_follow, say=_say)

@@ -5,7 +5,6 @@ no answer is paid for that no model learns from.
 """
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -36,7 +35,6 @@ from laud_ray.stages.seed import ClassRanking, next_wave, ranking_depth, to_rank
 from laud_ray.stages.select import select, shortlist_depth
 from laud_ray.stages.stop import reconsider, verdict
 from laud_ray.stages.train import to_examples, train
-from laud_ray.storage import Folder
 from laud_ray.training import Resources
 from laud_ray.types import Example, Figures, Oracle, Purpose, QueryStrategy, RoundResult
 
@@ -328,7 +326,7 @@ class _Loop:
             reached = total
             self._observer(Event("progress", step, round, done, total))
 
-        model = Folder(os.path.abspath((self._folder.models / name).uri))
+        model = (self._folder.models / name).absolute()
         result = run_pass(
             corpus,
             model,

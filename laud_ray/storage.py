@@ -72,6 +72,10 @@ class Folder:
         """The folder as a local path, or None when it is in an object store."""
         return None if "://" in self.uri else Path(self.uri)
 
+    def absolute(self) -> "Folder":
+        """The same folder, for a process that works elsewhere."""
+        return self if self.local is None else Folder(os.path.abspath(self.uri))
+
     def require(self) -> None:
         """Raise StorageError, within seconds, if the folder is in a bucket that is missing or cannot be reached."""
         object_store.require(self.uri)

@@ -1,109 +1,27 @@
-"""Submit a script as a Ray job, once: a submission's id is made of what decides its results.
-
-Those are the script, its arguments, and the contents of the files that the arguments name, such as a task.yaml, and of
-those that these name, such as its labels. Not among them: the code, so that mended code continues the same job; the
-cluster's address; and what the script reserves, which changes where it runs, not what it makes.
-"""
+"""Submit a script as a Ray job, once, and follow it."""
 
 import asyncio
-import hashlib
 import os
-import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
 
 import aiohttp
 import requests
-import yaml
 from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
 from ray.exceptions import AuthenticationError, RayError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
-from laud_ray.errors import JobError, UserError
-from laud_ray.upload import EXCLUDES, left_behind
+from laud_ray.errors import JobError
+from laud_ray.submission import Submission
+from laud_ray.upload import EXCLUDES
 
-# One chunk's worth of log is printed at a time; a broken connection is tried again after so many seconds, so often.
+# A log that breaks off is asked for again after so many seconds, so often.
 RETRY_S, RETRIES = 1.0, 30
 DETACHED = 130
 # The log ends a moment before the status is written.
 SETTLE_S = 0.2
 START = "`ray start --head` starts one on this machine, docs/cluster.md says how to start others"
 _UNREACHABLE = (ConnectionError, requests.RequestException, aiohttp.ClientError)
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What the script itself reserves; what it starts reserves its own.
-
-    Attributes:
-        labels: of the node that it runs on.
-    """
-
-    cpus: float = 0.0
-    gpus: float = 0.0
-    labels: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, cpus: float, gpus: float, labels: Sequence[str]) -> "Needs":
-        """Read labels of the form NAME=VALUE.
-
-        Raises:
-            UserError: for one of another form.
-        """
-        for one in labels:
-            if not all(one.partition("=")):
-                raise UserError(f"--on: {one!r}; expected LABEL=VALUE, such as ray.io/node-group=cpu")
-        return cls(cpus, gpus, dict(one.split("=", 1) for one in labels))
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """A job to be.
-
-    Attributes:
-        id: of its first attempt; the n-th is id-n.
-        folder: what is sent along.
-    """
-
-    id: str
-    entrypoint: str
-    folder: Path
-    needs: Needs
-
-    def attempt(self, number: int) -> str:
-        return self.id if number == 1 else f"{self.id}-{number}"
-
-
-def submission(script: str, arguments: Sequence[str], working_dir: str, needs: Needs | None = None) -> Submission:
-    """Describe a job.
-
-    Args:
-        script: a path from working_dir, or from here into it.
-
-    Raises:
-        UserError: if the script or a file it is given cannot be sent along.
-    """
-    folder = Path(working_dir)
-    if not folder.is_dir():
-        raise UserError(f"--working-dir: {working_dir!r} is no folder; expected the one to send along")
-    folder = folder.resolve()
-    path = folder / script if (folder / script).is_file() else Path(script).resolve()
-    if not path.is_file() or not path.is_relative_to(folder):
-        raise UserError(f"{script}: no such file in {folder}; expected a script in the working directory")
-    name = path.relative_to(folder).as_posix()
-    sent = {name: path, **dict(_named(folder, arguments))}
-    for one, reason in left_behind(folder, sent):
-        raise UserError(f"{one}: {reason} keeps it from being sent along; expected a file that is sent, or a URI")
-    digest = hashlib.sha256()
-    for part in (name, *arguments):
-        digest.update(f"{len(part.encode())}:{part}".encode())
-    given = sent | {one: Path(one) for one in arguments if os.path.isabs(one) and os.path.isfile(one)}
-    for one in sorted(given):
-        digest.update(f"{one}:{hashlib.sha256(given[one].read_bytes()).hexdigest()}".encode())
-    identity = f"laud-{path.stem}-{digest.hexdigest()[:16]}".replace("_", "-")
-    return Submission(identity, shlex.join(["python", name, *arguments]), folder, needs or Needs())
 
 
 def submit_and_follow(
@@ -259,40 +177,6 @@ def _ended(job: JobDetails) -> str:
         return "has succeeded"
     code = job.driver_exit_code
     return f"ended with exit code {code}" if code is not None else f"failed: {_line(job.message or 'no reason given')}"
-
-
-def _named(folder: Path, arguments: Sequence[str]) -> Iterator[tuple[str, Path]]:
-    """The files in the folder that arguments name, and that YAML files among these name; as they are named."""
-    for argument in arguments:
-        value = argument.partition("=")[2] if argument.startswith("--") else argument
-        for name, path in _inside(folder, value):
-            yield name, path
-            if path.suffix in (".yaml", ".yml"):
-                yield from _mentioned(folder, path)
-
-
-def _mentioned(folder: Path, file: Path) -> Iterator[tuple[str, Path]]:
-    try:
-        stack = [yaml.safe_load(file.read_text())]
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return  # the job itself says what is wrong with it
-    while stack:
-        value = stack.pop()
-        if isinstance(value, dict):
-            stack += value.values()
-        elif isinstance(value, list):
-            stack += value
-        elif isinstance(value, str):
-            yield from _inside(folder, value)
-
-
-def _inside(folder: Path, value: str) -> Iterator[tuple[str, Path]]:
-    """The file that a value names, if it names one that would be sent along."""
-    if not value or "://" in value or "\n" in value or len(value) > 1024 or os.path.isabs(value):
-        return
-    path = Path(os.path.normpath(folder / value))
-    if path.is_relative_to(folder) and path.is_file():
-        yield path.relative_to(folder).as_posix(), path
 
 
 def _line(error: object) -> str:

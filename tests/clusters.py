@@ -4,17 +4,18 @@ import json
 import os
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
+
+import psutil
 
 from tests.served import eventually
 
@@ -83,11 +84,11 @@ def head(cpus: int = 2) -> Iterator[Cluster]:
         assert process.poll() is None, (folder / "start.log").read_text()
         yield cluster
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+        started = [*psutil.Process(process.pid).children(recursive=True), process]
+        for one in started:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+        process.wait(30)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -167,12 +167,12 @@ def test_a_run_without_models(run: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_run_of_an_older_version(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It has no tables of promotions and feedback, and neither its rounds nor its configuration know of them."""
+    """It has no tables of promotions, feedback and revisions, of which rounds and configuration know nothing either."""
     settings = yaml.safe_load((run / "config.yaml").read_text())
     del settings["serving"]
     (run / "config.yaml").write_text(yaml.safe_dump(settings))
     with sqlite3.connect(run / "laud.db") as database:
-        for table in ("promotions", "feedback"):
+        for table in ("promotions", "feedback", "alembic_version"):
             database.execute(f"drop table {table}")
         database.execute("update rounds set result = json_remove(result, '$.feedback')")
     told = status(run, capsys)

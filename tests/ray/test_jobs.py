@@ -101,6 +101,9 @@ def test_one_submission_is_one_job_that_continues(cluster: Cluster, task: Path) 
     assert (code, out) == (0, "")
     assert f"{second['submission_id']}: has succeeded already" in said
     assert len(jobs_of(cluster, str(task))) == 2
+    code, _, said = submit(cluster, "--again", "--no-follow", *arguments)
+    assert code == 0
+    assert f"{first['submission_id']}-3: submitted; {second['submission_id']} has succeeded" in said
     with look_at(str(task.parent / "run")) as run:
         assert run.store.counts()["query"] + run.store.counts()["seed"] == 70
 

@@ -6,7 +6,7 @@ import pytest
 
 from laud_ray.errors import ConfigError, UserError
 from laud_ray.lasting import IN_A_JOB, check_lasting
-from laud_ray.submit import Needs, submission
+from laud_ray.submission import Needs, submission
 from laud_ray.upload import left_behind
 
 
