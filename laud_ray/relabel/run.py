@@ -11,7 +11,7 @@ from typing import TypeVar
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from laud_ray import canary, cascade
+from laud_ray import canary
 from laud_ray.agreement import Verification
 from laud_ray.cluster import connect
 from laud_ray.dispatch import Lost, dispatch
@@ -117,6 +117,8 @@ class _Work:
     def prepare(self, check: Canary | None) -> Verification | None:
         """Do what must be known before the first range."""
         options, rows = self._plan.options, self._plan.catalog.rows
+        if options.cascade is not None:
+            from laud_ray import cascade  # with PyTorch, which takes seconds and is not needed without a student
         if options.previous is not None:
             with self.step("previous", rows):
                 previous.align(self._plan.catalog, options.previous, self._place / "previous")
