@@ -31,6 +31,7 @@ from names import write_catalog, write_model
 
 SHARES = {"worker": 0.5, "driver": 0.3, "raylet": 0.2}
 REPEATED = 0.1
+RIPE = 0.6  # share of the kills whose time begins when a range is worked on
 SUBREAPER = 36  # prctl's PR_SET_CHILD_SUBREAPER
 STUCK = 180.0  # seconds without a process to kill or an end
 
@@ -178,11 +179,16 @@ def strike(
 ) -> None:
     """Wait for a random time, then kill one process of a random kind. Nothing happens if the driver ends before.
 
-    Half of the times begin when a range is worked on: else most of the driver's deaths would be in its start.
+    Most of the times begin when a range is worked on: else most of the deaths would be in the command's start.
     """
     kind = rng.choices(list(wanted), weights=list(wanted.values()))[0]
-    ripe, wait, given_up = rng.random() < 0.5, rng.uniform(0, longest), time.monotonic() + STUCK
-    while ripe and not flying() and driver.poll() is None and time.monotonic() < given_up:
+    ripe, wait, given_up = rng.random() < RIPE, rng.uniform(0, longest), time.monotonic() + STUCK
+    while (
+        ripe
+        and not any(name.startswith("part-") for name in flying())
+        and driver.poll() is None
+        and time.monotonic() < given_up
+    ):
         time.sleep(0.05)
     over = time.monotonic() + wait
     while not (found := targets(kind, driver.pid)) or time.monotonic() < over:
