@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -79,7 +80,7 @@ def test_repeated_texts_come_once_in_the_order_of_their_keys(tmp_path: Path, at_
     assert sorted(found) == sorted([*(f"text {i}".encode() for i in range(2000)), b"once", b"\xff"])
     assert (np.diff(keys(found)[:, 0].astype(object)) >= 0).all()
     ends = [(keys(batch.to_pylist())[0, 0], keys(batch.to_pylist())[-1, 0]) for batch in batches]
-    assert all(first[1] <= second[0] for first, second in zip(ends, ends[1:], strict=False))
+    assert all(first[1] <= second[0] for first, second in pairwise(ends))
 
 
 def test_a_label_is_the_same_whether_looked_up_or_scored(tmp_path: Path) -> None:
