@@ -1,5 +1,6 @@
 """A relabel: plan -> sample -> [canary] -> [student] -> repeated texts -> every range -> check."""
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -67,6 +68,7 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
         raise RunError(f"--keep {clash}: the output has a column of that name itself; expected another")
     if options.previous is not None:
         previous.require(options.previous)
+    _require_apart(data, out)
     inputs = catalog.inventory(data, options.columns)
     folder = Folder(out)
     folder.require()
@@ -176,7 +178,8 @@ class _Work:
         self._job = replace(self._job, repeats=place)
         there = (place / repeats.ANSWERS).names()
         todo = [name for name in sizes if repeats.answer_name(name) not in there]
-        self._dispatch("repeats", todo, score_repeats, self._job, sizes, 0)
+        # What is given up here is not lost: each range scores the texts that have no answer itself.
+        self._dispatch("repeats", todo, score_repeats, self._job, sizes, 0, may_lose=True)
 
     def _dispatch(
         self,
@@ -186,8 +189,14 @@ class _Work:
         job: J,
         sizes: dict[str, int],
         before: int,
+        *,
+        may_lose: bool = False,
     ) -> int:
-        """Give names to the workers; return the rows that were done."""
+        """Give names to the workers; return the rows that were done.
+
+        Raises:
+            PassError: if some were given up that may not be lost, when all others are done.
+        """
         total = before + sum(sizes[name] for name in todo)
         rows = 0
         lost: list[Lost] = []
@@ -201,11 +210,20 @@ class _Work:
                 progress(before + rows, total)
         if lost:
             named = ", ".join(f"{one.name} ({one.reason}, {one.times} times)" for one in lost[:10])
-            raise PassError(
-                f"{len(lost)} of {len(sizes)} ranges were set aside: {named}; the others are committed, "
-                "and the same command tries these again"
-            )
+            if not may_lose:
+                raise PassError(
+                    f"{len(lost)} of {len(sizes)} ranges were set aside: {named}; the others are committed, "
+                    "and the same command tries these again"
+                )
+            self._note(f"{len(lost)} of {len(sizes)} files of repeated texts were given up: {named}")
         return rows
+
+
+def _require_apart(data: str, out: str) -> None:
+    """Refuse an output that the next attempt would read as a part of its data."""
+    place, other = (path.rstrip("/") if "://" in path else os.path.abspath(path) for path in (data, out))
+    if other == place or (other.startswith(f"{place}/") and not re.search(r"/[._]", other[len(place) :])):
+        raise RunError(f"--out {out}: is a part of the data {data}; expected another folder")
 
 
 @contextmanager
