@@ -23,7 +23,7 @@ from laud_ray.relabel.finish import Totals, finish, finished
 from laud_ray.relabel.plan import Options, Plan, open_plan
 from laud_ray.relabel.sample import STUDENT, SampleJob, label_sample, make_student, read_sample
 from laud_ray.relabel.source import Source
-from laud_ray.relabel.work import COLUMNS, RANGES, Job, label_range, score_repeats
+from laud_ray.relabel.work import COLUMNS, RANGES, Job, Record, label_range, score_repeats
 from laud_ray.scoring import open_model
 from laud_ray.storage import Folder
 
@@ -207,7 +207,8 @@ class _Work:
                     lost.append(result)
                     continue
                 rows += sizes[result.name]
-                progress(before + rows, total)
+                errors = result.value.errors if isinstance(result.value, Record) else 0
+                self._observe(Event("progress", step, 0, before + rows, total, errors=errors))
         if lost:
             named = ", ".join(f"{one.name} ({one.reason}, {one.times} times)" for one in lost[:10])
             if not may_lose:
