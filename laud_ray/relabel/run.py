@@ -70,7 +70,7 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
         previous.require(options.previous)
     _require_apart(data, out)
     inputs = catalog.inventory(data, options.columns)
-    folder = Folder(out)
+    folder = Folder(out).absolute()
     folder.require()
     with _held(folder):
         plan = open_plan(folder, source.run, data, source.name, source.checksum, options, inputs)
@@ -81,6 +81,8 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
         work = _Work(source, plan, folder, observe)
         student = work.prepare(check)
         rows = work.label()
+        if catalog.inventory(data, options.columns) != inputs:
+            raise PassError(f"{data}: was changed while it was labelled; expected it to stay as it was")
         with work.step("verify", plan.catalog.rows) as progress:
             totals = finish(plan, folder, progress)
     return Outcome(totals, False, time.monotonic() - began, rows, student)
