@@ -218,7 +218,7 @@ def as_bytes(name: str, column: str, values: pa.Array) -> pa.Array:
         values = values.cast(pa.string())
     elif pa.types.is_null(kind):
         return pa.nulls(len(values), pa.large_binary())
-    elif not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind)):
+    elif kind not in (pa.string(), pa.large_string(), pa.binary(), pa.large_binary()):
         raise CorpusError(f"{name}: the column {column!r} has type {kind}; expected texts")
     return values.cast(pa.large_binary())
 

@@ -158,7 +158,7 @@ class Batcher:
         return jobs
 
     def _score(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Take a batch as soon as the last one is done, not when the event loop, which answers requests, comes to it."""
+        """Take a batch as soon as the last one is done, not when the busy event loop comes to it."""
         _give_way()
         while True:
             with self._ready:

@@ -4,11 +4,11 @@ Parquet is read where it lies. CSV and JSONL cannot be read from the middle: the
 """
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from itertools import takewhile
 
 import numpy as np
 import pyarrow as pa
@@ -77,8 +77,9 @@ class Catalog:
     def names(self) -> list[str]:
         """The inputs' paths below the folder that they share: they stay when the folder is moved."""
         paths = [entry.path for entry in self.inputs]
-        shared = os.path.dirname(paths[0]) if len(paths) == 1 else os.path.commonpath(paths)
-        return [path[len(shared) :].lstrip("/") for path in paths]
+        folders = [path.split("/")[:-1] for path in (min(paths), max(paths))]
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*folders, strict=False)))
+        return ["/".join(path.split("/")[shared:]) for path in paths]
 
     @property
     def files(self) -> list[str]:
@@ -96,7 +97,9 @@ def inventory(data: str, columns: Columns) -> tuple[Entry, ...]:
     found = tuple(entry for entry in list_inputs(data) if sources.format_of(entry.path))
     if not found:
         raise CorpusError(f"{data}: no such data; expected a file, folder, glob or URI of {', '.join(sources.FORMATS)}")
-    sources.check_columns(found[0].path, columns.all, sources.column_names(found[0].path))
+    # An empty JSONL file says nothing of its columns.
+    path, names = next(((e.path, n) for e in found if (n := sources.column_names(e.path))), (found[0].path, []))
+    sources.check_columns(path, columns.all, names)
     return found
 
 
@@ -200,6 +203,9 @@ def _row_groups(path: str, columns: Columns) -> list[int]:
         with fs.open_input_file(inner) as opened:
             file = pq.ParquetFile(opened)
             sources.check_columns(path, columns.all, file.schema_arrow.names)
+            for name in (columns.text, columns.id):
+                if name is not None:  # a type that cannot be read is refused before anything is computed
+                    sources.as_bytes(path, name, pa.nulls(0, file.schema_arrow.field(name).type))
             return [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
     except (pa.ArrowException, OSError) as error:
         raise CorpusError(f"{path}: cannot be read: {str(error).partition(chr(10))[0]}") from None

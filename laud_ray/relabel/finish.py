@@ -1,6 +1,7 @@
 """The end of a relabel: everything is read again and counted, and only then the output is called a success."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -18,6 +19,7 @@ from laud_ray.relabel.work import RANGES, Record, checksum, read_record
 from laud_ray.storage import Folder
 
 MANIFEST, SUCCESS = "_manifest.json", "_SUCCESS"
+_OURS = re.compile(r"([^/]+=[^/]*/)?part-\d{5,}\.parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +64,26 @@ def finish(plan: Plan, out: Folder, progress: Callable[[int, int], None]) -> Tot
         raise PassError(
             f"{out.uri}: {ids.rows:,} rows with {ids.distinct:,} distinct ids; expected {plan.catalog.rows:,} of both"
         )
+    _clear(out, {file.name for record in records.values() for file in record.files})
     totals = _sum([records[name] for name in names])
     out.write(MANIFEST, json.dumps(_manifest(plan, out, totals, records), indent=1).encode())
     out.write(SUCCESS, b"")
     return totals
 
 
+def _clear(out: Folder, written: set[str]) -> None:
+    """Delete files of ours that no record names: a range that was begun again may have had other values before."""
+    for entry in out.entries(recursive=True):
+        if _OURS.fullmatch(entry.path) and entry.path not in written:
+            out.delete(entry.path)
+
+
 def check_range(name: str, out: Folder) -> Record | str:
     """Read a range's files again; return its record, or what is wrong."""
-    record = read_record(out, name)
+    try:
+        record = read_record(out, name)
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return f"{out.uri}/{RANGES}/{name}.json: is missing or no record of a range"
     for file in record.files:
         try:
             data = out.read(file.name)

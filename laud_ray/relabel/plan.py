@@ -118,7 +118,7 @@ def _to_json(plan: Plan) -> dict[str, Any]:
 
 
 def _require_empty(out: Folder) -> None:
-    there = sorted(out.names())
+    there = [entry.path for entry in out.entries(recursive=True) if not entry.path.startswith("_laud/")]
     if there:
         raise RunError(f"{out.uri}: holds {there[0]!r} and no relabel; expected an empty folder, or none")
 
@@ -134,6 +134,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], at: str = "") -
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, list) and len(value) == 2:
-        return f"{value[0]:,} bytes of time {value[1]}"
+    if isinstance(value, list) and value and isinstance(value[0], int):  # an input
+        size, modified = value
+        return f"{size:,} bytes of time {modified}"
     return "missing" if value is None else str(value)

@@ -6,9 +6,10 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from laud_ray.errors import RunError
+from laud_ray.outputs import open_output
 from laud_ray.relabel import tables
 from laud_ray.relabel.catalog import Catalog, ids, read
-from laud_ray.storage import Folder, filesystem
+from laud_ray.storage import Folder
 
 DONE = "done.json"
 BATCH = 100_000
@@ -41,22 +42,18 @@ def align(catalog: Catalog, previous: str, to: Folder) -> None:
         at = 0
         for batch in found.to_arrow_reader(BATCH):
             held.append(batch)
-            while sum(one.num_rows for one in held) >= catalog.ranges[at].rows:
+            while at < len(catalog.ranges) and sum(one.num_rows for one in held) >= catalog.ranges[at].rows:
                 table = pa.Table.from_batches(held)
                 part = catalog.ranges[at]
                 to.write_table(f"{part.name}.parquet", table.slice(0, part.rows).select(["label"]))
                 held = table.slice(part.rows).to_batches()
                 at += 1
-                if at == len(catalog.ranges):
-                    break
     to.write(DONE, b"{}")
 
 
 def _labels(previous: str) -> pa.RecordBatchReader:
-    fs, path = filesystem(previous)
-    old = ds.dataset(path, format="parquet", filesystem=fs, partitioning="hive")
     columns = {"id": ds.field("id").cast(pa.string()), "label": ds.field("label").cast(pa.string())}
-    return old.scanner(columns).to_reader()
+    return open_output(previous).dataset.scanner(columns).to_reader()
 
 
 def _rows(catalog: Catalog) -> Iterator[pa.RecordBatch]:

@@ -1,5 +1,6 @@
 """A relabel: plan -> sample -> [canary] -> [student] -> repeated texts -> every range -> check."""
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +23,7 @@ from laud_ray.relabel.finish import Totals, finish, finished
 from laud_ray.relabel.plan import Options, Plan, open_plan
 from laud_ray.relabel.sample import STUDENT, SampleJob, label_sample, make_student, read_sample
 from laud_ray.relabel.source import Source
-from laud_ray.relabel.work import COLUMNS, RANGES, Job, label_range, score_repeats
+from laud_ray.relabel.work import COLUMNS, RANGES, Job, Record, label_range, score_repeats
 from laud_ray.scoring import open_model
 from laud_ray.storage import Folder
 
@@ -67,8 +68,9 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
         raise RunError(f"--keep {clash}: the output has a column of that name itself; expected another")
     if options.previous is not None:
         previous.require(options.previous)
+    _require_apart(data, out)
     inputs = catalog.inventory(data, options.columns)
-    folder = Folder(out)
+    folder = Folder(out).absolute()
     folder.require()
     with _held(folder):
         plan = open_plan(folder, source.run, data, source.name, source.checksum, options, inputs)
@@ -79,6 +81,8 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
         work = _Work(source, plan, folder, observe)
         student = work.prepare(check)
         rows = work.label()
+        if catalog.inventory(data, options.columns) != inputs:
+            raise PassError(f"{data}: was changed while it was labelled; expected it to stay as it was")
         with work.step("verify", plan.catalog.rows) as progress:
             totals = finish(plan, folder, progress)
     return Outcome(totals, False, time.monotonic() - began, rows, student)
@@ -178,7 +182,8 @@ class _Work:
         self._job = replace(self._job, repeats=place)
         there = (place / repeats.ANSWERS).names()
         todo = [name for name in sizes if repeats.answer_name(name) not in there]
-        self._dispatch("repeats", todo, score_repeats, self._job, sizes, 0)
+        # What is given up here is not lost: each range scores the texts that have no answer itself.
+        self._dispatch("repeats", todo, score_repeats, self._job, sizes, 0, may_lose=True)
 
     def _dispatch(
         self,
@@ -188,8 +193,14 @@ class _Work:
         job: J,
         sizes: dict[str, int],
         before: int,
+        *,
+        may_lose: bool = False,
     ) -> int:
-        """Give names to the workers; return the rows that were done."""
+        """Give names to the workers; return the rows that were done.
+
+        Raises:
+            PassError: if some were given up that may not be lost, when all others are done.
+        """
         total = before + sum(sizes[name] for name in todo)
         rows = 0
         lost: list[Lost] = []
@@ -200,14 +211,24 @@ class _Work:
                     lost.append(result)
                     continue
                 rows += sizes[result.name]
-                progress(before + rows, total)
+                errors = result.value.errors if isinstance(result.value, Record) else 0
+                self._observe(Event("progress", step, 0, before + rows, total, errors=errors))
         if lost:
             named = ", ".join(f"{one.name} ({one.reason}, {one.times} times)" for one in lost[:10])
-            raise PassError(
-                f"{len(lost)} of {len(sizes)} ranges were set aside: {named}; the others are committed, "
-                "and the same command tries these again"
-            )
+            if not may_lose:
+                raise PassError(
+                    f"{len(lost)} of {len(sizes)} ranges were set aside: {named}; the others are committed, "
+                    "and the same command tries these again"
+                )
+            self._note(f"{len(lost)} of {len(sizes)} files of repeated texts were given up: {named}")
         return rows
+
+
+def _require_apart(data: str, out: str) -> None:
+    """Refuse an output that the next attempt would read as a part of its data."""
+    place, other = (path.rstrip("/") if "://" in path else os.path.abspath(path) for path in (data, out))
+    if other == place or (other.startswith(f"{place}/") and not re.search(r"/[._]", other[len(place) :])):
+        raise RunError(f"--out {out}: is a part of the data {data}; expected another folder")
 
 
 @contextmanager

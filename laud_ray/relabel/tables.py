@@ -2,15 +2,17 @@
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
 from laud_ray.errors import CorpusError, LaudError
-from laud_ray.relabel.catalog import Catalog
+from laud_ray.relabel.catalog import READERS, Catalog
 from laud_ray.storage import filesystem
 
 MEMORY = "1GB"
@@ -38,16 +40,34 @@ def database(memory: str = MEMORY) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def column(paths: Sequence[str], name: str) -> pa.RecordBatchReader:
-    """Stream one column of Parquet files as bytes, named `value`."""
+    """Stream one column of Parquet files as bytes, named `value`. The files' types and places may differ."""
+    with ThreadPoolExecutor(READERS) as pool:
+        kinds = list(pool.map(lambda path: _kind(path, name), paths))
+    alike: dict[tuple[str, pa.DataType], list[str]] = {}
+    for path, kind in zip(paths, kinds, strict=True):
+        alike.setdefault((filesystem(path)[0].type_name, kind), []).append(path)
+    scanners = [_scanner(files, name, kind) for (_, kind), files in alike.items()]
+    if len(scanners) == 1:
+        return scanners[0].to_reader()
+    batches = (batch for scanner in scanners for batch in scanner.to_batches())
+    return pa.RecordBatchReader.from_batches(pa.schema([("value", pa.large_binary())]), batches)
+
+
+def _kind(path: str, name: str) -> pa.DataType:
+    fs, inner = filesystem(path)
+    return pq.read_schema(inner, filesystem=fs).field(name).type
+
+
+def _scanner(paths: Sequence[str], name: str, kind: pa.DataType) -> ds.Scanner:
     found = filesystem(paths[0])[0]
     inner = [filesystem(path)[1] for path in paths]
     field = ds.field(name)
-    schema = ds.dataset(inner[:1], format="parquet", filesystem=found).schema
-    kind = schema.field(name).type
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    value = field.cast(pa.string()).cast(pa.binary()) if not pa.types.is_binary(kind) else field
-    return ds.dataset(inner, format="parquet", filesystem=found, schema=schema).scanner({"value": value}).to_reader()
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    # Through no string where it is none: that would refuse what is not UTF-8.
+    value = field.cast(plain) if plain != kind else field
+    value = (value if plain in (pa.binary(), pa.large_binary()) else value.cast(pa.string())).cast(pa.large_binary())
+    dataset = ds.dataset(inner, format="parquet", filesystem=found, schema=pa.schema([(name, kind)]))
+    return dataset.scanner({"value": value})
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,8 @@ DISTINCT = ("id", "confidence", "margin", "top_probabilities", "source_row")
 LEAVES = {"top_labels": "top_labels.list.element"}  # what Parquet calls the values of a list
 RANGES = "_laud/ranges"
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+LONGEST_NAME = 255  # bytes of a folder's name, on all common file systems
+SUSPECT = 20  # texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +186,15 @@ def label(table: pa.Table, part: Range, job: Job, *, only: Bools | None = None) 
         top = answered.top.shape[1]
         answered.top[known], answered.probability[known] = answers.take(file[known], row[known], top)
         answered.usable[known] = True
-    if not answered.usable.any() and answered.failure:
+    # A few poisonous texts can be all of a small range or sample; a broken scorer fails on more than that.
+    many = answered.scored >= SUSPECT or (only is None and part.rows == job.catalog.rows)
+    if many and not answered.usable.any() and answered.failure:
         raise PassError(f"the scorer failed on every document: {answered.failure}")
     made = _table(ids, rows, answered, scorer.labels, job, part)
-    for name in columns.keep:
-        made = made.append_column(name, _kept(table[name].combine_chunks()))
+    copied = part.path != job.catalog.inputs[part.input].path
+    for name in dict.fromkeys(columns.keep):
+        values = table[name].combine_chunks()
+        made = made.append_column(name, _as_text(values) if copied else values)
     if job.previous is not None:
         old = job.previous.read_table(f"{part.name}.parquet")["label"].cast(pa.string()).combine_chunks()
         made = made.append_column("previous_label", old.take(pa.array(rows)).dictionary_encode())
@@ -196,11 +202,11 @@ def label(table: pa.Table, part: Range, job: Job, *, only: Bools | None = None) 
     return Labelled(made, texts, answered, by_student, int(known.sum()), health)
 
 
-def _kept(values: pa.Array) -> pa.Array:
-    """A kept column; in a copy of a CSV or JSONL file it is bytes."""
-    if not pa.types.is_large_binary(values.type):
-        return values
-    return pa.array([None if value is None else value.decode(errors="replace") for value in values.to_pylist()])
+def _as_text(values: pa.Array) -> pa.Array:
+    """A column of a CSV or JSONL file, whose copy holds bytes."""
+    return pa.array(
+        [None if value is None else value.decode(errors="replace") for value in values.to_pylist()], pa.string()
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,13 +279,32 @@ def _write(job: Job, name: str, table: pa.Table) -> Iterator[Written]:
     if job.partition is None:
         yield _write_file(job.out, f"{name}.parquet", table)
         return
-    values = table[job.partition].combine_chunks()
-    values = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
     rest = table.drop_columns([job.partition])
-    for value in values.unique():
-        rows = values.is_null() if not value.is_valid else pc.fill_null(pc.equal(values, value), False)
-        shown = quote(str(value.as_py()), safe=" ") if value.is_valid else NO_VALUE
-        yield _write_file(job.out, f"{job.partition}={shown}/{name}.parquet", rest.filter(rows))
+    for folder, rows in _folders(job, table[job.partition].combine_chunks()).items():
+        yield _write_file(job.out, f"{folder}/{name}.parquet", rest.filter(pa.array(rows)))
+
+
+def _folders(job: Job, values: pa.Array) -> dict[str, Bools]:
+    """Return the folder of each value, as Hive names them, and (n,) which rows belong in it.
+
+    Raises:
+        PassError: if a value cannot be the name of a folder.
+    """
+    if pa.types.is_nested(values.type):
+        raise PassError(f"--partition {job.partition}: the column has type {values.type}; expected single values")
+    coded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+    codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)
+    found: dict[str, Bools] = {}
+    for code in np.unique(codes):
+        value = None if code < 0 else coded.dictionary[int(code)].as_py()
+        folder = f"{job.partition}={NO_VALUE if value is None else quote(str(value), safe=' ')}"
+        if job.out.local is not None and len(folder.encode()) > LONGEST_NAME:
+            raise PassError(
+                f"--partition {job.partition}: a folder cannot be named after the value {str(value)[:40]!r}...: "
+                f"{len(folder.encode())} bytes; expected at most {LONGEST_NAME}"
+            )
+        found[folder] = found.get(folder, np.zeros(len(codes), np.bool_)) | (codes == code)
+    return found
 
 
 def _write_file(out: Folder, name: str, table: pa.Table) -> Written:
