@@ -24,7 +24,6 @@ from laud_ray.relabel.plan import Options, Plan, open_plan
 from laud_ray.relabel.sample import STUDENT, SampleJob, label_sample, make_student, read_sample
 from laud_ray.relabel.source import Source
 from laud_ray.relabel.work import COLUMNS, RANGES, Job, Record, label_range, score_repeats
-from laud_ray.scoring import open_model
 from laud_ray.storage import Folder
 
 J = TypeVar("J")
@@ -104,7 +103,7 @@ class _Work:
             partition=plan.options.partition,
             repeats=None,
             previous=None,
-            load=open_model,
+            load=source.load,
         )
 
     @contextmanager

@@ -15,8 +15,10 @@ from laud_ray.errors import ModelError
 from laud_ray.model_folder import DESCRIPTION, ENGINES, describe
 from laud_ray.relabel.plan import checksum_of
 from laud_ray.run_folder import RunFolder, look_at
+from laud_ray.scoring import open_model
 from laud_ray.stages.evaluate import predictions
 from laud_ray.storage import Folder
+from laud_ray.types import Scorer
 
 # Without a run, what a run's corpus has by default.
 MAX_CHARS: int = CorpusConfig.model_fields["max_chars"].default
@@ -31,6 +33,7 @@ class Source:
         text, id: the columns of the run's corpus; None without a run.
         max_chars: longer texts are cut, as in the run's corpus.
         expected: what a canary's drift is measured against; None where there is no sample.
+        load: opens the model in a worker.
     """
 
     run: str
@@ -43,6 +46,7 @@ class Source:
     text: str | None
     id: str | None
     expected: Callable[[], canary.Expected | None]
+    load: Callable[[str], Scorer] = open_model
 
 
 def open_source(path: str, model: str | None) -> Source:
