@@ -274,6 +274,8 @@ def main() -> None:
     args = parser.parse_args()
     if ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0):
         sys.exit("cannot become the parent of orphans: the processes to kill would not be told from others'")
+    # Else what was started would stay when this is ended.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     wanted = Counter({kind: round(share * args.kills) for kind, share in SHARES.items()})
     rng, tally = random.Random(args.seed), Tally()
     with TemporaryDirectory(prefix="chaos-") as scratch:

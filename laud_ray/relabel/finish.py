@@ -3,7 +3,8 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from laud_ray.cluster import connect
 from laud_ray.dispatch import Lost, Workers, dispatch
 from laud_ray.errors import PassError
 from laud_ray.relabel import tables
@@ -18,6 +20,8 @@ from laud_ray.relabel.plan import PLAN, Plan
 from laud_ray.relabel.work import RANGES, Record, checksum, read_record
 from laud_ray.storage import Folder
 
+# Up to so many rows are checked sooner here than Ray and its workers start; READERS files at a time.
+HERE, READERS = 10_000_000, 8
 MANIFEST, SUCCESS = "_manifest.json", "_SUCCESS"
 _OURS = re.compile(r"([^/]+=[^/]*/)?part-\d{5,}\.parquet")
 
@@ -47,14 +51,14 @@ def finish(plan: Plan, out: Folder, progress: Callable[[int, int], None]) -> Tot
     """
     names = [part.name for part in plan.catalog.ranges]
     records: dict[str, Record] = {}
-    for result in dispatch(names, check_range, out, Workers()):
-        if isinstance(result, Lost):
-            raise PassError(f"{result.name}: could not be checked: {result.reason}")
-        if isinstance(result.value, str):
-            (out / RANGES).delete(f"{result.name}.json")
-            raise PassError(f"{result.value}; the same command makes it again")
-        records[result.name] = result.value
-        progress(sum(record.rows for record in records.values()), plan.catalog.rows)
+    done = 0
+    for name, found in _checked(names, out, here=plan.catalog.rows <= HERE):
+        if isinstance(found, str):
+            (out / RANGES).delete(f"{name}.json")
+            raise PassError(f"{found}; the same command makes it again")
+        records[name] = found
+        done += found.rows
+        progress(done, plan.catalog.rows)
     for part in plan.catalog.ranges:
         if records[part.name].rows != part.rows:
             raise PassError(f"{part.name}: {records[part.name].rows} rows out of {part.rows} in")
@@ -76,6 +80,19 @@ def _clear(out: Folder, written: set[str]) -> None:
     for entry in out.entries(recursive=True):
         if _OURS.fullmatch(entry.path) and entry.path not in written:
             out.delete(entry.path)
+
+
+def _checked(names: list[str], out: Folder, *, here: bool) -> Iterator[tuple[str, Record | str]]:
+    """Check ranges here, or with workers."""
+    if here:
+        with ThreadPoolExecutor(READERS) as pool:
+            yield from zip(names, pool.map(lambda name: check_range(name, out), names), strict=True)
+        return
+    connect()
+    for result in dispatch(names, check_range, out, Workers()):
+        if isinstance(result, Lost):
+            raise PassError(f"{result.name}: could not be checked: {result.reason}")
+        yield result.name, result.value
 
 
 def check_range(name: str, out: Folder) -> Record | str:

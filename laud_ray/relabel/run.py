@@ -76,7 +76,6 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
         whole = finished(folder)
         if whole is not None:
             return Outcome(whole, True, time.monotonic() - began, 0, None)
-        connect()
         work = _Work(source, plan, folder, observe)
         student = work.prepare(check)
         rows = work.label()
@@ -205,6 +204,9 @@ class _Work:
         lost: list[Lost] = []
         with self.step(step) as progress:
             progress(before, total)
+            if not todo:
+                return 0
+            connect()  # here and not before: what is all done needs no Ray
             for result in dispatch(todo, work, job, self._source.workers):
                 if isinstance(result, Lost):
                     lost.append(result)

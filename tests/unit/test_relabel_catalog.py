@@ -148,6 +148,16 @@ def test_a_file_that_has_become_shorter_is_no_range_any_more(tmp_path: Path) -> 
         catalog.read(NAMED, found.ranges[1])
 
 
+def test_a_large_row_group_is_read_again_when_its_file_changes(tmp_path: Path) -> None:
+    file = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": [f"old {i}" for i in range(3000)]}), file)
+    found = cut(file, tmp_path / "w", UNNAMED, 1000)
+    assert len(found.ranges) == 3
+    assert [text for _, _, text in held(found)] == [f"old {i}" for i in range(3000)]
+    pq.write_table(pa.table({"text": [f"new {i}" for i in range(3000)]}), file)
+    assert [text for _, _, text in held(found)] == [f"new {i}" for i in range(3000)]
+
+
 @pytest.mark.parametrize(
     ("paths", "names"),
     [
