@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from laud_ray import models
 from laud_ray.agreement import AGREEMENT, Verification, fit_threshold, verify_or_raise
 from laud_ray.errors import ModelError
 from laud_ray.model_folder import describe
@@ -128,6 +127,8 @@ class Loader:
     cascade: Folder
 
     def __call__(self, model: str) -> CascadeScorer:
+        from laud_ray import models  # takes seconds, which only a worker that opens one pays
+
         folder = self.cascade.fetch(Path(gettempdir()) / "laud-models")
         return Cascade.open(str(folder)).over(models.load(model))
 

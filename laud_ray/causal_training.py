@@ -12,14 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
+import transformers
 from ray.train.torch import get_device, prepare_model
 from safetensors.torch import load_file, save_file
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
-from transformers import AutoModelForCausalLM
-from transformers.utils import logging as transformers_logging
 
 from laud_ray import chat, training
 from laud_ray.chat import unknown
@@ -37,10 +35,12 @@ STATE = "state.safetensors"
 
 def load_base(name: str, dtype: str, device: torch.device) -> Any:
     """Load a language model: bfloat16 on a GPU, float32 on a CPU, unless dtype says otherwise."""
-    transformers_logging.disable_progress_bar()
+    transformers.logging.disable_progress_bar()
     chosen = dtype if dtype != "auto" else ("bfloat16" if device.type == "cuda" else "float32")
     try:
-        return AutoModelForCausalLM.from_pretrained(name, dtype=getattr(torch, chosen), attn_implementation="sdpa")
+        return transformers.AutoModelForCausalLM.from_pretrained(
+            name, dtype=getattr(torch, chosen), attn_implementation="sdpa"
+        )
     except (OSError, ValueError) as error:
         raise unknown(name, error) from None
 
@@ -61,6 +61,8 @@ class AnswerModel(torch.nn.Module):
 
 def adapted(settings: CausalConfig, device: torch.device) -> Any:
     """The base model with a fresh adapter on all its linear layers."""
+    from peft import LoraConfig, get_peft_model  # takes seconds, which a process that trains nothing need not pay
+
     base = load_base(settings.model, settings.dtype, device)
     lora = LoraConfig(r=settings.rank, lora_alpha=2 * settings.rank, target_modules="all-linear", task_type="CAUSAL_LM")
     model = get_peft_model(base, lora)
@@ -155,6 +157,8 @@ class Course:
 
     def adapter(self) -> dict[str, torch.Tensor]:
         """The adapter's weights in PEFT's names, whole on every rank."""
+        from peft import get_peft_model_state_dict
+
         # The wrappers of several workers put their own names before the model's.
         whole = {name.split("model.", 1)[1]: _whole(parameter) for name, parameter in self._named.items()}
         weights: dict[str, torch.Tensor] = get_peft_model_state_dict(self._peft, state_dict=whole)

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoTokenizer
+import transformers
 
 from laud_ray.errors import ModelError
 from laud_ray.prompts import Prompt, codes, fenced
@@ -48,7 +48,7 @@ def open_tokenizer(name: str) -> Any:
         ModelError: if there is none, or one may not have it.
     """
     try:
-        return AutoTokenizer.from_pretrained(name)
+        return transformers.AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError, ImportError) as error:
         raise unknown(name, error) from None
 
@@ -56,7 +56,7 @@ def open_tokenizer(name: str) -> Any:
 def longest_context(name: str) -> int:
     """How many tokens a model was made for, as far as its configuration is there and says so."""
     try:
-        config = AutoConfig.from_pretrained(name).get_text_config()
+        config = transformers.AutoConfig.from_pretrained(name).get_text_config()
     except (OSError, ValueError):
         return sys.maxsize
     return int(getattr(config, "max_position_embeddings", None) or sys.maxsize)

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
 from torch.nn.functional import normalize
-from transformers import AutoConfig, AutoModel, AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
 from laud_ray.encoder_graph import EncoderGraph
 from laud_ray.errors import ModelError
@@ -41,9 +40,11 @@ def open_model(name: str) -> tuple[Any, torch.nn.Module]:
     """
     path = model_path(name)
     # A bar for each loading of a small local model says nothing, and breaks the lines of the caller.
-    transformers_logging.disable_progress_bar()
+    transformers.logging.disable_progress_bar()
     try:
-        return AutoTokenizer.from_pretrained(path), AutoModel.from_pretrained(path, dtype=torch.float32)
+        return transformers.AutoTokenizer.from_pretrained(path), transformers.AutoModel.from_pretrained(
+            path, dtype=torch.float32
+        )
     except (OSError, ValueError) as error:
         raise _unknown(name, error) from None
 
@@ -55,7 +56,7 @@ def check_model(name: str) -> None:
         ModelError: if it is not.
     """
     try:
-        AutoConfig.from_pretrained(model_path(name))
+        transformers.AutoConfig.from_pretrained(model_path(name))
     except (OSError, ValueError) as error:
         raise _unknown(name, error) from None
 

@@ -9,6 +9,9 @@ from typing import Any
 from laud_ray.errors import ModelError
 
 DESCRIPTION = "model.json"
+STUDENT = "student"  # the kind that needs the fewest imports
+# Kinds whose scorer owns an engine that takes a minute to start.
+ENGINES = ("causal", "in_context")
 
 
 def seal(folder: Path, description: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from laud_ray.model_folder import STUDENT, describe
 from laud_ray.storage import Folder
 from laud_ray.types import Bools, Floats, Indices, Scorer
 
@@ -37,6 +38,10 @@ _loading = Lock()
 
 def open_model(path: str) -> Scorer:
     """Open a model of any kind. Their imports take seconds in each process, so no other scorer pays for them."""
+    if describe(path)[1].get("kind") == STUDENT:
+        from laud_ray.student import Student
+
+        return Student.open(path)
     from laud_ray import models
 
     return models.load(path)

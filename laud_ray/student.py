@@ -17,10 +17,10 @@ from torch.nn.functional import embedding_bag, gelu, log_softmax
 from laud_ray.calibration import fit_temperature, softmax
 from laud_ray.errors import ModelError
 from laud_ray.hashing import KINDS, Bags, features
-from laud_ray.model_folder import describe, seal
+from laud_ray.model_folder import STUDENT, describe, seal
 from laud_ray.types import Floats, Indices
 
-KIND = "student"
+KIND = STUDENT
 # A change of what a feature is makes old students wrong: they are refused.
 FEATURES = 1
 HOLDOUT = 0.1

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import TypeVarTuple
 
 import numpy as np
 
@@ -39,6 +40,7 @@ class Job:
 
 
 Place = tuple[Job, int]
+Told = TypeVarTuple("Told")
 
 
 class Batcher:
@@ -67,22 +69,27 @@ class Batcher:
         self._budget, self._limit, self._alone, self._observe = batch_tokens, queue_texts, alone, observe
         self._fresh: deque[Job] = deque()
         self._ring: deque[Job] = deque()
-        self._came, self._ready = asyncio.Event(), asyncio.Event()
+        self._came = asyncio.Event()
+        # Guards the ring: the event loop puts jobs in, the scoring thread takes texts out.
+        self._ready = threading.Condition()
+        self._closed = False
         self._tokenizing: Executor = ThreadPoolExecutor(1, "tokenize")
-        self._scoring: Executor = ThreadPoolExecutor(1, "score", _give_way)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._task: asyncio.Task[None] | None = None
         self._rate = 0.0
         self.waiting = 0
 
     def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._tokenize()), asyncio.create_task(self._score())]
+        self._task = asyncio.create_task(self._tokenize())
+        threading.Thread(target=self._score, args=(asyncio.get_running_loop(),), name="score", daemon=True).start()
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with self._ready:
+            self._closed = True
+            self._ready.notify()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
         self._tokenizing.shutdown(wait=False, cancel_futures=True)
-        self._scoring.shutdown(wait=False, cancel_futures=True)
 
     async def score(self, scorer: TokenScorer, texts: Sequence[str], *, deadline_s: float | None = None) -> Floats:
         """Map n texts to (n, k) probabilities.
@@ -137,8 +144,9 @@ class Batcher:
                     continue
                 for job in jobs:
                     job.ids = [next(ids) for _ in job.texts]
-                self._ring.extend(jobs)
-                self._ready.set()
+                with self._ready:
+                    self._ring.extend(jobs)
+                    self._ready.notify()
 
     def _next_fresh(self) -> list[Job]:
         """Take jobs of one scorer that came since the last time."""
@@ -149,25 +157,29 @@ class Batcher:
             texts += len(jobs[-1].texts)
         return jobs
 
-    async def _score(self) -> None:
-        loop = asyncio.get_running_loop()
+    def _score(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Take a batch as soon as the last one is done, not when the busy event loop comes to it."""
+        _give_way()
         while True:
-            await self._ready.wait()
-            batch = self._take()
-            if not batch:
-                self._ready.clear()
-                continue
+            with self._ready:
+                while not self._closed and not (batch := self._take()):
+                    self._ready.wait()
+                if self._closed:
+                    return
             scorer, ids = batch[0][0].scorer, [job.ids[i] for job, i in batch]
             began = time.perf_counter()
             try:
-                proba = await loop.run_in_executor(self._scoring, scorer.score_tokens, ids)
+                proba = scorer.score_tokens(ids)
             except Exception as error:  # noqa: BLE001 - the worker's edge: those who wait are told
-                _fail([job for job, _ in batch], error)
+                self._tell(loop, _fail, [job for job, _ in batch], error)
                 continue
-            seconds = time.perf_counter() - began
-            self._rate = 0.8 * self._rate + 0.2 * len(batch) / seconds if self._rate else len(batch) / seconds
-            self._observe(len(batch), sum(map(len, ids)), seconds)
-            self._deliver(batch, proba)
+            self._tell(loop, self._deliver, batch, proba, time.perf_counter() - began)
+
+    def _tell(self, loop: asyncio.AbstractEventLoop, what: Callable[[*Told], None], *about: *Told) -> None:
+        """Have the event loop do something, if it is still there."""
+        with self._ready:
+            if not self._closed:
+                loop.call_soon_threadsafe(what, *about)
 
     def _take(self) -> list[Place]:
         """Take texts for one scorer, one of each request in turn, until the tokens are used up."""
@@ -193,7 +205,9 @@ class Batcher:
         self._ring.extendleft(reversed(later))
         return batch
 
-    def _deliver(self, batch: Sequence[Place], proba: Floats) -> None:
+    def _deliver(self, batch: Sequence[Place], proba: Floats, seconds: float) -> None:
+        self._rate = 0.8 * self._rate + 0.2 * len(batch) / seconds if self._rate else len(batch) / seconds
+        self._observe(len(batch), sum(len(job.ids[i]) for job, i in batch), seconds)
         for (job, i), row in zip(batch, proba, strict=True):
             if not job.live:
                 continue

@@ -14,8 +14,8 @@ from serve.batching import Batcher
 from serve.registry import Entry
 from serve.schemas import FaultError
 
-# Far below what a pass takes, since every text of a batch waits for the whole; on a CPU 20 short names, packed.
-BATCH_TOKENS, GPU_BATCH_TOKENS = 192, 16_384
+# Every text of a batch waits for the whole. On a CPU: what an encoder's graph takes in one run.
+BATCH_TOKENS, GPU_BATCH_TOKENS = 512, 16_384
 
 
 class Engine(Protocol):

@@ -17,7 +17,7 @@ from laud_ray.config import (
 from laud_ray.encoding import check_model
 from laud_ray.errors import ModelError
 from laud_ray.label_engine import require_vllm
-from laud_ray.model_folder import local_folder
+from laud_ray.model_folder import ENGINES, local_folder
 from laud_ray.models.causal import CausalLearner, fixed_prompt
 from laud_ray.models.encoder import EncoderLearner
 from laud_ray.models.in_context import InContextLearner
@@ -50,8 +50,6 @@ LEARNERS: dict[str, Any] = {
 }
 # What kind of model each engine of zero_shot makes.
 ZERO_SHOT = {"encoder": "encoder", "vllm": "in_context"}
-# Kinds whose scorer owns an engine that takes a minute to start.
-ENGINES = ("causal", "in_context")
 
 LearnerConfig = EncoderConfig | LinearConfig | CausalConfig | InContextConfig
 ZeroShotConfig = EncoderZeroShotConfig | VllmZeroShotConfig

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from peft import PeftModel
 
 from laud_ray import chat, label_prompt, training
 from laud_ray.causal_training import ADAPTER, load_base, train
@@ -109,6 +108,8 @@ def fixed_prompt(task: Task, settings: CausalConfig) -> LabelPrompt:
 
 def merge(base: str, adapter: Path, dtype: str, out: str) -> None:
     """Write the base model with an adapter merged into its weights."""
+    from peft import PeftModel  # takes seconds, which a process without adapters need not pay
+
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = PeftModel.from_pretrained(load_base(base, dtype, device), str(adapter))
     model.merge_and_unload().save_pretrained(out)

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
 from ray.train.torch import prepare_model
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import cross_entropy, normalize
@@ -78,6 +77,8 @@ class EncoderLearner:
         path, description = describe(model)
         encoder = Encoder(description["base"], description["max_tokens"])
         if (path / "adapter").is_dir():
+            from peft import PeftModel  # takes seconds, which a process without adapters need not pay
+
             adapted = PeftModel.from_pretrained(encoder.model, str(path / "adapter"))
             encoder.model = adapted.merge_and_unload()
         head = load_file(path / "head.safetensors")
@@ -142,6 +143,8 @@ class CosineClassifier(torch.nn.Module):
 
 def train(config: dict[str, Any]) -> None:
     """Train on one rank, as Ray Train calls it. Every rank holds all examples and takes its part of every batch."""
+    from peft import LoraConfig, get_peft_model
+
     learner: EncoderLearner = config["learner"]
     task: Task = config["task"]
     examples: tuple[Example, ...] = config["examples"]
@@ -267,6 +270,8 @@ def save(
     examples: int,
 ) -> None:
     """Write adapter, head and model.json into an existing folder."""
+    from peft import PeftModel
+
     if isinstance(classifier.encoder.model, PeftModel):
         classifier.encoder.model.save_pretrained(str(path / "adapter"))
     head = normalize(classifier.head.detach(), dim=-1).cpu().contiguous()

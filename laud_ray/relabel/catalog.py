@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from itertools import takewhile
 
 import numpy as np
@@ -22,6 +23,8 @@ from laud_ray.storage import Entry, Folder, filesystem
 COPIES = "source"
 COPY_ROWS = 200_000
 READERS = 16
+# A row group of up to this size, uncompressed, stays in a worker's memory for its next range.
+HELD_BYTES = 256 * 2**20
 # A small catalog is cut into this many ranges, but not into tiny ones.
 MANY_RANGES, LEAST_ROWS = 64, 1024
 
@@ -139,11 +142,36 @@ def read(columns: Columns, part: Range) -> pa.Table:
                 skipped = before if skipped is None else skipped
                 wanted.append(group)
             before += rows
-        table = file.read_row_groups(wanted, columns=columns.all, use_threads=False)
+        if _is_shared(file, wanted, part, columns):
+            now = fs.get_file_info(path)
+            table = _hold_group(part.path, (now.size, now.mtime_ns), wanted[0], tuple(columns.all))
+        else:
+            table = file.read_row_groups(wanted, columns=columns.all, use_threads=False)
     table = table.slice(part.offset - (skipped or 0), part.rows)
     if table.num_rows != part.rows:
         raise CorpusError(f"{part.path}: has {before} rows now; expected those that it had when it was cut into ranges")
     return table
+
+
+def _is_shared(file: pq.ParquetFile, wanted: Sequence[int], part: Range, columns: Columns) -> bool:
+    """Whether a range is a piece of one row group that may be held in memory."""
+    if len(wanted) != 1:
+        return False
+    group = file.metadata.row_group(wanted[0])
+    chunks = [group.column(i) for i in range(group.num_columns)]
+    size = sum(one.total_uncompressed_size for one in chunks if one.path_in_schema.split(".")[0] in columns.all)
+    return bool(group.num_rows > part.rows and size <= HELD_BYTES)
+
+
+@lru_cache(maxsize=1)
+def _hold_group(path: str, state: tuple[int, int | None], group: int, columns: tuple[str, ...]) -> pa.Table:  # noqa: ARG001
+    """Read a row group that holds several ranges, and keep it: a worker's next range is likely to be in it too.
+
+    Parquet cannot be read from the middle of a row group. `state` changes when the file does.
+    """
+    fs, inner = filesystem(path)
+    with fs.open_input_file(inner) as opened:
+        return pq.ParquetFile(opened).read_row_group(group, columns=list(columns), use_threads=False)
 
 
 def ids(catalog: Catalog, part: Range, table: pa.Table) -> pa.Array:

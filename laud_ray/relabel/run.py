@@ -12,7 +12,7 @@ from typing import TypeVar
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from laud_ray import canary, cascade
+from laud_ray import canary
 from laud_ray.agreement import Verification
 from laud_ray.cluster import connect
 from laud_ray.dispatch import Lost, dispatch
@@ -23,7 +23,7 @@ from laud_ray.relabel.finish import Totals, finish, finished
 from laud_ray.relabel.plan import Options, Plan, open_plan
 from laud_ray.relabel.sample import STUDENT, SampleJob, label_sample, make_student, read_sample
 from laud_ray.relabel.source import Source
-from laud_ray.relabel.work import COLUMNS, RANGES, Job, label_range, score_repeats
+from laud_ray.relabel.work import COLUMNS, RANGES, Job, Record, label_range, score_repeats
 from laud_ray.storage import Folder
 
 J = TypeVar("J")
@@ -69,7 +69,7 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
         previous.require(options.previous)
     _require_apart(data, out)
     inputs = catalog.inventory(data, options.columns)
-    folder = Folder(out)
+    folder = Folder(out).absolute()
     folder.require()
     with _held(folder):
         plan = open_plan(folder, source.run, data, source.name, source.checksum, options, inputs)
@@ -80,6 +80,8 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
         work = _Work(source, plan, folder, observe)
         student = work.prepare(check)
         rows = work.label()
+        if catalog.inventory(data, options.columns) != inputs:
+            raise PassError(f"{data}: was changed while it was labelled; expected it to stay as it was")
         with work.step("verify", plan.catalog.rows) as progress:
             totals = finish(plan, folder, progress)
     return Outcome(totals, False, time.monotonic() - began, rows, student)
@@ -118,6 +120,8 @@ class _Work:
     def prepare(self, check: Canary | None) -> Verification | None:
         """Do what must be known before the first range."""
         options, rows = self._plan.options, self._plan.catalog.rows
+        if options.cascade is not None:
+            from laud_ray import cascade  # with PyTorch, which takes seconds and is not needed without a student
         if options.previous is not None:
             with self.step("previous", rows):
                 previous.align(self._plan.catalog, options.previous, self._place / "previous")
@@ -206,7 +210,8 @@ class _Work:
                     lost.append(result)
                     continue
                 rows += sizes[result.name]
-                progress(before + rows, total)
+                errors = result.value.errors if isinstance(result.value, Record) else 0
+                self._observe(Event("progress", step, 0, before + rows, total, errors=errors))
         if lost:
             named = ", ".join(f"{one.name} ({one.reason}, {one.times} times)" for one in lost[:10])
             if not may_lose:

@@ -7,7 +7,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pyarrow as pa
 
-from laud_ray import cascade
 from laud_ray.agreement import Verification
 from laud_ray.relabel import catalog
 from laud_ray.relabel.work import Job, label
@@ -67,6 +66,8 @@ def make_student(sample: pa.Table, labels: tuple[str, ...], agreement: float, to
     Raises:
         ModelError: if the sample is too small, or no threshold reaches the agreement.
     """
+    from laud_ray import cascade  # with PyTorch, which takes seconds and is not needed without a student
+
     if not (to / STUDENT).exists("model.json"):
         sample = sample.filter(sample["label"].is_valid())
         taught: Floats = np.asarray(sample["probabilities"].to_pylist(), np.float32)

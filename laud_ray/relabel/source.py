@@ -8,11 +8,11 @@ from tempfile import gettempdir
 import numpy as np
 import pyarrow as pa
 
-from laud_ray import canary, models, registry
+from laud_ray import canary, registry
 from laud_ray.config import CorpusConfig
 from laud_ray.dispatch import Workers
 from laud_ray.errors import ModelError
-from laud_ray.model_folder import DESCRIPTION, describe
+from laud_ray.model_folder import DESCRIPTION, ENGINES, describe
 from laud_ray.relabel.plan import checksum_of
 from laud_ray.run_folder import RunFolder, look_at
 from laud_ray.scoring import open_model
@@ -60,7 +60,7 @@ def open_source(path: str, model: str | None) -> Source:
             raise ModelError(f"--model {model}: {path} is the folder of a model itself; expected a run, or no --model")
         folder = Path(path).resolve()
         description = describe(str(folder))[1]
-        engines = 1 if description["kind"] in models.ENGINES else 0
+        engines = 1 if description["kind"] in ENGINES else 0
         return Source(
             path,
             folder.name,
@@ -78,7 +78,7 @@ def open_source(path: str, model: str | None) -> Source:
         place = run.models / name
         local = place.fetch(Path(gettempdir()) / "laud-models")
         description = describe(str(local))[1]
-        resources, engine = run.config.resources, description["kind"] in models.ENGINES
+        resources, engine = run.config.resources, description["kind"] in ENGINES
         return Source(
             path,
             name,

@@ -37,6 +37,9 @@ COLUMNS = (
     "error",
     "previous_label",
 )
+# Their values hardly repeat: written by a dictionary they took three times as long, and half as much space again.
+DISTINCT = ("id", "confidence", "margin", "top_probabilities", "source_row")
+LEAVES = {"top_labels": "top_labels.list.element"}  # what Parquet calls the values of a list
 RANGES = "_laud/ranges"
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 LONGEST_NAME = 255  # bytes of a folder's name, on all common file systems
@@ -306,7 +309,8 @@ def _folders(job: Job, values: pa.Array) -> dict[str, Bools]:
 
 def _write_file(out: Folder, name: str, table: pa.Table) -> Written:
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
+    repeating = [LEAVES.get(one, one) for one in table.column_names if one not in DISTINCT]
+    pq.write_table(table, sink, compression="zstd", use_dictionary=repeating)
     data = sink.getvalue()
     out.write(name, data)
     return Written(name, data.size, table.num_rows, checksum(data))
