@@ -5,15 +5,23 @@ import os
 
 import ray
 
+from laud_ray.errors import JobError
+
 
 def connect() -> None:
-    """Connect to the Ray of RAY_ADDRESS, or start one on this machine, unless that was done."""
+    """Connect to the Ray of RAY_ADDRESS, or start one on this machine, unless that was done.
+
+    Raises:
+        JobError: if that cannot be.
+    """
     # Ray Data sets its loggers up when it is imported, to write among the lines of whoever uses it.
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    if not ray.is_initialized():
-        ray.init(
-            address=os.environ.get("RAY_ADDRESS"),
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+    if ray.is_initialized():
+        return
+    address = os.environ.get("RAY_ADDRESS")
+    try:
+        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    except (RuntimeError, ConnectionError, ValueError, OSError) as error:
+        what = f"the Ray at {address} cannot be reached" if address else "Ray could not be started"
+        reason = str(error).strip().partition("\n")[0]
+        raise JobError(f"{what}: {reason}; the same command continues when that is mended") from None

@@ -114,7 +114,7 @@ class Show:
     def _end(self, event: Event) -> None:
         self._stop()
         number = event.total or self._asked
-        rate = f", {number / event.seconds:,.0f}/s" if event.step in PASSES and event.seconds else ""
+        rate = f", {number / event.seconds:,.0f}/s" if event.step in PASSES and event.seconds > 0.1 else ""
         unit = {"train": "examples", "annotate": "answers"}.get(event.step, "documents")
         count = f": {number:,} {unit}" if number else ""
         self._console.print(Text(f"{self._says(event)}{count} in {duration(event.seconds)}{rate}"))
