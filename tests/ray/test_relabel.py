@@ -174,7 +174,7 @@ def test_a_killed_driver_costs_nothing(
 def test_a_whole_output_needs_no_ray(place: Place, whole: Path) -> None:
     before = times(whole)
     with process(command(place, whole), RAY_ADDRESS="127.0.0.1:1") as child:
-        shown, said = child.communicate(timeout=60)
+        shown, said = child.communicate(timeout=300)
     assert child.returncode == 0, said
     assert f"{ROWS:,} rows in 30 ranges, labelled by round-0001 (was whole already)" in " ".join(shown.split())
     assert times(whole) == before
@@ -427,7 +427,7 @@ def test_from_a_bucket_into_a_bucket(place: Place, whole: Path) -> None:
         arguments[2], arguments[4] = "s3://catalog/in", "s3://catalog/out"
         out = Folder("s3://catalog/out")
         with process(arguments) as child:
-            said = child.communicate(timeout=120)[1]
+            said = child.communicate(timeout=300)[1]
         assert child.returncode == 0, said
         expected = rows(whole)
         assert from_bucket(out).equals(expected)
@@ -435,7 +435,7 @@ def test_from_a_bucket_into_a_bucket(place: Place, whole: Path) -> None:
             out.delete(name)
         before = {entry.path: entry.modified for entry in out.entries()}
         with process(arguments) as child:
-            said = child.communicate(timeout=120)[1]
+            said = child.communicate(timeout=300)[1]
         assert child.returncode == 0, said
         assert {entry.path: entry.modified for entry in out.entries() if entry.path in before} == before
         assert from_bucket(out).equals(expected)
