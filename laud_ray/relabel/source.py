@@ -109,7 +109,10 @@ def _of_sample(run: RunFolder, name: str) -> canary.Expected | None:
     if number is None or not drawn:
         return None
     names = run.config.task.to_task().names
-    label, confidence = predictions(run.scores(number), drawn, names)
+    try:
+        label, confidence = predictions(run.scores(number), drawn, names)
+    except FileNotFoundError:  # the model has labelled nothing in its run
+        return None
     in_stratum = {one.stratum: sum(other.stratum == one.stratum for other in drawn) for one in drawn}
     weights = np.asarray([one.stratum_size / in_stratum[one.stratum] for one in drawn])
     return canary.expected(

@@ -39,6 +39,8 @@ from tests.tiny import products
 
 ROWS = 3000
 SEED = 5
+# What does not depend on which texts are scored together.
+EXACT = ["id", "label", "abstained", "model", "source", "source_row", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,7 @@ def test_a_killed_driver_costs_nothing(
 def test_a_whole_output_needs_no_ray(place: Place, whole: Path) -> None:
     before = times(whole)
     with process(command(place, whole), RAY_ADDRESS="127.0.0.1:1") as child:
-        shown, said = child.communicate(timeout=60)
+        shown, said = child.communicate(timeout=300)
     assert child.returncode == 0, said
     assert f"{ROWS:,} rows in 30 ranges, labelled by round-0001 (was whole already)" in " ".join(shown.split())
     assert times(whole) == before
@@ -201,8 +203,7 @@ def test_partitions_have_the_same_rows(place: Place, whole: Path, tmp_path: Path
     (out / "label=Gone").mkdir(parents=True)
     main(command(place, out, "--partition", "label", "--keep", "shop", "--no-deduplicate", size=700))
     found, expected = rows(out), rows(whole)
-    exact = ["id", "label", "top_labels", "abstained", "model", "source", "source_row", "error"]
-    assert found.select(exact).equals(expected.select(exact))
+    assert found.select(EXACT).equals(expected.select(EXACT))
     assert found["confidence"].to_numpy() == pytest.approx(expected["confidence"].to_numpy(), abs=1e-5, nan_ok=True)
     assert found["shop"].to_pylist() == [i % 3 for i in range(ROWS)]
 
@@ -375,7 +376,7 @@ def test_a_canary_stops_what_would_change_too_much(
     changed = sum(one is not None and one != other for one, other in zip(old, new, strict=True))
     assert found["changed"] == changed > 0
     main(["diff", str(whole), str(out), "--json"])
-    assert json.loads(capsys.readouterr().out)["changed"] == changed
+    assert json.loads(capsys.readouterr().out)["changed"]["count"] == changed
 
 
 def test_a_canary_measures_drift_against_the_evaluation_sample(
@@ -387,19 +388,17 @@ def test_a_canary_measures_drift_against_the_evaluation_sample(
     config = CorpusConfig(path=str(tmp_path / "drawn.parquet"), text="text", id="id")
     pq.write_table(pa.table({"id": [f"e{i}" for i in range(60)], "text": drawn}), config.path)
     corpus = normalise(config, Folder(str(tmp_path / "corpus")))
-    run_pass(corpus, Folder(f"{place.run}/models/round-0001"), scores, name="round-0001")
     sampled = ["--sample", "30%", "--max-drift"]
+    code, said = fails(command(place, tmp_path / "out", *sampled, "50"), capsys)
+    assert (code, "drift cannot be told: there is no sample" in said) == (1, True)
+    run_pass(corpus, Folder(f"{place.run}/models/round-0001"), scores, name="round-0001")
+    scores.write_table("part-00000", scores.read_table(corpus.ranges[0].name))  # as the run's sample calls it
     code, said = fails(command(place, tmp_path / "out", *sampled, "0.000001"), capsys)
     assert code == 1
     assert "drift of labels" in said
     assert "against 60 of the evaluation sample" in said
     assert not committed(tmp_path / "out")
     assert totals(command(place, tmp_path / "out", *sampled, "50"), capsys)["rows"] == ROWS
-    other = command(place, tmp_path / "alone", *sampled, "50")
-    other[1] = f"{place.run}/models/round-0001"
-    del other[other.index("--model") : other.index("--model") + 2]
-    code, said = fails(other, capsys)
-    assert (code, "drift cannot be told: there is no sample" in said) == (1, True)
 
 
 def test_a_student_answers_where_it_may(
@@ -429,18 +428,18 @@ def test_from_a_bucket_into_a_bucket(place: Place, whole: Path) -> None:
         arguments[2], arguments[4] = "s3://catalog/in", "s3://catalog/out"
         out = Folder("s3://catalog/out")
         with process(arguments) as child:
-            said = child.communicate(timeout=120)[1]
+            said = child.communicate(timeout=300)[1]
         assert child.returncode == 0, said
-        expected = rows(whole)
-        assert from_bucket(out).equals(expected)
+        first = from_bucket(out)
+        assert first.select(EXACT).equals(rows(whole).select(EXACT))
         for name in ("_SUCCESS", "_manifest.json", "part-00002.parquet", "_laud/ranges/part-00002.json"):
             out.delete(name)
         before = {entry.path: entry.modified for entry in out.entries()}
         with process(arguments) as child:
-            said = child.communicate(timeout=120)[1]
+            said = child.communicate(timeout=300)[1]
         assert child.returncode == 0, said
         assert {entry.path: entry.modified for entry in out.entries() if entry.path in before} == before
-        assert from_bucket(out).equals(expected)
+        assert from_bucket(out).equals(first)
 
 
 def from_bucket(out: Folder) -> pa.Table:
