@@ -16,8 +16,9 @@ from laud_ray.cluster import connect
 from laud_ray.dispatch import Lost, Workers, dispatch
 from laud_ray.errors import PassError
 from laud_ray.relabel import tables
+from laud_ray.relabel.files import checksum
 from laud_ray.relabel.plan import PLAN, Plan
-from laud_ray.relabel.work import RANGES, Record, checksum, read_record
+from laud_ray.relabel.work import RANGES, Record, read_record
 from laud_ray.storage import Folder
 
 # Up to so many rows are checked sooner here than Ray and its workers start; READERS files at a time.

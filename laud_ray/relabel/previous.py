@@ -8,7 +8,8 @@ import pyarrow.dataset as ds
 from laud_ray.errors import RunError
 from laud_ray.outputs import open_output
 from laud_ray.relabel import tables
-from laud_ray.relabel.catalog import Catalog, ids, read
+from laud_ray.relabel.catalog import Catalog
+from laud_ray.relabel.reading import ids_of, read
 from laud_ray.storage import Folder
 
 DONE = "done.json"
@@ -58,7 +59,7 @@ def _labels(previous: str) -> pa.RecordBatchReader:
 
 def _rows(catalog: Catalog) -> Iterator[pa.RecordBatch]:
     for number, part in enumerate(catalog.ranges):
-        names = ids(catalog, part, read(catalog.columns, part))
+        names = ids_of(catalog, part, read(catalog.columns, part))
         yield pa.record_batch(
             [pa.array([number] * len(names), pa.int32()), pa.array(range(len(names)), pa.int32()), names],
             schema=_SCHEMA,

@@ -21,9 +21,10 @@ from laud_ray.events import Event, Observer
 from laud_ray.relabel import catalog, previous, repeats
 from laud_ray.relabel.finish import Totals, finish, finished
 from laud_ray.relabel.plan import Options, Plan, open_plan
+from laud_ray.relabel.rows import COLUMNS, Job
 from laud_ray.relabel.sample import STUDENT, SampleJob, label_sample, make_student, read_sample
 from laud_ray.relabel.source import Source
-from laud_ray.relabel.work import COLUMNS, RANGES, Job, Record, label_range, score_repeats
+from laud_ray.relabel.work import RANGES, Record, label_range, score_repeats
 from laud_ray.storage import Folder
 
 J = TypeVar("J")

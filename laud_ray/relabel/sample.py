@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from laud_ray.agreement import Verification
-from laud_ray.relabel import catalog
-from laud_ray.relabel.work import Job, label
+from laud_ray.relabel.reading import read
+from laud_ray.relabel.rows import Job, label
 from laud_ray.sampling import chosen
 from laud_ray.storage import Folder
 from laud_ray.types import Floats
@@ -32,7 +32,7 @@ def label_sample(name: str, sample: SampleJob) -> int:
     """Label the sampled rows of a range; return how many these are."""
     job = sample.job
     part = job.range(name)
-    whole = catalog.read(job.catalog.columns, part)
+    whole = read(job.catalog.columns, part)
     numbers = np.arange(part.first, part.first + part.rows)
     # Rows of different inputs have the same numbers: which of them are drawn must not depend on each other.
     drawn = chosen(numbers, sample.share, seed=SEED + part.input)

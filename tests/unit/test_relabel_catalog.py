@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laud_ray.errors import CorpusError
-from laud_ray.relabel import catalog
+from laud_ray.relabel import catalog, reading
 from laud_ray.relabel.catalog import Catalog, Columns
 from laud_ray.storage import Entry, Folder
 from tests.relabeling import NAMED, cut, write
@@ -23,7 +23,7 @@ def held(found: Catalog) -> list[tuple[str, int, str | None]]:
     """(input, source row, text) of each row, as the ranges hold them."""
     seen = []
     for part in found.ranges:
-        table = catalog.read(found.columns, part)
+        table = reading.read(found.columns, part)
         assert table.num_rows == part.rows > 0
         for i, value in enumerate(table[found.columns.text].to_pylist()):
             text = value.decode() if isinstance(value, bytes) else value
@@ -80,7 +80,7 @@ def test_text_formats_are_copied_once_and_keep_their_rows(tmp_path: Path) -> Non
         ("d.csv.gz", 1, "g"),
         ("f.parquet", 1, "p"),
     ]
-    ids = [name for part in found.ranges for name in catalog.ids(found, part, catalog.read(NAMED, part)).to_pylist()]
+    ids = [name for part in found.ranges for name in reading.ids_of(found, part, reading.read(NAMED, part)).to_pylist()]
     assert ids == ["a1", "a2", "a3", "b1", "7", "8", "d1", "f1"]
     before = {path: path.stat().st_mtime_ns for path in work.rglob("*.parquet")}
     assert cut(data, work) == found
@@ -109,7 +109,7 @@ def test_copies_of_many_rows_are_several_files(tmp_path: Path, monkeypatch: pyte
 def test_ids_of_many_types_are_strings(tmp_path: Path, values: list[object], kind: object, expected: list[str]) -> None:
     found = cut(write(tmp_path / "in.parquet", {"id": pa.array(values, kind), "text": ["a", "b"]}), tmp_path / "w")
     (part,) = found.ranges
-    assert catalog.ids(found, part, catalog.read(NAMED, part)).to_pylist() == expected
+    assert reading.ids_of(found, part, reading.read(NAMED, part)).to_pylist() == expected
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_file_that_has_become_shorter_is_no_range_any_more(tmp_path: Path) -> 
     found = cut(path, tmp_path / "w", size=2)
     write(path, {"id": ["1"], "text": ["x"]})
     with pytest.raises(CorpusError, match="has 1 rows now; expected those that it had when it was cut"):
-        catalog.read(NAMED, found.ranges[1])
+        reading.read(NAMED, found.ranges[1])
 
 
 def test_a_large_row_group_is_read_again_when_its_file_changes(tmp_path: Path) -> None:
@@ -178,5 +178,7 @@ def test_rows_without_an_id_are_named_by_file_and_row(tmp_path: Path) -> None:
     write(tmp_path / "in/a.parquet", {"text": ["x", "y", "z"]})
     write(tmp_path / "in/deep/b.parquet", {"text": ["x"]})
     found = catalog.cut(catalog.inventory(str(tmp_path / "in"), UNNAMED), UNNAMED, 2, Folder(str(tmp_path / "w")))
-    ids = [name for part in found.ranges for name in catalog.ids(found, part, catalog.read(UNNAMED, part)).to_pylist()]
+    ids = [
+        name for part in found.ranges for name in reading.ids_of(found, part, reading.read(UNNAMED, part)).to_pylist()
+    ]
     assert ids == ["a.parquet#1", "a.parquet#2", "a.parquet#3", "deep/b.parquet#1"]
