@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,6 +13,7 @@ import click
 from laud_ray.errors import LaudError, UserError
 
 EXIT_WAITING = 75
+TERMINATED = 128 + signal.SIGTERM
 
 
 class Share(click.ParamType[float]):
@@ -286,7 +288,8 @@ def relabel(
     from laud_ray import relabel as relabeling
     from laud_ray.console import Show
     from laud_ray.lasting import check_lasting
-    from laud_ray.report.relabelled import relabel_view, to_json
+    from laud_ray.report.relabelled import relabel_view, stopped_json, to_json
+    from laud_ray.storage import Folder
     from laud_ray.watch import counted
 
     for path, key in ((run, "RUN"), (data, "DATA"), (out, "--out"), (previous or out, "--previous")):
@@ -297,7 +300,8 @@ def relabel(
         raise click.UsageError("--sample and a limit (--max-change or --max-drift) belong together")
     if max_change is not None and previous is None:
         raise click.UsageError("--max-change: changes are told from --previous DIR, which is missing")
-    source = relabeling.open_source(run, model)
+    begun = relabeling.begun_with(Folder(out).absolute(), run) if model is None else None
+    source = relabeling.open_source(run, model or begun)
     column = text or source.text
     if column is None:
         raise click.UsageError("--text: the folder of a model does not say which column holds the texts")
@@ -311,8 +315,16 @@ def relabel(
         cascade=cascade,
     )
     check = None if sample is None else relabeling.Canary(sample, max_change, max_drift)
+    if begun is not None:
+        click.echo(f"laud: {out}: goes on with {begun}, with which it began", err=True)
     with Show(Console(stderr=True, highlight=False), None) as show:
-        outcome = relabeling.relabel(source, data, out, options, check, counted(show, "relabel", run, source.name))
+        observer = counted(show, "relabel", run, source.name)
+        try:
+            outcome = relabeling.relabel(source, data, out, options, check, observer)
+        except relabeling.CanaryError as stopped:
+            if as_json:
+                click.echo(json.dumps(stopped_json(stopped.verdict, out, source.name), indent=1, allow_nan=False))
+            raise
     if as_json:
         click.echo(json.dumps(to_json(outcome, out, source.name), indent=1, allow_nan=False))
         return
@@ -392,6 +404,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         laud.main(args=None if arguments is None else list(arguments), standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
         _leave("stopped; the same command continues", 130)
+    except SystemExit as left:
+        if left.code == TERMINATED:
+            _say("stopped; the same command continues")
+        raise
     except click.UsageError as error:
         hint = f" (try {error.ctx.command_path} --help)" if error.ctx else ""
         _leave(f"{error.format_message()}{hint}", 2)

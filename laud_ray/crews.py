@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import ray
 from ray import exceptions as failed
 
-from laud_ray.errors import PassError
+from laud_ray.errors import LaudError, PassError
 
 logger = logging.getLogger(__name__)
 
@@ -206,7 +206,8 @@ def _run(name: str, shared: list[Any]) -> Any:
             work, job = _opened[key]
         return work(name, job)
     except Exception as error:  # noqa: BLE001 - the worker's edge: whatever it is, it becomes data
-        return Raised(f"{type(error).__name__}: {error}")
+        # Our own errors say all in their words.
+        return Raised(str(error) if isinstance(error, LaudError) else f"{type(error).__name__}: {error}")
 
 
 def _ready(refs: list[Any]) -> list[Any]:

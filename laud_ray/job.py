@@ -20,9 +20,9 @@ def main(arguments: Sequence[str]) -> None:
     try:
         cli.main(arguments)
     except SystemExit as left:
-        # Once connected, Ray's own handler is in place of ours, and leaves with the bare number of the signal.
-        if left.code in (STOPPED, int(signal.SIGTERM)):
-            sys.stderr.write("laud: stopped; the same submission continues\n")
+        # While it connects, Ray's own handler is in place of ours, and leaves with the bare number of the signal.
+        if left.code == int(signal.SIGTERM):
+            sys.stderr.write("laud: stopped; the same command continues\n")
             raise SystemExit(STOPPED) from None
         raise
 

@@ -160,10 +160,9 @@ def _require_finished(uri: str) -> None:
         plan = {}
     ranges = plan.get("ranges") if isinstance(plan, dict) else None
     of = f" of {len(ranges)}" if isinstance(ranges, list) else ""
-    run, data = (str(plan.get(key, key.upper())) if isinstance(plan, dict) else key.upper() for key in ("run", "data"))
     raise CorpusError(
         f"{uri}: the relabel is not finished: no _SUCCESS, {done}{of} ranges are committed; "
-        f"`laud relabel {run} {data} --out {uri}` finishes it"
+        "the `laud relabel` command that began it finishes it"
     )
 
 

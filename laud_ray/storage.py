@@ -239,6 +239,10 @@ def _write_local(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(staging, path)
+    except OSError as error:
+        # A full disk is told by a write, which does not know the file's name.
+        error.filename = error.filename or str(path)
+        raise
     finally:
         staging.unlink(missing_ok=True)
     _sync_folder(path.parent)

@@ -94,7 +94,10 @@ def inventory(data: str, columns: Columns) -> tuple[Entry, ...]:
         raise CorpusError(f"{data}: no such data; expected a file, folder, glob or URI of {', '.join(sources.FORMATS)}")
     # An empty JSONL file says nothing of its columns.
     path, names = next(((e.path, n) for e in found if (n := sources.column_names(e.path))), (found[0].path, []))
-    sources.check_columns(path, columns.all, names)
+    try:
+        sources.check_columns(path, columns.all, names)
+    except CorpusError as error:
+        raise CorpusError(f"{error} (--text, --id and --keep name the columns)") from None
     return found
 
 

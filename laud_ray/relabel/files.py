@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from laud_ray.errors import PassError
+from laud_ray.relabel.plan import LONGEST_NAME
 from laud_ray.relabel.rows import Job
 from laud_ray.storage import Folder
 from laud_ray.types import Bools
@@ -19,7 +20,6 @@ from laud_ray.types import Bools
 DISTINCT = ("id", "confidence", "margin", "top_probabilities", "source_row")
 LEAVES = {"top_labels": "top_labels.list.element"}  # what Parquet calls the values of a list
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
-LONGEST_NAME = 255  # bytes of a folder's name, on all common file systems
 
 
 @dataclass(frozen=True, slots=True)

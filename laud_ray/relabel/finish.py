@@ -1,6 +1,7 @@
 """The end of a relabel: everything is read again and counted, and only then the output is called a success."""
 
 import json
+import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ from laud_ray.storage import Folder
 
 # Up to so many rows are checked sooner here than Ray and its workers start; READERS files at a time.
 HERE, READERS = 10_000_000, 8
+logger = logging.getLogger(__name__)
+
 MANIFEST, SUCCESS = "_manifest.json", "_SUCCESS"
 _OURS = re.compile(r"([^/]+=[^/]*/)?part-\d{5,}\.parquet")
 
@@ -116,11 +119,24 @@ def check_range(name: str, out: Folder) -> Record | str:
     return record
 
 
-def finished(out: Folder) -> Totals | None:
-    """Return the totals of a relabel that is whole; None if it is not."""
+def finished(plan: Plan, out: Folder) -> Totals | None:
+    """Return the totals of an output that is whole; None if it is not, or not any more.
+
+    A range whose files are not what was written is taken back then, so that it is made again.
+    """
     if not out.exists(SUCCESS):
         return None
-    return Totals(**json.loads(out.read(MANIFEST))["totals"])
+    names = [part.name for part in plan.catalog.ranges]
+    wrong = [name for name, found in _checked(names, out, here=plan.catalog.rows <= HERE) if isinstance(found, str)]
+    if not wrong:
+        return Totals(**json.loads(out.read(MANIFEST))["totals"])
+    logger.warning(
+        "%s: %d of %d ranges are not as they were written: they are made again", out.uri, len(wrong), len(names)
+    )
+    out.delete(SUCCESS)
+    for name in wrong:
+        (out / RANGES).delete(f"{name}.json")
+    return None
 
 
 def _sum(records: list[Record]) -> Totals:

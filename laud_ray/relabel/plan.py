@@ -14,6 +14,7 @@ from laud_ray.relabel.catalog import Catalog, Columns
 from laud_ray.storage import Entry, Folder
 
 PLAN = "_laud/plan.json"
+LONGEST_NAME = 255  # bytes of a folder's name, on all common file systems
 VERSIONS = ("laud_ray", "ray", "torch", "transformers", "onnxruntime", "pyarrow")
 
 
@@ -68,6 +69,8 @@ def open_plan(
         _require_empty(out)
         found = catalog.cut(inputs, options.columns, options.range_rows, out / "_laud")
         tables.require_ids(found)
+        if options.partition in options.columns.keep and out.local is not None:
+            tables.require_folders(found, str(options.partition), LONGEST_NAME)
         made = Plan(run, data, model, checksum, options, found)
         out.write(PLAN, json.dumps(_to_json(made), indent=1).encode())
         return made
@@ -77,9 +80,24 @@ def open_plan(
     if changed:
         raise RunError(
             f"{out.uri}: holds a relabel of something else ({'; '.join(changed[:5])}); "
-            "expected the same inputs, model and options, or another --out"
+            f"expected the same inputs, model and options, or another --out{_way_on(written, changed)}"
         )
     return Plan(run, data, model, checksum, options, catalog.from_json(written))
+
+
+def begun_with(out: Folder, run: str) -> str | None:
+    """The name of the model that a relabel with this run, not finished yet, began with; None if there is none."""
+    if not out.exists(PLAN) or out.exists("_SUCCESS"):
+        return None
+    written = json.loads(out.read(PLAN))
+    return str(written["identity"]["model"]["name"]) if written["run"] == run else None
+
+
+def _way_on(written: Mapping[str, Any], changed: list[str]) -> str:
+    """What to add to the command where only the run's current model is another one now."""
+    if not all(line.startswith("model: ") for line in changed):
+        return ""
+    return f", or --model {written['identity']['model']['name']}"
 
 
 def checksum_of(model: str) -> str:

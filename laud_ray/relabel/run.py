@@ -44,6 +44,14 @@ class Canary:
     max_drift: float | None = None
 
 
+class CanaryError(PassError):
+    """A sample is beyond a limit; nothing but the sample was written."""
+
+    def __init__(self, verdict: canary.Verdict) -> None:
+        super().__init__(f"stopped after a sample of {verdict.documents:,} rows: {verdict.reason}")
+        self.verdict = verdict
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a relabel did in all; `again`: it was whole already. Seconds and rows of this attempt."""
@@ -75,7 +83,7 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
     folder.require()
     with _held(folder):
         plan = open_plan(folder, source.run, data, source.name, source.checksum, options, inputs)
-        whole = finished(folder)
+        whole = finished(plan, folder)
         if whole is not None:
             return Outcome(whole, True, time.monotonic() - began, 0, None)
         work = _Work(source, plan, folder, observe)
@@ -169,7 +177,7 @@ class _Work:
             expected=self._source.expected() if check.max_drift is not None else None,
         )
         if verdict.stop:
-            raise PassError(f"stopped after a sample of {verdict.documents:,} rows: {verdict.reason}")
+            raise CanaryError(verdict)
         self._note(f"a sample of {verdict.documents:,} rows: {verdict.reason}")
 
     def _score_repeats(self) -> None:

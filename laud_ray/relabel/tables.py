@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import duckdb
 import pyarrow as pa
@@ -110,6 +111,35 @@ def require_ids(catalog: Catalog) -> None:
     raise CorpusError(
         f"{catalog.inputs[0].path}: the column {name!r} is {shown}{times}; expected an id of its own for each row"
     )
+
+
+def require_folders(catalog: Catalog, name: str, longest: int) -> None:
+    """Refuse a partition by a column of texts that are too long to name folders, before anything is computed.
+
+    Raises:
+        CorpusError: naming the first such value.
+    """
+    if any(pa.types.is_nested(_kind(path, name)) for path in catalog.files):
+        raise CorpusError(f"--partition {name}: the column holds lists or the like; expected single values")
+    if not all(_is_text(_kind(path, name)) for path in catalog.files):
+        return
+    with database() as connection:
+        connection.register("folders", column(catalog.files, name))
+        found = connection.execute("SELECT value FROM folders ORDER BY octet_length(value) DESC NULLS LAST LIMIT 1")
+        (value,) = found.fetchone() or (None,)
+    shown = "" if value is None else bytes(value).decode(errors="replace")
+    size = len(f"{name}={quote(shown, safe=' ')}")
+    if size > longest:
+        raise CorpusError(
+            f"--partition {name}: {catalog.inputs[0].path} has the value {shown[:40]!r}..., whose folder's name needs "
+            f"{size} bytes; expected at most {longest}"
+        )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+    return any(test(kind) for test in tests)
 
 
 def repeated_texts(catalog: Catalog, at_once: int) -> Iterator[pa.Array]:

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from laud_ray.canary import Verdict
 from laud_ray.relabel import Outcome
 from laud_ray.report.formatting import duration
 
@@ -20,6 +21,11 @@ def to_json(outcome: Outcome, out: str, model: str) -> dict[str, object]:
         "student": None if outcome.student is None else asdict(outcome.student),
         "seconds": outcome.seconds,
     }
+
+
+def stopped_json(verdict: Verdict, out: str, model: str) -> dict[str, object]:
+    """What a canary stopped on."""
+    return {"out": out, "model": model, "stopped": verdict.reason, "sample": asdict(verdict)}
 
 
 def relabel_view(outcome: Outcome, out: str, model: str) -> RenderableType:
