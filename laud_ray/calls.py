@@ -189,6 +189,11 @@ class Ledger:
         (row,) = self._all(select(*_USED, *counts).where(calls.oracle == oracle))
         return Totals(*tuple(row))
 
+    def tokens(self) -> int:
+        """Tokens of all oracles' calls so far, upper bounds where a call is still out."""
+        ((total,),) = self._all(select(_USED[1]))
+        return int(total)
+
     def _all(self, found: Select[Any]) -> Sequence[Row[Any]]:
         return read(self._engine, lambda connection: connection.execute(found).all())
 

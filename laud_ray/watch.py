@@ -1,5 +1,6 @@
 """Watch a run: show it to a person, and count it for Prometheus."""
 
+from laud_ray.calls import Ledger
 from laud_ray.errors import LaudError
 from laud_ray.events import Event, Observer
 from laud_ray.progress import JobMetrics
@@ -10,12 +11,14 @@ def watched(observer: Observer, storage: str, metrics: JobMetrics | None = None)
     """Return an observer that also counts what it sees as the metrics of the run in `storage`."""
     counts = metrics or JobMetrics("run", storage)
     count = _counting(counts)
+    tokens: int | None = None
 
     def observe(event: Event) -> None:
+        nonlocal tokens
         observer(event)
         count(event)
-        if event.kind == "end" and event.step == "annotate":
-            _count_spend(counts, storage)
+        if event.step == "annotate" and event.kind in ("begin", "end"):
+            tokens = _count_spend(counts, storage, tokens)
 
     return observe
 
@@ -48,9 +51,14 @@ def _counting(counts: JobMetrics) -> Observer:
     return count
 
 
-def _count_spend(counts: JobMetrics, storage: str) -> None:
+def _count_spend(counts: JobMetrics, storage: str, before: int | None) -> int | None:
+    """Count what the run has spent so far, and what tokens it bought since there were `before`; return them now."""
     try:
         with look_at(storage) as folder:
             counts.spend(folder.store.cost())
+            tokens = Ledger(folder.store).tokens()
     except LaudError:
-        return  # a count is never worth a run
+        return before  # a count is never worth a run
+    if before is not None:
+        counts.tokens(tokens - before)
+    return tokens
