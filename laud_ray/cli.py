@@ -221,6 +221,8 @@ def diff(old: str, new: str, examples: int, text: str | None, as_json: bool) -> 
     from laud_ray.report.changes import diff_json, diff_view
 
     found = compare(old, new, examples=examples, text=text)
+    if not found.both:
+        click.echo("laud: note: no id is in both: expected outputs of the same catalog, with the same --id", err=True)
     if as_json:
         click.echo(json.dumps(diff_json(found), indent=1, allow_nan=False))
         return
