@@ -24,7 +24,7 @@ def connect() -> None:
     address = os.environ.get("RAY_ADDRESS")
     try:
         ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    except (RuntimeError, ConnectionError, ValueError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - Ray raises bare ones, as when a node is not up in time
         what = f"the Ray at {address} cannot be reached" if address else "Ray could not be started"
         reason = str(error).strip().partition("\n")[0]
         raise JobError(f"{what}: {reason}; the same command continues when that is mended") from None

@@ -8,8 +8,13 @@ n texts, d embedding dimensions, R rows of T tokens.
 import io
 import warnings
 from collections.abc import Sequence
+from functools import lru_cache
+from threading import Lock
 
 import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx.external_data_helper
 import onnxruntime
 import torch
 
@@ -37,7 +42,14 @@ class EncoderGraph:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Shapes differ from run to run: plans for each of them would only pile up.
         options.enable_mem_pattern = False
-        self._session = onnxruntime.InferenceSession(_export(model), options, providers=["CPUExecutionProvider"])
+        self._weights = _weights(model)
+        with _exporting:
+            graph = _graph(type(model).__qualname__, model.config.to_json_string(), _Once(model))  # type: ignore[union-attr, operator]
+        names = list(self._weights)
+        # They are used where they lie, so they must live as long as the session.
+        self._values = [onnxruntime.OrtValue.ortvalue_from_numpy(self._weights[name]) for name in names]
+        options.add_external_initializers(names, self._values)
+        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
     def embed(self, ids: Sequence[Sequence[int]]) -> Floats:
         """Map the token ids of n texts to (n, d) unit vectors, float32."""
@@ -97,6 +109,47 @@ class _Packed(torch.nn.Module):
         return hidden
 
 
+class _Once:
+    """A model that is looked at when its graph is not known yet: any other of its kind and shape is equal to it."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self.model = model
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Once)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+def _weights(model: torch.nn.Module) -> dict[str, npt.NDArray[np.float32]]:
+    """The weights under the names that they have in the graph."""
+    return {f"model.{name}": value.detach().numpy() for name, value in model.named_parameters() if _is_used(name)}
+
+
+def _is_used(name: str) -> bool:
+    return not name.startswith("pooler.")
+
+
+_exporting = Lock()
+
+
+@lru_cache(maxsize=4)
+def _graph(kind: str, config: str, once: _Once) -> bytes:  # noqa: ARG001
+    """Export a model's graph without its weights, once for all models of its kind and shape.
+
+    It takes a second in which nothing else in this process can run: too long for a service that changes its model.
+    """
+    graph = onnx.load_from_string(_export(once.model))
+    for tensor in graph.graph.initializer:
+        if tensor.name.startswith("model."):
+            onnx.external_data_helper.set_external_data(tensor, "weights")
+            tensor.ClearField("raw_data")
+            tensor.data_location = onnx.TensorProto.EXTERNAL
+    data: bytes = graph.SerializeToString()
+    return data
+
+
 def _export(model: torch.nn.Module) -> bytes:
     buffer = io.BytesIO()
     some = torch.arange(8, dtype=torch.int64).reshape(2, 4)
@@ -112,6 +165,8 @@ def _export(model: torch.nn.Module) -> bytes:
             output_names=["hidden"],
             dynamic_axes={name: {0: "rows", 1: "tokens"} for name in (*INPUTS, "hidden")},
             opset_version=OPSET,
+            # Folded weights would not be found by their names; the session folds them itself.
+            do_constant_folding=False,
             dynamo=False,
         )
     return buffer.getvalue()
