@@ -1,6 +1,7 @@
 """The service under load: light, saturated, overloaded, while models swap, and with a replica killed.
 
-python benchmarks/serve.py [light saturated fair overload swaps kill] [--run runs/demo] [--texts data/demo-test.parquet]
+python benchmarks/serve.py [light saturated fair overload overload_one_by_one swaps kill]
+    [--run runs/demo] [--texts data/demo-test.parquet]
 
 The load comes from a process of its own (open_loop.py). One core computes; HTTP, proxy and load share the others.
 """
@@ -33,7 +34,7 @@ START = "import json,sys; from serve.arguments import Arguments; from serve.laun
 CALLERS = 128
 # Requests a second of the light load.
 LIGHT = 8
-SCENARIOS = ("light", "saturated", "fair", "overload", "swaps", "kill")
+SCENARIOS = ("light", "saturated", "fair", "overload", "overload_one_by_one", "swaps", "kill")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +156,15 @@ def saturated(bench: Bench) -> None:
     print(f"{rates['batches'] / rates['one by one']:.2f}x without batches (aim 3)", flush=True)
 
 
-def overload(bench: Bench) -> None:
+def overload(bench: Bench, each: int = 4) -> None:
+    """Three times as many texts as are scored. With one a request, HTTP is the limit on few cores, not the model."""
     limits = {"deadline_s": 2.0, "queue_texts": 300, "max_texts": 300}
     with bench.service(limits=limits) as url:
-        found = bench.answers(url, callers=CALLERS, seconds=10)
+        found = bench.answers(url, callers=CALLERS // each, seconds=10, each=each)
         capacity = int((found.status == 200).sum()) / float((found.at + found.ms / 1000).max())
         replica = replicas()[0]
         before = replica.memory_info().rss
-        found = bench.answers(url, rate=3 * capacity, seconds=30)
+        found = bench.answers(url, rate=3 * capacity, seconds=30, each=each)
         after = replica.memory_info().rss
         began = time.perf_counter()
         calm = 0
@@ -171,9 +173,13 @@ def overload(bench: Bench) -> None:
             well = httpx.post(f"{url}/v1/classify", json={"texts": bench.texts[0]}).status_code == 200
             calm = calm + 1 if well and time.perf_counter() - asked < 0.1 else 0
         recovered = time.perf_counter() - began
-    print(f"overload: {3 * capacity:.0f}/s on {capacity:.0f}/s for 30 s: {found.statuses}; ", end="")
+    print(f"overload, {each} a request: {3 * capacity:.0f}/s on {capacity:.0f}/s for 30 s: {found.statuses}; ", end="")
     print(f"answered p50 {found.quantile(0.5):.0f} ms, p99 {found.quantile(0.99):.0f} ms (deadline 2000); ", end="")
     print(f"memory {before / 2**20:.0f} -> {after / 2**20:.0f} MiB; quick again after {recovered:.1f} s", flush=True)
+
+
+def overload_one_by_one(bench: Bench) -> None:
+    overload(bench, each=1)
 
 
 def swaps(bench: Bench) -> None:
