@@ -86,8 +86,11 @@ def open_plan(
 
 
 def begun_with(out: Folder, run: str) -> str | None:
-    """The name of the model that a relabel with this run, not finished yet, began with; None if there is none."""
-    if not out.exists(PLAN) or out.exists("_SUCCESS"):
+    """The name of the model that a relabel with this run, not finished yet, began with; None if there is none.
+
+    The folder of a model alone is always the same model.
+    """
+    if not out.exists(PLAN) or out.exists("_SUCCESS") or Folder(run).exists(DESCRIPTION):
         return None
     written = json.loads(out.read(PLAN))
     return str(written["identity"]["model"]["name"]) if written["run"] == run else None

@@ -1,5 +1,6 @@
 """An output goes on only with the inputs, model and options that it was begun with; a refusal says what differs."""
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from laud_ray.errors import CorpusError, RunError
 from laud_ray.relabel import catalog
 from laud_ray.relabel.catalog import Columns
-from laud_ray.relabel.plan import Options, Plan, open_plan
+from laud_ray.relabel.plan import PLAN, Options, Plan, begun_with, open_plan
 from laud_ray.storage import Folder
 from tests.relabeling import NAMED, write
 
@@ -127,3 +128,16 @@ def test_wrong_ids_leave_no_plan(tmp_path: Path) -> None:
         open_(path, tmp_path / "out")
     write(path, {"id": ["a", "b"], "text": ["t", "t"]})
     assert open_(path, tmp_path / "out").catalog.rows == 2
+
+
+def test_what_is_begun_goes_on_with_its_model(tmp_path: Path) -> None:
+    out, run, model = Folder(str(tmp_path / "out")), str(tmp_path / "run"), tmp_path / "model"
+    model.mkdir()
+    (model / "model.json").write_text("{}")
+    assert begun_with(out, run) is None
+    for source in (run, str(model)):
+        out.write(PLAN, json.dumps({"run": source, "identity": {"model": {"name": "round-0001"}}}).encode())
+        assert begun_with(out, source) == (None if source == str(model) else "round-0001")
+    assert begun_with(out, "another") is None
+    out.write("_SUCCESS", b"")
+    assert begun_with(out, run) is None
