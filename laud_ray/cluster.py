@@ -2,9 +2,6 @@
 
 import logging
 import os
-import signal
-import threading
-from types import FrameType
 
 import ray
 
@@ -28,10 +25,3 @@ def connect() -> None:
         what = f"the Ray at {address} cannot be reached" if address else "Ray could not be started"
         reason = str(error).strip().partition("\n")[0]
         raise JobError(f"{what}: {reason}; the same command continues when that is mended") from None
-    if threading.current_thread() is threading.main_thread():
-        # In place of Ray's own handler, which writes the stack of every thread: SIGTERM ends a command as Ctrl-C does.
-        signal.signal(signal.SIGTERM, _stop)
-
-
-def _stop(signum: int, _: FrameType | None) -> None:
-    raise SystemExit(128 + signum)
