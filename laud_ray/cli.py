@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,7 +12,6 @@ import click
 from laud_ray.errors import LaudError, UserError
 
 EXIT_WAITING = 75
-TERMINATED = 128 + signal.SIGTERM
 
 
 class Share(click.ParamType[float]):
@@ -406,10 +404,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         laud.main(args=None if arguments is None else list(arguments), standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
         _leave("stopped; the same command continues", 130)
-    except SystemExit as left:
-        if left.code == TERMINATED:
-            _say("stopped; the same command continues")
-        raise
     except click.UsageError as error:
         hint = f" (try {error.ctx.command_path} --help)" if error.ctx else ""
         _leave(f"{error.format_message()}{hint}", 2)

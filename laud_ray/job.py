@@ -20,8 +20,8 @@ def main(arguments: Sequence[str]) -> None:
     try:
         cli.main(arguments)
     except SystemExit as left:
-        # While it connects, Ray's own handler is in place of ours, and leaves with the bare number of the signal.
-        if left.code == int(signal.SIGTERM):
+        # Once connected, Ray's own handler is in place of ours, and leaves with the bare number of the signal.
+        if left.code in (STOPPED, int(signal.SIGTERM)):
             sys.stderr.write("laud: stopped; the same command continues\n")
             raise SystemExit(STOPPED) from None
         raise
