@@ -2,6 +2,8 @@
 
 import logging
 import os
+import signal
+import threading
 
 import ray
 
@@ -19,9 +21,13 @@ def connect() -> None:
     if ray.is_initialized():
         return
     address = os.environ.get("RAY_ADDRESS")
+    stopping = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # noqa: BLE001 - Ray raises bare ones, as when a node is not up in time
         what = f"the Ray at {address} cannot be reached" if address else "Ray could not be started"
         reason = str(error).strip().partition("\n")[0]
         raise JobError(f"{what}: {reason}; the same command continues when that is mended") from None
+    # Ray has put a handler of its own in place of the caller's.
+    if callable(stopping) and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stopping)
