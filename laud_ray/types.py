@@ -64,17 +64,40 @@ class Annotation:
     confidence: float | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Space:
+    """Where m candidates and a annotated documents lie, in the eyes of the round's model. d dimensions, k classes.
+
+    Attributes:
+        vectors: (m, d) unit vectors of the candidates.
+        proba: (m, k) their class probabilities; rows sum to 1.
+        known_vectors: (a, d) unit vectors of what was asked about so far, the evaluation sample not.
+        known_proba: (a, k) what the model says of them.
+        known_labels: (a,) the class that was answered; -1 for an abstention.
+        committee: (c, m, k) what c models of the last rounds say of the candidates, the newest last; None if the
+            strategy wants no committee.
+    """
+
+    vectors: Floats
+    proba: Floats
+    known_vectors: Floats
+    known_proba: Floats
+    known_labels: Indices
+    committee: Floats | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Candidates:
     """The shortlist that a query strategy picks from: m documents, c criteria.
 
     utility is (m, c), larger is better; -inf where a document is not on that criterion's shortlist.
-    Simple strategies have one criterion, mixes one for each part.
+    Simple strategies have one criterion, mixes one for each part. space is there for the strategies that want it.
     """
 
     ids: Sequence[str]
     texts: Sequence[str]
     utility: Floats
+    space: Space | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -229,4 +252,19 @@ class StoppingRule(Protocol):
 
     def verdict(self, history: Sequence[RoundResult]) -> str | None:
         """Return the reason to stop, or None to go on. history is in order of rounds, from round 0."""
+        ...
+
+
+@runtime_checkable
+class SpatialStrategy(QueryStrategy, Protocol):
+    """A query strategy that looks at where its candidates lie: its pick needs a pool with a space."""
+
+    @property
+    def reach(self) -> int:
+        """How many candidates it wants for each document of a batch."""
+        ...
+
+    @property
+    def committee(self) -> int:
+        """How many models of the last rounds must have their say; 0 for none."""
         ...
