@@ -238,10 +238,11 @@ class _Loop:
 
     def _result(self, corpus: Corpus, round: int) -> RoundResult:
         figures, counts = self._figures(round), self._store.counts()
-        history, kappa = self._store.history(), None
+        history, kappa, change = self._store.history(), None, None
         if round:
             before, after = self._folder.scores(round - 1), self._folder.scores(round)
-            kappa = agreement(before, after, self._store.sample("stop"), self._task.names)
+            stop_set, binary = self._store.sample("stop"), self._task.kind == "binary"
+            kappa, change = agreement(before, after, stop_set, self._task.names, binary=binary)
         return RoundResult(
             number=round,
             model=self._folder.model_name(round),
@@ -254,6 +255,7 @@ class _Loop:
             accepted=not history or figures.accuracy.value >= history[0].figures.accuracy.value,
             seconds=self._store.timings(round),
             feedback=len(self._said(round)) if round else 0,
+            delta_f=change,
         )
 
     def _figures(self, round: int) -> Figures:
