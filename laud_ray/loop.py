@@ -6,7 +6,7 @@ no answer is paid for that no model learns from.
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -22,8 +22,9 @@ from laud_ray.dispatch import Workers
 from laud_ray.errors import ConfigError, RunError
 from laud_ray.events import Event as Event
 from laud_ray.events import Observer as Observer
-from laud_ray.feedback import judge
+from laud_ray.feedback import Feedback, judge
 from laud_ray.model_folder import DESCRIPTION
+from laud_ray.neighbours import Neighbours
 from laud_ray.passes import run_pass
 from laud_ray.run_folder import RunFolder, claim
 from laud_ray.shortlists import Shortlist, read_shortlist
@@ -31,7 +32,16 @@ from laud_ray.stages import sample
 from laud_ray.stages.annotate import annotate
 from laud_ray.stages.evaluate import agreement, evaluate
 from laud_ray.stages.heal import lost_ranges
-from laud_ray.stages.seed import ClassRanking, next_wave, ranking_depth, to_rankings
+from laud_ray.stages.nearby import Nearby
+from laud_ray.stages.seed import (
+    ClassRanking,
+    next_wave,
+    nothing_to_learn,
+    outcome,
+    ranking_depth,
+    shortfall,
+    to_rankings,
+)
 from laud_ray.stages.select import select, shortlist_depth
 from laud_ray.stages.stop import reconsider, verdict
 from laud_ray.stages.train import to_examples, train
@@ -112,6 +122,8 @@ class _Loop:
         self._heal(corpus, round - 1)
         if round == 1:
             self._seed(corpus)
+            if (reason := self._one_sided()) is not None:
+                return reason
         else:
             # The process before may have ended anywhere between closing the last round and having all its answers.
             self._query(corpus, round - 1)
@@ -182,19 +194,31 @@ class _Loop:
             self._store.add_queries("evaluation", 0, sample.to_queries(corpus, drawn))
 
     def _seed(self, corpus: Corpus) -> None:
-        """Walk down the zero-shot rankings, a wave of queries at a time, until no class lacks any."""
+        """Walk down the zero-shot rankings, a wave of queries at a time, until no class lacks any or has its share."""
         names, init = self._task.names, self._config.init
         depth = ranking_depth(len(names), self._seed_cap())
         rankings = to_rankings(read_shortlist(corpus, self._folder.scores(0), depth), names)
         held_out = {one.document_id for one in self._store.sample("evaluation")}
         rankings = [[q for q in ranking if q.document.id not in held_out] for ranking in rankings]
+        nearby, cap = Nearby(rankings, Neighbours().embed), self._seed_cap()
         while True:
             self._annotate(corpus, "seed", 1)
             asked = self._store.queries("seed")
-            wave = next_wave(rankings, asked, names, per_class=init.per_class, cap=self._seed_cap())
+            wave = next_wave(rankings, asked, names, per_class=init.per_class, cap=cap, nearness=nearby)
             if not wave:
-                return
+                break
             self._store.add_queries("seed", 1, wave)
+        if (short := shortfall(outcome(asked, names), init.per_class)) is not None:
+            self._observer(Event("note", "annotate", 1, note=short))
+
+    def _one_sided(self) -> str | None:
+        """End the run, with the reason, if the seed found too little for any model to learn from."""
+        asked, names = self._store.queries("seed"), self._task.names
+        learned = {example.label for example in to_examples(asked, self._judged(self._store.feedback()))}
+        reason = nothing_to_learn(outcome(asked, names), learned)
+        if reason is not None:
+            self._store.set_stop_reason(reason)
+        return reason
 
     def _train(self, corpus: Corpus, round: int) -> None:
         asked = [*self._store.queries("seed"), *self._store.queries("query")]
@@ -214,8 +238,11 @@ class _Loop:
 
     def _said(self, round: int) -> dict[str, str]:
         """What people said that a round's model learns: labels by text, none of the evaluation sample."""
+        return self._judged(self._store.feedback_of(round))
+
+    def _judged(self, feedback: Sequence[Feedback]) -> dict[str, str]:
         held_out = {a.query.document.text for a in self._store.queries("evaluation")}
-        verdicts = judge(self._store.feedback_of(round), self._task.names, self._config.corpus.max_chars)
+        verdicts = judge(feedback, self._task.names, self._config.corpus.max_chars)
         return {text: label for text, label in verdicts.labels.items() if text not in held_out}
 
     def _score(self, corpus: Corpus, round: int) -> None:
@@ -238,10 +265,11 @@ class _Loop:
 
     def _result(self, corpus: Corpus, round: int) -> RoundResult:
         figures, counts = self._figures(round), self._store.counts()
-        history, kappa = self._store.history(), None
+        history, kappa, change = self._store.history(), None, None
         if round:
             before, after = self._folder.scores(round - 1), self._folder.scores(round)
-            kappa = agreement(before, after, self._store.sample("stop"), self._task.names)
+            stop_set, binary = self._store.sample("stop"), self._task.kind == "binary"
+            kappa, change = agreement(before, after, stop_set, self._task.names, binary=binary)
         return RoundResult(
             number=round,
             model=self._folder.model_name(round),
@@ -254,6 +282,7 @@ class _Loop:
             accepted=not history or figures.accuracy.value >= history[0].figures.accuracy.value,
             seconds=self._store.timings(round),
             feedback=len(self._said(round)) if round else 0,
+            delta_f=change,
         )
 
     def _figures(self, round: int) -> Figures:

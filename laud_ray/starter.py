@@ -63,7 +63,13 @@ evaluation: {{size: {evaluation}}}
 # Annotations that may be bought for seed and queries; those for evaluation are counted apart.
 budget: {{annotations: 500}}
 
-# When to stop, whichever comes first: budget, rounds, kappa, plateau, pool_exhausted.
+# When to stop, whichever comes first; the budget always holds:
+#   {{kind: target, metric: macro_f1, value: 0.9}}     the 95 % interval of the metric begins at or above the value
+#   {{kind: gain, metric: macro_f1, per: 100, below: 0.005}}   100 more annotations are expected to add less than that;
+#                 with cost_per_annotation and value_per_point, in dollars: a point costs more than it is worth
+#   {{kind: plateau, gain: 0.005, patience: 3}}        so many rounds added no more than that to macro-F1
+#   {{kind: kappa}}, {{kind: delta_f}}                   consecutive models say the same; these need no labels
+#   {{kind: rounds, maximum: 10}}, {{kind: pool_exhausted}}
 stop: [{{kind: budget}}]
 
 # Training processes (0: in this one) and their GPUs.

@@ -154,6 +154,7 @@ class RoundResult:
         accepted: False when the floor rejected the model because zero-shot is better.
         seconds: duration of each step of the round.
         feedback: texts that the model learned from people's feedback; they count against no budget.
+        delta_f: predicted change of F1 from the previous round's model, on the stop set; None where there is none.
     """
 
     number: int
@@ -166,6 +167,7 @@ class RoundResult:
     accepted: bool
     seconds: Mapping[str, float]
     feedback: int = 0
+    delta_f: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from laud_ray.report import figures, formatting
-from laud_ray.report.summary import QueryShown, RunSummary, measured, next_commands, unmeasured
+from laud_ray.report.summary import QueryShown, RunSummary, measured, next_commands, sought, unmeasured
 from laud_ray.types import RoundResult
 
 OPEN_CLASSES = 30  # rows of the class table that show without a click
@@ -46,7 +46,7 @@ def render(summary: RunSummary) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("percent", "interval", "decimal", "duration", "dollars"):
+    for name in ("percent", "interval", "decimal", "duration", "dollars", "spaced"):
         environment.filters[name] = getattr(formatting, name)
     shown = summary.current or (summary.history[-1] if summary.history else None)
     return environment.get_template("page.html").render(
@@ -59,6 +59,7 @@ def render(summary: RunSummary) -> str:
         steps=_steps(summary.history),
         asked=_asked(summary.queries),
         commands=next_commands(summary),
+        missing=tuple(map(sought(summary), summary.not_found)),
     )
 
 

@@ -10,6 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from laud_ray.diagnosis import Finding
 from laud_ray.report.curve import curve
 from laud_ray.report.formatting import (
     ABSENT,
@@ -21,8 +22,9 @@ from laud_ray.report.formatting import (
     interval,
     percent,
     points,
+    spaced,
 )
-from laud_ray.report.summary import ModelShown, RunSummary, State, better_before, measured, next_commands
+from laud_ray.report.summary import ModelShown, RunSummary, State, better_before, measured, next_commands, sought
 from laud_ray.types import Estimate, Figures, RoundResult
 
 if TYPE_CHECKING:  # the plan needs torch, which takes seconds to import
@@ -85,6 +87,8 @@ def status_view(summary: RunSummary) -> RenderableType:
         parts.extend((Text(), rounds_table(summary.history)))
     if len(summary.history) > 1:
         parts.append(Text("\n" + curve(summary.history, height=12, current=summary.current)))
+    for finding in summary.diagnosis:
+        parts.extend((Text(), _finding(finding)))
     parts.extend((Text(), _commands(summary)))
     return Group(*parts)
 
@@ -223,7 +227,15 @@ def _facts(summary: RunSummary) -> Table:
         said = f"{better.model}, accuracy {figure(better.figures.accuracy)}, n = {better.figures.n}"
         table.add_row(Text("better before", style="yellow"), Text(said))
     if summary.not_found:
-        table.add_row(Text("never found", style="yellow"), Text(", ".join(summary.not_found)))
+        said = ", ".join(map(sought(summary), summary.not_found))
+        table.add_row(Text("never found", style="yellow"), Text(said))
+    return table
+
+
+def _finding(finding: Finding) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_row(Text(spaced(finding.name), style="yellow"), Text(f"{finding.evidence}."))
+    table.add_row(Text("remedy", style="dim"), Text(f"{finding.remedy}."))
     return table
 
 

@@ -18,7 +18,7 @@ from laud_ray.scoring import score_table, score_texts
 from laud_ray.shortlists import SHORTLIST
 from laud_ray.stages import sample
 from laud_ray.stages.annotate import annotate
-from laud_ray.stages.evaluate import merge_unanswered
+from laud_ray.stages.evaluate import agreement, merge_unanswered
 from laud_ray.stages.heal import lost_ranges
 from laud_ray.stages.labelled import evaluate_labelled
 from laud_ray.stages.seed import ClassRanking, next_wave, not_found, ranking_depth
@@ -254,6 +254,20 @@ def test_strata_without_answers_join_the_nearest() -> None:
     drawn = [Sampled("p", i, f"d{i}", h, size) for i, (h, size) in enumerate([(0, 100), (1, 20), (2, 5)])]
     strata, sizes = merge_unanswered(drawn, [drawn[0], drawn[2]])
     assert (strata.tolist(), sizes) == ([0, 2], {0: 120, 2: 5})
+
+
+def test_agreement_of_two_passes_on_the_stop_set(tmp_path: Path) -> None:
+    corpus, before = a_corpus(tmp_path, [20], np.asarray([0.9] * 4 + [0.1] * 16))
+    _, after = a_corpus(tmp_path / "after", [20], np.asarray([0.9] * 2 + [0.1] * 14 + [0.9] * 4))
+    stop = [Sampled(corpus.ranges[0].name, row, f"d{row}", 0, 20) for row in range(20)]
+    # Rows 9 and 19 are errors. Tea: 4 before, 5 after (0, 1, 16, 17, 18), both in 2.
+    kappa, change = agreement(before, after, stop, ("Tea", "other"), binary=True)
+    by_chance = (4 * 5 + 14 * 13) / 18**2
+    assert kappa == pytest.approx((13 / 18 - by_chance) / (1 - by_chance))
+    assert change == pytest.approx(1 - 2 * 2 / 9)
+    _, of_both = agreement(before, after, stop, ("Tea", "other"), binary=False)
+    assert of_both == pytest.approx((1 - 2 * 2 / 9 + 1 - 2 * 11 / 27) / 2)
+    assert agreement(before, after, [], ("Tea", "other"), binary=True) == (None, None)
 
 
 class Half:
