@@ -11,7 +11,7 @@ from laud_ray.types import Candidates, Floats, Indices, QueryStrategy, Space, Sp
 
 _NEIGHBOURS = 10
 _SHARPNESS = 4  # power of the cosine: 0.7 counts a quarter, 0.2, which unrelated texts have, nearly nothing
-_SPARE = 4  # candidates for each wanted one, so that there is something to turn to
+_SPARE = 10  # candidates for each wanted one, so that there is something to turn to
 
 
 def answerable(space: Space) -> Floats:
@@ -21,12 +21,12 @@ def answerable(space: Space) -> Floats:
     document more with the answer rate of all known ones, (answered + 1) / (a + 1). So with no abstentions, or nothing
     known, all chances are 1.
     """
-    known = space.known_labels >= 0
-    rate = (known.sum() + 1) / (len(known) + 1)
+    abstained = space.known_labels < 0
+    rate = abstained.sum() / (len(abstained) + 1)
     rows, distances = nearest(as_vectors(space.vectors), as_vectors(space.known_vectors), _NEIGHBOURS)
     weights = np.maximum(1 - distances**2 / 2, 0) ** _SHARPNESS  # of unit vectors: the cosine
-    chances: Floats = (rate + (weights * known[rows]).sum(axis=1)) / (1 + weights.sum(axis=1))
-    return np.minimum(chances, 1)  # rounding
+    refusal: Floats = (rate + (weights * abstained[rows]).sum(axis=1)) / (1 + weights.sum(axis=1))
+    return 1 - refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Answering:
 
     @property
     def reach(self) -> int:
-        """4, or more if the inner strategy wants more."""
+        """10, or more if the inner strategy wants more."""
         return max(_SPARE, self.inner.reach) if isinstance(self.inner, SpatialStrategy) else _SPARE
 
     @property

@@ -8,51 +8,55 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from laud_ray.query.geometry import blocks, nearest
+from laud_ray.query.geometry import blocks
 from laud_ray.types import Bools, Floats, Indices
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 
 _WITNESSES = 10_000
 _PROBES = 1000  # vectors by which the radius is found
+_LEAST, _MOST = 0.05, 2.0  # radii; no two unit vectors are farther apart
 _ROWS = 128  # witnesses whose balls are unpacked at once; at most 255, so that a byte can count them
 
 
-def radius(vectors: Floats, predicted: Indices, balls: int, *, purity: float, rng: np.random.Generator) -> float:
-    """Return the largest radius at which the share `purity` of the balls holds one predicted class.
-
-    But at least the median distance to the nearest neighbour, under which balls hold no one else; and at most the
-    median distance to the m / balls-th, over which fewer balls would do.
+def radii(vectors: Floats, predicted: Indices, *, purity: float, rng: np.random.Generator) -> list[float]:
+    """Return radii from the largest at which the share `purity` of the balls holds one predicted class, each half of
+    the one before, down to the median distance to the nearest neighbour: in smaller balls is no one else.
 
     Args:
-        vectors: (m, d), m >= 2.
+        vectors: (m, d) unit vectors, m >= 2.
         predicted: (m,) classes.
-        balls: how many there will be, at least 1.
         purity: in (0, 1).
         rng: draws the vectors that are looked at.
     """
     m = len(vectors)
     probes = rng.choice(m, min(m, _PROBES), replace=False)
-    _, around = nearest(vectors[probes], vectors, min(m, 1 + max(1, round(m / balls))))
-    least, most = np.median(around[:, 1]), np.median(around[:, -1])  # the first is the vector itself
-    stranger = np.full(len(probes), np.inf)
+    stranger, neighbour = np.full(len(probes), np.inf), np.zeros(len(probes))
     for part, squared in blocks(vectors[probes], vectors):
+        neighbour[part] = np.sqrt(np.partition(squared, 1, axis=1)[:, 1])  # the first is the vector itself
         squared[predicted[probes[part], None] == predicted] = np.inf
         stranger[part] = np.sqrt(squared.min(axis=1))
-    pure = np.quantile(stranger, 1 - purity, method="lower")
-    return float(np.clip(pure, least, most))
+    least = max(float(np.median(neighbour)), _LEAST)
+    pure = float(np.quantile(stranger, 1 - purity, method="lower"))
+    size = min(max(pure, least), _MOST)
+    halvings = int(np.log2(size / least)) if size > least else 0
+    return [size / 2**halving for halving in range(halvings + 1)]
 
 
-def cover(vectors: Floats, known: Floats, n: int, *, radius: float, rng: np.random.Generator) -> Indices:
+def cover(
+    vectors: Floats, known: Floats, n: int, *, taken: Indices, radius: float, rng: np.random.Generator
+) -> Indices:
     """Pick up to n of (m, d) vectors whose balls cover the most that no ball before them covers.
 
-    The balls of the (a, d) known ones come first. It stops when everything is covered; rng breaks ties.
+    The balls of the (a, d) known ones and of the rows that are taken come first; those rows are not picked again. It
+    stops when everything is covered; rng breaks ties.
     """
     m = len(vectors)
     witnesses = vectors if m <= _WITNESSES else vectors[rng.choice(m, _WITNESSES, replace=False)]
     within = _within(witnesses, vectors, radius)
-    open_ = ~_covered(witnesses, known, radius)
+    open_ = ~_covered(witnesses, np.vstack([known, vectors[taken]]), radius)
     gain = _count(within[open_], m) + rng.random(m)
+    gain[taken] = -np.inf
     picked: list[int] = []
     while len(picked) < n:
         row = int(gain.argmax())

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from laud_ray.query.balls import cover, radius
+from laud_ray.query.balls import cover, radii
 from laud_ray.query.geometry import as_vectors, cluster, farthest, nearest, squared_lengths
 from laud_ray.query.ranking import require_pick
 from laud_ray.query.space import require_space
@@ -150,9 +150,9 @@ def _typicality(vectors: Floats) -> Floats:
 class ProbCover:
     """Prefer the documents in whose neighbourhood most others lie that no asked one covers.
 
-    The radius of a neighbourhood is the largest at which the share `purity` of them holds one predicted class, within
-    the bounds of balls.radius. When everything is covered, the farthest documents follow. Over 10,000 candidates,
-    coverage is counted in a random 10,000 of them.
+    The radius of a neighbourhood is the largest at which the share `purity` of them holds one predicted class. When
+    everything is covered it is halved, and when halving is no use, the farthest documents follow. Over 10,000
+    candidates, coverage is counted in a random 10,000 of them.
 
     Yehuda, Dekel, Hacohen and Weinshall (2022), "Active Learning Through a Covering Lens".
 
@@ -184,7 +184,11 @@ class ProbCover:
         if n == 0 or len(pool) == 1:
             return np.arange(n)
         vectors, known = as_vectors(space.vectors), as_vectors(space.known_vectors)
-        size = radius(vectors, space.proba.argmax(axis=1), len(known) + n, purity=self.purity, rng=rng)
-        picked = cover(vectors, known, n, radius=size, rng=rng)
+        picked = np.zeros(0, np.int64)
+        for radius in radii(vectors, space.proba.argmax(axis=1), purity=self.purity, rng=rng):
+            more = cover(vectors, known, n - len(picked), taken=picked, radius=radius, rng=rng)
+            picked = np.concatenate([picked, more])
+            if len(picked) == n:
+                break
         more = farthest(vectors, n - len(picked), known=known, first=0, taken=picked)
         return np.concatenate([picked, more])
