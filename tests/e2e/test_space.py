@@ -8,10 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 import yaml
 
-from laud_ray import config, loop
+from laud_ray import config, loop, models
+from laud_ray.corpus import Corpus, Range
+from laud_ray.scoring import score_table
+from laud_ray.stages.space import survey_scored
+from laud_ray.storage import Folder
+from laud_ray.types import Candidates, Document, SpatialScorer
 
 SCRIPT = Path(__file__).parent / "interrupted.py"
 KINDS = {
@@ -72,6 +79,36 @@ def test_killed_between_looking_and_asking_a_run_asks_the_same(
     assert asked(killed) == rows
     assert {row[1] for row in rows if row[0] == "query"} == {1, 2}
     assert len({row[2] for row in rows}) == len(rows) == 16 + 20
+
+    scorer = models.load(str(unbroken / "models" / "round-0001"))
+    assert isinstance(scorer, SpatialScorer)
+    vectors, proba = scorer.examine(["green 7", "pear 1"])
+    assert proba == pytest.approx(scorer.score(["green 7", "pear 1"]))
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1], abs=1e-5)
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_model_without_vectors_is_read_from_its_scores_and_the_bundled_encoder(tmp_path: Path) -> None:
+    names, ids = ("Tea", "Coffee", "Juice"), ["a", "b", "c", "d"]
+    rounds = [Folder(str(tmp_path / name)) for name in ("one", "two")]
+    parts = [np.eye(3, dtype=np.float32)[[0, 1, 2, 0]], np.full((4, 3), 1 / 3, np.float32)]
+    for folder, proba in zip(rounds, parts, strict=True):
+        every, none = np.arange(2), pa.nulls(2, pa.string())
+        for number, part in enumerate((ids[:2], ids[2:])):
+            rows = proba[2 * number : 2 * number + 2]
+            table = score_table(part, rows, every, np.ones(2, bool), none, names, "m")
+            folder.write_table(f"part-{number:05d}.parquet", table)
+    corpus = Corpus(rounds[0], (Range("part-00000.parquet", 2), Range("part-00001.parquet", 2)), {}, "f")
+    pool = Candidates(["d", "b"], ["green tea", "soap bar"], np.zeros((2, 1)))
+    asked, labels = [Document("c", "mint tea")], np.asarray([0])
+    space = survey_scored(pool, asked, labels, names, corpus, rounds[::-1], votes=True)
+    assert space.proba == pytest.approx(np.asarray([[1, 0, 0], [0, 1, 0]]), abs=1e-6)
+    assert space.known_proba == pytest.approx(np.asarray([[0, 0, 1]]), abs=1e-6)
+    assert space.committee is not None
+    assert space.committee[0] == pytest.approx(np.full((2, 3), 1 / 3), abs=1e-6)
+    near = space.vectors @ space.known_vectors[0]
+    assert near[0] > near[1] + 0.2
+    assert np.linalg.norm(space.vectors, axis=1) == pytest.approx([1, 1], abs=1e-5)
 
 
 @pytest.mark.usefixtures("ray_session")
