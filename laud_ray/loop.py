@@ -27,7 +27,7 @@ from laud_ray.model_folder import DESCRIPTION
 from laud_ray.neighbours import Neighbours
 from laud_ray.passes import run_pass
 from laud_ray.run_folder import RunFolder, claim
-from laud_ray.shortlists import Shortlist, read_shortlist
+from laud_ray.shortlists import Shortlist, read_shortlist, to_candidates
 from laud_ray.stages import sample
 from laud_ray.stages.annotate import annotate
 from laud_ray.stages.evaluate import agreement, evaluate
@@ -43,10 +43,11 @@ from laud_ray.stages.seed import (
     to_rankings,
 )
 from laud_ray.stages.select import select, shortlist_depth
+from laud_ray.stages.space import committee, known, reach, survey, survey_scored
 from laud_ray.stages.stop import reconsider, verdict
 from laud_ray.stages.train import to_examples, train
 from laud_ray.training import Resources
-from laud_ray.types import Example, Figures, Oracle, Purpose, QueryStrategy, RoundResult
+from laud_ray.types import Candidates, Example, Figures, Oracle, Purpose, QueryStrategy, RoundResult, Space
 
 logger = logging.getLogger(__name__)
 
@@ -178,7 +179,8 @@ class _Loop:
             learner = models.zero_shot(self._config.zero_shot, self._task, corpus.some_texts(PROBE))
             train(learner, self._task, [], self._folder.models, self._folder.model_name(0), self._config.seed)
             depth = ranking_depth(len(self._task.labels), self._seed_cap())
-            self._pass(corpus, 0, Shortlist(ClassRanking(), depth, frozenset(), (self._config.seed, 0)))
+            wanted = Shortlist(ClassRanking(), depth, frozenset(), (self._config.seed, 0), corpus.pool_size)
+            self._pass(corpus, 0, wanted)
 
     def _draw_evaluation(self, corpus: Corpus) -> None:
         """Draw the evaluation sample and the stop set, and record the queries for the first."""
@@ -247,9 +249,10 @@ class _Loop:
 
     def _score(self, corpus: Corpus, round: int) -> None:
         asked = frozenset(a.query.document.id for a in self._store.queries())
-        depth = shortlist_depth(self._config.query.batch)
+        strategy = self._strategy()
+        wanted = Shortlist(strategy, self._depth(strategy), asked, (self._config.seed, round), corpus.pool_size)
         with self._step("score", round):
-            self._pass(corpus, round, Shortlist(self._strategy(), depth, asked, (self._config.seed, round)))
+            self._pass(corpus, round, wanted)
 
     def _close(self, corpus: Corpus, round: int) -> str | None:
         """Evaluate the round's model, decide whether to stop, and record both."""
@@ -294,21 +297,51 @@ class _Loop:
         """Record the queries of a round, unless that was done before a crash."""
         if self._store.queries("query", round):
             return
-        with self._step("select", round):
-            strategy, name, batch = self._strategy(), self._config.query.strategy, self._config.query.batch
-            counts = self._store.counts()
+        with self._step("select", round) as progress:
+            strategy, settings, counts = self._strategy(), self._config.query, self._store.counts()
             left = self._config.budget.annotations - counts["seed"] - counts["query"]
-            criteria = strategy.utility(np.full((1, len(self._task.labels)), 1 / len(self._task.labels))).shape[1]
+            listed = read_shortlist(corpus, self._folder.scores(round), self._depth(strategy))
             chosen = select(
                 strategy,
-                name,
-                read_shortlist(corpus, self._folder.scores(round), shortlist_depth(batch)),
+                settings.strategy,
+                listed,
                 [a.query.document.text for a in self._store.queries()],
-                min(batch, left),
-                criteria=criteria,
+                min(settings.batch, left),
+                criteria=self._criteria(strategy),
                 rng=np.random.default_rng([self._config.seed, round]),
+                space=self._space(corpus, round, strategy, to_candidates(listed, self._criteria(strategy)), progress),
             )
             self._store.add_queries("query", round, chosen)
+
+    def _space(
+        self,
+        corpus: Corpus,
+        round: int,
+        strategy: QueryStrategy,
+        pool: Candidates,
+        progress: Callable[[int, int], None],
+    ) -> Space | None:
+        """Where the candidates lie in the eyes of the round's model, if the strategy looks at it."""
+        if not reach(strategy) or not len(pool):
+            return None
+        documents, labels = known(self._store.queries(), self._task.names)
+        votes = committee(strategy)
+        rounds = range(max(1, round - votes + 1), round + 1) if votes else [round]
+        if self._config.learner.kind in models.ENGINES:
+            scores = [self._folder.scores(one).absolute() for one in rounds]
+            names = self._task.names
+            return survey_scored(pool, documents, labels, names, corpus, scores, votes=votes > 0, progress=progress)
+        voters = [(self._folder.models / self._folder.model_name(one)).absolute() for one in rounds]
+        workers = self._workers(round)
+        return survey(pool, documents, labels, voters, votes=votes > 0, workers=workers, progress=progress)
+
+    def _depth(self, strategy: QueryStrategy) -> int:
+        settings, criteria = self._config.query, self._criteria(strategy)
+        return shortlist_depth(settings.batch, reach=reach(strategy), criteria=criteria, cap=settings.shortlist)
+
+    def _criteria(self, strategy: QueryStrategy) -> int:
+        k = len(self._task.labels)
+        return int(strategy.utility(np.full((1, k), 1 / k)).shape[1])
 
     def _annotate(self, corpus: Corpus, purpose: Purpose, round: int) -> None:
         """Get the answers to what is open; where some stay pending, the run waits."""
@@ -339,9 +372,14 @@ class _Loop:
 
     def _strategy(self) -> QueryStrategy:
         asked = [*self._store.queries("seed"), *self._store.queries("query")]
-        counts = [sum(a.label == name for a in asked) for name in self._task.names]
         settings = self._config.query
-        return query.build(settings.strategy, counts=counts, mix=settings.mix if settings.strategy == "mix" else None)
+        return query.build(
+            settings.strategy,
+            counts=[sum(a.label == name for a in asked) for name in self._task.names],
+            mix=settings.mix if settings.strategy == "mix" else None,
+            diversity=settings.diversity,
+            answerable=settings.answerable and any(a.answered and a.label is None for a in asked),
+        )
 
     def _seed_cap(self) -> int:
         return min(self._config.init.max_queries, self._config.budget.annotations)

@@ -8,7 +8,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from laud_ray.config.mistakes import known_names
-from laud_ray.query import STRATEGIES
+from laud_ray.query import SPREADABLE, STRATEGIES
 from laud_ray.types import Label, Task
 
 OTHER = "other"
@@ -269,11 +269,26 @@ class InitConfig(Section):
 
 
 class QueryConfig(Section):
-    """`mix` gives each part's share when the strategy is mix."""
+    """What to ask about next.
+
+    Attributes:
+        mix: each part's share when the strategy is mix.
+        diversity: how a batch of an uncertainty strategy is spread over what its candidates look like.
+        shortlist: the most candidates that are embedded for a strategy that looks at where they lie.
+        answerable: whether to avoid what is like documents that the oracle abstained from.
+    """
 
     strategy: str = "margin"
     batch: int = Field(default=50, ge=1)
     mix: dict[str, Annotated[float, Field(gt=0)]] = {"margin": 0.6, "rare_class": 0.2, "random": 0.2}
+    diversity: Literal["kmeans", "core_set", "badge"] | None = None
+    shortlist: int = Field(default=50_000, ge=1)
+    answerable: bool = True
+
+    @field_validator("diversity", mode="before")
+    @classmethod
+    def _none(cls, method: object) -> object:
+        return None if method == "none" else method
 
     @field_validator("strategy")
     @classmethod
@@ -292,6 +307,18 @@ class QueryConfig(Section):
         if not mix:
             raise ValueError("no parts: expected at least one strategy with its share")
         return mix
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "QueryConfig":
+        if self.shortlist < self.batch:
+            raise ValueError(f"shortlist: {self.shortlist}: expected at least the batch, {self.batch}")
+        parts = list(self.mix) if self.strategy == "mix" else [self.strategy]
+        if self.diversity is not None and not set(parts) & set(SPREADABLE):
+            raise ValueError(
+                f"diversity: {self.diversity!r} with the strategy {', '.join(map(repr, parts))}: "
+                f"expected it with one of {', '.join(SPREADABLE)}"
+            )
+        return self
 
 
 class EvaluationConfig(Section):

@@ -8,7 +8,7 @@ import numpy as np
 from laud_ray.query.geometry import as_vectors, scatter, squared_from
 from laud_ray.query.ranking import require_pick
 from laud_ray.query.rare import RareClass
-from laud_ray.query.space import narrow, require_space
+from laud_ray.query.space import require_space
 from laud_ray.query.uncertainty import Margin
 from laud_ray.types import Candidates, Floats, Indices, QueryStrategy, Space
 
@@ -55,11 +55,9 @@ class Anchors:
             ValueError: if the pool has no space.
         """
         require_pick(n, len(pool))
-        rows = _subpool(require_space(pool, self), min(_BREADTH * n, len(pool)), rng)
-        part = narrow(pool, rows)
-        if part.space is None:
-            raise AssertionError("narrow keeps the space")
-        ranked = replace(part, utility=self.inner.utility(part.space.proba))
+        space = require_space(pool, self)
+        rows = _subpool(space, min(_BREADTH * n, len(pool)), rng)
+        ranked = replace(pool.take(rows), utility=self.inner.utility(space.proba[rows]))
         return rows[self.inner.pick(ranked, n, rng=rng)]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from laud_ray.query.geometry import as_vectors, nearest
 from laud_ray.query.ranking import require_pick
-from laud_ray.query.space import narrow, require_space
+from laud_ray.query.space import require_space
 from laud_ray.types import Candidates, Floats, Indices, QueryStrategy, Space, SpatialStrategy
 
 _NEIGHBOURS = 10
@@ -73,4 +73,4 @@ class Answering:
         rows = np.flatnonzero(chances >= known.mean() / 2)
         if len(rows) < n:
             rows = np.lexsort((rng.random(len(pool)), -chances))[:n]
-        return rows[self.inner.pick(narrow(pool, rows), n, rng=rng)]
+        return rows[self.inner.pick(pool.take(rows), n, rng=rng)]

@@ -22,7 +22,6 @@ from laud_ray.query.covering import CoreSet, KMeans, ProbCover, TypiClust
 from laud_ray.query.diverse import Diverse
 from laud_ray.query.gradient import Badge, outer_distances
 from laud_ray.query.mix import Mix
-from laud_ray.query.space import narrow
 from laud_ray.query.uncertainty import Entropy, HighConfidence, LeastConfidence, Margin, Random
 from laud_ray.types import Candidates, Floats, Indices, QueryStrategy, Space, SpatialStrategy
 
@@ -182,15 +181,15 @@ def test_what_they_ask_for() -> None:
     assert Badge().utility(np.array([[0.2, 0.8]])) == LeastConfidence().utility(np.array([[0.2, 0.8]]))
 
 
-def test_narrow_takes_the_space_along() -> None:
+def test_a_part_of_a_pool_takes_the_space_along() -> None:
     space = random_space(0, 6, 2)
-    part = narrow(pool_of(space, Margin()), np.array([4, 1]))
+    part = pool_of(space, Margin()).take(np.array([4, 1]))
     assert part.ids == ["d4", "d1"]
     assert part.space is not None
     assert part.space.committee is not None
     assert (part.space.vectors == space.vectors[[4, 1]]).all()
     assert part.space.committee.shape == (3, 2, K)
-    assert narrow(Candidates(["a"], ["a"], np.zeros((1, 1))), np.array([0])).space is None
+    assert Candidates(["a"], ["a"], np.zeros((1, 1))).take(np.array([0])).space is None
 
 
 # --- geometry ---
