@@ -32,13 +32,8 @@ class LinearLearner:
     class_balance: float = 0.0
 
     def fit(self, task: Task, examples: Sequence[Example], *, out: str, seed: int) -> None:
-        encoder = Encoder(self.model, self.max_tokens).freeze()
-        vectors, owners = label_vectors(encoder, task.labels, self.template)
-        prior = np.stack([vectors[owners == c].mean(0) for c in range(len(task.labels))]) * COSINE_SCALE
-        index = {name: i for i, name in enumerate(task.names)}
-        targets = np.asarray([index[e.label] for e in examples], np.int64)
-        x = encoder.embed([e.text for e in examples])
-        strength, temperature = self._validate(x, targets, prior, np.random.default_rng(seed))
+        x, targets, prior = self._embedded(task, [e.text for e in examples], [e.label for e in examples])
+        strength, temperature, _ = self._validate(x, targets, prior, np.random.default_rng(seed))
         weight, bias = self._solve(x, targets, prior, strength)
         path = Path(out)
         path.mkdir(parents=True, exist_ok=True)
@@ -54,6 +49,19 @@ class LinearLearner:
             "examples": len(examples),
         }
         seal(path, description)
+
+    def out_of_fold(self, task: Task, texts: Sequence[str], labels: Sequence[str], *, seed: int) -> Floats:
+        """Return (n, k) calibrated probabilities of n examples, none of which taught the head that gave them.
+
+        With too few examples for folds they are those of zero-shot.
+        """
+        x, targets, prior = self._embedded(task, texts, labels)
+        return self.cross_validate(x, targets, prior, seed=seed)
+
+    def cross_validate(self, x: Floats, targets: Indices, prior: Floats, *, seed: int) -> Floats:
+        """The same of (n, d) embeddings, (n,) labels and the (k, d) zero-shot head."""
+        _, temperature, logits = self._validate(x, targets, prior, np.random.default_rng(seed))
+        return softmax(logits / temperature)
 
     def load(self, model: str) -> "LinearScorer":
         return self.open(model)
@@ -72,12 +80,23 @@ class LinearLearner:
             bias=head["bias"].numpy() / temperature,
         )
 
-    def _validate(self, x: Floats, targets: Indices, prior: Floats, rng: np.random.Generator) -> tuple[float, float]:
-        """Return the strength with the least out-of-fold loss, and the temperature for its logits."""
+    def _embedded(self, task: Task, texts: Sequence[str], labels: Sequence[str]) -> tuple[Floats, Indices, Floats]:
+        """Return (n, d) embeddings, (n,) labels and the (k, d) zero-shot head."""
+        encoder = Encoder(self.model, self.max_tokens).freeze()
+        vectors, owners = label_vectors(encoder, task.labels, self.template)
+        prior = np.stack([vectors[owners == c].mean(0) for c in range(len(task.labels))]) * COSINE_SCALE
+        index = {name: i for i, name in enumerate(task.names)}
+        return encoder.embed(texts), np.asarray([index[label] for label in labels], np.int64), prior
+
+    def _validate(
+        self, x: Floats, targets: Indices, prior: Floats, rng: np.random.Generator
+    ) -> tuple[float, float, Floats]:
+        """Return the strength with the least out-of-fold loss, the temperature for its logits, and these (n, k)."""
         if len(targets) < 2 * FOLDS:
-            return STRENGTHS[-1], 1.0
+            return STRENGTHS[-1], 1.0, x @ prior.T
         folds = rng.permutation(len(targets)) % FOLDS
         best = (np.inf, STRENGTHS[-1], 1.0)
+        kept: Floats = x @ prior.T
         for strength in STRENGTHS:
             logits = np.empty((len(targets), len(prior)), np.float32)
             for fold in range(FOLDS):
@@ -86,8 +105,9 @@ class LinearLearner:
                 logits[out] = x[out] @ weight.numpy().T + bias.numpy()
             temperature = fit_temperature(logits, targets)
             loss = float(cross_entropy(torch.from_numpy(logits / temperature), torch.from_numpy(targets)))
-            best = min(best, (loss, strength, temperature))
-        return best[1], best[2]
+            if (loss, strength, temperature) < best:
+                best, kept = (loss, strength, temperature), logits
+        return best[1], best[2], kept
 
     def _solve(self, x: Floats, targets: Indices, prior: Floats, strength: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Minimise mean cross-entropy + strength * squared distance from the prior; convex, so unique."""

@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from laud_ray.corpus import open_corpus
 from laud_ray.feedback import judge
+from laud_ray.report.opinions import read_agreement, read_audit
 from laud_ray.report.summary import ModelShown, QueryShown, RunSummary, State
 from laud_ray.run_folder import RunFolder, is_held
 from laud_ray.stages.seed import not_found
@@ -52,6 +53,8 @@ def read(run: RunFolder) -> RunSummary:
         storage=run.folder.uri,
         feedback={"answers": len(people.labels), "wrong": len(people.wrong)},
         promoted=store.promotion(),
+        audit=read_audit(run, asked, people.labels),
+        agreement=read_agreement(run, asked, people.labels),
     )
 
 
