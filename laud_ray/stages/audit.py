@@ -85,7 +85,7 @@ def questions(
         if document.id not in attempts:
             reason = f"{labelled[i].label} {own[i]:.2f}, and {names[found[i].argmax()]} {found[i].max():.2f}"
             predicted = names[found[i].argmax()]
-            wanted.append(SecondQuery(document, FIRST_ATTEMPT, f"doubtful: {reason} by the others", predicted))
+            wanted.append(SecondQuery(document, FIRST_ATTEMPT, f"doubtful: {reason} by a model without it", predicted))
     return wanted[:n]
 
 
