@@ -139,12 +139,13 @@ class EncoderConfig(Section):
 
 
 class LinearConfig(Section):
-    """Frozen embeddings and a regularised linear head: the cheap baseline."""
+    """Frozen embeddings and a regularised linear head: the cheap baseline. `smoothing` is against wrong labels."""
 
     kind: Literal["linear"]
     model: str = "bundled"
     max_tokens: int = Field(default=64, ge=4, le=512)
     class_balance: float = Field(default=0.0, ge=0, le=1)
+    smoothing: float = Field(default=0.0, ge=0, lt=1)
 
 
 class CausalConfig(PromptedSection):

@@ -40,7 +40,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
         "task": {"name": "drinks", "labels": list(KINDS)},
         "corpus": {"path": str(place / "names.csv"), "text": "text"},
         "learner": {"kind": "linear"},
-        "oracle": {"kind": "replay", "label": "label", "noise": 0.1, "abstain": 0.1},
+        "oracle": {"kind": "replay", "label": "label", "noise": 0.3, "abstain": 0.1},
         "init": {"per_class": 2},
         "query": {"batch": 10, "strategy": "mix"},
         "evaluation": {"size": 60, "stop_set": 50},
