@@ -17,6 +17,7 @@ SAYS = {
     "zero-shot": "zero-shot: scoring every document",
     "sample": "drawing the evaluation sample",
     "annotate": "asking the oracle",
+    "audit": "asking again what is doubtful",
     "train": "training",
     "score": "scoring every document",
     "evaluate": "evaluating",
@@ -115,7 +116,7 @@ class Show:
         self._stop()
         number = event.total or self._asked
         rate = f", {number / event.seconds:,.0f}/s" if event.step in PASSES and event.seconds > 0.1 else ""
-        unit = {"train": "examples", "annotate": "answers"}.get(event.step, "documents")
+        unit = {"train": "examples", "annotate": "answers", "audit": "answers"}.get(event.step, "documents")
         count = f": {number:,} {unit}" if number else ""
         self._console.print(Text(f"{self._says(event)}{count} in {duration(event.seconds)}{rate}"))
 

@@ -13,12 +13,13 @@ from typing import Literal
 
 import numpy as np
 
-from laud_ray import models, oracles, push, query
+from laud_ray import models, oracles, push, query, second_opinions
 from laud_ray.calls import Ledger
 from laud_ray.cluster import connect
-from laud_ray.config import OracleConfig, RunConfig
+from laud_ray.config import EncoderZeroShotConfig, OracleConfig, RunConfig
 from laud_ray.corpus import Corpus, normalise, open_corpus
 from laud_ray.dispatch import Workers
+from laud_ray.encoding import BUNDLED
 from laud_ray.errors import ConfigError, RunError
 from laud_ray.events import Event as Event
 from laud_ray.events import Observer as Observer
@@ -28,7 +29,7 @@ from laud_ray.neighbours import Neighbours
 from laud_ray.passes import run_pass
 from laud_ray.run_folder import RunFolder, claim
 from laud_ray.shortlists import Shortlist, read_shortlist, to_candidates
-from laud_ray.stages import sample
+from laud_ray.stages import audit, sample
 from laud_ray.stages.annotate import annotate
 from laud_ray.stages.evaluate import agreement, evaluate
 from laud_ray.stages.heal import lost_ranges
@@ -46,6 +47,7 @@ from laud_ray.stages.select import select, shortlist_depth
 from laud_ray.stages.space import committee, known, reach, survey, survey_scored
 from laud_ray.stages.stop import reconsider, verdict
 from laud_ray.stages.train import to_examples, train
+from laud_ray.store import Answered
 from laud_ray.training import Resources
 from laud_ray.types import Candidates, Example, Figures, Oracle, Purpose, QueryStrategy, RoundResult, Space
 
@@ -153,6 +155,7 @@ class _Loop:
             )
 
     def _query(self, corpus: Corpus, round: int) -> None:
+        self._audit(corpus, round)
         self._select(corpus, round)
         self._annotate(corpus, "query", round)
 
@@ -223,8 +226,7 @@ class _Loop:
         return reason
 
     def _train(self, corpus: Corpus, round: int) -> None:
-        asked = [*self._store.queries("seed"), *self._store.queries("query")]
-        examples = to_examples(asked, self._said(round))
+        examples = to_examples(self._asked(), self._said(round))
         with self._step("train", round, total=len(examples)):
             resources = self._config.resources
             where = (self._folder.folder / "training").uri if resources.workers else None
@@ -237,6 +239,47 @@ class _Loop:
             )
             name = self._folder.model_name(round)
             train(learner, self._task, examples, self._folder.models, name, self._config.seed)
+
+    def _asked(self, before: int | None = None) -> list[Answered]:
+        """Seed and query answers, with one label where there are several answers.
+
+        Args:
+            before: what an earlier round than this asked for.
+        """
+        asked = [*self._store.queries("seed"), *self._store.queries("query")]
+        labels = audit.settled(self._config, second_opinions.opinions(self._store.engine, before)).labels
+        return audit.with_settled(
+            [a for a in asked if before is None or a.round < before or a.purpose == "seed"], labels
+        )
+
+    def _audit(self, corpus: Corpus, round: int) -> None:
+        """Ask again about what is probably wrong, in place of some of the round's queries."""
+        engine = self._store.engine
+        decided = self._store.queries("query", round) or second_opinions.asked_in(engine, round)
+        n = 0 if decided else audit.quota(self._config, round, self._spent())
+        if not n and not second_opinions.pending(engine, round):
+            return
+        with self._step("audit", round) as progress:
+            second_opinions.record(engine, round, self._doubts(n) if n else [])
+            self._pending, waiting = audit.ask_again(engine, lambda n: self._second(corpus, n, round), round, progress)
+        if self._pending:
+            raise _WaitingError(waiting or "answers are pending")
+
+    def _encoder(self) -> str:
+        """The encoder that an audit embeds with."""
+        settings = self._config.zero_shot
+        return settings.model if isinstance(settings, EncoderZeroShotConfig) else BUNDLED
+
+    def _doubts(self, n: int) -> list[second_opinions.SecondQuery]:
+        opinions = second_opinions.opinions(self._store.engine)
+        return audit.questions(
+            self._asked(),
+            opinions,
+            audit.settled(self._config, opinions).disputed,
+            self._task.names,
+            lambda labelled: audit.out_of_fold(self._task, labelled, self._encoder(), seed=self._config.seed),
+            n,
+        )
 
     def _said(self, round: int) -> dict[str, str]:
         """What people said that a round's model learns: labels by text, none of the evaluation sample."""
@@ -267,7 +310,7 @@ class _Loop:
         return reason
 
     def _result(self, corpus: Corpus, round: int) -> RoundResult:
-        figures, counts = self._figures(round), self._store.counts()
+        figures = self._figures(round)
         history, kappa, change = self._store.history(), None, None
         if round:
             before, after = self._folder.scores(round - 1), self._folder.scores(round)
@@ -276,7 +319,7 @@ class _Loop:
         return RoundResult(
             number=round,
             model=self._folder.model_name(round),
-            annotations=counts["seed"] + counts["query"],
+            annotations=self._spent(),
             budget=self._config.budget.annotations,
             pool=corpus.pool_size - len(self._store.queries()),
             figures=figures,
@@ -298,15 +341,16 @@ class _Loop:
         if self._store.queries("query", round):
             return
         with self._step("select", round) as progress:
-            strategy, settings, counts = self._strategy(), self._config.query, self._store.counts()
-            left = self._config.budget.annotations - counts["seed"] - counts["query"]
+            strategy, settings = self._strategy(), self._config.query
+            again = second_opinions.asked_in(self._store.engine, round)
+            left = self._config.budget.annotations - self._spent()
             listed = read_shortlist(corpus, self._folder.scores(round), self._depth(strategy))
             chosen = select(
                 strategy,
                 settings.strategy,
                 listed,
                 [a.query.document.text for a in self._store.queries()],
-                min(settings.batch, left),
+                min(settings.batch - again, left),
                 criteria=self._criteria(strategy),
                 rng=np.random.default_rng([self._config.seed, round]),
                 space=self._space(corpus, round, strategy, to_candidates(listed, self._criteria(strategy)), progress),
@@ -354,24 +398,47 @@ class _Loop:
         if self._pending:
             raise _WaitingError(getattr(oracle, "waiting", None) or "answers are pending")
 
+    def _spent(self) -> int:
+        """Answers that count against the budget."""
+        counts = self._store.counts()
+        return counts["seed"] + counts["query"] + counts["audit"]
+
     def _oracles(self) -> list[tuple[OracleConfig, str]]:
-        """The configured oracles under their keys, the most trusted one last."""
+        """The configured oracles under their keys, the run's own first and the most trusted one last."""
         trusted = self._config.evaluation.oracle
-        return [(self._config.oracle, "oracle"), *([(trusted, "evaluation.oracle")] if trusted else [])]
+        again = [(one, where) for where, one in self._config.second_oracles() if where != "oracle"]
+        return [
+            (self._config.oracle, "oracle"),
+            *(again if self._config.audit.share else []),
+            *([(trusted, "evaluation.oracle")] if trusted else []),
+        ]
+
+    def _second(self, corpus: Corpus, attempt: int, round: int) -> Oracle:
+        """Who answers when a document is asked about for the second or third time."""
+        chain = [("oracle", self._config.oracle), *self._config.second_oracles()]
+        where, config = chain[attempt - 1]
+        if config in [one for _, one in chain[: attempt - 1]]:
+            config = oracles.anew(config)
+        examples = self._examples(before=round) if oracles.wants_examples(config) else []
+        return self._built(corpus, config, where, examples, attempt)
 
     def _oracle(self, corpus: Corpus, purpose: Purpose, round: int) -> Oracle:
         config, where = self._oracles()[-1 if purpose == "evaluation" else 0]
         examples = self._examples(before=round) if purpose == "query" and oracles.wants_examples(config) else []
-        ledger = Ledger(self._store)
-        return oracles.build(config, self._task, corpus, self._config.seed, ledger, examples=examples, where=where)
+        return self._built(corpus, config, where, examples)
+
+    def _built(
+        self, corpus: Corpus, config: OracleConfig, where: str, examples: Sequence[Example], attempt: int = 1
+    ) -> Oracle:
+        ledger, seed = Ledger(self._store), self._config.seed
+        return oracles.build(config, self._task, corpus, seed, ledger, examples=examples, where=where, attempt=attempt)
 
     def _examples(self, before: int) -> list[Example]:
         """What was annotated before a round asks: not what it adds itself, or a restart would ask differently."""
-        asked = [*self._store.queries("seed"), *(a for a in self._store.queries("query") if a.round < before)]
-        return [Example(a.query.document.text, a.label) for a in asked if a.label is not None]
+        return [Example(a.query.document.text, a.label) for a in self._asked(before) if a.label is not None]
 
     def _strategy(self) -> QueryStrategy:
-        asked = [*self._store.queries("seed"), *self._store.queries("query")]
+        asked = self._asked()
         settings = self._config.query
         return query.build(
             settings.strategy,

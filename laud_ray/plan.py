@@ -125,8 +125,10 @@ def plan(config: RunConfig, gpu: str | None = None) -> Plan:
         UserError: whatever `run` would refuse later.
     """
     task, device = config.task.to_task(), find_device(gpu)
+    again = [(one, where) for where, one in config.second_oracles() if where != "oracle"]
     asked = [
         (config.oracle, "oracle"),
+        *(again if config.audit.share else []),
         *([(config.evaluation.oracle, "evaluation.oracle")] if config.evaluation.oracle else []),
     ]
     sections = (("zero_shot", config.zero_shot), ("learner", config.learner))
@@ -233,10 +235,13 @@ def _steps(config: RunConfig, task: Task, corpus: Corpus, texts: Sequence[str], 
     resources = config.resources
     scoring = device.flops * resources.scorers * max(1.0, resources.gpus_per_scorer)
     training = device.flops * max(1, resources.workers)
+    left = max(0, budget - seed)
+    again = int(config.audit.share * left) // config.audit.every
     asked = (
         ("evaluation", trusted, config.evaluation.size),
         ("seed (at most)", oracle, seed),
-        ("queries", oracle, max(0, budget - seed)),
+        ("queries", oracle, left - again),
+        *((("asked again (at most)", config.second_oracles()[0][1], again),) if again else ()),
     )
     size, each, shared = _scored(config.zero_shot, task, texts)
     yield _pass("zero-shot pass", unique, size, each, shared, scoring)

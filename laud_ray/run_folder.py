@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from laud_ray import config as configuration
-from laud_ray import run_schema
+from laud_ray import run_schema, second_opinions
 from laud_ray.config import RunConfig
 from laud_ray.database import open_database
 from laud_ray.errors import ConfigError, RunError, StorageError, StoreError
@@ -253,13 +253,17 @@ def _reconcile(folder: Folder, store: Store, old: RunConfig, new: RunConfig) -> 
     changed = configuration.differences(old, new)
     asked = store.queries()
     if changed and all(line.startswith(("budget.", "stop")) for line in changed):
-        _check_budget(new, sum(query.purpose != "evaluation" for query in asked))
+        again = second_opinions.asked_in(store.engine)
+        _check_budget(new, sum(query.purpose != "evaluation" for query in asked) + again)
     elif changed and asked:
         raise RunError(
             f"{new.storage}: holds a run with another configuration ({'; '.join(changed)}); "
             "expected the same one, or another storage"
         )
-    if any(line.startswith(("task", "corpus", "oracle", "evaluation.oracle", "seed", "zero_shot")) for line in changed):
+    if any(
+        line.startswith(("task", "corpus", "oracle", "evaluation.oracle", "audit", "seed", "zero_shot"))
+        for line in changed
+    ):
         for name in ("corpus", "zero_shot", "models"):
             (folder / name).remove()
 

@@ -66,7 +66,10 @@ query: {{strategy: margin, batch: 50}}
 # A random sample that is annotated, never trains, and says honestly how good each model is.
 evaluation: {{size: {evaluation}}}
 
-# Annotations that may be bought for seed and queries; those for evaluation are counted apart.
+# Against an oracle that errs: share 0.2 spends a fifth of each batch on asking again what is probably wrong.
+audit: {{share: 0.0}}
+
+# Annotations that may be bought for seed, queries and audits; those for evaluation are counted apart.
 budget: {{annotations: 500}}
 
 # When to stop, whichever comes first; the budget always holds:

@@ -23,6 +23,7 @@ from laud_ray.tables import (
     queries,
     rounds,
     sample,
+    second_answers,
     settings,
     timings,
 )
@@ -41,13 +42,14 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A query as it was recorded, with its answer. answered is False while it is pending."""
+    """A query as it was recorded, with its answer and who gave it. answered is False while it is pending."""
 
     query: Query
     purpose: Purpose
     round: int
     answered: bool
     label: str | None
+    oracle: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,8 @@ class Store:
     def queries(self, purpose: Purpose | None = None, round: int | None = None) -> list[Answered]:
         """Return queries with their answers, in the order of asking."""
         joined = queries.outerjoin(annotations, queries.c.document_id == annotations.c.document_id)
-        found = select(queries, annotations.c.label, annotations.c.position.label("answer")).select_from(joined)
+        answer = (annotations.c.label, annotations.c.oracle, annotations.c.position.label("answer"))
+        found = select(queries, *answer).select_from(joined)
         if purpose is not None:
             found = found.where(queries.c.purpose == purpose)
         if round is not None:
@@ -140,6 +143,7 @@ class Store:
                 r["round"],
                 r["answer"] is not None,
                 r["label"],
+                r["oracle"],
             )
             for r in rows
         ]
@@ -150,15 +154,17 @@ class Store:
             write(self._engine, lambda connection: connection.execute(insert(annotations), rows))
 
     def counts(self) -> dict[str, int]:
-        """Answers for each purpose, abstentions included, and the abstentions."""
+        """Answers for each purpose, abstentions included; `audit` were asked for again; and the first abstentions."""
         joined = queries.join(annotations, queries.c.document_id == annotations.c.document_id)
         by_purpose = select(queries.c.purpose, func.count()).select_from(joined).group_by(queries.c.purpose)
         abstained = select(func.count()).select_from(annotations).where(annotations.c.label.is_(None))
+        again = select(func.count()).select_from(second_answers)
 
         def count(connection: Connection) -> dict[str, int]:
             found: dict[str, int] = {row[0]: row[1] for row in connection.execute(by_purpose)}
             return {
                 **{purpose: found.get(purpose, 0) for purpose in ("seed", "query", "evaluation")},
+                "audit": connection.scalar(again) or 0,
                 "abstained": connection.scalar(abstained) or 0,
             }
 
@@ -166,8 +172,8 @@ class Store:
 
     def cost(self) -> float:
         """Dollars spent on answers so far."""
-        spent = select(func.sum(annotations.c.cost))
-        return float(read(self._engine, lambda connection: connection.scalar(spent)) or 0.0)
+        spent = [select(func.sum(table.c.cost)) for table in (annotations, second_answers)]
+        return read(self._engine, lambda connection: sum(float(connection.scalar(one) or 0.0) for one in spent))
 
     def set_samples(self, samples: Mapping[str, Sequence[Sampled]]) -> None:
         """Record samples by purpose, in place of those recorded before."""

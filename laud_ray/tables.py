@@ -77,6 +77,34 @@ annotations = Table(
     ForeignKeyConstraint(["document_id"], ["queries.document_id"]),
     UniqueConstraint("document_id", "oracle"),
 )
+# A document is asked about again, for the `attempt`-th time: the first is that of `queries`.
+second_queries = Table(
+    "second_queries",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("document_id", Words, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("predicted", Words),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    ForeignKeyConstraint(["document_id"], ["queries.document_id"]),
+    UniqueConstraint("document_id", "attempt"),
+)
+second_answers = Table(
+    "second_answers",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("document_id", Words, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("label", Words),
+    Column("oracle", String, nullable=False),
+    Column("cost", Float, nullable=False),
+    Column("confidence", Float),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    ForeignKeyConstraint(["document_id", "attempt"], ["second_queries.document_id", "second_queries.attempt"]),
+    UniqueConstraint("document_id", "attempt"),
+)
 sample = Table(
     "sample",
     metadata,

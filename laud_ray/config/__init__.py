@@ -3,6 +3,7 @@
 from laud_ray.config.reading import differences, load, parse
 from laud_ray.config.schema import (
     OTHER,
+    AuditConfig,
     BudgetConfig,
     BudgetRule,
     CascadeConfig,
@@ -40,6 +41,7 @@ from laud_ray.config.schema import (
 
 __all__ = [
     "OTHER",
+    "AuditConfig",
     "BudgetConfig",
     "BudgetRule",
     "CascadeConfig",

@@ -55,7 +55,7 @@ def differences(old: RunConfig, new: RunConfig) -> list[str]:
 
 def _operational(key: str) -> bool:
     """Whether a key says how an oracle is reached and what it may use, so that it may change during a run."""
-    return key.startswith(("oracle", "evaluation.oracle")) and key.rpartition(".")[2] in LlmConfig.OPERATIONAL
+    return key.startswith(("oracle", "evaluation.oracle", "audit.")) and key.rpartition(".")[2] in LlmConfig.OPERATIONAL
 
 
 def _read(path: str, where: str, expected: str) -> str:

@@ -139,12 +139,13 @@ class EncoderConfig(Section):
 
 
 class LinearConfig(Section):
-    """Frozen embeddings and a regularised linear head: the cheap baseline."""
+    """Frozen embeddings and a regularised linear head: the cheap baseline. `smoothing` is against wrong labels."""
 
     kind: Literal["linear"]
     model: str = "bundled"
     max_tokens: int = Field(default=64, ge=4, le=512)
     class_balance: float = Field(default=0.0, ge=0, le=1)
+    smoothing: float = Field(default=0.0, ge=0, lt=1)
 
 
 class CausalConfig(PromptedSection):
@@ -330,7 +331,38 @@ class EvaluationConfig(Section):
     oracle: Annotated[ReplayConfig | LlmConfig | CascadeConfig, Field(discriminator="kind")] | None = None
 
 
+class AuditConfig(Section):
+    """Asking again about answers that are probably wrong, in place of some of a round's queries.
+
+    A label that two answers agree on, or that most of three give, is what a model learns; while answers differ, the
+    document trains nothing.
+
+    Attributes:
+        share: of a round's batch that may be spent so; 0 is off.
+        every: so many rounds.
+        oracle: who is asked; None: the run's oracle, anew.
+        trusted: its word is final, so no third answer is asked for.
+        referee: who gives the third answer where two differ; None: whoever gave the second, anew.
+    """
+
+    share: float = Field(default=0.0, ge=0, lt=1)
+    every: int = Field(default=1, ge=1)
+    oracle: Annotated[ReplayConfig | LlmConfig | CascadeConfig, Field(discriminator="kind")] | None = None
+    trusted: bool = False
+    referee: Annotated[ReplayConfig | LlmConfig | CascadeConfig, Field(discriminator="kind")] | None = None
+
+    @model_validator(mode="after")
+    def _of_use(self) -> "AuditConfig":
+        if self.trusted and self.oracle is None:
+            raise ValueError("trusted: true without an oracle: expected audit.oracle, whose word is final")
+        if self.trusted and self.referee is not None:
+            raise ValueError("referee: never asked, since trusted: true: expected one of the two")
+        return self
+
+
 class BudgetConfig(Section):
+    """`annotations` are those of seed, queries and audits together."""
+
     annotations: int = Field(default=500, ge=1)
 
 
@@ -434,6 +466,12 @@ class ServingConfig(Section):
         return url
 
 
+def _repeats_itself(config: Any) -> bool:
+    """Whether an oracle says the same of a document however often it is asked."""
+    members = config.oracles if isinstance(config, CascadeConfig) else (config,)
+    return all(isinstance(one, LlmConfig) and one.temperature == 0 for one in members)
+
+
 def _engine(value: Any) -> str:
     """The engine decides which keys zero_shot has; without one it is the encoder's."""
     return str(value.get("engine", "encoder") if isinstance(value, dict) else getattr(value, "engine", "encoder"))
@@ -469,10 +507,29 @@ class RunConfig(Section):
     init: InitConfig = InitConfig()
     query: QueryConfig = QueryConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    audit: AuditConfig = AuditConfig()
     budget: BudgetConfig = BudgetConfig()
     stop: tuple[StopConfig, ...] = (BudgetRule(kind="budget"),)
     resources: ResourcesConfig = ResourcesConfig()
     serving: ServingConfig = ServingConfig()
+
+    @model_validator(mode="after")
+    def _drawn_anew(self) -> "RunConfig":
+        """An audit must not buy the same answers again."""
+        asked: list[tuple[str, OracleConfig]] = [("oracle", self.oracle), *self.second_oracles()]
+        for i, (where, config) in enumerate(asked if self.audit.share else []):
+            if config in [one for _, one in asked[:i]] and _repeats_itself(config):
+                raise ValueError(
+                    f"audit: share: {self.audit.share:g} would ask `{where}` again at temperature 0, which says the "
+                    "same again: expected another audit.oracle or audit.referee, or no temperature"
+                )
+        return self
+
+    def second_oracles(self) -> tuple[tuple[str, OracleConfig], ...]:
+        """Who is asked in an audit, under its key: for the second answer, and unless that is final for the third."""
+        second = ("audit.oracle", self.audit.oracle) if self.audit.oracle else ("oracle", self.oracle)
+        third = ("audit.referee", self.audit.referee) if self.audit.referee else second
+        return (second,) if self.audit.trusted else (second, third)
 
     @field_validator("store")
     @classmethod

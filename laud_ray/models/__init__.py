@@ -62,7 +62,7 @@ def build(
     template = zero_shot.template if isinstance(zero_shot, EncoderZeroShotConfig) else "{label}"
     match config:
         case LinearConfig():
-            return LinearLearner(config.model, template, config.max_tokens, config.class_balance)
+            return LinearLearner(config.model, template, config.max_tokens, config.class_balance, config.smoothing)
         case CausalConfig():
             return CausalLearner(config, resources)
         case InContextConfig():

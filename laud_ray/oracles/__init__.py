@@ -9,7 +9,7 @@ from laud_ray.errors import ConfigError
 from laud_ray.labels import known_labels, no_known_label
 from laud_ray.oracles.cascade import CascadeOracle
 from laud_ray.oracles.engines import Engine
-from laud_ray.oracles.llm import LlmOracle, oracle_prompt, temperature
+from laud_ray.oracles.llm import VOTE_TEMPERATURE, LlmOracle, oracle_prompt, temperature
 from laud_ray.oracles.openai_engine import OpenAiEngine, key_of
 from laud_ray.oracles.replay import ReplayOracle
 from laud_ray.oracles.vllm_engine import VllmEngine, open_tokenizer, token_codes
@@ -24,6 +24,7 @@ __all__ = [
     "OpenAiEngine",
     "ReplayOracle",
     "VllmEngine",
+    "anew",
     "build",
     "build_llm",
     "check",
@@ -45,21 +46,35 @@ def build(
     *,
     examples: Sequence[Example] = (),
     where: str = "oracle",
+    attempt: int = 1,
 ) -> Oracle:
     """Make the oracle that a configuration asks for.
 
     Args:
         examples: what is annotated already; a language model may be shown some of it.
         where: the key of the configuration, for messages.
+        attempt: for which time it is asked about the same documents; the answers of another attempt are drawn anew.
     """
     if isinstance(config, ReplayConfig):
-        return ReplayOracle(corpus, task, config.noise, config.abstain, seed)
+        return ReplayOracle(corpus, task, config.noise, config.abstain, seed, attempt)
     if isinstance(config, LlmConfig):
-        return build_llm(config, task, seed, ledger, examples=examples, where=where)
+        return build_llm(config, task, seed, ledger, examples=examples, where=where, attempt=attempt)
     members = _members(config, where)
     return CascadeOracle(
-        [build(one, task, corpus, seed, ledger, examples=examples, where=place) for one, place in members]
+        [
+            build(one, task, corpus, seed, ledger, examples=examples, where=place, attempt=attempt)
+            for one, place in members
+        ]
     )
+
+
+def anew(config: OracleConfig) -> OracleConfig:
+    """An oracle that may say something else when it is asked again: a language model samples."""
+    if isinstance(config, CascadeConfig):
+        return config.model_copy(update={"oracles": tuple(anew(one) for one in config.oracles)})
+    if isinstance(config, LlmConfig) and config.temperature is None:
+        return config.model_copy(update={"temperature": VOTE_TEMPERATURE})
+    return config
 
 
 def build_llm(
@@ -70,10 +85,11 @@ def build_llm(
     *,
     examples: Sequence[Example] = (),
     where: str = "oracle",
+    attempt: int = 1,
 ) -> LlmOracle:
     """Make the oracle of a language model, which needs no corpus."""
     prompt, engine = _engine(config, task, seed, where)
-    return LlmOracle(config, prompt, engine, ledger, examples=examples, where=where)
+    return LlmOracle(config, prompt, engine, ledger, examples=examples, where=where, attempt=attempt)
 
 
 def check(config: OracleConfig, where: str = "oracle") -> None:

@@ -57,7 +57,10 @@ class LlmOracle:
         *,
         examples: Sequence[Example] = (),
         where: str = "oracle",
+        attempt: int = 1,
     ) -> None:
+        """Begin with the votes after those of earlier attempts, so that documents are asked about anew."""
+        self._votes_before = (attempt - 1) * config.votes
         self._config, self._engine, self._ledger = config, engine, ledger
         self._prompt, self.name = prompt, f"llm:{config.model}"
         self._account = Account(ledger, config, where, self.name, prompt)
@@ -100,7 +103,7 @@ class LlmOracle:
                 self._key(text, vote), document.id, self._prompt, self._prompt.opening(examples=examples), text, vote
             )
             for document, text, examples in rows
-            for vote in range(self._config.votes)
+            for vote in range(self._votes_before, self._votes_before + self._config.votes)
         ]
 
     def _key(self, text: str, vote: int) -> str:

@@ -16,12 +16,13 @@ logger = logging.getLogger(__name__)
 class ReplayOracle:
     """Knows the sealed label of every document, and can be made to err.
 
-    What it says of a document depends on seed and document alone, not on when it is asked. A document
+    What it says of a document depends on seed, document and attempt alone, not on when it is asked. A document
     whose label is not among the task's is one that nobody can answer: an abstention.
 
     Attributes:
         noise: probability of a wrong label, drawn evenly from the others.
         abstain: probability of no answer.
+        attempt: for which time documents are asked about; errors of another attempt are independent.
     """
 
     corpus: Corpus
@@ -29,6 +30,7 @@ class ReplayOracle:
     noise: float = 0.0
     abstain: float = 0.0
     seed: int = 0
+    attempt: int = 1
 
     def annotate(self, documents: Sequence[Document]) -> Sequence[Annotation]:
         labels = sealed_values(self.corpus, [document.id for document in documents])
@@ -51,7 +53,8 @@ class ReplayOracle:
             gold = names[0] if gold == names[0] else names[1]
         if gold not in names:
             return None
-        rng = np.random.default_rng([self.seed, int(document_id(document.id)[:16], 16)])
+        again = [self.attempt] if self.attempt > 1 else []
+        rng = np.random.default_rng([self.seed, int(document_id(document.id)[:16], 16), *again])
         if rng.random() < self.abstain:
             return None
         if rng.random() < self.noise:

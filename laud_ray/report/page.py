@@ -8,12 +8,13 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from laud_ray.report import figures, formatting
+from laud_ray.report import figures, formatting, opinion_lines
 from laud_ray.report.summary import QueryShown, RunSummary, measured, next_commands, sought, unmeasured
 from laud_ray.types import RoundResult
 
 OPEN_CLASSES = 30  # rows of the class table that show without a click
 ASKED_PER_ROUND = 12  # questions shown for each round
+DISPUTES = 30  # documents in dispute that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ def render(summary: RunSummary) -> str:
     )
     for name in ("percent", "interval", "decimal", "duration", "dollars", "spaced"):
         environment.filters[name] = getattr(formatting, name)
+    for name in ("audit_line", "agreement_line"):
+        environment.filters[name] = getattr(opinion_lines, name)
     shown = summary.current or (summary.history[-1] if summary.history else None)
     return environment.get_template("page.html").render(
         run=summary,
@@ -58,6 +61,7 @@ def render(summary: RunSummary) -> str:
         plots=_plots(summary.history),
         steps=_steps(summary.history),
         asked=_asked(summary.queries),
+        disputes_shown=DISPUTES,
         commands=next_commands(summary),
         missing=tuple(map(sought(summary), summary.not_found)),
     )

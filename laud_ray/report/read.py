@@ -7,6 +7,7 @@ from importlib.metadata import version
 from laud_ray.corpus import open_corpus
 from laud_ray.diagnosis import Reply, diagnose
 from laud_ray.feedback import judge
+from laud_ray.report.opinions import read_agreement, read_audit
 from laud_ray.report.summary import ModelShown, QueryShown, RunSummary, State
 from laud_ray.run_folder import RunFolder, is_held
 from laud_ray.stages.seed import not_found, outcome
@@ -58,6 +59,8 @@ def read(run: RunFolder) -> RunSummary:
         promoted=store.promotion(),
         diagnosis=diagnose(history, [_reply(a) for a in asked if a.answered]),
         not_found_in={one.name: one.queries for one in outcome(seeds, task.names) if one.name in missing},
+        audit=read_audit(run, asked, people.labels),
+        agreement=read_agreement(run, asked, people.labels),
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from laud_ray.diagnosis import Finding
+from laud_ray.raters import Agreement
 from laud_ray.types import ClassFigures, Estimate, Figures, Promotion, Purpose, RoundResult
 
 # stopped: neither finished nor waiting, and no process works on it; the same command continues it.
@@ -26,6 +27,30 @@ class QueryShown:
     predicted: str | None
     confidence: float | None
     answer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeShown:
+    """A document whose answers differ, so that it trains nothing: who said what of it, in the order of asking."""
+
+    document_id: str
+    text: str
+    said: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditShown:
+    """What came of asking again.
+
+    Attributes:
+        answered: second and third answers.
+        changed: documents whose label is no longer the first answer.
+        disputed: documents that only a person can settle, or a third answer.
+    """
+
+    answered: int
+    changed: int
+    disputed: tuple[DisputeShown, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +79,9 @@ class RunSummary:
     Attributes:
         history: the closed rounds in order, from round 0; empty before the first.
         corpus: counts of documents: documents, unique, errors, truncated and so on.
-        annotations: counts of answers: seed, query, evaluation, and how many of all abstained.
-        budget: the seed and query annotations that may be bought in all.
+        annotations: counts of answers: seed, query, evaluation, audit (asked for again), and how many of the first
+            answers abstained.
+        budget: the seed, query and audit annotations that may be bought in all.
         cost: dollars spent on the oracle.
         not_found: classes of which the seed found no document.
         queries: what was asked, in the order of asking.
@@ -65,6 +91,8 @@ class RunSummary:
         promoted: how the current model became so, if a person made it current.
         diagnosis: what goes wrong, with its figures and a remedy.
         not_found_in: for the classes that were not found, the seed queries that looked for each.
+        audit: what came of asking again; None where nothing was.
+        agreement: how far those agree who answered the same documents; None where there are none.
     """
 
     name: str
@@ -88,11 +116,13 @@ class RunSummary:
     promoted: Promotion | None = None
     diagnosis: tuple[Finding, ...] = ()
     not_found_in: Mapping[str, int] = field(default_factory=dict)
+    audit: AuditShown | None = None
+    agreement: Agreement | None = None
 
     @property
     def spent(self) -> int:
         """The annotations that count against the budget."""
-        return self.annotations.get("seed", 0) + self.annotations.get("query", 0)
+        return sum(self.annotations.get(purpose, 0) for purpose in ("seed", "query", "audit"))
 
     @property
     def current(self) -> RoundResult | None:
@@ -159,6 +189,8 @@ def to_json(summary: RunSummary) -> dict[str, object]:
         "rounds": [_round(result) for result in summary.history],
         "promoted": _promotion(summary.promoted),
         "annotations": dict(summary.annotations),
+        "audit": _audit(summary.audit),
+        "agreement": _agreement(summary.agreement),
         "feedback": dict(summary.feedback),
         "budget": summary.budget,
         "cost": _finite(summary.cost),
@@ -205,6 +237,27 @@ def _round(result: RoundResult) -> dict[str, object]:
         "delta_f": _finite(result.delta_f),
         "accepted": result.accepted,
         "seconds": {step: _finite(seconds) for step, seconds in result.seconds.items()},
+    }
+
+
+def _audit(audit: AuditShown | None) -> dict[str, object] | None:
+    if audit is None:
+        return None
+    disputed = [{"id": one.document_id, "said": [list(pair) for pair in one.said]} for one in audit.disputed]
+    return {"answered": audit.answered, "changed": audit.changed, "disputed": disputed}
+
+
+def _agreement(agreement: Agreement | None) -> dict[str, object] | None:
+    if agreement is None:
+        return None
+    return {
+        "documents": agreement.documents,
+        "alpha": _finite(agreement.alpha),
+        "pairs": [
+            {"one": p.one, "other": p.other, "n": p.n, "share": _finite(p.share), "kappa": _finite(p.kappa)}
+            for p in agreement.pairs
+        ],
+        "confused": [{"label": c.label, "other": c.other, "documents": c.count} for c in agreement.confused],
     }
 
 

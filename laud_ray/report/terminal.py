@@ -24,6 +24,7 @@ from laud_ray.report.formatting import (
     points,
     spaced,
 )
+from laud_ray.report.opinion_lines import agreement_line, audit_line, confused_line, pair_line
 from laud_ray.report.summary import ModelShown, RunSummary, State, better_before, measured, next_commands, sought
 from laud_ray.types import Estimate, Figures, RoundResult
 
@@ -208,6 +209,7 @@ def _facts(summary: RunSummary) -> Table:
         model += f", accuracy {figure(accuracy)}, n = {accuracy.n}"
     seed, query, evaluation = (summary.annotations.get(name, 0) for name in ("seed", "query", "evaluation"))
     spent = f"{summary.spent:,} of {summary.budget:,}: {seed:,} seed, {query:,} query"
+    spent += f", {summary.audit.answered:,} asked again" if summary.audit else ""
     apart = f"; apart: {evaluation:,} evaluation; {dollars(summary.cost)} in all"
     rows: tuple[tuple[str, str], ...] = (
         ("model", model),
@@ -221,7 +223,7 @@ def _facts(summary: RunSummary) -> Table:
     if summary.promoted is not None:
         at = f"{summary.promoted.created_at.astimezone():%Y-%m-%d %H:%M}"
         rows = (*rows, ("promoted", f"in place of {summary.promoted.previous or 'none'}, {at}"))
-    for name, value in rows:
+    for name, value in (*rows, *_opinions(summary)):
         table.add_row(Text(name, style="dim"), Text(value))
     if (better := better_before(summary)) is not None:
         said = f"{better.model}, accuracy {figure(better.figures.accuracy)}, n = {better.figures.n}"
@@ -237,6 +239,17 @@ def _finding(finding: Finding) -> Table:
     table.add_row(Text(spaced(finding.name), style="yellow"), Text(f"{finding.evidence}."))
     table.add_row(Text("remedy", style="dim"), Text(f"{finding.remedy}."))
     return table
+
+
+def _opinions(summary: RunSummary) -> list[tuple[str, str]]:
+    rows = []
+    if summary.audit is not None:
+        rows.append(("asked again", audit_line(summary.audit)))
+    if summary.agreement is not None:
+        rows.append(("agreement", agreement_line(summary.agreement, doubtful=summary.audit is not None)))
+        rows += [("", pair_line(pair)) for pair in summary.agreement.pairs]
+        rows += [("", confused_line(one)) for one in summary.agreement.confused[:3]]
+    return rows
 
 
 def _commands(summary: RunSummary) -> Table:

@@ -168,6 +168,16 @@ def test_what_was_answered_is_not_asked_again(ledger: Ledger) -> None:
     assert len(engine.asked) == 6, "another prompt is another question"
 
 
+def test_another_attempt_is_bought_once_more_and_only_once(ledger: Ledger) -> None:
+    engine = Scripted(lambda request: "ABAB"[request.vote])
+    assert make(llm(), engine, ledger).annotate(DOCUMENTS[:1])[0].label == "Tea"
+    for _ in range(2):
+        assert make(llm(), engine, ledger, attempt=2).annotate(DOCUMENTS[:1])[0].label == "Coffee"
+    assert [request.vote for request in engine.asked] == [0, 1]
+    make(llm(votes=2), engine, ledger, attempt=2).annotate(DOCUMENTS[:1])
+    assert [request.vote for request in engine.asked] == [0, 1, 2, 3]
+
+
 def test_one_text_under_two_ids_is_bought_once(ledger: Ledger) -> None:
     engine = Scripted(lambda request: "A")
     found = make(llm(), engine, ledger).annotate([Document("d", "tea"), Document("e", "tea")])

@@ -16,10 +16,13 @@ import pytest
 from rich.console import Console, RenderableType
 
 from laud_ray.diagnosis import Finding
+from laud_ray.raters import Agreement, Confused, PairAgreement
 from laud_ray.report import figures, formatting, page, terminal
 from laud_ray.report.curve import curve
 from laud_ray.report.labelled import labelled_json, labelled_view
 from laud_ray.report.summary import (
+    AuditShown,
+    DisputeShown,
     ModelShown,
     QueryShown,
     RunSummary,
@@ -303,8 +306,9 @@ def test_json_has_the_stable_structure() -> None:
     report = to_json(run_of(history))
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert list(report) == [
-        "run", "kind", "state", "stop_reason", "current_model", "rounds", "promoted", "annotations", "feedback",
-        "budget", "cost", "not_found", "not_found_in", "diagnosis", "corpus", "models", "labels", "storage", "versions",
+        "run", "kind", "state", "stop_reason", "current_model", "rounds", "promoted", "annotations", "audit",
+        "agreement", "feedback", "budget", "cost", "not_found", "not_found_in", "diagnosis", "corpus", "models",
+        "labels", "storage", "versions",
     ]  # fmt: skip
     assert isinstance(report["rounds"], list)
     assert report["rounds"][2] == {
@@ -535,3 +539,50 @@ def test_the_report_needs_neither_ray_nor_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# Asking again, and agreement
+
+
+def disagreeing() -> RunSummary:
+    return replace(
+        run_of(HISTORIES["ten rounds"]),
+        annotations={"seed": 60, "query": 200, "audit": 40, "evaluation": 300, "abstained": 9},
+        audit=AuditShown(40, 17, (DisputeShown("d9", HOSTILE, (("llm:m", "Milk"), ("expert", "Cheese"))),)),
+        agreement=Agreement(
+            41, 0.4567, (PairAgreement("expert", "llm:m", 41, 0.61, 0.5432),), (Confused("Cheese", "Milk", 7),)
+        ),
+    )
+
+
+def test_agreement_and_audit_are_said_in_words() -> None:
+    summary = disagreeing()
+    assert summary.spent == 300
+    text = " ".join(shown(terminal.status_view(summary), width=200).split())
+    assert "300 of 500: 60 seed, 200 query, 40 asked again" in text
+    assert "40 answers; 17 labels changed by them; 1 document in dispute, which train" in text
+    assert "Krippendorff's alpha 0.457 on 41 documents with several answers; most were chosen as doubtful" in text
+    assert "expert and llm:m: 61.0 % the same, Cohen's kappa 0.543, n = 41" in text
+    assert "Cheese or Milk: 7 documents got both" in text
+    rendered_page = Page(page.render(summary))
+    assert "Do those who answer agree?" in rendered_page.text
+    assert "expert : Cheese" in rendered_page.text or "expert: Cheese" in rendered_page.text
+    assert "img" not in [tag for tag, _ in rendered_page.tags]
+
+
+def test_agreement_and_audit_in_json() -> None:
+    found = json.loads(json.dumps(to_json(disagreeing()), allow_nan=False))
+    assert found["audit"] == {
+        "answered": 40,
+        "changed": 17,
+        "disputed": [{"id": "d9", "said": [["llm:m", "Milk"], ["expert", "Cheese"]]}],
+    }
+    assert found["agreement"] == {
+        "documents": 41,
+        "alpha": 0.4567,
+        "pairs": [{"one": "expert", "other": "llm:m", "n": 41, "share": 0.61, "kappa": 0.5432}],
+        "confused": [{"label": "Cheese", "other": "Milk", "documents": 7}],
+    }
+    without = to_json(run_of(HISTORIES["ten rounds"]))
+    assert (without["audit"], without["agreement"]) == (None, None)
+    assert "Do those who answer agree?" not in rendered("ten rounds")

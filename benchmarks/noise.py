@@ -1,0 +1,285 @@
+"""What an oracle that errs costs, and what of it comes back by asking again, smoothing or leaving out.
+
+    python benchmarks/noise.py --data ../shared/data/banking77 --seeds 5
+
+The rounds of a run in one process, without Ray: the product's seed walk, margin queries, audit, replay oracle and
+linear learner, over embeddings made once. Every arm spends the same budget, answers that are asked for again
+included. Prints a JSON line for each arm and seed, then the table: macro-F1 and accuracy on the set's test file, and
+the share of the macro-F1 lost to noise that an arm recovers. An arm with its own clean figure (smoothing helps clean
+labels too) is compared with that of the same learner as well.
+"""
+
+import argparse
+import json
+import logging
+import statistics
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sklearn.metrics import f1_score
+
+from laud_ray import config, second_opinions
+from laud_ray.auditing import doubtful, self_confidence
+from laud_ray.calibration import softmax
+from laud_ray.config import RunConfig
+from laud_ray.corpus import Corpus, normalise
+from laud_ray.encoding import Encoder
+from laud_ray.models.linear import LinearLearner
+from laud_ray.oracles import ReplayOracle
+from laud_ray.query import build
+from laud_ray.stages import audit
+from laud_ray.stages.annotate import annotate
+from laud_ray.stages.seed import next_wave, ranking_depth
+from laud_ray.stages.select import select, shortlist_depth
+from laud_ray.storage import Folder
+from laud_ray.store import Answered, Query, Store
+from laud_ray.types import Document, Floats, Indices, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A way to live with noise.
+
+    Attributes:
+        noise: of the run's oracle.
+        share: of each batch that may be asked again.
+        second: noise of whoever is asked again; None: as the run's oracle.
+        smoothing: of the labels in training.
+        leave_out: of the training labels, those that are doubtful, or the share with the least self-confidence.
+    """
+
+    noise: float
+    share: float = 0.0
+    second: float | None = None
+    smoothing: float = 0.0
+    leave_out: float = 0.0
+    prune: bool = False
+
+
+def arms(noise: float) -> dict[str, Arm]:
+    noisy = Arm(noise)
+    return {
+        "clean": Arm(0.0),
+        "clean, smoothing 0.1": Arm(0.0, smoothing=0.1),
+        "noisy": noisy,
+        "audit 10 %": replace(noisy, share=0.1),
+        "audit 20 %": replace(noisy, share=0.2),
+        "audit 30 %": replace(noisy, share=0.3),
+        "audit 20 %, exact second oracle": replace(noisy, share=0.2, second=0.0),
+        "smoothing 0.1": replace(noisy, smoothing=0.1),
+        "smoothing 0.1, audit 20 %": replace(noisy, smoothing=0.1, share=0.2),
+        "leave out the least sure 10 %": replace(noisy, leave_out=0.1),
+        "leave out all doubtful": replace(noisy, prune=True),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A data set, normalised and embedded once: n documents, k classes, d dimensions."""
+
+    run: RunConfig
+    task: Task
+    corpus: Corpus
+    documents: Sequence[Document]
+    vectors: Floats
+    prior: Floats
+    test: Floats
+    gold: Indices
+
+    @property
+    def places(self) -> dict[str, int]:
+        return {document.id: i for i, document in enumerate(self.documents)}
+
+
+def prepare(data: Path, scratch: str, args: argparse.Namespace) -> Bench:
+    labels = sorted(
+        {v for part in ("train", "test") for v in pq.read_table(data / f"{part}.parquet")["label"].to_pylist()}
+    )
+    settings = {
+        "task": {"name": data.name, "labels": [{"name": label} for label in labels]},
+        "corpus": {"path": str(data / "train.parquet"), "text": "text"},
+        "storage": scratch,
+        "oracle": {"kind": "replay", "label": "label"},
+        "init": {"max_queries": args.seed_queries},
+        "query": {"batch": args.batch},
+        "budget": {"annotations": args.budget},
+    }
+    run = config.parse(json.dumps(settings))
+    corpus = normalise(run.corpus, Folder(f"{scratch}/corpus"), sealed="label")
+    rows = [row for part in corpus.ranges for row in corpus.folder.read_table(part.name).to_pylist()]
+    documents = [Document(r["id"], r["text"]) for r in rows if r["error"] is None and r["duplicate_of"] is None]
+    test = pq.read_table(data / "test.parquet", columns=["text", "label"])
+    encoder, task = Encoder("bundled", 64).freeze(), run.task.to_task()
+    return Bench(
+        run,
+        task,
+        corpus,
+        documents,
+        encoder.embed([document.text for document in documents]),
+        LinearLearner().prior(encoder, task),
+        encoder.embed(test["text"].to_pylist()),
+        np.asarray([labels.index(label) for label in test["label"].to_pylist()]),
+    )
+
+
+class Run:
+    """One arm with one seed, with a store of its own."""
+
+    def __init__(self, bench: Bench, arm: Arm, seed: int, store: Store) -> None:
+        again = {"share": arm.share, "trusted": arm.second == 0.0}
+        if arm.second is not None:
+            again["oracle"] = {"kind": "replay", "label": "label", "noise": arm.second}
+        self.config = config.parse(json.dumps({**json.loads(bench.run.model_dump_json()), "audit": again}))
+        self.bench, self.arm, self.seed, self.store = bench, arm, seed, store
+        self.learner = LinearLearner(smoothing=arm.smoothing)
+        self.places, self.names = bench.places, bench.task.names
+
+    def oracle(self, attempt: int) -> ReplayOracle:
+        noise = self.arm.noise if attempt == 1 or self.arm.second is None else self.arm.second
+        return ReplayOracle(self.bench.corpus, self.bench.task, noise, 0.0, self.seed, attempt)
+
+    def asked(self) -> list[Answered]:
+        asked = [*self.store.queries("seed"), *self.store.queries("query")]
+        found = audit.settled(self.config, second_opinions.opinions(self.store.engine))
+        return audit.with_settled(asked, found.labels)
+
+    def embedded(self, asked: Sequence[Answered]) -> tuple[Floats, Indices]:
+        rows = [self.places[a.query.document.id] for a in asked]
+        return self.bench.vectors[rows], np.asarray([self.names.index(str(a.label)) for a in asked], np.int64)
+
+    def proba(self, asked: Sequence[Answered]) -> Floats:
+        x, labels = self.embedded(asked)
+        return self.learner.cross_validate(x, labels, self.bench.prior, seed=self.seed)
+
+    def kept(self, asked: Sequence[Answered]) -> Sequence[Answered]:
+        """What the arm trains on."""
+        if not self.arm.prune and not self.arm.leave_out:
+            return asked
+        proba, (_, labels) = self.proba(asked), self.embedded(asked)
+        out = doubtful(proba, labels)
+        if self.arm.leave_out:
+            out = np.argsort(self_confidence(proba, labels))[: int(self.arm.leave_out * len(labels))]
+        return [a for i, a in enumerate(asked) if i not in set(out.tolist())]
+
+    def go(self) -> dict[str, object]:
+        self.walk()
+        round = 1
+        while True:
+            trained = self.kept([a for a in self.asked() if a.label is not None])
+            x, labels = self.embedded(trained)
+            head = self.learner.solve(x, labels, self.bench.prior, seed=self.seed)
+            counts = self.store.counts()
+            left = self.config.budget.annotations - counts["seed"] - counts["query"] - counts["audit"]
+            if left <= 0:
+                predicted = head.proba(self.bench.test).argmax(axis=1)
+                true = {a.document_id: a.label for a in self.oracle_without_noise(trained)}
+                return {
+                    "macro_f1": round_(f1_score(self.bench.gold, predicted, average="macro", zero_division=0)),
+                    "accuracy": round_(float((predicted == self.bench.gold).mean())),
+                    "documents": len(trained),
+                    "wrong": sum(a.label != true[a.query.document.id] for a in trained),
+                    "asked_again": counts["audit"],
+                }
+            again = self.audit(round, self.config.budget.annotations - left)
+            self.query(round, min(self.config.query.batch, left) - again, head.proba(self.bench.vectors))
+            round += 1
+
+    def oracle_without_noise(self, asked: Sequence[Answered]) -> Sequence[object]:
+        return replace(self.oracle(1), noise=0.0).annotate([a.query.document for a in asked])
+
+    def walk(self) -> None:
+        proba, init = softmax(self.bench.vectors @ self.bench.prior.T), self.config.init
+        depth = ranking_depth(len(self.names), init.max_queries)
+        order = np.argsort(-proba, axis=0, kind="stable")[:depth]
+        rankings = [[Query(self.bench.documents[i], "ranking") for i in column] for column in order.T]
+        while wave := next_wave(
+            rankings, self.store.queries("seed"), self.names, per_class=init.per_class, cap=init.max_queries
+        ):
+            self.store.add_queries("seed", 1, wave)
+            annotate(self.store, self.oracle(1), "seed", 1, lambda done, total: None)
+
+    def audit(self, round: int, spent: int) -> int:
+        n, engine = audit.quota(self.config, round, spent), self.store.engine
+        if n:
+            opinions = second_opinions.opinions(engine)
+            disputed = audit.settled(self.config, opinions).disputed
+            new = audit.questions(self.asked(), opinions, disputed, self.names, self.proba, n)
+            second_opinions.record(engine, round, new)
+            audit.ask_again(engine, self.oracle, round, lambda done, total: None)
+        return second_opinions.asked_in(engine, round)
+
+    def query(self, round: int, n: int, proba: Floats) -> None:
+        margin = build("margin", counts=[0] * len(self.names))
+        asked = [*self.store.queries("seed"), *self.store.queries("query")]
+        utility = margin.utility(proba)[:, 0]
+        utility[[self.places[a.query.document.id] for a in asked]] = -np.inf
+        best = np.argsort(-utility, kind="stable")[: shortlist_depth(self.config.query.batch)]
+        top = np.argsort(-proba[best], axis=1)[:, :2]
+        shortlist = pa.table(
+            {
+                "id": [self.bench.documents[i].id for i in best],
+                "text": [self.bench.documents[i].text for i in best],
+                "criterion": pa.array([0] * len(best), pa.int32()),
+                "utility": pa.array(utility[best], pa.float32()),
+                "top_labels": [[self.names[c] for c in row] for row in top],
+                "top_probabilities": np.take_along_axis(proba[best], top, 1).tolist(),
+            }
+        )
+        rng = np.random.default_rng([self.seed, round])
+        texts = [a.query.document.text for a in asked]
+        self.store.add_queries("query", round, select(margin, "margin", shortlist, texts, n, criteria=1, rng=rng))
+        annotate(self.store, self.oracle(1), "query", round, lambda done, total: None)
+
+
+def round_(share: float) -> float:
+    return round(100 * share, 2)
+
+
+def table(rows: dict[str, list[dict[str, float]]]) -> list[str]:
+    means = {name: statistics.mean(row["macro_f1"] for row in found) for name, found in rows.items()}
+    lines = ["| arm | macro-F1 | accuracy | trained on | of it wrong | asked again | recovered |", "|---" * 7 + "|"]
+    for name, found in rows.items():
+        mean = {key: statistics.mean(row[key] for row in found) for key in found[0]}
+        spread = statistics.stdev(row["macro_f1"] for row in found) if len(found) > 1 else 0.0
+        lost = means.get("clean", 0.0) - means.get("noisy", 0.0)
+        back = f"{100 * (mean['macro_f1'] - means['noisy']) / lost:.0f} %" if "noisy" in means and lost > 0 else ""
+        lines.append(
+            f"| {name} | {mean['macro_f1']:.1f} ± {spread:.1f} | {mean['accuracy']:.1f} | {mean['documents']:.0f} | "
+            f"{mean['wrong']:.0f} | {mean['asked_again']:.0f} | {back} |"
+        )
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--noise", type=float, default=0.15)
+    parser.add_argument("--budget", type=int, default=500)
+    parser.add_argument("--batch", type=int, default=100)
+    parser.add_argument("--seed-queries", type=int, default=200)
+    parser.add_argument("--arms", nargs="+", help="by name; default: all")
+    args = parser.parse_args()
+    logging.disable(logging.WARNING)
+    known = arms(args.noise)
+    rows: dict[str, list[dict[str, float]]] = {name: [] for name in args.arms or known}
+    with tempfile.TemporaryDirectory(prefix="laud-noise-") as scratch:
+        bench = prepare(args.data, scratch, args)
+        for seed in range(args.first_seed, args.first_seed + args.seeds):
+            for name, found in rows.items():
+                store = Store(f"sqlite:///{scratch}/{len(found)}-{list(rows).index(name)}.db")
+                found.append(Run(bench, known[name], seed, store).go())
+                store.close()
+                print(json.dumps({"data": args.data.name, "arm": name, "seed": seed, **found[-1]}), flush=True)
+    print(f"\n{args.data.name}: {args.budget} annotations, {args.noise:.0%} noise, {args.seeds} seeds\n")
+    print("\n".join(table(rows)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""Audit and agreement in plain words, the same in the terminal and on the page."""
+
+from laud_ray.raters import Agreement, Confused, PairAgreement
+from laud_ray.report.formatting import decimal, percent
+from laud_ray.report.summary import AuditShown
+
+
+def audit_line(audit: AuditShown) -> str:
+    """Say what asking again came to."""
+    changed = f"{audit.answered:,} answers; {audit.changed:,} labels changed by them"
+    if not audit.disputed:
+        return changed
+    disputed = f"{len(audit.disputed):,} document{'' if len(audit.disputed) == 1 else 's'}"
+    trains = "trains" if len(audit.disputed) == 1 else "train"
+    return f"{changed}; {disputed} in dispute, which {trains} nothing until a third answer or a person's feedback"
+
+
+def agreement_line(agreement: Agreement, *, doubtful: bool) -> str:
+    """Say how far all who answered the same documents agree; `doubtful`: whether an audit chose these."""
+    documents = f"{agreement.documents:,} document{'' if agreement.documents == 1 else 's'}"
+    chosen = "; most were chosen as doubtful, so on all documents it would be higher" if doubtful else ""
+    return f"Krippendorff's alpha {decimal(agreement.alpha)} on {documents} with several answers{chosen}"
+
+
+def pair_line(pair: PairAgreement) -> str:
+    """Say how far two agree."""
+    kappa = f"Cohen's kappa {decimal(pair.kappa)}"
+    return f"{pair.one} and {pair.other}: {percent(pair.share)} the same, {kappa}, n = {pair.n:,}"
+
+
+def confused_line(one: Confused) -> str:
+    """Say which two labels were given to the same documents."""
+    return f"{one.label} or {one.other}: {one.count:,} document{'' if one.count == 1 else 's'} got both"

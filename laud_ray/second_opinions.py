@@ -1,0 +1,130 @@
+"""Documents that are asked about again, and the answers. Only ever added, like queries and annotations.
+
+A question is recorded before an oracle is asked and an answer as soon as it arrives, so after a crash the open
+questions are exactly those without an answer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, func, insert, select
+
+from laud_ray.aggregation import MODEL, Opinion
+from laud_ray.database import read, write
+from laud_ray.tables import annotations, now, queries, second_answers, second_queries
+from laud_ray.types import Annotation, Document
+
+FIRST_ATTEMPT = 2
+AGAIN = ", asked again"
+
+
+@dataclass(frozen=True, slots=True)
+class SecondQuery:
+    """A document to ask about for the `attempt`-th time, and why.
+
+    `predicted` is what a model says of it that did not learn its first answer.
+    """
+
+    document: Document
+    attempt: int
+    reason: str
+    predicted: str | None = None
+
+
+def record(engine: Engine, round: int, new: Sequence[SecondQuery]) -> None:
+    """Record questions, all or none.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: if a document was asked about so many times before.
+    """
+    rows = [
+        {
+            "document_id": one.document.id,
+            "attempt": one.attempt,
+            "round": round,
+            "reason": one.reason,
+            "predicted": one.predicted,
+            "created_at": now(),
+        }
+        for one in new
+    ]
+    if rows:
+        write(engine, lambda connection: connection.execute(insert(second_queries), rows))
+
+
+def pending(engine: Engine, round: int) -> list[SecondQuery]:
+    """Return a round's questions without an answer, in the order of asking."""
+    asked, answers = second_queries.c, second_answers.c
+    joined = second_queries.join(queries, asked.document_id == queries.c.document_id).outerjoin(
+        second_answers, (asked.document_id == answers.document_id) & (asked.attempt == answers.attempt)
+    )
+    found = (
+        select(asked.document_id, queries.c.text, asked.attempt, asked.reason, asked.predicted)
+        .select_from(joined)
+        .where(asked.round == round, answers.position.is_(None))
+        .order_by(asked.position)
+    )
+    rows = read(engine, lambda connection: connection.execute(found).all())
+    return [SecondQuery(Document(r.document_id, r.text), r.attempt, r.reason, r.predicted) for r in rows]
+
+
+def asked_in(engine: Engine, round: int | None = None) -> int:
+    """How many questions a round has, or all rounds together."""
+    found = select(func.count()).select_from(second_queries)
+    if round is not None:
+        found = found.where(second_queries.c.round == round)
+    return read(engine, lambda connection: connection.scalar(found)) or 0
+
+
+def add(engine: Engine, attempt: int, new: Sequence[Annotation]) -> None:
+    """Record answers to questions of one attempt."""
+    rows = [
+        {
+            "document_id": one.document_id,
+            "attempt": attempt,
+            "label": one.label,
+            "oracle": one.oracle,
+            "cost": one.cost,
+            "confidence": one.confidence,
+            "created_at": now(),
+        }
+        for one in new
+    ]
+    if rows:
+        write(engine, lambda connection: connection.execute(insert(second_answers), rows))
+
+
+def opinions(engine: Engine, before: int | None = None) -> list[Opinion]:
+    """Return all answers on the documents that were asked about again, the first answers and the model's too.
+
+    Args:
+        before: only what was asked for again in an earlier round than this.
+    """
+    asked, answers = second_queries.c, second_answers.c
+    again = select(
+        answers.document_id, answers.attempt, asked.round, answers.label, answers.oracle, asked.predicted
+    ).select_from(
+        second_answers.join(
+            second_queries, (asked.document_id == answers.document_id) & (asked.attempt == answers.attempt)
+        )
+    )
+    if before is not None:
+        again = again.where(asked.round < before)
+    again = again.order_by(asked.position)
+    first = (
+        select(annotations.c.document_id, queries.c.round, annotations.c.label, annotations.c.oracle)
+        .select_from(annotations.join(queries, annotations.c.document_id == queries.c.document_id))
+        .where(annotations.c.document_id.in_(select(answers.document_id)))
+    )
+    later = read(engine, lambda connection: connection.execute(again).all())
+    known = {row.document_id: row for row in read(engine, lambda connection: connection.execute(first).all())}
+    found: list[Opinion] = []
+    for name in dict.fromkeys(row.document_id for row in later):
+        one = known[name]
+        found.append(Opinion(name, 1, one.round, one.label, one.oracle))
+    for row in later:
+        who = row.oracle + AGAIN if row.oracle == known[row.document_id].oracle else row.oracle
+        if row.predicted is not None:
+            found.append(Opinion(row.document_id, row.attempt, row.round, row.predicted, MODEL))
+        found.append(Opinion(row.document_id, row.attempt, row.round, row.label, who))
+    return found

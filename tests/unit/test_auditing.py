@@ -1,0 +1,151 @@
+"""Doubtful annotations are found, several answers become one label, and agreement is what the references say."""
+
+import numpy as np
+import pytest
+
+from laud_ray.aggregation import MODEL, PER_CLASS, Opinion, dawid_skene, settle
+from laud_ray.auditing import doubtful, self_confidence
+from laud_ray.raters import Confused, compare
+
+
+def opinion(document: str, label: str | None, who: str, attempt: int = 1) -> Opinion:
+    return Opinion(document, attempt, 1, label, who)
+
+
+# Confident learning
+
+
+@pytest.mark.parametrize(("classes", "per_class", "recall"), [(2, 60, 0.7), (8, 15, 0.7), (40, 4, 0.4)])
+def test_flipped_labels_are_found(classes: int, per_class: int, recall: float) -> None:
+    """Of 15 % flipped labels a good model finds most, in classes with four annotations fewer, and doubts few others."""
+    rng = np.random.default_rng(0)
+    true = np.repeat(np.arange(classes), per_class)
+    logits = rng.normal(size=(len(true), classes))
+    logits[np.arange(len(true)), true] += 5
+    proba = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    flipped = rng.random(len(true)) < 0.15
+    labels = np.where(flipped, (true + rng.integers(1, classes, len(true))) % classes, true)
+    found = doubtful(proba, labels)
+    assert len(set(found.tolist())) == len(found)
+    assert flipped[found].mean() >= 0.8, "precision"
+    assert flipped[found].sum() >= recall * flipped.sum(), "recall"
+    own = self_confidence(proba, labels)[found]
+    assert (np.diff(own) >= 0).all(), "the most doubtful come first"
+
+
+def test_nothing_is_doubted_where_the_model_agrees() -> None:
+    labels = np.repeat([0, 1, 2], 10)
+    proba = np.full((30, 4), 0.05)  # a fourth class, of which nothing is known
+    proba[np.arange(30), labels] = 0.85
+    assert doubtful(proba, labels).tolist() == []
+    assert doubtful(proba[:10], labels[:10]).tolist() == [], "one class alone says nothing"
+    assert doubtful(proba[:0], labels[:0]).tolist() == []
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    proba = np.full((2, 2), 0.5)
+    with pytest.raises(ValueError, match="got 2 rows of probabilities and 1 labels"):
+        doubtful(proba, np.asarray([0]))
+    with pytest.raises(ValueError, match=r"label 2 is outside \[0, 2\)"):
+        doubtful(proba, np.asarray([0, 2]))
+
+
+# Aggregation
+
+
+def test_majority_trust_and_dispute() -> None:
+    said = [
+        *(opinion("one", "Tea", "a"), opinion("one", "Tea", "b", 2)),
+        *(opinion("two", "Tea", "a"), opinion("two", "Milk", "b", 2)),
+        *(opinion("three", "Tea", "a"), opinion("three", "Milk", "b", 2), opinion("three", "Milk", "c", 3)),
+        *(opinion("four", "Tea", "a"), opinion("four", "Milk", "b", 2), opinion("four", "Soap", "c", 3)),
+        *(opinion("five", "Tea", "a"), opinion("five", None, "b", 2)),
+        *(opinion("six", None, "a"), opinion("six", None, "b", 2)),
+        *(opinion("seven", "Tea", "a"), opinion("seven", "Milk", MODEL, 2), opinion("seven", "Milk", "b", 2)),
+        *(opinion("eight", "Tea", "a"), opinion("eight", "Milk", MODEL, 2), opinion("eight", "Soap", "b", 2)),
+        *(opinion("nine", None, "a"), opinion("nine", "Milk", MODEL, 2), opinion("nine", None, "b", 2)),
+    ]
+    found = settle(said, 3)
+    assert found.labels == {
+        "one": "Tea",
+        "two": None,
+        "three": "Milk",
+        "four": None,
+        "five": "Tea",
+        "six": None,
+        "seven": "Milk",
+        "eight": None,
+        "nine": None,
+    }
+    assert found.disputed == ("two", "four", "eight")
+    trusted = settle(said, 3, {"b"})
+    assert (trusted.labels["two"], trusted.labels["five"], trusted.labels["eight"]) == ("Milk", "Tea", "Soap")
+    assert trusted.disputed == ()
+
+
+def test_dawid_skene_of_a_case_made_by_hand() -> None:
+    """Two that are right outvote one who says yes to everything; alone against one of them, a no of hers counts."""
+    truth = ["yes", "no"] * 20
+    said = []
+    for i, label in enumerate(truth):
+        said += [opinion(f"d{i}", label, "careful"), opinion(f"d{i}", label, "able"), opinion(f"d{i}", "yes", "lazy")]
+    said += [opinion("open", "no", "careful"), opinion("open", "yes", "lazy")]
+    found = dawid_skene(said)
+    assert [found[f"d{i}"][0] for i in range(40)] == truth
+    label, probability = found["open"]
+    assert label == "no", "a majority could not decide"
+    assert probability > 0.95
+    assert dawid_skene([]) == {}
+
+
+def test_confusions_count_only_where_there_are_enough_answers() -> None:
+    def answers(n: int) -> list[Opinion]:
+        said = [opinion("open", "no", "careful"), opinion("open", "yes", "lazy", 2)]
+        for i in range(n):
+            label = "yes" if i % 2 else "no"
+            said += [opinion(f"d{i}", label, "careful"), opinion(f"d{i}", "yes", "lazy", 2)]
+            said += [opinion(f"d{i}", label, "able", 3)]
+        return said
+
+    assert settle(answers(2 * PER_CLASS), 2).labels["open"] == "no"
+    assert settle(answers(2 * PER_CLASS - 2), 2).disputed == ("open",)
+
+
+# Agreement
+
+
+def test_agreement_is_that_of_the_references() -> None:
+    """Fifty proposals read by two: kappa is (0.7 - 0.5) / (1 - 0.5)."""
+    both = [("yes", "yes")] * 20 + [("yes", "no")] * 5 + [("no", "yes")] * 10 + [("no", "no")] * 15
+    said = [o for i, (a, b) in enumerate(both) for o in (opinion(f"d{i}", a, "a"), opinion(f"d{i}", b, "b", 2))]
+    found = compare(said)
+    assert found is not None
+    (pair,) = found.pairs
+    assert (pair.one, pair.other, pair.n, pair.share) == ("a", "b", 50, 0.7)
+    assert pair.kappa == pytest.approx(0.4)
+    assert found.confused == (Confused("no", "yes", 15),)
+    # Of 100 values 55 are yes and 45 no; 30 of them stand in pairs that differ: 1 - 99 * 30 / (2 * 55 * 45).
+    assert found.alpha == pytest.approx(1 - 99 * 30 / (2 * 55 * 45))
+
+
+def test_alpha_of_krippendorffs_own_example() -> None:
+    rows = [
+        "*****34121133*3",
+        "1*213343*******",
+        "**21344*21133*4",
+    ]
+    labels = [[None if c == "*" else c for c in row] for row in rows]
+    said = [opinion(f"u{u}", labels[v][u], f"v{v}", v + 1) for u in range(15) for v in range(3)]
+    found = compare(said)
+    assert found is not None
+    assert found.alpha is not None
+    assert found.alpha == pytest.approx(0.691, abs=0.0005)
+    assert [pair.n for pair in found.pairs] == [8, 5, 3]
+
+
+def test_agreement_needs_two_labels_and_does_not_hear_the_model() -> None:
+    assert compare([]) is None
+    assert compare([opinion("d", "Tea", "a"), opinion("d", None, "b"), opinion("d", "Milk", MODEL)]) is None
+    same = compare([opinion("d", "Tea", "a"), opinion("d", "Tea", "b", 2)])
+    assert same is not None
+    assert (same.alpha, same.pairs[0].kappa, same.confused) == (None, 1.0, ())

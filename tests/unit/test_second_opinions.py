@@ -1,0 +1,238 @@
+"""Asking again: what is asked, for how much, and that nothing is bought twice."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from laud_ray import config, oracles, second_opinions
+from laud_ray.aggregation import MODEL, Opinion
+from laud_ray.config import CascadeConfig, LlmConfig, RunConfig
+from laud_ray.corpus import Corpus, normalise
+from laud_ray.errors import ConfigError
+from laud_ray.oracles import ReplayOracle
+from laud_ray.second_opinions import SecondQuery
+from laud_ray.stages import audit
+from laud_ray.stages.annotate import annotate
+from laud_ray.storage import Folder
+from laud_ray.store import Answered, Query, Store
+from laud_ray.types import Annotation, Document, Floats
+
+NAMES = ("Tea", "Coffee", "Juice")
+
+
+def settings(**more: object) -> RunConfig:
+    base = {
+        "task": {"name": "drinks", "labels": list(NAMES)},
+        "corpus": {"path": "names.csv", "text": "text"},
+        "storage": "run",
+        "oracle": {"kind": "replay", "label": "label"},
+        "query": {"batch": 20},
+        "budget": {"annotations": 100},
+    }
+    return config.parse(json.dumps({**base, **more}))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(f"sqlite:///{tmp_path}/laud.db")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    place = tmp_path_factory.mktemp("corpus")
+    rows = [f"{name} no. {i},{name}" for i in range(200) for name in NAMES]
+    (place / "names.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    source = settings(corpus={"path": str(place / "names.csv"), "text": "text"}).corpus
+    return normalise(source, Folder(str(place / "corpus")), sealed="label")
+
+
+def documents(corpus: Corpus, n: int) -> list[Document]:
+    (table,) = [corpus.folder.read_table(part.name) for part in corpus.ranges]
+    return [Document(row["id"], row["text"]) for row in table.slice(0, n).to_pylist()]
+
+
+def from_text(answers: Sequence[Answered]) -> Floats:
+    """A good model: the first word of a text is its label."""
+    proba = np.full((len(answers), len(NAMES)), 0.05)
+    proba[np.arange(len(answers)), [NAMES.index(a.query.document.text.split()[0]) for a in answers]] = 0.9
+    return proba
+
+
+def right(asked: Sequence[Answered]) -> float:
+    return float(np.mean([a.query.document.text.split()[0] == a.label for a in asked]))
+
+
+class Dying:
+    """An oracle that counts what it is asked, and takes the process down after some answers."""
+
+    at_once = 1
+
+    def __init__(self, inner: ReplayOracle, dies_after: int | None = None) -> None:
+        self.inner, self.left, self.asked = inner, dies_after, list[str]()
+
+    def annotate(self, asked: Sequence[Document]) -> Sequence[Annotation]:
+        if self.left == 0:
+            raise KeyboardInterrupt
+        self.left = None if self.left is None else self.left - 1
+        self.asked += [document.id for document in asked]
+        return self.inner.annotate(asked)
+
+
+def annotated(store: Store, corpus: Corpus, n: int, noise: float) -> None:
+    task = settings().task.to_task()
+    store.add_queries("query", 1, [Query(d, "why") for d in documents(corpus, n)])
+    annotate(store, ReplayOracle(corpus, task, noise), "query", 1, lambda done, total: None)
+
+
+def doubts(store: Store, run: RunConfig, n: int) -> list[SecondQuery]:
+    opinions = second_opinions.opinions(store.engine)
+    found = audit.settled(run, opinions)
+    asked = audit.with_settled(store.queries("query"), found.labels)
+    return audit.questions(asked, opinions, found.disputed, NAMES, from_text, n)
+
+
+def test_a_crash_between_asking_and_answering_buys_nothing_twice(store: Store, corpus: Corpus) -> None:
+    annotated(store, corpus, 60, noise=0.3)
+    task, run = settings().task.to_task(), settings(audit={"share": 0.5})
+    second_opinions.record(store.engine, 2, doubts(store, run, 9))
+    first = Dying(ReplayOracle(corpus, task, 0.3, attempt=2), dies_after=4)
+    with pytest.raises(KeyboardInterrupt):
+        audit.ask_again(store.engine, lambda attempt: first, 2, lambda done, total: None)
+    rest = Dying(ReplayOracle(corpus, task, 0.3, attempt=2))
+    assert audit.ask_again(store.engine, lambda attempt: rest, 2, lambda done, total: None) == (0, None)
+    assert len(first.asked) == 4
+    assert len(set(first.asked + rest.asked)) == len(first.asked + rest.asked) == 9
+    assert second_opinions.asked_in(store.engine, 2) == second_opinions.asked_in(store.engine) == 9
+    assert (store.counts()["query"], store.counts()["audit"]) == (60, 9)
+    # What was asked about once more is not doubted again, and a third time only where answers differ.
+    third = doubts(store, run, 100)
+    assert {one.attempt for one in third if one.document.id in first.asked + rest.asked} <= {3}
+    with pytest.raises(IntegrityError):
+        second_opinions.record(store.engine, 3, [SecondQuery(Document(first.asked[0], "x"), 2, "again")])
+
+
+def test_asking_again_makes_labels_right(store: Store, corpus: Corpus) -> None:
+    annotated(store, corpus, 150, noise=0.2)
+    task, run = settings().task.to_task(), settings(audit={"share": 0.5})
+    before = right(store.queries("query"))
+    for round in (2, 3, 4):
+        second_opinions.record(store.engine, round, doubts(store, run, 20))
+        audit.ask_again(
+            store.engine, lambda n: ReplayOracle(corpus, task, 0.2, attempt=n), round, lambda done, total: None
+        )
+    found = audit.settled(run, second_opinions.opinions(store.engine))
+    asked = [a for a in audit.with_settled(store.queries("query"), found.labels) if a.label is not None]
+    assert before < 0.85
+    assert right(asked) > 0.97
+    assert len(asked) > 140
+    assert store.counts()["audit"] <= 60
+
+
+def test_what_is_asked_next_is_what_is_disputed_and_then_what_is_doubtful() -> None:
+    def answer(key: str, text: str, label: str | None) -> Answered:
+        return Answered(Query(Document(key, text), "why"), "query", 1, True, label, "replay")
+
+    asked = [answer(f"d{i}", f"{NAMES[i % 3]} {i}", NAMES[i % 3]) for i in range(30)]
+    asked[3], asked[4] = answer("d3", "Tea 3", "Juice"), answer("d4", "Coffee 4", "Tea")
+    asked[5], asked[6] = answer("d5", "Juice 5", None), answer("d6", "Tea 6", "Coffee")
+    opinions = [
+        *(Opinion("d5", 1, 1, "Tea", "a"), Opinion("d5", 2, 1, "Coffee", "b")),
+        *(Opinion("d6", 1, 1, "Coffee", "a"), Opinion("d6", 2, 1, "Coffee", "b")),
+    ]
+    found = audit.questions(asked, opinions, ["d5"], NAMES, from_text, 10)
+    assert [(one.document.id, one.attempt) for one in found] == [("d5", 3), ("d3", 2), ("d4", 2)]
+    assert [one.predicted for one in found] == [None, "Tea", "Coffee"]
+    assert found[1].reason == "doubtful: Juice 0.05, and Tea 0.90 by a model without it"
+    assert audit.questions(asked, opinions, ["d5"], NAMES, from_text, 2) == found[:2]
+    spoken = [*opinions, Opinion("d5", 3, 2, "Juice", "c")]
+    assert [one.document.id for one in audit.questions(asked, spoken, ["d5"], NAMES, from_text, 9)] == ["d3", "d4"]
+
+
+@pytest.mark.parametrize(
+    ("share", "every", "round", "spent", "expected"),
+    [
+        (0.0, 1, 1, 0, 0),
+        (0.2, 1, 1, 0, 4),
+        (0.2, 1, 3, 90, 2),
+        (0.2, 1, 3, 100, 0),
+        (0.2, 2, 3, 0, 0),
+        (0.2, 2, 4, 0, 4),
+    ],
+)
+def test_a_round_asks_again_within_its_share_and_the_budget(
+    share: float, every: int, round: int, spent: int, expected: int
+) -> None:
+    assert audit.quota(settings(audit={"share": share, "every": every}), round, spent) == expected
+
+
+def test_a_trusted_second_answer_is_final() -> None:
+    said = [
+        Opinion("d", 1, 1, "Tea", "llm:m"),
+        Opinion("d", 2, 1, "Milk", MODEL),
+        Opinion("d", 2, 1, "Juice", "expert"),
+    ]
+    other = {"kind": "replay", "label": "label"}
+    assert audit.settled(settings(audit={"oracle": other, "trusted": True}), said).labels == {"d": "Juice"}
+    assert audit.settled(settings(audit={"oracle": other}), said).disputed == ("d",)
+
+
+def test_earlier_rounds_are_seen_alone(store: Store, corpus: Corpus) -> None:
+    annotated(store, corpus, 30, noise=0.0)
+    document = next(d for d in documents(corpus, 30) if d.text.startswith("Tea"))
+    second_opinions.record(store.engine, 2, [SecondQuery(document, 2, "why", "Juice")])
+    assert second_opinions.opinions(store.engine) == []
+    second_opinions.add(store.engine, 2, [Annotation(document.id, "Coffee", "replay", cost=0.5)])
+    assert [(one.who, one.label) for one in second_opinions.opinions(store.engine)] == [
+        ("replay", "Tea"),
+        ("model", "Juice"),
+        ("replay, asked again", "Coffee"),
+    ]
+    assert second_opinions.opinions(store.engine, before=2) == []
+    assert store.cost() == pytest.approx(0.5)
+
+
+def test_a_replay_oracle_that_is_asked_again_errs_anew(corpus: Corpus) -> None:
+    task, asked = settings().task.to_task(), documents(corpus, 600)
+    first, second = (ReplayOracle(corpus, task, 0.3, attempt=n).annotate(asked) for n in (1, 2))
+    wrong = np.asarray([[a.label != d.text.split()[0] for a, d in zip(x, asked, strict=True)] for x in (first, second)])
+    assert wrong.mean(1) == pytest.approx(0.3, abs=0.05)
+    assert np.corrcoef(wrong)[0, 1] == pytest.approx(0, abs=0.1)
+    assert ReplayOracle(corpus, task, 0.3, attempt=2).annotate(asked) == second
+
+
+def test_a_language_model_that_is_asked_again_samples() -> None:
+    model = LlmConfig(kind="llm", engine="openai", model="m")
+    again = oracles.anew(CascadeConfig(kind="cascade", oracles=(model, model.model_copy(update={"temperature": 0.2}))))
+    assert isinstance(again, CascadeConfig)
+    assert [getattr(one, "temperature", None) for one in again.oracles] == [0.7, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"audit": {"share": 1.0}}, "audit.share"),
+        ({"audit": {"trusted": True}}, "trusted: true without an oracle"),
+        (
+            {"oracle": {"kind": "llm", "engine": "openai", "model": "m", "temperature": 0.0}, "audit": {"share": 0.1}},
+            "would ask `oracle` again at temperature 0",
+        ),
+        (
+            {
+                "audit": {
+                    "trusted": True,
+                    "oracle": {"kind": "replay", "label": "label"},
+                    "referee": {"kind": "replay", "label": "label"},
+                }
+            },
+            "referee: never asked",
+        ),
+    ],
+)
+def test_an_audit_that_cannot_be_is_refused_in_one_line(more: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        settings(**more)
+    assert "\n" not in str(caught.value)
