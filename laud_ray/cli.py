@@ -232,19 +232,20 @@ def evaluate(
 
 
 def _buy(run: str, budget: int, width: float | None, model: str | None, *, as_json: bool) -> None:
+    from rich.console import Console
+
+    from laud_ray.console import Show
     from laud_ray.evaluation import buy
     from laud_ray.report.bought import bought_json, bought_view
     from laud_ray.run_folder import claim, configured, look_at
 
     with look_at(run):  # that there is a run at all, before one is claimed
         settings = configured(f"{run.rstrip('/')}/config.yaml")
-    with claim(settings) as folder:
-        found = buy(folder, budget, model=model, width=width)
+    with claim(settings) as folder, Show(Console(stderr=True, highlight=False), None) as show:
+        found = buy(folder, budget, model=model, width=width, observer=show)
     if as_json:
         click.echo(json.dumps(bought_json(found), indent=1, allow_nan=False))
     else:
-        from rich.console import Console
-
         Console(highlight=False).print(bought_view(found))
     if found.pending:
         click.echo(f"{found.pending} answers are pending: {found.waiting}", err=as_json)

@@ -1,6 +1,7 @@
 """Buy further evaluation answers for a run, so that the figures of a model get narrower intervals."""
 
 import json
+import time
 from dataclasses import dataclass
 
 from laud_ray import oracles
@@ -8,6 +9,7 @@ from laud_ray.calls import Ledger
 from laud_ray.cluster import connect
 from laud_ray.corpus import Corpus, open_corpus
 from laud_ray.errors import RunError
+from laud_ray.events import Event, Observer
 from laud_ray.registry import find
 from laud_ray.run_folder import RunFolder
 from laud_ray.stages import sample
@@ -43,7 +45,14 @@ class Bought:
     needed: int | None
 
 
-def buy(run: RunFolder, n: int, *, model: str | None = None, width: float | None = None) -> Bought:
+def buy(
+    run: RunFolder,
+    n: int,
+    *,
+    model: str | None = None,
+    width: float | None = None,
+    observer: Observer = lambda event: None,
+) -> Bought:
     """Buy at most n further answers from the most trusted oracle, and estimate a model's figures from all there are.
 
     The sample is drawn and recorded before anything is asked. So a call after a crash, or while answers were
@@ -64,21 +73,25 @@ def buy(run: RunFolder, n: int, *, model: str | None = None, width: float | None
     before = _figures(run, number)
     purchase = json.loads(run.store.setting(_PURCHASE) or "{}")
     resumed = bool(purchase) and not purchase["done"]
-    if not resumed:
-        wanted = (
-            n if width is None else min(n, needed(headline(before, run.config.task.to_task())[1], width) - before.n)
-        )
-        if wanted > 0:
-            purchase = {"number": purchase.get("number", 0) + 1, "done": False, "round": len(run.store.history()) - 1}
-            _draw(run, corpus, number, wanted, purchase)
-    pending, waiting = _ask(run, corpus, purchase) if purchase and not purchase["done"] else (0, "")
+    if not resumed and (wanted := _wanted(run, before, n, width)) > 0:
+        purchase = {"number": purchase.get("number", 0) + 1, "done": False, "round": len(run.store.history()) - 1}
+        _draw(run, corpus, number, wanted, purchase)
+    pending, waiting = _ask(run, corpus, purchase, observer) if purchase and not purchase["done"] else (0, "")
     figures = _figures(run, number)
     shown = headline(figures, run.config.task.to_task())
     if purchase and not pending:
         run.store.set(_PURCHASE, json.dumps({**purchase, "done": True}))
     bought = run.store.counts()["evaluation"] - answered
-    goal = None if width is None else needed(shown[1], width)
+    goal = None if width is None else needed(shown[1], width, run.store.sample("evaluation"))
     return Bought(name, figures, bought, pending, waiting, resumed, shown, width, goal)
+
+
+def _wanted(run: RunFolder, before: Figures, n: int, width: float | None) -> int:
+    """Say how many answers to buy, at most n: no more than a width takes."""
+    if width is None:
+        return n
+    _, estimate = headline(before, run.config.task.to_task())
+    return min(n, needed(estimate, width, run.store.sample("evaluation")) - before.n)
 
 
 def _draw(run: RunFolder, corpus: Corpus, number: int, n: int, purchase: dict[str, int | bool]) -> None:
@@ -97,7 +110,7 @@ def _draw(run: RunFolder, corpus: Corpus, number: int, n: int, purchase: dict[st
     store.set_samples({"evaluation": found.sample, "stop": store.sample("stop")}, said)
 
 
-def _ask(run: RunFolder, corpus: Corpus, purchase: dict[str, int]) -> tuple[int, str]:
+def _ask(run: RunFolder, corpus: Corpus, purchase: dict[str, int], observer: Observer) -> tuple[int, str]:
     """Record the queries that the sample still lacks, and ask what is open; how many stay pending, and why."""
     store = run.store
     asked = {a.query.document.id for a in store.queries()}
@@ -105,13 +118,22 @@ def _ask(run: RunFolder, corpus: Corpus, purchase: dict[str, int]) -> tuple[int,
     lacking = [one for one in store.sample("evaluation") if one.document_id not in asked]
     new = [query for query in sample.to_queries(corpus, lacking) if query.document.text not in learned]
     store.add_queries("evaluation", purchase["round"], new)
-    pending, waiting = 0, ""
     rounds = {a.round for a in store.queries("evaluation") if not a.answered}
-    for round in sorted(rounds):
-        oracle = _oracle(run, corpus)
-        left = annotate(store, oracle, "evaluation", round, lambda done, total: None)
-        pending, waiting = pending + left, getattr(oracle, "waiting", None) or waiting or "answers are pending"
-    return pending, waiting if pending else ""
+    asked_for = [_ask_about(run, corpus, round, observer) for round in sorted(rounds)]
+    return sum(left for left, _ in asked_for), next((why for left, why in asked_for if left), "")
+
+
+def _ask_about(run: RunFolder, corpus: Corpus, round: int, observer: Observer) -> tuple[int, str]:
+    """Ask what is open of the queries that were recorded under a round."""
+    oracle, began = _oracle(run, corpus), time.monotonic()
+
+    def progress(done: int, total: int) -> None:
+        observer(Event("progress", "annotate", round, done, total))
+
+    observer(Event("begin", "annotate", round))
+    left = annotate(run.store, oracle, "evaluation", round, progress)
+    observer(Event("end", "annotate", round, seconds=time.monotonic() - began))
+    return left, getattr(oracle, "waiting", None) or "answers are pending"
 
 
 def _oracle(run: RunFolder, corpus: Corpus) -> Oracle:

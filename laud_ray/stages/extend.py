@@ -97,12 +97,14 @@ def headline(figures: Figures, task: Task) -> tuple[str, Estimate]:
     return "accuracy", figures.accuracy
 
 
-def needed(estimate: Estimate, width: float) -> int:
+def needed(estimate: Estimate, width: float, drawn: Sequence[Sampled]) -> int:
     """Return how many answers in all would make the interval so wide, if it narrows with the root of their number.
 
-    That is a little more than it takes where the further answers are allotted better than those so far.
+    That is a little more than it takes where the further answers are allotted better than those so far. It is never
+    more than the population of the sample.
     """
-    return ceil(estimate.n * ((estimate.high - estimate.low) / width) ** 2)
+    population = sum({one.stratum: one.stratum_size for one in drawn}.values())
+    return min(population, ceil(estimate.n * ((estimate.high - estimate.low) / width) ** 2))
 
 
 def _parts(population: Population, drawn: Sequence[Sampled], n: int, round: int) -> list[int]:
