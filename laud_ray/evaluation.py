@@ -65,10 +65,9 @@ def buy(
     Raises:
         RunError: if there is no such model, or its scores are gone.
     """
-    name, corpus = find(run, model), open_corpus(run.corpus)
+    name = find(run, model)
     number = next(one.round for one in run.store.models() if one.name == name)
-    if corpus is None or {part.name for part in corpus.ranges} - run.scores(number).names():
-        raise RunError(f"{run.scores(number).uri}: the scores of {name} are not all there; `laud run` makes the last's")
+    corpus = _scored(run, number)
     answered = run.store.counts()["evaluation"]
     before = _figures(run, number)
     purchase = json.loads(run.store.setting(_PURCHASE) or "{}")
@@ -84,6 +83,21 @@ def buy(
     bought = run.store.counts()["evaluation"] - answered
     goal = None if width is None else needed(shown[1], width, run.store.sample("evaluation"))
     return Bought(name, figures, bought, pending, waiting, resumed, shown, width, goal)
+
+
+def _scored(run: RunFolder, number: int) -> Corpus:
+    """Open the corpus, once the scores of a round, and those that strata are made of, are all there."""
+    corpus = open_corpus(run.corpus)
+    if corpus is None:
+        raise RunError(f"{run.corpus.uri}: the corpus is not there; `laud run` makes it")
+    for round in sorted({number, *(cut.round for cut in load_cuts(run.store.setting(CUTS)))}):
+        if {part.name for part in corpus.ranges} - run.scores(round).names():
+            name = run.model_name(round)
+            raise RunError(
+                f"{run.scores(round).uri}: the scores of {name} are not all there; expected those of every range "
+                "(`laud run` makes the last round's again)"
+            )
+    return corpus
 
 
 def _wanted(run: RunFolder, before: Figures, n: int, width: float | None) -> int:
