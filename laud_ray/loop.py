@@ -8,10 +8,12 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from laud_ray import models, oracles, push, query, second_opinions
 from laud_ray.calls import Ledger
@@ -46,6 +48,7 @@ from laud_ray.stages.seed import (
 from laud_ray.stages.select import select, shortlist_depth
 from laud_ray.stages.space import committee, known, reach, survey, survey_scored
 from laud_ray.stages.stop import reconsider, verdict
+from laud_ray.stages.strata import CUTS, Population, dump_cuts
 from laud_ray.stages.train import to_examples, train
 from laud_ray.store import Answered
 from laud_ray.training import Resources
@@ -190,12 +193,14 @@ class _Loop:
         if self._store.queries("evaluation"):
             return
         with self._step("sample", 0):
-            settings, scores = self._config.evaluation, self._folder.scores(0)
+            settings = self._config.evaluation
             stratify = self._task.kind == "binary" if settings.stratify is None else settings.stratify
             positive = self._task.names[0] if stratify and self._task.kind == "binary" else None
-            drawn = sample.draw(corpus, scores, settings.size, seed=(self._config.seed, 1), positive=positive)
-            stop = sample.draw(corpus, scores, settings.stop_set, seed=(self._config.seed, 2))
-            self._store.set_samples({"evaluation": drawn, "stop": stop})
+            everything = Population(corpus, self._folder.scores, positive)
+            cuts = () if positive is None else (sample.cut(everything, 0, [sample.STRATA]),)
+            drawn = sample.draw(replace(everything, cuts=cuts), settings.size, seed=(self._config.seed, 1))
+            stop = sample.draw(everything, settings.stop_set, seed=(self._config.seed, 2))
+            self._store.set_samples({"evaluation": drawn, "stop": stop}, {CUTS: dump_cuts(cuts)})
             self._store.add_queries("evaluation", 0, sample.to_queries(corpus, drawn))
 
     def _seed(self, corpus: Corpus) -> None:
@@ -344,7 +349,7 @@ class _Loop:
             strategy, settings = self._strategy(), self._config.query
             again = second_opinions.asked_in(self._store.engine, round)
             left = self._config.budget.annotations - self._spent()
-            listed = read_shortlist(corpus, self._folder.scores(round), self._depth(strategy))
+            listed = self._shortlist(corpus, round, strategy)
             chosen = select(
                 strategy,
                 settings.strategy,
@@ -386,6 +391,12 @@ class _Loop:
     def _criteria(self, strategy: QueryStrategy) -> int:
         k = len(self._task.labels)
         return int(strategy.utility(np.full((1, k), 1 / k)).shape[1])
+
+    def _shortlist(self, corpus: Corpus, round: int, strategy: QueryStrategy) -> pa.Table:
+        """Return the candidates of a round, less what was asked about since, as `laud evaluate --budget` does."""
+        found = read_shortlist(corpus, self._folder.scores(round), self._depth(strategy))
+        asked = pa.array([a.query.document.id for a in self._store.queries()], pa.string())
+        return found.filter(pc.invert(pc.is_in(found.column("id"), value_set=asked)))
 
     def _annotate(self, corpus: Corpus, purpose: Purpose, round: int) -> None:
         """Get the answers to what is open; where some stay pending, the run waits."""

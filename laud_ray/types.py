@@ -129,12 +129,23 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassEstimates:
+    """Figures of one class with their intervals. What the sample says nothing about is 0 in [0, 1]."""
+
+    prevalence: Estimate
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+
+
+@dataclass(frozen=True, slots=True)
 class ClassFigures:
     """Figures of one class.
 
     Attributes:
         support: annotated documents whose true label it is.
         predicted: annotated documents that the model gives it to; None in figures that did not count them.
+        estimates: the same with their intervals; None in figures of an earlier version.
     """
 
     label: str
@@ -143,6 +154,7 @@ class ClassFigures:
     recall: float
     f1: float
     predicted: int | None = None
+    estimates: ClassEstimates | None = None
 
 
 @dataclass(frozen=True, slots=True)

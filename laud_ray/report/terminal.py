@@ -145,7 +145,7 @@ def plan_view(plan: "Plan") -> RenderableType:
     )
 
 
-def figures_table(figures: Figures, limit: int | None = None) -> Table:
+def figures_table(figures: Figures, limit: int | None = None, *, intervals: bool = False) -> Table:
     """One row per class that the evaluation sample knows, the lowest F1 first, at most `limit` rows."""
     rows = measured(figures)
     shown = rows if limit is None else rows[:limit]
@@ -161,9 +161,11 @@ def figures_table(figures: Figures, limit: int | None = None) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=caption, caption_justify="left")
     table.add_column("class", overflow="fold")
     for name in ("support", "precision", "recall", "F1"):
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right", no_wrap=not intervals or name == "support")
     for row in shown:
-        rates = (percent(rate) for rate in (row.precision, row.recall, row.f1))
+        rates: Sequence[RenderableType] = [percent(rate) for rate in (row.precision, row.recall, row.f1)]
+        if intervals and row.estimates is not None:
+            rates = [_Figure(one) for one in (row.estimates.precision, row.estimates.recall, row.estimates.f1)]
         table.add_row(Text(row.label), f"{row.support:,}", *rates)
     return table
 
