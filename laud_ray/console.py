@@ -8,8 +8,6 @@ from rich.text import Text
 
 from laud_ray.events import Event
 from laud_ray.report.formatting import duration
-from laud_ray.report.terminal import rounds_table
-from laud_ray.run_folder import look_at
 from laud_ray.types import RoundResult
 
 SAYS = {
@@ -77,6 +75,8 @@ class Show:
         """Return the rounds that an earlier process closed, and say how many."""
         if self._storage is None:
             return []
+        from laud_ray.run_folder import look_at
+
         with look_at(self._storage) as folder:
             history = folder.store.history()
         if history:
@@ -127,6 +127,8 @@ class Show:
         assert event.result is not None
         assert self._history is not None
         self._history.append(event.result)
+        from laud_ray.report.terminal import rounds_table  # a job without rounds does without
+
         self._console.print()
         self._console.print(rounds_table(self._history))
         self._console.print()
