@@ -149,7 +149,7 @@ class _Loop:
         name = self._folder.model_name(round)
         if round == 0:
             self._zero_shot(corpus)
-        elif self._folder.models.exists(f"{name}/{DESCRIPTION}"):
+        elif self._has(name):
             self._score(corpus, round)
         else:
             raise RunError(
@@ -380,9 +380,13 @@ class _Loop:
             scores = [self._folder.scores(one).absolute() for one in rounds]
             names = self._task.names
             return survey_scored(pool, documents, labels, names, corpus, scores, votes=votes > 0, progress=progress)
-        voters = [(self._folder.models / self._folder.model_name(one)).absolute() for one in rounds]
+        trained = [name for one in rounds if self._has(name := self._folder.model_name(one))]
+        voters = [(self._folder.models / name).absolute() for name in trained]
         workers = self._workers(round)
         return survey(pool, documents, labels, voters, votes=votes > 0, workers=workers, progress=progress)
+
+    def _has(self, model: str) -> bool:
+        return self._folder.models.exists(f"{model}/{DESCRIPTION}")
 
     def _depth(self, strategy: QueryStrategy) -> int:
         settings, criteria = self._config.query, self._criteria(strategy)

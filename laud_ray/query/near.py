@@ -22,7 +22,8 @@ class NearDuplicates:
         bound = self._threshold
         # The sizes alone rule most pairs out.
         near = (other for other in self._seen if bound * len(one) <= len(other) <= len(one) / bound)
-        return any(len(one & other) >= bound * len(one | other) for other in near)
+        shared = ((len(one & other), len(one) + len(other)) for other in near)
+        return any(both >= bound * (total - both) for both, total in shared)
 
 
 def trigrams(text: str) -> frozenset[str]:

@@ -52,6 +52,8 @@ def select(
         space: of the candidates in the order of `to_candidates`, for a strategy that needs one.
     """
     pool = replace(to_candidates(shortlist, criteria), space=space)
+    if not len(pool):
+        return []
     seen = NearDuplicates(asked)
     fresh, near = _fresh_first(strategy, pool, seen, n, rng) if space else _spared(strategy, pool, seen, n, rng)
     places = pc.index_in(

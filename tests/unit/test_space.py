@@ -93,6 +93,7 @@ def test_a_near_duplicate_gives_its_place_to_the_farthest_from_what_was_picked()
     # d2 is the same as what was asked, so the next is picked as if d2 were known: not d4 at 9 but d3.
     assert chosen(Farthest(), WORDS, space, 1, ["soap bar"]) == ["d3"]
     assert chosen(Farthest(), WORDS, space, 99, ["soap bar"])[-2:] == ["d2", "d4"]
+    assert select(Farthest(), "far", listed([]), [], 3, criteria=1, rng=RNG) == []
     assert sorted(chosen(Farthest(), WORDS, space, 99)) == [f"d{i}" for i in range(6)]
 
 
