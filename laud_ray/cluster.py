@@ -20,6 +20,8 @@ def connect() -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     if ray.is_initialized():
         return
+    # Else Ray answers a SIGTERM, such as a scheduler's, with a dump of its stack. Set by a person, it stays.
+    os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
     address = os.environ.get("RAY_ADDRESS")
     stopping = signal.getsignal(signal.SIGTERM)
     try:

@@ -8,8 +8,6 @@ from rich.text import Text
 
 from laud_ray.events import Event
 from laud_ray.report.formatting import duration
-from laud_ray.report.terminal import rounds_table
-from laud_ray.run_folder import look_at
 from laud_ray.types import RoundResult
 
 SAYS = {
@@ -37,7 +35,7 @@ QUIET_EVERY = 10.0
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.0f} rows/s" if task.speed else "")
+        return Text(f"{_rate(task.speed)} rows/s" if task.speed else "")
 
 
 class _Done(ProgressColumn):
@@ -45,6 +43,11 @@ class _Done(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.completed:,.0f}" + ("" if task.total is None else f"/{task.total:,.0f}"))
+
+
+def _rate(speed: float) -> str:
+    """A rate that is never rounded to 0: while a model loads, few rows take long."""
+    return f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}"
 
 
 class Show:
@@ -78,6 +81,8 @@ class Show:
         """Return the rounds that an earlier process closed, and say how many."""
         if self._storage is None:
             return []
+        from laud_ray.run_folder import look_at
+
         with look_at(self._storage) as folder:
             history = folder.store.history()
         if history:
@@ -89,6 +94,7 @@ class Show:
     def _begin(self, event: Event) -> None:
         self._asked = 0
         self._began = self._spoke = time.monotonic()
+        self._first: int | None = None
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -104,18 +110,22 @@ class Show:
 
     def _move(self, event: Event) -> None:
         self._asked = event.done
+        # What an earlier attempt did is in the first one, and no part of the rate.
+        self._first = event.done if self._first is None else self._first
         if self._progress is not None:
             self._progress.update(self._progress.task_ids[0], completed=event.done, total=event.total)
         now = time.monotonic()
-        if not self._console.is_terminal and now - self._spoke >= QUIET_EVERY and event.done:
-            self._spoke, rate = now, event.done / (now - self._began)
+        done = event.done - self._first
+        if not self._console.is_terminal and now - self._spoke >= QUIET_EVERY and done:
+            self._spoke, rate = now, done / (now - self._began)
             left = duration((event.total - event.done) / rate)
-            self._console.print(f"  {event.done:,} of {event.total:,}, {rate:,.0f} rows/s, {left} left", markup=False)
+            self._console.print(f"  {event.done:,} of {event.total:,}, {_rate(rate)} rows/s, {left} left", markup=False)
 
     def _end(self, event: Event) -> None:
         self._stop()
         number = event.total or self._asked
-        rate = f", {number / event.seconds:,.0f}/s" if event.step in PASSES and event.seconds > 0.1 else ""
+        shown = event.step in PASSES and event.seconds > 0.1 and number
+        rate = f", {_rate(number / event.seconds)}/s" if shown else ""
         unit = {"train": "examples", "annotate": "answers", "audit": "answers"}.get(event.step, "documents")
         count = f": {number:,} {unit}" if number else ""
         self._console.print(Text(f"{self._says(event)}{count} in {duration(event.seconds)}{rate}"))
@@ -128,6 +138,8 @@ class Show:
         assert event.result is not None
         assert self._history is not None
         self._history.append(event.result)
+        from laud_ray.report.terminal import rounds_table  # a job without rounds does without
+
         self._console.print()
         self._console.print(rounds_table(self._history))
         self._console.print()

@@ -10,6 +10,7 @@ import ray
 from ray import exceptions as failed
 
 from laud_ray.errors import LaudError, PassError
+from laud_ray.workers import Workers
 
 logger = logging.getLogger(__name__)
 
@@ -27,24 +28,6 @@ GONE = (
     failed.ObjectLostError,
     failed.RaySystemError,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Workers:
-    """Who works: tasks in warm processes, or, for work that owns an engine, a pool of `engines` actors.
-
-    Attributes:
-        cpus, gpus: what each of them takes.
-    """
-
-    cpus: float = 1
-    gpus: float = 0
-    engines: int = 0
-
-    @property
-    def settings(self) -> dict[str, float | None]:
-        """The same in Ray's words."""
-        return {"num_cpus": self.cpus, "num_gpus": self.gpus or None}
 
 
 @dataclass(frozen=True, slots=True)

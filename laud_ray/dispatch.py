@@ -14,8 +14,8 @@ import ray
 from ray import exceptions as failed
 
 from laud_ray.crews import GONE, Crew, Engines, Raised, Tasks, slots
-from laud_ray.crews import Workers as Workers
 from laud_ray.errors import PassError
+from laud_ray.workers import Workers as Workers
 
 logger = logging.getLogger(__name__)
 

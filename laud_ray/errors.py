@@ -12,7 +12,8 @@ LaudError
 ├── StoreError              a run's database is broken, full, locked or cannot be reached
 ├── StorageError            an object store fails or cannot be reached; also an OSError
 │   └── StorageSettingsError    its bucket is missing or its credentials are refused; also a UserError
-├── JobError                a cluster cannot be reached, or refuses a job
+├── JobError                a cluster fails, or refuses a job
+│   └── AddressError            none is at that address, or it refuses the token; also a UserError
 └── ServiceError            a service refused a request, or could not be reached
 """
 
@@ -66,7 +67,11 @@ class StorageSettingsError(StorageError, UserError):
 
 
 class JobError(LaudError):
-    """A cluster cannot be reached, or refuses a job."""
+    """A cluster fails, or refuses a job."""
+
+
+class AddressError(JobError, UserError):
+    """No cluster is at the address, or it refuses the token."""
 
 
 class ServiceError(LaudError):

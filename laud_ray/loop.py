@@ -8,10 +8,12 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from laud_ray import models, oracles, push, query, second_opinions
 from laud_ray.calls import Ledger
@@ -23,22 +25,34 @@ from laud_ray.encoding import BUNDLED
 from laud_ray.errors import ConfigError, RunError
 from laud_ray.events import Event as Event
 from laud_ray.events import Observer as Observer
-from laud_ray.feedback import judge
+from laud_ray.feedback import Feedback, judge
 from laud_ray.model_folder import DESCRIPTION
+from laud_ray.neighbours import Neighbours
 from laud_ray.passes import run_pass
 from laud_ray.run_folder import RunFolder, claim
-from laud_ray.shortlists import Shortlist, read_shortlist
+from laud_ray.shortlists import Shortlist, read_shortlist, to_candidates
 from laud_ray.stages import audit, sample
 from laud_ray.stages.annotate import annotate
 from laud_ray.stages.evaluate import agreement, evaluate
 from laud_ray.stages.heal import lost_ranges
-from laud_ray.stages.seed import ClassRanking, next_wave, ranking_depth, to_rankings
+from laud_ray.stages.nearby import Nearby
+from laud_ray.stages.seed import (
+    ClassRanking,
+    next_wave,
+    nothing_to_learn,
+    outcome,
+    ranking_depth,
+    shortfall,
+    to_rankings,
+)
 from laud_ray.stages.select import select, shortlist_depth
+from laud_ray.stages.space import committee, known, reach, survey, survey_scored
 from laud_ray.stages.stop import reconsider, verdict
+from laud_ray.stages.strata import CUTS, Population, dump_cuts
 from laud_ray.stages.train import to_examples, train
 from laud_ray.store import Answered
 from laud_ray.training import Resources
-from laud_ray.types import Example, Figures, Oracle, Purpose, QueryStrategy, RoundResult
+from laud_ray.types import Candidates, Example, Figures, Oracle, Purpose, QueryStrategy, RoundResult, Space
 
 logger = logging.getLogger(__name__)
 
@@ -114,6 +128,8 @@ class _Loop:
         self._heal(corpus, round - 1)
         if round == 1:
             self._seed(corpus)
+            if (reason := self._one_sided()) is not None:
+                return reason
         else:
             # The process before may have ended anywhere between closing the last round and having all its answers.
             self._query(corpus, round - 1)
@@ -169,35 +185,50 @@ class _Loop:
             learner = models.zero_shot(self._config.zero_shot, self._task, corpus.some_texts(PROBE))
             train(learner, self._task, [], self._folder.models, self._folder.model_name(0), self._config.seed)
             depth = ranking_depth(len(self._task.labels), self._seed_cap())
-            self._pass(corpus, 0, Shortlist(ClassRanking(), depth, frozenset(), (self._config.seed, 0)))
+            wanted = Shortlist(ClassRanking(), depth, frozenset(), (self._config.seed, 0), corpus.pool_size)
+            self._pass(corpus, 0, wanted)
 
     def _draw_evaluation(self, corpus: Corpus) -> None:
         """Draw the evaluation sample and the stop set, and record the queries for the first."""
         if self._store.queries("evaluation"):
             return
         with self._step("sample", 0):
-            settings, scores = self._config.evaluation, self._folder.scores(0)
+            settings = self._config.evaluation
             stratify = self._task.kind == "binary" if settings.stratify is None else settings.stratify
             positive = self._task.names[0] if stratify and self._task.kind == "binary" else None
-            drawn = sample.draw(corpus, scores, settings.size, seed=(self._config.seed, 1), positive=positive)
-            stop = sample.draw(corpus, scores, settings.stop_set, seed=(self._config.seed, 2))
-            self._store.set_samples({"evaluation": drawn, "stop": stop})
+            everything = Population(corpus, self._folder.scores, positive)
+            cuts = () if positive is None else (sample.cut(everything, 0, [sample.STRATA]),)
+            drawn = sample.draw(replace(everything, cuts=cuts), settings.size, seed=(self._config.seed, 1))
+            stop = sample.draw(everything, settings.stop_set, seed=(self._config.seed, 2))
+            self._store.set_samples({"evaluation": drawn, "stop": stop}, {CUTS: dump_cuts(cuts)})
             self._store.add_queries("evaluation", 0, sample.to_queries(corpus, drawn))
 
     def _seed(self, corpus: Corpus) -> None:
-        """Walk down the zero-shot rankings, a wave of queries at a time, until no class lacks any."""
+        """Walk down the zero-shot rankings, a wave of queries at a time, until no class lacks any or has its share."""
         names, init = self._task.names, self._config.init
         depth = ranking_depth(len(names), self._seed_cap())
         rankings = to_rankings(read_shortlist(corpus, self._folder.scores(0), depth), names)
         held_out = {one.document_id for one in self._store.sample("evaluation")}
         rankings = [[q for q in ranking if q.document.id not in held_out] for ranking in rankings]
+        nearby, cap = Nearby(rankings, Neighbours().embed), self._seed_cap()
         while True:
             self._annotate(corpus, "seed", 1)
             asked = self._store.queries("seed")
-            wave = next_wave(rankings, asked, names, per_class=init.per_class, cap=self._seed_cap())
+            wave = next_wave(rankings, asked, names, per_class=init.per_class, cap=cap, nearness=nearby)
             if not wave:
-                return
+                break
             self._store.add_queries("seed", 1, wave)
+        if (short := shortfall(outcome(asked, names), init.per_class)) is not None:
+            self._observer(Event("note", "annotate", 1, note=short))
+
+    def _one_sided(self) -> str | None:
+        """End the run, with the reason, if the seed found too little for any model to learn from."""
+        asked, names = self._store.queries("seed"), self._task.names
+        learned = {example.label for example in to_examples(asked, self._judged(self._store.feedback()))}
+        reason = nothing_to_learn(outcome(asked, names), learned)
+        if reason is not None:
+            self._store.set_stop_reason(reason)
+        return reason
 
     def _train(self, corpus: Corpus, round: int) -> None:
         examples = to_examples(self._asked(), self._said(round))
@@ -257,15 +288,19 @@ class _Loop:
 
     def _said(self, round: int) -> dict[str, str]:
         """What people said that a round's model learns: labels by text, none of the evaluation sample."""
+        return self._judged(self._store.feedback_of(round))
+
+    def _judged(self, feedback: Sequence[Feedback]) -> dict[str, str]:
         held_out = {a.query.document.text for a in self._store.queries("evaluation")}
-        verdicts = judge(self._store.feedback_of(round), self._task.names, self._config.corpus.max_chars)
+        verdicts = judge(feedback, self._task.names, self._config.corpus.max_chars)
         return {text: label for text, label in verdicts.labels.items() if text not in held_out}
 
     def _score(self, corpus: Corpus, round: int) -> None:
         asked = frozenset(a.query.document.id for a in self._store.queries())
-        depth = shortlist_depth(self._config.query.batch)
+        strategy = self._strategy()
+        wanted = Shortlist(strategy, self._depth(strategy), asked, (self._config.seed, round), corpus.pool_size)
         with self._step("score", round):
-            self._pass(corpus, round, Shortlist(self._strategy(), depth, asked, (self._config.seed, round)))
+            self._pass(corpus, round, wanted)
 
     def _close(self, corpus: Corpus, round: int) -> str | None:
         """Evaluate the round's model, decide whether to stop, and record both."""
@@ -281,10 +316,11 @@ class _Loop:
 
     def _result(self, corpus: Corpus, round: int) -> RoundResult:
         figures = self._figures(round)
-        history, kappa = self._store.history(), None
+        history, kappa, change = self._store.history(), None, None
         if round:
             before, after = self._folder.scores(round - 1), self._folder.scores(round)
-            kappa = agreement(before, after, self._store.sample("stop"), self._task.names)
+            stop_set, binary = self._store.sample("stop"), self._task.kind == "binary"
+            kappa, change = agreement(before, after, stop_set, self._task.names, binary=binary)
         return RoundResult(
             number=round,
             model=self._folder.model_name(round),
@@ -297,6 +333,7 @@ class _Loop:
             accepted=not history or figures.accuracy.value >= history[0].figures.accuracy.value,
             seconds=self._store.timings(round),
             feedback=len(self._said(round)) if round else 0,
+            delta_f=change,
         )
 
     def _figures(self, round: int) -> Figures:
@@ -308,21 +345,58 @@ class _Loop:
         """Record the queries of a round, unless that was done before a crash."""
         if self._store.queries("query", round):
             return
-        with self._step("select", round):
-            strategy, name, batch = self._strategy(), self._config.query.strategy, self._config.query.batch
+        with self._step("select", round) as progress:
+            strategy, settings = self._strategy(), self._config.query
             again = second_opinions.asked_in(self._store.engine, round)
             left = self._config.budget.annotations - self._spent()
-            criteria = strategy.utility(np.full((1, len(self._task.labels)), 1 / len(self._task.labels))).shape[1]
+            listed = self._shortlist(corpus, round, strategy)
             chosen = select(
                 strategy,
-                name,
-                read_shortlist(corpus, self._folder.scores(round), shortlist_depth(batch)),
+                settings.strategy,
+                listed,
                 [a.query.document.text for a in self._store.queries()],
-                min(batch - again, left),
-                criteria=criteria,
+                min(settings.batch - again, left),
+                criteria=self._criteria(strategy),
                 rng=np.random.default_rng([self._config.seed, round]),
+                space=self._space(corpus, round, strategy, to_candidates(listed, self._criteria(strategy)), progress),
             )
             self._store.add_queries("query", round, chosen)
+
+    def _space(
+        self,
+        corpus: Corpus,
+        round: int,
+        strategy: QueryStrategy,
+        pool: Candidates,
+        progress: Callable[[int, int], None],
+    ) -> Space | None:
+        """Where the candidates lie in the eyes of the round's model, if the strategy looks at it."""
+        if not reach(strategy) or not len(pool):
+            return None
+        documents, labels = known(self._store.queries(), self._task.names)
+        votes = committee(strategy)
+        rounds = range(max(1, round - votes + 1), round + 1) if votes else [round]
+        if self._config.learner.kind in models.ENGINES:
+            scores = [self._folder.scores(one).absolute() for one in rounds]
+            names = self._task.names
+            return survey_scored(pool, documents, labels, names, corpus, scores, votes=votes > 0, progress=progress)
+        voters = [(self._folder.models / self._folder.model_name(one)).absolute() for one in rounds]
+        workers = self._workers(round)
+        return survey(pool, documents, labels, voters, votes=votes > 0, workers=workers, progress=progress)
+
+    def _depth(self, strategy: QueryStrategy) -> int:
+        settings, criteria = self._config.query, self._criteria(strategy)
+        return shortlist_depth(settings.batch, reach=reach(strategy), criteria=criteria, cap=settings.shortlist)
+
+    def _criteria(self, strategy: QueryStrategy) -> int:
+        k = len(self._task.labels)
+        return int(strategy.utility(np.full((1, k), 1 / k)).shape[1])
+
+    def _shortlist(self, corpus: Corpus, round: int, strategy: QueryStrategy) -> pa.Table:
+        """Return the candidates of a round, less what was asked about since, as `laud evaluate --budget` does."""
+        found = read_shortlist(corpus, self._folder.scores(round), self._depth(strategy))
+        asked = pa.array([a.query.document.id for a in self._store.queries()], pa.string())
+        return found.filter(pc.invert(pc.is_in(found.column("id"), value_set=asked)))
 
     def _annotate(self, corpus: Corpus, purpose: Purpose, round: int) -> None:
         """Get the answers to what is open; where some stay pending, the run waits."""
@@ -376,9 +450,14 @@ class _Loop:
 
     def _strategy(self) -> QueryStrategy:
         asked = self._asked()
-        counts = [sum(a.label == name for a in asked) for name in self._task.names]
         settings = self._config.query
-        return query.build(settings.strategy, counts=counts, mix=settings.mix if settings.strategy == "mix" else None)
+        return query.build(
+            settings.strategy,
+            counts=[sum(a.label == name for a in asked) for name in self._task.names],
+            mix=settings.mix if settings.strategy == "mix" else None,
+            diversity=settings.diversity,
+            answerable=settings.answerable and any(a.answered and a.label is None for a in asked),
+        )
 
     def _seed_cap(self) -> int:
         return min(self._config.init.max_queries, self._config.budget.annotations)

@@ -32,6 +32,10 @@ class Neighbours:
         np.add.at(proba.T, owners, rows.T)
         return proba
 
+    def embed(self, texts: Sequence[str]) -> Floats:
+        """Map n texts to (n, d) unit vectors, float32."""
+        return self._encoder.embed(texts)
+
     def nearest(self, texts: Sequence[str], n: int, *, itself: bool = True) -> list[tuple[Example, ...]]:
         """For each text the n nearest examples, the nearest last, so that it stands next to the text.
 

@@ -5,15 +5,12 @@ job runs on, where its Prometheus looks. Without Ray nothing is counted, and no 
 """
 
 import logging
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-
-import ray
-from ray.exceptions import RayError
-from ray.util.metrics import Counter, Gauge
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +106,8 @@ class JobMetrics:
 
     @cached_property
     def _metrics(self) -> dict[str, Any]:
+        from ray.util.metrics import Counter, Gauge
+
         made: dict[str, Any] = {}
         for kind, named in ((Gauge, GAUGES), (Counter, COUNTERS)):
             made |= {name: kind(name, says, tag_keys=TAGS + more) for name, (says, more) in named.items()}
@@ -122,10 +121,11 @@ class JobMetrics:
             self._safely(lambda: self._metrics[name].inc(float(value), self._tags | dict(tags or {})))
 
     def _safely(self, record: Callable[[], None]) -> None:
-        if self._broken or not ray.is_initialized():
+        ray = sys.modules.get("ray")  # not imported here: what has nothing to do is done sooner without
+        if self._broken or ray is None or not ray.is_initialized():
             return
         try:
             record()
-        except (RuntimeError, ValueError, TypeError, OSError, RayError) as error:
+        except (RuntimeError, ValueError, TypeError, OSError, ray.exceptions.RayError) as error:
             self._broken = True
             logger.warning("metrics are off: %s", error)

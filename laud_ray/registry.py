@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
 
-from laud_ray import push
 from laud_ray.config.mistakes import known_names
 from laud_ray.errors import ModelError, RunError
 from laud_ray.model_folder import describe
@@ -56,6 +55,8 @@ def promote(path: str, model: str) -> Promoted:
         RunError: if there is no such run or model.
         ModelError: if a file of the model is missing or not what was written.
     """
+    from laud_ray import push  # with an HTTP client, which only this needs
+
     with look_at(path) as run:
         name = find(run, model)
         describe(fetched(run, name))

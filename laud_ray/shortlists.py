@@ -1,6 +1,7 @@
 """What a pass keeps for selection, so that nothing is scanned twice: the best documents of each range, merged later."""
 
 from dataclasses import dataclass
+from math import ceil, sqrt
 
 import numpy as np
 import pyarrow as pa
@@ -20,12 +21,23 @@ class Shortlist:
     Attributes:
         exclude: ids of documents that may not be asked about.
         seed: breaks ties at random, the same way in every attempt.
+        total: distinct documents of the corpus. Its ranges are random samples of them, so each needs to keep no more
+            than its share of the best; None: each keeps `depth`.
     """
 
     strategy: QueryStrategy
     depth: int
     exclude: frozenset[str]
     seed: tuple[int, ...]
+    total: int | None = None
+
+    def share(self, distinct: int) -> int:
+        """How many to keep by each criterion of a range with so many distinct documents.
+
+        The best `depth` of the corpus fall into its ranges at random: more than this many into one once in 1e15 times.
+        """
+        mean = self.depth * distinct / max(self.total or distinct, distinct, 1)
+        return min(self.depth, ceil(mean + 8 * sqrt(mean)) + 16)
 
 
 def shortlist_range(
@@ -45,9 +57,10 @@ def shortlist_range(
     utility = wanted.strategy.utility(proba[inverse[rows]])
     digits = [int(c) for c in name if c.isdigit()]
     ties = np.random.default_rng([*wanted.seed, *digits]).random(len(rows))
+    depth = wanted.share(int(fresh.sum()))
     criteria, places = [], []
     for criterion in range(utility.shape[1]):
-        best = np.lexsort((ties, -utility[:, criterion]))[: wanted.depth]
+        best = np.lexsort((ties, -utility[:, criterion]))[:depth]
         criteria.append(np.full(len(best), criterion, np.int32))
         places.append(best)
     at = np.concatenate(places)

@@ -54,7 +54,13 @@ oracle: {oracle}
 # The first annotations: walk down each class's zero-shot ranking until per_class of it are confirmed.
 init: {{per_class: 1, max_queries: 300}}
 
-# What to ask next: margin, entropy, least_confidence, random, rare_class, high_confidence, or mix.
+# What to ask next.
+#   the model's doubt: margin, entropy, least_confidence;   of several rounds' models: disagreement
+#   where documents lie: kmeans, core_set, typiclust, prob_cover, badge, contrastive
+#   classes with few annotations: rare_class, anchors;   others: random, high_confidence
+#   mix: several of them, with shares such as  mix: {{margin: 0.7, typiclust: 0.3}}
+# diversity: kmeans, core_set or badge spreads each batch of a strategy of doubt; shortlist: 50000 is the most documents
+# that are embedded for this; answerable: false does not avoid the like of what the oracle abstained from.
 query: {{strategy: margin, batch: 50}}
 
 # A random sample that is annotated, never trains, and says honestly how good each model is.
@@ -66,7 +72,13 @@ audit: {{share: 0.0}}
 # Annotations that may be bought for seed, queries and audits; those for evaluation are counted apart.
 budget: {{annotations: 500}}
 
-# When to stop, whichever comes first: budget, rounds, kappa, plateau, pool_exhausted.
+# When to stop, whichever comes first; the budget always holds:
+#   {{kind: target, metric: macro_f1, value: 0.9}}     the 95 % interval of the metric begins at or above the value
+#   {{kind: gain, metric: macro_f1, per: 100, below: 0.005}}   100 more annotations are expected to add less than that;
+#                 with cost_per_annotation and value_per_point, in dollars: a point costs more than it is worth
+#   {{kind: plateau, gain: 0.005, patience: 3}}        so many rounds added no more than that to macro-F1
+#   {{kind: kappa}}, {{kind: delta_f}}                   consecutive models say the same; these need no labels
+#   {{kind: rounds, maximum: 10}}, {{kind: pool_exhausted}}
 stop: [{{kind: budget}}]
 
 # Training processes (0: in this one) and their GPUs.

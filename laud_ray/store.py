@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, Engine, func, insert, literal, select, update
 
@@ -27,7 +28,17 @@ from laud_ray.tables import (
     settings,
     timings,
 )
-from laud_ray.types import Annotation, ClassFigures, Document, Estimate, Figures, Promotion, Purpose, RoundResult
+from laud_ray.types import (
+    Annotation,
+    ClassEstimates,
+    ClassFigures,
+    Document,
+    Estimate,
+    Figures,
+    Promotion,
+    Purpose,
+    RoundResult,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +186,15 @@ class Store:
         spent = [select(func.sum(table.c.cost)) for table in (annotations, second_answers)]
         return read(self._engine, lambda connection: sum(float(connection.scalar(one) or 0.0) for one in spent))
 
-    def set_samples(self, samples: Mapping[str, Sequence[Sampled]]) -> None:
-        """Record samples by purpose, in place of those recorded before."""
+    def set_samples(self, samples: Mapping[str, Sequence[Sampled]], said: Mapping[str, str] | None = None) -> None:
+        """Record samples by purpose, in place of those recorded before, and settings with them: all or none."""
         rows = [{"purpose": purpose, **asdict(row)} for purpose, drawn in samples.items() for row in drawn]
 
         def replace(connection: Connection) -> None:
             connection.execute(sample.delete())
             connection.execute(insert(sample), rows)
+            for key, value in (said or {}).items():
+                _set(connection, key, value)
 
         write(self._engine, replace)
 
@@ -309,6 +322,12 @@ def _round(result: Mapping[str, object]) -> RoundResult:
     data = json.loads(json.dumps(result))
     figures = data["figures"]
     estimates = {key: Estimate(**figures[key]) for key in ("accuracy", "macro_f1")}
-    per_class = tuple(ClassFigures(**row) for row in figures["per_class"])
+    per_class = tuple(_class_figures(row) for row in figures["per_class"])
     data["figures"] = Figures(**{**figures, **estimates, "per_class": per_class})
     return RoundResult(**data)
+
+
+def _class_figures(row: dict[str, Any]) -> ClassFigures:
+    found = row.get("estimates")
+    estimates = found and ClassEstimates(**{name: Estimate(**one) for name, one in found.items()})
+    return ClassFigures(**{**row, "estimates": estimates})

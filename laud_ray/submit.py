@@ -1,6 +1,7 @@
 """Submit a script as a Ray job, once, and follow it."""
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from ray._private.authentication.authentication_token_setup import maybe_enable_
 from ray.exceptions import AuthenticationError, RayError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
-from laud_ray.errors import JobError
+from laud_ray.errors import AddressError, JobError
 from laud_ray.submission import Submission
 from laud_ray.upload import EXCLUDES
 
@@ -36,7 +37,8 @@ def submit_and_follow(
         say: is given lines about the job; its own log goes to stdout.
 
     Raises:
-        JobError: if the cluster cannot be reached, or refuses.
+        AddressError: if the cluster cannot be reached.
+        JobError: if it refuses.
     """
     client = connect(address)
     try:
@@ -90,25 +92,27 @@ def connect(address: str | None) -> JobSubmissionClient:
     """Reach the cluster's head.
 
     Raises:
-        JobError: one line that names the address that was tried.
+        AddressError: one line that names the address that was tried.
     """
     if address is not None:
         # In Ray, the environment wins over what it is given.
         os.environ["RAY_API_SERVER_ADDRESS"] = address
     tried = os.environ.get("RAY_API_SERVER_ADDRESS") or os.environ.get("RAY_ADDRESS") or "a cluster on this machine"
+    # Ray sets its own levels when it is imported, and would write before the lines of the command.
+    logging.getLogger("ray").setLevel(logging.ERROR)
     # As ray.init and `ray start` do, and the client does not: a token that is there is used.
     maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
     try:
         return JobSubmissionClient(address)
     except _UNREACHABLE as error:
-        raise JobError(f"no Ray cluster was reached at {tried} ({_line(error)}); {START}") from None
+        raise AddressError(f"no Ray cluster was reached at {tried} ({_line(error)}); {START}") from None
     except AuthenticationError:
-        raise JobError(
+        raise AddressError(
             f"the Ray cluster at {tried} refuses the token that it was given, or was given none; expected its own in "
             "RAY_AUTH_TOKEN or ~/.ray/auth_token, and RAY_AUTH_MODE=token"
         ) from None
     except (RuntimeError, ValueError, RayError) as error:
-        raise JobError(f"the Ray cluster at {tried} was not usable: {_line(error)}") from None
+        raise AddressError(f"the Ray cluster at {tried} was not usable: {_line(error)}") from None
 
 
 def _attempts(client: JobSubmissionClient, job: Submission) -> list[JobDetails]:

@@ -1,7 +1,7 @@
 """Values and Protocols that every other module speaks. n documents, k classes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -85,6 +85,11 @@ class Space:
     known_labels: Indices
     committee: Floats | None = None
 
+    def take(self, rows: Indices) -> "Space":
+        """Return the space with the candidates of these rows alone."""
+        votes = None if self.committee is None else self.committee[:, rows]
+        return replace(self, vectors=self.vectors[rows], proba=self.proba[rows], committee=votes)
+
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
@@ -102,6 +107,16 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def take(self, rows: Indices, criterion: int | None = None) -> "Candidates":
+        """Return the candidates of these rows alone, by all criteria or by one."""
+        at = rows.tolist()
+        return Candidates(
+            ids=[self.ids[row] for row in at],
+            texts=[self.texts[row] for row in at],
+            utility=self.utility[rows] if criterion is None else self.utility[rows, criterion : criterion + 1],
+            space=None if self.space is None else self.space.take(rows),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -114,12 +129,23 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassEstimates:
+    """Figures of one class with their intervals. What the sample says nothing about is 0 in [0, 1]."""
+
+    prevalence: Estimate
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+
+
+@dataclass(frozen=True, slots=True)
 class ClassFigures:
     """Figures of one class.
 
     Attributes:
         support: annotated documents whose true label it is.
         predicted: annotated documents that the model gives it to; None in figures that did not count them.
+        estimates: the same with their intervals; None in figures of an earlier version.
     """
 
     label: str
@@ -128,6 +154,7 @@ class ClassFigures:
     recall: float
     f1: float
     predicted: int | None = None
+    estimates: ClassEstimates | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +181,7 @@ class RoundResult:
         accepted: False when the floor rejected the model because zero-shot is better.
         seconds: duration of each step of the round.
         feedback: texts that the model learned from people's feedback; they count against no budget.
+        delta_f: predicted change of F1 from the previous round's model, on the stop set; None where there is none.
     """
 
     number: int
@@ -166,6 +194,7 @@ class RoundResult:
     accepted: bool
     seconds: Mapping[str, float]
     feedback: int = 0
+    delta_f: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +229,15 @@ class TokenScorer(Scorer, Protocol):
 
     def score_tokens(self, ids: Sequence[Sequence[int]]) -> Floats:
         """Map the token ids of n texts to (n, k) probabilities whose rows sum to 1."""
+        ...
+
+
+@runtime_checkable
+class SpatialScorer(Scorer, Protocol):
+    """A scorer that knows where texts lie."""
+
+    def examine(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
+        """Map n texts to (n, d) unit vectors and to the (n, k) probabilities that `score` gives them."""
         ...
 
 

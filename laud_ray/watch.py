@@ -1,10 +1,8 @@
 """Watch a run: show it to a person, and count it for Prometheus."""
 
-from laud_ray.calls import Ledger
 from laud_ray.errors import LaudError
 from laud_ray.events import Event, Observer
 from laud_ray.progress import JobMetrics
-from laud_ray.run_folder import look_at
 
 
 def watched(observer: Observer, storage: str, metrics: JobMetrics | None = None) -> Observer:
@@ -53,6 +51,9 @@ def _counting(counts: JobMetrics) -> Observer:
 
 def _count_spend(counts: JobMetrics, storage: str, before: int | None) -> int | None:
     """Count what the run has spent so far, and what tokens it bought since there were `before`; return them now."""
+    from laud_ray.calls import Ledger  # with a database, which a job without rounds does without
+    from laud_ray.run_folder import look_at
+
     try:
         with look_at(storage) as folder:
             counts.spend(folder.store.cost())

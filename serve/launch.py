@@ -28,6 +28,9 @@ from serve.tokens import ENVIRONMENT, Tokens
 
 # Seconds in which the proxy learns of the replicas.
 PROXY_S = 30
+# Requests that the proxy gives to one replica at once, and seconds that others wait in it before they are refused.
+# Without these, all of an overload waits for the replica's Python, which takes and refuses some hundreds a second.
+AT_ONCE, WAIT_S = 128, 1
 
 
 def command(settings: Mapping[str, object], *, host: str, port: int, say: Callable[[str], None]) -> None:
@@ -119,19 +122,20 @@ def serve_here(arguments: Arguments, host: str, port: int, say: Callable[[str], 
 
 def _say_503_where_no_replica_is(place: Path) -> None:
     """Put our answer in place of Ray's, a 500, which it writes just before its proxy reads it; and keep it there."""
-    file = place / "500.http"
-    error = {"code": "no_replica", "message": "the replica that had this request is gone", "request_id": ""}
+    said = "no replica was free for this request in time, or the one that had it is gone"
+    error = {"code": "no_replica", "message": said, "request_id": ""}
     body = json.dumps({"error": error})
     head = f"Content-Type: application/json\r\nRetry-After: 1\r\nContent-Length: {len(body)}"
     page = f"HTTP/1.1 503 Service Unavailable\r\n{head}\r\n\r\n{body}".encode()
     ours = place / ".503.http"
     pause = 0.002
     while place.is_dir():
-        # Ray's own is whole when it has its last word; a proxy that starts again writes it again.
-        if file.exists() and file.read_bytes().endswith(b"Internal Server Error"):
-            ours.write_bytes(page)
-            ours.replace(file)
-            pause = 0.1
+        for file in place.glob("*/500.http"):  # each proxy has a folder of its own
+            # Ray's own is whole when it has its last word; a proxy that starts again writes it again.
+            if file.read_bytes().endswith(b"Internal Server Error"):
+                ours.write_bytes(page)
+                ours.replace(file)
+                pause = 0.1
         time.sleep(pause)
 
 
@@ -180,6 +184,10 @@ def _environment() -> None:
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",
         # A text is classified the same however often it is asked: a replica's death costs its requests a retry.
         "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
+        # Ray has no setting for this: what follows the interval stands on HAProxy's line `default-server`.
+        "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": f"5s maxconn {AT_ONCE}",
+        # Without a limit of its own, HAProxy lets requests wait for a replica as long as for a connection.
+        "RAY_SERVE_HAPROXY_TIMEOUT_CONNECT_S": str(WAIT_S),
         "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
     }

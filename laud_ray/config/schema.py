@@ -8,7 +8,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from laud_ray.config.mistakes import known_names
-from laud_ray.query import STRATEGIES
+from laud_ray.query import SPREADABLE, STRATEGIES
 from laud_ray.types import Label, Task
 
 OTHER = "other"
@@ -270,11 +270,26 @@ class InitConfig(Section):
 
 
 class QueryConfig(Section):
-    """`mix` gives each part's share when the strategy is mix."""
+    """What to ask about next.
+
+    Attributes:
+        mix: each part's share when the strategy is mix.
+        diversity: how a batch of an uncertainty strategy is spread over what its candidates look like.
+        shortlist: the most candidates that are embedded for a strategy that looks at where they lie.
+        answerable: whether to avoid what is like documents that the oracle abstained from.
+    """
 
     strategy: str = "margin"
     batch: int = Field(default=50, ge=1)
     mix: dict[str, Annotated[float, Field(gt=0)]] = {"margin": 0.6, "rare_class": 0.2, "random": 0.2}
+    diversity: Literal["kmeans", "core_set", "badge"] | None = None
+    shortlist: int = Field(default=50_000, ge=1)
+    answerable: bool = True
+
+    @field_validator("diversity", mode="before")
+    @classmethod
+    def _none(cls, method: object) -> object:
+        return None if method == "none" else method
 
     @field_validator("strategy")
     @classmethod
@@ -293,6 +308,18 @@ class QueryConfig(Section):
         if not mix:
             raise ValueError("no parts: expected at least one strategy with its share")
         return mix
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "QueryConfig":
+        if self.shortlist < self.batch:
+            raise ValueError(f"shortlist: {self.shortlist}: expected at least the batch, {self.batch}")
+        parts = list(self.mix) if self.strategy == "mix" else [self.strategy]
+        if self.diversity is not None and not set(parts) & set(SPREADABLE):
+            raise ValueError(
+                f"diversity: {self.diversity!r} with the strategy {', '.join(map(repr, parts))}: "
+                f"expected it with one of {', '.join(SPREADABLE)}"
+            )
+        return self
 
 
 class EvaluationConfig(Section):
@@ -356,12 +383,52 @@ class KappaRule(Section):
 
 class PlateauRule(Section):
     kind: Literal["plateau"]
-    gain: float = Field(default=0.005, ge=0, le=1)
+    gain: float = Field(default=0.005, ge=0, lt=1)
     patience: int = Field(default=3, ge=1)
 
 
 class PoolExhaustedRule(Section):
     kind: Literal["pool_exhausted"]
+
+
+class DeltaFRule(Section):
+    kind: Literal["delta_f"]
+    epsilon: float = Field(default=0.005, ge=0, lt=1)
+    window: int = Field(default=3, ge=1)
+
+
+class TargetRule(Section):
+    """The lower bound of the metric's 95 % interval reaches `value`."""
+
+    kind: Literal["target"]
+    metric: Literal["accuracy", "macro_f1"] = "accuracy"
+    value: float = Field(default=0.9, gt=0, lt=1)
+
+
+class GainRule(Section):
+    """The next `per` annotations are expected to add less than `below`, or than their price is worth.
+
+    Attributes:
+        cost_per_annotation, value_per_point: dollars, of a percentage point; both or neither. With them the limit is
+            what they say in the place of `below`.
+    """
+
+    kind: Literal["gain"]
+    metric: Literal["accuracy", "macro_f1"] = "macro_f1"
+    per: int = Field(default=100, ge=1)
+    below: float = Field(default=0.005, gt=0, lt=1)
+    cost_per_annotation: float | None = Field(default=None, gt=0)
+    value_per_point: float | None = Field(default=None, gt=0)
+    patience: int = Field(default=2, ge=1)
+
+    @model_validator(mode="after")
+    def _both_prices(self) -> "GainRule":
+        given = {name: getattr(self, name) for name in ("cost_per_annotation", "value_per_point")}
+        for name, price in given.items():
+            other = next(one for one in given if one != name)
+            if price is not None and given[other] is None:
+                raise ValueError(f"{name} is {price:g} without {other}: expected both or neither")
+        return self
 
 
 class ResourcesConfig(Section):
@@ -417,7 +484,8 @@ ZeroShotConfig = Annotated[
 LearnerConfig = Annotated[EncoderConfig | LinearConfig | CausalConfig | InContextConfig, Field(discriminator="kind")]
 OracleConfig = Annotated[ReplayConfig | LlmConfig | CascadeConfig, Field(discriminator="kind")]
 StopConfig = Annotated[
-    BudgetRule | RoundsRule | KappaRule | PlateauRule | PoolExhaustedRule, Field(discriminator="kind")
+    BudgetRule | RoundsRule | KappaRule | PlateauRule | PoolExhaustedRule | DeltaFRule | TargetRule | GainRule,
+    Field(discriminator="kind"),
 ]
 
 

@@ -110,12 +110,20 @@ class EncoderScorer:
 
     def score_tokens(self, ids: Sequence[Sequence[int]]) -> Floats:
         """Map the token ids of n texts to (n, k) probabilities, float32."""
-        logits: Floats = self.scale * self.encoder.embed_tokens(ids) @ self.head.T
+        return self._proba(self.encoder.embed_tokens(ids))
+
+    def examine(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
+        """Map n texts to (n, d) unit vectors and (n, k) probabilities, float32."""
+        vectors = self.encoder.embed_tokens(self.tokenize(texts))
+        return vectors, self._proba(vectors)
+
+    def _proba(self, vectors: Floats) -> Floats:
+        logits: Floats = self.scale * vectors @ self.head.T
         rows: Floats = np.exp(logits - logits.max(1, keepdims=True))
         rows /= rows.sum(1, keepdims=True)
         if len(self.owners) == len(self.labels):
             return rows
-        proba = np.zeros((len(ids), len(self.labels)), np.float32)
+        proba = np.zeros((len(vectors), len(self.labels)), np.float32)
         np.add.at(proba.T, self.owners, rows.T)
         return proba
 

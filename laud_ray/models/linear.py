@@ -191,4 +191,12 @@ class LinearScorer:
 
     def score_tokens(self, ids: Sequence[Sequence[int]]) -> Floats:
         """Map the token ids of n texts to (n, k) probabilities, float32."""
-        return softmax(self.encoder.embed_tokens(ids) @ self.weight.T + self.bias)
+        return self._proba(self.encoder.embed_tokens(ids))
+
+    def examine(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
+        """Map n texts to (n, d) unit vectors and (n, k) probabilities, float32."""
+        vectors = self.encoder.embed_tokens(self.tokenize(texts))
+        return vectors, self._proba(vectors)
+
+    def _proba(self, vectors: Floats) -> Floats:
+        return softmax(vectors @ self.weight.T + self.bias)

@@ -29,6 +29,7 @@ __all__ = [
     "build_llm",
     "check",
     "check_column",
+    "needs_ray",
     "sealed_column",
     "wants_examples",
 ]
@@ -132,6 +133,11 @@ def sealed_column(configs: Sequence[tuple[OracleConfig, str]]) -> str | None:
                 "column for replay"
             )
     return columns[0][0] if columns else None
+
+
+def needs_ray(config: OracleConfig) -> bool:
+    """Whether the oracle computes on Ray."""
+    return any(isinstance(one, LlmConfig) and one.engine == "vllm" for one, _ in _flat(config, ""))
 
 
 def wants_examples(config: OracleConfig) -> bool:

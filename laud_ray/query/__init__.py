@@ -4,61 +4,111 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 from laud_ray.errors import ConfigError
+from laud_ray.query.anchors import Anchors
+from laud_ray.query.answerable import Answering
+from laud_ray.query.committee import Disagreement
+from laud_ray.query.contrast import Contrastive
+from laud_ray.query.covering import CoreSet, KMeans, ProbCover, TypiClust
+from laud_ray.query.diverse import Diverse, Method
+from laud_ray.query.gradient import Badge
 from laud_ray.query.mix import Mix
 from laud_ray.query.rare import RareClass
 from laud_ray.query.uncertainty import Entropy, HighConfidence, LeastConfidence, Margin, Random
 from laud_ray.types import QueryStrategy
 
 __all__ = [
+    "METHODS",
+    "SPREADABLE",
     "STRATEGIES",
+    "Anchors",
+    "Answering",
+    "Badge",
+    "Contrastive",
+    "CoreSet",
+    "Disagreement",
+    "Diverse",
     "Entropy",
     "HighConfidence",
+    "KMeans",
     "LeastConfidence",
     "Margin",
     "Mix",
+    "ProbCover",
     "Random",
     "RareClass",
+    "TypiClust",
     "build",
 ]
 
 STRATEGIES: dict[str, type] = {
+    "anchors": Anchors,
+    "badge": Badge,
+    "contrastive": Contrastive,
+    "core_set": CoreSet,
+    "disagreement": Disagreement,
     "entropy": Entropy,
     "high_confidence": HighConfidence,
+    "kmeans": KMeans,
     "least_confidence": LeastConfidence,
     "margin": Margin,
     "mix": Mix,
+    "prob_cover": ProbCover,
     "random": Random,
     "rare_class": RareClass,
+    "typiclust": TypiClust,
 }
+# What ranks one by one, so that the best of a batch may be much the same.
+SPREADABLE = ("entropy", "high_confidence", "least_confidence", "margin", "rare_class")
+# How `diversity` can spread them.
+METHODS: dict[str, Method] = {"badge": "badge", "core_set": "coreset", "kmeans": "kmeans"}
+# What is told how many annotations each class has.
+COUNTING = ("anchors", "rare_class")
 
 
-def build(name: str, *, counts: Sequence[int], mix: Mapping[str, float] | None = None) -> QueryStrategy:
+def build(
+    name: str,
+    *,
+    counts: Sequence[int],
+    mix: Mapping[str, float] | None = None,
+    diversity: str | None = None,
+    answerable: bool = False,
+) -> QueryStrategy:
     """Make the query strategy of a name.
 
     Args:
         name: a name in STRATEGIES.
         counts: annotations of each of the k classes so far.
         mix: for "mix", the share of each strategy by name; None for the others.
+        diversity: spread the batch of an uncertainty strategy, or those of a mix's, by this method.
+        answerable: avoid what is like documents that got no answer.
 
     Raises:
-        ConfigError: if a name is unknown, or mix is missing, out of place, or holds a share not above 0.
+        ConfigError: if a name is unknown, mix is missing, out of place, or holds a share not above 0, or there is
+            nothing that diversity could spread.
     """
-    if name != "mix":
-        if mix is not None:
-            raise ConfigError(f"query.mix is given, but query.strategy is {name!r}, expected 'mix'")
-        return _build_single(name, counts)
-    if not mix:
+    if name != "mix" and mix is not None:
+        raise ConfigError(f"query.mix is given, but query.strategy is {name!r}, expected 'mix'")
+    if name == "mix" and not mix:
         raise ConfigError("query.mix is missing, expected shares such as {margin: 0.7, random: 0.3}")
-    return Mix(tuple((_checked_share(part, share), _build_single(part, counts)) for part, share in mix.items()))
+    shares = mix or {name: 1.0}
+    if diversity is not None and diversity not in METHODS:
+        raise ConfigError(f"query.diversity {diversity!r} is unknown, expected one of {', '.join(METHODS)}")
+    if diversity is not None and not set(shares) & set(SPREADABLE):
+        raise ConfigError(
+            f"query.diversity {diversity!r} has nothing to spread, expected one of {', '.join(SPREADABLE)}"
+        )
+    parts = {part: _build_single(part, counts, diversity) for part in shares}
+    strategy = parts[name] if name != "mix" else Mix(tuple((_checked_share(p, shares[p]), parts[p]) for p in parts))
+    return Answering(strategy) if answerable else strategy
 
 
-def _build_single(name: str, counts: Sequence[int]) -> QueryStrategy:
+def _build_single(name: str, counts: Sequence[int], diversity: str | None) -> QueryStrategy:
     if name == "mix":
         raise ConfigError("query.mix holds 'mix', expected single strategies")
     if name not in STRATEGIES:
         raise ConfigError(_unknown(name))
-    strategy: QueryStrategy = RareClass(tuple(counts)) if name == "rare_class" else STRATEGIES[name]()
-    return strategy
+    strategy: QueryStrategy = STRATEGIES[name](tuple(counts)) if name in COUNTING else STRATEGIES[name]()
+    return Diverse(strategy, METHODS[diversity]) if diversity is not None and name in SPREADABLE else strategy
 
 
 def _checked_share(part: str, share: float) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from laud_ray.query.ranking import require_pick
-from laud_ray.types import Bools, Candidates, Floats, Indices, QueryStrategy
+from laud_ray.types import Bools, Candidates, Floats, Indices, QueryStrategy, SpatialStrategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,16 @@ class Mix:
         for share, part in self.parts:
             if not 0 < share < np.inf:
                 raise ValueError(f"the share of {type(part).__name__} is {share}, expected above 0")
+
+    @property
+    def reach(self) -> int:
+        """The reach of the part that looks furthest; 0 if none needs a space."""
+        return max(part.reach if isinstance(part, SpatialStrategy) else 0 for _, part in self.parts)
+
+    @property
+    def committee(self) -> int:
+        """The largest committee that a part wants."""
+        return max(part.committee if isinstance(part, SpatialStrategy) else 0 for _, part in self.parts)
 
     def utility(self, proba: Floats) -> Floats:
         """Map (n, k) probabilities to (n, p) utilities, a column for each part; larger is better."""
@@ -60,20 +70,10 @@ class Mix:
         for column, places in enumerate(_apportion(n, shares)):
             rows = np.flatnonzero(free[:, column])
             part = self.parts[column][1]
-            block = rows[part.pick(_narrow(pool, rows, column), min(places, len(rows)), rng=rng)]
+            block = rows[part.pick(pool.take(rows, column), min(places, len(rows)), rng=rng)]
             free[block] = False
             blocks.append(block)
         return _interleave(blocks)
-
-
-def _narrow(pool: Candidates, rows: Indices, column: int) -> Candidates:
-    """Return the given rows and one criterion of a pool."""
-    chosen = rows.tolist()
-    return Candidates(
-        ids=[pool.ids[row] for row in chosen],
-        texts=[pool.texts[row] for row in chosen],
-        utility=pool.utility[rows, column : column + 1],
-    )
 
 
 def _apportion(n: int, shares: Floats) -> list[int]:

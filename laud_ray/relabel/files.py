@@ -1,8 +1,6 @@
 """Write the rows of a range: one file, or one for each value of a partition's column."""
 
-import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from urllib.parse import quote
 
 import numpy as np
@@ -12,6 +10,7 @@ import pyarrow.parquet as pq
 
 from laud_ray.errors import PassError
 from laud_ray.relabel.plan import LONGEST_NAME
+from laud_ray.relabel.records import Written, checksum
 from laud_ray.relabel.rows import Job
 from laud_ray.storage import Folder
 from laud_ray.types import Bools
@@ -20,16 +19,6 @@ from laud_ray.types import Bools
 DISTINCT = ("id", "confidence", "margin", "top_probabilities", "source_row")
 LEAVES = {"top_labels": "top_labels.list.element"}  # what Parquet calls the values of a list
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A file of the output."""
-
-    name: str
-    bytes: int
-    rows: int
-    checksum: str
 
 
 def write(job: Job, name: str, table: pa.Table) -> Iterator[Written]:
@@ -71,7 +60,3 @@ def _write_file(out: Folder, name: str, table: pa.Table) -> Written:
     data = sink.getvalue()
     out.write(name, data)
     return Written(name, data.size, table.num_rows, checksum(data))
-
-
-def checksum(data: bytes | pa.Buffer) -> str:
-    return hashlib.blake2b(data, digest_size=16).hexdigest()

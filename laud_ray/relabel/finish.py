@@ -13,14 +13,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from laud_ray.cluster import connect
-from laud_ray.dispatch import Lost, Workers, dispatch
 from laud_ray.errors import PassError
-from laud_ray.relabel import tables
-from laud_ray.relabel.files import checksum
-from laud_ray.relabel.plan import PLAN, Plan
-from laud_ray.relabel.work import RANGES, Record, read_record
+from laud_ray.relabel.plan import PLAN, Plan, work_folder
+from laud_ray.relabel.records import RANGES, Record, checksum, read_record
 from laud_ray.storage import Folder
+from laud_ray.workers import Workers
 
 # Up to so many rows are checked sooner here than Ray and its workers start; READERS files at a time.
 HERE, READERS = 10_000_000, 8
@@ -32,7 +29,11 @@ _OURS = re.compile(r"([^/]+=[^/]*/)?part-\d{5,}\.parquet")
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What a finished relabel did; see Record for the words."""
+    """What a finished relabel did; see Record for the words.
+
+    Attributes:
+        scored, by_student: texts, those that stand in several rows counted once.
+    """
 
     rows: int
     ranges: int
@@ -53,6 +54,8 @@ def finish(plan: Plan, out: Folder, progress: Callable[[int, int], None]) -> Tot
         PassError: if a file is not what was written, rows are missing, or an id stands twice. A range whose files
             are not right is taken back, so that the same command makes it again.
     """
+    from laud_ray.relabel import repeats, tables  # with DuckDB, which an output that is whole does without
+
     names = [part.name for part in plan.catalog.ranges]
     records: dict[str, Record] = {}
     done = 0
@@ -73,7 +76,8 @@ def finish(plan: Plan, out: Folder, progress: Callable[[int, int], None]) -> Tot
             f"{out.uri}: {ids.rows:,} rows with {ids.distinct:,} distinct ids; expected {plan.catalog.rows:,} of both"
         )
     _clear(out, {file.name for record in records.values() for file in record.files})
-    totals = _sum([records[name] for name in names])
+    repeated = repeats.read_counts(work_folder(plan, out) / repeats.REPEATS)
+    totals = _sum([records[name] for name in names], *repeated)
     out.write(MANIFEST, json.dumps(_manifest(plan, out, totals, records), indent=1).encode())
     out.write(SUCCESS, b"")
     return totals
@@ -92,6 +96,9 @@ def _checked(names: list[str], out: Folder, *, here: bool) -> Iterator[tuple[str
         with ThreadPoolExecutor(READERS) as pool:
             yield from zip(names, pool.map(lambda name: check_range(name, out), names), strict=True)
         return
+    from laud_ray.cluster import connect  # with Ray, the same
+    from laud_ray.dispatch import Lost, dispatch
+
     connect()
     for result in dispatch(names, check_range, out, Workers()):
         if isinstance(result, Lost):
@@ -139,7 +146,9 @@ def finished(plan: Plan, out: Folder) -> Totals | None:
     return None
 
 
-def _sum(records: list[Record]) -> Totals:
+def _sum(records: list[Record], scored: int, by_student: int) -> Totals:
+    """Add up the ranges, and the texts that were scored beside them."""
+
     def total(key: str) -> int:
         return sum(getattr(record, key) for record in records)
 
@@ -149,8 +158,8 @@ def _sum(records: list[Record]) -> Totals:
         ranges=len(records),
         errors=total("errors"),
         abstained=total("abstained"),
-        scored=total("scored"),
-        by_student=total("by_student"),
+        scored=scored + total("scored"),
+        by_student=by_student + total("by_student"),
         looked_up=total("looked_up"),
         compared=total("compared"),
         changed=total("changed"),

@@ -5,15 +5,17 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from laud_ray.errors import ModelError, RunError
 from laud_ray.model_folder import DESCRIPTION, describe
-from laud_ray.relabel import catalog, tables
+from laud_ray.relabel import catalog
 from laud_ray.relabel.catalog import Catalog, Columns
 from laud_ray.storage import Entry, Folder
 
-PLAN = "_laud/plan.json"
+WORK = "_laud"
+PLAN = f"{WORK}/plan.json"
 LONGEST_NAME = 255  # bytes of a folder's name, on all common file systems
 VERSIONS = ("laud_ray", "ray", "torch", "transformers", "onnxruntime", "pyarrow")
 
@@ -66,6 +68,8 @@ def open_plan(
         RunError: if `out` holds a relabel of something else, or files that are none of ours.
     """
     if not out.exists(PLAN):
+        from laud_ray.relabel import tables  # with DuckDB, which only a new plan needs
+
         _require_empty(out)
         found = catalog.cut(inputs, options.columns, options.range_rows, out / "_laud")
         tables.require_ids(found)
@@ -83,6 +87,11 @@ def open_plan(
             f"expected the same inputs, model and options, or another --out{_way_on(written, changed)}"
         )
     return Plan(run, data, model, checksum, options, catalog.from_json(written))
+
+
+def work_folder(plan: Plan, out: Folder) -> Folder:
+    """Where what is made on the way lies."""
+    return out / WORK / plan.key
 
 
 def begun_with(out: Folder, run: str) -> str | None:
@@ -109,7 +118,11 @@ def checksum_of(model: str) -> str:
     Raises:
         ModelError: if a file is missing or not what was written.
     """
-    folder, _ = describe(model)
+    return checksum_in(describe(model)[0])
+
+
+def checksum_in(folder: Path) -> str:
+    """The same of a folder whose files were checked already."""
     return hashlib.sha256((folder / DESCRIPTION).read_bytes()).hexdigest()[:16]
 
 

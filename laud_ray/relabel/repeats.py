@@ -23,7 +23,7 @@ from laud_ray.scoring import TOP
 from laud_ray.storage import Folder
 from laud_ray.types import Floats, Indices
 
-REPEATS, FOUND, ANSWERS = "repeats", "found.json", "answers"
+REPEATS, FOUND, ANSWERS, COUNTS = "repeats", "found.json", "answers", "counts"
 Keys = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int32]
 _ANSWER = np.dtype([("high", "<u8"), ("low", "<u8"), ("top", "<i4", (TOP,)), ("probability", "<f4", (TOP,))])
@@ -45,6 +45,20 @@ def find(catalog: Catalog, folder: Folder, size: int) -> dict[str, int]:
 
 def answer_name(texts: str) -> str:
     return texts.replace("texts-", "answers-").replace(".parquet", ".npy")
+
+
+def write_count(folder: Folder, texts: str, scored: int, by_student: int) -> None:
+    """Note how many texts of a file were scored, and how many of these a cascade's student answered."""
+    (folder / COUNTS).write(f"{texts}.json", json.dumps([scored, by_student]).encode())
+
+
+def read_counts(folder: Folder) -> tuple[int, int]:
+    """Texts that were scored, and those of them that a student answered, over all files that have answers."""
+    committed = (folder / ANSWERS).names()
+    counts = folder / COUNTS
+    noted = [name for name in counts.names() if answer_name(name.removesuffix(".json")) in committed]
+    found = [json.loads(counts.read(name)) for name in noted]
+    return sum(scored for scored, _ in found), sum(by_student for _, by_student in found)
 
 
 def keys(cells: Sequence[bytes]) -> Keys:

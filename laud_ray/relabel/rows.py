@@ -18,21 +18,6 @@ from laud_ray.scoring import TOP, distinct, likeliest, load_scorer, score_texts
 from laud_ray.storage import Folder
 from laud_ray.types import Bools, Floats, Indices, Scorer
 
-# What a table writes of its own; a kept column must not have one of these names.
-COLUMNS = (
-    "id",
-    "label",
-    "confidence",
-    "margin",
-    "top_labels",
-    "top_probabilities",
-    "abstained",
-    "model",
-    "source",
-    "source_row",
-    "error",
-    "previous_label",
-)
 SUSPECT = 20  # texts
 
 

@@ -3,53 +3,30 @@
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from laud_ray import canary
-from laud_ray.agreement import Verification
-from laud_ray.cluster import connect
-from laud_ray.dispatch import Lost, dispatch
 from laud_ray.errors import PassError, RunError
-from laud_ray.events import Event, Observer
-from laud_ray.relabel import catalog, previous, repeats
+from laud_ray.events import Observer
+from laud_ray.relabel import catalog
 from laud_ray.relabel.finish import Totals, finish, finished
-from laud_ray.relabel.plan import Options, Plan, open_plan
-from laud_ray.relabel.rows import COLUMNS, Job
-from laud_ray.relabel.sample import STUDENT, SampleJob, label_sample, make_student, read_sample
+from laud_ray.relabel.limits import Canary
+from laud_ray.relabel.plan import WORK, Options, open_plan
+from laud_ray.relabel.records import COLUMNS
 from laud_ray.relabel.source import Source
-from laud_ray.relabel.work import RANGES, Record, label_range, score_repeats
 from laud_ray.storage import Folder
 
-J = TypeVar("J")
+if TYPE_CHECKING:
+    from laud_ray.agreement import Verification
 
-WORK, LOCK = "_laud", "_laud/lock"
-FEW = 64  # repeated texts
+LOCK = f"{WORK}/lock"
 # A file that a killed writer left: a name of ours, hidden, with a random end.
 _LEFT = re.compile(r"\..+-[0-9a-f]{32}")
-
-
-@dataclass(frozen=True, slots=True)
-class Canary:
-    """Label this share of the rows first, and stop where a limit is exceeded; see `canary.decide`."""
-
-    share: float
-    max_change: float | None = None
-    max_drift: float | None = None
-
-
-class CanaryError(PassError):
-    """A sample is beyond a limit; nothing but the sample was written."""
-
-    def __init__(self, verdict: canary.Verdict) -> None:
-        super().__init__(f"stopped after a sample of {verdict.documents:,} rows: {verdict.reason}")
-        self.verdict = verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +37,7 @@ class Outcome:
     again: bool
     seconds: float
     rows: int
-    student: Verification | None
+    student: "Verification | None"
 
 
 def relabel(source: Source, data: str, out: str, options: Options, check: Canary | None, observe: Observer) -> Outcome:
@@ -76,6 +53,8 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
     if clash is not None:
         raise RunError(f"--keep {clash}: the output has a column of that name itself; expected another")
     if options.previous is not None:
+        from laud_ray.relabel import previous
+
         previous.require(options.previous)
     _require_apart(data, out)
     inputs = catalog.inventory(data, options.columns)
@@ -86,7 +65,9 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
         whole = finished(plan, folder)
         if whole is not None:
             return Outcome(whole, True, time.monotonic() - began, 0, None)
-        work = _Work(source, plan, folder, observe)
+        from laud_ray.relabel.steps import Work  # with all that labelling imports, which what is whole does without
+
+        work = Work(source, plan, folder, observe)
         student = work.prepare(check)
         rows = work.label()
         if catalog.inventory(data, options.columns) != inputs:
@@ -94,146 +75,6 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
         with work.step("verify", plan.catalog.rows) as progress:
             totals = finish(plan, folder, progress)
     return Outcome(totals, False, time.monotonic() - began, rows, student)
-
-
-class _Work:
-    """The steps, each of which goes on where an earlier attempt was broken off."""
-
-    def __init__(self, source: Source, plan: Plan, out: Folder, observe: Observer) -> None:
-        self._source, self._plan, self._out, self._observe = source, plan, out, observe
-        self._place = out / WORK / plan.key
-        self._job = Job(
-            catalog=plan.catalog,
-            model=source.folder,
-            name=plan.model,
-            out=out,
-            max_chars=source.max_chars,
-            threshold=plan.options.threshold,
-            partition=plan.options.partition,
-            repeats=None,
-            previous=None,
-            load=source.load,
-        )
-
-    @contextmanager
-    def step(self, name: str, total: int = 0) -> Iterator[Callable[[int, int], None]]:
-        """Tell the observer of a step; yields what the step calls to say how far it is."""
-        began = time.monotonic()
-        self._observe(Event("begin", name, 0, total=total))
-        yield lambda done, total: self._observe(Event("progress", name, 0, done, total))
-        self._observe(Event("end", name, 0, total=total, seconds=time.monotonic() - began))
-
-    def _note(self, text: str) -> None:
-        self._observe(Event("note", "relabel", 0, note=text))
-
-    def prepare(self, check: Canary | None) -> Verification | None:
-        """Do what must be known before the first range."""
-        options, rows = self._plan.options, self._plan.catalog.rows
-        if options.cascade is not None:
-            from laud_ray import cascade  # with PyTorch, which takes seconds and is not needed without a student
-        if options.previous is not None:
-            with self.step("previous", rows):
-                previous.align(self._plan.catalog, options.previous, self._place / "previous")
-            self._job = replace(self._job, previous=self._place / "previous")
-        student = None
-        if check is not None or options.cascade is not None:
-            wanted = cascade.sample_size(rows) / rows if options.cascade is not None else 0.0
-            share = min(1.0, max(wanted, check.share if check is not None else 0.0))
-            sample = self._sample(share, with_probabilities=options.cascade is not None)
-            if check is not None:
-                self._check(check, sample)
-            if options.cascade is not None:
-                with self.step("student", sample.num_rows):
-                    student = make_student(sample, self._source.labels, options.cascade, self._place)
-                self._note(str(student))
-                self._job = replace(self._job, load=cascade.Loader(self._place / STUDENT))
-        if options.deduplicate:
-            self._score_repeats()
-        return student
-
-    def label(self) -> int:
-        """Label the ranges that are not committed; return their rows."""
-        done = {name.removesuffix(".json") for name in (self._out / RANGES).names()}
-        sizes = {part.name: part.rows for part in self._plan.catalog.ranges}
-        todo = [name for name in sizes if name not in done]
-        before = sum(sizes.values()) - sum(sizes[name] for name in todo)
-        return self._dispatch("relabel", todo, label_range, self._job, sizes, before)
-
-    def _sample(self, share: float, *, with_probabilities: bool) -> pa.Table:
-        to = self._place / f"sample-{share:.6f}"
-        sizes = {part.name: round(share * part.rows) for part in self._plan.catalog.ranges}
-        there = to.names()
-        todo = [name for name in sizes if f"{name}.parquet" not in there]
-        sample = SampleJob(self._job, share, to, with_probabilities)
-        self._dispatch("canary", todo, label_sample, sample, sizes, 0)
-        return read_sample(to)
-
-    def _check(self, check: Canary, sample: pa.Table) -> None:
-        """Stop where the sample is beyond a limit; nothing but the sample is written then."""
-        verdict = canary.decide(
-            sample,
-            max_change=check.max_change,
-            max_drift=check.max_drift,
-            expected=self._source.expected() if check.max_drift is not None else None,
-        )
-        if verdict.stop:
-            raise CanaryError(verdict)
-        self._note(f"a sample of {verdict.documents:,} rows: {verdict.reason}")
-
-    def _score_repeats(self) -> None:
-        place = self._place / repeats.REPEATS
-        with self.step("duplicates", self._plan.catalog.rows):
-            size = max(part.rows for part in self._plan.catalog.ranges)
-            sizes = repeats.find(self._plan.catalog, place, size)
-        # For a handful, the step costs more than it saves.
-        if sum(sizes.values()) < FEW:
-            return
-        self._job = replace(self._job, repeats=place)
-        there = (place / repeats.ANSWERS).names()
-        todo = [name for name in sizes if repeats.answer_name(name) not in there]
-        # What is given up here is not lost: each range scores the texts that have no answer itself.
-        self._dispatch("repeats", todo, score_repeats, self._job, sizes, 0, may_lose=True)
-
-    def _dispatch(
-        self,
-        step: str,
-        todo: Sequence[str],
-        work: Callable[[str, J], object],
-        job: J,
-        sizes: dict[str, int],
-        before: int,
-        *,
-        may_lose: bool = False,
-    ) -> int:
-        """Give names to the workers; return the rows that were done.
-
-        Raises:
-            PassError: if some were given up that may not be lost, when all others are done.
-        """
-        total = before + sum(sizes[name] for name in todo)
-        rows = 0
-        lost: list[Lost] = []
-        with self.step(step) as progress:
-            progress(before, total)
-            if not todo:
-                return 0
-            connect()  # here and not before: what is all done needs no Ray
-            for result in dispatch(todo, work, job, self._source.workers):
-                if isinstance(result, Lost):
-                    lost.append(result)
-                    continue
-                rows += sizes[result.name]
-                errors = result.value.errors if isinstance(result.value, Record) else 0
-                self._observe(Event("progress", step, 0, before + rows, total, errors=errors))
-        if lost:
-            named = ", ".join(f"{one.name} ({one.reason}, {one.times} times)" for one in lost[:10])
-            if not may_lose:
-                raise PassError(
-                    f"{len(lost)} of {len(sizes)} ranges were set aside: {named}; the others are committed, "
-                    "and the same command tries these again"
-                )
-            self._note(f"{len(lost)} of {len(sizes)} files of repeated texts were given up: {named}")
-        return rows
 
 
 def _require_apart(data: str, out: str) -> None:

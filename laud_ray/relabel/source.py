@@ -4,24 +4,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pyarrow as pa
-
-from laud_ray import canary, registry
-from laud_ray.config import CorpusConfig
-from laud_ray.dispatch import Workers
 from laud_ray.errors import ModelError
 from laud_ray.model_folder import DESCRIPTION, ENGINES, describe
-from laud_ray.relabel.plan import checksum_of
-from laud_ray.run_folder import RunFolder, look_at
+from laud_ray.relabel.plan import checksum_in
 from laud_ray.scoring import open_model
-from laud_ray.stages.evaluate import predictions
 from laud_ray.storage import Folder
 from laud_ray.types import Scorer
+from laud_ray.workers import Workers
 
-# Without a run, what a run's corpus has by default.
-MAX_CHARS: int = CorpusConfig.model_fields["max_chars"].default
+if TYPE_CHECKING:
+    from laud_ray import canary
+    from laud_ray.run_folder import RunFolder
+
+# Without a run, what a run's corpus has by default; the configuration itself takes long to import.
+MAX_CHARS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ class Source:
     max_chars: int
     text: str | None
     id: str | None
-    expected: Callable[[], canary.Expected | None]
+    expected: "Callable[[], canary.Expected | None]"
     load: Callable[[str], Scorer] = open_model
 
 
@@ -65,7 +63,7 @@ def open_source(path: str, model: str | None) -> Source:
             path,
             folder.name,
             Folder(str(folder)),
-            checksum_of(str(folder)),
+            checksum_in(folder),
             tuple(description["labels"]),
             Workers(engines=engines),
             MAX_CHARS,
@@ -73,6 +71,9 @@ def open_source(path: str, model: str | None) -> Source:
             None,
             lambda: None,
         )
+    from laud_ray import registry  # with a database, which the folder of a model does without
+    from laud_ray.run_folder import look_at
+
     with look_at(path) as run:
         name = registry.find(run, model)
         place = run.models / name
@@ -83,7 +84,7 @@ def open_source(path: str, model: str | None) -> Source:
             path,
             name,
             place if place.local is None else Folder(str(place.local.resolve())),
-            checksum_of(str(local)),
+            checksum_in(local),
             tuple(description["labels"]),
             Workers(
                 resources.cpus_per_scorer if engine else 1,
@@ -97,13 +98,21 @@ def open_source(path: str, model: str | None) -> Source:
         )
 
 
-def _expected(path: str, name: str) -> canary.Expected | None:
+def _expected(path: str, name: str) -> "canary.Expected | None":
     """The labels and confidences that a model gave the evaluation sample of its run."""
+    from laud_ray.run_folder import look_at
+
     with look_at(path) as run:
         return _of_sample(run, name)
 
 
-def _of_sample(run: RunFolder, name: str) -> canary.Expected | None:
+def _of_sample(run: "RunFolder", name: str) -> "canary.Expected | None":
+    import numpy as np
+    import pyarrow as pa
+
+    from laud_ray import canary
+    from laud_ray.stages.evaluate import predictions
+
     number = next((model.round for model in run.store.models() if model.name == name), None)
     drawn = run.store.sample("evaluation")
     if number is None or not drawn:

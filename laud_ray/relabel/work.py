@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 
 import numpy as np
 import pyarrow as pa
@@ -10,44 +10,11 @@ import pyarrow.compute as pc
 
 from laud_ray.cleaning import clean
 from laud_ray.relabel import repeats
-from laud_ray.relabel.files import Written, write
+from laud_ray.relabel.files import write
 from laud_ray.relabel.reading import read
+from laud_ray.relabel.records import RANGES, Record
 from laud_ray.relabel.rows import Job, label, score_rows
 from laud_ray.scoring import load_scorer
-from laud_ray.storage import Folder
-
-RANGES = "_laud/ranges"
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What came of a range; its file is the commit.
-
-    Attributes:
-        scored: texts that this range's worker scored itself.
-        looked_up: rows whose answer came from the repeated texts.
-        changed: rows with another label than the previous one, of `compared`.
-        by_student: texts of `scored` that a cascade's student answered.
-        health: what the scorer measured of itself, if it does.
-    """
-
-    name: str
-    rows: int
-    errors: int
-    abstained: int
-    scored: int
-    by_student: int
-    looked_up: int
-    compared: int
-    changed: int
-    labels: dict[str, int]
-    files: tuple[Written, ...]
-    health: dict[str, float] = field(default_factory=dict)
-
-
-def read_record(out: Folder, name: str) -> Record:
-    data = json.loads((out / RANGES).read(f"{name}.json"))
-    return Record(**{**data, "files": tuple(Written(**one) for one in data["files"])})
 
 
 def label_range(name: str, job: Job) -> Record:
@@ -75,12 +42,16 @@ def label_range(name: str, job: Job) -> Record:
 def score_repeats(name: str, job: Job) -> int:
     """Score a file of repeated texts, and commit their answers; return how many texts it holds."""
     assert job.repeats is not None
+    scorer = load_scorer(job.model, job.load)
+    before = getattr(scorer, "answered", 0)
     answers, to = job.repeats / repeats.ANSWERS, repeats.answer_name(name)
     cells = job.repeats.read_table(name)["text"].combine_chunks().cast(pa.large_binary())
     texts, errors = clean(cells, job.max_chars)
-    answered = score_rows(load_scorer(job.model, job.load), texts, errors, np.ones(len(texts), np.bool_))
+    answered = score_rows(scorer, texts, errors, np.ones(len(texts), np.bool_))
     rows = np.flatnonzero(answered.usable)
     found = repeats.keys(cells.to_pylist())[rows]
+    # First what it took: the answers are the commit.
+    repeats.write_count(job.repeats, name, answered.scored, getattr(scorer, "answered", 0) - before)
     repeats.write_answers(answers, to, found, answered.top[rows], answered.probability[rows])
     return len(texts)
 

@@ -53,6 +53,11 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def spaced(name: str) -> str:
+    """Write `early_plateau` as `early plateau`."""
+    return name.replace("_", " ")
+
+
 def dollars(cost: float) -> str:
     """Write a cost in dollars, with four decimals below ten cents."""
     return f"${cost:,.4f}" if 0 < cost < 0.1 else f"${cost:,.2f}"

@@ -5,11 +5,13 @@ import platform
 from importlib.metadata import version
 
 from laud_ray.corpus import open_corpus
+from laud_ray.diagnosis import Reply, diagnose
 from laud_ray.feedback import judge
 from laud_ray.report.opinions import read_agreement, read_audit
 from laud_ray.report.summary import ModelShown, QueryShown, RunSummary, State
 from laud_ray.run_folder import RunFolder, is_held
-from laud_ray.stages.seed import not_found
+from laud_ray.stages.seed import not_found, outcome
+from laud_ray.store import Answered
 
 SHOWN_VERSIONS = ("laud_ray", "ray", "torch", "transformers", "peft", "pyarrow", "numpy")
 
@@ -21,6 +23,8 @@ def read(run: RunFolder) -> RunSummary:
     reason, seeds = store.stop_reason(), [a for a in asked if a.purpose == "seed"]
     people = judge(store.feedback(), task.names, run.config.corpus.max_chars)
     labelled = [a for a in asked if a.purpose != "evaluation"]
+    missing = not_found(labelled, task.names) if seeds else ()
+    history = tuple(store.history())
     return RunSummary(
         name=task.name,
         kind=task.kind,
@@ -28,12 +32,12 @@ def read(run: RunFolder) -> RunSummary:
         state=_state(run, reason, waiting=any(not a.answered for a in asked)),
         stop_reason=reason,
         current_model=store.setting("current"),
-        history=tuple(store.history()),
+        history=history,
         corpus=dict(corpus.counts) if corpus else {},
         annotations=store.counts(),
         budget=run.config.budget.annotations,
         cost=store.cost(),
-        not_found=not_found(labelled, task.names) if seeds else (),
+        not_found=missing,
         queries=tuple(
             QueryShown(
                 a.query.document.id,
@@ -53,6 +57,8 @@ def read(run: RunFolder) -> RunSummary:
         storage=run.folder.uri,
         feedback={"answers": len(people.labels), "wrong": len(people.wrong)},
         promoted=store.promotion(),
+        diagnosis=diagnose(history, [_reply(a) for a in asked if a.answered]),
+        not_found_in={one.name: one.queries for one in outcome(seeds, task.names) if one.name in missing},
         audit=read_audit(run, asked, people.labels),
         agreement=read_agreement(run, asked, people.labels),
     )
@@ -65,6 +71,13 @@ def read_models(run: RunFolder) -> tuple[ModelShown, ...]:
     return tuple(
         ModelShown(m.name, m.current, m.round, m.kind, m.accepted, m.created_at, finite.get(m.name))
         for m in run.store.models()
+    )
+
+
+def _reply(answered: Answered) -> Reply:
+    query = answered.query
+    return Reply(
+        answered.round, answered.purpose, query.document.text, query.predicted, query.confidence, answered.label
     )
 
 

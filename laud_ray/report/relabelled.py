@@ -1,14 +1,17 @@
 """What a relabel did: for the terminal and as JSON."""
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from laud_ray.canary import Verdict
 from laud_ray.relabel import Outcome
 from laud_ray.report.formatting import duration
+
+if TYPE_CHECKING:
+    from laud_ray.canary import Verdict
 
 SHOWN = 15
 
@@ -23,7 +26,7 @@ def to_json(outcome: Outcome, out: str, model: str) -> dict[str, object]:
     }
 
 
-def stopped_json(verdict: Verdict, out: str, model: str) -> dict[str, object]:
+def stopped_json(verdict: "Verdict", out: str, model: str) -> dict[str, object]:
     """What a canary stopped on."""
     return {"out": out, "model": model, "stopped": verdict.reason, "sample": asdict(verdict)}
 
@@ -37,7 +40,7 @@ def relabel_view(outcome: Outcome, out: str, model: str) -> RenderableType:
     if totals.abstained:
         lines.append(f"{totals.abstained:,} rows abstained")
     lines.append(
-        f"{totals.scored:,} texts scored in their ranges, {totals.looked_up:,} rows had a text that stood in several"
+        f"{totals.scored:,} texts scored; {totals.looked_up:,} rows have one that stands in several, scored once"
     )
     if totals.by_student:
         lines.append(f"{totals.by_student:,} of the scored texts were answered by the student")

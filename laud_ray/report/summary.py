@@ -2,11 +2,12 @@
 
 import math
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from laud_ray.diagnosis import Finding
 from laud_ray.raters import Agreement
 from laud_ray.types import ClassFigures, Estimate, Figures, Promotion, Purpose, RoundResult
 
@@ -88,6 +89,8 @@ class RunSummary:
         feedback: texts by what people said of served answers: `answers` have a label, `wrong` are still to be
             answered.
         promoted: how the current model became so, if a person made it current.
+        diagnosis: what goes wrong, with its figures and a remedy.
+        not_found_in: for the classes that were not found, the seed queries that looked for each.
         audit: what came of asking again; None where nothing was.
         agreement: how far those agree who answered the same documents; None where there are none.
     """
@@ -111,6 +114,8 @@ class RunSummary:
     storage: str
     feedback: Mapping[str, int] = field(default_factory=lambda: {"answers": 0, "wrong": 0})
     promoted: Promotion | None = None
+    diagnosis: tuple[Finding, ...] = ()
+    not_found_in: Mapping[str, int] = field(default_factory=dict)
     audit: AuditShown | None = None
     agreement: Agreement | None = None
 
@@ -151,6 +156,16 @@ def better_before(summary: RunSummary) -> RoundResult | None:
     return best if best.figures.accuracy.value > current.figures.accuracy.value else None
 
 
+def sought(summary: RunSummary) -> Callable[[str], str]:
+    """Return what to say of a class that was not found: its name, and in how many queries where that is known."""
+
+    def say(name: str) -> str:
+        queries = summary.not_found_in.get(name)
+        return name if queries is None else f"{name} (in {queries} {'query' if queries == 1 else 'queries'})"
+
+    return say
+
+
 def measured(figures: Figures) -> tuple[ClassFigures, ...]:
     """Return the classes with a document in the evaluation sample, the lowest F1 first."""
     rows = (row for row in figures.per_class if row.support > 0 and math.isfinite(row.f1))
@@ -180,6 +195,8 @@ def to_json(summary: RunSummary) -> dict[str, object]:
         "budget": summary.budget,
         "cost": _finite(summary.cost),
         "not_found": list(summary.not_found),
+        "not_found_in": dict(summary.not_found_in),
+        "diagnosis": [asdict(finding) for finding in summary.diagnosis],
         "corpus": dict(summary.corpus),
         **models_json(summary.models),
         "labels": list(summary.labels),
@@ -217,6 +234,7 @@ def _round(result: RoundResult) -> dict[str, object]:
         "macro_f1": _estimate(result.figures.macro_f1),
         "calibration_error": _finite(result.figures.calibration_error),
         "kappa": _finite(result.kappa),
+        "delta_f": _finite(result.delta_f),
         "accepted": result.accepted,
         "seconds": {step: _finite(seconds) for step, seconds in result.seconds.items()},
     }

@@ -10,6 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from laud_ray.diagnosis import Finding
 from laud_ray.report.curve import curve
 from laud_ray.report.formatting import (
     ABSENT,
@@ -21,9 +22,10 @@ from laud_ray.report.formatting import (
     interval,
     percent,
     points,
+    spaced,
 )
 from laud_ray.report.opinion_lines import agreement_line, audit_line, confused_line, pair_line
-from laud_ray.report.summary import ModelShown, RunSummary, State, better_before, measured, next_commands
+from laud_ray.report.summary import ModelShown, RunSummary, State, better_before, measured, next_commands, sought
 from laud_ray.types import Estimate, Figures, RoundResult
 
 if TYPE_CHECKING:  # the plan needs torch, which takes seconds to import
@@ -86,6 +88,8 @@ def status_view(summary: RunSummary) -> RenderableType:
         parts.extend((Text(), rounds_table(summary.history)))
     if len(summary.history) > 1:
         parts.append(Text("\n" + curve(summary.history, height=12, current=summary.current)))
+    for finding in summary.diagnosis:
+        parts.extend((Text(), _finding(finding)))
     parts.extend((Text(), _commands(summary)))
     return Group(*parts)
 
@@ -141,7 +145,7 @@ def plan_view(plan: "Plan") -> RenderableType:
     )
 
 
-def figures_table(figures: Figures, limit: int | None = None) -> Table:
+def figures_table(figures: Figures, limit: int | None = None, *, intervals: bool = False) -> Table:
     """One row per class that the evaluation sample knows, the lowest F1 first, at most `limit` rows."""
     rows = measured(figures)
     shown = rows if limit is None else rows[:limit]
@@ -157,9 +161,11 @@ def figures_table(figures: Figures, limit: int | None = None) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=caption, caption_justify="left")
     table.add_column("class", overflow="fold")
     for name in ("support", "precision", "recall", "F1"):
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right", no_wrap=not intervals or name == "support")
     for row in shown:
-        rates = (percent(rate) for rate in (row.precision, row.recall, row.f1))
+        rates: Sequence[RenderableType] = [percent(rate) for rate in (row.precision, row.recall, row.f1)]
+        if intervals and row.estimates is not None:
+            rates = [_Figure(one) for one in (row.estimates.precision, row.estimates.recall, row.estimates.f1)]
         table.add_row(Text(row.label), f"{row.support:,}", *rates)
     return table
 
@@ -225,7 +231,15 @@ def _facts(summary: RunSummary) -> Table:
         said = f"{better.model}, accuracy {figure(better.figures.accuracy)}, n = {better.figures.n}"
         table.add_row(Text("better before", style="yellow"), Text(said))
     if summary.not_found:
-        table.add_row(Text("never found", style="yellow"), Text(", ".join(summary.not_found)))
+        said = ", ".join(map(sought(summary), summary.not_found))
+        table.add_row(Text("never found", style="yellow"), Text(said))
+    return table
+
+
+def _finding(finding: Finding) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_row(Text(spaced(finding.name), style="yellow"), Text(f"{finding.evidence}."))
+    table.add_row(Text("remedy", style="dim"), Text(f"{finding.remedy}."))
     return table
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from laud_ray.errors import RunError
 from laud_ray.estimation import Sample, figures
-from laud_ray.metrics import cohen_kappa
+from laud_ray.metrics import cohen_kappa, delta_f
 from laud_ray.storage import Folder
 from laud_ray.store import Sampled
 from laud_ray.types import Figures, Floats, Indices
@@ -66,10 +66,19 @@ def merge_unanswered(drawn: Sequence[Sampled], answered: Sequence[Sampled]) -> t
     return np.asarray([one.stratum for one in answered], np.int64), merged
 
 
-def agreement(before: Folder, after: Folder, stop_set: Sequence[Sampled], names: Sequence[str]) -> float | None:
-    """Cohen's kappa of two passes on the stop set; None without one."""
+def agreement(
+    before: Folder, after: Folder, stop_set: Sequence[Sampled], names: Sequence[str], *, binary: bool
+) -> tuple[float, float] | tuple[None, None]:
+    """Compare two passes on the stop set: Cohen's kappa, and the predicted change of F1; (None, None) without one.
+
+    The change is of the positive class, the first, in a binary task; of more classes it is the mean over those that
+    either pass predicts.
+    """
     if not stop_set:
-        return None
+        return None, None
     one, other = (predictions(scores, stop_set, names)[0] for scores in (before, after))
     both = (one >= 0) & (other >= 0)
-    return cohen_kappa(one[both], other[both], len(names))
+    one, other = one[both], other[both]
+    classes = [0] if binary else np.union1d(one, other)
+    change = float(np.mean([delta_f(one, other, int(c)) for c in classes]))
+    return cohen_kappa(one, other, len(names)), change

@@ -1,45 +1,76 @@
 """Draw the evaluation sample and the stop set, before anything is selected, with known probabilities."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pyarrow as pa
+from scipy.special import expit, logit
 
 from laud_ray.corpus import Corpus
-from laud_ray.storage import Folder
+from laud_ray.estimation import boundaries, share_out
+from laud_ray.stages.strata import Cut, Population
 from laud_ray.store import Query, Sampled
-from laud_ray.types import Bools, Document, Floats, Indices
+from laud_ray.types import Document, Floats, Indices
 
-# Of a rare class, the zero-shot ranking's first 1 % and the next 9 % hold nearly all there is.
-STRATA = (0.9, 0.99)
+STRATA = 3
 BINS = 10_000
 
 
 def draw(
-    corpus: Corpus, scores: Folder, size: int, *, seed: Sequence[int], positive: str | None = None
+    population: Population,
+    size: int,
+    *,
+    seed: Sequence[int],
+    round: int = 0,
+    taken: Collection[Sampled] = (),
+    shift: float = 0.0,
 ) -> list[Sampled]:
-    """Draw documents that can be scored, uniformly, or stratified by the zero-shot score of `positive`.
+    """Draw documents at random from each stratum, more from those whose scores are unsure.
 
-    Strata are cut at the quantiles STRATA of that score and sampled alike; a stratum that is smaller
-    than its share is taken whole. Equal texts are separate documents here, asked about once.
-    Memory grows with `size`, not with the corpus.
+    Within a stratum all are alike likely; `share_out` says how many come from each. Equal texts are separate
+    documents here, asked about once. Memory grows with `size`, not with the corpus.
+
+    Args:
+        round: whose scores say how unsure a stratum is.
+        taken: documents that are in the sample already, under their strata. They are drawn with the rest: the
+            result has them too.
+        shift: what is added to the scores' log-odds to make them right on average.
     """
-    edges = _edges(corpus, scores, positive) if positive is not None else np.empty(0)
-    strata = len(edges) + 1
-    sizes = np.zeros(strata, np.int64)
+    strata = population.strata
+    sizes, doubt = np.zeros(strata, np.int64), np.zeros(strata)
     kept: list[list[tuple[float, str, int]]] = [[] for _ in range(strata)]
-    for name, usable, score in _scores(corpus, scores, positive):
-        digits = [int(c) for c in name if c.isdigit()]
-        keys = np.random.default_rng([*seed, *digits]).random(len(usable))
-        stratum = np.searchsorted(edges, score, side="right")
+    before = {(one.range, one.row): one for one in taken}
+    have = np.zeros(strata, np.int64)
+    placed: list[tuple[int, str, int]] = []
+    for part in population.parts(round):
+        digits = [int(c) for c in part.name if c.isdigit()]
+        keys = np.random.default_rng([*seed, *digits]).random(len(part.usable))
+        proba = _shifted(part.score, shift)
+        old: Indices = np.array([row for name, row in before if name == part.name], np.int64)
+        placed += [(int(part.stratum[row]), part.name, int(row)) for row in old]
+        have += np.bincount(part.stratum[old][part.usable[old]], minlength=strata)
+        fresh = part.usable.copy()
+        fresh[old] = False
+        sizes += np.bincount(part.stratum[part.usable], minlength=strata)
+        doubt += np.bincount(part.stratum, part.usable * proba * (1 - proba), minlength=strata)
         for h in range(strata):
-            rows: Indices = np.flatnonzero(usable & (stratum == h))
-            sizes[h] += len(rows)
+            rows: Indices = np.flatnonzero(fresh & (part.stratum == h))
             best = rows[np.argsort(keys[rows], kind="stable")[:size]]
-            kept[h] = sorted([*kept[h], *((float(keys[i]), name, int(i)) for i in best)])[:size]
-    shares = _allocate(size, sizes)
+            kept[h] = sorted([*kept[h], *((float(keys[i]), part.name, int(i)) for i in best)])[:size]
+    variance = np.divide(doubt, sizes, out=np.zeros(strata), where=sizes > 0)
+    shares = share_out(sizes, variance, size, taken=have, room=sizes - have)
     chosen = [(h, name, row) for h in range(strata) for _, name, row in kept[h][: shares[h]]]
-    return _describe(corpus, chosen, sizes)
+    return _describe(population.corpus, [*placed, *chosen], sizes)
+
+
+def cut(population: Population, round: int, parts: Sequence[int]) -> Cut:
+    """Cut each stratum of a population into at most so many parts, by the scores of a round's pass."""
+    counts = np.zeros((population.strata, BINS), np.int64)
+    for part in population.parts(round):
+        bins = np.minimum((part.score * BINS).astype(np.int64), BINS - 1)
+        for h in range(population.strata):
+            counts[h] += np.bincount(bins[part.usable & (part.stratum == h)], minlength=BINS)
+    return Cut(round, tuple(_edges(one, wanted) for one, wanted in zip(counts, parts, strict=True)))
 
 
 def to_queries(corpus: Corpus, drawn: Sequence[Sampled]) -> list[Query]:
@@ -52,37 +83,14 @@ def to_queries(corpus: Corpus, drawn: Sequence[Sampled]) -> list[Query]:
     return [Query(Document(key, text), "drawn at random for evaluation") for key, text in texts.items()]
 
 
-def _scores(corpus: Corpus, scores: Folder, positive: str | None) -> Iterator[tuple[str, Bools, Floats]]:
-    """Yield range name, which rows were scored, and the probability of the positive class (zeros without)."""
-    for part in corpus.ranges:
-        table = scores.read_table(part.name, ["label", "confidence", "error"])
-        usable = np.asarray(table.column("error").is_null())
-        confidence = table.column("confidence").to_numpy()
-        if positive is None:
-            yield part.name, usable, np.zeros(len(usable))
-            continue
-        is_positive = np.asarray(table.column("label").cast(pa.string()).fill_null("").to_numpy() == positive)
-        yield part.name, usable, np.nan_to_num(np.where(is_positive, confidence, 1 - confidence))
+def _edges(counts: Indices, parts: int) -> tuple[float, ...]:
+    if parts < 2 or not counts.sum():
+        return ()
+    return tuple((boundaries(counts, parts) / BINS).tolist())
 
 
-def _edges(corpus: Corpus, scores: Folder, positive: str) -> Floats:
-    """Return the scores at the quantiles STRATA, from a histogram; ties may make strata empty."""
-    counts = np.zeros(BINS, np.int64)
-    for _, usable, score in _scores(corpus, scores, positive):
-        counts += np.histogram(score[usable], bins=BINS, range=(0, 1))[0]
-    cumulative = np.cumsum(counts) / max(counts.sum(), 1)
-    return np.unique(np.asarray([(np.searchsorted(cumulative, q) + 1) / BINS for q in STRATA]))
-
-
-def _allocate(size: int, sizes: Indices) -> list[int]:
-    """Share `size` evenly among strata; what a small stratum cannot use goes to the others."""
-    shares = np.zeros(len(sizes), np.int64)
-    while shares.sum() < min(size, sizes.sum()):
-        open_strata = np.flatnonzero(shares < sizes)
-        each = max(1, (size - shares.sum()) // len(open_strata))
-        for h in open_strata:
-            shares[h] += min(each, sizes[h] - shares[h], size - shares.sum())
-    return [int(share) for share in shares]
+def _shifted(score: Floats, shift: float) -> Floats:
+    return np.asarray(expit(logit(score.clip(1e-9, 1 - 1e-9)) + shift) if shift else score)
 
 
 def _describe(corpus: Corpus, chosen: Sequence[tuple[int, str, int]], sizes: Indices) -> list[Sampled]:

@@ -231,6 +231,23 @@ def test_a_raised_budget_reopens_a_finished_run(
     assert "Continuing" not in captured.err
 
 
+def test_a_run_goes_on_without_what_was_bought_to_evaluate(
+    spent: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raised = copied(spent, tmp_path, 40)
+    capsys.readouterr()
+    # More than half of the pool, and so of the candidates that the last round has already shortlisted.
+    assert laud("evaluate", str(tmp_path / "run"), "--budget", "250", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["n"] == 550
+    assert laud("run", raised) == 0
+    with look_at(str(tmp_path / "run")) as folder:
+        evaluated = {a.query.document.id for a in folder.store.queries("evaluation")}
+        assert folder.store.history()[-1].figures.n == 550
+    assert len(asked(tmp_path / "run")) == 40
+    assert not evaluated & {key for key, _ in asked(tmp_path / "run")}
+
+
 @pytest.mark.parametrize("folder", ["rounds/0001/scores", "rounds/0001/scores/shortlist"])
 def test_deleted_scores_are_made_again(spent: Path, tmp_path: Path, folder: str) -> None:
     raised = copied(spent, tmp_path, 21)

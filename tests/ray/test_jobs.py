@@ -205,7 +205,7 @@ def test_a_cluster_that_cannot_be_used_is_one_line(cluster: Cluster, fault: str)
         capture_output=True,
         text=True,
     )
-    assert process.returncode == 1
+    assert process.returncode == 2
     (line,) = process.stderr.splitlines()
     if fault == "absent":
         assert line.startswith(f"laud: no Ray cluster was reached at {where}")

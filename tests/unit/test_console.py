@@ -56,6 +56,25 @@ def test_a_step_from_its_beginning_to_its_end(storage: str, terminal: bool) -> N
     assert ("\x1b" in text) == terminal
 
 
+def test_no_rate_is_zero_and_none_counts_what_was_done_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, out = [0.0], io.StringIO()
+    monkeypatch.setattr("laud_ray.console.time.monotonic", lambda: now[0])
+    show = Show(Console(file=out, force_terminal=False, width=200), None)
+    show(Event("begin", "relabel", 0))
+    for at, done in ((1.0, 900), (60.0, 900), (80.0, 920), (90.0, 932), (100.0, 1900)):
+        now[0] = at
+        show(Event("progress", "relabel", 0, done, 2000))
+    show(Event("end", "repeats", 0, total=4, seconds=40.0))
+    said = [line.strip() for line in out.getvalue().splitlines()]
+    # While the model loads, nothing is done and nothing said.
+    assert [line.rpartition(",")[0] for line in said[:3]] == [
+        "920 of 2,000, 0.25 rows/s",
+        "932 of 2,000, 0.36 rows/s",
+        "1,900 of 2,000, 10 rows/s",
+    ]
+    assert said[3].endswith(": 4 documents in 40.0 s, 0.1/s")
+
+
 def test_an_interrupted_step_leaves_no_bar_behind(storage: str) -> None:
     out = io.StringIO()
     with Show(Console(file=out, force_terminal=True, width=100), storage) as show:

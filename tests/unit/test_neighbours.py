@@ -1,5 +1,6 @@
 """What is near a text: examples in order, with or without the text itself, and labels."""
 
+import numpy as np
 import pytest
 
 from laud_ray.neighbours import Neighbours
@@ -23,6 +24,12 @@ def test_a_text_is_its_own_neighbour_only_where_it_may_be(neighbours: Neighbours
     assert neighbours.nearest(["hand soap"], 1) == [(SOAP,)]
     (others,) = neighbours.nearest(["hand soap"], 2, itself=False)
     assert set(others) == {TEA, BREAD}
+
+
+def test_embedded_texts_are_unit_vectors_by_meaning(neighbours: Neighbours) -> None:
+    vectors = neighbours.embed(["green tea", "sencha tea", "hand soap"])
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1, 1], abs=1e-5)
+    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
 
 
 def test_no_examples_load_no_encoder() -> None:

@@ -72,6 +72,27 @@ def test_hours_are_operations_over_the_device(tmp_path: Path, fast: plan.Device)
     assert step.hours == pytest.approx(2 * plan.parameters(str(TINY), causal=True) * step.tokens / 1e12 / 3600)
 
 
+def test_an_encoder_scores_faster_on_a_cpu_than_it_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = {"kind": "encoder", "model": "bundled"}
+    hours = []
+    for times in (1.0, 4.0):
+        device = plan.Device("test", 1e12, 80e9, encoder=times)
+        monkeypatch.setattr(plan, "find_device", lambda gpu, found=device: found)
+        made = plan.plan(settings(tmp_path, learner=encoder))
+        hours.append({step.name: step.hours for step in made.steps})
+    slow, quick = hours
+    assert slow["score passes (4)"] == pytest.approx(4 * quick["score passes (4)"])
+    assert slow["training"] == quick["training"]
+    assert slow["zero-shot pass"] == quick["zero-shot pass"]  # of a language model
+
+
+def test_the_bundled_encoder_is_planned_as_it_was_measured() -> None:
+    # docs/LOG.md: 1,439 names of 9 tokens a second on two cores, each of which multiplies 94e9 times a second.
+    size = plan.parameters("bundled", causal=False)
+    planned = plan.CPU_ENCODER_SHARE * 2 * 94e9 / (2 * size * 9)
+    assert 0.7 < planned / 1439 <= 1.0
+
+
 def test_a_shared_prefix_counts_once(tmp_path: Path, fast: plan.Device) -> None:
     one = plan.plan(settings(tmp_path)).steps[0].tokens
     shown = {"engine": "vllm", "model": str(TINY), "max_context": 1024, "guideline": "Read with care. " * 40}

@@ -2,6 +2,7 @@
 
 import pickle
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,7 @@ from laud_ray.query import (
     RareClass,
     build,
 )
-from laud_ray.types import Candidates, Floats, QueryStrategy
+from laud_ray.types import Candidates, Floats, QueryStrategy, Space
 
 PROBA = np.array([[0.7, 0.2, 0.1], [0.45, 0.5, 0.05], [0.4, 0.3, 0.3], [0.0, 0.0, 1.0]], np.float32)
 SHARES = {"margin": 0.5, "rare_class": 0.3, "random": 0.2}
@@ -36,6 +37,15 @@ def pool_of(utility: npt.ArrayLike) -> Candidates:
     array = np.asarray(utility, np.float32)
     names = [f"d{row}" for row in range(len(array))]
     return Candidates(names, [f"text of {name}" for name in names], array)
+
+
+def in_space(pool: Candidates, seed: int = 0) -> Candidates:
+    """The same pool where its candidates lie: some places and one abstention among the five known documents."""
+    rng, m = np.random.default_rng(seed), len(pool)
+    vectors = rng.standard_normal((m + 5, 4)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    proba, labels = random_proba(m + 5, seed=seed), np.array([0, -1, 2, 1, 1])
+    return replace(pool, space=Space(vectors[5:], proba[5:], vectors[:5], proba[:5], labels, np.stack([proba[5:]] * 2)))
 
 
 def random_proba(n: int, k: int = 3, seed: int = 0) -> Floats:
@@ -86,7 +96,7 @@ def test_utility_leaves_its_input_alone(strategy: QueryStrategy) -> None:
 def test_pick_gives_distinct_rows_and_depends_on_the_seed_alone(
     strategy: QueryStrategy, m: int, share: float, seed: int
 ) -> None:
-    pool = pool_of(strategy.utility(random_proba(m, seed=seed).round(1)))
+    pool = in_space(pool_of(strategy.utility(random_proba(m, seed=seed).round(1))), seed)
     n = round(m * share)
     rows, again = (strategy.pick(pool, n, rng=np.random.default_rng(seed)) for _ in range(2))
     assert rows.dtype == np.int64
@@ -97,7 +107,7 @@ def test_pick_gives_distinct_rows_and_depends_on_the_seed_alone(
 
 @pytest.mark.parametrize("strategy", EVERY, ids=sorted(STRATEGIES))
 def test_pick_refuses_more_than_the_pool_holds(strategy: QueryStrategy) -> None:
-    pool = pool_of(strategy.utility(PROBA))
+    pool = in_space(pool_of(strategy.utility(PROBA)))
     with pytest.raises(PoolExhaustedError, match="asked for 5 documents, the pool holds 4"):
         strategy.pick(pool, 5, rng=np.random.default_rng(0))
     with pytest.raises(ValueError, match="asked for -1 documents, expected at least 0"):
@@ -211,9 +221,9 @@ def test_build_makes_every_strategy() -> None:
 
 
 def test_build_says_what_is_known() -> None:
-    with pytest.raises(ConfigError, match=r"'margn' is unknown, expected one of entropy, .*; did you mean 'margin'\?"):
+    with pytest.raises(ConfigError, match=r"'margn' is unknown, expected one of anchors, .*; did you mean 'margin'\?"):
         build("margn", counts=[1])
-    with pytest.raises(ConfigError, match=r"'zzz' is unknown, expected one of .*rare_class$"):
+    with pytest.raises(ConfigError, match=r"'zzz' is unknown, expected one of .*typiclust$"):
         build("zzz", counts=[1])
     with pytest.raises(ConfigError, match=r"did you mean 'random'\?"):
         build("mix", counts=[1], mix={"ramdom": 1})
@@ -225,7 +235,14 @@ def test_build_says_what_is_known() -> None:
         build("mix", counts=[1], mix={"margin": 1, "random": -1})
     with pytest.raises(ConfigError, match=r"query.mix holds 'mix'"):
         build("mix", counts=[1], mix={"mix": 1})
+    with pytest.raises(ConfigError, match=r"query.diversity 'k' is unknown, expected one of badge, core_set, kmeans"):
+        build("margin", counts=[1], diversity="k")
+    with pytest.raises(ConfigError, match=r"query.diversity 'badge' has nothing to spread, expected .* of entropy, "):
+        build("random", counts=[1], diversity="badge")
 
 
 def test_the_public_names_are_sorted_and_complete() -> None:
-    assert sorted(query.__all__) == sorted({"STRATEGIES", "build", *(each.__name__ for each in STRATEGIES.values())})
+    assert sorted(query.__all__) == sorted(
+        {"METHODS", "SPREADABLE", "STRATEGIES", "build", "Answering", "Diverse"}
+        | {each.__name__ for each in STRATEGIES.values()}
+    )

@@ -9,7 +9,7 @@ import pytest
 from laud_ray.errors import CorpusError, RunError
 from laud_ray.relabel import previous
 from laud_ray.relabel.catalog import Catalog
-from laud_ray.relabel.work import read_record
+from laud_ray.relabel.records import read_record
 from laud_ray.storage import Folder
 from tests import relabeled
 from tests.relabeling import cut, relabel, write

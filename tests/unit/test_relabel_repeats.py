@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laud_ray.relabel import repeats
+from laud_ray.relabel.records import read_record
 from laud_ray.relabel.repeats import Answers, keys, open_answers, write_answers
 from laud_ray.relabel.tables import repeated_texts
-from laud_ray.relabel.work import read_record, score_repeats
+from laud_ray.relabel.work import score_repeats
 from laud_ray.storage import Folder
 from tests.relabeling import cut, job, relabel, write
 

@@ -17,7 +17,8 @@ import pytest
 from laud_ray.errors import PassError
 from laud_ray.relabel.catalog import Columns
 from laud_ray.relabel.finish import check_range
-from laud_ray.relabel.work import RANGES, Record, label_range, read_record
+from laud_ray.relabel.records import RANGES, Record, read_record
+from laud_ray.relabel.work import label_range
 from laud_ray.storage import Folder
 from tests.relabeling import LABELS, Hashing, cut, hashing_two, job, relabel, rows, write
 

@@ -15,6 +15,7 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console, RenderableType
 
+from laud_ray.diagnosis import Finding
 from laud_ray.raters import Agreement, Confused, PairAgreement
 from laud_ray.report import figures, formatting, page, terminal
 from laud_ray.report.curve import curve
@@ -193,6 +194,8 @@ def test_hostile_text_is_shown_not_obeyed() -> None:
         stop_reason=HOSTILE,
         current_model=HOSTILE,
         not_found=(HOSTILE,),
+        not_found_in={HOSTILE: 3},
+        diagnosis=(Finding(HOSTILE, HOSTILE, HOSTILE),),
         queries=(query,),
         config_yaml=HOSTILE,
         versions={HOSTILE: HOSTILE},
@@ -251,6 +254,23 @@ def test_the_never_found_classes_are_named(rejected_page: str) -> None:
     assert "1 class never found." in Page(rejected_page).text
 
 
+def test_the_diagnosis_and_the_queries_spent_on_a_class_stand_everywhere() -> None:
+    finding = Finding("early_plateau", "the figures stand still", "ask about other things")
+    summary = replace(run_of(HISTORIES["ten rounds"]), diagnosis=(finding,), not_found_in={"Cheese": 12})
+    text = Page(page.render(summary)).text
+    assert "Early plateau. The figures stand still. Remedy: ask about other things." in text
+    assert "Cheese (in 12 queries)" in text
+    seen = shown(terminal.status_view(summary))
+    assert re.search(r"early plateau +the figures stand still\.\n *remedy +ask about other things\.", seen)
+    assert re.search(r"never found +Cheese \(in 12 queries\)", seen)
+    report = to_json(summary)
+    assert report["not_found_in"] == {"Cheese": 12}
+    assert report["diagnosis"] == [
+        {"name": "early_plateau", "evidence": "the figures stand still", "remedy": "ask about other things"}
+    ]
+    assert "Diagnosis" not in Page(rendered("ten rounds")).text
+
+
 # The plots
 
 
@@ -287,7 +307,8 @@ def test_json_has_the_stable_structure() -> None:
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert list(report) == [
         "run", "kind", "state", "stop_reason", "current_model", "rounds", "promoted", "annotations", "audit",
-        "agreement", "feedback", "budget", "cost", "not_found", "corpus", "models", "labels", "storage", "versions",
+        "agreement", "feedback", "budget", "cost", "not_found", "not_found_in", "diagnosis", "corpus", "models",
+        "labels", "storage", "versions",
     ]  # fmt: skip
     assert isinstance(report["rounds"], list)
     assert report["rounds"][2] == {
@@ -300,6 +321,7 @@ def test_json_has_the_stable_structure() -> None:
         "macro_f1": {"value": 0.767 - 0.1, "low": 0.767 - 0.16, "high": 0.767 - 0.04, "n": 300},
         "calibration_error": 0.125,
         "kappa": 0.58,
+        "delta_f": None,
         "accepted": True,
         "seconds": {"train": 60.0, "score": 12.5},
     }

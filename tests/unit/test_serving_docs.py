@@ -49,6 +49,7 @@ def test_all_errors_are_explained() -> None:
     explained = {code for row in rows(first="status") for code in re.findall(r"`(\w+)`", row[1])}
     sources = "".join(path.read_text() for path in (ROOT / "serve").glob("*.py"))
     raised = set(re.findall(r"FaultError\(\s*\d{3},\s*\"(\w+)\"", sources)) | {"not_found", "method_not_allowed"}
+    raised |= set(re.findall(r"\"code\": \"(\w+)\"", sources))  # of the proxy
     assert explained == raised
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,13 @@ from laud_ray.scoring import score_table, score_texts
 from laud_ray.shortlists import SHORTLIST
 from laud_ray.stages import sample
 from laud_ray.stages.annotate import annotate
-from laud_ray.stages.evaluate import merge_unanswered
+from laud_ray.stages.evaluate import agreement, merge_unanswered
 from laud_ray.stages.heal import lost_ranges
 from laud_ray.stages.labelled import evaluate_labelled
 from laud_ray.stages.seed import ClassRanking, next_wave, not_found, ranking_depth
 from laud_ray.stages.select import select
 from laud_ray.stages.stop import reconsider
+from laud_ray.stages.strata import Population
 from laud_ray.storage import Folder
 from laud_ray.store import Answered, Query, Sampled, Store
 from laud_ray.types import Annotation, Document, Estimate, Figures, Floats, Label, RoundResult, Task
@@ -222,7 +224,7 @@ def test_uniform_sample_is_uniform_and_leaves_errors_out(tmp_path: Path) -> None
     corpus, scores = a_corpus(tmp_path, [300, 100, 200], np.full(600, 0.5))
     times = np.zeros(600)
     for seed in range(60):
-        drawn = sample.draw(corpus, scores, 90, seed=(seed, 1))
+        drawn = sample.draw(Population(corpus, lambda round: scores, None), 90, seed=(seed, 1))
         assert len({one.document_id for one in drawn}) == 90
         assert {(one.stratum, one.stratum_size) for one in drawn} == {(0, 540)}
         times[[int(one.document_id[1:]) for one in drawn]] += 1
@@ -233,19 +235,22 @@ def test_uniform_sample_is_uniform_and_leaves_errors_out(tmp_path: Path) -> None
         assert times[rows].mean() == pytest.approx(expected, rel=0.12)
 
 
-def test_stratified_sample_takes_the_top_of_the_ranking(tmp_path: Path) -> None:
+def test_a_stratified_sample_is_cut_by_score_and_looks_most_where_it_is_unsure(tmp_path: Path) -> None:
     proba = np.random.default_rng(0).permutation(np.linspace(0, 1, 1000))
     corpus, scores = a_corpus(tmp_path, [400, 600], proba)
-    drawn = sample.draw(corpus, scores, 90, seed=(0, 1), positive="Tea")
+    everything = Population(corpus, lambda round: scores, "Tea")
+    tea_first = replace(everything, cuts=(sample.cut(everything, 0, [3]),))
+    drawn = sample.draw(tea_first, 90, seed=(0, 1))
     sizes = {one.stratum: one.stratum_size for one in drawn}
     assert sum(sizes.values()) == 900
-    assert sizes[2] == pytest.approx(9, abs=3)
+    # The scores are spread evenly: thirds, of which the middle one is the least sure of itself.
+    assert list(sizes.values()) == pytest.approx([300] * 3, abs=20)
     counts = {h: sum(one.stratum == h for one in drawn) for h in sizes}
-    assert counts[2] == min(sizes[2], 30)
     assert sum(counts.values()) == 90
+    assert counts[1] == max(counts.values())
     tea = {h: [proba[int(one.document_id[1:])] for one in drawn if one.stratum == h] for h in sizes}
     assert max(tea[0]) <= min(tea[1]) <= max(tea[1]) <= min(tea[2])
-    assert sample.draw(corpus, scores, 90, seed=(0, 1), positive="Tea") == drawn
+    assert sample.draw(tea_first, 90, seed=(0, 1)) == drawn
     texts = {q.document.id: q.document.text for q in sample.to_queries(corpus, drawn)}
     assert texts == {one.document_id: f"text {one.document_id[1:]}" for one in drawn}
 
@@ -254,6 +259,20 @@ def test_strata_without_answers_join_the_nearest() -> None:
     drawn = [Sampled("p", i, f"d{i}", h, size) for i, (h, size) in enumerate([(0, 100), (1, 20), (2, 5)])]
     strata, sizes = merge_unanswered(drawn, [drawn[0], drawn[2]])
     assert (strata.tolist(), sizes) == ([0, 2], {0: 120, 2: 5})
+
+
+def test_agreement_of_two_passes_on_the_stop_set(tmp_path: Path) -> None:
+    corpus, before = a_corpus(tmp_path, [20], np.asarray([0.9] * 4 + [0.1] * 16))
+    _, after = a_corpus(tmp_path / "after", [20], np.asarray([0.9] * 2 + [0.1] * 14 + [0.9] * 4))
+    stop = [Sampled(corpus.ranges[0].name, row, f"d{row}", 0, 20) for row in range(20)]
+    # Rows 9 and 19 are errors. Tea: 4 before, 5 after (0, 1, 16, 17, 18), both in 2.
+    kappa, change = agreement(before, after, stop, ("Tea", "other"), binary=True)
+    by_chance = (4 * 5 + 14 * 13) / 18**2
+    assert kappa == pytest.approx((13 / 18 - by_chance) / (1 - by_chance))
+    assert change == pytest.approx(1 - 2 * 2 / 9)
+    _, of_both = agreement(before, after, stop, ("Tea", "other"), binary=False)
+    assert of_both == pytest.approx((1 - 2 * 2 / 9 + 1 - 2 * 11 / 27) / 2)
+    assert agreement(before, after, [], ("Tea", "other"), binary=True) == (None, None)
 
 
 class Half:

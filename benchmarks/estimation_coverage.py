@@ -1,0 +1,193 @@
+"""Coverage and width of the 95 % intervals of laud_ray.estimation, by simulation. NumPy only, one core.
+
+    .venv/bin/python benchmarks/estimation_coverage.py [--repetitions 2000]
+
+A population of 20,000 documents has a score from a model (three kinds), which is also what the model's answer and
+the strata come from, and the answer of a language model that finds 90 % of the positive documents and takes 2 % of
+the others for such. Each repetition draws n documents, uniformly or stratified as `laud run` does for a binary task,
+and asks for the truth. A share is covered when its true value in this population lies within the interval.
+"""
+
+import argparse
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit
+from scipy.stats import binom
+
+from laud_ray.estimation import boundaries, share_limits, share_out
+from laud_ray.estimation.powered import powered_limits
+from laud_ray.types import Floats, Indices
+
+DOCUMENTS = 20_000
+STRATA = 3
+PREVALENCES = (0.005, 0.02, 0.1, 0.5)
+SIZES = (50, 100, 200, 500)
+SENSITIVITY, FALSE_ALARMS = 0.9, 0.02
+FIGURES = ("prevalence", "precision", "recall", "F1", "PPI prevalence")
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Model:
+    """How far the scores of the two classes lie apart, in standard deviations, and what the model makes of them."""
+
+    name: str
+    apart: float
+    steepness: float = 1.0
+    shift: float = 0.0
+
+
+MODELS = (
+    Model("good", 3.0),
+    Model("fair", 2.0),
+    Model("overconfident", 2.0, steepness=2.0),
+    Model("biased", 2.0, shift=-1.5),
+)
+
+
+@dataclass(frozen=True)
+class Population:
+    """(H, 2, 2, 2) documents by stratum, truth, the model's answer and the language model's; (H,) what to draw."""
+
+    cells: Indices
+    draw: Indices
+
+
+def scored(prevalence: float, model: Model, rng: np.random.Generator) -> tuple[Indices, Floats]:
+    """Return (N,) truths and (N,) probabilities that the model gives to the positive class."""
+    true = (np.arange(DOCUMENTS) < round(DOCUMENTS * prevalence)).astype(np.int64)
+    evidence = rng.normal(size=DOCUMENTS) + model.apart * true
+    logit = model.apart * evidence - model.apart**2 / 2 + np.log(prevalence / (1 - prevalence))
+    return true, expit(logit * model.steepness + model.shift)
+
+
+def population(true: Indices, proba: Floats, n: int, strata: int, rng: np.random.Generator) -> Population:
+    """Cut the documents into strata, and allot n documents to them."""
+    bins = 10_000
+    place = np.minimum((proba * bins).astype(np.int64), bins - 1)
+    edges = boundaries(np.bincount(place, minlength=bins), strata)
+    stratum = np.searchsorted(edges, place, side="right")
+    heard = np.where(true == 1, rng.random(DOCUMENTS) < SENSITIVITY, rng.random(DOCUMENTS) < FALSE_ALARMS).astype(int)
+    cells = np.zeros((len(edges) + 1, 2, 2, 2), np.int64)
+    np.add.at(cells, (stratum, true, (proba >= 0.5).astype(int), heard), 1)
+    sizes = cells.sum((1, 2, 3))
+    variance = np.bincount(stratum, proba * (1 - proba), minlength=len(sizes)) / np.maximum(sizes, 1)
+    return Population(cells, share_out(sizes, variance, n))
+
+
+def limits(cells: Floats, world: Population) -> dict[str, tuple[Floats, Floats, Floats]]:
+    """Estimate every figure from (R, H, 2, 2, 2) counts of R samples."""
+    sizes, sampled = world.cells.sum((1, 2, 3)).astype(float), world.draw.astype(float)
+    unseen = np.maximum(sizes - sampled, 1) / np.maximum(sizes - 1, 1)
+    design = (sizes, sampled, unseen)
+    by_model = cells.sum(-1)
+    missed, found, false = by_model[..., 1, 0], by_model[..., 1, 1], by_model[..., 0, 1]
+    given = found + false > 0
+    not_given, anything = found + false < sampled, np.ones_like(given)
+    jaccard = share_limits(found, missed + false, *design, given, anything)
+    heard = cells.sum(-2)
+    yes = world.cells.sum((1, 2))[:, 1] - heard[..., 1].sum(-1)
+    return {
+        "prevalence": share_limits(found + missed, sampled - found - missed, *design, anything, anything),
+        "precision": share_limits(found, false, *design, given, given),
+        "recall": share_limits(found, missed, *design, given, not_given),
+        "F1": (2 * jaccard[0] / (1 + jaccard[0]), 2 * jaccard[1] / (1 + jaccard[1]), 2 * jaccard[2] / (1 + jaccard[2])),
+        "PPI prevalence": powered_limits(heard, sizes, yes, sizes - sampled),
+    }
+
+
+def truths(world: Population) -> dict[str, float]:
+    by_model = world.cells.sum((0, 3))
+    missed, found, false = by_model[1, 0], by_model[1, 1], by_model[0, 1]
+    prevalence = (missed + found) / DOCUMENTS
+    return {
+        "prevalence": prevalence,
+        "precision": found / (found + false) if found + false else np.nan,
+        "recall": found / (found + missed),
+        "F1": 2 * found / (2 * found + missed + false),
+        "PPI prevalence": prevalence,
+    }
+
+
+def simulate(world: Population, repetitions: int, rng: np.random.Generator) -> dict[str, tuple[float, float]]:
+    """Return each figure's coverage and mean width over the repetitions."""
+    drawn = [
+        rng.multivariate_hypergeometric(cells.ravel(), int(n), size=repetitions)
+        for cells, n in zip(world.cells, world.draw, strict=True)
+    ]
+    cells = np.stack(drawn, axis=1).reshape(repetitions, len(drawn), 2, 2, 2).astype(float)
+    true, found = truths(world), {}
+    for figure, (_, low, high) in limits(cells, world).items():
+        inside = (low <= true[figure] + ROUNDING) & (true[figure] <= high + ROUNDING)
+        found[figure] = (float(inside.mean()), float((high - low).mean()))
+    return found
+
+
+def attainable(prevalence: float, n: int) -> bool:
+    """Whether a two-sided interval from n uniform draws can cover this prevalence with 93 to 98 % at all.
+
+    Its coverage is the probability of a run of counts, with at most 3.5 % left out on a side.
+    """
+    tails = binom.cdf(np.arange(-1, n + 1), n, prevalence)
+    reach = [tails[j + 1] - tails[i] for i in range(n + 1) if tails[i] <= 0.035 for j in range(i, n + 1)]
+    return any(0.93 <= share <= 0.98 for share in reach)
+
+
+def exact(n: int) -> str:
+    """Say how n uniform draws cover prevalences, by the binomial distribution instead of by simulation."""
+    hits, one = np.arange(n + 1.0), np.ones((n + 1, 1), np.bool_)
+    draws = (np.ones(1), np.array([float(n)]), np.ones(1))
+    _, low, high = share_limits(hits[:, None], n - hits[:, None], *draws, one, one)
+    prevalence = np.geomspace(0.005, 0.5, 400)[:, None]
+    chance = binom.pmf(hits, n, prevalence)
+    covered = (chance * ((low <= prevalence) & (prevalence <= high))).sum(1)
+    inside = np.mean((covered >= 0.93) & (covered <= 0.98))
+    return (
+        f"n = {n:3}: mean {covered.mean():.1%}, least {covered.min():.1%} (at {prevalence[covered.argmin(), 0]:.1%}), "
+        f"{inside:.0%} of prevalences within 93-98 %, {np.mean(covered < 0.93):.0%} below"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repetitions", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    began = time.monotonic()
+    coverage: dict[str, list[float]] = defaultdict(list)
+    print("coverage % / mean width; ratio: width of the stratified interval over that of the uniform one")
+    print(f"{'model':14}{'prev.':>7}{'n':>5}  {'':8}" + "".join(f"{figure:>18}" for figure in FIGURES))
+    for model in MODELS:
+        for prevalence in PREVALENCES:
+            rng = np.random.default_rng([arguments.seed, MODELS.index(model), int(1000 * prevalence)])
+            true, proba = scored(prevalence, model, rng)
+            for n in SIZES:
+                rows = {
+                    name: simulate(population(true, proba, n, strata, rng), arguments.repetitions, rng)
+                    for name, strata in (("uniform", 1), ("strata", STRATA))
+                }
+                for name, row in rows.items():
+                    mark = "" if name == "strata" or attainable(prevalence, n) else "*"
+                    cells = [f"{100 * row[f][0]:.1f} / {row[f][1]:.3f}" for f in FIGURES]
+                    cells[0] += mark
+                    print(f"{model.name:14}{prevalence:>7.1%}{n:>5}  {name:8}" + "".join(f"{c:>18}" for c in cells))
+                    for figure in FIGURES:
+                        coverage[f"{name} {figure}"].append(row[figure][0])
+                ratios = [rows["strata"][f][1] / rows["uniform"][f][1] for f in FIGURES]
+                print(f"{'':28}{'ratio':8}" + "".join(f"{ratio:>18.2f}" for ratio in ratios), flush=True)
+    print("\n* no deterministic interval can have 93 to 98 % here: the counts are too few\n")
+    print(f"{'':26}{'least':>8}{'< 93 %':>8}{'93-98 %':>9}{'> 98 %':>8}")
+    for name, shares in coverage.items():
+        one = np.array(shares)
+        below, above = int((one < 0.93).sum()), int((one > 0.98).sum())
+        print(f"{name:26}{100 * one.min():>8.1f}{below:>8}{len(one) - below - above:>9}{above:>8}")
+    print("\nprevalence from uniform draws, exactly, over 400 prevalences from 0.5 to 50 %: coverage swings with them")
+    print("\n".join(exact(n) for n in SIZES))
+    print(f"\n{arguments.repetitions} repetitions, {time.monotonic() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""Buy further evaluation answers for a run, so that the figures of a model get narrower intervals."""
+
+import json
+import time
+from dataclasses import dataclass
+
+from laud_ray import oracles
+from laud_ray.calls import Ledger
+from laud_ray.cluster import connect
+from laud_ray.corpus import Corpus, open_corpus
+from laud_ray.errors import RunError
+from laud_ray.events import Event, Observer
+from laud_ray.registry import find
+from laud_ray.run_folder import RunFolder
+from laud_ray.stages import sample
+from laud_ray.stages.annotate import annotate
+from laud_ray.stages.evaluate import evaluate
+from laud_ray.stages.extend import extend, headline, held_out, needed
+from laud_ray.stages.strata import CUTS, Population, dump_cuts, load_cuts
+from laud_ray.types import Estimate, Figures, Oracle
+
+_PURCHASE = "evaluation purchase"
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """What a purchase led to.
+
+    Attributes:
+        bought: answers that came in this call.
+        pending: answers that are still to come, for the reason given.
+        resumed: whether this finished an earlier purchase instead of beginning one.
+        headline: the figure that `width` is asked of, by name.
+        needed: about how many answers in all that width would take, by these figures; None without a width.
+    """
+
+    model: str
+    figures: Figures
+    bought: int
+    pending: int
+    waiting: str
+    resumed: bool
+    headline: tuple[str, Estimate]
+    width: float | None
+    needed: int | None
+
+
+def buy(
+    run: RunFolder,
+    n: int,
+    *,
+    model: str | None = None,
+    width: float | None = None,
+    observer: Observer = lambda event: None,
+) -> Bought:
+    """Buy at most n further answers from the most trusted oracle, and estimate a model's figures from all there are.
+
+    The sample is drawn and recorded before anything is asked. So a call after a crash, or while answers were
+    pending, goes on with that purchase, whatever its n, and begins no other.
+
+    Args:
+        model: by default the current one.
+        width: of the headline's 95 % interval; no more is bought than it takes, as far as can be foreseen.
+
+    Raises:
+        RunError: if there is no such model, or its scores are gone.
+    """
+    name = find(run, model)
+    number = next(one.round for one in run.store.models() if one.name == name)
+    corpus = _scored(run, number)
+    answered = run.store.counts()["evaluation"]
+    before = _figures(run, number)
+    purchase = json.loads(run.store.setting(_PURCHASE) or "{}")
+    resumed = bool(purchase) and not purchase["done"]
+    if not resumed and (wanted := _wanted(run, before, n, width)) > 0:
+        purchase = {"number": purchase.get("number", 0) + 1, "done": False, "round": len(run.store.history()) - 1}
+        _draw(run, corpus, number, wanted, purchase)
+    pending, waiting = _ask(run, corpus, purchase, observer) if purchase and not purchase["done"] else (0, "")
+    figures = _figures(run, number)
+    shown = headline(figures, run.config.task.to_task())
+    if purchase and not pending:
+        run.store.set(_PURCHASE, json.dumps({**purchase, "done": True}))
+    bought = run.store.counts()["evaluation"] - answered
+    goal = None if width is None else needed(shown[1], width, run.store.sample("evaluation"))
+    return Bought(name, figures, bought, pending, waiting, resumed, shown, width, goal)
+
+
+def _scored(run: RunFolder, number: int) -> Corpus:
+    """Open the corpus, once the scores of a round, and those that strata are made of, are all there."""
+    corpus = open_corpus(run.corpus)
+    if corpus is None:
+        raise RunError(f"{run.corpus.uri}: the corpus is not there; `laud run` makes it")
+    for round in sorted({number, *(cut.round for cut in load_cuts(run.store.setting(CUTS)))}):
+        if {part.name for part in corpus.ranges} - run.scores(round).names():
+            name = run.model_name(round)
+            raise RunError(
+                f"{run.scores(round).uri}: the scores of {name} are not all there; expected those of every range "
+                "(`laud run` makes the last round's again)"
+            )
+    return corpus
+
+
+def _wanted(run: RunFolder, before: Figures, n: int, width: float | None) -> int:
+    """Say how many answers to buy, at most n: no more than a width takes."""
+    if width is None:
+        return n
+    _, estimate = headline(before, run.config.task.to_task())
+    return min(n, needed(estimate, width, run.store.sample("evaluation")) - before.n)
+
+
+def _draw(run: RunFolder, corpus: Corpus, number: int, n: int, purchase: dict[str, int | bool]) -> None:
+    """Record the enlarged sample, how it was drawn, and that it is being bought: all or nothing."""
+    store, task = run.store, run.config.task.to_task()
+    drawn, cuts = store.sample("evaluation"), load_cuts(store.setting(CUTS))
+    if not cuts and len({one.stratum for one in drawn}) > 1:
+        raise RunError(f"{run.folder.uri}: its sample was drawn by an earlier version, which did not record its strata")
+    answers = {a.query.document.id: a.label for a in store.queries("evaluation")}
+    trained = held_out([a.query.document.id for a in store.queries()], drawn)
+    positive = task.names[0] if task.kind == "binary" else None
+    population = Population(corpus, run.scores, positive, cuts, trained)
+    seed = (run.config.seed, 3, int(purchase["number"]))
+    found = extend(population, drawn, answers, task.names, n, round=number, seed=seed)
+    said = {CUTS: dump_cuts(found.cuts), _PURCHASE: json.dumps(purchase)}
+    store.set_samples({"evaluation": found.sample, "stop": store.sample("stop")}, said)
+
+
+def _ask(run: RunFolder, corpus: Corpus, purchase: dict[str, int], observer: Observer) -> tuple[int, str]:
+    """Record the queries that the sample still lacks, and ask what is open; how many stay pending, and why."""
+    store = run.store
+    asked = {a.query.document.id for a in store.queries()}
+    learned = {one.text for one in store.feedback()}  # a model may have learned what people said of these
+    lacking = [one for one in store.sample("evaluation") if one.document_id not in asked]
+    new = [query for query in sample.to_queries(corpus, lacking) if query.document.text not in learned]
+    store.add_queries("evaluation", purchase["round"], new)
+    rounds = {a.round for a in store.queries("evaluation") if not a.answered}
+    asked_for = [_ask_about(run, corpus, round, observer) for round in sorted(rounds)]
+    return sum(left for left, _ in asked_for), next((why for left, why in asked_for if left), "")
+
+
+def _ask_about(run: RunFolder, corpus: Corpus, round: int, observer: Observer) -> tuple[int, str]:
+    """Ask what is open of the queries that were recorded under a round."""
+    oracle, began = _oracle(run, corpus), time.monotonic()
+
+    def progress(done: int, total: int) -> None:
+        observer(Event("progress", "annotate", round, done, total))
+
+    observer(Event("begin", "annotate", round))
+    left = annotate(run.store, oracle, "evaluation", round, progress)
+    observer(Event("end", "annotate", round, seconds=time.monotonic() - began))
+    return left, getattr(oracle, "waiting", None) or "answers are pending"
+
+
+def _oracle(run: RunFolder, corpus: Corpus) -> Oracle:
+    config = run.config
+    trusted = config.evaluation.oracle
+    chosen, where = (config.oracle, "oracle") if trusted is None else (trusted, "evaluation.oracle")
+    oracles.check(chosen, where)
+    if oracles.needs_ray(chosen):
+        connect()
+    return oracles.build(chosen, config.task.to_task(), corpus, config.seed, Ledger(run.store), where=where)
+
+
+def _figures(run: RunFolder, number: int) -> Figures:
+    answers = {a.query.document.id: a.label for a in run.store.queries("evaluation")}
+    drawn = run.store.sample("evaluation")
+    return evaluate(run.scores(number), drawn, answers, run.config.task.to_task().names, seed=run.config.seed)

@@ -1,0 +1,170 @@
+"""The steps of a relabel that is not whole."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TypeVar
+
+import pyarrow as pa
+
+from laud_ray import canary
+from laud_ray.agreement import Verification
+from laud_ray.errors import PassError
+from laud_ray.events import Event, Observer
+from laud_ray.relabel import previous, repeats
+from laud_ray.relabel.limits import Canary, CanaryError
+from laud_ray.relabel.plan import Plan, work_folder
+from laud_ray.relabel.records import RANGES, Record
+from laud_ray.relabel.rows import Job
+from laud_ray.relabel.sample import STUDENT, SampleJob, label_sample, make_student, read_sample
+from laud_ray.relabel.source import Source
+from laud_ray.relabel.work import label_range, score_repeats
+from laud_ray.storage import Folder
+
+J = TypeVar("J")
+
+FEW = 64  # repeated texts
+
+
+class Work:
+    """The steps, each of which goes on where an earlier attempt was broken off."""
+
+    def __init__(self, source: Source, plan: Plan, out: Folder, observe: Observer) -> None:
+        self._source, self._plan, self._out, self._observe = source, plan, out, observe
+        self._place = work_folder(plan, out)
+        self._job = Job(
+            catalog=plan.catalog,
+            model=source.folder,
+            name=plan.model,
+            out=out,
+            max_chars=source.max_chars,
+            threshold=plan.options.threshold,
+            partition=plan.options.partition,
+            repeats=None,
+            previous=None,
+            load=source.load,
+        )
+
+    @contextmanager
+    def step(self, name: str, total: int = 0) -> Iterator[Callable[[int, int], None]]:
+        """Tell the observer of a step; yields what the step calls to say how far it is."""
+        began = time.monotonic()
+        self._observe(Event("begin", name, 0, total=total))
+        yield lambda done, total: self._observe(Event("progress", name, 0, done, total))
+        self._observe(Event("end", name, 0, total=total, seconds=time.monotonic() - began))
+
+    def _note(self, text: str) -> None:
+        self._observe(Event("note", "relabel", 0, note=text))
+
+    def prepare(self, check: Canary | None) -> Verification | None:
+        """Do what must be known before the first range."""
+        options, rows = self._plan.options, self._plan.catalog.rows
+        if options.cascade is not None:
+            from laud_ray import cascade  # with PyTorch, which takes seconds and is not needed without a student
+        if options.previous is not None:
+            with self.step("previous", rows):
+                previous.align(self._plan.catalog, options.previous, self._place / "previous")
+            self._job = replace(self._job, previous=self._place / "previous")
+        student = None
+        if check is not None or options.cascade is not None:
+            wanted = cascade.sample_size(rows) / rows if options.cascade is not None else 0.0
+            share = min(1.0, max(wanted, check.share if check is not None else 0.0))
+            sample = self._sample(share, with_probabilities=options.cascade is not None)
+            if check is not None:
+                self._check(check, sample)
+            if options.cascade is not None:
+                with self.step("student", sample.num_rows):
+                    student = make_student(sample, self._source.labels, options.cascade, self._place)
+                self._note(str(student))
+                self._job = replace(self._job, load=cascade.Loader(self._place / STUDENT))
+        if options.deduplicate:
+            self._score_repeats()
+        return student
+
+    def label(self) -> int:
+        """Label the ranges that are not committed; return their rows."""
+        done = {name.removesuffix(".json") for name in (self._out / RANGES).names()}
+        sizes = {part.name: part.rows for part in self._plan.catalog.ranges}
+        todo = [name for name in sizes if name not in done]
+        before = sum(sizes.values()) - sum(sizes[name] for name in todo)
+        return self._dispatch("relabel", todo, label_range, self._job, sizes, before)
+
+    def _sample(self, share: float, *, with_probabilities: bool) -> pa.Table:
+        to = self._place / f"sample-{share:.6f}"
+        sizes = {part.name: round(share * part.rows) for part in self._plan.catalog.ranges}
+        there = to.names()
+        todo = [name for name in sizes if f"{name}.parquet" not in there]
+        sample = SampleJob(self._job, share, to, with_probabilities)
+        self._dispatch("canary", todo, label_sample, sample, sizes, 0)
+        return read_sample(to)
+
+    def _check(self, check: Canary, sample: pa.Table) -> None:
+        """Stop where the sample is beyond a limit; nothing but the sample is written then."""
+        verdict = canary.decide(
+            sample,
+            max_change=check.max_change,
+            max_drift=check.max_drift,
+            expected=self._source.expected() if check.max_drift is not None else None,
+        )
+        if verdict.stop:
+            raise CanaryError(verdict)
+        self._note(f"a sample of {verdict.documents:,} rows: {verdict.reason}")
+
+    def _score_repeats(self) -> None:
+        place = self._place / repeats.REPEATS
+        with self.step("duplicates", self._plan.catalog.rows):
+            size = max(part.rows for part in self._plan.catalog.ranges)
+            sizes = repeats.find(self._plan.catalog, place, size)
+        # For a handful, the step costs more than it saves.
+        if sum(sizes.values()) < FEW:
+            return
+        self._job = replace(self._job, repeats=place)
+        there = (place / repeats.ANSWERS).names()
+        todo = [name for name in sizes if repeats.answer_name(name) not in there]
+        # What is given up here is not lost: each range scores the texts that have no answer itself.
+        self._dispatch("repeats", todo, score_repeats, self._job, sizes, 0, may_lose=True)
+
+    def _dispatch(
+        self,
+        step: str,
+        todo: Sequence[str],
+        work: Callable[[str, J], object],
+        job: J,
+        sizes: dict[str, int],
+        before: int,
+        *,
+        may_lose: bool = False,
+    ) -> int:
+        """Give names to the workers; return the rows that were done.
+
+        Raises:
+            PassError: if some were given up that may not be lost, when all others are done.
+        """
+        total = before + sum(sizes[name] for name in todo)
+        with self.step(step) as progress:
+            progress(before, total)
+            if not todo:
+                return 0
+            from laud_ray.cluster import connect  # here and not before: what is all done needs no Ray
+            from laud_ray.dispatch import Lost, dispatch
+
+            connect()
+            rows = 0
+            lost: list[Lost] = []
+            for result in dispatch(todo, work, job, self._source.workers):
+                if isinstance(result, Lost):
+                    lost.append(result)
+                    continue
+                rows += sizes[result.name]
+                errors = result.value.errors if isinstance(result.value, Record) else 0
+                self._observe(Event("progress", step, 0, before + rows, total, errors=errors))
+        if lost:
+            named = ", ".join(f"{one.name} ({one.reason}, {one.times} times)" for one in lost[:10])
+            if not may_lose:
+                raise PassError(
+                    f"{len(lost)} of {len(sizes)} ranges were set aside: {named}; the others are committed, "
+                    "and the same command tries these again"
+                )
+            self._note(f"{len(lost)} of {len(sizes)} files of repeated texts were given up: {named}")
+        return rows

@@ -1,0 +1,56 @@
+"""What `laud evaluate --budget` found, for the terminal and as JSON."""
+
+from dataclasses import asdict
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from laud_ray.evaluation import Bought
+from laud_ray.report.formatting import figure, percent
+from laud_ray.report.terminal import figures_table
+
+
+def bought_view(found: Bought) -> RenderableType:
+    """Return what was bought, a row per class with intervals, and what a width would take."""
+    figures = found.figures
+    heading = Text(f"{found.model} on the evaluation sample, n = {figures.n:,}, {found.bought:,} bought now", "bold")
+    sums = Text(
+        f"accuracy {figure(figures.accuracy)}; macro-F1 {figure(figures.macro_f1)}; "
+        f"calibration error {percent(figures.calibration_error)}"
+    )
+    return Group(heading, figures_table(figures, intervals=True), sums, *map(Text, _remarks(found)))
+
+
+def bought_json(found: Bought) -> dict[str, object]:
+    """Return what `laud evaluate --budget --json` prints."""
+    figures = found.figures
+    estimates = {"accuracy": figures.accuracy, "macro_f1": figures.macro_f1}
+    return {
+        "model": found.model,
+        "n": figures.n,
+        "bought": found.bought,
+        "pending": found.pending,
+        "resumed": found.resumed,
+        **{key: one.value for key, one in estimates.items()},
+        **{f"{key}_interval": [one.low, one.high] for key, one in estimates.items()},
+        "calibration_error": figures.calibration_error,
+        "headline": found.headline[0],
+        "headline_interval": [found.headline[1].low, found.headline[1].high],
+        "width": found.width,
+        "needed": found.needed,
+        "per_class": [asdict(row) for row in figures.per_class],
+    }
+
+
+def _remarks(found: Bought) -> list[str]:
+    said = ["this finished an earlier purchase; the same command again buys more"] if found.resumed else []
+    if found.width is not None and found.needed is not None:
+        name, estimate = found.headline
+        reached = estimate.high - estimate.low <= found.width
+        now = f"{100 * (estimate.high - estimate.low):.1f} points"
+        wanted = f"{100 * found.width:g}"
+        more = (
+            "reached" if reached else f"about {found.needed:,} answers in all, {found.needed - found.figures.n:,} more"
+        )
+        said.append(f"95 % interval of {name}: {now} wide; {wanted} points: {more}")
+    return said
