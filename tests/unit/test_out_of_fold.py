@@ -13,7 +13,7 @@ def clusters(n: int) -> tuple[Floats, Indices]:
     """n unit vectors of 8 dimensions around three directions, and which direction each is near."""
     rng = np.random.default_rng(0)
     labels = np.arange(n) % 3
-    x = 3 * np.eye(3, 8)[labels] + rng.normal(size=(n, 8))
+    x = 6 * np.eye(3, 8)[labels] + rng.normal(size=(n, 8))
     return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32), labels.astype(np.int64)
 
 

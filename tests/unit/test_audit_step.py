@@ -1,0 +1,84 @@
+"""The audit as a step of the loop, over a real run folder; it needs no Ray, so neither does this."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from laud_ray import config, oracles, second_opinions
+from laud_ray.calls import Ledger
+from laud_ray.config import RunConfig
+from laud_ray.corpus import normalise
+from laud_ray.loop import Event, Observer, _Loop
+from laud_ray.run_folder import RunFolder, claim
+from laud_ray.stages.annotate import annotate
+from laud_ray.store import Query
+from laud_ray.types import Document
+
+KINDS = {
+    "Tea": ("green", "black", "oolong", "mint", "sencha", "chai", "matcha", "rooibos"),
+    "Coffee": ("latte", "mocha", "espresso", "arabica", "decaf", "cortado", "ristretto", "lungo"),
+    "Juice": ("apple", "orange", "pear", "mango", "grape", "lime", "guava", "cherry"),
+}
+ASKED, BATCH = 48, 20
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunConfig:
+    rows = [f"{word} {kind.lower()} {i},{kind}" for kind, words in KINDS.items() for word in words for i in (1, 2)]
+    (tmp_path / "names.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    settings = {
+        "task": {"name": "drinks", "labels": list(KINDS)},
+        "corpus": {"path": str(tmp_path / "names.csv"), "text": "text"},
+        "storage": str(tmp_path / "run"),
+        "learner": {"kind": "linear"},
+        "oracle": {"kind": "replay", "label": "label", "noise": 0.25},
+        "query": {"batch": BATCH},
+        "evaluation": {"size": 20},
+        "audit": {"share": 0.4},
+        "budget": {"annotations": 100},
+    }
+    return config.parse(json.dumps(settings))
+
+
+def answer(folder: RunFolder, round: int) -> None:
+    """Ask about every document of the corpus as the queries of a round."""
+    corpus = normalise(folder.config.corpus, folder.corpus, sealed="label")
+    rows = folder.corpus.read_table(corpus.ranges[0].name).to_pylist()
+    folder.store.add_queries("query", round, [Query(Document(r["id"], r["text"]), "why") for r in rows])
+    task = folder.config.task.to_task()
+    oracle = oracles.build(folder.config.oracle, task, corpus, 0, Ledger(folder.store))
+    assert annotate(folder.store, oracle, "query", round, lambda done, total: None) == 0
+
+
+def step(folder: RunFolder, round: int, observer: Observer = lambda event: None) -> list[tuple[str, int, str | None]]:
+    """Run the loop's audit; return all that was asked again, and the answers."""
+    loop = _Loop(folder, observer, False)
+    loop._audit(loop._corpus(), round)
+    found = second_opinions.opinions(folder.store.engine)
+    return [(one.document_id, one.attempt, one.label) for one in found if one.attempt > 1 and one.who != "model"]
+
+
+def test_an_audit_spends_its_share_once_whatever_happens(run: RunConfig, tmp_path: Path) -> None:
+    def dies(event: Event) -> None:
+        if (event.kind, event.step) == ("progress", "audit"):
+            raise KeyboardInterrupt
+
+    with claim(run) as folder:
+        answer(folder, 1)
+        with pytest.raises(KeyboardInterrupt):
+            step(folder, 2, dies)
+        once = step(folder, 2)
+        assert step(folder, 2) == once
+        assert len(once) == int(0.4 * BATCH) == folder.store.counts()["audit"]
+        assert len({name for name, _, _ in once}) == len(once)
+        loop = _Loop(folder, lambda event: None, False)
+        assert loop._spent() == ASKED + len(once)
+        truth = {a.query.document.id: a.query.document.text.split()[1].title() for a in folder.store.queries()}
+        first = sum(a.label != truth[a.query.document.id] for a in folder.store.queries("query"))
+        taught = [a for a in loop._asked() if a.label is not None]
+        assert sum(a.label != truth[a.query.document.id] for a in taught) < first
+        assert loop._asked(before=2) == folder.store.queries("query"), "the round's own answers are not seen by it"
+        again = step(folder, 3)
+        assert again[: len(once)] == once
+        assert len(again) <= 2 * len(once)
