@@ -14,6 +14,13 @@ from learners_under_study import StudiedLearner, View
 
 from laud_ray import query
 from laud_ray.metrics import accuracy, confusion, macro_f1
+from laud_ray.query.anchors import Anchors
+from laud_ray.query.committee import Disagreement
+from laud_ray.query.contrast import Contrastive
+from laud_ray.query.covering import CoreSet, KMeans, ProbCover, TypiClust
+from laud_ray.query.diverse import Diverse, Method
+from laud_ray.query.gradient import Badge
+from laud_ray.query.space import narrow
 from laud_ray.scoring import score_table
 from laud_ray.shortlists import Shortlist, shortlist_range
 from laud_ray.stages.seed import ClassRanking, next_wave, ranking_depth, to_rankings
@@ -21,6 +28,16 @@ from laud_ray.stages.select import select, shortlist_depth
 from laud_ray.store import Answered, Query
 from laud_ray.types import Candidates, Floats, Indices, QueryStrategy, Space, SpatialStrategy
 
+METHODS: dict[str, Method] = {"badge": "badge", "core_set": "coreset", "kmeans": "kmeans"}
+SPATIAL = {
+    "badge": Badge,
+    "contrastive": Contrastive,
+    "core_set": CoreSet,
+    "disagreement": Disagreement,
+    "kmeans": KMeans,
+    "prob_cover": ProbCover,
+    "typiclust": TypiClust,
+}
 SCRATCH = "random_scratch"  # random queries without the seed walk: what people do who have no zero-shot model
 ALL = "all"  # train on the whole pool once: what there is to reach
 
@@ -161,7 +178,7 @@ class Run:
         criteria = strategy.utility(np.full((1, len(self._data.task.labels)), 1 / len(self._data.task.labels))).shape[1]
         shortlist = self._shortlist(strategy, self.view, depth)
         texts = [self._data.texts[i] for i in self.asked]
-        placed = InSpace(strategy, self._space) if isinstance(strategy, SpatialStrategy) else strategy
+        placed = InSpace(strategy, self._space, n) if isinstance(strategy, SpatialStrategy) else strategy
         rng = np.random.default_rng([self._seed, len(self.asked)])
         chosen: list[Query] = select(placed, self._strategy, shortlist, texts, n, criteria=criteria, rng=rng)
         return [int(one.document.id) for one in chosen]
@@ -193,21 +210,40 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class InSpace:
-    """A strategy whose candidates are given their space when it picks."""
+    """A strategy whose candidates are given their space when it picks.
+
+    `select` asks for more than it needs, to pass over near-duplicates; a strategy that spreads n documents would spread
+    those wider. So it picks n, and then as many from the others, which stand in for near-duplicates.
+    """
 
     inner: SpatialStrategy
     space: Callable[[Sequence[str], int], Space]
+    batch: int
 
     def utility(self, proba: Floats) -> Floats:
         return self.inner.utility(proba)
 
     def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
-        return self.inner.pick(replace(pool, space=self.space(pool.ids, self.inner.committee)), n, rng=rng)
+        placed = replace(pool, space=self.space(pool.ids, self.inner.committee))
+        first = self.inner.pick(placed, min(n, self.batch), rng=rng)
+        others = np.setdiff1d(np.arange(len(pool)), first)
+        spare = self.inner.pick(narrow(placed, others), min(self.batch, n - len(first)), rng=rng)
+        return np.concatenate([first, others[spare]])
 
 
 def build(name: str, counts: Sequence[int]) -> QueryStrategy:
-    """Make the strategy of a name."""
-    return query.build(name, counts=counts)
+    """Make the strategy of a name such as `margin`, `badge` or `margin+kmeans`: margin, its batch spread by k-means.
+
+    Raises:
+        ConfigError: if it is unknown.
+    """
+    inner, plus, method = name.partition("+")
+    if plus:
+        return Diverse(build(inner, counts), METHODS[method])
+    if name == "anchors":
+        return Anchors(tuple(counts))
+    strategy: QueryStrategy = SPATIAL[name]() if name in SPATIAL else query.build(name, counts=counts)
+    return strategy
 
 
 def answers(gold: Indices, classes: int, noise: float, seed: int) -> Indices:
