@@ -51,6 +51,23 @@ def macro_f1(confusion: Floats) -> float:
     return float(f1[occurs].mean())
 
 
+def error_auc(confidence: Floats, correct: Bools) -> float | None:
+    """Return the chance that a right document has more confidence than a wrong one, ties counting half.
+
+    The area under the ROC curve of telling errors by confidence; 0.5 is a coin. None if all are right, or none is.
+
+    Raises:
+        ValueError: if the arrays differ in length.
+    """
+    _require_same_length(confidence=confidence, correct=correct)
+    right, wrong = np.sort(confidence[correct]), confidence[~correct]
+    if not len(right) or not len(wrong):
+        return None
+    above = len(right) - np.searchsorted(right, wrong, side="right")
+    equal = np.searchsorted(right, wrong, side="right") - np.searchsorted(right, wrong, side="left")
+    return float((above + equal / 2).mean() / len(right))
+
+
 def calibration_error(confidence: Floats, correct: Bools, weights: Floats | None = None, bins: int = 15) -> float:
     """Return the expected calibration error, in [0, 1]: the mean gap between confidence and accuracy.
 

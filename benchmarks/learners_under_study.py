@@ -1,0 +1,107 @@
+"""Learners as a study sees them: some rows of a set's pool -> what the model says of the whole pool and of the test.
+
+n pool documents, m test documents, k classes, d dimensions.
+"""
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from labelled_sets import LabelledSet
+
+from laud_ray.calibration import softmax
+from laud_ray.models.encoder import EncoderLearner, EncoderScorer
+from laud_ray.models.linear import LinearLearner
+from laud_ray.types import Example, Floats, Indices
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """What a model says: (n, k) and (m, k) probabilities, and the (n, d) unit vectors of the pool it sees."""
+
+    proba: Floats
+    test: Floats
+    vectors: Floats
+
+
+class StudiedLearner(Protocol):
+    """Fits to rows of a pool that it knows; what was answered for them need not be their gold label."""
+
+    @property
+    def zero_shot(self) -> View:
+        """What it says before any answer."""
+        ...
+
+    def fit(self, rows: Indices, targets: Indices, *, seed: int) -> View:
+        """Train from scratch on rows of the pool and the classes that were answered for them."""
+        ...
+
+
+class FrozenLinear:
+    """The linear learner's own solver on vectors that are computed once a set: a round takes seconds."""
+
+    def __init__(self, data: LabelledSet, class_balance: float = 0.0) -> None:
+        scorer = open_zero_shot(data)
+        self._learner = LinearLearner(class_balance=class_balance)
+        self.vectors, self.test_vectors = (cached_vectors(scorer, texts) for texts in (data.texts, data.test_texts))
+        self._prior = self._learner.prior(scorer.encoder, data.task)
+        self.zero_shot = View(
+            zero_shot_proba(scorer, self.vectors), zero_shot_proba(scorer, self.test_vectors), self.vectors
+        )
+
+    def fit(self, rows: Indices, targets: Indices, *, seed: int) -> View:
+        head = self._learner.solve(self.vectors[rows], targets, self._prior, seed=seed)
+        return View(head.proba(self.vectors), head.proba(self.test_vectors), self.vectors)
+
+
+class LoraEncoder:
+    """The encoder learner as it is: a LoRA fit, and a pass over pool and test, each round."""
+
+    def __init__(self, data: LabelledSet) -> None:
+        self._data, self._learner = data, EncoderLearner()
+        scorer = open_zero_shot(data)
+        vectors = [cached_vectors(scorer, texts) for texts in (data.texts, data.test_texts)]
+        self.zero_shot = View(*(zero_shot_proba(scorer, part) for part in vectors), vectors[0])
+
+    def fit(self, rows: Indices, targets: Indices, *, seed: int) -> View:
+        names = self._data.task.names
+        examples = [Example(self._data.texts[i], names[c]) for i, c in zip(rows, targets, strict=True)]
+        with tempfile.TemporaryDirectory(prefix="laud-study-") as out:
+            self._learner.fit(self._data.task, examples, out=out, seed=seed)
+            scorer = self._learner.load(out)
+        vectors = [scorer.encoder.embed(texts) for texts in (self._data.texts, self._data.test_texts)]
+        return View(*(zero_shot_proba(scorer, part) for part in vectors), vectors[0])
+
+
+LEARNERS = {"linear": FrozenLinear, "encoder": LoraEncoder}
+
+
+def open_zero_shot(data: LabelledSet) -> EncoderScorer:
+    """The product's zero-shot classifier: an encoder learner that was shown nothing."""
+    with tempfile.TemporaryDirectory(prefix="laud-study-") as out:
+        EncoderLearner().fit(data.task, [], out=out, seed=0)
+        return EncoderLearner.open(out)
+
+
+def zero_shot_proba(scorer: EncoderScorer, vectors: Floats) -> Floats:
+    """What the scorer says of texts whose vectors are known: (n, d) to (n, k)."""
+    rows = softmax(scorer.scale * vectors @ scorer.head.T)
+    proba = np.zeros((len(vectors), len(scorer.labels)), np.float32)
+    np.add.at(proba.T, scorer.owners, rows.T)
+    return proba
+
+
+def cached_vectors(scorer: EncoderScorer, texts: list[str]) -> Floats:
+    """Embed texts with a frozen encoder, or find that this was done on this machine before."""
+    key = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+    path = Path(tempfile.gettempdir()) / "laud-study-vectors" / f"{key}-{len(texts)}-{scorer.encoder.dimensions}.npy"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npy", delete=False) as file:
+            np.save(file, scorer.encoder.embed(texts))
+        Path(file.name).replace(path)
+    vectors: Floats = np.load(path)
+    return vectors

@@ -1,0 +1,231 @@
+"""The loop in one process, on a set whose labels are known: the product's own seed walk, shortlists and selection.
+
+What differs from `laud run`: nothing is stored, the oracle is a column, a pass is one range, and figures come from
+the test file. As there, an evaluation sample is set aside before anything is selected, and never trains.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+from labelled_sets import LabelledSet
+from learners_under_study import StudiedLearner, View
+
+from laud_ray import query
+from laud_ray.metrics import accuracy, confusion, error_auc, macro_f1
+from laud_ray.neighbours import Neighbours
+from laud_ray.query.auto import Batch, Evidence, choose
+from laud_ray.scoring import score_table
+from laud_ray.shortlists import Shortlist, shortlist_range, to_candidates
+from laud_ray.stages.nearby import Nearby
+from laud_ray.stages.seed import ClassRanking, next_wave, ranking_depth, to_rankings
+from laud_ray.stages.select import select, shortlist_depth
+from laud_ray.stages.space import committee, reach
+from laud_ray.store import Answered, Query
+from laud_ray.types import Indices, QueryStrategy, Space
+
+SCRATCH = "random_scratch"  # random queries without the seed walk: what people do who have no zero-shot model
+ALL = "all"  # train on the whole pool once: what there is to reach
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a run is given. `noise` is the share of answers that name a wrong class, the same for a document always."""
+
+    budget: int = 500
+    batch: int = 50
+    per_class: int = 1
+    max_seed: int = 300
+    evaluation: int = 300
+    noise: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The test file's figures after n annotations."""
+
+    n: int
+    accuracy: float
+    macro_f1: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """What the runs of one seed have in common: the rows that the seed walk asked about, and what they taught."""
+
+    asked: list[int]
+    view: View
+
+
+class Run:
+    """One run of a strategy with a learner on a set. What is asked is a list of rows of the pool, in order.
+
+    Attributes:
+        start: what a run of another strategy, alike in all else, started with; None to walk oneself.
+    """
+
+    def __init__(
+        self,
+        data: LabelledSet,
+        learner: StudiedLearner,
+        strategy: str,
+        settings: Settings,
+        seed: int,
+        start: Start | None = None,
+    ) -> None:
+        self._data, self._learner, self._strategy, self.start = data, learner, strategy, start
+        self.settings, self._seed = settings, seed
+        rng = np.random.default_rng([seed, 1])
+        self.evaluation = rng.permutation(len(data.texts))[: settings.evaluation]
+        self._ids = [str(i) for i in range(len(data.texts))]
+        self._table = pa.table(
+            {
+                "id": self._ids,
+                "text": data.texts,
+                "duplicate_of": pa.nulls(len(self._ids), pa.string()),
+            }
+        )
+        self._said = answers(data.gold, len(data.task.labels), settings.noise, seed)
+        self.asked: list[int] = []
+        self._views: list[View] = []
+        self._batches: list[tuple[list[int], Indices]] = []
+
+    def curve(self, on_point: Callable[[Point], None] = lambda point: None) -> list[Point]:
+        """Run until the budget is spent; a point for each model."""
+        if self._strategy == ALL:
+            self.asked = list(range(len(self._data.texts)))
+        elif self._strategy == SCRATCH:
+            self._add(self._random(self.settings.batch))
+        elif self.start is not None:
+            self._add(self.start.asked)
+        else:
+            self._walk()
+        points: list[Point] = []
+        while True:
+            self._fit()
+            points.append(self._measure())
+            on_point(points[-1])
+            left = self.settings.budget - len(self.asked)
+            if left <= 0:
+                return points
+            n = min(self.settings.batch, left)
+            self._add(self._random(n) if self._strategy == SCRATCH else self._select(n))
+
+    def targets(self, rows: Sequence[int]) -> Indices:
+        """What the oracle says of rows of the pool."""
+        return self._said[np.asarray(rows, np.int64)]
+
+    @property
+    def view(self) -> View:
+        """What the last model says."""
+        return self._views[-1]
+
+    def _fit(self) -> None:
+        rows = np.asarray(self.asked, np.int64)
+        if self.start is not None and self.start.asked == self.asked:
+            view = self.start.view
+        else:
+            view = self._learner.fit(rows, self._said[rows], seed=self._seed)
+        if self.start is None and self._strategy not in (ALL, SCRATCH):
+            self.start = Start(list(self.asked), view)
+        self._views = [*self._views[-4:], view]
+
+    def _measure(self) -> Point:
+        guess, true = self.view.test.argmax(1), self._data.test_gold
+        return Point(
+            len(self.asked), accuracy(true, guess), macro_f1(confusion(true, guess, len(self._data.task.labels)))
+        )
+
+    def _add(self, rows: Sequence[int]) -> None:
+        self.asked += [int(row) for row in rows]
+
+    def _free(self) -> Indices:
+        return np.setdiff1d(np.arange(len(self._ids)), [*self.asked, *self.evaluation.tolist()])
+
+    def _random(self, n: int) -> list[int]:
+        rng = np.random.default_rng([self._seed, 3, len(self.asked)])
+        return rng.permutation(self._free())[:n].tolist()
+
+    def _walk(self) -> None:
+        names, settings = self._data.task.names, self.settings
+        cap = min(settings.max_seed, settings.budget)
+        shortlist = self._shortlist(ClassRanking(), self._learner.zero_shot, ranking_depth(len(names), cap))
+        rankings = to_rankings(shortlist, names)
+        asked: list[Answered] = []
+        nearby = Nearby(rankings, Neighbours().embed)
+        while wave := next_wave(rankings, asked, names, per_class=settings.per_class, cap=cap, nearness=nearby):
+            said = self.targets([int(one.document.id) for one in wave])
+            asked += [Answered(one, "seed", 1, True, names[c]) for one, c in zip(wave, said, strict=True)]
+            self._add([int(one.document.id) for one in wave])
+
+    def _select(self, n: int) -> list[int]:
+        strategy = self._auto() if self._strategy == "auto" else build(self._strategy, self._counts())
+        depth = shortlist_depth(self.settings.batch, reach=reach(strategy))
+        classes = len(self._data.task.labels)
+        criteria = strategy.utility(np.full((1, classes), 1 / classes)).shape[1]
+        shortlist = self._shortlist(strategy, self.view, depth)
+        space = self._space(to_candidates(shortlist, criteria).ids, committee(strategy)) if reach(strategy) else None
+        chosen: list[Query] = select(
+            strategy,
+            self._strategy,
+            shortlist,
+            [self._data.texts[i] for i in self.asked],
+            n,
+            criteria=criteria,
+            rng=np.random.default_rng([self._seed, len(self.asked)]),
+            space=space,
+        )
+        rows = [int(one.document.id) for one in chosen]
+        self._batches.append((rows, self.view.proba[rows].argmax(1)))
+        return rows
+
+    def _auto(self) -> QueryStrategy:
+        view, held = self.view, self.evaluation
+        guess, true = view.proba[held].argmax(1), self._data.gold[held]
+        knows = error_auc(view.proba[held].max(1), guess == true)
+        batches = [Batch(len(rows), int((self.targets(rows) != said).sum())) for rows, said in self._batches]
+        choice = choose(Evidence(self._counts(), float((guess != true).mean()), knows, batches))
+        return query.build("mix", counts=self._counts(), mix=choice.mix, diversity=choice.diversity)
+
+    def _shortlist(self, strategy: QueryStrategy, view: View, depth: int) -> pa.Table:
+        everything = np.arange(len(self._ids))
+        usable = np.ones(len(self._ids), np.bool_)
+        errors = pa.nulls(len(self._ids), pa.string())
+        scores = score_table(self._ids, view.proba, everything, usable, errors, self._data.task.names, "model")
+        taken = frozenset(str(i) for i in [*self.asked, *self.evaluation.tolist()])
+        wanted = Shortlist(strategy, depth, taken, (self._seed, len(self.asked)))
+        return shortlist_range(wanted, "0", self._table, scores, view.proba, everything, usable)
+
+    def _counts(self) -> list[int]:
+        return np.bincount(self.targets(self.asked), minlength=len(self._data.task.labels)).tolist()
+
+    def _space(self, ids: Sequence[str], committee: int) -> Space:
+        rows, known = np.asarray([int(i) for i in ids], np.int64), np.asarray(self.asked, np.int64)
+        votes = [view.proba[rows] for view in self._views[-committee:]] if committee else []
+        return Space(
+            vectors=self.view.vectors[rows],
+            proba=self.view.proba[rows],
+            known_vectors=self.view.vectors[known],
+            known_proba=self.view.proba[known],
+            known_labels=self._said[known],
+            committee=np.stack(votes) if votes else None,
+        )
+
+
+def build(name: str, counts: Sequence[int]) -> QueryStrategy:
+    """Make the strategy of a name such as `margin`, `badge` or `margin+kmeans`: margin, its batch spread by k-means.
+
+    Raises:
+        ConfigError: if it is unknown.
+    """
+    inner, _, method = name.partition("+")
+    return query.build(inner, counts=counts, diversity=method or None)
+
+
+def answers(gold: Indices, classes: int, noise: float, seed: int) -> Indices:
+    """What an oracle says that errs on a random share of the documents, towards any other class alike."""
+    rng = np.random.default_rng([seed, 2])
+    wrong = rng.random(len(gold)) < noise
+    said: Indices = np.where(wrong, (gold + rng.integers(1, classes, len(gold))) % classes, gold)
+    return said
