@@ -5,7 +5,7 @@ the test file. As there, an evaluation sample is set aside before anything is se
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
