@@ -186,7 +186,7 @@ class Run:
         knows = error_auc(view.proba[held].max(1), guess == true)
         batches = [Batch(len(rows), int((self.targets(rows) != said).sum())) for rows, said in self._batches]
         choice = choose(Evidence(self._counts(), float((guess != true).mean()), knows, batches))
-        return query.build("mix", counts=self._counts(), mix=choice.mix, diversity=choice.diversity)
+        return query.Auto(choice)
 
     def _shortlist(self, strategy: QueryStrategy, view: View, depth: int) -> pa.Table:
         everything = np.arange(len(self._ids))

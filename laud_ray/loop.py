@@ -29,11 +29,12 @@ from laud_ray.feedback import Feedback, judge
 from laud_ray.model_folder import DESCRIPTION
 from laud_ray.neighbours import Neighbours
 from laud_ray.passes import run_pass
+from laud_ray.query.auto import Choice, choose
 from laud_ray.run_folder import RunFolder, claim
 from laud_ray.shortlists import Shortlist, read_shortlist, to_candidates
-from laud_ray.stages import audit, sample
+from laud_ray.stages import audit, auto, sample
 from laud_ray.stages.annotate import annotate
-from laud_ray.stages.evaluate import agreement, evaluate
+from laud_ray.stages.evaluate import agreement, evaluate, knows
 from laud_ray.stages.heal import lost_ranges
 from laud_ray.stages.nearby import Nearby
 from laud_ray.stages.seed import (
@@ -346,13 +347,14 @@ class _Loop:
         if self._store.queries("query", round):
             return
         with self._step("select", round) as progress:
-            strategy, settings = self._strategy(), self._config.query
+            choice, settings = self._choice(round), self._config.query
+            strategy = self._strategy(choice)
             again = second_opinions.asked_in(self._store.engine, round)
             left = self._config.budget.annotations - self._spent()
             listed = self._shortlist(corpus, round, strategy)
             chosen = select(
                 strategy,
-                settings.strategy,
+                f"auto, {choice.name}" if choice else settings.strategy,
                 listed,
                 [a.query.document.text for a in self._store.queries()],
                 min(settings.batch - again, left),
@@ -452,7 +454,22 @@ class _Loop:
         """What was annotated before a round asks: not what it adds itself, or a restart would ask differently."""
         return [Example(a.query.document.text, a.label) for a in self._asked(before) if a.label is not None]
 
-    def _strategy(self) -> QueryStrategy:
+    def _choice(self, round: int) -> Choice | None:
+        """How `auto` asks after a round, as the round's own model and the answers of earlier rounds say."""
+        if self._config.query.strategy != "auto":
+            return None
+        if (made := auto.kept(self._store, round)) is not None:
+            return made
+        answers = {a.query.document.id: a.label for a in self._store.queries("evaluation")}
+        drawn, names = self._store.sample("evaluation"), self._task.names
+        knowing = knows(self._folder.scores(round), drawn, answers, names)
+        asked = self._asked(before=round)
+        choice = choose(auto.evidence(self._store.history()[round], knowing, asked, names))
+        auto.keep(self._store, round, choice)
+        self._observer(Event("note", "select", round, note=f"auto asks by {choice.name}: {choice.why}"))
+        return choice
+
+    def _strategy(self, choice: Choice | None = None) -> QueryStrategy:
         asked = self._asked()
         settings = self._config.query
         return query.build(
@@ -461,6 +478,7 @@ class _Loop:
             mix=settings.mix if settings.strategy == "mix" else None,
             diversity=settings.diversity,
             answerable=settings.answerable and any(a.answered and a.label is None for a in asked),
+            choice=choice,
         )
 
     def _seed_cap(self) -> int:

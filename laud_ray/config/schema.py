@@ -8,7 +8,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from laud_ray.config.mistakes import known_names
-from laud_ray.query import SPREADABLE, STRATEGIES
+from laud_ray.query import COMPOSED, SPREADABLE, STRATEGIES
 from laud_ray.types import Label, Task
 
 OTHER = "other"
@@ -301,7 +301,7 @@ class QueryConfig(Section):
     @field_validator("mix")
     @classmethod
     def _parts(cls, mix: dict[str, float]) -> dict[str, float]:
-        simple = [name for name in STRATEGIES if name != "mix"]
+        simple = [name for name in STRATEGIES if name not in COMPOSED]
         for name in mix:
             if name not in simple:
                 raise ValueError(f"{name!r} cannot be part of a mix: expected one of {known_names(name, simple)}")

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from laud_ray.errors import ConfigError
 from laud_ray.query.anchors import Anchors
 from laud_ray.query.answerable import Answering
+from laud_ray.query.auto import Auto, Choice
 from laud_ray.query.committee import Disagreement
 from laud_ray.query.contrast import Contrastive
 from laud_ray.query.covering import CoreSet, KMeans, ProbCover, TypiClust
@@ -17,12 +18,15 @@ from laud_ray.query.uncertainty import Entropy, HighConfidence, LeastConfidence,
 from laud_ray.types import QueryStrategy
 
 __all__ = [
+    "COMPOSED",
     "METHODS",
     "SPREADABLE",
     "STRATEGIES",
     "Anchors",
     "Answering",
+    "Auto",
     "Badge",
+    "Choice",
     "Contrastive",
     "CoreSet",
     "Disagreement",
@@ -42,6 +46,7 @@ __all__ = [
 
 STRATEGIES: dict[str, type] = {
     "anchors": Anchors,
+    "auto": Auto,
     "badge": Badge,
     "contrastive": Contrastive,
     "core_set": CoreSet,
@@ -61,6 +66,8 @@ STRATEGIES: dict[str, type] = {
 SPREADABLE = ("entropy", "high_confidence", "least_confidence", "margin", "rare_class")
 # How `diversity` can spread them.
 METHODS: dict[str, Method] = {"badge": "badge", "core_set": "coreset", "kmeans": "kmeans"}
+# What is made of other strategies, and cannot be part of a mix.
+COMPOSED = ("auto", "mix")
 # What is told how many annotations each class has.
 COUNTING = ("anchors", "rare_class")
 
@@ -72,6 +79,7 @@ def build(
     mix: Mapping[str, float] | None = None,
     diversity: str | None = None,
     answerable: bool = False,
+    choice: Choice | None = None,
 ) -> QueryStrategy:
     """Make the query strategy of a name.
 
@@ -81,6 +89,7 @@ def build(
         mix: for "mix", the share of each strategy by name; None for the others.
         diversity: spread the batch of an uncertainty strategy, or those of a mix's, by this method.
         answerable: avoid what is like documents that got no answer.
+        choice: for "auto", how to ask; None in a pass, which comes before the choice.
 
     Raises:
         ConfigError: if a name is unknown, mix is missing, out of place, or holds a share not above 0, or there is
@@ -97,14 +106,18 @@ def build(
         raise ConfigError(
             f"query.diversity {diversity!r} has nothing to spread, expected one of {', '.join(SPREADABLE)}"
         )
-    parts = {part: _build_single(part, counts, diversity) for part in shares}
-    strategy = parts[name] if name != "mix" else Mix(tuple((_checked_share(p, shares[p]), parts[p]) for p in parts))
+    for part in set(shares) & set(COMPOSED) if name == "mix" else ():
+        raise ConfigError(f"query.mix holds {part!r}, expected single strategies")
+    parts = {part: _build_single(part, counts, diversity) for part in shares if part not in COMPOSED}
+    strategy: QueryStrategy
+    if name == "mix":
+        strategy = Mix(tuple((_checked_share(part, shares[part]), parts[part]) for part in parts))
+    else:
+        strategy = Auto(choice) if name == "auto" else parts[name]
     return Answering(strategy) if answerable else strategy
 
 
 def _build_single(name: str, counts: Sequence[int], diversity: str | None) -> QueryStrategy:
-    if name == "mix":
-        raise ConfigError("query.mix holds 'mix', expected single strategies")
     if name not in STRATEGIES:
         raise ConfigError(_unknown(name))
     strategy: QueryStrategy = STRATEGIES[name](tuple(counts)) if name in COUNTING else STRATEGIES[name]()

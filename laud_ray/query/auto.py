@@ -1,7 +1,15 @@
-"""Choose how to ask, round by round, from what the run has measured. Pure Python. k classes."""
+"""Choose how to ask, round by round, from what the run has measured. Pure NumPy. n documents, k classes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import numpy as np
+
+from laud_ray.query.covering import TypiClust
+from laud_ray.query.diverse import Diverse
+from laud_ray.query.mix import Mix
+from laud_ray.query.uncertainty import Margin, Random
+from laud_ray.types import Candidates, Floats, Indices, QueryStrategy
 
 # Where the model errs on more than this share of the corpus, typical documents teach most (docs/LOG.md).
 MANY_ERRORS = 0.3
@@ -38,11 +46,57 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """How to ask: the share of each strategy by its name, how a batch is spread, and why, in a sentence."""
+    """How to ask: the share of each of PARTS by its name, those without one left out, and why, in a sentence."""
 
-    mix: Mapping[str, float]
+    shares: Mapping[str, float]
     why: str
-    diversity: str | None = field(default=None)
+
+    @property
+    def name(self) -> str:
+        """Such as "typiclust", or "50 % typiclust, 50 % margin"."""
+        if len(self.shares) == 1:
+            return next(iter(self.shares))
+        return ", ".join(f"{share:.0%}".replace("%", " %") + f" {part}" for part, share in self.shares.items())
+
+
+PARTS: dict[str, QueryStrategy] = {"typiclust": TypiClust(), "margin": Diverse(Margin(), "kmeans"), "random": Random()}
+
+
+@dataclass(frozen=True, slots=True)
+class Auto:
+    """Asks as `choose` says; a pass makes a shortlist for each of PARTS, since what it finds decides among them.
+
+    Attributes:
+        choice: what was decided; None before, and in a pass.
+    """
+
+    choice: Choice | None = None
+
+    @property
+    def reach(self) -> int:
+        return self._mix.reach
+
+    @property
+    def committee(self) -> int:
+        return self._mix.committee
+
+    def utility(self, proba: Floats) -> Floats:
+        """Map (n, k) probabilities to (n, 3) utilities, a column for each of PARTS; larger is better."""
+        return self._mix.utility(proba)
+
+    def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
+        """Return n row indices into pool, as Mix does.
+
+        Raises:
+            PoolExhaustedError: if the shortlists hold fewer than n documents.
+            ValueError: if the pool has no space, or not one criterion for each part.
+        """
+        return self._mix.pick(pool, n, rng=rng)
+
+    @property
+    def _mix(self) -> Mix:
+        shares = dict.fromkeys(PARTS, 1.0) if self.choice is None else self.choice.shares
+        return Mix(tuple((shares.get(name, 0.0), part) for name, part in PARTS.items()))
 
 
 def choose(evidence: Evidence) -> Choice:
@@ -57,31 +111,34 @@ def choose(evidence: Evidence) -> Choice:
     if evidence.knows is not None and evidence.knows < BLIND:
         return Choice(
             {"typiclust": 1.0},
-            f"{errs}, and is as sure of its errors as of the rest ({evidence.knows:.2f}, where a coin has 0.50): all "
+            f"{errs}, and is as sure of its errors as of the rest ({evidence.knows:.2f}, where a coin has 0.50), so "
             f"questions go to typical documents of what is not covered; {seen}",
         )
-    last = evidence.batches[-1] if evidence.batches else None
-    if last and last.asked and last.surprises < evidence.errors * last.asked:
+    if _pointless(evidence):
+        last = evidence.batches[-1]
         return Choice(
             {"margin": 0.5, "random": 0.5},
             f"only {last.surprises} of the last {last.asked} answers were other than the model's label, fewer than "
-            f"among random documents ({evidence.errors:.0%}): half of the questions are drawn at random",
-            "kmeans",
+            f"among random documents ({evidence.errors:.0%}), so half of the questions are drawn at random",
         )
     if evidence.errors > MANY_ERRORS:
         return Choice(
             {"typiclust": 1.0},
-            f"{errs}, more than {MANY_ERRORS:.0%}: questions go to typical documents of what is not covered; {seen}",
+            f"{errs}, more than {MANY_ERRORS:.0%}, so questions go to typical documents of what is not covered; {seen}",
         )
     if evidence.errors > FEW_ERRORS:
         return Choice(
             {"typiclust": 0.5, "margin": 0.5},
-            f"{errs}, between {FEW_ERRORS:.0%} and {MANY_ERRORS:.0%}: half of the questions go to typical documents of "
-            "what is not covered, half to what the model is unsure of",
-            "kmeans",
+            f"{errs}, between {FEW_ERRORS:.0%} and {MANY_ERRORS:.0%}, so half of the questions go to typical documents "
+            "of what is not covered, half to what the model is unsure of",
         )
     return Choice(
         {"margin": 1.0},
-        f"{errs}, at most {FEW_ERRORS:.0%}: all questions go to what it is unsure of, spread over what differs",
-        "kmeans",
+        f"{errs}, no more than {FEW_ERRORS:.0%}, so questions go to what it is unsure of, spread over what differs",
     )
+
+
+def _pointless(evidence: Evidence) -> bool:
+    """Whether the last batch found fewer errors than as many random documents would have held."""
+    last = evidence.batches[-1] if evidence.batches else None
+    return last is not None and last.surprises < evidence.errors * last.asked

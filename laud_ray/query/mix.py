@@ -11,20 +11,22 @@ from laud_ray.types import Bools, Candidates, Floats, Indices, QueryStrategy, Sp
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """Give each of p strategies its share of every batch. A part has a share above 0 and one criterion.
+    """Give each of p strategies its share of every batch. A part has a share of at least 0 and one criterion.
+
+    A part with the share 0 fills only what the others cannot.
 
     Raises:
-        ValueError: if there is no part, or a share is not above 0.
+        ValueError: if no part has a share above 0, or one has a share below 0.
     """
 
     parts: tuple[tuple[float, QueryStrategy], ...]
 
     def __post_init__(self) -> None:
-        if not self.parts:
-            raise ValueError("the mix has 0 parts, expected at least 1")
+        if not any(share for share, _ in self.parts):
+            raise ValueError(f"the mix has {len(self.parts)} parts, expected at least 1 with a share above 0")
         for share, part in self.parts:
-            if not 0 < share < np.inf:
-                raise ValueError(f"the share of {type(part).__name__} is {share}, expected above 0")
+            if not 0 <= share < np.inf:
+                raise ValueError(f"the share of {type(part).__name__} is {share}, expected at least 0")
 
     @property
     def reach(self) -> int:
@@ -65,7 +67,9 @@ class Mix:
 
     def _turn(self, pool: Candidates, n: int, free: Bools, rng: np.random.Generator) -> list[int]:
         """Let each part pick its share of n places once, and take its picks from `free`."""
-        shares = np.where(free.any(axis=0), [share for share, _ in self.parts], 0.0)
+        able = free.any(axis=0)
+        shares = np.where(able, [share for share, _ in self.parts], 0.0)
+        shares = shares if shares.any() else able.astype(float)
         blocks = []
         for column, places in enumerate(_apportion(n, shares)):
             rows = np.flatnonzero(free[:, column])

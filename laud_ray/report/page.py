@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from laud_ray.report import figures, formatting, opinion_lines
-from laud_ray.report.summary import QueryShown, RunSummary, measured, next_commands, sought, unmeasured
+from laud_ray.report.summary import QueryShown, RunSummary, measured, next_commands, sought, switches, unmeasured
 from laud_ray.types import RoundResult
 
 OPEN_CLASSES = 30  # rows of the class table that show without a click
@@ -63,6 +63,7 @@ def render(summary: RunSummary) -> str:
         asked=_asked(summary.queries),
         disputes_shown=DISPUTES,
         commands=next_commands(summary),
+        switches=switches(summary),
         missing=tuple(map(sought(summary), summary.not_found)),
     )
 

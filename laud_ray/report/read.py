@@ -10,6 +10,7 @@ from laud_ray.feedback import judge
 from laud_ray.report.opinions import read_agreement, read_audit
 from laud_ray.report.summary import ModelShown, QueryShown, RunSummary, State
 from laud_ray.run_folder import RunFolder, is_held
+from laud_ray.stages.auto import kept
 from laud_ray.stages.seed import not_found, outcome
 from laud_ray.store import Answered
 
@@ -57,6 +58,7 @@ def read(run: RunFolder) -> RunSummary:
         storage=run.folder.uri,
         feedback={"answers": len(people.labels), "wrong": len(people.wrong)},
         promoted=store.promotion(),
+        choices={r.number: choice for r in history if (choice := kept(store, r.number)) is not None},
         diagnosis=diagnose(history, [_reply(a) for a in asked if a.answered]),
         not_found_in={one.name: one.queries for one in outcome(seeds, task.names) if one.name in missing},
         audit=read_audit(run, asked, people.labels),

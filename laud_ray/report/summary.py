@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from laud_ray.diagnosis import Finding
+from laud_ray.query.auto import Choice
 from laud_ray.raters import Agreement
 from laud_ray.types import ClassFigures, Estimate, Figures, Promotion, Purpose, RoundResult
 
@@ -89,6 +90,7 @@ class RunSummary:
         feedback: texts by what people said of served answers: `answers` have a label, `wrong` are still to be
             answered.
         promoted: how the current model became so, if a person made it current.
+        choices: how `auto` asked after each round, and why.
         diagnosis: what goes wrong, with its figures and a remedy.
         not_found_in: for the classes that were not found, the seed queries that looked for each.
         audit: what came of asking again; None where nothing was.
@@ -114,6 +116,7 @@ class RunSummary:
     storage: str
     feedback: Mapping[str, int] = field(default_factory=lambda: {"answers": 0, "wrong": 0})
     promoted: Promotion | None = None
+    choices: Mapping[int, Choice] = field(default_factory=dict)
     diagnosis: tuple[Finding, ...] = ()
     not_found_in: Mapping[str, int] = field(default_factory=dict)
     audit: AuditShown | None = None
@@ -144,6 +147,13 @@ def next_commands(summary: RunSummary) -> tuple[tuple[str, str], ...]:
         ("Look at it on one page", f"laud report {run}"),
         ("Check it on labelled data", f"laud evaluate {run} DATA --label COLUMN"),
     )
+
+
+def switches(summary: RunSummary) -> tuple[tuple[int, Choice], ...]:
+    """Return the choices of `auto` that were other than the one before, each with its round."""
+    listed = sorted(summary.choices.items())
+    before = [None, *(choice.name for _, choice in listed)]
+    return tuple(one for one, name in zip(listed, before, strict=False) if one[1].name != name)
 
 
 def better_before(summary: RunSummary) -> RoundResult | None:
@@ -196,6 +206,10 @@ def to_json(summary: RunSummary) -> dict[str, object]:
         "cost": _finite(summary.cost),
         "not_found": list(summary.not_found),
         "not_found_in": dict(summary.not_found_in),
+        "choices": [
+            {"round": number, "shares": dict(choice.shares), "why": choice.why}
+            for number, choice in summary.choices.items()
+        ],
         "diagnosis": [asdict(finding) for finding in summary.diagnosis],
         "corpus": dict(summary.corpus),
         **models_json(summary.models),

@@ -25,7 +25,16 @@ from laud_ray.report.formatting import (
     spaced,
 )
 from laud_ray.report.opinion_lines import agreement_line, audit_line, confused_line, pair_line
-from laud_ray.report.summary import ModelShown, RunSummary, State, better_before, measured, next_commands, sought
+from laud_ray.report.summary import (
+    ModelShown,
+    RunSummary,
+    State,
+    better_before,
+    measured,
+    next_commands,
+    sought,
+    switches,
+)
 from laud_ray.types import Estimate, Figures, RoundResult
 
 if TYPE_CHECKING:  # the plan needs torch, which takes seconds to import
@@ -88,6 +97,8 @@ def status_view(summary: RunSummary) -> RenderableType:
         parts.extend((Text(), rounds_table(summary.history)))
     if len(summary.history) > 1:
         parts.append(Text("\n" + curve(summary.history, height=12, current=summary.current)))
+    for number, choice in switches(summary):
+        parts.append(Text(f"\nauto     after round {number} it asks by {choice.name}: {choice.why}"))
     for finding in summary.diagnosis:
         parts.extend((Text(), _finding(finding)))
     parts.extend((Text(), _commands(summary)))

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from laud_ray.errors import RunError
 from laud_ray.estimation import Sample, figures
-from laud_ray.metrics import cohen_kappa, delta_f
+from laud_ray.metrics import cohen_kappa, delta_f, error_auc
 from laud_ray.storage import Folder
 from laud_ray.store import Sampled
 from laud_ray.types import Figures, Floats, Indices
@@ -54,6 +54,16 @@ def evaluate(
     strata, sizes = merge_unanswered(drawn, answered)
     true = np.asarray([index[str(answers[one.document_id])] for one in answered], np.int64)
     return figures(Sample(true, label[use], confidence[use], strata, sizes), names, seed=seed)
+
+
+def knows(
+    scores: Folder, drawn: Sequence[Sampled], answers: Mapping[str, str | None], names: Sequence[str]
+) -> float | None:
+    """The chance that a pass is surer of a document that it labels rightly than of one that it labels wrongly."""
+    label, confidence = predictions(scores, drawn, names)
+    use = [i for i, one in enumerate(drawn) if label[i] >= 0 and answers.get(one.document_id) is not None]
+    right = np.asarray([names[label[i]] == answers[drawn[i].document_id] for i in use], np.bool_)
+    return error_auc(confidence[use], right) if use else None
 
 
 def merge_unanswered(drawn: Sequence[Sampled], answered: Sequence[Sampled]) -> tuple[Indices, dict[int, int]]:

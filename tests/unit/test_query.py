@@ -202,7 +202,7 @@ def test_mix_does_not_pick_what_is_on_no_shortlist() -> None:
 def test_mix_refuses_bad_parts() -> None:
     with pytest.raises(ValueError, match="the mix has 0 parts"):
         Mix(())
-    with pytest.raises(ValueError, match="the share of Margin is 0, expected above 0"):
+    with pytest.raises(ValueError, match="the mix has 1 parts, expected at least 1 with a share above 0"):
         Mix(((0, Margin()),))
     nested = Mix(((1, Mix(((1, Margin()), (1, Random())))),))
     with pytest.raises(ValueError, match="Mix has 2 criteria, expected 1"):
@@ -243,6 +243,6 @@ def test_build_says_what_is_known() -> None:
 
 def test_the_public_names_are_sorted_and_complete() -> None:
     assert sorted(query.__all__) == sorted(
-        {"METHODS", "SPREADABLE", "STRATEGIES", "build", "Answering", "Diverse"}
+        {"COMPOSED", "METHODS", "SPREADABLE", "STRATEGIES", "build", "Answering", "Choice", "Diverse"}
         | {each.__name__ for each in STRATEGIES.values()}
     )

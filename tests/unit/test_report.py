@@ -307,8 +307,8 @@ def test_json_has_the_stable_structure() -> None:
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert list(report) == [
         "run", "kind", "state", "stop_reason", "current_model", "rounds", "promoted", "annotations", "audit",
-        "agreement", "feedback", "budget", "cost", "not_found", "not_found_in", "diagnosis", "corpus", "models",
-        "labels", "storage", "versions",
+        "agreement", "feedback", "budget", "cost", "not_found", "not_found_in", "choices", "diagnosis",
+        "corpus", "models", "labels", "storage", "versions",
     ]  # fmt: skip
     assert isinstance(report["rounds"], list)
     assert report["rounds"][2] == {
