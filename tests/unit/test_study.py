@@ -1,7 +1,5 @@
 """The study's arithmetic: what its tables claim must follow from the curves."""
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +11,8 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture(autouse=True)
-def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _scripts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(BENCHMARKS)
-    yield
 
 
 def test_labels_needed_lie_on_the_line_between_two_points() -> None:
@@ -71,8 +68,8 @@ def test_one_file_is_split_without_a_text_on_both_sides(tmp_path: Path) -> None:
 def test_a_threshold_is_the_least_that_keeps_the_bound() -> None:
     from laud_table import threshold
 
-    # 20 right ones in a row: Wilson's bound at one standard error is 20 / 21 = 0.952; one more wrong breaks it.
+    # 20 right ones in a row: Wilson's bound at one standard error is 20 / 21 = 0.952; with a wrong one, 0.882.
     score = np.linspace(1, 0.5, 25)
     positive = np.arange(25) < 20
     assert threshold(score, positive, 0.95) == score[19]
-    assert threshold(score, positive, 0.9) == score[20]
+    assert threshold(score, positive, 0.88) == score[20]
