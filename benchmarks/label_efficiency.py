@@ -23,6 +23,7 @@ from pathlib import Path
 import results
 from labelled_sets import LabelledSet, read_set
 from learners_under_study import LEARNERS, StudiedLearner
+from rivals import SMALL_TEXT, compare
 from simulation import ALL, SCRATCH, Run, Settings, Start
 from study_report import write_report
 
@@ -39,8 +40,6 @@ def main() -> None:
         for learner in args.learners:
             study(data, learner, args, path)
         if args.rivals:
-            from rivals import compare
-
             compare(data, args, path)
     print(write_report(results.read(path), args.out))
 
@@ -108,6 +107,8 @@ def arguments() -> argparse.Namespace:
         help="train on the whole pool once; by default for the linear learner, since LoRA takes an hour on 2 cores",
     )
     parser.add_argument("--rivals", action="store_true", help="run small-text and SetFit too")
+    parser.add_argument("--small-text", nargs="*", default=SMALL_TEXT, help="its strategies, by the names it has")
+    parser.add_argument("--setfit-steps", type=int, default=300, help="of 16 pairs; about 5 minutes a fit; 0 for none")
     parser.add_argument("--report", action="store_true", help="only make the tables and plots anew")
     parser.add_argument("--out", type=Path, default=Path("docs/study"))
     args = parser.parse_args()

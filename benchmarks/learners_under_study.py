@@ -35,6 +35,11 @@ class StudiedLearner(Protocol):
         """What it says before any answer."""
         ...
 
+    @property
+    def test_vectors(self) -> Floats:
+        """The (m, d) unit vectors of the test documents before any answer."""
+        ...
+
     def fit(self, rows: Indices, targets: Indices, *, seed: int) -> View:
         """Train from scratch on rows of the pool and the classes that were answered for them."""
         ...
@@ -65,6 +70,7 @@ class LoraEncoder:
         scorer = open_zero_shot(data)
         vectors = [cached_vectors(scorer, texts) for texts in (data.texts, data.test_texts)]
         self.zero_shot = View(*(zero_shot_proba(scorer, part) for part in vectors), vectors[0])
+        self.test_vectors = vectors[1]
 
     def fit(self, rows: Indices, targets: Indices, *, seed: int) -> View:
         names = self._data.task.names

@@ -56,6 +56,15 @@ def to_curves(records: Sequence[Record], grid: Floats | None = None) -> list[Cur
     return found
 
 
+def distinct(records: Sequence[Record]) -> list[Record]:
+    """The first record of each run: two processes that share a file may have made the same one."""
+    first: dict[tuple[object, ...], Record] = {}
+    for record in records:
+        key = tuple(record[name] for name in ("data", "learner", "strategy", "seed", "budget", "batch"))
+        first.setdefault(key, record)
+    return list(first.values())
+
+
 def labels_needed(n: Floats, curve: Floats, target: float) -> float | None:
     """The least n, on straight lines between points, at which a curve reaches a target; None if it never does."""
     reached = np.flatnonzero(curve >= target)
@@ -105,14 +114,16 @@ def _row(one: Curves, raw: Curves, base: Curves | None, full: Sequence[float] | 
         "accuracy": _spread(raw.accuracy[:, -1]),
         "macro-F1": _spread(raw.macro_f1[:, -1]),
         "area": _spread(one.area),
-        f"labels for {SHARE:.0%} of all": _number(labels_needed(raw.n, f1, SHARE * full[2]) if full else None, budget),
+        f"labels for {SHARE:.0%} of all": _number(labels_needed(raw.n, f1, SHARE * full[2]), budget) if full else "-",
     }
     if base is None:
         return row
     reach = labels_needed(raw.n, f1, base.macro_f1[:, -1].mean())
-    worst = 100 * (one.macro_f1.mean(0) - base.macro_f1.mean(0))
     shared = [seed for seed in one.seeds if seed in base.seeds]
     pick = [[curves.seeds.index(seed) for seed in shared] for curves in (one, base)]
+    if not shared:
+        return row
+    worst = 100 * (one.macro_f1[pick[0]] - base.macro_f1[pick[1]]).mean(0)  # of the same seeds, as the test
     p, test = paired_p(one.area[pick[0]], base.area[pick[1]])
     return {
         **row,
@@ -125,6 +136,7 @@ def _row(one: Curves, raw: Curves, base: Curves | None, full: Sequence[float] | 
 def write_report(records: Sequence[Record], out: Path) -> str:
     """Write curves.csv, tables.md and a plot for each set, learner and budget; return the tables."""
     out.mkdir(parents=True, exist_ok=True)
+    records = distinct(records)
     groups: dict[tuple[str, str, int, int], list[Record]] = defaultdict(list)
     for record in records:
         groups[record["data"], record["learner"], record["budget"], record["batch"]].append(record)
@@ -144,9 +156,9 @@ def write_report(records: Sequence[Record], out: Path) -> str:
 
 
 def markdown(rows: Sequence[dict[str, str]]) -> str:
-    """Return rows of equal keys as a table."""
-    names = list(rows[0])
-    lines = [names, ["---"] * len(names), *([row[name] for name in names] for row in rows)]
+    """Return rows as a table; a cell that a row lacks is a dash."""
+    names = list(max(rows, key=len))
+    lines = [names, ["---"] * len(names), *([row.get(name, "-") for name in names] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
