@@ -16,7 +16,7 @@ import numpy as np
 from laud_ray import models, oracles, push, query
 from laud_ray.calls import Ledger
 from laud_ray.cluster import connect
-from laud_ray.config import OracleConfig, RunConfig
+from laud_ray.config import EncoderConfig, OracleConfig, RunConfig
 from laud_ray.corpus import Corpus, normalise, open_corpus
 from laud_ray.dispatch import Workers
 from laud_ray.errors import ConfigError, RunError
@@ -34,7 +34,7 @@ from laud_ray.stages.heal import lost_ranges
 from laud_ray.stages.seed import ClassRanking, next_wave, ranking_depth, to_rankings
 from laud_ray.stages.select import select, shortlist_depth
 from laud_ray.stages.stop import reconsider, verdict
-from laud_ray.stages.train import to_examples, train
+from laud_ray.stages.train import to_examples, to_memory, train
 from laud_ray.training import Resources
 from laud_ray.types import Example, Figures, Oracle, Purpose, QueryStrategy, RoundResult
 
@@ -207,10 +207,18 @@ class _Loop:
                 self._config.zero_shot,
                 Resources(resources.workers, resources.gpus_per_worker, where),
                 self._task,
-                corpus.some_texts(PROBE),
+                self._sample(corpus),
             )
             name = self._folder.model_name(round)
             train(learner, self._task, examples, self._folder.models, name, self._config.seed)
+
+    def _sample(self, corpus: Corpus) -> tuple[str, ...]:
+        """The texts that the learner may look at beside its examples."""
+        learner = self._config.learner
+        if not isinstance(learner, EncoderConfig):
+            return corpus.some_texts(PROBE)
+        held_out = {a.query.document.text for a in self._store.queries("evaluation")}
+        return to_memory(corpus.some_texts(learner.memory + len(held_out)), held_out, learner.memory)
 
     def _said(self, round: int) -> dict[str, str]:
         """What people said that a round's model learns: labels by text, none of the evaluation sample."""

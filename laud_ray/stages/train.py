@@ -1,7 +1,7 @@
 """Train a model on the annotations and feedback so far, or find that it was trained before the crash."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from laud_ray.model_folder import DESCRIPTION
@@ -18,6 +18,11 @@ def to_examples(asked: Sequence[Answered], said: Mapping[str, str]) -> list[Exam
     """
     labels = {a.query.document.text: a.label for a in asked} | dict(said)
     return [Example(text, label) for text, label in labels.items() if label is not None]
+
+
+def to_memory(sample: Sequence[str], held_out: Collection[str], n: int) -> tuple[str, ...]:
+    """At most n texts of a sample, none of them held out: figures must not come from what a model remembers."""
+    return tuple(text for text in sample if text not in held_out)[:n]
 
 
 def train(learner: Learner, task: Task, examples: Sequence[Example], models: Folder, name: str, seed: int) -> Folder:

@@ -360,3 +360,9 @@ def test_ranges_that_lost_scores_or_shortlist_are_found(tmp_path: Path) -> None:
         scores.write(name, b"x")
     assert lost_ranges(corpus, scores) == ["b", "d"]
     assert scores.names() == {"a", "c"}
+
+
+def test_the_evaluation_sample_is_not_remembered() -> None:
+    assert to_memory(["a", "b", "c", "d", "e"], {"a", "c"}, 2) == ("b", "d")
+    assert to_memory(["a", "b"], {"a", "b"}, 2) == ()
+    assert to_memory(["a", "b"], set(), 0) == ()
