@@ -24,6 +24,7 @@ from laud_ray.stages.labelled import evaluate_labelled
 from laud_ray.stages.seed import ClassRanking, next_wave, not_found, ranking_depth
 from laud_ray.stages.select import select
 from laud_ray.stages.stop import reconsider
+from laud_ray.stages.train import to_memory
 from laud_ray.storage import Folder
 from laud_ray.store import Answered, Query, Sampled, Store
 from laud_ray.types import Annotation, Document, Estimate, Figures, Floats, Label, RoundResult, Task
