@@ -12,9 +12,9 @@ from typing import Protocol
 import numpy as np
 from labelled_sets import LabelledSet
 
-from laud_ray.calibration import softmax
 from laud_ray.models.encoder import EncoderLearner, EncoderScorer
 from laud_ray.models.linear import LinearLearner
+from laud_ray.stages.train import memory_size
 from laud_ray.types import Example, Floats, Indices
 
 
@@ -53,9 +53,7 @@ class FrozenLinear:
         self._learner = LinearLearner(class_balance=class_balance)
         self.vectors, self.test_vectors = (cached_vectors(scorer, texts) for texts in (data.texts, data.test_texts))
         self._prior = self._learner.prior(scorer.encoder, data.task)
-        self.zero_shot = View(
-            zero_shot_proba(scorer, self.vectors), zero_shot_proba(scorer, self.test_vectors), self.vectors
-        )
+        self.zero_shot = View(scorer.proba(self.vectors), scorer.proba(self.test_vectors), self.vectors)
 
     def fit(self, rows: Indices, targets: Indices, *, seed: int) -> View:
         head = self._learner.solve(self.vectors[rows], targets, self._prior, seed=seed)
@@ -66,10 +64,12 @@ class LoraEncoder:
     """The encoder learner as it is: a LoRA fit, and a pass over pool and test, each round."""
 
     def __init__(self, data: LabelledSet) -> None:
-        self._data, self._learner = data, EncoderLearner()
+        size = memory_size(None, data.task, len(data.texts))
+        rows = np.random.default_rng(0).permutation(len(data.texts))[:size]
+        self._data, self._learner = data, EncoderLearner(texts=tuple(data.texts[i] for i in rows))
         scorer = open_zero_shot(data)
         vectors = [cached_vectors(scorer, texts) for texts in (data.texts, data.test_texts)]
-        self.zero_shot = View(*(zero_shot_proba(scorer, part) for part in vectors), vectors[0])
+        self.zero_shot = View(*(scorer.proba(part) for part in vectors), vectors[0])
         self.test_vectors = vectors[1]
 
     def fit(self, rows: Indices, targets: Indices, *, seed: int) -> View:
@@ -79,7 +79,7 @@ class LoraEncoder:
             self._learner.fit(self._data.task, examples, out=out, seed=seed)
             scorer = self._learner.load(out)
         vectors = [scorer.encoder.embed(texts) for texts in (self._data.texts, self._data.test_texts)]
-        return View(*(zero_shot_proba(scorer, part) for part in vectors), vectors[0])
+        return View(*(scorer.proba(part) for part in vectors), vectors[0])
 
 
 LEARNERS = {"linear": FrozenLinear, "encoder": LoraEncoder}
@@ -90,14 +90,6 @@ def open_zero_shot(data: LabelledSet) -> EncoderScorer:
     with tempfile.TemporaryDirectory(prefix="laud-study-") as out:
         EncoderLearner().fit(data.task, [], out=out, seed=0)
         return EncoderLearner.open(out)
-
-
-def zero_shot_proba(scorer: EncoderScorer, vectors: Floats) -> Floats:
-    """What the scorer says of texts whose vectors are known: (n, d) to (n, k)."""
-    rows = softmax(scorer.scale * vectors @ scorer.head.T)
-    proba = np.zeros((len(vectors), len(scorer.labels)), np.float32)
-    np.add.at(proba.T, scorer.owners, rows.T)
-    return proba
 
 
 def cached_vectors(scorer: EncoderScorer, texts: list[str]) -> Floats:

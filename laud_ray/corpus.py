@@ -87,8 +87,12 @@ class Corpus:
 
     def some_texts(self, n: int) -> tuple[str, ...]:
         """Return at most n distinct texts, always the same: a random sample, since ranges are sorted by hash."""
-        table = self.read(self.ranges[0].name, ["text"])
-        texts = dict.fromkeys(text for text in table.column("text").to_pylist() if text is not None)
+        texts: dict[str, None] = {}
+        for one in self.ranges:
+            table = self.read(one.name, ["text"])
+            texts |= dict.fromkeys(text for text in table.column("text").to_pylist() if text is not None)
+            if len(texts) >= n:
+                break
         return tuple(texts)[:n]
 
     @property

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from laud_ray import models, oracles, push, query, second_opinions
 from laud_ray.calls import Ledger
 from laud_ray.cluster import connect
-from laud_ray.config import EncoderZeroShotConfig, OracleConfig, RunConfig
+from laud_ray.config import EncoderConfig, EncoderZeroShotConfig, OracleConfig, RunConfig
 from laud_ray.corpus import Corpus, normalise, open_corpus
 from laud_ray.dispatch import Workers
 from laud_ray.encoding import BUNDLED
@@ -50,7 +50,7 @@ from laud_ray.stages.select import select, shortlist_depth
 from laud_ray.stages.space import committee, known, reach, survey, survey_scored
 from laud_ray.stages.stop import reconsider, verdict
 from laud_ray.stages.strata import CUTS, Population, dump_cuts
-from laud_ray.stages.train import to_examples, train
+from laud_ray.stages.train import memory_size, to_examples, to_memory, train
 from laud_ray.store import Answered
 from laud_ray.training import Resources
 from laud_ray.types import Candidates, Example, Figures, Oracle, Purpose, QueryStrategy, RoundResult, Space
@@ -241,7 +241,7 @@ class _Loop:
                 self._config.zero_shot,
                 Resources(resources.workers, resources.gpus_per_worker, where),
                 self._task,
-                corpus.some_texts(PROBE),
+                self._sample(corpus),
             )
             name = self._folder.model_name(round)
             train(learner, self._task, examples, self._folder.models, name, self._config.seed)
@@ -286,6 +286,15 @@ class _Loop:
             lambda labelled: audit.out_of_fold(self._task, labelled, self._encoder(), seed=self._config.seed),
             n,
         )
+
+    def _sample(self, corpus: Corpus) -> tuple[str, ...]:
+        """The texts that the learner may look at beside its examples."""
+        learner = self._config.learner
+        if not isinstance(learner, EncoderConfig):
+            return corpus.some_texts(PROBE)
+        held_out = {a.query.document.text for a in self._store.queries("evaluation")}
+        size = memory_size(learner.memory, self._task, corpus.pool_size)
+        return to_memory(corpus.some_texts(size + len(held_out)), held_out, size)
 
     def _said(self, round: int) -> dict[str, str]:
         """What people said that a round's model learns: labels by text, none of the evaluation sample."""

@@ -125,7 +125,13 @@ class VllmZeroShotConfig(PromptedSection):
 
 
 class EncoderConfig(Section):
-    """LoRA on an encoder and a cosine head that starts as the label embeddings."""
+    """LoRA on an encoder and a cosine head that starts as the label embeddings.
+
+    Attributes:
+        memory: unlabelled documents of the corpus whose predictions count for texts near them; 0 for none. It pays
+            with some thirty of them a class, and costs where the classes have a long tail (docs/LOG.md), so None is
+            3,000 for a multiclass task with at least 25 of them a class, else 0.
+    """
 
     kind: Literal["encoder"]
     model: str = "bundled"
@@ -136,6 +142,7 @@ class EncoderConfig(Section):
     max_tokens: int = Field(default=64, ge=4, le=512)
     class_balance: float = Field(default=0.0, ge=0, le=1)
     holdout: float = Field(default=0.0, ge=0, le=0.5)
+    memory: int | None = Field(default=None, ge=0, le=20_000)
 
 
 class LinearConfig(Section):

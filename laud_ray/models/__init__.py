@@ -58,7 +58,8 @@ ZeroShotConfig = EncoderZeroShotConfig | VllmZeroShotConfig
 def build(
     config: LearnerConfig, zero_shot: ZeroShotConfig, resources: Resources, task: Task, probe: Sequence[str] = ()
 ) -> Learner:
-    """Make the learner that a configuration asks for; `probe` is a random sample of the corpus."""
+    """Make the learner that a configuration asks for; `probe` is a random sample of the corpus: for an
+    encoder, what its memory holds."""
     template = zero_shot.template if isinstance(zero_shot, EncoderZeroShotConfig) else "{label}"
     match config:
         case LinearConfig():
@@ -85,6 +86,7 @@ def build(
         class_balance=config.class_balance,
         holdout=config.holdout,
         resources=resources,
+        texts=tuple(probe if config.memory is None else probe[: config.memory]),
     )
 
 

@@ -1,13 +1,16 @@
 """Train a model on the annotations and feedback so far, or find that it was trained before the crash."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from laud_ray.model_folder import DESCRIPTION
 from laud_ray.storage import Folder
 from laud_ray.store import Answered
 from laud_ray.types import Example, Learner, Task
+
+# Fewer of them a class, as in a long tail, cost macro-F1 (docs/LOG.md).
+MEMORY, MEMORY_PER_CLASS = 3000, 25
 
 
 def to_examples(asked: Sequence[Answered], said: Mapping[str, str]) -> list[Example]:
@@ -18,6 +21,23 @@ def to_examples(asked: Sequence[Answered], said: Mapping[str, str]) -> list[Exam
     """
     labels = {a.query.document.text: a.label for a in asked} | dict(said)
     return [Example(text, label) for text, label in labels.items() if label is not None]
+
+
+def memory_size(wanted: int | None, task: Task, documents: int) -> int:
+    """How many unlabelled texts a model remembers; where nobody said, as many as pay for themselves.
+
+    Args:
+        documents: the distinct ones of the corpus.
+    """
+    if wanted is not None:
+        return wanted
+    most = min(MEMORY, documents)
+    return most if task.kind == "multiclass" and most >= MEMORY_PER_CLASS * len(task.labels) else 0
+
+
+def to_memory(sample: Sequence[str], held_out: Collection[str], n: int) -> tuple[str, ...]:
+    """At most n texts of a sample, none of them held out: figures must not come from what a model remembers."""
+    return tuple(text for text in sample if text not in held_out)[:n]
 
 
 def train(learner: Learner, task: Task, examples: Sequence[Example], models: Folder, name: str, seed: int) -> Folder:

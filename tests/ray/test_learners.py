@@ -105,6 +105,27 @@ def test_long_and_odd_texts_are_scored(trained: Path) -> None:
     assert np.allclose(models.load(str(trained)).score(texts)[:2], alone, atol=1e-5)
 
 
+def test_a_memory_is_saved_and_has_its_say(tmp_path: Path) -> None:
+    for name, texts in (("without", ()), ("with", tuple(TEXTS))):
+        EncoderLearner(epochs=1, texts=texts).fit(TASK, EXAMPLES, out=str(tmp_path / name), seed=0)
+    one, other = (models.load(str(tmp_path / name)) for name in ("without", "with"))
+    assert isinstance(one, EncoderScorer)
+    assert isinstance(other, EncoderScorer)
+    assert one.memory is None
+    assert other.memory is not None
+    alone = one.score(TEXTS)
+    assert np.allclose(other.memory.proba, alone, atol=1e-4)
+    assert np.allclose(other.score(TEXTS), other.memory.mix(other.memory.vectors, alone), atol=1e-4)
+    assert not np.allclose(other.score(TEXTS), alone, atol=1e-3)
+
+
+def test_the_zero_shot_classifier_remembers_nothing(tmp_path: Path) -> None:
+    EncoderLearner(texts=tuple(TEXTS)).fit(TASK, [], out=str(tmp_path / "none"), seed=0)
+    scorer = models.load(str(tmp_path / "none"))
+    assert isinstance(scorer, EncoderScorer)
+    assert scorer.memory is None
+
+
 def test_held_back_examples_set_the_temperature(tmp_path: Path) -> None:
     many = EXAMPLES * 7
     EncoderLearner(epochs=5, holdout=0.1).fit(TASK, many, out=str(tmp_path / "m"), seed=0)

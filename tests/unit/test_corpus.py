@@ -188,3 +188,13 @@ def test_manifest_makes_it_whole(tmp_path: Path) -> None:
     assert open_corpus(corpus.folder) == corpus
     (tmp_path / "out" / corpora.MANIFEST).unlink()
     assert open_corpus(corpus.folder) is None
+
+
+def test_a_sample_of_texts_spans_ranges_and_grows_at_its_end(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.parquet", {"text": [f"name {i}" for i in range(3_000)]})
+    corpus = read(source, tmp_path / "out")
+    assert len(corpus.ranges) > 1
+    every = corpus.some_texts(5_000)
+    assert len(every) == len(set(every)) == 3_000
+    assert corpus.some_texts(2_500) == every[:2_500]
+    assert corpus.some_texts(64) == every[:64]

@@ -26,6 +26,7 @@ from laud_ray.stages.seed import ClassRanking, next_wave, not_found, ranking_dep
 from laud_ray.stages.select import select
 from laud_ray.stages.stop import reconsider
 from laud_ray.stages.strata import Population
+from laud_ray.stages.train import to_memory
 from laud_ray.storage import Folder
 from laud_ray.store import Answered, Query, Sampled, Store
 from laud_ray.types import Annotation, Document, Estimate, Figures, Floats, Label, RoundResult, Task
@@ -379,3 +380,9 @@ def test_ranges_that_lost_scores_or_shortlist_are_found(tmp_path: Path) -> None:
         scores.write(name, b"x")
     assert lost_ranges(corpus, scores) == ["b", "d"]
     assert scores.names() == {"a", "c"}
+
+
+def test_the_evaluation_sample_is_not_remembered() -> None:
+    assert to_memory(["a", "b", "c", "d", "e"], {"a", "c"}, 2) == ("b", "d")
+    assert to_memory(["a", "b"], {"a", "b"}, 2) == ()
+    assert to_memory(["a", "b"], set(), 0) == ()
