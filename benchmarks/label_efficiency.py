@@ -66,7 +66,7 @@ def study(data: LabelledSet, name: str, args: argparse.Namespace, path: Path) ->
 
 def wanted(data: LabelledSet, learner: str, args: argparse.Namespace) -> Iterator[results.Record]:
     """What identifies each run. The whole pool needs one run: no choice and no seed is in it."""
-    strategies = list(dict.fromkeys([*BASELINES, *args.strategies]))
+    strategies = list(dict.fromkeys([*args.baselines, *args.strategies]))
     for seed in range(args.first_seed, args.first_seed + args.seeds):
         for strategy in strategies:
             yield key(data, learner, strategy, seed, args)
@@ -97,6 +97,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--learners", nargs="+", choices=sorted(LEARNERS), default=["linear"])
     parser.add_argument("--strategies", nargs="+", default=STRATEGIES, help="besides the baselines")
+    parser.add_argument("--baselines", nargs="*", default=BASELINES)
     parser.add_argument("--budget", type=int, default=500)
     parser.add_argument("--batch", type=int, default=50)
     parser.add_argument("--seed-queries", type=int, default=300, help="the seed walk's cap")

@@ -27,10 +27,10 @@ from simulation import Run, Settings
 from study_report import markdown
 
 from laud_ray.calibration import softmax
-from laud_ray.stages.sample import STRATA
 from laud_ray.types import Bools, Floats, Indices, Label, Task
 
 PREVALENCE = (0.003, 0.05)
+STRATA = (0.9, 0.99)  # quantiles of the zero-shot score, between which the evaluation sample is drawn alike
 NEAREST = 5
 SHARPNESS = 20.0
 FOLDS = 5

@@ -26,7 +26,7 @@ from laud_ray.stages.seed import ClassRanking, next_wave, not_found, ranking_dep
 from laud_ray.stages.select import select
 from laud_ray.stages.stop import reconsider
 from laud_ray.stages.strata import Population
-from laud_ray.stages.train import to_memory
+from laud_ray.stages.train import memory_size, to_memory
 from laud_ray.storage import Folder
 from laud_ray.store import Answered, Query, Sampled, Store
 from laud_ray.types import Annotation, Document, Estimate, Figures, Floats, Label, RoundResult, Task
@@ -386,3 +386,16 @@ def test_the_evaluation_sample_is_not_remembered() -> None:
     assert to_memory(["a", "b", "c", "d", "e"], {"a", "c"}, 2) == ("b", "d")
     assert to_memory(["a", "b"], {"a", "b"}, 2) == ()
     assert to_memory(["a", "b"], set(), 0) == ()
+
+
+def test_a_memory_is_as_large_as_pays() -> None:
+    def of(k: int) -> Task:
+        return Task("t", "multiclass", tuple(Label(str(i)) for i in range(k)))
+
+    assert memory_size(None, of(120), 50_000) == 3000
+    assert memory_size(None, of(121), 50_000) == 0
+    assert memory_size(None, of(10), 250) == 250
+    assert memory_size(None, of(10), 249) == 0
+    assert memory_size(None, Task("t", "binary", (Label("a"), Label("other"))), 50_000) == 0
+    assert memory_size(7, of(121), 3) == 7
+    assert memory_size(0, of(2), 50_000) == 0
