@@ -54,14 +54,14 @@ oracle: {oracle}
 # The first annotations: walk down each class's zero-shot ranking until per_class of it are confirmed.
 init: {{per_class: 1, max_queries: 300}}
 
-# What to ask next.
+# What to ask next. auto: after each round what suits, by what the evaluation sample and the last answers show.
 #   the model's doubt: margin, entropy, least_confidence;   of several rounds' models: disagreement
 #   where documents lie: kmeans, core_set, typiclust, prob_cover, badge, contrastive
 #   classes with few annotations: rare_class, anchors;   others: random, high_confidence
 #   mix: several of them, with shares such as  mix: {{margin: 0.7, typiclust: 0.3}}
 # diversity: kmeans, core_set or badge spreads each batch of a strategy of doubt; shortlist: 50000 is the most documents
 # that are embedded for this; answerable: false does not avoid the like of what the oracle abstained from.
-query: {{strategy: margin, batch: 50}}
+query: {{strategy: auto, batch: 50}}
 
 # A random sample that is annotated, never trains, and says honestly how good each model is.
 evaluation: {{size: {evaluation}}}

@@ -17,10 +17,10 @@ def evidence(errors: float, knows: float | None = 0.8, batches: tuple[Batch, ...
     ("errors", "shares"),
     [
         (0.6, {"typiclust": 1.0}),
-        (0.31, {"typiclust": 1.0}),
-        (0.3, {"typiclust": 0.5, "margin": 0.5}),
-        (0.21, {"typiclust": 0.5, "margin": 0.5}),
-        (0.2, {"margin": 1.0}),
+        (0.41, {"typiclust": 1.0}),
+        (0.4, {"typiclust": 0.5, "margin": 0.5}),
+        (0.26, {"typiclust": 0.5, "margin": 0.5}),
+        (0.25, {"margin": 1.0}),
         (0.0, {"margin": 1.0}),
     ],
 )
@@ -55,7 +55,7 @@ def test_the_shortlist_serves_every_choice() -> None:
     made = Auto()
     pool = Candidates([str(i) for i in range(60)], [str(i) for i in range(60)], made.utility(proba), space)
     assert pool.utility.shape == (60, len(PARTS))
-    for choice in (None, choose(evidence(0.5)), choose(evidence(0.25)), choose(evidence(0.1))):
+    for choice in (None, choose(evidence(0.5)), choose(evidence(0.3)), choose(evidence(0.1))):
         strategy = build("auto", counts=[1, 1, 1], choice=choice)
         assert strategy.utility(proba).shape == (60, len(PARTS))
         assert len(set(strategy.pick(pool, 10, rng=np.random.default_rng(1)).tolist())) == 10
