@@ -1,5 +1,6 @@
 """What a pass keeps for selection, so that nothing is scanned twice: the best documents of each range, merged later."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import ceil, sqrt
 
@@ -12,6 +13,8 @@ from laud_ray.storage import Folder
 from laud_ray.types import Bools, Candidates, Floats, Indices, QueryStrategy
 
 SHORTLIST = "shortlist"
+# Files are small, and in an object store each costs a round trip.
+READERS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +81,14 @@ def read_shortlist(corpus: Corpus, out: Folder, depth: int) -> pa.Table:
 
     Columns: id, text, criterion, utility, tie, top_labels, top_probabilities.
     """
-    merged: pa.Table | None = None
-    for part in corpus.ranges:
-        table = (out / SHORTLIST).read_table(part.name)
-        merged = table if merged is None else pa.concat_tables([merged, table])
-        if merged.num_rows > 20 * depth:
-            merged = _best(merged, depth)
-    assert merged is not None
-    return _best(merged, depth)
+    lists = out / SHORTLIST
+    merged: list[pa.Table] = []
+    with ThreadPoolExecutor(READERS) as readers:
+        for table in readers.map(lambda part: lists.read_table(part.name), corpus.ranges):
+            merged.append(table)
+            if sum(part.num_rows for part in merged) > 20 * depth:
+                merged = [_best(pa.concat_tables(merged), depth)]
+    return _best(pa.concat_tables(merged), depth)
 
 
 def _best(table: pa.Table, depth: int) -> pa.Table:
