@@ -16,12 +16,12 @@ from laud_ray import query
 from laud_ray.metrics import accuracy, confusion, error_auc, macro_f1
 from laud_ray.neighbours import Neighbours
 from laud_ray.query.auto import Batch, Evidence, choose
+from laud_ray.query.space import committee, reach
 from laud_ray.scoring import score_table
 from laud_ray.shortlists import Shortlist, shortlist_range, to_candidates
 from laud_ray.stages.nearby import Nearby
 from laud_ray.stages.seed import ClassRanking, next_wave, ranking_depth, to_rankings
 from laud_ray.stages.select import select, shortlist_depth
-from laud_ray.stages.space import committee, reach
 from laud_ray.store import Answered, Query
 from laud_ray.types import Indices, QueryStrategy, Space
 

@@ -30,6 +30,7 @@ from laud_ray.model_folder import DESCRIPTION
 from laud_ray.neighbours import Neighbours
 from laud_ray.passes import run_pass
 from laud_ray.query.auto import Choice, choose
+from laud_ray.query.space import committee, reach
 from laud_ray.run_folder import RunFolder, claim
 from laud_ray.shortlists import Shortlist, read_shortlist, to_candidates
 from laud_ray.stages import audit, auto, sample
@@ -47,7 +48,7 @@ from laud_ray.stages.seed import (
     to_rankings,
 )
 from laud_ray.stages.select import select, shortlist_depth
-from laud_ray.stages.space import committee, known, reach, survey, survey_scored
+from laud_ray.stages.space import known, survey, survey_scored
 from laud_ray.stages.stop import reconsider, verdict
 from laud_ray.stages.strata import CUTS, Population, dump_cuts
 from laud_ray.stages.train import memory_size, to_examples, to_memory, train

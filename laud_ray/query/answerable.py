@@ -6,8 +6,8 @@ import numpy as np
 
 from laud_ray.query.geometry import as_vectors, nearest
 from laud_ray.query.ranking import require_pick
-from laud_ray.query.space import require_space
-from laud_ray.types import Candidates, Floats, Indices, QueryStrategy, Space, SpatialStrategy
+from laud_ray.query.space import committee, reach, require_space
+from laud_ray.types import Candidates, Floats, Indices, QueryStrategy, Space
 
 _NEIGHBOURS = 10
 _SHARPNESS = 4  # power of the cosine: 0.7 counts a quarter, 0.2, which unrelated texts have, nearly nothing
@@ -46,12 +46,12 @@ class Answering:
     @property
     def reach(self) -> int:
         """10, or more if the inner strategy wants more."""
-        return max(_SPARE, self.inner.reach) if isinstance(self.inner, SpatialStrategy) else _SPARE
+        return max(_SPARE, reach(self.inner))
 
     @property
     def committee(self) -> int:
         """What the inner strategy wants."""
-        return self.inner.committee if isinstance(self.inner, SpatialStrategy) else 0
+        return committee(self.inner)
 
     def utility(self, proba: Floats) -> Floats:
         """Map (n, k) probabilities to the (n, c) utilities of the inner strategy; larger is better."""

@@ -8,7 +8,7 @@ import numpy as np
 from laud_ray.query.geometry import as_vectors, nearest
 from laud_ray.query.ranking import best_rows
 from laud_ray.query.space import require_space
-from laud_ray.query.uncertainty import Entropy
+from laud_ray.query.uncertainty import Entropy, Random
 from laud_ray.types import Candidates, Floats, Indices, Space
 
 _NEIGHBOURS = 10
@@ -30,7 +30,7 @@ class Contrastive:
 
     def utility(self, proba: Floats) -> Floats:
         """Map (n, k) probabilities to (n, 1) zeros."""
-        return np.zeros((len(proba), 1), proba.dtype)
+        return Random().utility(proba)
 
     def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
         """Return n row indices into pool, the largest divergence first; rng breaks ties.

@@ -12,6 +12,7 @@ from laud_ray.query.balls import cover, radii
 from laud_ray.query.geometry import as_vectors, cluster, farthest, nearest, squared_lengths
 from laud_ray.query.ranking import require_pick
 from laud_ray.query.space import require_space
+from laud_ray.query.uncertainty import Random
 from laud_ray.types import Candidates, Floats, Indices
 
 _NEIGHBOURS = 20  # of which typicality is made
@@ -32,7 +33,7 @@ class KMeans:
 
     def utility(self, proba: Floats) -> Floats:
         """Map (n, k) probabilities to (n, 1) zeros."""
-        return np.zeros((len(proba), 1), proba.dtype)
+        return Random().utility(proba)
 
     def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
         """Return n row indices into pool, the middle of the largest cluster first.
@@ -68,7 +69,7 @@ class CoreSet:
 
     def utility(self, proba: Floats) -> Floats:
         """Map (n, k) probabilities to (n, 1) zeros."""
-        return np.zeros((len(proba), 1), proba.dtype)
+        return Random().utility(proba)
 
     def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
         """Return n row indices into pool, the farthest first; the first at random where nothing is known.
@@ -98,7 +99,7 @@ class TypiClust:
 
     def utility(self, proba: Floats) -> Floats:
         """Map (n, k) probabilities to (n, 1) zeros."""
-        return np.zeros((len(proba), 1), proba.dtype)
+        return Random().utility(proba)
 
     def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
         """Return n row indices into pool, the least asked and largest cluster first.
@@ -170,7 +171,7 @@ class ProbCover:
 
     def utility(self, proba: Floats) -> Floats:
         """Map (n, k) probabilities to (n, 1) zeros."""
-        return np.zeros((len(proba), 1), proba.dtype)
+        return Random().utility(proba)
 
     def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
         """Return n row indices into pool, what covers most first.

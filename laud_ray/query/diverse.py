@@ -7,8 +7,8 @@ import numpy as np
 
 from laud_ray.query.geometry import as_vectors, cluster, farthest, scatter, squared_from
 from laud_ray.query.ranking import require_pick
-from laud_ray.query.space import require_space
-from laud_ray.types import Candidates, Floats, Indices, QueryStrategy, SpatialStrategy
+from laud_ray.query.space import committee, reach, require_space
+from laud_ray.types import Candidates, Floats, Indices, QueryStrategy
 
 Method = Literal["badge", "coreset", "kmeans"]
 _BREADTH = 10  # documents that are looked at for each wanted one
@@ -38,12 +38,12 @@ class Diverse:
     @property
     def reach(self) -> int:
         """10, or more if the inner strategy wants more."""
-        return max(_BREADTH, self.inner.reach) if isinstance(self.inner, SpatialStrategy) else _BREADTH
+        return max(_BREADTH, reach(self.inner))
 
     @property
     def committee(self) -> int:
         """What the inner strategy wants."""
-        return self.inner.committee if isinstance(self.inner, SpatialStrategy) else 0
+        return committee(self.inner)
 
     def utility(self, proba: Floats) -> Floats:
         """Map (n, k) probabilities to the (n, c) utilities of the inner strategy; larger is better."""

@@ -9,6 +9,7 @@ import numpy as np
 from laud_ray.query.geometry import as_vectors, scatter, squared_lengths
 from laud_ray.query.ranking import require_pick
 from laud_ray.query.space import require_space
+from laud_ray.query.uncertainty import LeastConfidence
 from laud_ray.types import Candidates, Floats, Indices
 
 
@@ -28,8 +29,7 @@ class Badge:
 
     def utility(self, proba: Floats) -> Floats:
         """Map (n, k) probabilities to (n, 1) utilities in [-1, -1/k]; larger is better."""
-        highest: Floats = proba.max(axis=1, keepdims=True)
-        return -highest
+        return LeastConfidence().utility(proba)
 
     def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
         """Return n row indices into pool as they are drawn, the longest gradient first.

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from laud_ray.query.ranking import require_pick
-from laud_ray.types import Bools, Candidates, Floats, Indices, QueryStrategy, SpatialStrategy
+from laud_ray.query.space import committee, reach
+from laud_ray.types import Bools, Candidates, Floats, Indices, QueryStrategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,12 @@ class Mix:
     @property
     def reach(self) -> int:
         """The reach of the part that looks furthest; 0 if none needs a space."""
-        return max(part.reach if isinstance(part, SpatialStrategy) else 0 for _, part in self.parts)
+        return max(reach(part) for _, part in self.parts)
 
     @property
     def committee(self) -> int:
         """The largest committee that a part wants."""
-        return max(part.committee if isinstance(part, SpatialStrategy) else 0 for _, part in self.parts)
+        return max(committee(part) for _, part in self.parts)
 
     def utility(self, proba: Floats) -> Floats:
         """Map (n, k) probabilities to (n, p) utilities, a column for each part; larger is better."""

@@ -1,6 +1,16 @@
 """The space of a pool. Pure NumPy."""
 
-from laud_ray.types import Candidates, Space
+from laud_ray.types import Candidates, QueryStrategy, Space, SpatialStrategy
+
+
+def reach(strategy: QueryStrategy) -> int:
+    """How many candidates a strategy wants for each document of a batch; 0 if it needs no space."""
+    return strategy.reach if isinstance(strategy, SpatialStrategy) else 0
+
+
+def committee(strategy: QueryStrategy) -> int:
+    """How many models of the last rounds must have their say; 0 for none."""
+    return strategy.committee if isinstance(strategy, SpatialStrategy) else 0
 
 
 def require_space(pool: Candidates, strategy: object) -> Space:

@@ -19,7 +19,7 @@ from laud_ray.errors import PassError
 from laud_ray.scoring import load_scorer, open_model
 from laud_ray.storage import Folder
 from laud_ray.store import Answered
-from laud_ray.types import Candidates, Document, Floats, Indices, QueryStrategy, Scorer, Space, SpatialScorer
+from laud_ray.types import Candidates, Document, Floats, Indices, Scorer, Space, SpatialScorer
 
 CHUNK = 2000  # texts: a few seconds of a core
 TOKENS = 64
@@ -29,16 +29,6 @@ T = TypeVar("T")
 J = TypeVar("J")
 Progress = Callable[[int, int], None]
 Examined = tuple[Floats, Floats]
-
-
-def reach(strategy: QueryStrategy) -> int:
-    """How many candidates a strategy wants for each document of a batch; 0 if it needs no space."""
-    return int(getattr(strategy, "reach", 0))
-
-
-def committee(strategy: QueryStrategy) -> int:
-    """How many models of the last rounds must have their say; 0 for none."""
-    return int(getattr(strategy, "committee", 0))
 
 
 def known(asked: Sequence[Answered], names: Sequence[str]) -> tuple[list[Document], Indices]:

@@ -13,10 +13,11 @@ from laud_ray import config, query
 from laud_ray.corpus import Corpus, Range
 from laud_ray.errors import ConfigError
 from laud_ray.query import Margin, Mix
+from laud_ray.query.space import reach
 from laud_ray.scoring import score_table
 from laud_ray.shortlists import SHORTLIST, Shortlist, read_shortlist, shortlist_range, to_candidates
 from laud_ray.stages.select import select, shortlist_depth
-from laud_ray.stages.space import from_likeliest, known, reach
+from laud_ray.stages.space import from_likeliest, known
 from laud_ray.storage import Folder
 from laud_ray.store import Answered, Query
 from laud_ray.types import Candidates, Document, Floats, Indices, Space, SpatialStrategy
