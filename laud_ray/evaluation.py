@@ -14,7 +14,7 @@ from laud_ray.registry import find
 from laud_ray.run_folder import RunFolder
 from laud_ray.stages import sample
 from laud_ray.stages.annotate import annotate
-from laud_ray.stages.evaluate import evaluate
+from laud_ray.stages.evaluate import evaluate_round, evaluation_answers
 from laud_ray.stages.extend import extend, headline, held_out, needed
 from laud_ray.stages.strata import CUTS, Population, dump_cuts, load_cuts
 from laud_ray.types import Estimate, Figures, Oracle
@@ -69,14 +69,14 @@ def buy(
     number = next(one.round for one in run.store.models() if one.name == name)
     corpus = _scored(run, number)
     answered = run.store.counts()["evaluation"]
-    before = _figures(run, number)
+    before = evaluate_round(run, number)
     purchase = json.loads(run.store.setting(_PURCHASE) or "{}")
     resumed = bool(purchase) and not purchase["done"]
     if not resumed and (wanted := _wanted(run, before, n, width)) > 0:
         purchase = {"number": purchase.get("number", 0) + 1, "done": False, "round": len(run.store.history()) - 1}
         _draw(run, corpus, number, wanted, purchase)
     pending, waiting = _ask(run, corpus, purchase, observer) if purchase and not purchase["done"] else (0, "")
-    figures = _figures(run, number)
+    figures = evaluate_round(run, number)
     shown = headline(figures, run.config.task.to_task())
     if purchase and not pending:
         run.store.set(_PURCHASE, json.dumps({**purchase, "done": True}))
@@ -114,7 +114,7 @@ def _draw(run: RunFolder, corpus: Corpus, number: int, n: int, purchase: dict[st
     drawn, cuts = store.sample("evaluation"), load_cuts(store.setting(CUTS))
     if not cuts and len({one.stratum for one in drawn}) > 1:
         raise RunError(f"{run.folder.uri}: its sample was drawn by an earlier version, which did not record its strata")
-    answers = {a.query.document.id: a.label for a in store.queries("evaluation")}
+    answers = evaluation_answers(store)
     trained = held_out([a.query.document.id for a in store.queries()], drawn)
     positive = task.names[0] if task.kind == "binary" else None
     population = Population(corpus, run.scores, positive, cuts, trained)
@@ -158,9 +158,3 @@ def _oracle(run: RunFolder, corpus: Corpus) -> Oracle:
     if oracles.needs_ray(chosen):
         connect()
     return oracles.build(chosen, config.task.to_task(), corpus, config.seed, Ledger(run.store), where=where)
-
-
-def _figures(run: RunFolder, number: int) -> Figures:
-    answers = {a.query.document.id: a.label for a in run.store.queries("evaluation")}
-    drawn = run.store.sample("evaluation")
-    return evaluate(run.scores(number), drawn, answers, run.config.task.to_task().names, seed=run.config.seed)

@@ -35,7 +35,7 @@ from laud_ray.run_folder import RunFolder, claim
 from laud_ray.shortlists import Shortlist, read_shortlist, to_candidates
 from laud_ray.stages import audit, auto, sample
 from laud_ray.stages.annotate import annotate
-from laud_ray.stages.evaluate import agreement, evaluate, knows
+from laud_ray.stages.evaluate import agreement, evaluate_round, knows
 from laud_ray.stages.heal import lost_ranges
 from laud_ray.stages.nearby import Nearby
 from laud_ray.stages.seed import (
@@ -54,7 +54,7 @@ from laud_ray.stages.strata import CUTS, Population, dump_cuts
 from laud_ray.stages.train import memory_size, to_examples, to_memory, train
 from laud_ray.store import Answered
 from laud_ray.training import Resources
-from laud_ray.types import Candidates, Example, Figures, Oracle, Purpose, QueryStrategy, RoundResult, Space
+from laud_ray.types import Candidates, Example, Oracle, Purpose, QueryStrategy, RoundResult, Space
 
 logger = logging.getLogger(__name__)
 
@@ -293,16 +293,20 @@ class _Loop:
         learner = self._config.learner
         if not isinstance(learner, EncoderConfig):
             return corpus.some_texts(PROBE)
-        held_out = {a.query.document.text for a in self._store.queries("evaluation")}
+        held_out = self._held_out()
         size = memory_size(learner.memory, self._task, corpus.pool_size)
         return to_memory(corpus.some_texts(size + len(held_out)), held_out, size)
+
+    def _held_out(self) -> set[str]:
+        """The texts that never train: those of the evaluation sample."""
+        return {a.query.document.text for a in self._store.queries("evaluation")}
 
     def _said(self, round: int) -> dict[str, str]:
         """What people said that a round's model learns: labels by text, none of the evaluation sample."""
         return self._judged(self._store.feedback_of(round))
 
     def _judged(self, feedback: Sequence[Feedback]) -> dict[str, str]:
-        held_out = {a.query.document.text for a in self._store.queries("evaluation")}
+        held_out = self._held_out()
         verdicts = judge(feedback, self._task.names, self._config.corpus.max_chars)
         return {text: label for text, label in verdicts.labels.items() if text not in held_out}
 
@@ -326,7 +330,7 @@ class _Loop:
         return reason
 
     def _result(self, corpus: Corpus, round: int) -> RoundResult:
-        figures = self._figures(round)
+        figures = evaluate_round(self._folder, round)
         history, kappa, change = self._store.history(), None, None
         if round:
             before, after = self._folder.scores(round - 1), self._folder.scores(round)
@@ -346,11 +350,6 @@ class _Loop:
             feedback=len(self._said(round)) if round else 0,
             delta_f=change,
         )
-
-    def _figures(self, round: int) -> Figures:
-        answers = {a.query.document.id: a.label for a in self._store.queries("evaluation")}
-        drawn = self._store.sample("evaluation")
-        return evaluate(self._folder.scores(round), drawn, answers, self._task.names, seed=self._config.seed)
 
     def _select(self, corpus: Corpus, round: int) -> None:
         """Record the queries of a round, unless that was done before a crash."""
@@ -470,11 +469,8 @@ class _Loop:
             return None
         if (made := auto.kept(self._store, round)) is not None:
             return made
-        answers = {a.query.document.id: a.label for a in self._store.queries("evaluation")}
-        drawn, names = self._store.sample("evaluation"), self._task.names
-        knowing = knows(self._folder.scores(round), drawn, answers, names)
-        asked = self._asked(before=round)
-        choice = choose(auto.evidence(self._store.history()[round], knowing, asked, names))
+        asked, result = self._asked(before=round), self._store.history()[round]
+        choice = choose(auto.evidence(result, knows(self._folder, round), asked, self._task.names))
         auto.keep(self._store, round, choice)
         self._observer(Event("note", "select", round, note=f"auto asks by {choice.name}: {choice.why}"))
         return choice

@@ -115,10 +115,7 @@ class LinearLearner:
             return softmax(x @ prior.T)
         strength, temperature = self._validate(x, targets, prior, np.random.default_rng(seed))
         folds = np.random.default_rng(seed).permutation(len(targets)) % FOLDS
-        logits = np.empty((len(targets), len(prior)), np.float32)
-        for out in (folds == fold for fold in range(FOLDS)):
-            weight, bias = self._solve(x[~out], targets[~out], prior, strength, precision=ROUGHLY)
-            logits[out] = x[out] @ weight.numpy().T + bias.numpy()
+        logits = self._held_out_logits(x, targets, prior, strength, folds, [None] * FOLDS)
         return softmax(logits / temperature)
 
     def _validate(self, x: Floats, targets: Indices, prior: Floats, rng: np.random.Generator) -> tuple[float, float]:
@@ -134,18 +131,33 @@ class LinearLearner:
         best = (np.inf, STRENGTHS[-1], 1.0)
         starts: list[Solution | None] = [None] * FOLDS
         for strength in sorted(STRENGTHS, reverse=True):
-            logits = np.empty((len(targets), len(prior)), np.float32)
-            for fold in range(FOLDS):
-                out = folds == fold
-                # What was found for the stronger pull is near: from there it takes half as many steps.
-                solution = self._solve(x[~out], targets[~out], prior, strength, starts[fold], precision=ROUGHLY)
-                starts[fold] = solution
-                logits[out] = x[out] @ solution[0].numpy().T + solution[1].numpy()
+            logits = self._held_out_logits(x, targets, prior, strength, folds, starts)
             temperature = fit_temperature(logits[held], targets[held])
             scaled = torch.from_numpy(logits[held] / temperature)
             loss = float(cross_entropy(scaled, torch.from_numpy(targets[held])))
             best = min(best, (loss, strength, temperature))
         return best[1], best[2]
+
+    def _held_out_logits(
+        self,
+        x: Floats,
+        targets: Indices,
+        prior: Floats,
+        strength: float,
+        folds: Indices,
+        starts: list[Solution | None],
+    ) -> Floats:
+        """Return (n, k) logits of rows in folds 0 to FOLDS - 1, from heads that did not see the fold; `starts` learns.
+
+        What was found for a stronger pull is near: from there it takes half as many steps.
+        """
+        logits = np.empty((len(targets), len(prior)), np.float32)
+        for fold in range(FOLDS):
+            out = folds == fold
+            solution = self._solve(x[~out], targets[~out], prior, strength, starts[fold], precision=ROUGHLY)
+            starts[fold] = solution
+            logits[out] = x[out] @ solution[0].numpy().T + solution[1].numpy()
+        return logits
 
     def _solve(
         self,

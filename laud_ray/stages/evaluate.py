@@ -8,8 +8,9 @@ import pyarrow as pa
 from laud_ray.errors import RunError
 from laud_ray.estimation import Sample, figures
 from laud_ray.metrics import cohen_kappa, delta_f, error_auc
+from laud_ray.run_folder import RunFolder
 from laud_ray.storage import Folder
-from laud_ray.store import Sampled
+from laud_ray.store import Sampled, Store
 from laud_ray.types import Figures, Floats, Indices
 
 
@@ -56,11 +57,26 @@ def evaluate(
     return figures(Sample(true, label[use], confidence[use], strata, sizes), names, seed=seed)
 
 
-def knows(
-    scores: Folder, drawn: Sequence[Sampled], answers: Mapping[str, str | None], names: Sequence[str]
-) -> float | None:
-    """The chance that a pass is surer of a document that it labels rightly than of one that it labels wrongly."""
-    label, confidence = predictions(scores, drawn, names)
+def evaluate_round(run: RunFolder, round: int) -> Figures:
+    """Estimate how good the model of a round is, from all that was answered for evaluation.
+
+    Raises:
+        RunError: if nothing was answered.
+    """
+    drawn, names = run.store.sample("evaluation"), run.config.task.to_task().names
+    return evaluate(run.scores(round), drawn, evaluation_answers(run.store), names, seed=run.config.seed)
+
+
+def evaluation_answers(store: Store) -> dict[str, str | None]:
+    """The labels of the evaluation sample by document id; None where the oracle abstained or is still to answer."""
+    return {a.query.document.id: a.label for a in store.queries("evaluation")}
+
+
+def knows(run: RunFolder, round: int) -> float | None:
+    """The chance that a round's model is surer of a document that it labels rightly than of one that it does not."""
+    drawn, names = run.store.sample("evaluation"), run.config.task.to_task().names
+    answers = evaluation_answers(run.store)
+    label, confidence = predictions(run.scores(round), drawn, names)
     use = [i for i, one in enumerate(drawn) if label[i] >= 0 and answers.get(one.document_id) is not None]
     right = np.asarray([names[label[i]] == answers[drawn[i].document_id] for i in use], np.bool_)
     return error_auc(confidence[use], right) if use else None
