@@ -152,8 +152,7 @@ def _ask_about(run: RunFolder, corpus: Corpus, round: int, observer: Observer) -
 
 def _oracle(run: RunFolder, corpus: Corpus) -> Oracle:
     config = run.config
-    trusted = config.evaluation.oracle
-    chosen, where = (config.oracle, "oracle") if trusted is None else (trusted, "evaluation.oracle")
+    where, chosen = config.evaluation_oracle()
     oracles.check(chosen, where)
     if oracles.needs_ray(chosen):
         connect()

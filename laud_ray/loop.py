@@ -166,14 +166,14 @@ class _Loop:
 
     def _corpus(self) -> Corpus:
         models.check(self._config.learner, self._config.zero_shot, self._task)
-        for one, where in self._oracles():
+        asked = self._config.asked_oracles()
+        for where, one in asked.items():
             oracles.check(one, where)
-        sealed = oracles.sealed_column(self._oracles())
         corpus = open_corpus(self._folder.corpus)
         if corpus is None:
             with self._step("corpus", 0):
-                corpus = normalise(self._config.corpus, self._folder.corpus, sealed=sealed)
-        for one, where in self._oracles():
+                corpus = normalise(self._config.corpus, self._folder.corpus, sealed=oracles.sealed_column(asked))
+        for where, one in asked.items():
             oracles.check_column(one, self._task, corpus, where)
         if corpus.pool_size < 2 * self._config.evaluation.size:
             raise ConfigError(
@@ -429,16 +429,6 @@ class _Loop:
         counts = self._store.counts()
         return counts["seed"] + counts["query"] + counts["audit"]
 
-    def _oracles(self) -> list[tuple[OracleConfig, str]]:
-        """The configured oracles under their keys, the run's own first and the most trusted one last."""
-        trusted = self._config.evaluation.oracle
-        again = [(one, where) for where, one in self._config.second_oracles() if where != "oracle"]
-        return [
-            (self._config.oracle, "oracle"),
-            *(again if self._config.audit.share else []),
-            *([(trusted, "evaluation.oracle")] if trusted else []),
-        ]
-
     def _second(self, corpus: Corpus, attempt: int, round: int) -> Oracle:
         """Who answers when a document is asked about for the second or third time."""
         chain = [("oracle", self._config.oracle), *self._config.second_oracles()]
@@ -449,7 +439,7 @@ class _Loop:
         return self._built(corpus, config, where, examples, attempt)
 
     def _oracle(self, corpus: Corpus, purpose: Purpose, round: int) -> Oracle:
-        config, where = self._oracles()[-1 if purpose == "evaluation" else 0]
+        where, config = self._config.evaluation_oracle() if purpose == "evaluation" else ("oracle", self._config.oracle)
         examples = self._examples(before=round) if purpose == "query" and oracles.wants_examples(config) else []
         return self._built(corpus, config, where, examples)
 

@@ -131,15 +131,10 @@ def plan(config: RunConfig, gpu: str | None = None) -> Plan:
         UserError: whatever `run` would refuse later.
     """
     task, device = config.task.to_task(), find_device(gpu)
-    again = [(one, where) for where, one in config.second_oracles() if where != "oracle"]
-    asked = [
-        (config.oracle, "oracle"),
-        *(again if config.audit.share else []),
-        *([(config.evaluation.oracle, "evaluation.oracle")] if config.evaluation.oracle else []),
-    ]
+    asked = config.asked_oracles()
     sections = (("zero_shot", config.zero_shot), ("learner", config.learner))
     notes = [_unless_guessed(section.model, models.check_section, key, section, task) for key, section in sections]
-    for one, where in asked:
+    for where, one in asked.items():
         notes += [_unless_guessed(model, oracles.check, one, where) for model in _models(one)]
     for key, section in sections:
         if isinstance(section, PromptedSection):
@@ -148,7 +143,7 @@ def plan(config: RunConfig, gpu: str | None = None) -> Plan:
         corpus = open_corpus(Folder(f"{config.storage}/corpus")) or normalise(
             config.corpus, Folder(scratch), sealed=oracles.sealed_column(asked)
         )
-        for one, where in asked:
+        for where, one in asked.items():
             oracles.check_column(one, task, corpus, where)
         texts = corpus.some_texts(SAMPLE)
         steps = tuple(_steps(config, task, corpus, texts, device))
@@ -237,7 +232,7 @@ def at_hand(name: str) -> bool:
 def _steps(config: RunConfig, task: Task, corpus: Corpus, texts: Sequence[str], device: Device) -> Iterator[Step]:
     unique, budget = corpus.pool_size, config.budget.annotations
     oracle, rounds = config.oracle, _rounds(config)
-    trusted = config.evaluation.oracle or oracle
+    _, trusted = config.evaluation_oracle()
     seed = min(config.init.max_queries, budget)
     resources = config.resources
     scorers = resources.scorers * max(1.0, resources.gpus_per_scorer)

@@ -532,6 +532,16 @@ class RunConfig(Section):
                 )
         return self
 
+    def evaluation_oracle(self) -> tuple[str, OracleConfig]:
+        """Who answers for the evaluation sample, under its key: the most trusted oracle, by default the run's."""
+        trusted = self.evaluation.oracle
+        return ("oracle", self.oracle) if trusted is None else ("evaluation.oracle", trusted)
+
+    def asked_oracles(self) -> dict[str, OracleConfig]:
+        """Everyone whom the run asks, under their keys: the run's own, those of audits, that of the evaluation."""
+        again = self.second_oracles() if self.audit.share else ()
+        return dict([("oracle", self.oracle), *again, self.evaluation_oracle()])
+
     def second_oracles(self) -> tuple[tuple[str, OracleConfig], ...]:
         """Who is asked in an audit, under its key: for the second answer, and unless that is final for the third."""
         second = ("audit.oracle", self.audit.oracle) if self.audit.oracle else ("oracle", self.oracle)

@@ -1,6 +1,6 @@
 """Oracles: documents -> annotations."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from laud_ray.calls import Ledger
 from laud_ray.config import CascadeConfig, LlmConfig, OracleConfig, ReplayConfig
@@ -118,13 +118,13 @@ def check_column(config: OracleConfig, task: Task, corpus: Corpus, where: str = 
             _check_replay(one, task, corpus, place)
 
 
-def sealed_column(configs: Sequence[tuple[OracleConfig, str]]) -> str | None:
-    """The column that only the oracles may see, or None if none of them replays one.
+def sealed_column(configs: Mapping[str, OracleConfig]) -> str | None:
+    """The column that only these oracles, under their keys, may see; None if none of them replays one.
 
     Raises:
         ConfigError: if they name two.
     """
-    named = [(one, place) for config, where in configs for one, place in _flat(config, where)]
+    named = [(one, place) for where, config in configs.items() for one, place in _flat(config, where)]
     columns = [(one.label, place) for one, place in named if isinstance(one, ReplayConfig)]
     for label, place in columns[1:]:
         if label != columns[0][0]:

@@ -115,12 +115,9 @@ class Gain:
 
     def verdict(self, history: Sequence[RoundResult]) -> str | None:
         """Return the reason to stop, or None to go on."""
-        expected = None
-        for left_out in range(self.patience):
-            expected = self.expected(history[: len(history) - left_out])
-            if expected is None or expected >= self._limit:
-                return None
-        return self._reason(self.expected(history) or 0.0)
+        looks = [self.expected(history[: len(history) - left_out]) for left_out in range(self.patience)]
+        small = [expected for expected in looks if expected is not None and expected < self._limit]
+        return self._reason(small[0]) if len(small) == self.patience else None
 
     def expected(self, history: Sequence[RoundResult]) -> float | None:
         """Return what the next `per` annotations are expected to add; None while too few rounds are known."""

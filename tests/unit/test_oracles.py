@@ -335,14 +335,21 @@ REPLAY = {"kind": "replay", "label": "label"}
 
 def test_the_sealed_column_is_that_of_any_replay() -> None:
     config = parse({"kind": "cascade", "oracles": [LLM, REPLAY]})
-    assert oracles.sealed_column([(config.oracle, "oracle")]) == "label"
-    assert oracles.sealed_column([(parse(LLM).oracle, "oracle")]) is None
-    trusted = parse(LLM, evaluation={"oracle": REPLAY}).evaluation.oracle
-    assert trusted is not None
-    assert oracles.sealed_column([(config.oracle, "oracle"), (trusted, "evaluation.oracle")]) == "label"
+    assert oracles.sealed_column({"oracle": config.oracle}) == "label"
+    assert oracles.sealed_column({"oracle": parse(LLM).oracle}) is None
+    assert oracles.sealed_column(parse(LLM, evaluation={"oracle": REPLAY}).asked_oracles()) == "label"
     other = parse({**REPLAY, "label": "other"}).oracle
     with pytest.raises(ConfigError, match=r"evaluation\.oracle\.label: 'other'; expected 'label' as in oracle\.ora"):
-        oracles.sealed_column([(config.oracle, "oracle"), (other, "evaluation.oracle")])
+        oracles.sealed_column({"oracle": config.oracle, "evaluation.oracle": other})
+
+
+def test_the_evaluation_is_answered_by_its_own_oracle_or_the_runs_never_by_an_audits() -> None:
+    audited = parse(REPLAY, audit={"share": 0.2, "oracle": LLM})
+    assert list(audited.asked_oracles()) == ["oracle", "audit.oracle"]
+    assert audited.evaluation_oracle() == ("oracle", audited.oracle)
+    trusted = parse(LLM, audit={"share": 0.2, "oracle": LLM}, evaluation={"oracle": REPLAY})
+    assert trusted.evaluation_oracle() == ("evaluation.oracle", trusted.evaluation.oracle)
+    assert list(parse(LLM, audit={"oracle": LLM}).asked_oracles()) == ["oracle"], "without a share nobody audits"
 
 
 def test_a_missing_key_is_found_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
