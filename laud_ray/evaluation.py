@@ -1,23 +1,32 @@
-"""Buy further evaluation answers for a run, so that the figures of a model get narrower intervals."""
+"""Buy further evaluation answers for a run, so that the figures of a model get narrower intervals.
+
+In a run with `evaluation.trusted` these are trusted answers for documents of the sample that has cheap ones: what the
+cheap ones are wrong by is known the least. In others the sample itself grows.
+"""
 
 import json
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
-from laud_ray import oracles
+from laud_ray import oracles, second_opinions
 from laud_ray.calls import Ledger
 from laud_ray.cluster import connect
+from laud_ray.config import OracleConfig
 from laud_ray.corpus import Corpus, open_corpus
 from laud_ray.errors import RunError
 from laud_ray.events import Event, Observer
 from laud_ray.registry import find
 from laud_ray.run_folder import RunFolder
-from laud_ray.stages import sample
+from laud_ray.stages import sample, trusted
 from laud_ray.stages.annotate import annotate
 from laud_ray.stages.evaluate import evaluate_round, evaluation_answers
 from laud_ray.stages.extend import extend, headline, held_out, needed
 from laud_ray.stages.strata import CUTS, Population, dump_cuts, load_cuts
-from laud_ray.types import Estimate, Figures, Oracle
+from laud_ray.types import Estimate, Figures
+
+Progress: TypeAlias = Callable[[int, int], None]
 
 _PURCHASE = "evaluation purchase"
 
@@ -55,7 +64,7 @@ def buy(
 ) -> Bought:
     """Buy at most n further answers from the most trusted oracle, and estimate a model's figures from all there are.
 
-    The sample is drawn and recorded before anything is asked. So a call after a crash, or while answers were
+    What is asked about is drawn and recorded before anything is asked. So a call after a crash, or while answers were
     pending, goes on with that purchase, whatever its n, and begins no other.
 
     Args:
@@ -68,6 +77,8 @@ def buy(
     name = find(run, model)
     number = next(one.round for one in run.store.models() if one.name == name)
     corpus = _scored(run, number)
+    if run.config.evaluation.trusted is not None:
+        return _buy_trusted(run, corpus, name, number, n, width, observer)
     answered = run.store.counts()["evaluation"]
     before = evaluate_round(run, number)
     purchase = json.loads(run.store.setting(_PURCHASE) or "{}")
@@ -83,6 +94,43 @@ def buy(
     bought = run.store.counts()["evaluation"] - answered
     goal = None if width is None else needed(shown[1], width, run.store.sample("evaluation"))
     return Bought(name, figures, bought, pending, waiting, resumed, shown, width, goal)
+
+
+def _buy_trusted(
+    run: RunFolder, corpus: Corpus, name: str, number: int, n: int, width: float | None, observer: Observer
+) -> Bought:
+    """Buy trusted answers for documents of the sample that have none."""
+    store, task = run.store, run.config.task.to_task()
+    answered, most, round = store.counts()["trusted"], len(store.queries("evaluation")), len(store.history()) - 1
+
+    def goal(figures: Figures, width: float) -> int:
+        _, estimate = headline(figures, task)
+        return min(most, needed(replace(estimate, n=figures.trusted or 0), width, store.sample("evaluation")))
+
+    resumed = bool(second_opinions.pending_trusted(store.engine))
+    wanted = n
+    if width is not None:
+        before = evaluate_round(run, number)
+        wanted = min(n, goal(before, width) - (before.trusted or 0))
+    if wanted > 0 and not resumed and not trusted.choose(store, wanted, seed=run.config.seed, round=round):
+        raise RunError(
+            f"{run.folder.uri}: the trusted oracle was asked about all {most} documents of the evaluation sample; "
+            "expected some that are left"
+        )
+    pending, waiting = _ask_trusted(run, corpus, round, observer)
+    figures = evaluate_round(run, number)
+    bought = store.counts()["trusted"] - answered
+    total = None if width is None else goal(figures, width)
+    return Bought(name, figures, bought, pending, waiting, resumed, headline(figures, task), width, total)
+
+
+def _ask_trusted(run: RunFolder, corpus: Corpus, round: int, observer: Observer) -> tuple[int, str]:
+    """Ask the trusted oracle what is open; how many answers stay pending, and why."""
+    chosen = run.config.trusted_oracle()
+    if chosen is None or not second_opinions.pending_trusted(run.store.engine):
+        return 0, ""
+    _make_ready(*chosen)
+    return _told(observer, round, lambda progress: trusted.ask(run.store, run.config, corpus, progress))
 
 
 def _scored(run: RunFolder, number: int) -> Corpus:
@@ -139,21 +187,28 @@ def _ask(run: RunFolder, corpus: Corpus, purchase: dict[str, int], observer: Obs
 
 def _ask_about(run: RunFolder, corpus: Corpus, round: int, observer: Observer) -> tuple[int, str]:
     """Ask what is open of the queries that were recorded under a round."""
-    oracle, began = _oracle(run, corpus), time.monotonic()
-
-    def progress(done: int, total: int) -> None:
-        observer(Event("progress", "annotate", round, done, total))
-
-    observer(Event("begin", "annotate", round))
-    left = annotate(run.store, oracle, "evaluation", round, progress)
-    observer(Event("end", "annotate", round, seconds=time.monotonic() - began))
-    return left, getattr(oracle, "waiting", None) or "answers are pending"
-
-
-def _oracle(run: RunFolder, corpus: Corpus) -> Oracle:
     config = run.config
     where, chosen = config.evaluation_oracle()
+    _make_ready(where, chosen)
+    oracle = oracles.build(chosen, config.task.to_task(), corpus, config.seed, Ledger(run.store), where=where)
+
+    def ask(progress: Progress) -> tuple[int, str | None]:
+        return annotate(run.store, oracle, "evaluation", round, progress), getattr(oracle, "waiting", None)
+
+    return _told(observer, round, ask)
+
+
+def _told(observer: Observer, round: int, ask: Callable[[Progress], tuple[int, str | None]]) -> tuple[int, str]:
+    """Ask, and tell the observer of it; how many answers stay pending, and why."""
+    began = time.monotonic()
+    observer(Event("begin", "annotate", round))
+    left, waiting = ask(lambda done, total: observer(Event("progress", "annotate", round, done, total)))
+    observer(Event("end", "annotate", round, seconds=time.monotonic() - began))
+    return left, waiting or "answers are pending"
+
+
+def _make_ready(where: str, chosen: OracleConfig) -> None:
+    """Find out whether an oracle can be asked, and start what it computes on."""
     oracles.check(chosen, where)
     if oracles.needs_ray(chosen):
         connect()
-    return oracles.build(chosen, config.task.to_task(), corpus, config.seed, Ledger(run.store), where=where)

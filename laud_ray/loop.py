@@ -33,7 +33,7 @@ from laud_ray.query.auto import Choice, choose
 from laud_ray.query.space import committee, reach
 from laud_ray.run_folder import RunFolder, claim
 from laud_ray.shortlists import Shortlist, read_shortlist, to_candidates
-from laud_ray.stages import audit, auto, sample
+from laud_ray.stages import audit, auto, sample, trusted
 from laud_ray.stages.annotate import annotate
 from laud_ray.stages.evaluate import agreement, evaluate_round, knows
 from laud_ray.stages.heal import lost_ranges
@@ -122,7 +122,9 @@ class _Loop:
             if self._zero_shot_only:
                 return ZERO_SHOT_DONE
             self._draw_evaluation(corpus)
+            trusted.choose_first(self._store, self._config)
             self._annotate(corpus, "evaluation", 0)
+            self._trust(corpus)
             self._close(corpus, 0)
             round = 1
         elif self._zero_shot_only:
@@ -423,6 +425,15 @@ class _Loop:
             self._pending = annotate(self._store, oracle, purpose, round, progress)
         if self._pending:
             raise _WaitingError(getattr(oracle, "waiting", None) or "answers are pending")
+
+    def _trust(self, corpus: Corpus) -> None:
+        """Get the trusted answers to a part of the evaluation sample; where some stay pending, the run waits."""
+        if not second_opinions.pending_trusted(self._store.engine):
+            return
+        with self._step("annotate", 0) as progress:
+            self._pending, waiting = trusted.ask(self._store, self._config, corpus, progress)
+        if self._pending:
+            raise _WaitingError(waiting or "answers are pending")
 
     def _spent(self) -> int:
         """Answers that count against the budget."""

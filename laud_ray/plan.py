@@ -232,7 +232,8 @@ def at_hand(name: str) -> bool:
 def _steps(config: RunConfig, task: Task, corpus: Corpus, texts: Sequence[str], device: Device) -> Iterator[Step]:
     unique, budget = corpus.pool_size, config.budget.annotations
     oracle, rounds = config.oracle, _rounds(config)
-    _, trusted = config.evaluation_oracle()
+    _, sampled = config.evaluation_oracle()
+    trusted = config.trusted_oracle()
     seed = min(config.init.max_queries, budget)
     resources = config.resources
     scorers = resources.scorers * max(1.0, resources.gpus_per_scorer)
@@ -240,7 +241,8 @@ def _steps(config: RunConfig, task: Task, corpus: Corpus, texts: Sequence[str], 
     left = max(0, budget - seed)
     again = int(config.audit.share * left) // config.audit.every
     asked = (
-        ("evaluation", trusted, config.evaluation.size),
+        ("evaluation", sampled, config.evaluation.size),
+        *((("evaluation, trusted", trusted[1], config.evaluation.trusted or 0),) if trusted else ()),
         ("seed (at most)", oracle, seed),
         ("queries", oracle, left - again),
         *((("asked again (at most)", config.second_oracles()[0][1], again),) if again else ()),

@@ -9,6 +9,7 @@ import numpy as np
 
 from laud_ray.aggregation import MODEL, Opinion
 from laud_ray.metrics import cohen_kappa
+from laud_ray.types import Figures
 
 MOST_CONFUSED = 5
 
@@ -51,6 +52,21 @@ class Agreement:
     documents: int
     alpha: float | None
     pairs: tuple[PairAgreement, ...]
+    confused: tuple[Confused, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OracleError:
+    """How an oracle does on what a trusted one answered of a random sample.
+
+    Attributes:
+        figures: measured like a model's; precision and recall of a class say for what it is taken, and what for it.
+        kappa: Cohen's, of the two.
+        confused: the labels that are confused most.
+    """
+
+    figures: Figures
+    kappa: float
     confused: tuple[Confused, ...]
 
 

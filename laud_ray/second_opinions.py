@@ -1,13 +1,14 @@
 """Documents that are asked about again, and the answers. Only ever added, like queries and annotations.
 
 A question is recorded before an oracle is asked and an answer as soon as it arrives, so after a crash the open
-questions are exactly those without an answer.
+questions are exactly those without an answer. Documents of the evaluation sample are asked about again to measure the
+first answers, all others to audit them: the two never mix, for no document of the sample trains.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, func, insert, select
+from sqlalchemy import ColumnElement, Engine, func, insert, select
 
 from laud_ray.aggregation import MODEL, Opinion
 from laud_ray.database import read, write
@@ -53,7 +54,27 @@ def record(engine: Engine, round: int, new: Sequence[SecondQuery]) -> None:
 
 
 def pending(engine: Engine, round: int) -> list[SecondQuery]:
-    """Return a round's questions without an answer, in the order of asking."""
+    """Return a round's audit questions without an answer, in the order of asking."""
+    return _open(engine, second_queries.c.round == round, queries.c.purpose != "evaluation")
+
+
+def pending_trusted(engine: Engine) -> list[SecondQuery]:
+    """Return the questions about the evaluation sample without a trusted answer, in the order of asking."""
+    return _open(engine, queries.c.purpose == "evaluation")
+
+
+def trusted_answers(engine: Engine) -> dict[str, str | None]:
+    """Return what the trusted oracle was asked about: labels by document id, None if it abstained or is to answer."""
+    asked, answers = second_queries.c, second_answers.c
+    joined = second_queries.join(queries, asked.document_id == queries.c.document_id).outerjoin(
+        second_answers, (asked.document_id == answers.document_id) & (asked.attempt == answers.attempt)
+    )
+    found = select(asked.document_id, answers.label).select_from(joined).where(queries.c.purpose == "evaluation")
+    rows = read(engine, lambda connection: connection.execute(found.order_by(asked.position)).all())
+    return {row.document_id: row.label for row in rows}
+
+
+def _open(engine: Engine, *which: ColumnElement[bool]) -> list[SecondQuery]:
     asked, answers = second_queries.c, second_answers.c
     joined = second_queries.join(queries, asked.document_id == queries.c.document_id).outerjoin(
         second_answers, (asked.document_id == answers.document_id) & (asked.attempt == answers.attempt)
@@ -61,7 +82,7 @@ def pending(engine: Engine, round: int) -> list[SecondQuery]:
     found = (
         select(asked.document_id, queries.c.text, asked.attempt, asked.reason, asked.predicted)
         .select_from(joined)
-        .where(asked.round == round, answers.position.is_(None))
+        .where(answers.position.is_(None), *which)
         .order_by(asked.position)
     )
     rows = read(engine, lambda connection: connection.execute(found).all())
@@ -69,8 +90,9 @@ def pending(engine: Engine, round: int) -> list[SecondQuery]:
 
 
 def asked_in(engine: Engine, round: int | None = None) -> int:
-    """How many questions a round has, or all rounds together."""
-    found = select(func.count()).select_from(second_queries)
+    """How many audit questions a round has, or all rounds together."""
+    joined = second_queries.join(queries, second_queries.c.document_id == queries.c.document_id)
+    found = select(func.count()).select_from(joined).where(queries.c.purpose != "evaluation")
     if round is not None:
         found = found.where(second_queries.c.round == round)
     return read(engine, lambda connection: connection.scalar(found)) or 0
@@ -95,7 +117,7 @@ def add(engine: Engine, attempt: int, new: Sequence[Annotation]) -> None:
 
 
 def opinions(engine: Engine, before: int | None = None) -> list[Opinion]:
-    """Return all answers on the documents that were asked about again, the first answers and the model's too.
+    """Return all answers on the documents that audits asked about, the first answers and the model's too.
 
     Args:
         before: only what was asked for again in an earlier round than this.
@@ -106,8 +128,9 @@ def opinions(engine: Engine, before: int | None = None) -> list[Opinion]:
     ).select_from(
         second_answers.join(
             second_queries, (asked.document_id == answers.document_id) & (asked.attempt == answers.attempt)
-        )
+        ).join(queries, asked.document_id == queries.c.document_id)
     )
+    again = again.where(queries.c.purpose != "evaluation")
     if before is not None:
         again = again.where(asked.round < before)
     again = again.order_by(asked.position)

@@ -165,17 +165,23 @@ class Store:
             write(self._engine, lambda connection: connection.execute(insert(annotations), rows))
 
     def counts(self) -> dict[str, int]:
-        """Answers for each purpose, abstentions included; `audit` were asked for again; and the first abstentions."""
+        """Answers for each purpose, abstentions included; and how many of the first abstained.
+
+        `audit` were asked for again; `trusted` are second answers for the evaluation sample.
+        """
         joined = queries.join(annotations, queries.c.document_id == annotations.c.document_id)
         by_purpose = select(queries.c.purpose, func.count()).select_from(joined).group_by(queries.c.purpose)
         abstained = select(func.count()).select_from(annotations).where(annotations.c.label.is_(None))
-        again = select(func.count()).select_from(second_answers)
+        twice = second_answers.join(queries, queries.c.document_id == second_answers.c.document_id)
+        again = select(queries.c.purpose, func.count()).select_from(twice).group_by(queries.c.purpose)
 
         def count(connection: Connection) -> dict[str, int]:
             found: dict[str, int] = {row[0]: row[1] for row in connection.execute(by_purpose)}
+            second: dict[str, int] = {row[0]: row[1] for row in connection.execute(again)}
             return {
                 **{purpose: found.get(purpose, 0) for purpose in ("seed", "query", "evaluation")},
-                "audit": connection.scalar(again) or 0,
+                "audit": sum(n for purpose, n in second.items() if purpose != "evaluation"),
+                "trusted": second.get("evaluation", 0),
                 "abstained": connection.scalar(abstained) or 0,
             }
 

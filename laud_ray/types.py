@@ -159,13 +159,18 @@ class ClassFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How good a model is, from a weighted sample of n annotated documents."""
+    """How good a model is, from a weighted sample of n annotated documents.
+
+    Attributes:
+        trusted: how many of them a trusted oracle answered too, if the others' answers count as no more than cheap.
+    """
 
     n: int
     accuracy: Estimate
     macro_f1: Estimate
     calibration_error: float
     per_class: tuple[ClassFigures, ...]
+    trusted: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -330,12 +330,25 @@ class QueryConfig(Section):
 
 
 class EvaluationConfig(Section):
-    """The sample that figures come from. `oracle` is the most trusted one; by default the run's."""
+    """The sample that figures come from. `oracle` is the most trusted one; by default the run's.
+
+    Attributes:
+        trusted: of how many documents `oracle` is asked; the run's own answers for all `size`. None: it answers alone.
+    """
 
     size: int = Field(default=300, ge=20)
     stop_set: int = Field(default=1000, ge=0)
     stratify: bool | None = None
     oracle: Annotated[ReplayConfig | LlmConfig | CascadeConfig, Field(discriminator="kind")] | None = None
+    trusted: int | None = Field(default=None, ge=20)
+
+    @model_validator(mode="after")
+    def _measurable(self) -> "EvaluationConfig":
+        if self.trusted is not None and self.oracle is None:
+            raise ValueError(f"trusted: {self.trusted} without an oracle: expected evaluation.oracle, who gives them")
+        if self.trusted is not None and self.trusted > self.size:
+            raise ValueError(f"trusted: {self.trusted}: expected at most the size, {self.size}")
+        return self
 
 
 class AuditConfig(Section):
@@ -532,15 +545,29 @@ class RunConfig(Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _measured_by_another(self) -> "RunConfig":
+        if self.evaluation.trusted is not None and self.evaluation.oracle == self.oracle:
+            raise ValueError("evaluation.oracle: the same as oracle, with trusted: expected one that is trusted more")
+        return self
+
     def evaluation_oracle(self) -> tuple[str, OracleConfig]:
-        """Who answers for the evaluation sample, under its key: the most trusted oracle, by default the run's."""
+        """Who answers for the whole evaluation sample, under its key: the most trusted oracle, or else the run's."""
         trusted = self.evaluation.oracle
-        return ("oracle", self.oracle) if trusted is None else ("evaluation.oracle", trusted)
+        if trusted is None or self.evaluation.trusted is not None:
+            return "oracle", self.oracle
+        return "evaluation.oracle", trusted
+
+    def trusted_oracle(self) -> tuple[str, OracleConfig] | None:
+        """Who answers for a part of the evaluation sample once more, under its key; None: nobody."""
+        trusted = self.evaluation.oracle
+        return None if trusted is None or self.evaluation.trusted is None else ("evaluation.oracle", trusted)
 
     def asked_oracles(self) -> dict[str, OracleConfig]:
         """Everyone whom the run asks, under their keys: the run's own, those of audits, that of the evaluation."""
         again = self.second_oracles() if self.audit.share else ()
-        return dict([("oracle", self.oracle), *again, self.evaluation_oracle()])
+        trusted = [] if (one := self.trusted_oracle()) is None else [one]
+        return dict([("oracle", self.oracle), *again, self.evaluation_oracle(), *trusted])
 
     def second_oracles(self) -> tuple[tuple[str, OracleConfig], ...]:
         """Who is asked in an audit, under its key: for the second answer, and unless that is final for the third."""

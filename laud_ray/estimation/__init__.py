@@ -4,24 +4,22 @@ from laud_ray.estimation.accuracy import estimate_accuracy, estimate_share
 from laud_ray.estimation.classes import estimate_classes
 from laud_ray.estimation.figures import figures
 from laud_ray.estimation.macro import estimate_macro_f1
-from laud_ray.estimation.oracle_error import correct_accuracy, correct_prevalence
-from laud_ray.estimation.powered import estimate_powered_share
+from laud_ray.estimation.powered_figures import PoweredSample, powered_figures
 from laud_ray.estimation.sample import Sample
 from laud_ray.estimation.shares import share_limits
 from laud_ray.estimation.strata import allocate, boundaries, share_out
 
 __all__ = [
+    "PoweredSample",
     "Sample",
     "allocate",
     "boundaries",
-    "correct_accuracy",
-    "correct_prevalence",
     "estimate_accuracy",
     "estimate_classes",
     "estimate_macro_f1",
-    "estimate_powered_share",
     "estimate_share",
     "figures",
+    "powered_figures",
     "share_limits",
     "share_out",
 ]

@@ -1,5 +1,7 @@
 """Macro-F1 with a stratified bootstrap interval. Pure NumPy. n documents, k classes."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from laud_ray.estimation.accuracy import estimate_accuracy
@@ -28,26 +30,31 @@ def estimate_macro_f1(sample: Sample, k: int, *, seed: int, replicates: int = 10
     value = macro_f1(confusion(sample.true, sample.predicted, k, sample.weights))
     if value == 1:  # nothing to resample: without an error, every replicate is 1
         return Estimate(value, estimate_accuracy(sample).low, 1.0, len(sample))
-    resampled = _resampled_macro_f1(sample, k, replicates, np.random.default_rng(seed))
-    unbiased = np.quantile(resampled, [0.025, 0.975]) + 2 * (value - resampled.mean())
+    weights = sample.weights  # the same throughout a stratum, so resampling does not move them
+
+    def resampled(rows: Indices) -> float:
+        return _macro_f1_of(sample.true[rows], sample.predicted[rows], k, weights[rows])
+
+    return bootstrap(value, sample.strata, resampled, seed=seed, replicates=replicates)
+
+
+def bootstrap(
+    value: float, groups: Indices, resampled: Callable[[Indices], float], *, seed: int, replicates: int = 1000
+) -> Estimate:
+    """Give a mean of shares its interval: percentiles of resampling within groups, moved up by twice the bias.
+
+    Args:
+        groups: (n,) the group of each document, from which as many are drawn with replacement.
+        resampled: maps (n,) rows to the value.
+    """
+    rng, n = np.random.default_rng(seed), len(groups)
+    by_group = np.argsort(groups, kind="stable")
+    _, first, group, size = np.unique(groups[by_group], return_index=True, return_inverse=True, return_counts=True)
+    start, room = first[group], size[group]
+    values = np.array([resampled(by_group[start + (rng.random(n) * room).astype(np.int64)]) for _ in range(replicates)])
+    unbiased = np.quantile(values, [0.025, 0.975]) + 2 * (value - values.mean())
     low, high = np.clip(unbiased, 0, 1).tolist()
-    return Estimate(value, min(low, value), max(high, value), len(sample))
-
-
-def _resampled_macro_f1(sample: Sample, k: int, replicates: int, rng: np.random.Generator) -> Floats:
-    """Return (replicates,) macro-F1s of samples drawn with replacement within each stratum."""
-    by_stratum = np.argsort(sample.strata, kind="stable")
-    _, first, stratum, sampled = np.unique(
-        sample.strata[by_stratum], return_index=True, return_inverse=True, return_counts=True
-    )
-    start, room = first[stratum], sampled[stratum]
-    true, predicted = sample.true[by_stratum], sample.predicted[by_stratum]
-    weights = sample.weights[by_stratum]  # the same throughout a stratum, so resampling does not move them
-    scores = np.empty(replicates)
-    for replicate in range(replicates):
-        drawn = start + (rng.random(len(sample)) * room).astype(np.int64)
-        scores[replicate] = _macro_f1_of(true[drawn], predicted[drawn], k, weights)
-    return scores
+    return Estimate(value, min(low, value), max(high, value), n)
 
 
 def _macro_f1_of(true: Indices, predicted: Indices, k: int, weights: Floats) -> float:

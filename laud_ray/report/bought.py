@@ -13,7 +13,9 @@ from laud_ray.report.terminal import figures_table
 def bought_view(found: Bought) -> RenderableType:
     """Return what was bought, a row per class with intervals, and what a width would take."""
     figures = found.figures
-    heading = Text(f"{found.model} on the evaluation sample, n = {figures.n:,}, {found.bought:,} bought now", "bold")
+    trusted = "" if figures.trusted is None else f", {figures.trusted:,} of them with a trusted answer"
+    said = f"{found.model} on the evaluation sample, n = {figures.n:,}{trusted}, {found.bought:,} bought now"
+    heading = Text(said, "bold")
     sums = Text(
         f"accuracy {figure(figures.accuracy)}; macro-F1 {figure(figures.macro_f1)}; "
         f"calibration error {percent(figures.calibration_error)}"
@@ -28,6 +30,7 @@ def bought_json(found: Bought) -> dict[str, object]:
     return {
         "model": found.model,
         "n": figures.n,
+        "trusted": figures.trusted,
         "bought": found.bought,
         "pending": found.pending,
         "resumed": found.resumed,
@@ -49,8 +52,8 @@ def _remarks(found: Bought) -> list[str]:
         reached = estimate.high - estimate.low <= found.width
         now = f"{100 * (estimate.high - estimate.low):.1f} points"
         wanted = f"{100 * found.width:g}"
-        more = (
-            "reached" if reached else f"about {found.needed:,} answers in all, {found.needed - found.figures.n:,} more"
-        )
+        figures = found.figures
+        answers, what = (figures.n, "answers") if figures.trusted is None else (figures.trusted, "trusted answers")
+        more = "reached" if reached else f"about {found.needed:,} {what} in all, {found.needed - answers:,} more"
         said.append(f"95 % interval of {name}: {now} wide; {wanted} points: {more}")
     return said

@@ -1,8 +1,9 @@
 """Audit and agreement in plain words, the same in the terminal and on the page."""
 
-from laud_ray.raters import Agreement, Confused, PairAgreement
-from laud_ray.report.formatting import decimal, percent
-from laud_ray.report.summary import AuditShown
+from laud_ray.raters import Agreement, Confused, OracleError, PairAgreement
+from laud_ray.report.formatting import decimal, figure, percent
+from laud_ray.report.summary import AuditShown, measured
+from laud_ray.types import ClassFigures
 
 
 def audit_line(audit: AuditShown) -> str:
@@ -26,6 +27,24 @@ def pair_line(pair: PairAgreement) -> str:
     """Say how far two agree."""
     kappa = f"Cohen's kappa {decimal(pair.kappa)}"
     return f"{pair.one} and {pair.other}: {percent(pair.share)} the same, {kappa}, n = {pair.n:,}"
+
+
+def oracle_line(error: OracleError) -> str:
+    """Say how far the run's oracle agrees with the trusted one, by whose answers figures are corrected."""
+    kappa = f"Cohen's kappa {decimal(error.kappa)}, n = {error.figures.n:,}"
+    return f"gives the trusted oracle's label to {figure(error.figures.accuracy)} of documents, {kappa}"
+
+
+def worst_classes(error: OracleError) -> tuple[ClassFigures, ...]:
+    """Return the classes whose documents the run's oracle knows least, of those it errs on, the lowest recall first."""
+    rows = [row for row in measured(error.figures) if row.recall < 1]
+    return tuple(sorted(rows, key=lambda row: (row.recall, -row.support, row.label)))
+
+
+def oracle_class_line(row: ClassFigures) -> str:
+    """Say how much of a class the run's oracle finds."""
+    assert row.estimates is not None, "measured by this version"
+    return f"of {row.label} it finds {figure(row.estimates.recall)}, n = {row.support:,}"
 
 
 def confused_line(one: Confused) -> str:

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from laud_ray.report import figures, formatting, opinion_lines
+from laud_ray.report.opinion_lines import worst_classes
 from laud_ray.report.summary import QueryShown, RunSummary, measured, next_commands, sought, switches, unmeasured
 from laud_ray.types import RoundResult
 
@@ -49,7 +50,7 @@ def render(summary: RunSummary) -> str:
     )
     for name in ("percent", "interval", "decimal", "duration", "dollars", "spaced"):
         environment.filters[name] = getattr(formatting, name)
-    for name in ("audit_line", "agreement_line"):
+    for name in ("audit_line", "agreement_line", "oracle_line"):
         environment.filters[name] = getattr(opinion_lines, name)
     shown = summary.current or (summary.history[-1] if summary.history else None)
     return environment.get_template("page.html").render(
@@ -64,6 +65,7 @@ def render(summary: RunSummary) -> str:
         disputes_shown=DISPUTES,
         commands=next_commands(summary),
         switches=switches(summary),
+        oracle_classes=worst_classes(summary.oracle_error) if summary.oracle_error else (),
         missing=tuple(map(sought(summary), summary.not_found)),
     )
 

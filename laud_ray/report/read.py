@@ -10,8 +10,10 @@ from laud_ray.feedback import judge
 from laud_ray.report.opinions import read_agreement, read_audit
 from laud_ray.report.summary import ModelShown, QueryShown, RunSummary, State
 from laud_ray.run_folder import RunFolder, is_held
+from laud_ray.second_opinions import pending_trusted
 from laud_ray.stages.auto import kept
 from laud_ray.stages.seed import not_found, outcome
+from laud_ray.stages.trusted import oracle_error
 from laud_ray.store import Answered
 
 SHOWN_VERSIONS = ("laud_ray", "ray", "torch", "transformers", "peft", "pyarrow", "numpy")
@@ -30,7 +32,7 @@ def read(run: RunFolder) -> RunSummary:
         name=task.name,
         kind=task.kind,
         labels=task.names,
-        state=_state(run, reason, waiting=any(not a.answered for a in asked)),
+        state=_state(run, reason, waiting=any(not a.answered for a in asked) or bool(pending_trusted(store.engine))),
         stop_reason=reason,
         current_model=store.setting("current"),
         history=history,
@@ -63,6 +65,7 @@ def read(run: RunFolder) -> RunSummary:
         not_found_in={one.name: one.queries for one in outcome(seeds, task.names) if one.name in missing},
         audit=read_audit(run, asked, people.labels),
         agreement=read_agreement(run, asked, people.labels),
+        oracle_error=oracle_error(store, task.names, seed=run.config.seed),
     )
 
 

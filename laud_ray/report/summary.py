@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from laud_ray.diagnosis import Finding
 from laud_ray.query.auto import Choice
-from laud_ray.raters import Agreement
+from laud_ray.raters import Agreement, Confused, OracleError
 from laud_ray.types import ClassFigures, Estimate, Figures, Promotion, Purpose, RoundResult
 
 # stopped: neither finished nor waiting, and no process works on it; the same command continues it.
@@ -81,7 +81,7 @@ class RunSummary:
         history: the closed rounds in order, from round 0; empty before the first.
         corpus: counts of documents: documents, unique, errors, truncated and so on.
         annotations: counts of answers: seed, query, evaluation, audit (asked for again), and how many of the first
-            answers abstained.
+            answers abstained; trusted: second answers for the evaluation sample.
         budget: the seed, query and audit annotations that may be bought in all.
         cost: dollars spent on the oracle.
         not_found: classes of which the seed found no document.
@@ -95,6 +95,7 @@ class RunSummary:
         not_found_in: for the classes that were not found, the seed queries that looked for each.
         audit: what came of asking again; None where nothing was.
         agreement: how far those agree who answered the same documents; None where there are none.
+        oracle_error: how the run's oracle does on what a trusted one answered; None where there is none.
     """
 
     name: str
@@ -121,6 +122,7 @@ class RunSummary:
     not_found_in: Mapping[str, int] = field(default_factory=dict)
     audit: AuditShown | None = None
     agreement: Agreement | None = None
+    oracle_error: OracleError | None = None
 
     @property
     def spent(self) -> int:
@@ -201,6 +203,7 @@ def to_json(summary: RunSummary) -> dict[str, object]:
         "annotations": dict(summary.annotations),
         "audit": _audit(summary.audit),
         "agreement": _agreement(summary.agreement),
+        "oracle_error": _oracle_error(summary.oracle_error),
         "feedback": dict(summary.feedback),
         "budget": summary.budget,
         "cost": _finite(summary.cost),
@@ -249,6 +252,7 @@ def _round(result: RoundResult) -> dict[str, object]:
         "calibration_error": _finite(result.figures.calibration_error),
         "kappa": _finite(result.kappa),
         "delta_f": _finite(result.delta_f),
+        "trusted": result.figures.trusted,
         "accepted": result.accepted,
         "seconds": {step: _finite(seconds) for step, seconds in result.seconds.items()},
     }
@@ -271,8 +275,32 @@ def _agreement(agreement: Agreement | None) -> dict[str, object] | None:
             {"one": p.one, "other": p.other, "n": p.n, "share": _finite(p.share), "kappa": _finite(p.kappa)}
             for p in agreement.pairs
         ],
-        "confused": [{"label": c.label, "other": c.other, "documents": c.count} for c in agreement.confused],
+        "confused": _confused(agreement.confused),
     }
+
+
+def _oracle_error(error: OracleError | None) -> dict[str, object] | None:
+    if error is None:
+        return None
+    return {
+        "agreement": _estimate(error.figures.accuracy),
+        "kappa": _finite(error.kappa),
+        "per_class": [
+            {
+                "label": row.label,
+                "documents": row.support,
+                "precision": _estimate(row.estimates.precision),
+                "recall": _estimate(row.estimates.recall),
+            }
+            for row in measured(error.figures)
+            if row.estimates is not None
+        ],
+        "confused": _confused(error.confused),
+    }
+
+
+def _confused(pairs: Sequence[Confused]) -> list[dict[str, object]]:
+    return [{"label": one.label, "other": one.other, "documents": one.count} for one in pairs]
 
 
 def _promotion(promotion: Promotion | None) -> dict[str, object] | None:

@@ -24,7 +24,15 @@ from laud_ray.report.formatting import (
     points,
     spaced,
 )
-from laud_ray.report.opinion_lines import agreement_line, audit_line, confused_line, pair_line
+from laud_ray.report.opinion_lines import (
+    agreement_line,
+    audit_line,
+    confused_line,
+    oracle_class_line,
+    oracle_line,
+    pair_line,
+    worst_classes,
+)
 from laud_ray.report.summary import (
     ModelShown,
     RunSummary,
@@ -78,7 +86,7 @@ def rounds_table(history: Sequence[RoundResult]) -> Table:
             str(result.number),
             _model(result),
             f"{result.annotations:,}" + (f" + {result.feedback:,}" if result.feedback else ""),
-            str(result.figures.n),
+            str(result.figures.n) + ("" if result.figures.trusted is None else f" ({result.figures.trusted})"),
             _Figure(accuracy),
             points(None if taken is None else accuracy.value - taken),
             _Figure(result.figures.macro_f1),
@@ -199,6 +207,8 @@ def _rounds_caption(history: Sequence[RoundResult]) -> Text:
     text += "change: in points of accuracy, against the last accepted model before it"
     if any(not result.accepted for result in history):
         text += "\nrejected: zero-shot was better, the current model stayed"
+    if any(result.figures.trusted is not None for result in history):
+        text += "\n(n): of them with a trusted answer, by which the others are corrected"
     if any(result.feedback for result in history):
         text += "\nannotations: what was bought + what people said of served answers"
     return Text(text)
@@ -223,7 +233,8 @@ def _facts(summary: RunSummary) -> Table:
     seed, query, evaluation = (summary.annotations.get(name, 0) for name in ("seed", "query", "evaluation"))
     spent = f"{summary.spent:,} of {summary.budget:,}: {seed:,} seed, {query:,} query"
     spent += f", {summary.audit.answered:,} asked again" if summary.audit else ""
-    apart = f"; apart: {evaluation:,} evaluation; {dollars(summary.cost)} in all"
+    trusted = f" and {n:,} trusted" if (n := summary.annotations.get("trusted", 0)) else ""
+    apart = f"; apart: {evaluation:,} evaluation{trusted}; {dollars(summary.cost)} in all"
     rows: tuple[tuple[str, str], ...] = (
         ("model", model),
         ("annotations", spent + apart),
@@ -262,6 +273,10 @@ def _opinions(summary: RunSummary) -> list[tuple[str, str]]:
         rows.append(("agreement", agreement_line(summary.agreement, doubtful=summary.audit is not None)))
         rows += [("", pair_line(pair)) for pair in summary.agreement.pairs]
         rows += [("", confused_line(one)) for one in summary.agreement.confused[:3]]
+    if (error := summary.oracle_error) is not None:
+        rows.append(("oracle", oracle_line(error)))
+        rows += [("", oracle_class_line(row)) for row in worst_classes(error)[:3]]
+        rows += [("", confused_line(one)) for one in error.confused[:3]]
     return rows
 
 

@@ -1,7 +1,11 @@
 """Ask the oracle what is open."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from sqlalchemy import Engine
+
+from laud_ray import second_opinions
+from laud_ray.second_opinions import SecondQuery
 from laud_ray.store import Store
 from laud_ray.types import Oracle, Purpose
 
@@ -26,3 +30,31 @@ def annotate(store: Store, oracle: Oracle, purpose: Purpose, round: int, progres
         answered += len(answers)
         progress(answered, len(queries))
     return len(queries) - answered
+
+
+def ask_again(
+    engine: Engine,
+    questions: Sequence[SecondQuery],
+    oracle_of: Callable[[int], Oracle],
+    progress: Callable[[int, int], None],
+) -> tuple[int, str | None]:
+    """Ask recorded questions about documents that have an answer, and store each further answer as it comes.
+
+    Args:
+        oracle_of: who answers for a document the second or third time.
+
+    Returns:
+        How many are still pending, and an oracle's reason to wait.
+    """
+    left, waiting = len(questions), None
+    for attempt in sorted({one.attempt for one in questions}):
+        documents = [one.document for one in questions if one.attempt == attempt]
+        oracle = oracle_of(attempt)
+        at_once = min(getattr(oracle, "at_once", AT_ONCE), len(documents))
+        for start in range(0, len(documents), at_once):
+            answers = oracle.annotate(documents[start : start + at_once])
+            second_opinions.add(engine, attempt, answers)
+            left -= len(answers)
+            progress(len(questions) - left, len(questions))
+        waiting = waiting or getattr(oracle, "waiting", None)
+    return left, waiting

@@ -12,7 +12,7 @@ from laud_ray.auditing import doubtful, self_confidence
 from laud_ray.config import RunConfig
 from laud_ray.models.linear import LinearLearner
 from laud_ray.second_opinions import FIRST_ATTEMPT, SecondQuery
-from laud_ray.stages.annotate import AT_ONCE
+from laud_ray.stages import annotate
 from laud_ray.store import Answered
 from laud_ray.types import Floats, Oracle, Task
 
@@ -92,24 +92,5 @@ def questions(
 def ask_again(
     engine: Engine, oracle_of: Callable[[int], Oracle], round: int, progress: Callable[[int, int], None]
 ) -> tuple[int, str | None]:
-    """Ask a round's open questions and store each answer as it comes.
-
-    Args:
-        oracle_of: who answers for a document the second or third time.
-
-    Returns:
-        How many are still pending, and an oracle's reason to wait.
-    """
-    open_questions = second_opinions.pending(engine, round)
-    left, waiting = len(open_questions), None
-    for attempt in sorted({one.attempt for one in open_questions}):
-        documents = [one.document for one in open_questions if one.attempt == attempt]
-        oracle = oracle_of(attempt)
-        at_once = min(getattr(oracle, "at_once", AT_ONCE), len(documents))
-        for start in range(0, len(documents), at_once):
-            answers = oracle.annotate(documents[start : start + at_once])
-            second_opinions.add(engine, attempt, answers)
-            left -= len(answers)
-            progress(len(open_questions) - left, len(open_questions))
-        waiting = waiting or getattr(oracle, "waiting", None)
-    return left, waiting
+    """Ask a round's open questions; see `annotate.ask_again`."""
+    return annotate.ask_again(engine, second_opinions.pending(engine, round), oracle_of, progress)

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
+from laud_ray import second_opinions
 from laud_ray.errors import RunError
-from laud_ray.estimation import Sample, figures
+from laud_ray.estimation import PoweredSample, Sample, figures, powered_figures
 from laud_ray.metrics import cohen_kappa, delta_f, error_auc
 from laud_ray.run_folder import RunFolder
 from laud_ray.storage import Folder
@@ -36,25 +37,42 @@ def evaluate(
     names: Sequence[str],
     *,
     seed: int,
+    trusted: Mapping[str, str | None] | None = None,
 ) -> Figures:
     """Estimate how good a pass's labels are, from the answers to the evaluation sample.
 
     For a document without an answer, or that could not be scored, the rest of its stratum stands.
+
+    Args:
+        trusted: what a trusted oracle said of a part of the sample, None for an abstention: the figures are then
+            about its answers, and `answers` are cheap ones.
 
     Raises:
         RunError: if nothing was answered.
     """
     index = {name: i for i, name in enumerate(names)}
     label, confidence = predictions(scores, drawn, names)
-    use = [i for i, one in enumerate(drawn) if label[i] >= 0 and answers.get(one.document_id) is not None]
+    decisive = answers if trusted is None else trusted
+    use = [i for i, one in enumerate(drawn) if label[i] >= 0 and decisive.get(one.document_id) is not None]
     if not use:
         raise RunError(
             f"evaluation: the oracle answered for none of {len(drawn)} documents; expected at least one label"
         )
     answered = [drawn[i] for i in use]
     strata, sizes = merge_unanswered(drawn, answered)
-    true = np.asarray([index[str(answers[one.document_id])] for one in answered], np.int64)
-    return figures(Sample(true, label[use], confidence[use], strata, sizes), names, seed=seed)
+
+    def labels(said: Mapping[str, str | None], rows: Sequence[Sampled]) -> Indices:
+        return np.asarray([index.get(said.get(one.document_id) or "", -1) for one in rows], np.int64)
+
+    if trusted is None:
+        return figures(Sample(labels(answers, answered), label[use], confidence[use], strata, sizes), names, seed=seed)
+    scored = np.flatnonzero(label >= 0)
+    rows = [drawn[i] for i in scored]
+    into = nearest_answered(drawn, answered)
+    everywhere = np.asarray([into[one.stratum] for one in rows], np.int64)
+    cheap, final = labels(answers, rows), labels(trusted, rows)
+    sample = PoweredSample(cheap, final, label[scored], confidence[scored], everywhere, sizes)
+    return powered_figures(sample, names, seed=seed)
 
 
 def evaluate_round(run: RunFolder, round: int) -> Figures:
@@ -63,8 +81,10 @@ def evaluate_round(run: RunFolder, round: int) -> Figures:
     Raises:
         RunError: if nothing was answered.
     """
-    drawn, names = run.store.sample("evaluation"), run.config.task.to_task().names
-    return evaluate(run.scores(round), drawn, evaluation_answers(run.store), names, seed=run.config.seed)
+    store, names = run.store, run.config.task.to_task().names
+    trusted = None if run.config.evaluation.trusted is None else second_opinions.trusted_answers(store.engine)
+    drawn, answers = store.sample("evaluation"), evaluation_answers(store)
+    return evaluate(run.scores(round), drawn, answers, names, seed=run.config.seed, trusted=trusted)
 
 
 def evaluation_answers(store: Store) -> dict[str, str | None]:
@@ -75,7 +95,9 @@ def evaluation_answers(store: Store) -> dict[str, str | None]:
 def knows(run: RunFolder, round: int) -> float | None:
     """The chance that a round's model is surer of a document that it labels rightly than of one that it does not."""
     drawn, names = run.store.sample("evaluation"), run.config.task.to_task().names
-    answers = evaluation_answers(run.store)
+    trusted = second_opinions.trusted_answers(run.store.engine)
+    final = {name: label for name, label in trusted.items() if label is not None}
+    answers = {**evaluation_answers(run.store), **final}
     label, confidence = predictions(run.scores(round), drawn, names)
     use = [i for i, one in enumerate(drawn) if label[i] >= 0 and answers.get(one.document_id) is not None]
     right = np.asarray([names[label[i]] == answers[drawn[i].document_id] for i in use], np.bool_)
@@ -84,12 +106,20 @@ def knows(run: RunFolder, round: int) -> float | None:
 
 def merge_unanswered(drawn: Sequence[Sampled], answered: Sequence[Sampled]) -> tuple[Indices, dict[int, int]]:
     """Join each stratum without an answer to the nearest one with answers, since nothing is known of it alone."""
-    sizes = {one.stratum: one.stratum_size for one in drawn}
-    known = sorted({one.stratum for one in answered})
-    merged = dict.fromkeys(known, 0)
+    into, sizes = nearest_answered(drawn, answered), {one.stratum: one.stratum_size for one in drawn}
+    merged = dict.fromkeys(sorted(set(into.values())), 0)
     for stratum, size in sizes.items():
-        merged[min(known, key=lambda other: (abs(other - stratum), other))] += size
+        merged[into[stratum]] += size
     return np.asarray([one.stratum for one in answered], np.int64), merged
+
+
+def nearest_answered(drawn: Sequence[Sampled], answered: Sequence[Sampled]) -> dict[int, int]:
+    """Map each stratum to itself, or where it has no answer to the nearest one that has."""
+    known = sorted({one.stratum for one in answered})
+    return {
+        stratum: min(known, key=lambda other: (abs(other - stratum), other))
+        for stratum in sorted({one.stratum for one in drawn})
+    }
 
 
 def agreement(

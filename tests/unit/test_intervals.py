@@ -1,4 +1,4 @@
-"""Intervals of shares, strata and allocation, prediction-powered shares, and corrections for an oracle's error."""
+"""Intervals of shares, strata and allocation."""
 
 from itertools import product
 
@@ -11,14 +11,10 @@ from laud_ray.estimation import (
     Sample,
     allocate,
     boundaries,
-    correct_accuracy,
-    correct_prevalence,
     estimate_classes,
-    estimate_powered_share,
     share_limits,
     share_out,
 )
-from laud_ray.estimation.powered import powered_limits
 from laud_ray.types import Floats, Indices
 
 ROUNDING = 1e-9
@@ -200,91 +196,6 @@ def test_a_score_that_is_sure_of_itself_is_not_believed() -> None:
     assert drawn.sum() == 90
     assert drawn[0] >= 15
     assert drawn[1] >= 15
-
-
-def test_perfect_cheap_answers_leave_their_share_and_noise_leaves_the_samples() -> None:
-    truth = np.arange(100) < 20
-    strata = np.zeros(100, np.int64)
-    alone = {0: (1980, 9900)}
-    perfect = estimate_powered_share(truth, truth, strata, {0: 10_000}, alone)
-    assert perfect.value == pytest.approx(0.2, abs=0.001)
-    assert perfect.high - perfect.low < 0.05
-    noise = estimate_powered_share(truth, np.arange(100) % 2 == 0, strata, {0: 10_000}, {0: (9000, 9900)})
-    assert noise.value == pytest.approx(0.2, abs=0.01)
-    classical = one_stratum(20, 80, 100)
-    assert noise.high - noise.low == pytest.approx(classical[2] - classical[1], rel=0.1)
-
-
-def test_a_powered_share_is_the_difference_estimator_of_its_factor() -> None:
-    # Cheap yes: 30 of the sample's 100 and 250 of the 900 others. Trusted: 20 agreed, 5 missed, 10 false.
-    table = np.array([[[65.0, 10.0], [5.0, 20.0]]])
-    value, low, high = powered_limits(table, np.array([1000.0]), np.array([250.0]), np.array([900.0]))
-    n = 102
-    cells = (table + 0.5)[0] / n
-    both, trusted, cheap = cells[1, 1], cells[1].sum(), cells[:, 1].sum()
-    factor = (both - trusted * cheap) / (cheap * (1 - cheap))
-    assert value == pytest.approx(0.25 + factor * (0.28 - 0.30))
-    assert low < value < high
-
-
-@pytest.mark.parametrize("alone", [400.0, 9800.0])
-def test_powered_intervals_cover_and_are_narrower(alone: float) -> None:
-    rng = np.random.default_rng(1)
-    cells = np.array([8800, 200, 150, 850])
-    counts = rng.multivariate_hypergeometric(cells, 200, size=2000)
-    rest = rng.hypergeometric(1050 - counts[:, 1] - counts[:, 3], 9800 - 1050 + counts[:, 1] + counts[:, 3], int(alone))
-    table = counts.reshape(2000, 1, 2, 2).astype(float)
-    _, low, high = powered_limits(table, np.array([10_000.0]), rest[:, None].astype(float), np.array([alone]))
-    assert 0.93 <= np.mean((low <= 0.1) & (high >= 0.1)) <= 0.98
-    classical = one_stratum(20, 180, 200)
-    assert np.mean(high - low) < 0.85 * (classical[2] - classical[1])
-
-
-def test_powered_shares_of_bad_input_are_refused() -> None:
-    yes = np.array([True, False])
-    with pytest.raises(ValueError, match="2 trusted answers, 1 cheap ones"):
-        estimate_powered_share(yes, yes[:1], np.zeros(2, np.int64), {0: 9}, {})
-    with pytest.raises(ValueError, match="expected one length, and every stratum"):
-        estimate_powered_share(yes, yes, np.zeros(2, np.int64), {0: 9, 1: 9}, {})
-
-
-def test_rogan_and_gladen() -> None:
-    # 0.30 seen with sensitivity 0.8 and specificity 0.9: (0.30 + 0.9 - 1) / 0.7.
-    found = correct_prevalence(90, 300, sensitivity=(80, 100), specificity=(180, 200))
-    assert found.value == pytest.approx(0.2 / 0.7)
-    assert found.low < found.value < found.high
-    sure = correct_prevalence(90, 300, sensitivity=(8000, 10_000), specificity=(18_000, 20_000))
-    assert sure.high - sure.low < found.high - found.low
-    assert correct_prevalence(0, 300, sensitivity=(80, 100), specificity=(180, 200)).value == 0
-    with pytest.raises(ValueError, match="no better than chance"):
-        correct_prevalence(90, 300, sensitivity=(40, 100), specificity=(100, 200))
-    with pytest.raises(ValueError, match="301 of 300"):
-        correct_prevalence(301, 300, sensitivity=(80, 100), specificity=(180, 200))
-
-
-def test_accuracy_behind_a_noisy_oracle() -> None:
-    # A model right 0.9 of the time agrees with an oracle right 0.85 among 4 classes in 0.9 * 0.85 + 0.1 * 0.05.
-    found = correct_accuracy(770, 1000, right=170, checked=200, k=4)
-    assert found.value == pytest.approx(0.9)
-    assert found.low < 0.9 < found.high
-    with pytest.raises(ValueError, match="expected more than chance"):
-        correct_accuracy(770, 1000, right=50, checked=200, k=4)
-
-
-@pytest.mark.parametrize(("share", "right", "false"), [(0.05, 0.9, 0.02), (0.5, 0.8, 0.1)])
-def test_corrected_prevalence_is_covered(share: float, right: float, false: float) -> None:
-    rng = np.random.default_rng(2)
-    seen = share * right + (1 - share) * false
-    covered: list[bool] = []
-    for _ in range(1000):
-        found = correct_prevalence(
-            int(rng.binomial(400, seen)),
-            400,
-            sensitivity=(int(rng.binomial(80, right)), 80),
-            specificity=(int(rng.binomial(120, 1 - false)), 120),
-        )
-        covered.append(found.low <= share <= found.high)
-    assert 0.93 <= np.mean(covered) <= 0.99
 
 
 def test_limits_go_through_leading_axes() -> None:

@@ -290,7 +290,7 @@ def test_annotate_stores_what_comes_and_leaves_the_rest_pending(tmp_path: Path) 
     assert annotate(store, Half(), "query", 1, lambda done, total: seen.append((done, total))) == 50
     assert seen == [(32, 100), (50, 100)]
     assert annotate(store, Half(), "query", 1, lambda done, total: None) == 25
-    assert store.counts() == {"seed": 0, "query": 75, "evaluation": 0, "audit": 0, "abstained": 0}
+    assert store.counts() == {"seed": 0, "query": 75, "evaluation": 0, "audit": 0, "trusted": 0, "abstained": 0}
     assert store.cost() == pytest.approx(37.5)
 
 
