@@ -5,28 +5,39 @@
 A population of 20,000 documents has a score from a model (three kinds), which is also what the model's answer and
 the strata come from, and the answer of a language model that finds 90 % of the positive documents and takes 2 % of
 the others for such. Each repetition draws n documents, uniformly or stratified as `laud run` does for a binary task,
-and asks for the truth. A share is covered when its true value in this population lies within the interval.
+and asks for the truth. For the prediction-powered shares (PPI) they are a part of 5 n that the language model answers.
+A share is covered when its true value in this population lies within the interval.
 """
 
 import argparse
 import time
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from scipy.special import expit
 from scipy.stats import binom
 
 from laud_ray.estimation import boundaries, share_limits, share_out
-from laud_ray.estimation.powered import powered_limits
-from laud_ray.types import Floats, Indices
+from laud_ray.estimation.powered import HIT, MISS, NEITHER, Share, powered_factor, powered_limits, unseen_events
+from laud_ray.types import Bools, Floats, Indices
 
 DOCUMENTS = 20_000
 STRATA = 3
 PREVALENCES = (0.005, 0.02, 0.1, 0.5)
 SIZES = (50, 100, 200, 500)
 SENSITIVITY, FALSE_ALARMS = 0.9, 0.02
-FIGURES = ("prevalence", "precision", "recall", "F1", "PPI prevalence")
+HEARD = 5  # documents that the language model answers, for each with the truth
+# What a share makes of a document, by its label and the model's answer.
+KINDS: dict[Share, tuple[tuple[int, int], tuple[int, int]]] = {
+    "prevalence": ((MISS, MISS), (HIT, HIT)),
+    "precision": ((NEITHER, MISS), (NEITHER, HIT)),
+    "recall": ((NEITHER, NEITHER), (MISS, HIT)),
+    "jaccard": ((NEITHER, MISS), (MISS, HIT)),
+}
+PLAIN = ("prevalence", "precision", "recall", "F1")
+FIGURES = (*PLAIN, *(f"PPI {name}" for name in PLAIN))
 ROUNDING = 1e-9
 
 
@@ -78,8 +89,8 @@ def population(true: Indices, proba: Floats, n: int, strata: int, rng: np.random
     return Population(cells, share_out(sizes, variance, n))
 
 
-def limits(cells: Floats, world: Population) -> dict[str, tuple[Floats, Floats, Floats]]:
-    """Estimate every figure from (R, H, 2, 2, 2) counts of R samples."""
+def limits(cells: Floats, alone: Floats, world: Population) -> dict[str, tuple[Floats, Floats, Floats]]:
+    """Estimate every figure from (R, H, 2, 2, 2) counts of R samples; `alone`, (R, H, 2, 2), lack the truth."""
     sizes, sampled = world.cells.sum((1, 2, 3)).astype(float), world.draw.astype(float)
     unseen = np.maximum(sizes - sampled, 1) / np.maximum(sizes - 1, 1)
     design = (sizes, sampled, unseen)
@@ -88,42 +99,74 @@ def limits(cells: Floats, world: Population) -> dict[str, tuple[Floats, Floats, 
     given = found + false > 0
     not_given, anything = found + false < sampled, np.ones_like(given)
     jaccard = share_limits(found, missed + false, *design, given, anything)
-    heard = cells.sum(-2)
-    yes = world.cells.sum((1, 2))[:, 1] - heard[..., 1].sum(-1)
+    powered = {
+        f"PPI {'F1' if kind == 'jaccard' else kind}": powered_share(kind, cells, alone, sizes, given, not_given)
+        for kind in KINDS
+    }
     return {
         "prevalence": share_limits(found + missed, sampled - found - missed, *design, anything, anything),
         "precision": share_limits(found, false, *design, given, given),
         "recall": share_limits(found, missed, *design, given, not_given),
         "F1": (2 * jaccard[0] / (1 + jaccard[0]), 2 * jaccard[1] / (1 + jaccard[1]), 2 * jaccard[2] / (1 + jaccard[2])),
-        "PPI prevalence": powered_limits(heard, sizes, yes, sizes - sampled),
+        **powered,
     }
+
+
+def powered_share(
+    share: Share, cells: Floats, alone: Floats, sizes: Floats, given: Bools, not_given: Bools
+) -> tuple[Floats, Floats, Floats]:
+    """Estimate a share with the language model's help."""
+    kinds = KINDS[share]
+    table, rest = np.zeros((*cells.shape[:2], 3, 3)), np.zeros((*cells.shape[:2], 3))
+    for model, heard in product((0, 1), repeat=2):
+        rest[..., kinds[heard][model]] += alone[..., model, heard]
+        for true in (0, 1):
+            table[..., kinds[true][model], kinds[heard][model]] += cells[..., true, model, heard]
+    factor = powered_factor(table, rest, sizes)
+    found = powered_limits(table, rest, sizes, factor, *unseen_events(share, given, not_given))
+    value, low, high = found if share != "jaccard" else tuple(2 * one / (1 + one) for one in found)
+    return value, low, high
 
 
 def truths(world: Population) -> dict[str, float]:
     by_model = world.cells.sum((0, 3))
     missed, found, false = by_model[1, 0], by_model[1, 1], by_model[0, 1]
     prevalence = (missed + found) / DOCUMENTS
-    return {
+    plain = {
         "prevalence": prevalence,
         "precision": found / (found + false) if found + false else np.nan,
         "recall": found / (found + missed),
         "F1": 2 * found / (2 * found + missed + false),
-        "PPI prevalence": prevalence,
     }
+    return {**plain, **{f"PPI {name}": value for name, value in plain.items()}}
 
 
 def simulate(world: Population, repetitions: int, rng: np.random.Generator) -> dict[str, tuple[float, float]]:
     """Return each figure's coverage and mean width over the repetitions."""
-    drawn = [
-        rng.multivariate_hypergeometric(cells.ravel(), int(n), size=repetitions)
+    heard = [
+        rng.multivariate_hypergeometric(cells.ravel(), min(HEARD * int(n), int(cells.sum())), size=repetitions)
         for cells, n in zip(world.cells, world.draw, strict=True)
     ]
-    cells = np.stack(drawn, axis=1).reshape(repetitions, len(drawn), 2, 2, 2).astype(float)
+    drawn = [part(among, int(n), rng) for among, n in zip(heard, world.draw, strict=True)]
+    every, cells = (
+        np.stack(one, axis=1).reshape(repetitions, len(drawn), 2, 2, 2).astype(float) for one in (heard, drawn)
+    )
     true, found = truths(world), {}
-    for figure, (_, low, high) in limits(cells, world).items():
+    for figure, (_, low, high) in limits(cells, (every - cells).sum(-3), world).items():
         inside = (low <= true[figure] + ROUNDING) & (true[figure] <= high + ROUNDING)
         found[figure] = (float(inside.mean()), float((high - low).mean()))
     return found
+
+
+def part(among: Indices, n: int, rng: np.random.Generator) -> Indices:
+    """Draw n of each row of (R, c) counts without replacement."""
+    drawn, left = np.zeros_like(among), np.full(len(among), n)
+    after = among.sum(1)
+    for i in range(among.shape[1]):
+        after = after - among[:, i]
+        drawn[:, i] = rng.hypergeometric(among[:, i], after, left)
+        left = left - drawn[:, i]
+    return drawn
 
 
 def attainable(prevalence: float, n: int) -> bool:
@@ -159,7 +202,7 @@ def main() -> None:
     began = time.monotonic()
     coverage: dict[str, list[float]] = defaultdict(list)
     print("coverage % / mean width; ratio: width of the stratified interval over that of the uniform one")
-    print(f"{'model':14}{'prev.':>7}{'n':>5}  {'':8}" + "".join(f"{figure:>18}" for figure in FIGURES))
+    print(f"{'model':14}{'prev.':>7}{'n':>5}  {'':8}" + "".join(f"{figure:>16}" for figure in FIGURES))
     for model in MODELS:
         for prevalence in PREVALENCES:
             rng = np.random.default_rng([arguments.seed, MODELS.index(model), int(1000 * prevalence)])
@@ -173,11 +216,11 @@ def main() -> None:
                     mark = "" if name == "strata" or attainable(prevalence, n) else "*"
                     cells = [f"{100 * row[f][0]:.1f} / {row[f][1]:.3f}" for f in FIGURES]
                     cells[0] += mark
-                    print(f"{model.name:14}{prevalence:>7.1%}{n:>5}  {name:8}" + "".join(f"{c:>18}" for c in cells))
+                    print(f"{model.name:14}{prevalence:>7.1%}{n:>5}  {name:8}" + "".join(f"{c:>16}" for c in cells))
                     for figure in FIGURES:
                         coverage[f"{name} {figure}"].append(row[figure][0])
                 ratios = [rows["strata"][f][1] / rows["uniform"][f][1] for f in FIGURES]
-                print(f"{'':28}{'ratio':8}" + "".join(f"{ratio:>18.2f}" for ratio in ratios), flush=True)
+                print(f"{'':28}{'ratio':8}" + "".join(f"{ratio:>16.2f}" for ratio in ratios), flush=True)
     print("\n* no deterministic interval can have 93 to 98 % here: the counts are too few\n")
     print(f"{'':26}{'least':>8}{'< 93 %':>8}{'93-98 %':>9}{'> 98 %':>8}")
     for name, shares in coverage.items():

@@ -70,11 +70,11 @@ class PoweredSample:
         return len(self.cheap)
 
 
-def powered_figures(sample: PoweredSample, labels: Sequence[str], *, seed: int) -> Figures:
+def powered_figures(sample: PoweredSample, labels: Sequence[str], *, seed: int, replicates: int = 1000) -> Figures:
     """Return every figure of a model, by the trusted oracle's labels; `labels` are the k names in their order.
 
-    Intervals are those of `powered_limits`, and a bootstrap's for macro-F1. The calibration error is that of the
-    documents with a trusted answer.
+    Intervals are those of `powered_limits`, and a bootstrap's of so many replicates for macro-F1. The calibration
+    error is that of the documents with a trusted answer.
 
     Raises:
         ValueError: if a label is outside [0, k), or a confidence outside [0, 1].
@@ -92,7 +92,7 @@ def powered_figures(sample: PoweredSample, labels: Sequence[str], *, seed: int) 
     return Figures(
         n=len(sample),
         accuracy=accuracy,
-        macro_f1=_macro_f1(sample, shares, len(labels), float(factor), accuracy, seed=seed),
+        macro_f1=_macro_f1(sample, shares, len(labels), float(factor), accuracy, seed, replicates),
         calibration_error=calibration_error(sample.confidence[asked], right[0][asked], shares.weight_asked[asked]),
         per_class=_per_class(sample, shares, labels),
         trusted=int(asked.sum()),
@@ -160,7 +160,7 @@ def _per_class(sample: PoweredSample, shares: _Shares, labels: Sequence[str]) ->
 
 
 def _macro_f1(
-    sample: PoweredSample, shares: _Shares, k: int, factor: float, accuracy: Estimate, *, seed: int
+    sample: PoweredSample, shares: _Shares, k: int, factor: float, accuracy: Estimate, seed: int, replicates: int
 ) -> Estimate:
     """Estimate the mean F1 of the classes that occur, with one factor, by a bootstrap.
 
@@ -171,7 +171,11 @@ def _macro_f1(
     """
     value = _mean_f1(sample, shares, k, factor, np.arange(len(sample)))
     groups = 2 * shares.stratum + shares.asked
-    found = bootstrap(value, groups, lambda rows: _mean_f1(sample, shares, k, factor, rows), seed=seed)
+
+    def resampled(rows: Indices) -> float:
+        return _mean_f1(sample, shares, k, factor, rows)
+
+    found = bootstrap(value, groups, resampled, seed=seed, replicates=replicates)
     low = min(found.low, max(0.0, value - accuracy.value + accuracy.low))
     return Estimate(value, low, max(found.high, min(1.0, value + accuracy.high - accuracy.value)), len(sample))
 

@@ -3,8 +3,15 @@
 import numpy as np
 import pytest
 
-from laud_ray.estimation import PoweredSample, Sample, figures, powered_figures
-from laud_ray.estimation.powered import HIT, MISS, powered_factor, powered_limits, unseen_events
+from laud_ray.estimation import (
+    PoweredSample,
+    Sample,
+    estimate_accuracy,
+    estimate_classes,
+    figures,
+    powered_figures,
+)
+from laud_ray.estimation.powered import MISS, powered_factor, powered_limits, unseen_events
 from laud_ray.metrics import confusion, macro_f1, precision_recall_f1
 from laud_ray.types import Bools, Estimate, Floats, Indices
 
@@ -69,7 +76,7 @@ def test_perfect_cheap_answers_count_nearly_like_trusted_ones_and_noise_not_at_a
     many = share(np.array([[[800.0, 0], [0, 200]]]), np.zeros((1, 2)), sizes)
     assert many[2] - many[1] < high - low < 0.75 * (few[2] - few[1])
     noise = share(np.array([[[80.0, 80], [20, 20]]]), np.array([[1000.0, 3000]]), sizes)
-    assert noise == pytest.approx(few, abs=1e-9)
+    assert noise == pytest.approx(few, abs=1e-6)
 
 
 def test_where_all_are_asked_figures_are_those_of_the_trusted_answers() -> None:
@@ -88,7 +95,8 @@ def test_where_all_are_asked_figures_are_those_of_the_trusted_answers() -> None:
         assert other.estimates is not None
         for name in ("prevalence", "precision", "recall", "f1"):
             mine, theirs = getattr(one.estimates, name), getattr(other.estimates, name)
-            assert (mine.low, mine.high) == pytest.approx((theirs.low, theirs.high), abs=0.03)
+            # Where the sample has no error at all, plain limits allow for a whole unseen one, these for half a one.
+            assert (mine.low, mine.high) == pytest.approx((theirs.low, theirs.high), abs=0.05)
 
 
 @pytest.mark.parametrize(("right", "narrower"), [(0.95, 0.85), (0.25, 1.04)])
@@ -109,23 +117,32 @@ def test_intervals_cover_and_a_bad_cheap_oracle_costs_nothing(right: float, narr
     for _ in range(300):
         drawn = rng.choice(size, 600, replace=False)
         sample = powered(true[drawn], model[drawn], oracle[drawn], asked, size)
-        found = powered_figures(sample, LABELS, seed=0)
-        alone = figures(plain(true[drawn[asked]], model[drawn[asked]], size), LABELS, seed=0)
-        note("accuracy", found.accuracy, alone.accuracy, float(np.mean(true == model)))
-        note("macro-F1", found.macro_f1, alone.macro_f1, macro_f1(confusion(true, model, 4)))
-        for c in range(4):
-            mine, theirs = found.per_class[c].estimates, alone.per_class[c].estimates
+        found = powered_figures(sample, LABELS, seed=0, replicates=1)
+        alone = plain(true[drawn[asked]], model[drawn[asked]], size)
+        note("accuracy", found.accuracy, estimate_accuracy(alone), float(np.mean(true == model)))
+        for c, theirs in enumerate(estimate_classes(alone, 4)):
+            mine = found.per_class[c].estimates
             assert mine is not None
-            assert theirs is not None
             note("prevalence", mine.prevalence, theirs.prevalence, float(prevalence[c]))
             note("precision", mine.precision, theirs.precision, float(precision[c]))
             note("recall", mine.recall, theirs.recall, float(recall[c]))
             note("f1", mine.f1, theirs.f1, float(f1[c]))
-    print({name: (float(np.mean(covered[name])), float(np.mean(ratios[name]))) for name in covered})
     for name, shares in covered.items():
         assert 0.92 <= np.mean(shares) <= 0.995, name
+        assert np.mean(ratios[name]) < 1.08, name
     assert np.mean([np.mean(one) for one in ratios.values()]) < narrower
-    assert max(np.mean(one) for one in ratios.values()) < 1.1
+
+
+def test_macro_f1_is_covered_also_where_no_error_of_the_cheap_oracle_was_seen() -> None:
+    rng, size = np.random.default_rng(4), 20_000
+    true, model, oracle = made_up(rng, size, 1.0)
+    truth, asked, covered = macro_f1(confusion(true, model, 4)), np.arange(600) < 40, list[bool]()
+    for _ in range(60):
+        drawn = rng.choice(size, 600, replace=False)
+        sample = powered(true[drawn], model[drawn], oracle[drawn], asked, size)
+        found = powered_figures(sample, LABELS, seed=0, replicates=100).macro_f1
+        covered.append(found.low <= truth <= found.high)
+    assert np.mean(covered) > 0.88
 
 
 def test_a_class_that_nobody_names_says_so() -> None:
@@ -145,7 +162,6 @@ def test_an_abstention_of_the_cheap_oracle_is_an_answer_that_is_wrong() -> None:
     found = powered_figures(powered(true, true, silent, np.arange(200) < 50, 2000), LABELS, seed=0)
     assert (found.accuracy.value, found.macro_f1.value) == (pytest.approx(1), pytest.approx(1))
     assert found.macro_f1.low <= found.accuracy.low < 0.99
-    assert HIT != MISS
 
 
 def test_bad_input_is_refused() -> None:
