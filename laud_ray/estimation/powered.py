@@ -105,8 +105,13 @@ def powered_limits(
         Three arrays (...): the share, NaN without hits and misses, then [0, 1].
     """
     hits, misses = (one.clip(0) for one in _masses(table, rest, sizes, factor))
-    known = hits + misses > TINY * sizes.sum()
+    nothing = TINY * sizes.sum()
+    known = hits + misses > nothing
     value = np.divide(hits, hits + misses, out=np.full(np.shape(hits), np.nan), where=known)
+    # Without any miss, or any hit, a whole event, as there.
+    worse, better = (
+        (1 + (one <= nothing))[..., None, None, None] * events for one, events in ((misses, worse), (hits, better))
+    )
     sides = ((worse, _TAIL), (better, 1 - _TAIL))
     limits = [_quantile(table + events, rest, sizes, factor, level) for events, level in sides]
     low = np.where(known, np.fmin(limits[0], value), 0.0)
