@@ -4,7 +4,7 @@ import json
 import time
 from dataclasses import dataclass
 
-from laud_ray import oracles
+from laud_ray import model_records, oracles
 from laud_ray.calls import Ledger
 from laud_ray.cluster import connect
 from laud_ray.corpus import Corpus, open_corpus
@@ -66,7 +66,7 @@ def buy(
         RunError: if there is no such model, or its scores are gone.
     """
     name = find(run, model)
-    number = next(one.round for one in run.store.models() if one.name == name)
+    number = next(one.round for one in model_records.models(run.store.engine) if one.name == name)
     corpus = _scored(run, number)
     answered = run.store.counts()["evaluation"]
     before = evaluate_round(run, number)
