@@ -183,11 +183,12 @@ def overload_one_by_one(bench: Bench) -> None:
 
 
 def swaps(bench: Bench) -> None:
-    from laud_ray import models
+    from laud_ray import model_records, models
     from laud_ray.run_folder import look_at
 
     with look_at(str(bench.run)) as folder:
-        accepted = [m.name for m in folder.store.models() if (bench.run / "models" / m.name).is_dir()][-3:]
+        made = [m.name for m in model_records.models(folder.store.engine)]
+    accepted = [name for name in made if (bench.run / "models" / name).is_dir()][-3:]
     expected = {name: expectation(models.load(str(bench.model(name))), bench.texts) for name in accepted}
     with bench.service(poll_s=0.5) as url:
         bench.answers(url, rate=20, seconds=5)
@@ -196,7 +197,7 @@ def swaps(bench: Bench) -> None:
         for i in range(10):
             time.sleep(3.5)
             with look_at(str(bench.run)) as folder:
-                folder.store.promote(accepted[i % len(accepted)])
+                model_records.promote(folder.store.engine, accepted[i % len(accepted)])
         found = collect(process)
     failed = int((found.status != 200).sum())
     mixed = sum(is_mixed(row, expected) for row in found.rows if row["status"] == 200)

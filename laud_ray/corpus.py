@@ -6,54 +6,28 @@ a range; every range is a random sample of the corpus; and the order does not de
 
 import hashlib
 import json
-import logging
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray import sources
 from laud_ray.config import CorpusConfig
 from laud_ray.errors import CorpusError
+from laud_ray.sorting import IdBuckets, Row, RowBuckets, digest_of, identify, parts
 from laud_ray.sources import Cell
 from laud_ray.storage import Folder
-from laud_ray.texts import cut
-from laud_ray.texts import normalise_text as normalise_text
-
-logger = logging.getLogger(__name__)
+from laud_ray.texts import cut, normalise_text
 
 MANIFEST = "corpus.json"
-BUCKETS = 256
-SPILL_ROWS = 400_000
 RANGE_SCHEMA = pa.schema(
     [("id", pa.string()), ("text", pa.string()), ("error", pa.string()), ("duplicate_of", pa.string())]
 )
 SEALED_SCHEMA = pa.schema([("id", pa.string()), ("value", pa.string())])
-_ROW_SCHEMA = pa.schema(
-    [
-        ("digest", pa.binary(16)),
-        ("id", pa.string()),
-        ("text", pa.string()),
-        ("error", pa.string()),
-        ("sealed", pa.string()),
-    ]
-)
-
-
-class _Row(NamedTuple):
-    """A row as it is sorted: its id may still be missing."""
-
-    digest: bytes
-    id: str | None
-    text: str | None
-    error: str | None
-    sealed: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +103,7 @@ def normalise(config: CorpusConfig, folder: Folder, *, sealed: str | None = None
     if local is not None:
         local.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=local, prefix=".spill-") as scratch:
-        rows, ids = _RowBuckets(Path(scratch)), _IdBuckets(Path(scratch))
+        rows, ids = RowBuckets(Path(scratch)), IdBuckets(Path(scratch))
         for batch in sources.read(config.path, columns):
             cells = iter(batch.columns)
             texts = next(cells)
@@ -148,11 +122,7 @@ def normalise(config: CorpusConfig, folder: Folder, *, sealed: str | None = None
 
 def document_id(text: str) -> str:
     """The id of a normalised text where the source has no id column: 32 hexadecimal digits."""
-    return _digest(text.encode()).hex()
-
-
-def _digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=16).digest()
+    return digest_of(text.encode()).hex()
 
 
 def _id(batch: sources.Rows, i: int, key: Cell) -> str:
@@ -165,7 +135,7 @@ def _id(batch: sources.Rows, i: int, key: Cell) -> str:
     return name
 
 
-def _clean(cell: Cell, name: str | None, value: Cell, max_chars: int, counts: Counter[str]) -> _Row:
+def _clean(cell: Cell, name: str | None, value: Cell, max_chars: int, counts: Counter[str]) -> Row:
     """Normalise one document and count what was done to it."""
     counts["documents"] += 1
     label = None if value is None else value.decode(errors="replace")
@@ -180,106 +150,14 @@ def _clean(cell: Cell, name: str | None, value: Cell, max_chars: int, counts: Co
     if error:
         counts["errors"] += 1
         counts[error] += 1
-        return _Row(_digest(raw), name, None, error, label)
+        return Row(digest_of(raw), name, None, error, label)
     if len(text) > max_chars:
         counts["truncated"] += 1
         text = cut(text, max_chars)
-    return _Row(_digest(text.encode()), name, text, None, label)
+    return Row(digest_of(text.encode()), name, text, None, label)
 
 
-class _RowBuckets:
-    """Rows by the first byte of their digest; in memory while they are few, else in files."""
-
-    def __init__(self, scratch: Path) -> None:
-        self._scratch = scratch
-        self._held: list[list[_Row]] = [[] for _ in range(BUCKETS)]
-        self._writers: dict[int, pa.RecordBatchStreamWriter] = {}
-        self._count = 0
-
-    def add(self, row: _Row) -> None:
-        self._held[row.digest[0]].append(row)
-        self._count += 1
-        if self._count % SPILL_ROWS == 0:
-            self._spill()
-
-    def __len__(self) -> int:
-        return self._count
-
-    def sorted(self) -> Iterator[_Row]:
-        """Yield all rows by digest; equal digests in the order of the input."""
-        for writer in self._writers.values():
-            writer.close()
-        for bucket, held in enumerate(self._held):
-            rows = [*self._spilled(bucket), *held] if bucket in self._writers else held
-            self._held[bucket] = []
-            yield from sorted(rows, key=lambda row: row.digest)
-
-    def _path(self, bucket: int) -> str:
-        return str(self._scratch / f"rows-{bucket:02x}.arrows")
-
-    def _spill(self) -> None:
-        for bucket, held in enumerate(self._held):
-            if held:
-                if bucket not in self._writers:
-                    self._writers[bucket] = pa.ipc.new_stream(self._path(bucket), _ROW_SCHEMA)
-                arrays = [pa.array(c, f.type) for c, f in zip(zip(*held, strict=True), _ROW_SCHEMA, strict=True)]
-                self._writers[bucket].write_batch(pa.RecordBatch.from_arrays(arrays, schema=_ROW_SCHEMA))
-                self._held[bucket] = []
-
-    def _spilled(self, bucket: int) -> list[_Row]:
-        with pa.ipc.open_stream(self._path(bucket)) as stream:
-            table = stream.read_all()
-        columns = (table.column(name).to_pylist() for name in _ROW_SCHEMA.names)
-        return [_Row(*cells) for cells in zip(*columns, strict=True)]
-
-
-class _IdBuckets:
-    """Digests of ids with the row they stand in, spilled to files: finds a repeated id in bounded memory."""
-
-    _RECORD = np.dtype([("high", "<u8"), ("low", "<u8"), ("row", "<u8")])
-
-    def __init__(self, scratch: Path) -> None:
-        self._scratch = scratch
-        self._held: list[bytearray] = [bytearray() for _ in range(BUCKETS)]
-        self._starts: list[tuple[int, str, int]] = []
-        self._count = 0
-
-    def add(self, file: str, first: int, ids: Sequence[str]) -> None:
-        self._starts.append((self._count, file, first))
-        for name in ids:
-            digest = _digest(name.encode())
-            self._held[digest[0]] += digest + self._count.to_bytes(8, "little")
-            self._count += 1
-        if sum(map(len, self._held)) > 64_000_000:
-            for bucket, held in enumerate(self._held):
-                with open(self._path(bucket), "ab") as file_handle:
-                    file_handle.write(held)
-                held.clear()
-
-    def repeated(self) -> tuple[tuple[str, int], tuple[str, int]] | None:
-        """Return (file, row) of a repeated id's first two places, or None; the earliest repetition wins."""
-        found: list[tuple[int, int]] = []
-        for bucket, held in enumerate(self._held):
-            path = self._path(bucket)
-            spilled = path.read_bytes() if path.exists() else b""
-            records = np.frombuffer(spilled + bytes(held), self._RECORD)
-            records = records[np.lexsort((records["row"], records["low"], records["high"]))]
-            same = (records["high"][1:] == records["high"][:-1]) & (records["low"][1:] == records["low"][:-1])
-            found += [(int(records["row"][i + 1]), int(records["row"][i])) for i in np.flatnonzero(same)]
-        if not found:
-            return None
-        second, first = min(found)
-        return self._place(first), self._place(second)
-
-    def _path(self, bucket: int) -> Path:
-        return self._scratch / f"ids-{bucket:02x}"
-
-    def _place(self, row: int) -> tuple[str, int]:
-        start, file, first = next(s for s in reversed(self._starts) if s[0] <= row)
-        return file, first + row - start
-
-
-def _refuse_duplicate_ids(ids: _IdBuckets, config: CorpusConfig) -> None:
+def _refuse_duplicate_ids(ids: IdBuckets, config: CorpusConfig) -> None:
     places = ids.repeated()
     if places is None:
         return
@@ -291,11 +169,11 @@ def _refuse_duplicate_ids(ids: _IdBuckets, config: CorpusConfig) -> None:
     )
 
 
-def _write(rows: _RowBuckets, folder: Folder, counts: Counter[str], sealed: bool) -> Corpus:
+def _write(rows: RowBuckets, folder: Folder, counts: Counter[str], sealed: bool) -> Corpus:
     size = min(max(len(rows) // 64, 1024), 50_000)
     fingerprint = hashlib.blake2b(digest_size=16)
     ranges: list[Range] = []
-    for number, part in enumerate(_cut(_identify(rows.sorted(), counts), size)):
+    for number, part in enumerate(parts(identify(rows.sorted(), counts), size)):
         name = f"part-{number:05d}.parquet"
         for document in part:
             fingerprint.update(f"{document.id}\0{document.text}\0".encode())
@@ -311,40 +189,6 @@ def _write(rows: _RowBuckets, folder: Folder, counts: Counter[str], sealed: bool
     }
     folder.write(MANIFEST, json.dumps(manifest, indent=1).encode())
     return corpus
-
-
-class _Identified(NamedTuple):
-    """A row with its id; duplicate_of is the id of the first document with that text."""
-
-    id: str
-    text: str | None
-    error: str | None
-    duplicate_of: str | None
-    sealed: str | None
-
-
-def _identify(rows: Iterator[_Row], counts: Counter[str]) -> Iterator[_Identified]:
-    """Give ids, and mark every document whose text stood before. Equal digests must come together."""
-    digest, times, first = b"", 0, ""
-    for row in rows:
-        times = times + 1 if row.digest == digest else 1
-        digest = row.digest
-        name = row.id or digest.hex() + (f"-{times}" if times > 1 else "")
-        first = name if times == 1 else first
-        again = times > 1 and row.text is not None
-        counts["duplicates" if again else "unique"] += row.text is not None
-        yield _Identified(name, row.text, row.error, first if again else None, row.sealed)
-
-
-def _cut(rows: Iterator[_Identified], size: int) -> Iterator[list[_Identified]]:
-    """Cut into lists of about `size` rows, never between equal texts unless one text fills a list itself."""
-    part: list[_Identified] = []
-    for row in rows:
-        if len(part) >= size and (row.duplicate_of is None or len(part) >= 2 * size):
-            yield part
-            part = []
-        part.append(row)
-    yield part
 
 
 def _table(rows: Sequence[tuple[str | None, ...]], schema: pa.Schema) -> pa.Table:

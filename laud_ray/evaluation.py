@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from laud_ray import oracles, second_opinions
+from laud_ray import model_records, oracles, second_opinions
 from laud_ray.calls import Ledger
 from laud_ray.cluster import connect
 from laud_ray.config import OracleConfig
@@ -75,7 +75,7 @@ def buy(
         RunError: if there is no such model, or its scores are gone.
     """
     name = find(run, model)
-    number = next(one.round for one in run.store.models() if one.name == name)
+    number = next(one.round for one in model_records.models(run.store.engine) if one.name == name)
     corpus = _scored(run, number)
     if run.config.evaluation.trusted is not None:
         return _buy_trusted(run, corpus, name, number, n, width, observer)

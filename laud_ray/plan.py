@@ -6,23 +6,12 @@ no gradient, and 6 where activations are computed twice to save memory.
 """
 
 import math
-import re
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
-from urllib.error import HTTPError
-from urllib.parse import quote
-from urllib.request import urlopen
 
 import numpy as np
-import psutil
-import torch
-from huggingface_hub import constants
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
 from laud_ray import chat, label_prompt, models, oracles
 from laud_ray.config import (
@@ -37,8 +26,9 @@ from laud_ray.config import (
     VllmZeroShotConfig,
 )
 from laud_ray.corpus import Corpus, normalise, open_corpus
+from laud_ray.devices import Device, check_memory, find_device
 from laud_ray.encoding import model_path
-from laud_ray.errors import ConfigError, ModelError
+from laud_ray.model_size import guessed_size, parameters
 from laud_ray.prompts import Option, Prompt
 from laud_ray.storage import Folder
 from laud_ray.types import Task
@@ -46,39 +36,6 @@ from laud_ray.types import Task
 SAMPLE = 500
 # Characters of a token where a model's own tokenizer is not at hand.
 CHARACTERS = 4.0
-# The share of a data sheet's peak, and of this machine's matrix product, that models are reckoned to reach.
-GPU_SHARE, CPU_SHARE = 0.35, 0.6
-# The same for encoders that score on a CPU, in ONNX Runtime. It is over 1: half of a small encoder's parameters are a
-# table that is only looked up, and PyTorch's product does not use all that newer cores have. The bundled one at 1,439
-# names of 9 tokens a second, on two cores of 94e9 each, comes to 3.1 (docs/LOG.md); a plan rather says too much.
-CPU_ENCODER_SHARE = 2.5
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """What a model runs on.
-
-    Attributes:
-        flops: operations a second that a model reaches; in GPUS the data sheet's peak for dense bfloat16.
-        memory: bytes.
-        encoder: how many times as many it reaches when an encoder scores.
-    """
-
-    name: str
-    flops: float
-    memory: float
-    encoder: float = 1.0
-
-
-GPUS: Mapping[str, Device] = {
-    "T4": Device("T4", 65e12, 15e9),
-    "L4": Device("L4", 121e12, 23e9),
-    "A10G": Device("A10G", 70e12, 23e9),
-    "L40S": Device("L40S", 362e12, 46e9),
-    "A100": Device("A100", 312e12, 80e9),
-    "H100": Device("H100", 989e12, 80e9),
-    "H200": Device("H200", 989e12, 141e9),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +95,7 @@ def plan(config: RunConfig, gpu: str | None = None) -> Plan:
         notes += [_unless_guessed(model, oracles.check, one, where) for model in _models(one)]
     for key, section in sections:
         if isinstance(section, PromptedSection):
-            _check_memory(key, section, device, max(1, int(config.resources.gpus_per_scorer)))
+            check_memory(key, section, device, max(1, int(config.resources.gpus_per_scorer)))
     with tempfile.TemporaryDirectory(prefix="laud-plan-") as scratch:
         corpus = open_corpus(Folder(f"{config.storage}/corpus")) or normalise(
             config.corpus, Folder(scratch), sealed=oracles.sealed_column(asked)
@@ -150,55 +107,6 @@ def plan(config: RunConfig, gpu: str | None = None) -> Plan:
     return Plan(corpus.counts, _rounds(config), device, steps, tuple(dict.fromkeys(filter(None, notes))))
 
 
-def find_device(gpu: str | None) -> Device:
-    """The GPU of that name, the one that this machine has, or this machine's CPU, measured.
-
-    Raises:
-        ConfigError: if nothing is known of the name.
-    """
-    if gpu is not None:
-        known = GPUS.get(gpu.upper())
-        if known is None:
-            raise ConfigError(f"--gpu: {gpu!r} is unknown; expected one of {', '.join(GPUS)}")
-        return replace(known, flops=GPU_SHARE * known.flops)
-    if torch.cuda.is_available():
-        seen = torch.cuda.get_device_properties(0)
-        peak = next((d.flops for name, d in GPUS.items() if name in seen.name), 100e12)
-        return Device(seen.name, GPU_SHARE * peak, float(seen.total_memory))
-    flops, memory = CPU_SHARE * _matrix_product(), float(psutil.virtual_memory().total)
-    return Device("this machine's CPU", flops, memory, CPU_ENCODER_SHARE / CPU_SHARE)
-
-
-def parameters(name: str, *, causal: bool) -> int:
-    """How many parameters a model has, from its configuration alone.
-
-    Raises:
-        ModelError: if there is no such model.
-    """
-    size = guessed_size(name)
-    if size is not None:
-        return size
-    try:
-        settings = AutoConfig.from_pretrained(model_path(name))
-        with torch.device("meta"):
-            model = (AutoModelForCausalLM if causal else AutoModel).from_config(settings)
-    except (OSError, ValueError) as error:
-        raise chat.unknown(name, error) from None
-    return sum(p.numel() for p in model.parameters())
-
-
-def size_in_name(name: str) -> int | None:
-    """The parameters that a hub name tells: 1,500,000,000 for `Qwen/Qwen2.5-1.5B-Instruct`; None for a folder."""
-    found = re.search(r"(?<![\d.])(\d+(?:\.\d+)?)B(?![a-zA-Z])", name) if not Path(name).exists() else None
-    return round(float(found[1]) * 1e9) if found else None
-
-
-def guessed_size(name: str) -> int | None:
-    """The parameters that a name tells of a model on a hub that this machine does not reach; None for any other."""
-    size = size_in_name(name)
-    return None if size is None or at_hand(name) else size
-
-
 def _unless_guessed(model: str, check: Callable[..., None], *arguments: object) -> str | None:
     """Check, and say so if the model is on a hub that this machine does not reach: its name may tell enough."""
     if guessed_size(model) is not None:
@@ -208,25 +116,6 @@ def _unless_guessed(model: str, check: Callable[..., None], *arguments: object) 
         )
     check(*arguments)
     return None
-
-
-@cache
-def at_hand(name: str) -> bool:
-    """Whether a model is on this machine, or its hub answers, be it that there is no such model."""
-    try:
-        AutoConfig.from_pretrained(model_path(name), local_files_only=True)
-        return True
-    except (OSError, ValueError):
-        pass
-    if constants.HF_HUB_OFFLINE:
-        return False
-    try:
-        with urlopen(f"{constants.ENDPOINT}/api/models/{quote(name)}", timeout=10):
-            return True
-    except HTTPError:
-        return True
-    except OSError:
-        return False
 
 
 def _steps(config: RunConfig, task: Task, corpus: Corpus, texts: Sequence[str], device: Device) -> Iterator[Step]:
@@ -344,26 +233,3 @@ def _calls(name: str, oracle: LlmConfig, task: Task, texts: Sequence[str], docum
     flops = device.flops * oracle.replicas * max(1, oracle.gpus_per_replica)
     hours = 2 * parameters(oracle.model, causal=True) * tokens / flops / 3600
     return Step(f"{name}: {oracle.model}", documents, tokens, calls, dollars, hours)
-
-
-def _check_memory(key: str, section: PromptedSection, device: Device, devices: int) -> None:
-    """Refuse a model whose weights, with one prompt's keys and values, exceed the memory it may take."""
-    width = 4 if section.dtype == "float32" or (section.dtype == "auto" and "CPU" in device.name) else 2
-    needed = parameters(section.model, causal=True) * width
-    allowed = device.memory * section.memory * devices
-    if needed > allowed:
-        raise ModelError(
-            f"{key}.model: {section.model!r} needs {needed / 1e9:.1f} GB for its weights; {devices} x {device.name} "
-            f"with memory: {section.memory} hold {allowed / 1e9:.1f} GB: expected a smaller model, or more "
-            "resources.gpus_per_scorer"
-        )
-
-
-def _matrix_product() -> float:
-    """Operations a second of this machine's matrix product in float32."""
-    a = torch.randn(1024, 1024)
-    a @ a
-    began = time.perf_counter()
-    for _ in range(5):
-        a @ a
-    return 5 * 2 * 1024**3 / (time.perf_counter() - began)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
 
+from laud_ray import model_records
 from laud_ray.config.mistakes import known_names
 from laud_ray.errors import ModelError, RunError
 from laud_ray.model_folder import describe
@@ -25,7 +26,7 @@ def find(run: RunFolder, wanted: str | None) -> str:
     Raises:
         RunError: if there is no such model.
     """
-    known = [model.name for model in run.store.models()]
+    known = [model.name for model in model_records.models(run.store.engine)]
     name = wanted if wanted is not None else run.store.setting("current")
     if not known or name is None:
         raise RunError(f"{run.folder.uri}: no model yet; expected a run that has closed its first round")
@@ -60,5 +61,5 @@ def promote(path: str, model: str) -> Promoted:
     with look_at(path) as run:
         name = find(run, model)
         describe(fetched(run, name))
-        old = run.store.promote(name)
+        old = model_records.promote(run.store.engine, name)
         return Promoted(old, name, push.reload(run.config.serving) if old != name else None)

@@ -4,23 +4,19 @@ Queries and annotations are only ever added. A query is recorded before an oracl
 soon as it arrives, so after a crash the open queries are exactly those without an annotation.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Engine, func, insert, literal, select, update
+from sqlalchemy import Connection, Engine, func, insert, select, update
 
-from laud_ray import feedback
+from laud_ray import feedback, round_results
 from laud_ray.database import in_turn, open_database, read, write
 from laud_ray.feedback import Feedback
 from laud_ray.tables import (
     annotations,
-    in_utc,
     models,
     now,
-    promotions,
+    put_setting,
     queries,
     rounds,
     sample,
@@ -28,17 +24,7 @@ from laud_ray.tables import (
     settings,
     timings,
 )
-from laud_ray.types import (
-    Annotation,
-    ClassEstimates,
-    ClassFigures,
-    Document,
-    Estimate,
-    Figures,
-    Promotion,
-    Purpose,
-    RoundResult,
-)
+from laud_ray.types import Annotation, Document, Purpose, RoundResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +63,6 @@ class Sampled:
     stratum_size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
-    """One model of the registry. `accepted` is False when the floor rejected it."""
-
-    name: str
-    kind: str
-    round: int
-    accepted: bool
-    current: bool
-    created_at: datetime
-
-
 class Store:
     """One run's state in a database.
 
@@ -112,7 +86,7 @@ class Store:
         return read(self._engine, lambda connection: connection.scalar(found))
 
     def set(self, key: str, value: str) -> None:
-        write(self._engine, lambda connection: _set(connection, key, value))
+        write(self._engine, lambda connection: put_setting(connection, key, value))
 
     def add_queries(self, purpose: Purpose, round: int, new: Sequence[Query]) -> None:
         """Record queries, all or none.
@@ -200,7 +174,7 @@ class Store:
             connection.execute(sample.delete())
             connection.execute(insert(sample), rows)
             for key, value in (said or {}).items():
-                _set(connection, key, value)
+                put_setting(connection, key, value)
 
         write(self._engine, replace)
 
@@ -233,13 +207,13 @@ class Store:
             connection.execute(insert(rounds).values(closed))
             connection.execute(insert(models).values({**made, "created_at": now()}))
             if result.accepted:
-                _set(connection, "current", result.model)
+                put_setting(connection, "current", result.model)
 
         write(self._engine, close)
 
     def history(self) -> list[RoundResult]:
         found = select(rounds.c.result).order_by(rounds.c.number)
-        return [_round(result) for result in read(self._engine, lambda c: c.scalars(found).all())]
+        return [round_results.from_json(result) for result in read(self._engine, lambda c: c.scalars(found).all())]
 
     def stop_reason(self) -> str | None:
         last = select(rounds.c.stop_reason).order_by(rounds.c.number.desc()).limit(1)
@@ -250,43 +224,6 @@ class Store:
         last = select(func.max(rounds.c.number)).scalar_subquery()
         changed = update(rounds).where(rounds.c.number == last).values(stop_reason=reason)
         write(self._engine, lambda connection: connection.execute(changed))
-
-    def models(self) -> list[Model]:
-        current = self.setting("current")
-        found = select(models).order_by(models.c.round, models.c.created_at)
-        rows = read(self._engine, lambda connection: connection.execute(found).all())
-        return [Model(r.name, r.kind, r.round, r.accepted, r.name == current, in_utc(r.created_at)) for r in rows]
-
-    def promote(self, model: str) -> str | None:
-        """Make a model current, in one transaction, and return the one that was; the same again records nothing.
-
-        It stays current until another is promoted or a round closes with an accepted model.
-        """
-        current = select(settings.c.value).where(settings.c.key == "current").scalar_subquery()
-        values = select(literal(model), current, literal(now(), promotions.c.created_at.type))
-        # Writing comes first, so that what is read is not read before another writer is done.
-        adding = insert(promotions).from_select(["model", "previous", "created_at"], values)
-
-        def change(connection: Connection) -> str | None:
-            in_turn(connection, "current")
-            position = connection.scalar(adding.returning(promotions.c.position))
-            this = promotions.c.position == position
-            previous = connection.scalar(select(promotions.c.previous).where(this))
-            if previous == model:
-                connection.execute(promotions.delete().where(this))
-            else:
-                _set(connection, "current", model)
-            return previous
-
-        return write(self._engine, change)
-
-    def promotion(self) -> Promotion | None:
-        """How the current model became so, if a person made it current."""
-        last = select(promotions).order_by(promotions.c.position.desc()).limit(1)
-        row = read(self._engine, lambda connection: connection.execute(last).one_or_none())
-        if row is None or row.model != self.setting("current"):
-            return None
-        return Promotion(row.model, row.previous, in_utc(row.created_at))
 
     def add_feedback(
         self, text: str, label: str | None, who: str, predicted: str | None = None, model: str | None = None
@@ -316,24 +253,3 @@ class Store:
         if (until := self.setting(key)) is None:
             self.set(key, until := str(feedback.last_position(self._engine)))
         return self.feedback(int(until))
-
-
-def _set(connection: Connection, key: str, value: str) -> None:
-    if connection.execute(update(settings).where(settings.c.key == key).values(value=value)).rowcount == 0:
-        connection.execute(insert(settings).values(key=key, value=value))
-
-
-def _round(result: Mapping[str, object]) -> RoundResult:
-    """Rebuild a result from its JSON."""
-    data = json.loads(json.dumps(result))
-    figures = data["figures"]
-    estimates = {key: Estimate(**figures[key]) for key in ("accuracy", "macro_f1")}
-    per_class = tuple(_class_figures(row) for row in figures["per_class"])
-    data["figures"] = Figures(**{**figures, **estimates, "per_class": per_class})
-    return RoundResult(**data)
-
-
-def _class_figures(row: dict[str, Any]) -> ClassFigures:
-    found = row.get("estimates")
-    estimates = found and ClassEstimates(**{name: Estimate(**one) for name, one in found.items()})
-    return ClassFigures(**{**row, "estimates": estimates})

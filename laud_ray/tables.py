@@ -9,6 +9,7 @@ from sqlalchemy import (
     JSON,
     Boolean,
     Column,
+    Connection,
     DateTime,
     Dialect,
     Float,
@@ -20,6 +21,8 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    insert,
+    update,
 )
 
 metadata = MetaData()
@@ -172,3 +175,9 @@ def now() -> datetime:
 def in_utc(found: datetime) -> datetime:
     """A time as it was stored: SQLite forgets the zone."""
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def put_setting(connection: Connection, key: str, value: str) -> None:
+    """Set what the key says, whether or not it was there."""
+    if connection.execute(update(settings).where(settings.c.key == key).values(value=value)).rowcount == 0:
+        connection.execute(insert(settings).values(key=key, value=value))

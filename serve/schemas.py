@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from laud_ray.corpus import normalise_text
+from laud_ray.texts import normalise_text
 from serve.arguments import Limits
 
 # Control characters other than white space: no name has them, and logs and terminals obey them.

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from laud_ray.corpus import normalise_text
+from laud_ray.texts import normalise_text
 from laud_ray.types import Example
 
 ROOT = Path(__file__).parents[1]

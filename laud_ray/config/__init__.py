@@ -1,43 +1,33 @@
 """The configuration of a run: its sections, and how it is read."""
 
-from laud_ray.config.reading import differences, load, parse
-from laud_ray.config.schema import (
-    OTHER,
-    AuditConfig,
-    BudgetConfig,
-    BudgetRule,
-    CascadeConfig,
+from laud_ray.config.asking import AuditConfig, BudgetConfig, EvaluationConfig, InitConfig, QueryConfig
+from laud_ray.config.models import (
     CausalConfig,
-    CorpusConfig,
-    DeltaFRule,
     EncoderConfig,
     EncoderZeroShotConfig,
-    EvaluationConfig,
-    GainRule,
     InContextConfig,
-    InitConfig,
-    KappaRule,
-    LabelConfig,
     LearnerConfig,
     LinearConfig,
-    LlmConfig,
-    OracleConfig,
-    PlateauRule,
-    PoolExhaustedRule,
     PromptedSection,
-    QueryConfig,
-    ReplayConfig,
-    ResourcesConfig,
-    RoundsRule,
-    RunConfig,
-    Section,
-    ServingConfig,
-    StopConfig,
-    TargetRule,
-    TaskConfig,
     VllmZeroShotConfig,
     ZeroShotConfig,
 )
+from laud_ray.config.oracles import CascadeConfig, LlmConfig, OracleConfig, ReplayConfig
+from laud_ray.config.reading import differences, load, parse
+from laud_ray.config.run import ResourcesConfig, RunConfig, ServingConfig
+from laud_ray.config.section import Section
+from laud_ray.config.stopping import (
+    BudgetRule,
+    DeltaFRule,
+    GainRule,
+    KappaRule,
+    PlateauRule,
+    PoolExhaustedRule,
+    RoundsRule,
+    StopConfig,
+    TargetRule,
+)
+from laud_ray.config.task import OTHER, CorpusConfig, LabelConfig, TaskConfig
 
 __all__ = [
     "OTHER",

@@ -10,7 +10,8 @@ import yaml
 from pydantic import ValidationError
 
 from laud_ray.config.mistakes import join, line
-from laud_ray.config.schema import LlmConfig, RunConfig
+from laud_ray.config.oracles import LlmConfig
+from laud_ray.config.run import RunConfig
 from laud_ray.errors import ConfigError
 from laud_ray.storage import Folder
 

@@ -110,10 +110,10 @@ def _of_sample(run: "RunFolder", name: str) -> "canary.Expected | None":
     import numpy as np
     import pyarrow as pa
 
-    from laud_ray import canary
+    from laud_ray import canary, model_records
     from laud_ray.stages.evaluate import predictions
 
-    number = next((model.round for model in run.store.models() if model.name == name), None)
+    number = next((model.round for model in model_records.models(run.store.engine) if model.name == name), None)
     drawn = run.store.sample("evaluation")
     if number is None or not drawn:
         return None

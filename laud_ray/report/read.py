@@ -4,6 +4,7 @@ import math
 import platform
 from importlib.metadata import version
 
+from laud_ray import model_records
 from laud_ray.corpus import open_corpus
 from laud_ray.diagnosis import Reply, diagnose
 from laud_ray.feedback import judge
@@ -59,7 +60,7 @@ def read(run: RunFolder) -> RunSummary:
         versions={"python": platform.python_version(), **{name: version(name) for name in SHOWN_VERSIONS}},
         storage=run.folder.uri,
         feedback={"answers": len(people.labels), "wrong": len(people.wrong)},
-        promoted=store.promotion(),
+        promoted=model_records.promotion(store.engine),
         choices={r.number: choice for r in history if (choice := kept(store, r.number)) is not None},
         diagnosis=diagnose(history, [_reply(a) for a in asked if a.answered]),
         not_found_in={one.name: one.queries for one in outcome(seeds, task.names) if one.name in missing},
@@ -75,7 +76,7 @@ def read_models(run: RunFolder) -> tuple[ModelShown, ...]:
     finite = {name: accuracy for name, accuracy in measured.items() if math.isfinite(accuracy.value)}
     return tuple(
         ModelShown(m.name, m.current, m.round, m.kind, m.accepted, m.created_at, finite.get(m.name))
-        for m in run.store.models()
+        for m in model_records.models(run.store.engine)
     )
 
 

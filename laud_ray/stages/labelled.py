@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from laud_ray import sources
-from laud_ray.corpus import normalise_text
 from laud_ray.errors import CorpusError
 from laud_ray.estimation import Sample, figures
 from laud_ray.labels import known_labels, no_known_label
+from laud_ray.texts import normalise_text
 from laud_ray.types import Figures, Floats, Indices, Scorer, Task
 
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from laud_ray import cli
+from laud_ray.cli.output import EXIT_WAITING
 from tests.endpoint import Reply, chat, endpoint
 
 KINDS = {
@@ -51,7 +52,7 @@ def test_a_run_waits_at_its_cap_and_goes_on(
         path.write_text(yaml.safe_dump(settings))
         with pytest.raises(SystemExit) as left:
             cli.main(["run", str(path)])
-        assert left.value.code == cli.EXIT_WAITING
+        assert left.value.code == EXIT_WAITING
         assert "oracle.oracles[0].max_calls: 8 of 8 calls of m are made" in capsys.readouterr().out
         assert len(server.seen) == 8
         llm["max_calls"] = 100

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from laud_ray import cli, config, loop, models
-from laud_ray.config.schema import EncoderZeroShotConfig, VllmZeroShotConfig
+from laud_ray.config import EncoderZeroShotConfig, VllmZeroShotConfig
 from laud_ray.run_folder import claim, look_at
 from laud_ray.types import Label, Task
 from tests.unit.test_push import service

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from laud_ray import cli
-from laud_ray.plan import GPU_SHARE, GPUS
+from laud_ray.devices import GPU_SHARE, GPUS
 from laud_ray.progress import COUNTERS, GAUGES
 
 ROOT = Path(__file__).parents[2]

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laud_ray import corpus as corpora
+from laud_ray import sorting
 from laud_ray.config import CorpusConfig
 from laud_ray.corpus import Corpus, normalise, open_corpus, sealed_values
 from laud_ray.errors import CorpusError
@@ -153,7 +154,7 @@ def test_spilling_to_disk_changes_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         {"text": [f"n {i % 700}" for i in range(1000)], "id": list(map(str, range(1000)))},
     )
     whole = read(source, tmp_path / "1", id="id")
-    monkeypatch.setattr(corpora, "SPILL_ROWS", 90)
+    monkeypatch.setattr(sorting, "SPILL_ROWS", 90)
     spilled = read(source, tmp_path / "2", id="id")
     assert rows(spilled) == rows(whole)
     assert spilled.counts == whole.counts
@@ -172,9 +173,9 @@ def test_every_row_gets_one_place(texts: list[str], size: int) -> None:
     counts: Counter[str] = Counter()
     digests = sorted((t.encode().ljust(16, b"\0"), t) for t in texts)
     source = iter(
-        [corpora._Row(digest, None, text or None, None if text else "empty", None) for digest, text in digests]
+        [sorting.Row(digest, None, text or None, None if text else "empty", None) for digest, text in digests]
     )
-    parts = list(corpora._cut(corpora._identify(source, counts), size))
+    parts = list(sorting.parts(sorting.identify(source, counts), size))
     found = [row for part in parts for row in part]
     assert len({row.id for row in found}) == len(texts)
     fresh = [row.text for row in found if row.text is not None and row.duplicate_of is None]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from laud_ray.feedback import Feedback, Verdicts, judge
+from laud_ray.model_records import promotion
 from laud_ray.stages.train import to_examples
 from laud_ray.store import Answered, Query, Store
 from laud_ray.types import Document, Example
@@ -140,5 +141,5 @@ def test_a_run_of_an_older_version_opens(tmp_path: Path) -> None:
         database.executescript("drop table feedback; drop table alembic_version")
         database.execute("drop table promotions")
     store = Store(f"sqlite:///{tmp_path}/laud.db")
-    assert (store.feedback(), store.promotion(), store.setting("current")) == ([], None, "round-0002")
+    assert (store.feedback(), promotion(store.engine), store.setting("current")) == ([], None, "round-0002")
     assert store.add_feedback("mate", "Tea", "ann")[1]

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from laud_ray import config, plan
+from laud_ray import config, model_size, plan
+from laud_ray.devices import CPU_ENCODER_SHARE, Device, find_device
 from laud_ray.errors import ConfigError, CorpusError, ModelError
 from tests.tiny import LABELS, TINY, products
 
@@ -41,13 +42,13 @@ def settings(tmp_path: Path, **changed: Any) -> config.RunConfig:
 
 
 @pytest.fixture
-def fast(monkeypatch: pytest.MonkeyPatch) -> plan.Device:
-    device = plan.Device("test", 1e12, 80e9)
+def fast(monkeypatch: pytest.MonkeyPatch) -> Device:
+    device = Device("test", 1e12, 80e9)
     monkeypatch.setattr(plan, "find_device", lambda gpu: device)
     return device
 
 
-def test_steps_are_counted(tmp_path: Path, fast: plan.Device) -> None:
+def test_steps_are_counted(tmp_path: Path, fast: Device) -> None:
     made = plan.plan(settings(tmp_path))
     assert made.counts["documents"] == 65
     assert made.counts["unique"] == 60
@@ -61,22 +62,22 @@ def test_steps_are_counted(tmp_path: Path, fast: plan.Device) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_dollars_are_tokens_times_prices(tmp_path: Path, fast: plan.Device) -> None:
+def test_dollars_are_tokens_times_prices(tmp_path: Path, fast: Device) -> None:
     step = next(s for s in plan.plan(settings(tmp_path)).steps if s.name == "queries: big")
     answers = 18 * 2
     assert step.dollars == pytest.approx(((step.tokens - answers) * 2.0 + answers * 8.0) / 1e6)
 
 
-def test_hours_are_operations_over_the_device(tmp_path: Path, fast: plan.Device) -> None:
+def test_hours_are_operations_over_the_device(tmp_path: Path, fast: Device) -> None:
     step = plan.plan(settings(tmp_path)).steps[0]
-    assert step.hours == pytest.approx(2 * plan.parameters(str(TINY), causal=True) * step.tokens / 1e12 / 3600)
+    assert step.hours == pytest.approx(2 * model_size.parameters(str(TINY), causal=True) * step.tokens / 1e12 / 3600)
 
 
 def test_an_encoder_scores_faster_on_a_cpu_than_it_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = {"kind": "encoder", "model": "bundled"}
     hours = []
     for times in (1.0, 4.0):
-        device = plan.Device("test", 1e12, 80e9, encoder=times)
+        device = Device("test", 1e12, 80e9, encoder=times)
         monkeypatch.setattr(plan, "find_device", lambda gpu, found=device: found)
         made = plan.plan(settings(tmp_path, learner=encoder))
         hours.append({step.name: step.hours for step in made.steps})
@@ -88,26 +89,24 @@ def test_an_encoder_scores_faster_on_a_cpu_than_it_trains(tmp_path: Path, monkey
 
 def test_the_bundled_encoder_is_planned_as_it_was_measured() -> None:
     # docs/LOG.md: 1,439 names of 9 tokens a second on two cores, each of which multiplies 94e9 times a second.
-    size = plan.parameters("bundled", causal=False)
-    planned = plan.CPU_ENCODER_SHARE * 2 * 94e9 / (2 * size * 9)
+    size = model_size.parameters("bundled", causal=False)
+    planned = CPU_ENCODER_SHARE * 2 * 94e9 / (2 * size * 9)
     assert 0.7 < planned / 1439 <= 1.0
 
 
-def test_a_shared_prefix_counts_once(tmp_path: Path, fast: plan.Device) -> None:
+def test_a_shared_prefix_counts_once(tmp_path: Path, fast: Device) -> None:
     one = plan.plan(settings(tmp_path)).steps[0].tokens
     shown = {"engine": "vllm", "model": str(TINY), "max_context": 1024, "guideline": "Read with care. " * 40}
     assert one < plan.plan(settings(tmp_path, zero_shot=shown)).steps[0].tokens < one + 500
 
 
-def test_a_model_that_does_not_fit_is_refused(
-    tmp_path: Path, fast: plan.Device, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_that_does_not_fit_is_refused(tmp_path: Path, fast: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "find_device", lambda gpu: replace(fast, memory=1e6))
     with pytest.raises(ModelError, match=r"zero_shot\.model: .* needs 0.0 GB for its weights; 1 x test"):
         plan.plan(settings(tmp_path))
 
 
-def test_mistakes_of_the_run_show_here(tmp_path: Path, fast: plan.Device) -> None:
+def test_mistakes_of_the_run_show_here(tmp_path: Path, fast: Device) -> None:
     with pytest.raises(CorpusError, match="no column 'nothing'"):
         plan.plan(settings(tmp_path, corpus={"path": str(tmp_path / "names.csv"), "text": "nothing"}))
     with pytest.raises(ModelError, match="learner.model: 'none' cannot be loaded"):
@@ -116,7 +115,7 @@ def test_mistakes_of_the_run_show_here(tmp_path: Path, fast: plan.Device) -> Non
 
 def test_an_unknown_gpu_is_refused() -> None:
     with pytest.raises(ConfigError, match="--gpu: 'H1' is unknown; expected one of T4"):
-        plan.find_device("H1")
+        find_device("H1")
 
 
 @pytest.mark.parametrize(
@@ -124,13 +123,13 @@ def test_an_unknown_gpu_is_refused() -> None:
     [("Qwen/Qwen2.5-1.5B-Instruct", 1_500_000_000), ("a/b-72B", 72_000_000_000), ("a/tiny", None), (str(TINY), None)],
 )
 def test_a_hub_name_may_tell_the_size(name: str, size: int | None) -> None:
-    assert plan.size_in_name(name) == size
+    assert model_size.size_in_name(name) == size
 
 
 def test_a_model_out_of_reach_is_planned_by_its_name_and_said_so(
-    tmp_path: Path, fast: plan.Device, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, fast: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan, "at_hand", lambda name: not name.startswith("far/"))
+    monkeypatch.setattr(model_size, "at_hand", lambda name: not name.startswith("far/"))
     shown = {"engine": "vllm", "model": "far/model-7B-chat"}
     made = plan.plan(settings(tmp_path, zero_shot=shown))
     assert any(note.startswith("far/model-7B-chat cannot be loaded here") for note in made.notes)

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from laud_ray import config, registry
+from laud_ray import config, model_records, registry
 from laud_ray.calls import Call, Caps, Ledger
 from laud_ray.config import RunConfig
 from laud_ray.database import open_database, read, write
@@ -196,7 +196,7 @@ def test_many_writers_at_once(store: Store, run: RunConfig) -> None:
         with look_at(run.storage) as folder:
             for i in range(10):
                 told.append(folder.store.add_feedback(f"text {i}", "Tea", "all")[1])
-                folder.store.promote(f"{name}-{i % 2}")
+                model_records.promote(folder.store.engine, f"{name}-{i % 2}")
                 begun.append(ledger.begin(replace(call, key=f"{name} {i}"), Caps(calls=15)))
 
     threads = [threading.Thread(target=work, args=(name,)) for name in "wxyz"]
@@ -207,7 +207,7 @@ def test_many_writers_at_once(store: Store, run: RunConfig) -> None:
         thread.join()
     assert (len(told), sum(told), len(store.feedback())) == (40, 10, 10)
     assert sum(number is not None for number in begun) == 15
-    assert len([m for m in store.models() if m.current]) <= 1
+    assert len([m for m in model_records.models(store.engine) if m.current]) <= 1
     assert store.setting("current") is not None
 
 

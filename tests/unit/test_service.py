@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from laud_ray import models
 from laud_ray.errors import ConfigError
+from laud_ray.model_records import promote
 from laud_ray.run_folder import look_at
 from laud_ray.scoring import score_texts
 from serve.arguments import Arguments, Limits
@@ -233,7 +234,7 @@ def test_a_new_model_takes_over_and_an_older_one_can_come_back(own_run: Path) ->
         add_model(own_run, 2)
         eventually(lambda: serving(client) == "round-0002")
         with look_at(str(own_run)) as folder:
-            folder.store.promote("round-0001")
+            promote(folder.store.engine, "round-0001")
         eventually(lambda: serving(client) == "round-0001")
 
 
@@ -247,13 +248,13 @@ def test_the_loop_may_push_instead_of_being_polled(own_run: Path) -> None:
 def test_a_broken_model_leaves_the_old_one_where_it_is(own_run: Path) -> None:
     add_model(own_run, 2)
     with look_at(str(own_run)) as folder:
-        folder.store.promote("round-0001")
+        promote(folder.store.engine, "round-0001")
     head = own_run / "models" / "round-0002" / "head.safetensors"
     whole = head.read_bytes()
     head.write_bytes(whole[:-1] + b"?")
     with live(run=str(own_run), poll_s=0.05) as client:
         with look_at(str(own_run)) as folder:
-            folder.store.promote("round-0002")
+            promote(folder.store.engine, "round-0002")
         eventually(lambda: client.get("/readyz").json()["failed"])
         failed = client.get("/readyz").json()["failed"]
         assert failed["name"] == "round-0002"
@@ -261,7 +262,7 @@ def test_a_broken_model_leaves_the_old_one_where_it_is(own_run: Path) -> None:
         assert (client.get("/readyz").status_code, serving(client)) == (200, "round-0001")
         assert 'laud_swaps_total{result="failed"} 1.0' in client.get("/metrics").text
         with look_at(str(own_run)) as folder:
-            folder.store.promote("round-0001")
+            promote(folder.store.engine, "round-0001")
 
 
 def test_no_answer_mixes_two_models_while_they_change(own_run: Path) -> None:
@@ -283,7 +284,7 @@ def test_no_answer_mixes_two_models_while_they_change(own_run: Path) -> None:
         for i in range(6):
             asked = pool.map(ask, range(8))
             with look_at(str(own_run)) as folder:
-                folder.store.promote(f"round-000{1 + i % 2}")
+                promote(folder.store.engine, f"round-000{1 + i % 2}")
             seen |= set(asked)
             eventually(lambda i=i: serving(client) == f"round-000{1 + i % 2}")  # type: ignore[misc]
     assert seen == {"round-0001", "round-0002"}

@@ -1,0 +1,78 @@
+"""The command line: arguments -> config -> loop. A user's mistake is one line and exit code 2.
+
+What takes long to import is imported by the command that needs it: `laud --help` stays fast.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from laud_ray.cli import catalogs, evaluation, jobs, registry, runs, serving
+from laud_ray.cli.output import say
+from laud_ray.errors import LaudError, UserError
+
+COMMANDS = (
+    *(runs.init, runs.plan, runs.run, runs.status, runs.report),
+    *(registry.models, registry.promote, evaluation.evaluate),
+    *(catalogs.relabel, catalogs.diff, serving.serve, jobs.submit),
+)
+
+
+@click.group(commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+@click.version_option(package_name="laud_ray")
+@click.pass_context
+def laud(context: click.Context) -> None:
+    """Turn a pile of unlabeled text into a calibrated classifier."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+        raise SystemExit(2)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point of `laud`."""
+    _quieten()
+    try:
+        laud.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        _leave("stopped; the same command continues", 130)
+    except click.UsageError as error:
+        hint = f" (try {error.ctx.command_path} --help)" if error.ctx else ""
+        _leave(f"{error.format_message()}{hint}", 2)
+    except UserError as error:
+        _leave(str(error), 2)
+    except LaudError as error:
+        _leave(str(error), 1)
+    except OSError as error:
+        _leave(f"{error}; the same command continues when that is mended", 1)
+    except _foreign() as error:
+        _leave(str(error).partition("\n")[0], 1)
+
+
+def _quieten() -> None:
+    """Keep libraries from writing between the lines of the command; what a person set stays."""
+    for key, value in {
+        "TOKENIZERS_PARALLELISM": "false",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "VLLM_LOGGING_LEVEL": "ERROR",
+    }.items():
+        os.environ.setdefault(key, value)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    for name in ("ray", "ray.data", "ray.train", "huggingface_hub"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    say(message)
+    raise SystemExit(code)
+
+
+def _foreign() -> tuple[type[Exception], ...]:
+    """What a broken file of a run raises; what has not been imported can have raised nothing."""
+    pyarrow = sys.modules.get("pyarrow")
+    return (pyarrow.ArrowException,) if pyarrow else ()

@@ -1,0 +1,115 @@
+"""Labels for a whole catalog, and what they changed: relabel, diff."""
+
+import click
+
+from laud_ray.cli.options import SHARE, json_option
+from laud_ray.cli.output import print_json, print_view, say
+
+
+@click.command()
+@click.argument("run")
+@click.argument("data")
+@click.option("--out", required=True, metavar="DIR", help="Where the labels go: a folder or URI.")
+@click.option("--model", help="A model of the run; by default the current one.")
+@click.option("--text", help="The column that holds the texts; by default that of the run's corpus.")
+@click.option("--id", help="The column that holds the ids; by default that of the run's corpus, else file and row.")
+@click.option("--keep", multiple=True, metavar="COLUMN", help="A column of DATA to put beside the labels; repeatable.")
+@click.option("--partition", metavar="COLUMN", help="Write a folder for each value of `label` or a kept column.")
+@click.option("--threshold", default=0.0, show_default=True, type=click.FloatRange(0, 1), help="Mark rows of less.")
+@click.option("--previous", metavar="DIR", help="An earlier output, to put its labels beside the new ones.")
+@click.option("--sample", metavar="SHARE", type=SHARE, help="Label this share first, such as 1%; stop beyond a limit:")
+@click.option("--max-change", metavar="SHARE", type=SHARE, help="changed labels, such as 5%; needs --previous;")
+@click.option("--max-drift", type=click.FloatRange(0), help="population stability index, such as 0.2.")
+@click.option("--cascade", metavar="SHARE", type=SHARE, help="Let a distilled student answer where it agrees so often.")
+@click.option("--deduplicate/--no-deduplicate", default=True, help="Score texts that stand in several files once.")
+@click.option("--range-rows", default=50_000, type=click.IntRange(1), show_default=True, help="Rows committed as one.")
+@json_option
+def relabel(
+    run: str,
+    data: str,
+    out: str,
+    model: str | None,
+    text: str | None,
+    id: str | None,
+    keep: tuple[str, ...],
+    partition: str | None,
+    threshold: float,
+    previous: str | None,
+    sample: float | None,
+    max_change: float | None,
+    max_drift: float | None,
+    cascade: float | None,
+    deduplicate: bool,
+    range_rows: int,
+    as_json: bool,
+) -> None:
+    """Label every row of DATA with the current model of RUN; the same command continues what was broken off.
+
+    RUN may be the folder of a model. DATA is a file, folder, glob or URI of Parquet, CSV or JSONL.
+    """
+    from rich.console import Console
+
+    from laud_ray import relabel as relabeling
+    from laud_ray.console import Show
+    from laud_ray.lasting import check_lasting
+    from laud_ray.report.relabelled import relabel_view, stopped_json, to_json
+    from laud_ray.storage import Folder
+    from laud_ray.watch import counted
+
+    for path, key in ((run, "RUN"), (data, "DATA"), (out, "--out"), (previous or out, "--previous")):
+        check_lasting(path, key)
+    if partition is not None and partition not in ("label", *keep):
+        raise click.UsageError(f"--partition {partition}: expected label, or a column of --keep")
+    if (max_change is not None or max_drift is not None) != (sample is not None):
+        raise click.UsageError("--sample and a limit (--max-change or --max-drift) belong together")
+    if max_change is not None and previous is None:
+        raise click.UsageError("--max-change: changes are told from --previous DIR, which is missing")
+    begun = relabeling.begun_with(Folder(out).absolute(), run) if model is None else None
+    source = relabeling.open_source(run, model or begun)
+    column = text or source.text
+    if column is None:
+        raise click.UsageError("--text: the folder of a model does not say which column holds the texts")
+    options = relabeling.Options(
+        columns=relabeling.Columns(column, id or source.id, keep),
+        range_rows=range_rows,
+        threshold=threshold,
+        partition=partition,
+        previous=previous,
+        deduplicate=deduplicate,
+        cascade=cascade,
+    )
+    check = None if sample is None else relabeling.Canary(sample, max_change, max_drift)
+    if begun is not None:
+        say(f"{out}: goes on with {begun}, with which it began")
+    with Show(Console(stderr=True, highlight=False), None) as show:
+        observer = counted(show, "relabel", run, source.name)
+        try:
+            outcome = relabeling.relabel(source, data, out, options, check, observer)
+        except relabeling.CanaryError as stopped:
+            if as_json:
+                print_json(stopped_json(stopped.verdict, out, source.name))
+            raise
+    if as_json:
+        print_json(to_json(outcome, out, source.name))
+        return
+    print_view(relabel_view(outcome, out, source.name))
+
+
+@click.command()
+@click.argument("old")
+@click.argument("new")
+@click.option("--examples", default=10, type=click.IntRange(0, 100_000), show_default=True, help="Changes to show.")
+@click.option("--text", help="The column to show them with; by default text, where there is one.")
+@json_option
+def diff(old: str, new: str, examples: int, text: str | None, as_json: bool) -> None:
+    """Say what changed from OLD to NEW: two outputs of `laud relabel`, or any Parquet with the columns id and label."""
+    from laud_ray.diff import compare
+    from laud_ray.report.changes import diff_json, diff_view
+
+    found = compare(old, new, examples=examples, text=text)
+    if not found.both:
+        say("note: no id is in both: expected outputs of the same catalog, with the same --id")
+    if as_json:
+        print_json(diff_json(found))
+        return
+    print_view(diff_view(found))

@@ -1,0 +1,80 @@
+"""How good a model is: evaluate."""
+
+import click
+
+from laud_ray.cli.options import SHARE, json_option
+from laud_ray.cli.output import leave_waiting, print_json, print_view
+
+
+@click.command()
+@click.argument("run")
+@click.argument("data", required=False)
+@click.option("--label", help="The column of DATA that holds the true labels.")
+@click.option("--text", help="The column that holds the texts; by default that of the run's corpus.")
+@click.option("--budget", metavar="N", type=click.IntRange(1), help="Without DATA: buy up to N further answers.")
+@click.option("--width", metavar="SHARE", type=SHARE, help="Stop buying at this width of the 95 % interval, as 0.05.")
+@click.option("--model", help="A model of the run; by default the current one.")
+@json_option
+def evaluate(
+    run: str,
+    data: str | None,
+    label: str | None,
+    text: str | None,
+    budget: int | None,
+    width: float | None,
+    model: str | None,
+    as_json: bool,
+) -> None:
+    """Measure a model of RUN: on the labelled file DATA, or with --budget on more answers of the run's own oracle.
+
+    The answers are those that narrow the intervals most; they never train. The same command finishes a purchase that
+    was broken off. The width is that of accuracy's interval, in a binary task of F1's of the positive label.
+    """
+    if data is None:
+        if budget is None or label is not None or text is not None:
+            raise click.UsageError("expected DATA with --label, or --budget N without either")
+        _buy(run, budget, width, model, as_json=as_json)
+        return
+    if budget is not None or width is not None:
+        raise click.UsageError("--budget and --width are for the run's own documents: expected no DATA with them")
+    if label is None:
+        raise click.UsageError("Missing option '--label': the column of DATA that holds the true labels")
+    from laud_ray.registry import fetched, find
+    from laud_ray.run_folder import look_at
+    from laud_ray.stages.labelled import check_labelled, evaluate_labelled
+
+    with look_at(run) as folder:
+        config, task = folder.config, folder.config.task.to_task()
+        name = find(folder, model)
+        text = text or config.corpus.text
+        check_labelled(task, data, text=text, label=label)  # before the model is loaded, which takes seconds
+        from laud_ray import models
+
+        scorer = models.load(fetched(folder, name))
+        found = evaluate_labelled(scorer, task, data, text=text, label=label, seed=config.seed)
+    from laud_ray.report.labelled import labelled_json, labelled_view
+
+    if as_json:
+        print_json(labelled_json(found, name))
+        return
+    print_view(labelled_view(found, name, data, binary=task.kind == "binary"))
+
+
+def _buy(run: str, budget: int, width: float | None, model: str | None, *, as_json: bool) -> None:
+    from rich.console import Console
+
+    from laud_ray.console import Show
+    from laud_ray.evaluation import buy
+    from laud_ray.report.bought import bought_json, bought_view
+    from laud_ray.run_folder import claim, configured, look_at
+
+    with look_at(run):  # that there is a run at all, before one is claimed
+        settings = configured(f"{run.rstrip('/')}/config.yaml")
+    with claim(settings) as folder, Show(Console(stderr=True, highlight=False), None) as show:
+        found = buy(folder, budget, model=model, width=width, observer=show)
+    if as_json:
+        print_json(bought_json(found))
+    else:
+        print_view(bought_view(found))
+    if found.pending:
+        leave_waiting(found.pending, found.waiting, err=as_json)

@@ -1,0 +1,40 @@
+"""Scripts on a cluster: submit."""
+
+import click
+
+from laud_ray.cli.output import say
+
+
+@click.command()
+@click.argument("script")
+@click.argument("arguments", nargs=-1)
+@click.option(
+    "--address", help="The cluster's dashboard, such as http://127.0.0.1:8265; by default that of RAY_ADDRESS."
+)
+@click.option("--working-dir", default=".", show_default=True, help="The folder that is sent along.")
+@click.option("--no-follow", is_flag=True, help="Submit, say its id, and leave.")
+@click.option("--again", is_flag=True, help="Run once more what has succeeded.")
+@click.option("--cpus", default=0.0, type=click.FloatRange(0), help="Cores to reserve for the script itself.")
+@click.option("--gpus", default=0.0, type=click.FloatRange(0), help="GPUs to reserve for the script itself.")
+@click.option("--on", multiple=True, metavar="LABEL=VALUE", help="Run the script on a node with this label.")
+def submit(
+    script: str,
+    arguments: tuple[str, ...],
+    address: str | None,
+    working_dir: str,
+    no_follow: bool,
+    again: bool,
+    cpus: float,
+    gpus: float,
+    on: tuple[str, ...],
+) -> None:
+    """Run SCRIPT with ARGUMENTS (after --) as a Ray job, once: the same submission again is the same job.
+
+    What runs is followed, what has succeeded is not run again, what has failed continues. The exit code is the job's.
+    """
+    from laud_ray.submission import Needs, submission
+    from laud_ray.submit import submit_and_follow
+
+    wanted = submission(script, arguments, working_dir, Needs.of(cpus, gpus, on))
+    code = submit_and_follow(wanted, address=address, again=again, follow=not no_follow, say=say)
+    raise SystemExit(code)

@@ -1,0 +1,103 @@
+"""A run from its first line to its report: init, plan, run, status, report."""
+
+from dataclasses import asdict
+
+import click
+
+from laud_ray.cli.options import json_option
+from laud_ray.cli.output import leave_waiting, print_json, print_view, say
+
+
+@click.command()
+@click.argument("data")
+@click.option("--text", required=True, help="The column that holds the texts.")
+@click.option("--label", help="A column with labels, for the replay oracle; found by its name if it is called so.")
+@click.option("--id", help="The column that holds the ids.")
+@click.option("--name", help="The task's name; by default that of the data.")
+def init(data: str, text: str, label: str | None, id: str | None, name: str | None) -> None:
+    """Print a commented task.yaml for DATA: a file, folder, glob or URI."""
+    from laud_ray.starter import starter
+
+    made = starter(data, text=text, label=label, id=id, name=name)
+    click.echo(made.text, nl=False)
+    if made.fill_in:
+        say(made.fill_in)
+
+
+@click.command()
+@click.argument("config")
+@click.option("--gpu", help="Plan for this GPU, such as A100; by default for what this machine has.")
+@json_option
+def plan(config: str, gpu: str | None, as_json: bool) -> None:
+    """Say what the run that CONFIG describes will cost, before anything is spent."""
+    from laud_ray.plan import plan as make_plan
+    from laud_ray.run_folder import configured
+
+    found = make_plan(configured(config), gpu)
+    if as_json:
+        print_json({**asdict(found), "dollars": found.dollars, "hours": found.hours})
+        return
+    from laud_ray.report.terminal import plan_view
+
+    print_view(plan_view(found))
+
+
+@click.command()
+@click.argument("config")
+@click.option("--zero-shot-only", is_flag=True, help="Stop after the zero-shot pass; without it the run goes on.")
+def run(config: str, zero_shot_only: bool) -> None:
+    """Start the run that the YAML file CONFIG describes, or continue it."""
+    from rich.console import Console
+
+    from laud_ray.console import Show
+    from laud_ray.lasting import check_lasting
+    from laud_ray.loop import run as run_loop
+    from laud_ray.report import read, terminal
+    from laud_ray.run_folder import configured, look_at
+    from laud_ray.watch import watched
+
+    settings = configured(config)
+    check_lasting(settings.storage, f"{config}: storage")
+    with Show(Console(stderr=True, highlight=False), settings.storage) as show:
+        outcome = run_loop(settings, watched(show, settings.storage), zero_shot_only=zero_shot_only)
+    if zero_shot_only:
+        click.echo(f"{settings.storage}: {outcome.reason}")
+        return
+    with look_at(settings.storage) as folder:
+        summary = read.read(folder)
+    print_view(terminal.status_view(summary))
+    if outcome.state == "waiting":
+        known = outcome.reason != "answers are pending"
+        leave_waiting(outcome.pending, outcome.reason if known else "run it again then")
+
+
+@click.command()
+@click.argument("run")
+@json_option
+def status(run: str, as_json: bool) -> None:
+    """Show the rounds of RUN, their figures, why it stopped, and its current model."""
+    from laud_ray.report.read import read
+    from laud_ray.report.summary import to_json
+    from laud_ray.run_folder import look_at
+
+    with look_at(run) as folder:
+        summary = read(folder)
+    if as_json:
+        print_json(to_json(summary))
+        return
+    from laud_ray.report.terminal import status_view
+
+    print_view(status_view(summary))
+
+
+@click.command()
+@click.argument("run")
+def report(run: str) -> None:
+    """Write RUN/report.html: everything about RUN on one page."""
+    from laud_ray.report.page import render
+    from laud_ray.report.read import read
+    from laud_ray.run_folder import look_at
+
+    with look_at(run) as folder:
+        folder.folder.write("report.html", render(read(folder)).encode())
+    click.echo(f"{run.rstrip('/')}/report.html")

@@ -1,0 +1,36 @@
+"""Answers over HTTP: serve."""
+
+import os
+
+import click
+
+
+@click.command()
+@click.argument("run")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8000, type=click.IntRange(1, 65535), show_default=True, help="The port to listen on.")
+@click.option("--replicas", default=1, type=click.IntRange(1), show_default=True, help="How many processes answer.")
+@click.option("--cpus", default=1.0, show_default=True, help="Cores that each of them computes on.")
+@click.option("--gpus", default=0.0, show_default=True, help="The GPUs, or the share of one, that each of them takes.")
+@click.option("--tokens", metavar="FILE", help="Bearer tokens, one a line; LAUD_TOKENS in the environment counts too.")
+@click.option("--threshold", default=0.0, show_default=True, help="Mark answers of less confidence as abstained.")
+def serve(
+    run: str, host: str, port: int, replicas: int, cpus: float, gpus: float, tokens: str | None, threshold: float
+) -> None:
+    """Answer over HTTP with the current model of RUN, or with the model in the folder RUN, until Ctrl-C."""
+    from pkgutil import resolve_name
+
+    # The application imports this package, and is named here only to be started.
+    resolve_name("serve.launch:command")(
+        {
+            "run": run if "://" in run else os.path.abspath(run),
+            "replicas": replicas,
+            "cpus": cpus,
+            "gpus": gpus,
+            "tokens_file": None if tokens is None else os.path.abspath(tokens),
+            "threshold": threshold,
+        },
+        host=host,
+        port=port,
+        say=click.echo,
+    )

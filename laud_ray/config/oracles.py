@@ -1,0 +1,103 @@
+"""Who answers: oracles."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from laud_ray.config.section import Section
+
+
+class ReplayConfig(Section):
+    """Answers from a column of the corpus that only the oracle sees; noise and abstain are rates."""
+
+    kind: Literal["replay"]
+    label: str = Field(min_length=1)
+    noise: float = Field(default=0.0, ge=0, le=1)
+    abstain: float = Field(default=0.0, ge=0, le=1)
+
+
+class LlmConfig(Section):
+    """A language model answers: in this cluster (vllm), or at any endpoint that speaks OpenAI's protocol (openai).
+
+    Attributes:
+        guideline: what an annotator would be told beyond the labels.
+        examples: nearest annotated examples shown with each document.
+        rationale: ask for a sentence of reasoning first.
+        votes: answers per document; with more than one, confidence is the share of the winner.
+        temperature: of sampling; None is 0 for one answer and 0.7 for several.
+        threshold: below this confidence the answer is an abstention.
+        max_answer_tokens: None is 16, or 256 with a rationale; a model that reasons by itself needs more.
+        base_url, key_variable: the endpoint, and the environment variable that holds its key.
+        concurrency: requests in flight (openai) or in one batch of a replica (vllm).
+        max_calls, max_tokens, max_dollars: caps over the whole run; what is under way counts.
+        input_price, output_price: dollars per million tokens.
+        replicas, gpus_per_replica: engines of vllm.
+        OPERATIONAL: the keys that may change during a run.
+    """
+
+    OPERATIONAL: ClassVar[frozenset[str]] = frozenset(
+        {"base_url", "key_variable", "timeout", "retries", "concurrency", "max_calls", "max_tokens", "max_dollars"}
+        | {"input_price", "output_price", "replicas", "gpus_per_replica"}
+    )
+
+    kind: Literal["llm"]
+    engine: Literal["vllm", "openai"]
+    model: str = Field(min_length=1)
+    guideline: str = ""
+    examples: int = Field(default=0, ge=0)
+    rationale: bool = False
+    votes: int = Field(default=1, ge=1, le=25)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    threshold: float = Field(default=0.0, ge=0, le=1)
+    max_text_chars: int = Field(default=2000, ge=16)
+    max_answer_tokens: int | None = Field(default=None, ge=1)
+    base_url: str | None = None
+    key_variable: str = "OPENAI_API_KEY"
+    timeout: float = Field(default=60, gt=0)
+    retries: int = Field(default=6, ge=0)
+    concurrency: int = Field(default=32, ge=1)
+    max_calls: int | None = Field(default=None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_dollars: float | None = Field(default=None, gt=0)
+    input_price: float = Field(default=0.0, ge=0)
+    output_price: float = Field(default=0.0, ge=0)
+    replicas: int = Field(default=1, ge=1)
+    gpus_per_replica: int = Field(default=0, ge=0)
+    max_context: int = Field(default=4096, ge=64)
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_url(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError(f"{url!r}: expected a URL such as http://localhost:8000/v1")
+        return url
+
+    @model_validator(mode="after")
+    def _priced(self) -> "LlmConfig":
+        if self.max_dollars is not None and not self.input_price and not self.output_price:
+            raise ValueError(f"max_dollars: {self.max_dollars:g} without prices: expected input_price or output_price")
+        return self
+
+
+class CascadeConfig(Section):
+    """The first oracle answers; where it abstains, which an llm does under its threshold, the next one does."""
+
+    kind: Literal["cascade"]
+    oracles: tuple[Annotated[ReplayConfig | LlmConfig, Field(discriminator="kind")], ...]
+
+    @field_validator("oracles")
+    @classmethod
+    def _several(cls, oracles: tuple[ReplayConfig | LlmConfig, ...]) -> tuple[ReplayConfig | LlmConfig, ...]:
+        if len(oracles) < 2:
+            raise ValueError(f"{len(oracles)} oracle(s): expected at least two, the cheapest first")
+        return oracles
+
+
+OracleConfig = Annotated[ReplayConfig | LlmConfig | CascadeConfig, Field(discriminator="kind")]
+
+
+def repeats_itself(config: OracleConfig) -> bool:
+    """Whether an oracle says the same of a document however often it is asked."""
+    members = config.oracles if isinstance(config, CascadeConfig) else (config,)
+    return all(isinstance(one, LlmConfig) and one.temperature == 0 for one in members)

@@ -1,0 +1,135 @@
+"""The whole configuration of a run. Keys are fixed; more may be added."""
+
+import yaml
+from pydantic import Field, field_validator, model_validator
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from laud_ray.config.asking import AuditConfig, BudgetConfig, EvaluationConfig, InitConfig, QueryConfig
+from laud_ray.config.models import EncoderConfig, EncoderZeroShotConfig, LearnerConfig, ZeroShotConfig
+from laud_ray.config.oracles import OracleConfig, repeats_itself
+from laud_ray.config.section import Section
+from laud_ray.config.stopping import BudgetRule, StopConfig
+from laud_ray.config.task import CorpusConfig, TaskConfig
+
+
+class ResourcesConfig(Section):
+    """Machines. No key here changes results.
+
+    Attributes:
+        workers: processes that train; 0 trains in this one.
+        scorers: language model engines that score at a time, each over gpus_per_scorer GPUs of one node, or
+            without any on cpus_per_scorer cores.
+    """
+
+    workers: int = Field(default=0, ge=0)
+    gpus_per_worker: float = Field(default=0, ge=0)
+    gpus_per_scorer: float = Field(default=0, ge=0)
+    scorers: int = Field(default=1, ge=1)
+    cpus_per_scorer: int = Field(default=1, ge=1)
+
+
+class ServingConfig(Section):
+    """The service that is told when a model becomes current. No key here changes results; without it, it polls.
+
+    Attributes:
+        url: of the service, without /v1.
+        token_env: the environment variable that holds its bearer token.
+    """
+
+    url: str | None = None
+    token_env: str | None = Field(default=None, min_length=1)
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError(f"{url!r}: expected a URL such as http://127.0.0.1:8000")
+        return url
+
+
+class RunConfig(Section):
+    """One task's run, from data to classifier.
+
+    `store` is the PostgreSQL database for its annotations and registry; None: a file in `storage`. A password
+    comes from PGPASSWORD or ~/.pgpass, since the configuration is written into the storage.
+    """
+
+    task: TaskConfig
+    corpus: CorpusConfig
+    storage: str = Field(min_length=1)
+    store: str | None = None
+    seed: int = Field(default=0, ge=0)
+    zero_shot: ZeroShotConfig = EncoderZeroShotConfig()
+    learner: LearnerConfig = EncoderConfig(kind="encoder")
+    oracle: OracleConfig
+    init: InitConfig = InitConfig()
+    query: QueryConfig = QueryConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    audit: AuditConfig = AuditConfig()
+    budget: BudgetConfig = BudgetConfig()
+    stop: tuple[StopConfig, ...] = (BudgetRule(kind="budget"),)
+    resources: ResourcesConfig = ResourcesConfig()
+    serving: ServingConfig = ServingConfig()
+
+    @model_validator(mode="after")
+    def _drawn_anew(self) -> "RunConfig":
+        """An audit must not buy the same answers again."""
+        asked: list[tuple[str, OracleConfig]] = [("oracle", self.oracle), *self.second_oracles()]
+        for i, (where, config) in enumerate(asked if self.audit.share else []):
+            if config in [one for _, one in asked[:i]] and repeats_itself(config):
+                raise ValueError(
+                    f"audit: share: {self.audit.share:g} would ask `{where}` again at temperature 0, which says the "
+                    "same again: expected another audit.oracle or audit.referee, or no temperature"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _measured_by_another(self) -> "RunConfig":
+        if self.evaluation.trusted is not None and self.evaluation.oracle == self.oracle:
+            raise ValueError("evaluation.oracle: the same as oracle, with trusted: expected one that is trusted more")
+        return self
+
+    def evaluation_oracle(self) -> tuple[str, OracleConfig]:
+        """Who answers for the whole evaluation sample, under its key: the most trusted oracle, or else the run's."""
+        trusted = self.evaluation.oracle
+        if trusted is None or self.evaluation.trusted is not None:
+            return "oracle", self.oracle
+        return "evaluation.oracle", trusted
+
+    def trusted_oracle(self) -> tuple[str, OracleConfig] | None:
+        """Who answers for a part of the evaluation sample once more, under its key; None: nobody."""
+        trusted = self.evaluation.oracle
+        return None if trusted is None or self.evaluation.trusted is None else ("evaluation.oracle", trusted)
+
+    def asked_oracles(self) -> dict[str, OracleConfig]:
+        """Everyone whom the run asks, under their keys: the run's own, those of audits, that of the evaluation."""
+        again = self.second_oracles() if self.audit.share else ()
+        trusted = [] if (one := self.trusted_oracle()) is None else [one]
+        return dict([("oracle", self.oracle), *again, self.evaluation_oracle(), *trusted])
+
+    def second_oracles(self) -> tuple[tuple[str, OracleConfig], ...]:
+        """Who is asked in an audit, under its key: for the second answer, and unless that is final for the third."""
+        second = ("audit.oracle", self.audit.oracle) if self.audit.oracle else ("oracle", self.oracle)
+        third = ("audit.referee", self.audit.referee) if self.audit.referee else second
+        return (second,) if self.audit.trusted else (second, third)
+
+    @field_validator("store")
+    @classmethod
+    def _postgresql(cls, store: str | None) -> str | None:
+        if store is None:
+            return None
+        expected = "expected postgresql://USER@HOST/DATABASE"
+        try:
+            url = make_url(store)
+        except ArgumentError:
+            raise ValueError(f"is no URL of a database: {expected}") from None
+        if url.password is not None or "password" in url.query:
+            raise ValueError(f"holds a password: {expected}, and the password in PGPASSWORD or ~/.pgpass")
+        if url.drivername not in ("postgresql", "postgres", "postgresql+psycopg"):
+            raise ValueError(f"{url.drivername!r} is another kind of database: {expected}")
+        return store
+
+    def dump(self) -> str:
+        """The whole configuration as YAML, defaults included."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)

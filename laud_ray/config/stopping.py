@@ -1,0 +1,78 @@
+"""When a run ends: its stop rules."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from laud_ray.config.section import Section
+
+
+class BudgetRule(Section):
+    kind: Literal["budget"]
+
+
+class RoundsRule(Section):
+    kind: Literal["rounds"]
+    maximum: int = Field(ge=1)
+
+
+class KappaRule(Section):
+    kind: Literal["kappa"]
+    threshold: float = Field(default=0.99, gt=0, le=1)
+    window: int = Field(default=3, ge=1)
+
+
+class PlateauRule(Section):
+    kind: Literal["plateau"]
+    gain: float = Field(default=0.005, ge=0, lt=1)
+    patience: int = Field(default=3, ge=1)
+
+
+class PoolExhaustedRule(Section):
+    kind: Literal["pool_exhausted"]
+
+
+class DeltaFRule(Section):
+    kind: Literal["delta_f"]
+    epsilon: float = Field(default=0.005, ge=0, lt=1)
+    window: int = Field(default=3, ge=1)
+
+
+class TargetRule(Section):
+    """The lower bound of the metric's 95 % interval reaches `value`."""
+
+    kind: Literal["target"]
+    metric: Literal["accuracy", "macro_f1"] = "accuracy"
+    value: float = Field(default=0.9, gt=0, lt=1)
+
+
+class GainRule(Section):
+    """The next `per` annotations are expected to add less than `below`, or than their price is worth.
+
+    Attributes:
+        cost_per_annotation, value_per_point: dollars, of a percentage point; both or neither. With them the limit is
+            what they say in the place of `below`.
+    """
+
+    kind: Literal["gain"]
+    metric: Literal["accuracy", "macro_f1"] = "macro_f1"
+    per: int = Field(default=100, ge=1)
+    below: float = Field(default=0.005, gt=0, lt=1)
+    cost_per_annotation: float | None = Field(default=None, gt=0)
+    value_per_point: float | None = Field(default=None, gt=0)
+    patience: int = Field(default=2, ge=1)
+
+    @model_validator(mode="after")
+    def _both_prices(self) -> "GainRule":
+        given = {name: getattr(self, name) for name in ("cost_per_annotation", "value_per_point")}
+        for name, price in given.items():
+            other = next(one for one in given if one != name)
+            if price is not None and given[other] is None:
+                raise ValueError(f"{name} is {price:g} without {other}: expected both or neither")
+        return self
+
+
+StopConfig = Annotated[
+    BudgetRule | RoundsRule | KappaRule | PlateauRule | PoolExhaustedRule | DeltaFRule | TargetRule | GainRule,
+    Field(discriminator="kind"),
+]
