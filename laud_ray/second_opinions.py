@@ -17,6 +17,13 @@ from laud_ray.types import Annotation, Document
 
 FIRST_ATTEMPT = 2
 AGAIN = ", asked again"
+# Every question with the document's first, and with its answer if there is one.
+_QUESTIONS = second_queries.join(queries, second_queries.c.document_id == queries.c.document_id).outerjoin(
+    second_answers,
+    (second_queries.c.document_id == second_answers.c.document_id)
+    & (second_queries.c.attempt == second_answers.c.attempt),
+)
+_SAMPLED = queries.c.purpose == "evaluation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,33 +62,27 @@ def record(engine: Engine, round: int, new: Sequence[SecondQuery]) -> None:
 
 def pending(engine: Engine, round: int) -> list[SecondQuery]:
     """Return a round's audit questions without an answer, in the order of asking."""
-    return _open(engine, second_queries.c.round == round, queries.c.purpose != "evaluation")
+    return _open(engine, second_queries.c.round == round, ~_SAMPLED)
 
 
 def pending_trusted(engine: Engine) -> list[SecondQuery]:
     """Return the questions about the evaluation sample without a trusted answer, in the order of asking."""
-    return _open(engine, queries.c.purpose == "evaluation")
+    return _open(engine, _SAMPLED)
 
 
 def trusted_answers(engine: Engine) -> dict[str, str | None]:
     """Return what the trusted oracle was asked about: labels by document id, None if it abstained or is to answer."""
     asked, answers = second_queries.c, second_answers.c
-    joined = second_queries.join(queries, asked.document_id == queries.c.document_id).outerjoin(
-        second_answers, (asked.document_id == answers.document_id) & (asked.attempt == answers.attempt)
-    )
-    found = select(asked.document_id, answers.label).select_from(joined).where(queries.c.purpose == "evaluation")
+    found = select(asked.document_id, answers.label).select_from(_QUESTIONS).where(_SAMPLED)
     rows = read(engine, lambda connection: connection.execute(found.order_by(asked.position)).all())
     return {row.document_id: row.label for row in rows}
 
 
 def _open(engine: Engine, *which: ColumnElement[bool]) -> list[SecondQuery]:
     asked, answers = second_queries.c, second_answers.c
-    joined = second_queries.join(queries, asked.document_id == queries.c.document_id).outerjoin(
-        second_answers, (asked.document_id == answers.document_id) & (asked.attempt == answers.attempt)
-    )
     found = (
         select(asked.document_id, queries.c.text, asked.attempt, asked.reason, asked.predicted)
-        .select_from(joined)
+        .select_from(_QUESTIONS)
         .where(answers.position.is_(None), *which)
         .order_by(asked.position)
     )
@@ -91,8 +92,7 @@ def _open(engine: Engine, *which: ColumnElement[bool]) -> list[SecondQuery]:
 
 def asked_in(engine: Engine, round: int | None = None) -> int:
     """How many audit questions a round has, or all rounds together."""
-    joined = second_queries.join(queries, second_queries.c.document_id == queries.c.document_id)
-    found = select(func.count()).select_from(joined).where(queries.c.purpose != "evaluation")
+    found = select(func.count()).select_from(_QUESTIONS).where(~_SAMPLED)
     if round is not None:
         found = found.where(second_queries.c.round == round)
     return read(engine, lambda connection: connection.scalar(found)) or 0
@@ -125,12 +125,8 @@ def opinions(engine: Engine, before: int | None = None) -> list[Opinion]:
     asked, answers = second_queries.c, second_answers.c
     again = select(
         answers.document_id, answers.attempt, asked.round, answers.label, answers.oracle, asked.predicted
-    ).select_from(
-        second_answers.join(
-            second_queries, (asked.document_id == answers.document_id) & (asked.attempt == answers.attempt)
-        ).join(queries, asked.document_id == queries.c.document_id)
-    )
-    again = again.where(queries.c.purpose != "evaluation")
+    ).select_from(_QUESTIONS)
+    again = again.where(answers.position.is_not(None), ~_SAMPLED)
     if before is not None:
         again = again.where(asked.round < before)
     again = again.order_by(asked.position)

@@ -307,7 +307,7 @@ def test_json_has_the_stable_structure() -> None:
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert list(report) == [
         "run", "kind", "state", "stop_reason", "current_model", "rounds", "promoted", "annotations", "audit",
-        "agreement", "feedback", "budget", "cost", "not_found", "not_found_in", "choices", "diagnosis",
+        "agreement", "oracle_error", "feedback", "budget", "cost", "not_found", "not_found_in", "choices", "diagnosis",
         "corpus", "models", "labels", "storage", "versions",
     ]  # fmt: skip
     assert isinstance(report["rounds"], list)
@@ -322,6 +322,7 @@ def test_json_has_the_stable_structure() -> None:
         "calibration_error": 0.125,
         "kappa": 0.58,
         "delta_f": None,
+        "trusted": None,
         "accepted": True,
         "seconds": {"train": 60.0, "score": 12.5},
     }
