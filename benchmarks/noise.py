@@ -32,6 +32,7 @@ from laud_ray.encoding import Encoder
 from laud_ray.models.linear import LinearLearner
 from laud_ray.oracles import ReplayOracle
 from laud_ray.query import build
+from laud_ray.shortlists import to_candidates
 from laud_ray.stages import audit
 from laud_ray.stages.annotate import annotate
 from laud_ray.stages.seed import next_wave, ranking_depth
@@ -232,7 +233,8 @@ class Run:
         )
         rng = np.random.default_rng([self.seed, round])
         texts = [a.query.document.text for a in asked]
-        self.store.add_queries("query", round, select(margin, "margin", shortlist, texts, n, criteria=1, rng=rng))
+        pool = to_candidates(shortlist, 1)
+        self.store.add_queries("query", round, select(margin, "margin", shortlist, pool, texts, n, rng=rng))
         annotate(self.store, self.oracle(1), "query", round, lambda done, total: None)
 
 

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -73,7 +74,7 @@ def product(place: Path, batch: int) -> set[str]:
     """What a round does: merge the shortlists, pick, pass over near-duplicates."""
     listed = read_shortlist(corpus(place), Folder(str(place / "scores")), shortlist_depth(batch))
     margin = query.build("margin", counts=[0] * CLASSES)
-    chosen = select(margin, "margin", listed, [], batch, criteria=1, rng=np.random.default_rng(0))
+    chosen = select(margin, "margin", listed, to_candidates(listed, 1), [], batch, rng=np.random.default_rng(0))
     return {one.document.id for one in chosen}
 
 
@@ -168,10 +169,11 @@ def diversity(place: Path, candidates: int, batch: int) -> dict[str, dict[str, f
         "badge": query.build("badge", counts=[0] * CLASSES),
     }.items():
         began = time.perf_counter()
-        space = survey(to_candidates(listed, 1), asked, labels, [Folder(str(place / "model"))], votes=False)
+        pool = to_candidates(listed, 1)
+        space = survey(pool, asked, labels, [Folder(str(place / "model"))], votes=False)
         embedded = time.perf_counter()
         texts_asked = [one.text for one in asked]
-        chosen = select(strategy, name, listed, texts_asked, batch, criteria=1, rng=rng, space=space)
+        chosen = select(strategy, name, listed, replace(pool, space=space), texts_asked, batch, rng=rng)
         assert len(chosen) == batch
         found[name] = {"embed": embedded - began, "pick": time.perf_counter() - embedded}
     return found

@@ -5,7 +5,7 @@ the test file. As there, an evaluation sample is set aside before anything is se
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -165,16 +165,17 @@ class Run:
         classes = len(self._data.task.labels)
         criteria = strategy.utility(np.full((1, classes), 1 / classes)).shape[1]
         shortlist = self._shortlist(strategy, self.view, depth)
-        space = self._space(to_candidates(shortlist, criteria).ids, committee(strategy)) if reach(strategy) else None
+        pool = to_candidates(shortlist, criteria)
+        if reach(strategy):
+            pool = replace(pool, space=self._space(pool.ids, committee(strategy)))
         chosen: list[Query] = select(
             strategy,
             self._strategy,
             shortlist,
+            pool,
             [self._data.texts[i] for i in self.asked],
             n,
-            criteria=criteria,
             rng=np.random.default_rng([self._seed, len(self.asked)]),
-            space=space,
         )
         rows = [int(one.document.id) for one in chosen]
         self._batches.append((rows, self.view.proba[rows].argmax(1)))

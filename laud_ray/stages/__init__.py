@@ -1,1 +1,1 @@
-"""The steps of a run. Each can be killed at any instruction and run again; none knows the next one."""
+"""What the steps of a run are made of: parts that know no other step and no observer."""

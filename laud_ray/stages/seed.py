@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
+from laud_ray.config import RunConfig
 from laud_ray.query.near import NearDuplicates
 from laud_ray.store import Answered, Query
 from laud_ray.types import Document, Floats, Indices
@@ -55,6 +56,11 @@ class Sought:
     name: str
     found: int
     queries: int
+
+
+def seed_cap(config: RunConfig) -> int:
+    """How many queries the walk may make: what it is given, or what the budget holds if that is less."""
+    return min(config.init.max_queries, config.budget.annotations)
 
 
 def ranking_depth(classes: int, max_queries: int) -> int:

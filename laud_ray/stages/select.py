@@ -9,9 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray.query.near import NearDuplicates
-from laud_ray.shortlists import to_candidates
 from laud_ray.store import Query
-from laud_ray.types import Candidates, Document, Indices, QueryStrategy, Space
+from laud_ray.types import Candidates, Document, Indices, QueryStrategy
 
 # So many candidates for each query, so that near-duplicates can be passed over.
 SPARE = 4
@@ -37,25 +36,24 @@ def select(
     strategy: QueryStrategy,
     name: str,
     shortlist: pa.Table,
+    pool: Candidates,
     asked: Iterable[str],
     n: int,
     *,
-    criteria: int,
     rng: np.random.Generator,
-    space: Space | None = None,
 ) -> list[Query]:
     """Pick at most n documents, best first, passing over near-duplicates of each other and of `asked`.
 
     When passing over leaves fewer than n, near-duplicates fill the rest.
 
     Args:
-        space: of the candidates in the order of `to_candidates`, for a strategy that needs one.
+        pool: what `to_candidates` makes of the shortlist, with a space for a strategy that needs one.
     """
-    pool = replace(to_candidates(shortlist, criteria), space=space)
     if not len(pool):
         return []
     seen = NearDuplicates(asked)
-    fresh, near = _fresh_first(strategy, pool, seen, n, rng) if space else _spared(strategy, pool, seen, n, rng)
+    choose = _spared if pool.space is None else _fresh_first
+    fresh, near = choose(strategy, pool, seen, n, rng)
     places = pc.index_in(
         pa.array([pool.ids[i] for i in [*fresh, *near][:n]], pa.string()), value_set=shortlist.column("id")
     )

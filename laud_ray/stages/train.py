@@ -11,6 +11,8 @@ from laud_ray.types import Example, Learner, Task
 
 # Fewer of them a class, as in a long tail, cost macro-F1 (docs/LOG.md).
 MEMORY, MEMORY_PER_CLASS = 3000, 25
+# Texts on which a language model's label bias is measured; each costs a prompt when its engine starts.
+PROBE = 64
 
 
 def to_examples(asked: Sequence[Answered], said: Mapping[str, str]) -> list[Example]:
@@ -40,9 +42,14 @@ def to_memory(sample: Sequence[str], held_out: Collection[str], n: int) -> tuple
     return tuple(text for text in sample if text not in held_out)[:n]
 
 
+def is_made(models: Folder, name: str) -> bool:
+    """Whether the model `name` is in the folder of models; what was begun is not."""
+    return models.exists(f"{name}/{DESCRIPTION}")
+
+
 def train(learner: Learner, task: Task, examples: Sequence[Example], models: Folder, name: str, seed: int) -> Folder:
     """Make the model `name` in the folder of models, unless it is there; it appears whole or not at all."""
-    if not models.exists(f"{name}/{DESCRIPTION}"):
+    if not is_made(models, name):
         with tempfile.TemporaryDirectory(prefix="laud-fit-") as scratch:
             out = Path(scratch) / name
             learner.fit(task, examples, out=str(out), seed=seed)

@@ -9,9 +9,12 @@ from laud_ray import config, oracles, second_opinions
 from laud_ray.calls import Ledger
 from laud_ray.config import RunConfig
 from laud_ray.corpus import normalise
-from laud_ray.loop import Event, Observer, _Loop
+from laud_ray.events import Event, Observer
 from laud_ray.run_folder import RunFolder, claim
 from laud_ray.stages.annotate import annotate
+from laud_ray.steps.answers import asked, spent
+from laud_ray.steps.audit import audit
+from laud_ray.steps.start import start
 from laud_ray.store import Query
 from laud_ray.types import Document
 
@@ -53,8 +56,7 @@ def answer(folder: RunFolder, round: int) -> None:
 
 def step(folder: RunFolder, round: int, observer: Observer = lambda event: None) -> list[tuple[str, int, str | None]]:
     """Run the loop's audit; return all that was asked again, and the answers."""
-    loop = _Loop(folder, observer, False)
-    loop._audit(loop._corpus(), round)
+    audit(start(folder, observer), round)
     found = second_opinions.opinions(folder.store.engine)
     return [(one.document_id, one.attempt, one.label) for one in found if one.attempt > 1 and one.who != "model"]
 
@@ -72,13 +74,13 @@ def test_an_audit_spends_its_share_once_whatever_happens(run: RunConfig, tmp_pat
         assert step(folder, 2) == once
         assert len(once) == int(0.4 * BATCH) == folder.store.counts()["audit"]
         assert len({name for name, _, _ in once}) == len(once)
-        loop = _Loop(folder, lambda event: None, False)
-        assert loop._spent() == ASKED + len(once)
+        work = start(folder, lambda event: None)
+        assert spent(work) == ASKED + len(once)
         truth = {a.query.document.id: a.query.document.text.split()[1].title() for a in folder.store.queries()}
         first = sum(a.label != truth[a.query.document.id] for a in folder.store.queries("query"))
-        taught = [a for a in loop._asked() if a.label is not None]
+        taught = [a for a in asked(work) if a.label is not None]
         assert sum(a.label != truth[a.query.document.id] for a in taught) < first
-        assert loop._asked(before=2) == folder.store.queries("query"), "the round's own answers are not seen by it"
+        assert asked(work, before=2) == folder.store.queries("query"), "the round's own answers are not seen by it"
         again = step(folder, 3)
         assert again[: len(once)] == once
         assert len(again) <= 2 * len(once)

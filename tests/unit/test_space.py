@@ -83,7 +83,9 @@ WORDS = ["apple pie", "brown bread", "soap bar", "green tea", "Soap bar!", "lamp
 def chosen(
     strategy: SpatialStrategy, texts: Sequence[str], space: Space, n: int, asked: Sequence[str] = ()
 ) -> list[str]:
-    found = select(strategy, "far", listed(texts), asked, n, criteria=1, rng=np.random.default_rng(0), space=space)
+    table = listed(texts)
+    pool = replace(to_candidates(table, 1), space=space)
+    found = select(strategy, "far", table, pool, asked, n, rng=np.random.default_rng(0))
     return [one.document.id for one in found]
 
 
@@ -94,12 +96,13 @@ def test_a_near_duplicate_gives_its_place_to_the_farthest_from_what_was_picked()
     # d2 is the same as what was asked, so the next is picked as if d2 were known: not d4 at 9 but d3.
     assert chosen(Farthest(), WORDS, space, 1, ["soap bar"]) == ["d3"]
     assert chosen(Farthest(), WORDS, space, 99, ["soap bar"])[-2:] == ["d2", "d4"]
-    assert select(Farthest(), "far", listed([]), [], 3, criteria=1, rng=RNG) == []
+    assert select(Farthest(), "far", listed([]), to_candidates(listed([]), 1), [], 3, rng=RNG) == []
     assert sorted(chosen(Farthest(), WORDS, space, 99)) == [f"d{i}" for i in range(6)]
 
 
 def test_the_reason_belongs_to_its_document() -> None:
-    found = select(Farthest(), "far", listed(WORDS), [], 2, criteria=1, rng=RNG, space=line([1, 2, 10, 5, 9, 6]))
+    pool = replace(to_candidates(listed(WORDS), 1), space=line([1, 2, 10, 5, 9, 6]))
+    found = select(Farthest(), "far", listed(WORDS), pool, [], 2, rng=RNG)
     assert [(one.document.text, one.reason) for one in found] == [
         ("soap bar", "far: Tea 0.50 or Juice 0.40"),
         ("green tea", "far: Tea 0.50 or Juice 0.40"),

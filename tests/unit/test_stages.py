@@ -16,7 +16,7 @@ from laud_ray.errors import CorpusError
 from laud_ray.query import build
 from laud_ray.query.near import NearDuplicates
 from laud_ray.scoring import score_table, score_texts
-from laud_ray.shortlists import SHORTLIST
+from laud_ray.shortlists import SHORTLIST, to_candidates
 from laud_ray.stages import sample
 from laud_ray.stages.annotate import annotate
 from laud_ray.stages.evaluate import agreement, merge_unanswered
@@ -186,10 +186,11 @@ def shortlist(utilities: Sequence[float], texts: Sequence[str]) -> pa.Table:
 def test_select_passes_over_near_duplicates_until_it_must_not() -> None:
     strategy, rng = build("margin", counts=[0, 0, 0]), np.random.default_rng(0)
     table = shortlist([-0.1, -0.2, -0.3, -0.4], ["apple pie", "Apple pie!", "brown bread", "soap bar"])
-    picked = select(strategy, "margin", table, ["soap bar"], 2, criteria=1, rng=rng)
+    pool = to_candidates(table, 1)
+    picked = select(strategy, "margin", table, pool, ["soap bar"], 2, rng=rng)
     assert [q.document.id for q in picked] == ["0", "2"]
     assert picked[0].reason == "margin: Tea 0.50 or Juice 0.40"
-    everything = select(strategy, "margin", table, ["soap bar"], 9, criteria=1, rng=rng)
+    everything = select(strategy, "margin", table, pool, ["soap bar"], 9, rng=rng)
     assert [q.document.id for q in everything] == ["0", "2", "1", "3"]
 
 

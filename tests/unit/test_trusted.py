@@ -8,10 +8,10 @@ import pytest
 
 from laud_ray import cli, config, plan, second_opinions
 from laud_ray.config import RunConfig
-from laud_ray.corpus import Corpus, normalise
+from laud_ray.corpus import normalise
 from laud_ray.errors import ConfigError, RunError
 from laud_ray.evaluation import buy
-from laud_ray.loop import Event, Observer, _Loop
+from laud_ray.events import Event, Observer
 from laud_ray.report.page import render
 from laud_ray.report.read import read
 from laud_ray.report.summary import to_json
@@ -19,6 +19,12 @@ from laud_ray.run_folder import RunFolder, claim, look_at
 from laud_ray.stages import trusted
 from laud_ray.stages.evaluate import evaluate_round, evaluation_answers
 from laud_ray.stages.trusted import oracle_error
+from laud_ray.steps.annotate import annotate
+from laud_ray.steps.answers import spent
+from laud_ray.steps.close import close
+from laud_ray.steps.sample import draw_evaluation
+from laud_ray.steps.start import start
+from laud_ray.steps.trust import trust
 from laud_ray.types import Figures
 from tests.rare import truth, write_catalog, write_scores
 
@@ -44,21 +50,23 @@ def run(tmp_path: Path) -> RunConfig:
     return config.parse(json.dumps(settings(tmp_path)))
 
 
-def scored(folder: RunFolder) -> Corpus:
+def score(folder: RunFolder) -> None:
+    """Make up what the zero-shot pass leaves."""
     corpus = normalise(folder.config.corpus, folder.corpus, sealed="label")
     write_scores(corpus, folder.scores(0), 0, folder.config.task.to_task().names)
-    return corpus
 
 
-def first_round(folder: RunFolder, corpus: Corpus, observer: Observer = lambda event: None) -> Figures:
+def first_round(folder: RunFolder, observer: Observer = lambda event: None) -> Figures:
     """Do what the loop does between the zero-shot pass and the seed; it needs no Ray."""
-    loop = _Loop(folder, observer, False)
-    loop._draw_evaluation(corpus)
+    if not folder.store.queries():
+        score(folder)
+    work = start(folder, observer)
+    draw_evaluation(work)
     trusted.choose_first(folder.store, folder.config)
-    loop._annotate(corpus, "evaluation", 0)
-    loop._trust(corpus)
+    annotate(work, "evaluation", 0)
+    trust(work)
     if not folder.store.history():
-        loop._close(corpus, 0)
+        close(work, 0)
     return folder.store.history()[0].figures
 
 
@@ -68,8 +76,8 @@ def chosen(folder: RunFolder) -> set[str]:
 
 def test_a_part_of_each_stratum_is_chosen_once_and_before_anything_is_asked(run: RunConfig) -> None:
     with claim(run) as folder:
-        corpus = scored(folder)
-        _Loop(folder, lambda event: None, False)._draw_evaluation(corpus)
+        score(folder)
+        draw_evaluation(start(folder, lambda event: None))
         trusted.choose_first(folder.store, run)
         once = chosen(folder)
         trusted.choose_first(folder.store, run)
@@ -89,17 +97,16 @@ def test_a_kill_between_two_answers_buys_nothing_twice(run: RunConfig) -> None:
             raise KeyboardInterrupt
 
     with claim(run) as folder:
-        corpus = scored(folder)
         with pytest.raises(KeyboardInterrupt):
-            first_round(folder, corpus, dies)
+            first_round(folder, dies)
         half = folder.store.counts()
         before = chosen(folder)
-        figures = first_round(folder, corpus)
+        figures = first_round(folder)
         counts = folder.store.counts()
         assert 0 < half["trusted"] <= TRUSTED == counts["trusted"]
         assert chosen(folder) == before
         # Neither audits nor the budget know of them, and nothing of them is settled into what trains.
-        assert (counts["audit"], _Loop(folder, lambda event: None, False)._spent()) == (0, 0)
+        assert (counts["audit"], spent(start(folder, lambda event: None))) == (0, 0)
         assert second_opinions.opinions(folder.store.engine) == []
         assert second_opinions.asked_in(folder.store.engine) == 0
         assert second_opinions.pending(folder.store.engine, 0) == []
@@ -109,7 +116,7 @@ def test_a_kill_between_two_answers_buys_nothing_twice(run: RunConfig) -> None:
 
 def test_figures_are_about_the_trusted_answers(run: RunConfig) -> None:
     with claim(run) as folder:
-        found = first_round(folder, scored(folder))
+        found = first_round(folder)
         cheap = evaluation_answers(folder.store)
         error = oracle_error(folder.store, ("Tea", "other"), seed=0)
         assert error is not None
@@ -127,7 +134,7 @@ def test_figures_are_about_the_trusted_answers(run: RunConfig) -> None:
 
 def test_what_the_oracle_errs_in_is_said(run: RunConfig, capsys: pytest.CaptureFixture[str]) -> None:
     with claim(run) as folder:
-        first_round(folder, scored(folder))
+        first_round(folder)
     with look_at(run.storage) as folder:
         summary = read(folder)
     said = json.loads(json.dumps(to_json(summary), allow_nan=False))
@@ -150,7 +157,7 @@ def test_a_purchase_buys_trusted_answers_until_all_documents_have_one(run: RunCo
             raise KeyboardInterrupt
 
     with claim(run) as folder:
-        before = first_round(folder, scored(folder))
+        before = first_round(folder)
         was = chosen(folder)
         with pytest.raises(KeyboardInterrupt):
             buy(folder, 100, observer=dies)

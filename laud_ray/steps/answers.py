@@ -1,0 +1,43 @@
+"""What a run was told so far, as its steps need it. Nothing is recorded here."""
+
+from collections.abc import Sequence
+
+from laud_ray import second_opinions
+from laud_ray.feedback import Feedback, judge
+from laud_ray.stages.audit import settled, with_settled
+from laud_ray.steps.work import Work
+from laud_ray.store import Answered
+
+
+def asked(work: Work, before: int | None = None) -> list[Answered]:
+    """Return seed and query answers, with one label where there are several answers.
+
+    Args:
+        before: what an earlier round than this asked for.
+    """
+    found = [*work.store.queries("seed"), *work.store.queries("query")]
+    labels = settled(work.config, second_opinions.opinions(work.store.engine, before)).labels
+    return with_settled([a for a in found if before is None or a.round < before or a.purpose == "seed"], labels)
+
+
+def spent(work: Work) -> int:
+    """How many answers count against the budget."""
+    counts = work.store.counts()
+    return counts["seed"] + counts["query"] + counts["audit"]
+
+
+def held_out(work: Work) -> set[str]:
+    """Return the texts that never train: those of the evaluation sample."""
+    return {a.query.document.text for a in work.store.queries("evaluation")}
+
+
+def said(work: Work, round: int) -> dict[str, str]:
+    """Return what people said that a round's model learns: labels by text, none of the evaluation sample."""
+    return judged(work, work.store.feedback_of(round))
+
+
+def judged(work: Work, feedback: Sequence[Feedback]) -> dict[str, str]:
+    """Return what feedback comes to: labels by text, none of the evaluation sample."""
+    never = held_out(work)
+    verdicts = judge(feedback, work.task.names, work.config.corpus.max_chars)
+    return {text: label for text, label in verdicts.labels.items() if text not in never}

@@ -1,0 +1,47 @@
+"""Close a round: its figures, and whether the run ends with it."""
+
+from laud_ray import push
+from laud_ray.events import Event
+from laud_ray.models import ZERO_SHOT
+from laud_ray.stages.evaluate import agreement, evaluate_round
+from laud_ray.stages.stop import verdict
+from laud_ray.steps.answers import said, spent
+from laud_ray.steps.work import Work
+from laud_ray.types import RoundResult
+
+
+def close(work: Work, round: int) -> str | None:
+    """Evaluate the round's model, decide whether to stop, and record both; return the reason to stop, or None."""
+    config, store = work.config, work.store
+    with work.step("evaluate", round):
+        result = _result(work, round)
+        reason = verdict(config, [*store.history(), result])
+    kind = config.learner.kind if round else ZERO_SHOT[config.zero_shot.engine]
+    store.close_round(result, kind, reason)
+    work.observer(Event("round", "evaluate", round, result=result))
+    if result.accepted and (failure := push.reload(config.serving)) is not None:
+        work.note("evaluate", round, failure)
+    return reason
+
+
+def _result(work: Work, round: int) -> RoundResult:
+    run, store, task = work.run, work.store, work.task
+    figures = evaluate_round(run, round)
+    history, kappa, change = store.history(), None, None
+    if round:
+        before, after = run.scores(round - 1), run.scores(round)
+        kappa, change = agreement(before, after, store.sample("stop"), task.names, binary=task.kind == "binary")
+    return RoundResult(
+        number=round,
+        model=run.model_name(round),
+        annotations=spent(work),
+        budget=work.config.budget.annotations,
+        pool=work.corpus.pool_size - len(store.queries()),
+        figures=figures,
+        kappa=kappa,
+        # The floor: a model that does worse than zero-shot on the same documents is not taken.
+        accepted=not history or figures.accuracy.value >= history[0].figures.accuracy.value,
+        seconds=store.timings(round),
+        feedback=len(said(work, round)) if round else 0,
+        delta_f=change,
+    )

@@ -1,0 +1,23 @@
+"""Set the evaluation sample aside, before anything is selected."""
+
+from dataclasses import replace
+
+from laud_ray.stages import sample
+from laud_ray.stages.strata import CUTS, Population, dump_cuts
+from laud_ray.steps.work import Work
+
+
+def draw_evaluation(work: Work) -> None:
+    """Draw the evaluation sample and the stop set, and record the queries for the first; once for a run."""
+    if work.store.queries("evaluation"):
+        return
+    with work.step("sample", 0):
+        settings, seed = work.config.evaluation, work.config.seed
+        stratify = work.task.kind == "binary" if settings.stratify is None else settings.stratify
+        positive = work.task.names[0] if stratify and work.task.kind == "binary" else None
+        everything = Population(work.corpus, work.run.scores, positive)
+        cuts = () if positive is None else (sample.cut(everything, 0, [sample.STRATA]),)
+        drawn = sample.draw(replace(everything, cuts=cuts), settings.size, seed=(seed, 1))
+        stop = sample.draw(everything, settings.stop_set, seed=(seed, 2))
+        work.store.set_samples({"evaluation": drawn, "stop": stop}, {CUTS: dump_cuts(cuts)})
+        work.store.add_queries("evaluation", 0, sample.to_queries(work.corpus, drawn))

@@ -1,0 +1,71 @@
+"""Score the corpus: with no labels at all, and with each round's model."""
+
+from collections.abc import Iterator, Mapping
+
+from laud_ray import models
+from laud_ray.events import Event
+from laud_ray.passes import run_pass
+from laud_ray.shortlists import Shortlist
+from laud_ray.stages.seed import ClassRanking, ranking_depth, seed_cap
+from laud_ray.stages.train import PROBE, train
+from laud_ray.steps.strategy import depth, strategy_of
+from laud_ray.steps.work import Work
+
+LEAST_MASS, MOST_FLIPS = 0.5, 0.1
+
+
+def zero_shot(work: Work) -> None:
+    """Make the model that learned nothing, and let it rank the corpus for the seed walk."""
+    config, corpus = work.config, work.corpus
+    with work.step("zero-shot", 0):
+        learner = models.zero_shot(config.zero_shot, work.task, corpus.some_texts(PROBE))
+        train(learner, work.task, [], work.run.models, work.run.model_name(0), config.seed)
+        per_class = ranking_depth(len(work.task.labels), seed_cap(config))
+        _pass(work, 0, Shortlist(ClassRanking(), per_class, frozenset(), (config.seed, 0), corpus.pool_size))
+
+
+def score(work: Work, round: int) -> None:
+    """Score the corpus with a round's model, and shortlist what the next queries are chosen from."""
+    asked = frozenset(a.query.document.id for a in work.store.queries())
+    strategy = strategy_of(work)
+    wanted = Shortlist(strategy, depth(work, strategy), asked, (work.config.seed, round), work.corpus.pool_size)
+    with work.step("score", round):
+        _pass(work, round, wanted)
+
+
+def _pass(work: Work, round: int, shortlist: Shortlist) -> None:
+    name, step = work.run.model_name(round), "score" if round else "zero-shot"
+    reached = 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal reached
+        reached = total
+        work.observer(Event("progress", step, round, done, total))
+
+    result = run_pass(
+        work.corpus,
+        (work.run.models / name).absolute(),
+        work.run.scores(round),
+        name=name,
+        shortlist=shortlist,
+        workers=work.workers(round),
+        progress=progress,
+    )
+    if result.errors:
+        work.observer(Event("progress", step, round, reached, reached, errors=result.errors))
+    for line in _unwell(result.health):
+        work.note(step, round, line)
+
+
+def _unwell(health: Mapping[str, float]) -> Iterator[str]:
+    """Say what a scorer measured of itself that a person should know."""
+    if health.get("label_mass", 1.0) < LEAST_MASS:
+        yield (
+            f"only {health['label_mass']:.0%} of the model's next-token probability is on the labels' codes: "
+            "it does not follow the prompt"
+        )
+    if health.get("order_flips", 0.0) > MOST_FLIPS:
+        yield (
+            f"{health['order_flips']:.0%} of a sample get another label when the labels stand in another order: "
+            "raise zero_shot.orders to average over several"
+        )

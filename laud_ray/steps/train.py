@@ -1,0 +1,34 @@
+"""Train a round's model."""
+
+from laud_ray import models
+from laud_ray.config import EncoderConfig
+from laud_ray.stages import train as stage
+from laud_ray.steps.answers import asked, held_out, said
+from laud_ray.steps.work import Work
+from laud_ray.training import Resources
+
+
+def train(work: Work, round: int) -> None:
+    """Train the model of a round on what oracles and people said, unless that was done before a crash."""
+    examples = stage.to_examples(asked(work), said(work, round))
+    with work.step("train", round, total=len(examples)):
+        config, resources = work.config, work.config.resources
+        where = (work.run.folder / "training").uri if resources.workers else None
+        learner = models.build(
+            config.learner,
+            config.zero_shot,
+            Resources(resources.workers, resources.gpus_per_worker, where),
+            work.task,
+            _unlabelled(work),
+        )
+        stage.train(learner, work.task, examples, work.run.models, work.run.model_name(round), config.seed)
+
+
+def _unlabelled(work: Work) -> tuple[str, ...]:
+    """The texts that the learner may look at beside its examples."""
+    learner = work.config.learner
+    if not isinstance(learner, EncoderConfig):
+        return work.corpus.some_texts(stage.PROBE)
+    never = held_out(work)
+    size = stage.memory_size(learner.memory, work.task, work.corpus.pool_size)
+    return stage.to_memory(work.corpus.some_texts(size + len(never)), never, size)

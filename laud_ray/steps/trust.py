@@ -1,0 +1,19 @@
+"""Get the trusted answers to a part of the evaluation sample."""
+
+from laud_ray import second_opinions
+from laud_ray.stages import trusted
+from laud_ray.steps.work import WaitingError, Work
+
+
+def trust(work: Work) -> None:
+    """Ask the trusted oracle what is open, where a run has one.
+
+    Raises:
+        WaitingError: if answers stay pending.
+    """
+    if not second_opinions.pending_trusted(work.store.engine):
+        return
+    with work.step("annotate", 0) as progress:
+        pending, waiting = trusted.ask(work.store, work.config, work.corpus, progress)
+    if pending:
+        raise WaitingError(waiting, pending)
