@@ -68,15 +68,22 @@ def _means(runs: Sequence[Record], column: str) -> tuple[float | None, float]:
     return float(np.mean(precision)) if precision else None, float(np.mean([cell["recall"] for cell in cells]))
 
 
+def _reaches(runs: Sequence[Record], column: str, target: float) -> bool:
+    """Whether the mean precision is the target or more, and in every seed something is named at all."""
+    precision = [run["cells"][column]["precision"] for run in runs]
+    return None not in precision and bool(np.mean(precision) >= target)
+
+
 def _table(runs: Sequence[Record], oracle: str, target: float) -> str:
     rows: list[dict[str, str]] = []
-    means: dict[str, list[tuple[float | None, float]]] = {column: [] for column in COLUMNS}
+    reached, recalls = dict.fromkeys(COLUMNS, 0), {column: list[float]() for column in COLUMNS}
     for category, some in _by_category(runs).items():
         row = {"category": category, "share": f"{100 * some[0]['share']:.1f} %", "test": str(some[0]["positives"])}
         row["asked by the seed"] = f"{np.mean([run['seed_asked'] for run in some]):.0f}"
         for column in COLUMNS:
             precision, recall = _means(some, column)
-            means[column].append((precision, recall))
+            reached[column] += _reaches(some, column, target)
+            recalls[column].append(recall)
             row[f"{column}, p / r"] = f"{'-' if precision is None else f'{100 * precision:.0f}'} / {100 * recall:.0f}"
         rows.append(row)
     last = {
@@ -85,9 +92,8 @@ def _table(runs: Sequence[Record], oracle: str, target: float) -> str:
         "test": "",
         "asked by the seed": "",
     }
-    for column, pairs in means.items():
-        reached = sum(precision is not None and precision >= target for precision, _ in pairs)
-        last[f"{column}, p / r"] = f"{reached} of {len(pairs)}; {100 * np.mean([recall for _, recall in pairs]):.0f}"
+    for column in COLUMNS:
+        last[f"{column}, p / r"] = f"{reached[column]} of {len(rows)}; {100 * np.mean(recalls[column]):.0f}"
     one = runs[0]
     wrong = (
         f" ({np.mean([run['wrong'] for run in runs]):.1%} of its answers wrong)"

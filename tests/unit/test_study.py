@@ -99,12 +99,14 @@ def test_a_table_counts_the_categories_that_reach_the_target() -> None:
         facts = {"share": 0.01, "positives": 9, "seed_asked": 20, "wrong": 0.04, "budget": 500, "checked": 150}
         return {"category": category, "seed": seed, "oracle": 0.05, **facts, "cells": dict.fromkeys(COLUMNS, cell)}
 
-    text = tables([run("a", 0, 1.0), run("a", 1, 0.9), run("b", 0, 0.94), run("b", 1, None), run("c", 0, None)], 0.95)
+    runs = [run("a", 0, 1.0), run("a", 1, 0.9), run("b", 0, 0.94), run("b", 1, None), run("c", 0, None)]
+    text = tables([*runs, run("d", 0, 1.0), run("d", 1, None)], 0.95)
     assert "5% of answers wrong: precision / recall, %; 2 seeds, 500 annotations and 150 checked" in text
     assert "| a | 1.0 % | 9 | 20 | 95 / 50 |" in text
     assert "| b | 1.0 % | 9 | 20 | 94 / 50 |" in text
     assert "| c | 1.0 % | 9 | 20 | - / 50 |" in text
-    assert "1 of 3; 50" in text
+    assert "| d | 1.0 % | 9 | 20 | 100 / 50 |" in text
+    assert "1 of 4; 50" in text  # only a: in a seed of d nothing is named
 
 
 def test_a_model_answers_for_a_table_once_and_may_abstain(tmp_path: Path) -> None:
