@@ -13,7 +13,7 @@ import numpy as np
 from labelled_sets import LabelledSet
 
 from laud_ray.models.encoder import EncoderLearner, EncoderScorer
-from laud_ray.models.linear import LinearLearner
+from laud_ray.models.linear import FOLDS, LinearLearner
 from laud_ray.stages.train import memory_size
 from laud_ray.types import Example, Floats, Indices
 
@@ -44,6 +44,10 @@ class StudiedLearner(Protocol):
         """Train from scratch on rows of the pool and the classes that were answered for them."""
         ...
 
+    def held_out(self, rows: Indices, targets: Indices, *, seed: int) -> Floats:
+        """What models that did not see a row say of it: (a, k) probabilities of a rows."""
+        ...
+
 
 class FrozenLinear:
     """The linear learner's own solver on vectors that are computed once a set: a round takes seconds."""
@@ -58,6 +62,9 @@ class FrozenLinear:
     def fit(self, rows: Indices, targets: Indices, *, seed: int) -> View:
         head = self._learner.solve(self.vectors[rows], targets, self._prior, seed=seed)
         return View(head.proba(self.vectors), head.proba(self.test_vectors), self.vectors)
+
+    def held_out(self, rows: Indices, targets: Indices, *, seed: int) -> Floats:
+        return self._learner.cross_validate(self.vectors[rows], targets, self._prior, seed=seed)
 
 
 class LoraEncoder:
@@ -80,6 +87,14 @@ class LoraEncoder:
             scorer = self._learner.load(out)
         vectors = [scorer.encoder.embed(texts) for texts in (self._data.texts, self._data.test_texts)]
         return View(*(scorer.proba(part) for part in vectors), vectors[0])
+
+    def held_out(self, rows: Indices, targets: Indices, *, seed: int) -> Floats:
+        folds = np.random.default_rng([seed, 4]).permutation(len(rows)) % FOLDS
+        proba = np.empty((len(rows), len(self._data.task.labels)), np.float32)
+        for fold in np.unique(folds):
+            out = folds == fold
+            proba[out] = self.fit(rows[~out], targets[~out], seed=seed).proba[rows[out]]
+        return proba
 
 
 LEARNERS = {"linear": FrozenLinear, "encoder": LoraEncoder}

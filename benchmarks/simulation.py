@@ -6,6 +6,7 @@ the test file. As there, an evaluation sample is set aside before anything is se
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,6 @@ from learners_under_study import StudiedLearner, View
 
 from laud_ray import query
 from laud_ray.metrics import accuracy, confusion, error_auc, macro_f1
-from laud_ray.neighbours import Neighbours
 from laud_ray.query.auto import Batch, Evidence, choose
 from laud_ray.query.space import committee, reach
 from laud_ray.scoring import score_table
@@ -23,10 +23,13 @@ from laud_ray.stages.nearby import Nearby
 from laud_ray.stages.seed import ClassRanking, next_wave, ranking_depth, to_rankings
 from laud_ray.stages.select import select, shortlist_depth
 from laud_ray.store import Answered, Query
-from laud_ray.types import Indices, QueryStrategy, Space
+from laud_ray.types import Floats, Indices, QueryStrategy, Space
 
 SCRATCH = "random_scratch"  # random queries without the seed walk: what people do who have no zero-shot model
+ABSTAINED = -1  # what stands for no label
 ALL = "all"  # train on the whole pool once: what there is to reach
+
+Answers: TypeAlias = Callable[[Indices], Indices]  # rows of the pool to their classes, or ABSTAINED
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Run:
 
     Attributes:
         start: what a run of another strategy, alike in all else, started with; None to walk oneself.
+        oracle: who answers; by default the column of the set, as far as `noise` leaves it alone.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class Run:
         settings: Settings,
         seed: int,
         start: Start | None = None,
+        oracle: Answers | None = None,
     ) -> None:
         self._data, self._learner, self._strategy, self.start = data, learner, strategy, start
         self.settings, self._seed = settings, seed
@@ -86,7 +91,9 @@ class Run:
                 "duplicate_of": pa.nulls(len(self._ids), pa.string()),
             }
         )
-        self._said = answers(data.gold, len(data.task.labels), settings.noise, seed)
+        self._rows = {text: row for row, text in enumerate(data.texts)}
+        said = answers(data.gold, len(data.task.labels), settings.noise, seed)
+        self._oracle: Answers = oracle or said.__getitem__
         self.asked: list[int] = []
         self._views: list[View] = []
         self._batches: list[tuple[list[int], Indices]] = []
@@ -113,8 +120,15 @@ class Run:
             self._add(self._random(n) if self._strategy == SCRATCH else self._select(n))
 
     def targets(self, rows: Sequence[int]) -> Indices:
-        """What the oracle says of rows of the pool."""
-        return self._said[np.asarray(rows, np.int64)]
+        """What the oracle says of rows of the pool; ABSTAINED where it gives no label."""
+        return self._oracle(np.asarray(rows, np.int64))
+
+    @property
+    def known(self) -> tuple[Indices, Indices]:
+        """The rows that were asked about and given a label, in order, and their classes."""
+        rows = np.asarray(self.asked, np.int64)
+        said = self.targets(rows)
+        return rows[said != ABSTAINED], said[said != ABSTAINED]
 
     @property
     def view(self) -> View:
@@ -122,11 +136,10 @@ class Run:
         return self._views[-1]
 
     def _fit(self) -> None:
-        rows = np.asarray(self.asked, np.int64)
         if self.start is not None and self.start.asked == self.asked:
             view = self.start.view
         else:
-            view = self._learner.fit(rows, self._said[rows], seed=self._seed)
+            view = self._learner.fit(*self.known, seed=self._seed)
         if self.start is None and self._strategy not in (ALL, SCRATCH):
             self.start = Start(list(self.asked), view)
         self._views = [*self._views[-4:], view]
@@ -153,11 +166,16 @@ class Run:
         shortlist = self._shortlist(ClassRanking(), self._learner.zero_shot, ranking_depth(len(names), cap))
         rankings = to_rankings(shortlist, names)
         asked: list[Answered] = []
-        nearby = Nearby(rankings, Neighbours().embed)
+        nearby = Nearby(rankings, self._embedded)
         while wave := next_wave(rankings, asked, names, per_class=settings.per_class, cap=cap, nearness=nearby):
             said = self.targets([int(one.document.id) for one in wave])
-            asked += [Answered(one, "seed", 1, True, names[c]) for one, c in zip(wave, said, strict=True)]
+            labels = [None if c == ABSTAINED else names[c] for c in said]
+            asked += [Answered(one, "seed", 1, True, label) for one, label in zip(wave, labels, strict=True)]
             self._add([int(one.document.id) for one in wave])
+
+    def _embedded(self, texts: Sequence[str]) -> Floats:
+        """The vectors of texts of the pool, which stand there once each: those that the walk would compute."""
+        return self._learner.zero_shot.vectors[[self._rows[text] for text in texts]]
 
     def _select(self, n: int) -> list[int]:
         strategy = self._auto() if self._strategy == "auto" else build(self._strategy, self._counts())
@@ -199,17 +217,17 @@ class Run:
         return shortlist_range(wanted, "0", self._table, scores, view.proba, everything, usable)
 
     def _counts(self) -> list[int]:
-        return np.bincount(self.targets(self.asked), minlength=len(self._data.task.labels)).tolist()
+        return np.bincount(self.known[1], minlength=len(self._data.task.labels)).tolist()
 
     def _space(self, ids: Sequence[str], committee: int) -> Space:
-        rows, known = np.asarray([int(i) for i in ids], np.int64), np.asarray(self.asked, np.int64)
+        rows, (known, labels) = np.asarray([int(i) for i in ids], np.int64), self.known
         votes = [view.proba[rows] for view in self._views[-committee:]] if committee else []
         return Space(
             vectors=self.view.vectors[rows],
             proba=self.view.proba[rows],
             known_vectors=self.view.vectors[known],
             known_proba=self.view.proba[known],
-            known_labels=self._said[known],
+            known_labels=labels,
             committee=np.stack(votes) if votes else None,
         )
 

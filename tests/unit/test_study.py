@@ -7,6 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from laud_ray.types import Label, Task
+from tests.endpoint import Reply, chat, endpoint
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
@@ -66,10 +69,63 @@ def test_one_file_is_split_without_a_text_on_both_sides(tmp_path: Path) -> None:
 
 
 def test_a_threshold_is_the_least_that_keeps_the_bound() -> None:
-    from laud_table import threshold
+    from known_answers import threshold
 
     # 20 right ones in a row: Wilson's bound at one standard error is 20 / 21 = 0.952; with a wrong one, 0.882.
     score = np.linspace(1, 0.5, 25)
     positive = np.arange(25) < 20
     assert threshold(score, positive, 0.95) == score[19]
     assert threshold(score, positive, 0.88) == score[20]
+
+
+def test_what_is_checked_thins_out_down_the_ranking() -> None:
+    from known_answers import to_check
+
+    score, free = np.linspace(1, 0, 1000), np.arange(1000) >= 50
+    rows = to_check(score, free, 50, np.random.default_rng(0))
+    assert sorted(rows[:10]) == list(range(50, 60))  # the head of what is free, whole
+    for h, (low, high) in enumerate([(60, 80), (80, 120), (120, 200), (200, 1000)], 1):
+        part = rows[10 * h : 10 * (h + 1)]
+        assert len(set(part)) == 10
+        assert part.min() >= low
+        assert part.max() < high
+
+
+def test_a_table_counts_the_categories_that_reach_the_target() -> None:
+    from table_report import COLUMNS, tables
+
+    def run(category: str, seed: int, precision: float | None) -> dict[str, object]:
+        cell = {"precision": precision, "recall": 0.5, "named": 4, "threshold": 0.5}
+        facts = {"share": 0.01, "positives": 9, "seed_asked": 20, "wrong": 0.04, "budget": 500, "checked": 150}
+        return {"category": category, "seed": seed, "oracle": 0.05, **facts, "cells": dict.fromkeys(COLUMNS, cell)}
+
+    runs = [run("a", 0, 1.0), run("a", 1, 0.9), run("b", 0, 0.94), run("b", 1, None), run("c", 0, None)]
+    text = tables([*runs, run("d", 0, 1.0), run("d", 1, None)], 0.95)
+    assert "5% of answers wrong: precision / recall, %; 2 seeds, 500 annotations and 150 checked" in text
+    assert "| a | 1.0 % | 9 | 20 | 95 / 50 |" in text
+    assert "| b | 1.0 % | 9 | 20 | 94 / 50 |" in text
+    assert "| c | 1.0 % | 9 | 20 | - / 50 |" in text
+    assert "| d | 1.0 % | 9 | 20 | 100 / 50 |" in text
+    assert "1 of 4; 50" in text  # only a: in a seed of d nothing is named
+
+
+def test_a_model_answers_for_a_table_once_and_may_abstain(tmp_path: Path) -> None:
+    from labelled_sets import LabelledSet
+    from llm_answers import LlmAnswers
+    from simulation import ABSTAINED
+
+    texts = ["red wine", "white wine", "bread", "hm"]
+    task = Task("wine", "binary", (Label("wine"), Label("other", rest=(Label("bread"),))))
+    data = LabelledSet("food", task, texts, np.array([0, 0, 1, 1]), [], np.empty(0, np.int64))
+
+    def script(body: dict, before: int) -> Reply:
+        text = body["messages"][0]["content"].rsplit("<text>", 1)[1]
+        return chat("A" if "wine" in text else "B" if "bread" in text else "C", probability=0.9)
+
+    with endpoint(script) as server:
+        answers = LlmAnswers(server.url, "m", data, tmp_path / "llm.db")
+        assert answers(np.array([2, 0, 2])).tolist() == [1, 0, 1]
+        assert answers(np.array([3, 1])).tolist() == [ABSTAINED, 0]
+        again = LlmAnswers(server.url, "m", data, tmp_path / "llm.db")
+        assert again(np.arange(4)).tolist() == [0, 0, 1, ABSTAINED]
+        assert len(server.seen) == 4
