@@ -233,7 +233,7 @@ class _Loop:
         return reason
 
     def _train(self, corpus: Corpus, round: int) -> None:
-        examples = to_examples(self._asked(), self._said(round))
+        examples = to_examples(self._believed(round), self._said(round))
         with self._step("train", round, total=len(examples)):
             resources = self._config.resources
             where = (self._folder.folder / "training").uri if resources.workers else None
@@ -278,14 +278,26 @@ class _Loop:
         return settings.model if isinstance(settings, EncoderZeroShotConfig) else BUNDLED
 
     def _doubts(self, n: int) -> list[second_opinions.SecondQuery]:
-        opinions = second_opinions.opinions(self._store.engine)
-        return audit.questions(
+        return audit.questions(self._judged_answers(), second_opinions.opinions(self._store.engine), n)
+
+    def _believed(self, round: int) -> list[Answered]:
+        """What a round's model may learn from."""
+        if not self._config.audit.leaves_out:
+            return self._asked()
+        with self._step("judge", round):
+            judged = self._judged_answers()
+        kept = audit.believed(judged)
+        if left_out := len(judged.judgements) - len(kept):
+            note = f"{left_out} of {len(judged.judgements)} answers are probably wrong and train nothing"
+            self._observer(Event("note", "judge", round, note=f"{note}; about {judged.rate:.0%} are wrong in all"))
+        return kept
+
+    def _judged_answers(self) -> audit.Judged:
+        return audit.judge(
             self._asked(),
-            opinions,
-            audit.settled(self._config, opinions).disputed,
+            second_opinions.opinions(self._store.engine),
             self._task.names,
             lambda labelled: audit.out_of_fold(self._task, labelled, self._encoder(), seed=self._config.seed),
-            n,
         )
 
     def _sample(self, corpus: Corpus) -> tuple[str, ...]:

@@ -92,7 +92,7 @@ def doubts(store: Store, run: RunConfig, n: int) -> list[SecondQuery]:
     opinions = second_opinions.opinions(store.engine)
     found = audit.settled(run, opinions)
     asked = audit.with_settled(store.queries("query"), found.labels)
-    return audit.questions(asked, opinions, found.disputed, NAMES, from_text, n)
+    return audit.questions(audit.judge(asked, opinions, NAMES, from_text), opinions, n)
 
 
 def test_a_crash_between_asking_and_answering_buys_nothing_twice(store: Store, corpus: Corpus) -> None:
@@ -132,37 +132,50 @@ def test_asking_again_makes_labels_right(store: Store, corpus: Corpus) -> None:
     assert store.counts()["audit"] <= 60
 
 
-def test_what_is_asked_next_is_what_is_disputed_and_then_what_is_doubtful() -> None:
-    def answer(key: str, text: str, label: str | None) -> Answered:
-        return Answered(Query(Document(key, text), "why"), "query", 1, True, label, "replay")
+def answer(key: str, text: str, label: str | None) -> Answered:
+    return Answered(Query(Document(key, text), "why"), "query", 1, True, label, "replay")
 
-    asked = [answer(f"d{i}", f"{NAMES[i % 3]} {i}", NAMES[i % 3]) for i in range(30)]
+
+def test_what_is_probably_wrong_trains_nothing_and_is_asked_next() -> None:
+    asked = [answer(f"d{i}", f"{NAMES[i % 3]} {i}", NAMES[i % 3]) for i in range(60)]
     asked[3], asked[4] = answer("d3", "Tea 3", "Juice"), answer("d4", "Coffee 4", "Tea")
     asked[5], asked[6] = answer("d5", "Juice 5", None), answer("d6", "Tea 6", "Coffee")
+    asked[7], asked[8] = answer("d7", "Coffee 7", None), answer("d8", "Juice 8", None)
     opinions = [
         *(Opinion("d5", 1, 1, "Tea", "a"), Opinion("d5", 2, 1, "Coffee", "b")),
         *(Opinion("d6", 1, 1, "Coffee", "a"), Opinion("d6", 2, 1, "Coffee", "b")),
+        *(Opinion("d7", 1, 1, "Tea", "a"), Opinion("d7", 2, 1, "Coffee", "b")),
     ]
-    found = audit.questions(asked, opinions, ["d5"], NAMES, from_text, 10)
-    assert [(one.document.id, one.attempt) for one in found] == [("d5", 3), ("d3", 2), ("d4", 2)]
-    assert [one.predicted for one in found] == [None, "Tea", "Coffee"]
-    assert found[1].reason == "doubtful: Juice 0.05, and Tea 0.90 by a model without it"
-    assert audit.questions(asked, opinions, ["d5"], NAMES, from_text, 2) == found[:2]
-    spoken = [*opinions, Opinion("d5", 3, 2, "Juice", "c")]
-    assert [one.document.id for one in audit.questions(asked, spoken, ["d5"], NAMES, from_text, 9)] == ["d3", "d4"]
+    judged = audit.judge(asked, opinions, NAMES, from_text)
+    assert 0.02 < judged.rate < 0.15
+    taught = {a.query.document.id: a.label for a in audit.believed(judged)}
+    assert taught.keys() == {a.query.document.id for a in asked} - {"d3", "d4", "d5", "d8"}
+    assert (taught["d6"], taught["d7"]) == ("Coffee", "Coffee"), "two agree; of two that differ, the likelier"
+    found = audit.questions(judged, opinions, 10)
+    assert {(one.document.id, one.attempt) for one in found} >= {("d3", 2), ("d4", 2), ("d5", 3)}
+    assert not {"d6", "d8", "d9"} & {one.document.id for one in found}
+    by_id = {one.document.id: one for one in found}
+    assert by_id["d3"].predicted == "Tea"
+    assert by_id["d3"].reason.startswith("Juice is right with probability 0.")
+    assert audit.questions(judged, opinions, 2) == found[:2]
 
 
-@pytest.mark.parametrize(
-    ("share", "every", "round", "spent", "expected"),
-    [
-        (0.0, 1, 1, 0, 0),
-        (0.2, 1, 1, 0, 4),
-        (0.2, 1, 3, 90, 2),
-        (0.2, 1, 3, 100, 0),
-        (0.2, 2, 3, 0, 0),
-        (0.2, 2, 4, 0, 4),
-    ],
-)
+def test_a_model_is_never_left_with_fewer_than_two_classes() -> None:
+    asked = [answer(f"d{i}", f"Tea {i}", "Tea") for i in range(40)] + [answer("x", "Tea x", "Juice")]
+    judged = audit.judge(asked, [], NAMES, from_text)
+    assert [one.answer.query.document.id for one in judged.judgements if one.probability < 0.5] == ["x"]
+    assert len(audit.believed(judged)) == 41
+    assert audit.believed(audit.judge(asked[:1], [], NAMES, from_text)) == asked[:1]
+    assert audit.believed(audit.judge([], [], NAMES, from_text)) == []
+
+
+def test_leaving_out_is_a_choice_and_the_default_where_something_is_asked_again() -> None:
+    assert not settings().audit.leaves_out
+    assert settings(audit={"share": 0.1}).audit.leaves_out
+    assert settings(audit={"leave_out": True}).audit.leaves_out
+    assert not settings(audit={"share": 0.1, "leave_out": False}).audit.leaves_out
+
+
 def test_a_round_asks_again_within_its_share_and_the_budget(
     share: float, every: int, round: int, spent: int, expected: int
 ) -> None:
