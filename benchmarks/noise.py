@@ -48,7 +48,7 @@ class Arm:
 
     Attributes:
         noise: of the run's oracle.
-        leave_out: train without what is probably wrong.
+        leave_out: train the last model without what is probably wrong.
         share: of each batch that may be asked again.
         second: noise of whoever is asked again; None: as the run's oracle.
         smoothing: of the labels in training.
@@ -190,19 +190,21 @@ class Run:
     def judged(self) -> audit.Judged:
         return audit.judge(self.asked(), second_opinions.opinions(self.store.engine), self.names, self.proba)
 
-    def taught(self) -> list[Answered]:
-        """What the arm trains on."""
-        return audit.believed(self.judged()) if self.arm.leave_out else [a for a in self.asked() if a.label is not None]
+    def taught(self, left: int) -> list[Answered]:
+        """What the arm trains on, with so many answers left to buy."""
+        if self.arm.leave_out and left <= 0:
+            return audit.believed(self.judged())
+        return [a for a in self.asked() if a.label is not None]
 
     def go(self) -> dict[str, object]:
         self.walk()
         round = 1
         while True:
-            trained = self.taught()
-            x, labels = self.embedded(trained)
-            head = self.learner.solve(x, labels, self.bench.prior, seed=self.seed)
             counts = self.store.counts()
             left = self.config.budget.annotations - counts["seed"] - counts["query"] - counts["audit"]
+            trained = self.taught(left)
+            x, labels = self.embedded(trained)
+            head = self.learner.solve(x, labels, self.bench.prior, seed=self.seed)
             if left <= 0:
                 predicted = head.proba(self.bench.test).argmax(axis=1)
                 exact = ReplayOracle(self.bench.corpus, self.bench.task)

@@ -1,9 +1,8 @@
-"""Which annotations are probably wrong. NumPy and cleanlab. n annotations, k classes.
+"""How often annotations are wrong, and which of them probably are. Pure NumPy. n annotations, k classes.
 
 Probabilities must be out of fold: what a model says of an annotation that had no part in its training.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,8 +39,12 @@ def noise(proba: Floats, labels: Indices) -> Noise:
     """Estimate the rate of wrong answers, together with the temperature of the model that they blurred.
 
     The likeliest pair, if a wrong answer names any other class alike: an answer has the probability
-    (1 - rate) p + rate (1 - p) / (k - 1), where p is what the model gives its class at that temperature. A model whose
-    temperature was fitted to wrong answers alone spreads them over all its probabilities.
+    (1 - rate) p + rate (1 - p) / (k - 1), where p is what the model gives its class at that temperature. A temperature
+    that is fitted alone spreads wrong answers over all probabilities. Where both explain the answers as well, the rate
+    is 0: so it is with errors that the model finds plausible.
+
+    In place of the thresholds of confident learning (Northcutt, Jiang and Chuang 2021, arXiv 1911.00068), which doubt
+    many right answers where classes have a handful of annotations (docs/LOG.md).
 
     Args:
         proba: (n, k) out-of-fold probabilities; rows sum to 1.
@@ -86,45 +89,8 @@ def believe(found: Noise, answers: Sequence[Sequence[int]]) -> tuple[Indices, Fl
     return likeliest, probability
 
 
-def doubtful(proba: Floats, labels: Indices) -> Indices:
-    """Return the positions of the annotations that are probably wrong, the most doubtful first.
-
-    Confident learning: an annotation is doubted where the likeliest of the classes whose probability passes what
-    their own annotations have on average is not the annotated one: the counts off the diagonal of the confident
-    joint. They are ranked by the probability of their own label. To prune by estimated noise rates instead finds too
-    few where classes have a handful of annotations (docs/LOG.md).
-
-    Northcutt, Jiang and Chuang (2021), "Confident Learning: Estimating Uncertainty in Dataset Labels",
-    arXiv 1911.00068.
-
-    Args:
-        proba: (n, k) out-of-fold probabilities; rows sum to 1.
-        labels: (n,) annotated classes in [0, k).
-
-    Raises:
-        ValueError: if the lengths differ or a label is outside [0, k).
-    """
-    _require(proba, labels)
-    if len(np.unique(labels)) < 2:
-        return np.empty(0, np.int64)
-    from cleanlab.filter import find_label_issues  # seconds to import, and only an audit needs it
-
-    with warnings.catch_warnings():
-        # Of classes with few annotations, which are the rule here.
-        warnings.simplefilter("ignore", UserWarning)
-        found = find_label_issues(
-            labels,
-            proba,
-            filter_by="confident_learning",
-            return_indices_ranked_by="self_confidence",
-            min_examples_per_class=0,
-            n_jobs=1,
-        )
-    return np.asarray(found, np.int64)
-
-
 def self_confidence(proba: Floats, labels: Indices) -> Floats:
-    """Return (n,) probabilities in [0, 1] of the annotated labels themselves; arguments as in `doubtful`."""
+    """Return (n,) probabilities in [0, 1] of the annotated labels themselves; arguments as in `noise`."""
     _require(proba, labels)
     return np.take_along_axis(proba, labels[:, None], axis=1)[:, 0]
 

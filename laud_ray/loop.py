@@ -281,8 +281,11 @@ class _Loop:
         return audit.questions(self._judged_answers(), second_opinions.opinions(self._store.engine), n)
 
     def _believed(self, round: int) -> list[Answered]:
-        """What a round's model may learn from."""
-        if not self._config.audit.leaves_out:
+        """What a round's model learns: all answers that have a label; once all are bought, those probably right.
+
+        Before that it would choose worse what to ask, and what it left out could be judged less well (docs/LOG.md).
+        """
+        if not self._config.audit.leaves_out or self._spent() < self._config.budget.annotations:
             return self._asked()
         with self._step("judge", round):
             judged = self._judged_answers()

@@ -341,13 +341,13 @@ class EvaluationConfig(Section):
 class AuditConfig(Section):
     """Leaving out answers that are probably wrong, and asking again in place of some of a round's queries.
 
-    A label that two answers agree on, or that most of three give, is what a model learns. A single answer, or the
-    likeliest of several that differ, trains if it is probably right.
+    A label that two answers agree on, or that most of three give, is what a model learns; while answers differ, the
+    document trains nothing. The last model is judged with more care: once the budget is spent.
 
     Attributes:
         share: of a round's batch that may be spent on asking again; 0 is none.
-        leave_out: whether models learn without what is probably wrong, which buys no answers; None: where `share` is
-            above 0. If false, every single answer trains, and none of several that differ.
+        leave_out: whether the model that learns when the budget is spent leaves out what is probably wrong, and takes
+            the likeliest of answers that differ, which buys nothing; None: where `share` is above 0.
         every: so many rounds.
         oracle: who is asked; None: the run's oracle, anew.
         trusted: its word is final, so no third answer is asked for.

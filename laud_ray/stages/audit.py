@@ -1,5 +1,6 @@
 """Ask again about answers that are probably wrong, and settle what several answers say."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -7,8 +8,8 @@ import numpy as np
 from sqlalchemy import Engine
 
 from laud_ray import second_opinions
-from laud_ray.aggregation import MODEL, Opinion, Settled, settle
-from laud_ray.auditing import believe, doubtful, noise
+from laud_ray.aggregation import MODEL, SURE, Opinion, Settled, settle
+from laud_ray.auditing import believe, noise
 from laud_ray.config import RunConfig
 from laud_ray.models.linear import LinearLearner
 from laud_ray.second_opinions import FIRST_ATTEMPT, SecondQuery
@@ -20,6 +21,8 @@ from laud_ray.types import Floats, Oracle, Task
 LAST_ATTEMPT = 3
 # Answers below this probability of being right train nothing.
 LIKELY = 0.5
+# Of an oracle that errs less often than this, more right answers than wrong ones would be left out.
+NEGLIGIBLE = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,6 @@ def judge(
     found = proba(labelled)
     error = noise(found, np.asarray([given[0] for given in answers], np.int64))
     likeliest, probability = believe(error, answers)
-    doubted = set(doubtful(found, np.asarray([index[str(a.label)] for a in labelled], np.int64)).tolist())
     judgements = []
     for i, a in enumerate(heard):
         if a.label is not None and a.query.document.id in again:
@@ -119,18 +121,23 @@ def judge(
             continue
         best = int(found[i].argmax())
         predicted = Prediction(names[best], float(error.proba[i, best]))
-        unsure = probability[i] < LIKELY or a.label is None or i in doubted
+        unsure = bool(probability[i] < (LIKELY if a.label is not None else SURE))
         judgements.append(Judgement(replace(a, label=names[likeliest[i]]), float(probability[i]), predicted, unsure))
     return Judged(error.rate, tuple(judgements))
 
 
 def believed(judged: Judged) -> list[Answered]:
-    """Return the answers that are probably right: what a model should learn from.
+    """Return the answers that a model should learn from: what is probably right.
 
-    All of them, if fewer than two classes were left.
+    All of them, if hardly any are wrong. The only answer for a class is kept too: the model that judged it could not
+    know the class.
     """
-    kept = [one.answer for one in judged.judgements if one.probability >= LIKELY]
-    return kept if len({a.label for a in kept}) > 1 else [one.answer for one in judged.judgements]
+    counts = Counter(one.answer.label for one in judged.judgements)
+    return [
+        one.answer
+        for one in judged.judgements
+        if judged.rate < NEGLIGIBLE or one.probability >= LIKELY or counts[one.answer.label] == 1
+    ]
 
 
 def questions(judged: Judged, opinions: Sequence[Opinion], n: int) -> list[SecondQuery]:
@@ -146,11 +153,9 @@ def questions(judged: Judged, opinions: Sequence[Opinion], n: int) -> list[Secon
             continue
         by_model = f"a model without it says {predicted.label} with {predicted.probability:.2f}"
         reason = f"{one.answer.label} is right with probability {one.probability:.2f}: {by_model}"
-        wanted.append(
-            SecondQuery(document, attempt, reason, predicted.label)
-            if attempt == FIRST_ATTEMPT
-            else SecondQuery(document, attempt, "answers differ; " + reason)
-        )
+        # The model is a voice beside the second answer, once.
+        voice = predicted.label if attempt == FIRST_ATTEMPT else None
+        wanted.append(SecondQuery(document, attempt, reason, voice))
     return wanted[:n]
 
 

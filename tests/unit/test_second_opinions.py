@@ -56,9 +56,11 @@ def documents(corpus: Corpus, n: int) -> list[Document]:
 
 
 def from_text(answers: Sequence[Answered]) -> Floats:
-    """A good model: the first word of a text is its label."""
-    proba = np.full((len(answers), len(NAMES)), 0.05)
-    proba[np.arange(len(answers)), [NAMES.index(a.query.document.text.split()[0]) for a in answers]] = 0.9
+    """A good model: the first word of a text is its label. It is surer of some than of others."""
+    words = [a.query.document.text.split() for a in answers]
+    sure = np.asarray([(0.7, 0.9, 0.99, 0.999)[int(word[-1]) % 4] for word in words])
+    proba = np.repeat((1 - sure)[:, None] / (len(NAMES) - 1), len(NAMES), axis=1)
+    proba[np.arange(len(answers)), [NAMES.index(word[0]) for word in words]] = sure
     return proba
 
 
@@ -138,33 +140,41 @@ def answer(key: str, text: str, label: str | None) -> Answered:
 
 def test_what_is_probably_wrong_trains_nothing_and_is_asked_next() -> None:
     asked = [answer(f"d{i}", f"{NAMES[i % 3]} {i}", NAMES[i % 3]) for i in range(60)]
-    asked[3], asked[4] = answer("d3", "Tea 3", "Juice"), answer("d4", "Coffee 4", "Tea")
-    asked[5], asked[6] = answer("d5", "Juice 5", None), answer("d6", "Tea 6", "Coffee")
-    asked[7], asked[8] = answer("d7", "Coffee 7", None), answer("d8", "Juice 8", None)
+    for i in (3, 7, 22, 39):  # the model is surest of what is numbered 3 modulo 4, then of 2 modulo 4
+        asked[i] = answer(f"d{i}", f"{NAMES[i % 3]} {i}", NAMES[(i + 1) % 3])
+    asked[11], asked[6] = answer("d11", "Juice 11", None), answer("d6", "Tea 6", "Coffee")
+    asked[10], asked[8] = answer("d10", "Coffee 10", None), answer("d8", "Juice 8", None)
     opinions = [
-        *(Opinion("d5", 1, 1, "Tea", "a"), Opinion("d5", 2, 1, "Coffee", "b")),
+        *(Opinion("d11", 1, 1, "Tea", "a"), Opinion("d11", 2, 1, "Coffee", "b")),
         *(Opinion("d6", 1, 1, "Coffee", "a"), Opinion("d6", 2, 1, "Coffee", "b")),
-        *(Opinion("d7", 1, 1, "Tea", "a"), Opinion("d7", 2, 1, "Coffee", "b")),
+        *(Opinion("d10", 1, 1, "Tea", "a"), Opinion("d10", 2, 1, "Coffee", "b")),
     ]
     judged = audit.judge(asked, opinions, NAMES, from_text)
-    assert 0.02 < judged.rate < 0.15
+    assert 0.03 < judged.rate < 0.2
     taught = {a.query.document.id: a.label for a in audit.believed(judged)}
-    assert taught.keys() == {a.query.document.id for a in asked} - {"d3", "d4", "d5", "d8"}
-    assert (taught["d6"], taught["d7"]) == ("Coffee", "Coffee"), "two agree; of two that differ, the likelier"
+    assert taught.keys() == {a.query.document.id for a in asked} - {"d3", "d7", "d22", "d39", "d11", "d8"}
+    assert (taught["d6"], taught["d10"]) == ("Coffee", "Coffee"), "two agree; of two that differ, the likelier"
     found = audit.questions(judged, opinions, 10)
-    assert {(one.document.id, one.attempt) for one in found} >= {("d3", 2), ("d4", 2), ("d5", 3)}
-    assert not {"d6", "d8", "d9"} & {one.document.id for one in found}
-    by_id = {one.document.id: one for one in found}
-    assert by_id["d3"].predicted == "Tea"
-    assert by_id["d3"].reason.startswith("Juice is right with probability 0.")
+    assert {(one.document.id, one.attempt) for one in found} == {
+        *(("d3", 2), ("d7", 2), ("d22", 2), ("d39", 2), ("d11", 3)),
+    }
+    (third,) = [one for one in found if one.document.id == "d3"]
+    assert third.predicted == "Tea"
+    assert third.reason.startswith("Coffee is right with probability 0.0")
     assert audit.questions(judged, opinions, 2) == found[:2]
 
 
-def test_a_model_is_never_left_with_fewer_than_two_classes() -> None:
-    asked = [answer(f"d{i}", f"Tea {i}", "Tea") for i in range(40)] + [answer("x", "Tea x", "Juice")]
-    judged = audit.judge(asked, [], NAMES, from_text)
-    assert [one.answer.query.document.id for one in judged.judgements if one.probability < 0.5] == ["x"]
-    assert len(audit.believed(judged)) == 41
+def test_a_few_hard_documents_and_the_only_answer_for_a_class_are_kept() -> None:
+    asked = [answer(f"d{i}", f"{NAMES[i % 2]} {i}", NAMES[i % 2]) for i in range(90)]
+    asked[3] = answer("d3", "Coffee 3", "Tea")
+    few = audit.judge(asked, [], NAMES, from_text)
+    assert few.rate < audit.NEGLIGIBLE
+    assert audit.believed(few) == asked, "an oracle that hardly errs is believed"
+    for i in (7, 11, 15, 19, 23):
+        asked[i] = answer(f"d{i}", f"Coffee {i}", "Tea")
+    asked[27] = answer("d27", "Coffee 27", "Juice")
+    kept = {a.query.document.id for a in audit.believed(audit.judge(asked, [], NAMES, from_text))}
+    assert {f"d{i}" for i in range(90)} - kept == {f"d{i}" for i in (3, 7, 11, 15, 19, 23)}
     assert audit.believed(audit.judge(asked[:1], [], NAMES, from_text)) == asked[:1]
     assert audit.believed(audit.judge([], [], NAMES, from_text)) == []
 
@@ -176,6 +186,17 @@ def test_leaving_out_is_a_choice_and_the_default_where_something_is_asked_again(
     assert not settings(audit={"share": 0.1, "leave_out": False}).audit.leaves_out
 
 
+@pytest.mark.parametrize(
+    ("share", "every", "round", "spent", "expected"),
+    [
+        (0.0, 1, 1, 0, 0),
+        (0.2, 1, 1, 0, 4),
+        (0.2, 1, 3, 90, 2),
+        (0.2, 1, 3, 100, 0),
+        (0.2, 2, 3, 0, 0),
+        (0.2, 2, 4, 0, 4),
+    ],
+)
 def test_a_round_asks_again_within_its_share_and_the_budget(
     share: float, every: int, round: int, spent: int, expected: int
 ) -> None:
