@@ -98,18 +98,18 @@ def doubts(store: Store, run: RunConfig, n: int) -> list[SecondQuery]:
 
 
 def test_a_crash_between_asking_and_answering_buys_nothing_twice(store: Store, corpus: Corpus) -> None:
-    annotated(store, corpus, 60, noise=0.3)
+    annotated(store, corpus, 150, noise=0.2)
     task, run = settings().task.to_task(), settings(audit={"share": 0.5})
     second_opinions.record(store.engine, 2, doubts(store, run, 9))
-    first = Dying(ReplayOracle(corpus, task, 0.3, attempt=2), dies_after=4)
+    first = Dying(ReplayOracle(corpus, task, 0.2, attempt=2), dies_after=4)
     with pytest.raises(KeyboardInterrupt):
         audit.ask_again(store.engine, lambda attempt: first, 2, lambda done, total: None)
-    rest = Dying(ReplayOracle(corpus, task, 0.3, attempt=2))
+    rest = Dying(ReplayOracle(corpus, task, 0.2, attempt=2))
     assert audit.ask_again(store.engine, lambda attempt: rest, 2, lambda done, total: None) == (0, None)
     assert len(first.asked) == 4
     assert len(set(first.asked + rest.asked)) == len(first.asked + rest.asked) == 9
     assert second_opinions.asked_in(store.engine, 2) == second_opinions.asked_in(store.engine) == 9
-    assert (store.counts()["query"], store.counts()["audit"]) == (60, 9)
+    assert (store.counts()["query"], store.counts()["audit"]) == (150, 9)
     # What was asked about once more is not doubted again, and a third time only where answers differ.
     third = doubts(store, run, 100)
     assert {one.attempt for one in third if one.document.id in first.asked + rest.asked} <= {3}
