@@ -16,6 +16,7 @@ SAYS = {
     "sample": "drawing the evaluation sample",
     "annotate": "asking the oracle",
     "audit": "asking again what is doubtful",
+    "judge": "judging the answers",
     "train": "training",
     "score": "scoring every document",
     "evaluate": "evaluating",

@@ -66,8 +66,9 @@ query: {{strategy: auto, batch: 50}}
 # A random sample that is annotated, never trains, and says honestly how good each model is.
 evaluation: {{size: {evaluation}}}
 
-# Against an oracle that errs: share 0.2 spends a fifth of each batch on asking again what is probably wrong.
-audit: {{share: 0.0}}
+# Against an oracle that errs: leave_out: true trains the last model without what is probably wrong; share 0.2 spends
+# up to a fifth of each batch on asking it again.
+audit: {{share: 0.0, leave_out: false}}
 
 # Annotations that may be bought for seed, queries and audits; those for evaluation are counted apart.
 budget: {{annotations: 500}}

@@ -91,13 +91,15 @@ class EvaluationConfig(Section):
 
 
 class AuditConfig(Section):
-    """Asking again about answers that are probably wrong, in place of some of a round's queries.
+    """Leaving out answers that are probably wrong, and asking again in place of some of a round's queries.
 
     A label that two answers agree on, or that most of three give, is what a model learns; while answers differ, the
-    document trains nothing.
+    document trains nothing. The last model is judged with more care: once the budget is spent.
 
     Attributes:
-        share: of a round's batch that may be spent so; 0 is off.
+        share: of a round's batch that may be spent on asking again; 0 is none.
+        leave_out: whether the model that learns when the budget is spent leaves out what is probably wrong, and takes
+            the likeliest of answers that differ, which buys nothing; None: where `share` is above 0.
         every: so many rounds.
         oracle: who is asked; None: the run's oracle, anew.
         trusted: its word is final, so no third answer is asked for.
@@ -105,6 +107,7 @@ class AuditConfig(Section):
     """
 
     share: float = Field(default=0.0, ge=0, lt=1)
+    leave_out: bool | None = None
     every: int = Field(default=1, ge=1)
     oracle: OracleConfig | None = None
     trusted: bool = False
@@ -117,6 +120,10 @@ class AuditConfig(Section):
         if self.trusted and self.referee is not None:
             raise ValueError("referee: never asked, since trusted: true: expected one of the two")
         return self
+
+    @property
+    def leaves_out(self) -> bool:
+        return self.share > 0 if self.leave_out is None else self.leave_out
 
 
 class BudgetConfig(Section):

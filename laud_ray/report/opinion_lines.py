@@ -12,8 +12,7 @@ def audit_line(audit: AuditShown) -> str:
     if not audit.disputed:
         return changed
     disputed = f"{len(audit.disputed):,} document{'' if len(audit.disputed) == 1 else 's'}"
-    trains = "trains" if len(audit.disputed) == 1 else "train"
-    return f"{changed}; {disputed} in dispute, which {trains} nothing until a third answer or a person's feedback"
+    return f"{changed}; {disputed} in dispute until a third answer or a person's feedback"
 
 
 def agreement_line(agreement: Agreement, *, doubtful: bool) -> str:

@@ -32,7 +32,7 @@ class QueryShown:
 
 @dataclass(frozen=True, slots=True)
 class DisputeShown:
-    """A document whose answers differ, so that it trains nothing: who said what of it, in the order of asking."""
+    """A document whose answers differ without a majority: who said what of it, in the order of asking."""
 
     document_id: str
     text: str

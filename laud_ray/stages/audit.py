@@ -1,14 +1,15 @@
 """Ask again about answers that are probably wrong, and settle what several answers say."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sqlalchemy import Engine
 
 from laud_ray import second_opinions
-from laud_ray.aggregation import Opinion, Settled, settle
-from laud_ray.auditing import doubtful, self_confidence
+from laud_ray.aggregation import MODEL, SURE, Opinion, Settled, settle
+from laud_ray.auditing import believe, noise
 from laud_ray.config import RunConfig
 from laud_ray.models.linear import LinearLearner
 from laud_ray.second_opinions import FIRST_ATTEMPT, SecondQuery
@@ -18,6 +19,41 @@ from laud_ray.types import Floats, Oracle, Task
 
 # After the third answer only a person can settle a document.
 LAST_ATTEMPT = 3
+# Answers below this probability of being right train nothing.
+LIKELY = 0.5
+# Of an oracle that errs less often than this, more right answers than wrong ones would be left out.
+NEGLIGIBLE = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The likeliest label by a model that did not learn the answer, and its probability."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A document's likeliest answer and the probability that it is right.
+
+    Attributes:
+        predicted: what a model says that did not learn it; None where several answers settled it.
+        unsure: whether there is reason to ask again.
+    """
+
+    answer: Answered
+    probability: float
+    predicted: Prediction | None
+    unsure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """All answers with a label, judged; `rate` is the estimated share of wrong first answers."""
+
+    rate: float
+    judgements: tuple[Judgement, ...]
 
 
 def quota(config: RunConfig, round: int, spent: int) -> int:
@@ -48,44 +84,78 @@ def out_of_fold(task: Task, asked: Sequence[Answered], model: str, *, seed: int)
     return LinearLearner(model).out_of_fold(task, texts, labels, seed=seed)
 
 
-def questions(
+def judge(
     asked: Sequence[Answered],
     opinions: Sequence[Opinion],
-    disputed: Sequence[str],
     names: Sequence[str],
     proba: Callable[[Sequence[Answered]], Floats],
-    n: int,
-) -> list[SecondQuery]:
-    """Return at most n questions: first where two answers differ, then the most doubtful of single answers.
+) -> Judged:
+    """Weigh what was answered of each document against what a model says that did not learn it.
 
-    A function of what was answered alone, so that a restart asks the same.
+    A function of what was answered alone, so that a restart judges the same. What a further answer settled stands; a
+    single answer, or answers in dispute, are right with the probability that Bayes gives the likeliest of them.
 
     Args:
         asked: seed and query answers with their settled labels.
-        proba: maps the labelled ones of `asked` to their (m, k) out-of-fold probabilities.
+        proba: maps answers that have a label to (m, k) out-of-fold probabilities.
     """
-    attempts: dict[str, int] = {}
+    voices: dict[str, list[str]] = {}
     for one in opinions:
-        attempts[one.document_id] = max(one.attempt, attempts.get(one.document_id, 0))
-    documents = {a.query.document.id: a.query.document for a in asked}
-    wanted = [
-        SecondQuery(documents[name], attempts[name] + 1, "two answers differ")
-        for name in disputed
-        if attempts[name] < LAST_ATTEMPT
-    ]
-    labelled = [a for a in asked if a.label is not None]
-    if len(wanted) >= n or len(labelled) < 2:
-        return wanted[:n]
+        if one.label is not None and one.who != MODEL:
+            voices.setdefault(one.document_id, []).append(one.label)
+    again = {one.document_id for one in opinions if one.attempt > 1 and one.label is not None and one.who != MODEL}
+    said = {a.query.document.id: voices.get(a.query.document.id, [a.label] if a.label else []) for a in asked}
+    heard = [a for a in asked if said[a.query.document.id]]
+    if len(heard) < 2:
+        return Judged(0.0, tuple(Judgement(a, 1.0, None, False) for a in heard))
     index = {name: i for i, name in enumerate(names)}
-    labels = np.asarray([index[str(a.label)] for a in labelled], np.int64)
+    answers = [[index[label] for label in said[a.query.document.id]] for a in heard]
+    labelled = [replace(a, label=a.label or said[a.query.document.id][-1]) for a in heard]
     found = proba(labelled)
-    own = self_confidence(found, labels)
-    for i in doubtful(found, labels):
-        document = labelled[i].query.document
-        if document.id not in attempts:
-            reason = f"{labelled[i].label} {own[i]:.2f}, and {names[found[i].argmax()]} {found[i].max():.2f}"
-            predicted = names[found[i].argmax()]
-            wanted.append(SecondQuery(document, FIRST_ATTEMPT, f"doubtful: {reason} by a model without it", predicted))
+    error = noise(found, np.asarray([given[0] for given in answers], np.int64))
+    likeliest, probability = believe(error, answers)
+    judgements = []
+    for i, a in enumerate(heard):
+        if a.label is not None and a.query.document.id in again:
+            judgements.append(Judgement(a, 1.0, None, False))
+            continue
+        best = int(found[i].argmax())
+        predicted = Prediction(names[best], float(error.proba[i, best]))
+        unsure = bool(probability[i] < (LIKELY if a.label is not None else SURE))
+        judgements.append(Judgement(replace(a, label=names[likeliest[i]]), float(probability[i]), predicted, unsure))
+    return Judged(error.rate, tuple(judgements))
+
+
+def believed(judged: Judged) -> list[Answered]:
+    """Return the answers that a model should learn from: what is probably right.
+
+    All of them, if hardly any are wrong. The only answer for a class is kept too: the model that judged it could not
+    know the class.
+    """
+    counts = Counter(one.answer.label for one in judged.judgements)
+    return [
+        one.answer
+        for one in judged.judgements
+        if judged.rate < NEGLIGIBLE or one.probability >= LIKELY or counts[one.answer.label] == 1
+    ]
+
+
+def questions(judged: Judged, opinions: Sequence[Opinion], n: int) -> list[SecondQuery]:
+    """Return at most n questions: the answers that are least likely to be right, of those that give reason to doubt."""
+    attempts: dict[str, int] = {}
+    for opinion in opinions:
+        attempts[opinion.document_id] = max(opinion.attempt, attempts.get(opinion.document_id, 0))
+    wanted = []
+    for one in sorted(judged.judgements, key=lambda one: one.probability):
+        document, predicted = one.answer.query.document, one.predicted
+        attempt = attempts.get(document.id, 1) + 1
+        if not one.unsure or predicted is None or attempt > LAST_ATTEMPT:
+            continue
+        by_model = f"a model without it says {predicted.label} with {predicted.probability:.2f}"
+        reason = f"{one.answer.label} is right with probability {one.probability:.2f}: {by_model}"
+        # The model is a voice beside the second answer, once.
+        voice = predicted.label if attempt == FIRST_ATTEMPT else None
+        wanted.append(SecondQuery(document, attempt, reason, voice))
     return wanted[:n]
 
 

@@ -1,10 +1,9 @@
 """Ask again about answers that are probably wrong."""
 
 from laud_ray import second_opinions
-from laud_ray.config import EncoderZeroShotConfig
-from laud_ray.encoding import BUNDLED
 from laud_ray.stages import audit as stage
-from laud_ray.steps.answers import asked, spent
+from laud_ray.steps.answers import spent
+from laud_ray.steps.doubt import judged_answers
 from laud_ray.steps.oracle import second_oracle
 from laud_ray.steps.work import WaitingError, Work
 
@@ -28,18 +27,4 @@ def audit(work: Work, round: int) -> None:
 
 
 def _doubts(work: Work, n: int) -> list[second_opinions.SecondQuery]:
-    opinions = second_opinions.opinions(work.store.engine)
-    return stage.questions(
-        asked(work),
-        opinions,
-        stage.settled(work.config, opinions).disputed,
-        work.task.names,
-        lambda labelled: stage.out_of_fold(work.task, labelled, _encoder(work), seed=work.config.seed),
-        n,
-    )
-
-
-def _encoder(work: Work) -> str:
-    """The encoder that an audit embeds with."""
-    settings = work.config.zero_shot
-    return settings.model if isinstance(settings, EncoderZeroShotConfig) else BUNDLED
+    return stage.questions(judged_answers(work), second_opinions.opinions(work.store.engine), n)

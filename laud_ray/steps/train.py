@@ -3,14 +3,15 @@
 from laud_ray import models
 from laud_ray.config import EncoderConfig
 from laud_ray.stages import train as stage
-from laud_ray.steps.answers import asked, held_out, said
+from laud_ray.steps.answers import held_out, said
+from laud_ray.steps.doubt import believed
 from laud_ray.steps.work import Work
 from laud_ray.training import Resources
 
 
 def train(work: Work, round: int) -> None:
     """Train the model of a round on what oracles and people said, unless that was done before a crash."""
-    examples = stage.to_examples(asked(work), said(work, round))
+    examples = stage.to_examples(believed(work, round), said(work, round))
     with work.step("train", round, total=len(examples)):
         config, resources = work.config, work.config.resources
         where = (work.run.folder / "training").uri if resources.workers else None

@@ -4,50 +4,76 @@ import numpy as np
 import pytest
 
 from laud_ray.aggregation import MODEL, PER_CLASS, Opinion, dawid_skene, settle
-from laud_ray.auditing import doubtful, self_confidence
+from laud_ray.auditing import Noise, believe, noise
 from laud_ray.raters import Confused, compare
+from laud_ray.types import Bools, Floats, Indices
 
 
 def opinion(document: str, label: str | None, who: str, attempt: int = 1) -> Opinion:
     return Opinion(document, attempt, 1, label, who)
 
 
-# Confident learning
-
-
-@pytest.mark.parametrize(("classes", "per_class", "recall"), [(2, 60, 0.7), (8, 15, 0.7), (40, 4, 0.4)])
-def test_flipped_labels_are_found(classes: int, per_class: int, recall: float) -> None:
-    """Of 15 % flipped labels a good model finds most, in classes with four annotations fewer, and doubts few others."""
-    rng = np.random.default_rng(0)
-    true = np.repeat(np.arange(classes), per_class)
-    logits = rng.normal(size=(len(true), classes))
-    logits[np.arange(len(true)), true] += 5
-    proba = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    flipped = rng.random(len(true)) < 0.15
-    labels = np.where(flipped, (true + rng.integers(1, classes, len(true))) % classes, true)
-    found = doubtful(proba, labels)
-    assert len(set(found.tolist())) == len(found)
-    assert flipped[found].mean() >= 0.8, "precision"
-    assert flipped[found].sum() >= recall * flipped.sum(), "recall"
-    own = self_confidence(proba, labels)[found]
-    assert (np.diff(own) >= 0).all(), "the most doubtful come first"
-
-
-def test_nothing_is_doubted_where_the_model_agrees() -> None:
-    labels = np.repeat([0, 1, 2], 10)
-    proba = np.full((30, 4), 0.05)  # a fourth class, of which nothing is known
-    proba[np.arange(30), labels] = 0.85
-    assert doubtful(proba, labels).tolist() == []
-    assert doubtful(proba[:10], labels[:10]).tolist() == [], "one class alone says nothing"
-    assert doubtful(proba[:0], labels[:0]).tolist() == []
+# The rate of wrong answers, and which of them are right
 
 
 def test_what_does_not_fit_is_refused() -> None:
     proba = np.full((2, 2), 0.5)
     with pytest.raises(ValueError, match="got 2 rows of probabilities and 1 labels"):
-        doubtful(proba, np.asarray([0]))
+        noise(proba, np.asarray([0]))
     with pytest.raises(ValueError, match=r"label 2 is outside \[0, 2\)"):
-        doubtful(proba, np.asarray([0, 2]))
+        noise(proba, np.asarray([0, 2]))
+
+
+def simulated(classes: int, n: int, rate: float, sharpness: float) -> tuple[Floats, Indices, Bools]:
+    """A calibrated model's probabilities, blurred, and answers of which a share of `rate` name any other class."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(n, classes)) * sharpness
+    proba = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    true = (proba.cumsum(axis=1) > rng.random((n, 1))).argmax(axis=1)
+    flipped = rng.random(n) < rate
+    blurred = np.exp(logits / 2) / np.exp(logits / 2).sum(1, keepdims=True)
+    return blurred, np.where(flipped, (true + rng.integers(1, classes, n)) % classes, true), flipped
+
+
+@pytest.mark.parametrize(("classes", "n", "sharpness"), [(3, 2000, 3.0), (20, 2000, 3.0), (80, 500, 4.0)])
+@pytest.mark.parametrize("rate", [0.0, 0.15, 0.3])
+def test_the_rate_of_wrong_answers_is_found_through_a_blurred_model(
+    classes: int, n: int, sharpness: float, rate: float
+) -> None:
+    proba, labels, flipped = simulated(classes, n, rate, sharpness)
+    found = noise(proba, labels)
+    assert found.rate == pytest.approx(rate, abs=0.04)
+    np.testing.assert_allclose(found.proba.sum(axis=1), 1)
+    sharp = proba**2 / (proba**2).sum(axis=1, keepdims=True)
+    assert np.abs(found.proba - sharp).mean() < np.abs(proba - sharp).mean() / 2, "what was blurred by 2 is sharp again"
+    _, right = believe(found, labels[:, None].tolist())
+    assert (1 - right).mean() == pytest.approx(flipped.mean(), abs=0.04), "probabilities mean what they say"
+
+
+def test_bayes_by_hand() -> None:
+    """With a tenth of answers wrong, 0.9 * 0.02 against 0.1 / 2 * 0.98 for one answer; two that agree are sure."""
+    found = Noise(0.1, np.asarray([[0.02, 0.9, 0.08]] * 4))
+    likeliest, right = believe(found, [[0], [0, 0], [0, 1], [0, 2]])
+    assert likeliest.tolist() == [0, 0, 1, 2]
+    once = 0.9 * 0.02 / (0.9 * 0.02 + 0.05 * 0.98)
+    twice = 0.81 * 0.02 / (0.81 * 0.02 + 0.0025 * 0.98)
+    first, second, neither = 0.9 * 0.05 * 0.02, 0.9 * 0.05 * 0.9, 0.0025 * 0.08
+    other = 0.9 * 0.05 * 0.08 / (0.9 * 0.05 * (0.02 + 0.08) + 0.0025 * 0.9)
+    np.testing.assert_allclose(right, [once, twice, second / (first + second + neither), other])
+
+
+def test_an_oracle_without_a_seen_error_is_not_doubted_and_none_at_all_says_nothing() -> None:
+    labels = np.arange(40) % 4
+    proba = np.full((40, 4), 0.02)
+    proba[np.arange(40), labels] = 0.94
+    found = noise(proba, labels)
+    assert found.rate == 0
+    assert believe(found, labels[:, None].tolist())[1].min() > 0.99
+    assert believe(found, [[0, 1]] * 40)[1].max() <= 1, "answers that differ can be weighed all the same"
+    assert noise(proba[:0], labels[:0]).rate == 0
+    assert noise(np.full((6, 3), 1 / 3), np.arange(6) % 3).rate == 0, "a model that knows nothing accuses nobody"
+    certain = np.eye(4)[(labels + (np.arange(40) < 4)) % 4]
+    assert noise(certain, labels).rate == pytest.approx(4 / 45, abs=0.005), "probabilities of zero do no harm"
 
 
 # Aggregation

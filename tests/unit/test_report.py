@@ -561,7 +561,7 @@ def test_agreement_and_audit_are_said_in_words() -> None:
     assert summary.spent == 300
     text = " ".join(shown(terminal.status_view(summary), width=200).split())
     assert "300 of 500: 60 seed, 200 query, 40 asked again" in text
-    assert "40 answers; 17 labels changed by them; 1 document in dispute, which train" in text
+    assert "40 answers; 17 labels changed by them; 1 document in dispute until a third answer" in text
     assert "Krippendorff's alpha 0.457 on 41 documents with several answers; most were chosen as doubtful" in text
     assert "expert and llm:m: 61.0 % the same, Cohen's kappa 0.543, n = 41" in text
     assert "Cheese or Milk: 7 documents got both" in text

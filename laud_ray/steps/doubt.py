@@ -1,0 +1,41 @@
+"""Which answers are probably wrong, by a model that did not learn them."""
+
+from laud_ray import second_opinions
+from laud_ray.config import EncoderZeroShotConfig
+from laud_ray.encoding import BUNDLED
+from laud_ray.stages import audit as stage
+from laud_ray.steps.answers import asked, spent
+from laud_ray.steps.work import Work
+from laud_ray.store import Answered
+
+
+def judged_answers(work: Work) -> stage.Judged:
+    """Judge all answers so far."""
+    return stage.judge(
+        asked(work),
+        second_opinions.opinions(work.store.engine),
+        work.task.names,
+        lambda labelled: stage.out_of_fold(work.task, labelled, _encoder(work), seed=work.config.seed),
+    )
+
+
+def believed(work: Work, round: int) -> list[Answered]:
+    """Return what a round's model learns: all answers; once all are bought, those that are probably right.
+
+    Before that it would choose worse what to ask, and what it left out could be judged less well (docs/LOG.md).
+    """
+    if not work.config.audit.leaves_out or spent(work) < work.config.budget.annotations:
+        return asked(work)
+    with work.step("judge", round):
+        judged = judged_answers(work)
+    kept = stage.believed(judged)
+    if left_out := len(judged.judgements) - len(kept):
+        note = f"{left_out} of {len(judged.judgements)} answers are probably wrong and train nothing"
+        work.note("judge", round, f"{note}; about {judged.rate:.0%} are wrong in all")
+    return kept
+
+
+def _encoder(work: Work) -> str:
+    """The encoder that answers are judged with."""
+    settings = work.config.zero_shot
+    return settings.model if isinstance(settings, EncoderZeroShotConfig) else BUNDLED
