@@ -46,10 +46,17 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """How to ask: the share of each of PARTS by its name, those without one left out, and why, in a sentence."""
+    """How to ask.
+
+    Attributes:
+        shares: of each of PARTS by its name, those without one left out.
+        why: in a sentence.
+        cause: the kind of reason, in a word or two; empty in choices of an earlier version.
+    """
 
     shares: Mapping[str, float]
     why: str
+    cause: str = ""
 
     @property
     def name(self) -> str:
@@ -57,6 +64,10 @@ class Choice:
         if len(self.shares) == 1:
             return next(iter(self.shares))
         return ", ".join(f"{share:.0%}".replace("%", " %") + f" {part}" for part, share in self.shares.items())
+
+    def differs(self, before: "Choice | None") -> bool:
+        """Whether it asks otherwise than the choice before, or for another kind of reason; the first one does."""
+        return before is None or (self.name, self.cause) != (before.name, before.cause)
 
 
 PARTS: dict[str, QueryStrategy] = {"typiclust": TypiClust(), "margin": Diverse(Margin(), "kmeans"), "random": Random()}
@@ -113,6 +124,7 @@ def choose(evidence: Evidence) -> Choice:
             {"typiclust": 1.0},
             f"{errs}, and is as sure of its errors as of the rest ({evidence.knows:.2f}, where a coin has 0.50), so "
             f"questions go to typical documents of what is not covered; {seen}",
+            "blind",
         )
     if _pointless(evidence):
         last = evidence.batches[-1]
@@ -120,21 +132,25 @@ def choose(evidence: Evidence) -> Choice:
             {"margin": 0.5, "random": 0.5},
             f"only {last.surprises} of the last {last.asked} answers were other than the model's label, fewer than "
             f"among random documents ({evidence.errors:.0%}), so half of the questions are drawn at random",
+            "few surprises",
         )
     if evidence.errors > MANY_ERRORS:
         return Choice(
             {"typiclust": 1.0},
             f"{errs}, more than {MANY_ERRORS:.0%}, so questions go to typical documents of what is not covered; {seen}",
+            "many errors",
         )
     if evidence.errors > FEW_ERRORS:
         return Choice(
             {"typiclust": 0.5, "margin": 0.5},
             f"{errs}, between {FEW_ERRORS:.0%} and {MANY_ERRORS:.0%}, so half of the questions go to typical documents "
             "of what is not covered, half to what the model is unsure of",
+            "some errors",
         )
     return Choice(
         {"margin": 1.0},
         f"{errs}, no more than {FEW_ERRORS:.0%}, so questions go to what it is unsure of, spread over what differs",
+        "few errors",
     )
 
 

@@ -152,10 +152,10 @@ def next_commands(summary: RunSummary) -> tuple[tuple[str, str], ...]:
 
 
 def switches(summary: RunSummary) -> tuple[tuple[int, Choice], ...]:
-    """Return the choices of `auto` that were other than the one before, each with its round."""
+    """Return the choices of `auto` that differ from the one before, each with its round."""
     listed = sorted(summary.choices.items())
-    before = [None, *(choice.name for _, choice in listed)]
-    return tuple(one for one, name in zip(listed, before, strict=False) if one[1].name != name)
+    before = [None, *(choice for _, choice in listed)]
+    return tuple(one for one, earlier in zip(listed, before, strict=False) if one[1].differs(earlier))
 
 
 def better_before(summary: RunSummary) -> RoundResult | None:

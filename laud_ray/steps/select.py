@@ -54,7 +54,8 @@ def _choice(work: Work, round: int) -> Choice | None:
     told, result = asked(work, before=round), work.store.history()[round]
     choice = choose(auto.evidence(result, knows(work.run, round), told, work.task.names))
     auto.keep(work.store, round, choice)
-    work.note("select", round, f"auto asks by {choice.name}: {choice.why}")
+    if choice.differs(auto.kept(work.store, round - 1)):
+        work.note("select", round, f"auto asks by {choice.name}: {choice.why}")
     return choice
 
 

@@ -46,6 +46,16 @@ def test_a_batch_that_taught_less_than_chance_brings_random_questions() -> None:
     assert choose(evidence(0.2, batches=(Batch(0, 0),))).shares == {"margin": 1.0}
 
 
+def test_a_choice_differs_by_how_it_asks_or_by_its_kind_of_reason_and_not_by_its_figures() -> None:
+    many, more, blind = choose(evidence(0.5)), choose(evidence(0.6)), choose(evidence(0.6, knows=0.5))
+    assert many.why != more.why
+    assert many.differs(None)
+    assert not more.differs(many)
+    assert blind.name == more.name
+    assert blind.differs(more)
+    assert choose(evidence(0.3)).differs(many)
+
+
 def test_the_shortlist_serves_every_choice() -> None:
     rng = np.random.default_rng(0)
     proba = rng.dirichlet(np.ones(3), 60)

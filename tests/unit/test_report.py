@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from laud_ray.diagnosis import Finding
+from laud_ray.query.auto import Choice
 from laud_ray.raters import Agreement, Confused, PairAgreement
 from laud_ray.report import figures, formatting, page, terminal
 from laud_ray.report.curve import curve
@@ -269,6 +270,21 @@ def test_the_diagnosis_and_the_queries_spent_on_a_class_stand_everywhere() -> No
         {"name": "early_plateau", "evidence": "the figures stand still", "remedy": "ask about other things"}
     ]
     assert "Diagnosis" not in Page(rendered("ten rounds")).text
+
+
+def test_auto_is_told_of_where_it_changes_and_json_has_every_choice() -> None:
+    choices = {
+        1: Choice({"typiclust": 1.0}, "it errs on 60%", "many errors"),
+        2: Choice({"typiclust": 1.0}, "it errs on 50%", "many errors"),
+        3: Choice({"typiclust": 1.0}, "it is as sure of its errors", "blind"),
+        4: Choice({"margin": 1.0}, "it errs on 20%", "few errors"),
+    }
+    summary = replace(run_of(HISTORIES["ten rounds"]), choices=choices)
+    for text in (Page(page.render(summary)).text, shown(terminal.status_view(summary))):
+        assert [choice.why in text for choice in choices.values()] == [True, False, True, True]
+    assert to_json(summary)["choices"] == [
+        {"round": number, "shares": choice.shares, "why": choice.why} for number, choice in choices.items()
+    ]
 
 
 # The plots
