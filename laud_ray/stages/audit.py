@@ -146,13 +146,13 @@ def questions(judged: Judged, opinions: Sequence[Opinion], n: int) -> list[Secon
     for opinion in opinions:
         attempts[opinion.document_id] = max(opinion.attempt, attempts.get(opinion.document_id, 0))
     wanted = []
-    for one in sorted(judged.judgements, key=lambda one: one.probability):
-        document, predicted = one.answer.query.document, one.predicted
+    for judgement in sorted(judged.judgements, key=lambda each: each.probability):
+        document, predicted = judgement.answer.query.document, judgement.predicted
         attempt = attempts.get(document.id, 1) + 1
-        if not one.unsure or predicted is None or attempt > LAST_ATTEMPT:
+        if not judgement.unsure or predicted is None or attempt > LAST_ATTEMPT:
             continue
         by_model = f"a model without it says {predicted.label} with {predicted.probability:.2f}"
-        reason = f"{one.answer.label} is right with probability {one.probability:.2f}: {by_model}"
+        reason = f"{judgement.answer.label} is right with probability {judgement.probability:.2f}: {by_model}"
         # The model is a voice beside the second answer, once.
         voice = predicted.label if attempt == FIRST_ATTEMPT else None
         wanted.append(SecondQuery(document, attempt, reason, voice))
