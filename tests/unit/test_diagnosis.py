@@ -89,7 +89,7 @@ def test_a_flat_curve_of_models_that_still_differ_is_an_early_plateau() -> None:
         "the last 3 rounds changed the best macro-F1 by +0.1 points, while the models still differ "
         "(kappa 0.70 from round to round; settled ones have 0.99)"
     )
-    assert "query.strategy mix" in finding.remedy
+    assert "query.diversity kmeans" in finding.remedy
     # Four trained rounds are too few to speak of a plateau.
     assert diagnose(history(0.4, 0.7, 0.7, 0.7, 0.7, kappa=0.7), replies(4, 0.5)) == ()
 
