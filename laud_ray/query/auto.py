@@ -12,8 +12,8 @@ from laud_ray.query.uncertainty import Margin, Random
 from laud_ray.types import Candidates, Floats, Indices, QueryStrategy
 
 # Where the model errs on more than this share of the corpus, typical documents teach most (docs/LOG.md).
-MANY_ERRORS = 0.4
-FEW_ERRORS = 0.25
+MANY_ERRORS = 0.6
+FEW_ERRORS = 0.4
 # Below this a model's confidence tells its errors from its hits hardly better than a coin, which has 0.5.
 BLIND = 0.55
 

@@ -16,11 +16,11 @@ def evidence(errors: float, knows: float | None = 0.8, batches: tuple[Batch, ...
 @pytest.mark.parametrize(
     ("errors", "shares"),
     [
-        (0.6, {"typiclust": 1.0}),
-        (0.41, {"typiclust": 1.0}),
-        (0.4, {"typiclust": 0.5, "margin": 0.5}),
-        (0.26, {"typiclust": 0.5, "margin": 0.5}),
-        (0.25, {"margin": 1.0}),
+        (0.8, {"typiclust": 1.0}),
+        (0.61, {"typiclust": 1.0}),
+        (0.6, {"typiclust": 0.5, "margin": 0.5}),
+        (0.41, {"typiclust": 0.5, "margin": 0.5}),
+        (0.4, {"margin": 1.0}),
         (0.0, {"margin": 1.0}),
     ],
 )
@@ -47,7 +47,7 @@ def test_a_batch_that_taught_less_than_chance_brings_random_questions() -> None:
 
 
 def test_a_choice_differs_by_how_it_asks_or_by_its_kind_of_reason_and_not_by_its_figures() -> None:
-    many, more, blind = choose(evidence(0.5)), choose(evidence(0.6)), choose(evidence(0.6, knows=0.5))
+    many, more, blind = choose(evidence(0.7)), choose(evidence(0.8)), choose(evidence(0.8, knows=0.5))
     assert many.why != more.why
     assert many.differs(None)
     assert not more.differs(many)
