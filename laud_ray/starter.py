@@ -58,7 +58,7 @@ init: {{per_class: 1, max_queries: 300}}
 #   the model's doubt: margin, entropy, least_confidence;   of several rounds' models: disagreement
 #   where documents lie: kmeans, core_set, typiclust, prob_cover, badge, contrastive
 #   classes with few annotations: rare_class, anchors;   others: random, high_confidence
-#   mix: several of them, with shares such as  mix: {{margin: 0.7, typiclust: 0.3}}
+#   several of them: strategy: mix, with shares such as  mix: {{margin: 0.7, typiclust: 0.3}}
 # diversity: kmeans, core_set or badge spreads each batch of a strategy of doubt; shortlist: 50000 is the most documents
 # that are embedded for this; answerable: false does not avoid the like of what the oracle abstained from.
 query: {{strategy: auto, batch: 50}}

@@ -25,9 +25,10 @@ def evaluate(
     model: str | None,
     as_json: bool,
 ) -> None:
-    """Measure a model of RUN: on the labelled file DATA, or with --budget on more answers of the run's own oracle.
+    """Measure a model of RUN: on the labelled file DATA, or with --budget on more answers of its oracle.
 
-    The answers are those that narrow the intervals most; they never train. The same command finishes a purchase that
+    The answers are those that narrow the intervals most, with evaluation.trusted the trusted oracle's; they never
+    train. The same command finishes a purchase that
     was broken off. The width is that of accuracy's interval, in a binary task of F1's of the positive label.
     """
     if data is None:

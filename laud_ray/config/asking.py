@@ -15,11 +15,14 @@ class InitConfig(Section):
     max_queries: int = Field(default=300, ge=1)
 
 
+MIX = {"margin": 0.7, "random": 0.3}
+
+
 class QueryConfig(Section):
     """What to ask about next.
 
     Attributes:
-        mix: each part's share when the strategy is mix.
+        mix: each part's share when the strategy is mix, of their sum.
         diversity: how a batch of an uncertainty strategy is spread over what its candidates look like.
         shortlist: the most candidates that are embedded for a strategy that looks at where they lie.
         answerable: whether to avoid what is like documents that the oracle abstained from.
@@ -27,7 +30,7 @@ class QueryConfig(Section):
 
     strategy: str = "margin"
     batch: int = Field(default=50, ge=1)
-    mix: dict[str, Annotated[float, Field(gt=0)]] = Field(default={"margin": 0.6, "rare_class": 0.2, "random": 0.2})
+    mix: dict[str, Annotated[float, Field(gt=0)]] = Field(default=MIX)
     diversity: Literal["kmeans", "core_set", "badge"] | None = None
     shortlist: int = Field(default=50_000, ge=1)
     answerable: bool = True
@@ -59,6 +62,8 @@ class QueryConfig(Section):
     def _consistent(self) -> "QueryConfig":
         if self.shortlist < self.batch:
             raise ValueError(f"shortlist: {self.shortlist}: expected at least the batch, {self.batch}")
+        if self.strategy != "mix" and self.mix != MIX:
+            raise ValueError(f"mix: with the strategy {self.strategy!r}, which has no parts: expected strategy: mix")
         parts = list(self.mix) if self.strategy == "mix" else [self.strategy]
         if self.diversity is not None and not set(parts) & set(SPREADABLE):
             raise ValueError(

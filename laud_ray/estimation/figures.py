@@ -6,7 +6,7 @@ import numpy as np
 
 from laud_ray.estimation.accuracy import estimate_accuracy
 from laud_ray.estimation.classes import estimate_classes
-from laud_ray.estimation.macro import estimate_macro_f1
+from laud_ray.estimation.macro import estimate_macro_f1, no_narrower
 from laud_ray.estimation.sample import Sample
 from laud_ray.metrics import calibration_error, confusion, precision_recall_f1
 from laud_ray.types import ClassFigures, Figures
@@ -19,13 +19,14 @@ def figures(sample: Sample, labels: Sequence[str], *, seed: int) -> Figures:
         ValueError: if a label is outside [0, k), or a confidence outside [0, 1].
     """
     k = len(labels)
-    correct = sample.true == sample.predicted
+    correct, per_class = sample.true == sample.predicted, _per_class(sample, labels)
+    f1 = [row.estimates.f1 for row in per_class if row.estimates and (row.support or row.predicted)]
     return Figures(
         n=len(sample),
         accuracy=estimate_accuracy(sample),
-        macro_f1=estimate_macro_f1(sample, k, seed=seed),
+        macro_f1=no_narrower(estimate_macro_f1(sample, k, seed=seed), f1),
         calibration_error=calibration_error(sample.confidence, correct, sample.weights),
-        per_class=_per_class(sample, labels),
+        per_class=per_class,
     )
 
 

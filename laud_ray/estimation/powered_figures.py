@@ -4,7 +4,7 @@ n documents have a cheap answer, m of them a trusted one too; k classes, H strat
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -154,9 +154,16 @@ def _per_class(sample: PoweredSample, shares: _Shares, labels: Sequence[str]) ->
     for c, name in enumerate(labels):
         figures = [[float(one[c]) for one in limits] for limits in (*rates, f1)]
         estimates = ClassEstimates(*(Estimate(0.0 if np.isnan(v) else v, a, b, len(sample)) for v, a, b in figures))
+        estimates = replace(estimates, f1=_between(estimates.f1, estimates.precision.value, estimates.recall.value))
         values = (estimates.precision.value, estimates.recall.value, estimates.f1.value)
         found.append(ClassFigures(name, support[c], *values, predicted[c], estimates))
     return tuple(found)
+
+
+def _between(f1: Estimate, precision: float, recall: float) -> Estimate:
+    """Make F1 the harmonic mean that its name promises: each share has its own factor, so they come out unequal."""
+    value = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    return Estimate(value, min(f1.low, value), max(f1.high, value), f1.n)
 
 
 def _macro_f1(

@@ -29,9 +29,9 @@ def believed(work: Work, round: int) -> list[Answered]:
     with work.step("judge", round):
         judged = judged_answers(work)
     kept = stage.believed(judged)
-    if left_out := len(judged.judgements) - len(kept):
-        note = f"{left_out} of {len(judged.judgements)} answers are probably wrong and train nothing"
-        work.note("judge", round, f"{note}; about {judged.rate:.0%} are wrong in all")
+    left_out, n = len(judged.judgements) - len(kept), len(judged.judgements)
+    found = f"{left_out} of {n} answers are probably wrong and train nothing" if left_out else f"all {n} answers train"
+    work.note("judge", round, f"{found}; about {judged.rate:.0%} are wrong in all")
     return kept
 
 

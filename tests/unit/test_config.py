@@ -79,6 +79,10 @@ def test_config_is_frozen() -> None:
         ({"oracle": {"kind": "replay"}}, "oracle.label: is missing"),
         ({"oracle__noise": 1.5}, "oracle.noise: 1.5"),
         (
+            {"query__mix": {"margin": 0.5, "random": 0.5}},
+            "mix: with the strategy 'margin', which has no parts: expected strategy: mix",
+        ),
+        (
             {"query__mix": {"margin": 0.5, "rando": 0.5}},
             "'rando' cannot be part of a mix.*did you mean 'random'",
         ),

@@ -156,6 +156,15 @@ def test_a_sample_without_an_error_does_not_prove_perfection() -> None:
     assert estimate_macro_f1(sample, 3, seed=0) == Estimate(1.0, estimate_accuracy(sample).low, 1.0, 4)
 
 
+def test_a_rare_class_of_which_all_is_right_leaves_the_macro_f1_open() -> None:
+    true = (np.arange(100) < 5).astype(int)
+    found = figures(Sample(true, true, np.full(100, 0.9), np.zeros(100, int), None), ["other", "rare"], seed=0)
+    rare = found.per_class[1].estimates
+    assert rare is not None
+    assert found.macro_f1.low <= 1 - (1 - rare.f1.low) / 2 < found.accuracy.low
+    assert found.macro_f1.high == 1
+
+
 def test_macro_f1_of_many_classes_is_fast() -> None:
     sample = labelled(300, 167)
     started = time.perf_counter()

@@ -126,6 +126,8 @@ def test_intervals_cover_and_a_bad_cheap_oracle_costs_nothing(right: float, narr
             note("precision", mine.precision, theirs.precision, float(precision[c]))
             note("recall", mine.recall, theirs.recall, float(recall[c]))
             note("f1", mine.f1, theirs.f1, float(f1[c]))
+            between = sorted((mine.precision.value, mine.recall.value))
+            assert between[0] - ROUNDING <= mine.f1.value <= between[1] + ROUNDING
     for name, shares in covered.items():
         assert 0.92 <= np.mean(shares) <= 0.995, name
         assert np.mean(ratios[name]) < 1.08, name
