@@ -28,7 +28,7 @@ def connect() -> None:
         ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # noqa: BLE001 - Ray raises bare ones, as when a node is not up in time
         what = f"the Ray at {address} cannot be reached" if address else "Ray could not be started"
-        reason = str(error).strip().partition("\n")[0]
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise JobError(f"{what}: {reason}; the same command continues when that is mended") from None
     # Ray has put a handler of its own in place of the caller's.
     if callable(stopping) and threading.current_thread() is threading.main_thread():
