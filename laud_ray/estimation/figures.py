@@ -20,11 +20,10 @@ def figures(sample: Sample, labels: Sequence[str], *, seed: int) -> Figures:
     """
     k = len(labels)
     correct, per_class = sample.true == sample.predicted, _per_class(sample, labels)
-    f1 = [row.estimates.f1 for row in per_class if row.estimates and (row.support or row.predicted)]
     return Figures(
         n=len(sample),
         accuracy=estimate_accuracy(sample),
-        macro_f1=no_narrower(estimate_macro_f1(sample, k, seed=seed), f1),
+        macro_f1=no_narrower(estimate_macro_f1(sample, k, seed=seed), per_class),
         calibration_error=calibration_error(sample.confidence, correct, sample.weights),
         per_class=per_class,
     )

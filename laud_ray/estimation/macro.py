@@ -7,7 +7,7 @@ import numpy as np
 from laud_ray.estimation.accuracy import estimate_accuracy
 from laud_ray.estimation.sample import Sample
 from laud_ray.metrics import confusion, macro_f1
-from laud_ray.types import Estimate, Floats, Indices
+from laud_ray.types import ClassFigures, Estimate, Floats, Indices
 
 
 def estimate_macro_f1(sample: Sample, k: int, *, seed: int, replicates: int = 1000) -> Estimate:
@@ -38,15 +38,15 @@ def estimate_macro_f1(sample: Sample, k: int, *, seed: int, replicates: int = 10
     return bootstrap(value, sample.strata, resampled, seed=seed, replicates=replicates)
 
 
-def no_narrower(found: Estimate, classes: Sequence[Estimate]) -> Estimate:
+def no_narrower(found: Estimate, per_class: Sequence[ClassFigures]) -> Estimate:
     """Widen a macro-F1 to what the intervals of its classes' F1 say together, their errors being independent.
 
     Resampling makes no error that nobody has seen: a rare class of which all is right would have no interval at all.
     For two classes, or where nothing was wrong; of many classes the bootstrap sees enough, and handfuls' intervals
     together would be far too wide.
     """
-    measured = [one for one in classes if one.high > one.low]
-    if not measured or (len(classes) > 2 and found.value < 1):
+    measured = [row.estimates.f1 for row in per_class if row.estimates and (row.support or row.predicted)]
+    if not measured or (len(per_class) > 2 and found.value < 1):
         return found
     below, above = (
         float(np.sqrt(np.square(margins).sum())) / len(measured)

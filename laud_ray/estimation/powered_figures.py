@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from laud_ray.estimation.macro import bootstrap
+from laud_ray.estimation.macro import bootstrap, no_narrower
 from laud_ray.estimation.powered import (
     HIT,
     MISS,
@@ -88,13 +88,14 @@ def powered_figures(sample: PoweredSample, labels: Sequence[str], *, seed: int, 
     limits, (factor,) = shares.estimate(right, shares.all, unseen_events("prevalence", anywhere, anywhere))
     value, low, high = (float(one[0]) for one in limits)
     accuracy = Estimate(value, low, high, len(sample))
-    asked = sample.asked
+    asked, per_class = sample.asked, _per_class(sample, shares, labels)
+    macro = _macro_f1(sample, shares, len(labels), float(factor), accuracy, seed, replicates)
     return Figures(
         n=len(sample),
         accuracy=accuracy,
-        macro_f1=_macro_f1(sample, shares, len(labels), float(factor), accuracy, seed, replicates),
+        macro_f1=no_narrower(macro, per_class),
         calibration_error=calibration_error(sample.confidence[asked], right[0][asked], shares.weight_asked[asked]),
-        per_class=_per_class(sample, shares, labels),
+        per_class=per_class,
         trusted=int(asked.sum()),
     )
 
