@@ -112,7 +112,7 @@ def test_one_submission_is_one_job_that_continues(cluster: Cluster, task: Path) 
 def test_the_zero_shot_job_stops_there_and_can_be_stopped(cluster: Cluster, task: Path) -> None:
     # Many rounds: the run must not end before it is stopped.
     settings = yaml.safe_load(task.read_text())
-    task.write_text(yaml.safe_dump({**settings, "query": {"batch": 5}, "budget": {"annotations": 50}}))
+    task.write_text(yaml.safe_dump({**settings, "query": {"batch": 5}, "budget": {"annotations": 100}}))
     code, out, said = submit(cluster, "jobs/zero_shot.py", "--on", "laud.run/test=head", "--", str(task))
     assert code == 0, said + out
     with look_at(str(task.parent / "run")) as run:

@@ -40,7 +40,15 @@ class Running:
 
     def replicas(self) -> list[psutil.Process]:
         family = psutil.Process(self.process.pid).children(recursive=True)
-        return [p for p in family if p.is_running() and "ServeReplica" in " ".join(p.cmdline())]
+        return [p for p in family if "ServeReplica" in " ".join(command_of(p))]
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    """The command line of a process; none of one that has ended since it was found."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +131,7 @@ def test_all_replicas_follow_a_promotion(service: Running) -> None:
 def test_the_proxy_refuses_what_would_wait_long(service: Running) -> None:
     """Ray's proxy has no setting for it: a release that writes its configuration otherwise would lose it silently."""
     family = psutil.Process(service.process.pid).children(recursive=True)
-    command = next(p.cmdline() for p in family if p.is_running() and "-f" in p.cmdline() and "haproxy" in p.name())
+    command = next(line for line in map(command_of, family) if "-f" in line and "haproxy" in Path(line[0]).name)
     file = Path(command[command.index("-f") + 1])
     lines = [line.split() for line in file.read_text().splitlines()]
     limits = [line[line.index("maxconn") + 1] for line in lines if line[:1] == ["default-server"]]
