@@ -39,8 +39,9 @@ from learners_under_study import LEARNERS, StudiedLearner
 from llm_answers import LlmAnswers
 from simulation import Run, Settings
 
-from laud_ray.auditing import doubtful
+from laud_ray.auditing import believe, noise
 from laud_ray.calibration import softmax
+from laud_ray.stages.audit import LIKELY, NEGLIGIBLE
 from laud_ray.types import Bools, Floats, Indices, Label, Task
 
 PREVALENCE = (0.003, 0.05)
@@ -154,9 +155,9 @@ class CategoryRun:
         rows, classes, checked = self._answers(score)
         proba = self._learner.held_out(rows, classes, seed=self._seed)
         if not self._exact:
-            keep = np.ones(len(rows), np.bool_)
-            keep[doubtful(proba, classes)] = False
-            keep |= checked
+            found = noise(proba, classes)
+            _, probability = believe(found, classes[:, None].tolist())
+            keep = checked | (probability >= LIKELY) | (found.rate < NEGLIGIBLE)
             rows, classes, checked = rows[keep], classes[keep], checked[keep]
             proba = self._learner.held_out(rows, classes, seed=self._seed)
         view = self._learner.fit(rows, classes, seed=self._seed)

@@ -30,6 +30,7 @@ from laud_ray.devices import Device, check_memory, find_device
 from laud_ray.encoding import model_path
 from laud_ray.model_size import guessed_size, parameters
 from laud_ray.prompts import Option, Prompt
+from laud_ray.stages.seed import seed_cap
 from laud_ray.storage import Folder
 from laud_ray.types import Task
 
@@ -123,7 +124,7 @@ def _steps(config: RunConfig, task: Task, corpus: Corpus, texts: Sequence[str], 
     oracle, rounds = config.oracle, _rounds(config)
     _, sampled = config.evaluation_oracle()
     trusted = config.trusted_oracle()
-    seed = min(config.init.max_queries, budget)
+    seed = seed_cap(config)
     resources = config.resources
     scorers = resources.scorers * max(1.0, resources.gpus_per_scorer)
     training = device.flops * max(1, resources.workers)
@@ -162,7 +163,7 @@ def _scoring(section: object, device: Device) -> float:
 
 def _rounds(config: RunConfig) -> int:
     """How many rounds the budget allows; other rules may stop before."""
-    left = config.budget.annotations - min(config.init.max_queries, config.budget.annotations)
+    left = config.budget.annotations - seed_cap(config)
     limit = min((rule.maximum for rule in config.stop if rule.kind == "rounds"), default=None)
     most = 1 + math.ceil(left / config.query.batch)
     return most if limit is None else min(most, limit)

@@ -1,5 +1,8 @@
 """The study's arithmetic: what its tables claim must follow from the curves."""
 
+import ast
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,15 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 @pytest.fixture(autouse=True)
 def _scripts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(BENCHMARKS)
+
+
+@pytest.mark.parametrize("script", sorted(BENCHMARKS.glob("*.py")), ids=lambda path: path.stem)
+def test_benchmarks_import_what_there_is(script: Path) -> None:
+    for node in ast.walk(ast.parse(script.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in ("laud_ray", "serve"):
+            module = import_module(str(node.module))
+            for one in node.names:
+                assert hasattr(module, one.name) or find_spec(f"{node.module}.{one.name}"), one.name
 
 
 def test_labels_needed_lie_on_the_line_between_two_points() -> None:
