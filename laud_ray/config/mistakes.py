@@ -97,3 +97,14 @@ def join(key: str, part: str | int) -> str:
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def require_url(url: str, example: str) -> str:
+    """Return a URL of a service, as it is.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"{url!r}: expected a URL such as {example}")
+    return url

@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from laud_ray.config.mistakes import require_url
 from laud_ray.config.section import Section
 
 
@@ -69,9 +70,7 @@ class LlmConfig(Section):
     @field_validator("base_url")
     @classmethod
     def _is_url(cls, url: str | None) -> str | None:
-        if url is not None and not url.startswith(("http://", "https://")):
-            raise ValueError(f"{url!r}: expected a URL such as http://localhost:8000/v1")
-        return url
+        return None if url is None else require_url(url, "http://localhost:8000/v1")
 
     @model_validator(mode="after")
     def _priced(self) -> "LlmConfig":

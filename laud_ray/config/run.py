@@ -6,6 +6,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from laud_ray.config.asking import AuditConfig, BudgetConfig, EvaluationConfig, InitConfig, QueryConfig
+from laud_ray.config.mistakes import require_url
 from laud_ray.config.models import EncoderConfig, EncoderZeroShotConfig, LearnerConfig, ZeroShotConfig
 from laud_ray.config.oracles import OracleConfig, repeats_itself
 from laud_ray.config.section import Section
@@ -43,9 +44,7 @@ class ServingConfig(Section):
     @field_validator("url")
     @classmethod
     def _is_url(cls, url: str | None) -> str | None:
-        if url is not None and not url.startswith(("http://", "https://")):
-            raise ValueError(f"{url!r}: expected a URL such as http://127.0.0.1:8000")
-        return url
+        return None if url is None else require_url(url, "http://127.0.0.1:8000")
 
 
 class RunConfig(Section):
