@@ -35,6 +35,26 @@ class Noise:
     proba: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What a model did not learn, since it is probably wrong.
+
+    Attributes:
+        documents: that were left out, of `judged` ones with an answer.
+        rate: the estimated share of wrong first answers, in [0, 0.5].
+    """
+
+    round: int
+    documents: int
+    judged: int
+    rate: float
+
+    def __str__(self) -> str:
+        n = f"{self.judged:,} answers"
+        what = f"{self.documents:,} of {n} are probably wrong and train nothing" if self.documents else f"all {n} train"
+        return f"{what}; about {self.rate:.0%} are wrong in all"
+
+
 def noise(proba: Floats, labels: Indices) -> Noise:
     """Estimate the rate of wrong answers, together with the temperature of the model that they blurred.
 

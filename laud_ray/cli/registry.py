@@ -17,11 +17,11 @@ def models(run: str, as_json: bool) -> None:
     with look_at(run) as folder:
         found = read_models(folder)
     if as_json:
-        from laud_ray.report.summary import models_json
+        from laud_ray.report.run_json import models_json
 
         print_json(models_json(found))
         return
-    from laud_ray.report.terminal import models_table
+    from laud_ray.report.run_tables import models_table
 
     print_view(models_table(found))
 

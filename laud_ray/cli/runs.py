@@ -77,7 +77,7 @@ def run(config: str, zero_shot_only: bool) -> None:
 def status(run: str, as_json: bool) -> None:
     """Show the rounds of RUN, their figures, why it stopped, and its current model."""
     from laud_ray.report.read import read
-    from laud_ray.report.summary import to_json
+    from laud_ray.report.run_json import to_json
     from laud_ray.run_folder import look_at
 
     with look_at(run) as folder:

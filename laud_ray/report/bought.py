@@ -7,7 +7,7 @@ from rich.text import Text
 
 from laud_ray.evaluation import Bought
 from laud_ray.report.formatting import figure, percent
-from laud_ray.report.terminal import figures_table
+from laud_ray.report.run_tables import figures_table
 
 
 def bought_view(found: Bought) -> RenderableType:

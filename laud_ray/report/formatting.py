@@ -24,6 +24,13 @@ def interval(estimate: Estimate) -> str:
     return f"[{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
 
 
+def whole_interval(estimate: Estimate) -> str:
+    """Write the 95 % interval of a class as `[72, 81]`: its few documents bear no decimals."""
+    if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
+        return f"[{ABSENT}, {ABSENT}]"
+    return f"[{100 * estimate.low:.0f}, {100 * estimate.high:.0f}]"
+
+
 def figure(estimate: Estimate) -> str:
     """Write an estimate with its interval: `76.7 % [71.7, 80.7]`."""
     return f"{percent(estimate.value)} {interval(estimate)}"

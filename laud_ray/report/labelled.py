@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from laud_ray.report.formatting import figure, percent
-from laud_ray.report.terminal import figures_table
+from laud_ray.report.run_tables import figures_table
 from laud_ray.stages.labelled import LabelledFigures
 
 

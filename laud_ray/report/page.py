@@ -48,11 +48,11 @@ def render(summary: RunSummary) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("percent", "interval", "decimal", "duration", "dollars", "spaced"):
+    for name in ("percent", "interval", "whole_interval", "decimal", "duration", "dollars", "spaced"):
         environment.filters[name] = getattr(formatting, name)
     for name in ("audit_line", "agreement_line", "oracle_line"):
         environment.filters[name] = getattr(opinion_lines, name)
-    shown = summary.current or (summary.history[-1] if summary.history else None)
+    shown = summary.shown
     return environment.get_template("page.html").render(
         run=summary,
         shown=shown,

@@ -12,6 +12,7 @@ from laud_ray.report.opinions import read_agreement, read_audit
 from laud_ray.report.summary import ModelShown, QueryShown, RunSummary, State
 from laud_ray.run_folder import RunFolder, is_held
 from laud_ray.second_opinions import pending_trusted
+from laud_ray.stages import audit
 from laud_ray.stages.auto import kept
 from laud_ray.stages.seed import not_found, outcome
 from laud_ray.stages.trusted import oracle_error
@@ -67,6 +68,7 @@ def read(run: RunFolder) -> RunSummary:
         audit=read_audit(run, asked, people.labels),
         agreement=read_agreement(run, asked, people.labels),
         oracle_error=oracle_error(store, task.names, seed=run.config.seed),
+        left_out=audit.kept(store),
     )
 
 

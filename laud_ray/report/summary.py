@@ -1,15 +1,16 @@
-"""All that a reader needs to know about a run, and its stable JSON form. Fractions are in [0, 1]."""
+"""All that a reader needs to know about a run. Fractions are in [0, 1]."""
 
 import math
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from laud_ray.auditing import LeftOut
 from laud_ray.diagnosis import Finding
 from laud_ray.query.auto import Choice
-from laud_ray.raters import Agreement, Confused, OracleError
+from laud_ray.raters import Agreement, OracleError
 from laud_ray.types import ClassFigures, Estimate, Figures, Promotion, Purpose, RoundResult
 
 # stopped: neither finished nor waiting, and no process works on it; the same command continues it.
@@ -96,6 +97,7 @@ class RunSummary:
         audit: what came of asking again; None where nothing was.
         agreement: how far those agree who answered the same documents; None where there are none.
         oracle_error: how the run's oracle does on what a trusted one answered; None where there is none.
+        left_out: what the last model did not learn as probably wrong; None where nothing was judged.
     """
 
     name: str
@@ -123,6 +125,7 @@ class RunSummary:
     audit: AuditShown | None = None
     agreement: Agreement | None = None
     oracle_error: OracleError | None = None
+    left_out: LeftOut | None = None
 
     @property
     def spent(self) -> int:
@@ -133,6 +136,11 @@ class RunSummary:
     def current(self) -> RoundResult | None:
         """The round that the current model comes from, if it has closed."""
         return next((result for result in self.history if result.model == self.current_model), None)
+
+    @property
+    def shown(self) -> RoundResult | None:
+        """The round whose figures a reader wants first: the current model's, else the latest."""
+        return self.current or (self.history[-1] if self.history else None)
 
 
 def next_commands(summary: RunSummary) -> tuple[tuple[str, str], ...]:
@@ -188,135 +196,3 @@ def unmeasured(figures: Figures) -> tuple[str, ...]:
     """Return the labels of the classes about which the evaluation sample says nothing."""
     known = {row.label for row in measured(figures)}
     return tuple(row.label for row in figures.per_class if row.label not in known)
-
-
-def to_json(summary: RunSummary) -> dict[str, object]:
-    """Return what `laud status --json` prints: JSON types only, None for what is not a finite number."""
-    return {
-        "run": summary.name,
-        "kind": summary.kind,
-        "state": summary.state,
-        "stop_reason": summary.stop_reason,
-        "current_model": summary.current_model,
-        "rounds": [_round(result) for result in summary.history],
-        "promoted": _promotion(summary.promoted),
-        "annotations": dict(summary.annotations),
-        "audit": _audit(summary.audit),
-        "agreement": _agreement(summary.agreement),
-        "oracle_error": _oracle_error(summary.oracle_error),
-        "feedback": dict(summary.feedback),
-        "budget": summary.budget,
-        "cost": _finite(summary.cost),
-        "not_found": list(summary.not_found),
-        "not_found_in": dict(summary.not_found_in),
-        "choices": [
-            {"round": number, "shares": dict(choice.shares), "why": choice.why}
-            for number, choice in summary.choices.items()
-        ],
-        "diagnosis": [asdict(finding) for finding in summary.diagnosis],
-        "corpus": dict(summary.corpus),
-        **models_json(summary.models),
-        "labels": list(summary.labels),
-        "storage": summary.storage,
-        "versions": dict(summary.versions),
-    }
-
-
-def models_json(models: Sequence[ModelShown]) -> dict[str, object]:
-    """Return what `laud models --json` prints; times are in ISO 8601, UTC."""
-    return {
-        "models": [
-            {
-                "name": model.name,
-                "kind": model.kind,
-                "round": model.round,
-                "accepted": model.accepted,
-                "current": model.current,
-                "created_at": model.created_at.isoformat(),
-                "accuracy": None if model.accuracy is None else _estimate(model.accuracy),
-            }
-            for model in models
-        ]
-    }
-
-
-def _round(result: RoundResult) -> dict[str, object]:
-    return {
-        "round": result.number,
-        "model": result.model,
-        "annotations": result.annotations,
-        "feedback": result.feedback,
-        "pool": result.pool,
-        "accuracy": _estimate(result.figures.accuracy),
-        "macro_f1": _estimate(result.figures.macro_f1),
-        "calibration_error": _finite(result.figures.calibration_error),
-        "kappa": _finite(result.kappa),
-        "delta_f": _finite(result.delta_f),
-        "trusted": result.figures.trusted,
-        "accepted": result.accepted,
-        "seconds": {step: _finite(seconds) for step, seconds in result.seconds.items()},
-    }
-
-
-def _audit(audit: AuditShown | None) -> dict[str, object] | None:
-    if audit is None:
-        return None
-    disputed = [{"id": one.document_id, "said": [list(pair) for pair in one.said]} for one in audit.disputed]
-    return {"answered": audit.answered, "changed": audit.changed, "disputed": disputed}
-
-
-def _agreement(agreement: Agreement | None) -> dict[str, object] | None:
-    if agreement is None:
-        return None
-    return {
-        "documents": agreement.documents,
-        "alpha": _finite(agreement.alpha),
-        "pairs": [
-            {"one": p.one, "other": p.other, "n": p.n, "share": _finite(p.share), "kappa": _finite(p.kappa)}
-            for p in agreement.pairs
-        ],
-        "confused": _confused(agreement.confused),
-    }
-
-
-def _oracle_error(error: OracleError | None) -> dict[str, object] | None:
-    if error is None:
-        return None
-    return {
-        "agreement": _estimate(error.figures.accuracy),
-        "kappa": _finite(error.kappa),
-        "per_class": [
-            {
-                "label": row.label,
-                "documents": row.support,
-                "precision": _estimate(row.estimates.precision),
-                "recall": _estimate(row.estimates.recall),
-            }
-            for row in measured(error.figures)
-            if row.estimates is not None
-        ],
-        "confused": _confused(error.confused),
-    }
-
-
-def _confused(pairs: Sequence[Confused]) -> list[dict[str, object]]:
-    return [{"label": one.label, "other": one.other, "documents": one.count} for one in pairs]
-
-
-def _promotion(promotion: Promotion | None) -> dict[str, object] | None:
-    if promotion is None:
-        return None
-    return {"from": promotion.previous, "at": promotion.created_at.isoformat()}
-
-
-def _estimate(estimate: Estimate) -> dict[str, object]:
-    return {
-        "value": _finite(estimate.value),
-        "low": _finite(estimate.low),
-        "high": _finite(estimate.high),
-        "n": estimate.n,
-    }
-
-
-def _finite(value: float | None) -> float | None:
-    return float(value) if value is not None and math.isfinite(value) else None

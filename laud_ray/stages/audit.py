@@ -1,20 +1,21 @@
 """Ask again about answers that are probably wrong, and settle what several answers say."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from sqlalchemy import Engine
 
 from laud_ray import second_opinions
 from laud_ray.aggregation import MODEL, SURE, Opinion, Settled, settle
-from laud_ray.auditing import believe, noise
+from laud_ray.auditing import LeftOut, believe, noise
 from laud_ray.config import RunConfig
 from laud_ray.models.linear import LinearLearner
 from laud_ray.second_opinions import FIRST_ATTEMPT, SecondQuery
 from laud_ray.stages import annotate
-from laud_ray.store import Answered
+from laud_ray.store import Answered, Store
 from laud_ray.types import Floats, Oracle, Task
 
 # After the third answer only a person can settle a document.
@@ -23,6 +24,7 @@ LAST_ATTEMPT = 3
 LIKELY = 0.5
 # Of an oracle that errs less often than this, more right answers than wrong ones would be left out.
 NEGLIGIBLE = 0.03
+_LEFT_OUT = "left out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,17 @@ def believed(judged: Judged) -> list[Answered]:
         for one in judged.judgements
         if judged.rate < NEGLIGIBLE or one.probability >= LIKELY or counts[one.answer.label] == 1
     ]
+
+
+def keep(store: Store, left_out: LeftOut) -> None:
+    """Record what a round's model does not learn, so that the report can say it."""
+    store.set(_LEFT_OUT, json.dumps(asdict(left_out)))
+
+
+def kept(store: Store) -> LeftOut | None:
+    """What the last model that was trained on judged answers did not learn; None before."""
+    found = store.setting(_LEFT_OUT)
+    return None if found is None else LeftOut(**json.loads(found))
 
 
 def questions(judged: Judged, opinions: Sequence[Opinion], n: int) -> list[SecondQuery]:

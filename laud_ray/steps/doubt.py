@@ -1,6 +1,7 @@
 """Which answers are probably wrong, by a model that did not learn them."""
 
 from laud_ray import second_opinions
+from laud_ray.auditing import LeftOut
 from laud_ray.config import EncoderZeroShotConfig
 from laud_ray.encoding import BUNDLED
 from laud_ray.stages import audit as stage
@@ -28,11 +29,12 @@ def believed(work: Work, round: int) -> list[Answered]:
         return asked(work)
     with work.step("judge", round):
         judged = judged_answers(work)
-    kept = stage.believed(judged)
-    left_out, n = len(judged.judgements) - len(kept), len(judged.judgements)
-    found = f"{left_out} of {n} answers are probably wrong and train nothing" if left_out else f"all {n} answers train"
-    work.note("judge", round, f"{found}; about {judged.rate:.0%} are wrong in all")
-    return kept
+    taught = stage.believed(judged)
+    n = len(judged.judgements)
+    left_out = LeftOut(round, n - len(taught), n, judged.rate)
+    stage.keep(work.store, left_out)
+    work.note("judge", round, str(left_out))
+    return taught
 
 
 def _encoder(work: Work) -> str:

@@ -11,9 +11,11 @@ from laud_ray.config import RunConfig
 from laud_ray.corpus import normalise
 from laud_ray.events import Event, Observer
 from laud_ray.run_folder import RunFolder, claim
+from laud_ray.stages import audit as stage
 from laud_ray.stages.annotate import annotate
 from laud_ray.steps.answers import asked, spent
 from laud_ray.steps.audit import audit
+from laud_ray.steps.doubt import believed
 from laud_ray.steps.start import start
 from laud_ray.store import Query
 from laud_ray.types import Document
@@ -82,6 +84,22 @@ def test_an_audit_spends_its_share_once_whatever_happens(run: RunConfig, tmp_pat
         taught = [a for a in asked(work) if a.label is not None]
         assert sum(a.label != truth[a.query.document.id] for a in taught) < first
         assert asked(work, before=2) == folder.store.queries("query"), "the round's own answers are not seen by it"
+        assert stage.kept(folder.store) is None
         again = step(folder, 3)
         assert again[: len(once)] == once
         assert len(again) <= 2 * int(0.4 * BATCH)
+
+
+def test_what_the_last_model_does_not_learn_is_recorded(run: RunConfig) -> None:
+    all_bought = run.model_copy(update={"budget": run.budget.model_copy(update={"annotations": ASKED})})
+    with claim(all_bought) as folder:
+        answer(folder, 1)
+        notes: list[str | None] = []
+        work = start(folder, lambda event: notes.append(event.note))
+        taught = believed(work, 2)
+        found = stage.kept(folder.store)
+    assert found is not None
+    assert (found.round, found.judged, found.documents) == (2, ASKED, ASKED - len(taught))
+    assert found.documents > 0
+    assert 0.1 < found.rate < 0.4
+    assert str(found) in notes

@@ -15,12 +15,14 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console, RenderableType
 
+from laud_ray.auditing import LeftOut
 from laud_ray.diagnosis import Finding
 from laud_ray.query.auto import Choice
 from laud_ray.raters import Agreement, Confused, PairAgreement
-from laud_ray.report import figures, formatting, page, terminal
+from laud_ray.report import figures, formatting, page, run_tables, terminal
 from laud_ray.report.curve import curve
 from laud_ray.report.labelled import labelled_json, labelled_view
+from laud_ray.report.run_json import to_json
 from laud_ray.report.summary import (
     AuditShown,
     DisputeShown,
@@ -29,11 +31,10 @@ from laud_ray.report.summary import (
     RunSummary,
     measured,
     next_commands,
-    to_json,
     unmeasured,
 )
 from laud_ray.stages.labelled import LabelledFigures
-from laud_ray.types import ClassFigures, Estimate, Figures, Promotion, RoundResult
+from laud_ray.types import ClassEstimates, ClassFigures, Estimate, Figures, Promotion, RoundResult
 
 LABELS = ("Yogurt", "Milk", "Cheese")
 MADE = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
@@ -322,9 +323,9 @@ def test_json_has_the_stable_structure() -> None:
     report = to_json(run_of(history))
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert list(report) == [
-        "run", "kind", "state", "stop_reason", "current_model", "rounds", "promoted", "annotations", "audit",
-        "agreement", "oracle_error", "feedback", "budget", "cost", "not_found", "not_found_in", "choices", "diagnosis",
-        "corpus", "models", "labels", "storage", "versions",
+        "run", "kind", "state", "stop_reason", "current_model", "rounds", "classes", "promoted", "annotations", "audit",
+        "agreement", "left_out", "oracle_error", "feedback", "budget", "cost", "not_found", "not_found_in", "choices",
+        "diagnosis", "corpus", "models", "labels", "storage", "versions",
     ]  # fmt: skip
     assert isinstance(report["rounds"], list)
     assert report["rounds"][2] == {
@@ -379,12 +380,12 @@ def test_promotions_and_feedback_are_told_apart_from_what_was_bought() -> None:
 
 def test_the_models_table_names_the_current_and_the_rejected() -> None:
     summary = run_of(HISTORIES["a rejected round"])
-    seen = shown(terminal.models_table(summary.models), width=100)
+    seen = shown(run_tables.models_table(summary.models), width=100)
     rows = {line.split()[0]: line for line in seen.splitlines() if line.startswith("round-")}
     assert "current" in rows["round-0002"]
     assert "76.7 % [71.7, 80.7]" in rows["round-0002"]
     assert "rejected" in rows[next(r.model for r in summary.history if not r.accepted)]
-    assert "no round has closed yet" in shown(terminal.models_table(()), width=100)
+    assert "no round has closed yet" in shown(run_tables.models_table(()), width=100)
 
 
 def test_json_knows_no_nan() -> None:
@@ -394,11 +395,52 @@ def test_json_knows_no_nan() -> None:
     assert report["rounds"][0]["accuracy"]["value"] is None  # type: ignore[index]
 
 
+def with_intervals(figures_of: Figures) -> Figures:
+    """The same figures as this version measures them."""
+    found = ClassEstimates(*(Estimate(v, v - 0.01, v + 0.02, 300) for v in (0.07, 0.5, 0.25, 0.4)))
+    return replace(figures_of, per_class=tuple(replace(row, estimates=found) for row in figures_of.per_class))
+
+
+def test_figures_of_classes_come_with_their_intervals() -> None:
+    before = result(1, 0.8)
+    summary = run_of((replace(before, figures=with_intervals(before.figures)),))
+    shown_rows = to_json(summary)["classes"]
+    assert shown_rows[0] == {  # type: ignore[index]
+        "label": "Yogurt",
+        "documents": 1,
+        "prevalence": {"value": 0.07, "low": 0.07 - 0.01, "high": 0.07 + 0.02, "n": 300},
+        "precision": {"value": 0.5, "low": 0.5 - 0.01, "high": 0.5 + 0.02, "n": 300},
+        "recall": {"value": 0.25, "low": 0.25 - 0.01, "high": 0.25 + 0.02, "n": 300},
+        "f1": {"value": 0.4, "low": 0.4 - 0.01, "high": 0.4 + 0.02, "n": 300},
+    }
+    text = Page(page.render(summary)).text
+    for interval in ("[49, 52]", "[24, 27]", "[39, 42]", "[6.0, 9.0]"):
+        assert text.count(interval) == 3
+    old = to_json(run_of((before,)))["classes"]
+    assert old[0] == {"label": "Yogurt", "documents": 1, **dict.fromkeys(("prevalence", "precision", "recall", "f1"))}  # type: ignore[index]
+
+
 # The terminal
 
 
+def test_a_binary_run_shows_its_positive_label() -> None:
+    before = result(1, 0.8, labels=("Milk", "other"))
+    run = run_of((replace(before, figures=with_intervals(before.figures)),), ("Milk", "other"))
+    said = " ".join(shown(terminal.status_view(replace(run, kind="binary"))).split())
+    assert "Milk precision 50.0 % [49.0, 52.0], recall 25.0 % [24.0, 27.0] in 1 of 300 F1 40.0 %" in said
+    assert "precision" not in shown(terminal.status_view(run))
+
+
+def test_what_was_left_out_is_said() -> None:
+    run = replace(run_of(HISTORIES["zero-shot only"]), left_out=LeftOut(5, 31, 500, 0.132))
+    said = "31 of 500 answers are probably wrong and train nothing; about 13% are wrong in all"
+    assert said in " ".join(shown(terminal.status_view(run)).split())
+    assert said in Page(page.render(run)).text
+    assert to_json(run)["left_out"] == {"round": 5, "documents": 31, "judged": 500, "rate": 0.132}
+
+
 def test_rounds_table() -> None:
-    lines = shown(terminal.rounds_table(HISTORIES["a rejected round"])).splitlines()
+    lines = shown(run_tables.rounds_table(HISTORIES["a rejected round"])).splitlines()
     rows = [" ".join(line.split()) for line in lines if re.match(r"\d", line)]
     assert rows[0] == "0 round-0000 0 300 40.6 % [35.6, 44.6] – 30.6 % [24.6, 36.6] – 72.5"
     assert rows[1] == "1 round-0001 50 300 30.0 % [25.0, 34.0] -10.6 20.0 % [14.0, 26.0] 0.540 72.5"
@@ -412,7 +454,7 @@ def test_rounds_table() -> None:
 
 
 def test_eighty_columns_cut_no_figure() -> None:
-    text = shown(terminal.rounds_table(HISTORIES["ten rounds"]), width=80)
+    text = shown(run_tables.rounds_table(HISTORIES["ten rounds"]), width=80)
     assert "…" not in text
     assert all(len(line) <= 80 for line in text.splitlines())
     assert text.count("[") == 22
@@ -445,7 +487,7 @@ def test_figures_table_starts_with_the_weakest() -> None:
     figures_of = replace(figures_of, per_class=per_class)
     assert [row.label for row in measured(figures_of)] == ["bad", "good"]
     assert unmeasured(figures_of) == ("unseen",)
-    text = shown(terminal.figures_table(figures_of, limit=1))
+    text = shown(run_tables.figures_table(figures_of, limit=1))
     assert re.search(r"bad\s+2\s+50.0 %\s+25.0 %\s+20.0 %", text)
     assert "good" not in text
     assert "1 more classes with higher F1" in text

@@ -14,7 +14,7 @@ from laud_ray.evaluation import buy
 from laud_ray.events import Event, Observer
 from laud_ray.report.page import render
 from laud_ray.report.read import read
-from laud_ray.report.summary import to_json
+from laud_ray.report.run_json import to_json
 from laud_ray.run_folder import RunFolder, claim, look_at
 from laud_ray.stages import trusted
 from laud_ray.stages.evaluate import evaluate_round, evaluation_answers
