@@ -145,7 +145,7 @@ def _steps(config: RunConfig, task: Task, corpus: Corpus, texts: Sequence[str], 
         if not _llms(one):
             yield Step(name, calls, 0, calls)
     size, each, shared = _scored(config.learner, task, texts)
-    sizes = [min(budget, seed + i * config.query.batch) for i in range(rounds)]
+    sizes = [min(budget, _shortest_walk(config) + i * config.query.batch) for i in range(rounds)]
     if isinstance(config.learner, EncoderConfig | CausalConfig):
         examples = sum(sizes) * config.learner.epochs
         packs = math.ceil(examples / config.learner.batch) if shared else 0
@@ -161,9 +161,14 @@ def _scoring(section: object, device: Device) -> float:
     return device.flops * (1.0 if isinstance(section, PromptedSection) else device.encoder)
 
 
+def _shortest_walk(config: RunConfig) -> int:
+    """How few queries the seed may take: none in vain. What it leaves of the budget makes rounds."""
+    return min(seed_cap(config), config.init.per_class * len(config.task.to_task().labels))
+
+
 def _rounds(config: RunConfig) -> int:
     """How many rounds the budget allows; other rules may stop before."""
-    left = config.budget.annotations - seed_cap(config)
+    left = config.budget.annotations - _shortest_walk(config)
     limit = min((rule.maximum for rule in config.stop if rule.kind == "rounds"), default=None)
     most = 1 + math.ceil(left / config.query.batch)
     return most if limit is None else min(most, limit)

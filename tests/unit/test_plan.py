@@ -62,6 +62,12 @@ def test_steps_are_counted(tmp_path: Path, fast: Device) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_a_short_seed_walk_leaves_more_rounds(tmp_path: Path, fast: Device) -> None:
+    made = plan.plan(settings(tmp_path, init={"max_queries": 22, "per_class": 1}))
+    # A seed of 12, one for each class, leaves 18 queries in batches of 8; one of 22 would leave a single batch.
+    assert made.rounds == 4
+
+
 def test_dollars_are_tokens_times_prices(tmp_path: Path, fast: Device) -> None:
     step = next(s for s in plan.plan(settings(tmp_path)).steps if s.name == "queries: big")
     answers = 18 * 2
