@@ -73,6 +73,7 @@ def arms(noise: float) -> dict[str, Arm]:
         "leave out, audit 10 %": replace(noisy, leave_out=True, share=0.1),
         "leave out, audit 20 %": replace(noisy, leave_out=True, share=0.2),
         "audit 20 %": replace(noisy, share=0.2),
+        "leave out, audit 10 %, exact second oracle": replace(noisy, leave_out=True, share=0.1, second=0.0),
         "leave out, audit 20 %, exact second oracle": replace(noisy, leave_out=True, share=0.2, second=0.0),
         "smoothing 0.1": replace(noisy, smoothing=0.1),
     }
