@@ -2,7 +2,7 @@
 
 from laud_ray.stages import annotate as stage
 from laud_ray.steps.oracle import oracle_of
-from laud_ray.steps.work import WaitingError, Work
+from laud_ray.steps.work import Progress, WaitingError, Work
 from laud_ray.types import Purpose
 
 
@@ -12,10 +12,22 @@ def annotate(work: Work, purpose: Purpose, round: int) -> None:
     Raises:
         WaitingError: if some stay pending.
     """
-    if all(a.answered for a in work.store.queries(purpose, round)):
+    if _is_answered(work, purpose, round):
         return
     with work.step("annotate", round) as progress:
-        oracle = oracle_of(work, purpose, round)
-        pending = stage.annotate(work.store, oracle, purpose, round, progress)
-    if pending:
-        raise WaitingError(getattr(oracle, "waiting", None), pending)
+        waiting = answer(work, purpose, round, progress)
+    if waiting is not None:
+        raise waiting
+
+
+def answer(work: Work, purpose: Purpose, round: int, progress: Progress) -> WaitingError | None:
+    """Get what answers there are to what is open; return why a run has to wait, if some stay pending."""
+    if _is_answered(work, purpose, round):
+        return None
+    oracle = oracle_of(work, purpose, round)
+    pending = stage.annotate(work.store, oracle, purpose, round, progress)
+    return WaitingError(getattr(oracle, "waiting", None), pending) if pending else None
+
+
+def _is_answered(work: Work, purpose: Purpose, round: int) -> bool:
+    return all(a.answered for a in work.store.queries(purpose, round))

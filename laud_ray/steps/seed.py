@@ -5,7 +5,7 @@ from laud_ray.shortlists import read_shortlist
 from laud_ray.stages.nearby import Nearby
 from laud_ray.stages.seed import next_wave, nothing_to_learn, outcome, ranking_depth, seed_cap, shortfall, to_rankings
 from laud_ray.stages.train import to_examples
-from laud_ray.steps.annotate import annotate
+from laud_ray.steps.annotate import answer
 from laud_ray.steps.answers import judged
 from laud_ray.steps.work import Work
 
@@ -21,13 +21,17 @@ def seed(work: Work) -> None:
     held_out = {one.document_id for one in work.store.sample("evaluation")}
     rankings = [[q for q in ranking if q.document.id not in held_out] for ranking in to_rankings(listed, names)]
     nearby = Nearby(rankings, Neighbours().embed)
-    while True:
-        annotate(work, "seed", 1)
-        asked = work.store.queries("seed")
-        wave = next_wave(rankings, asked, names, per_class=per_class, cap=cap, nearness=nearby)
-        if not wave:
-            break
-        work.store.add_queries("seed", 1, wave)
+    with work.step("annotate", 1) as progress:
+        while True:
+            waiting = answer(work, "seed", 1, progress)
+            asked = work.store.queries("seed")
+            if waiting is not None or not (
+                wave := next_wave(rankings, asked, names, per_class=per_class, cap=cap, nearness=nearby)
+            ):
+                break
+            work.store.add_queries("seed", 1, wave)
+    if waiting is not None:
+        raise waiting
     if (short := shortfall(outcome(asked, names), per_class)) is not None:
         work.note("annotate", 1, short)
 
