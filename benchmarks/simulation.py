@@ -14,8 +14,8 @@ from labelled_sets import LabelledSet
 from learners_under_study import StudiedLearner, View
 
 from laud_ray import query
-from laud_ray.metrics import accuracy, confusion, error_auc, macro_f1
-from laud_ray.query.auto import Batch, Evidence, choose
+from laud_ray.metrics import accuracy, confusion, macro_f1
+from laud_ray.query.auto import Batch, Evidence, choose, knows
 from laud_ray.query.space import committee, reach
 from laud_ray.scoring import score_table
 from laud_ray.shortlists import Shortlist, shortlist_range, to_candidates
@@ -202,9 +202,9 @@ class Run:
     def _auto(self) -> QueryStrategy:
         view, held = self.view, self.evaluation
         guess, true = view.proba[held].argmax(1), self._data.gold[held]
-        knows = error_auc(view.proba[held].max(1), guess == true)
+        known = knows(view.proba[held].max(1), guess == true)
         batches = [Batch(len(rows), int((self.targets(rows) != said).sum())) for rows, said in self._batches]
-        choice = choose(Evidence(self._counts(), float((guess != true).mean()), knows, batches))
+        choice = choose(Evidence(self._counts(), float((guess != true).mean()), known, batches))
         return query.Auto(choice)
 
     def _shortlist(self, strategy: QueryStrategy, view: View, depth: int) -> pa.Table:

@@ -5,17 +5,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from laud_ray.metrics import error_auc
 from laud_ray.query.covering import TypiClust
 from laud_ray.query.diverse import Diverse
 from laud_ray.query.mix import Mix
 from laud_ray.query.uncertainty import Margin, Random
-from laud_ray.types import Candidates, Floats, Indices, QueryStrategy
+from laud_ray.types import Bools, Candidates, Floats, Indices, QueryStrategy
 
 # Where the model errs on more than this share of the corpus, typical documents teach most (docs/LOG.md).
 MANY_ERRORS = 0.6
 FEW_ERRORS = 0.4
 # Below this a model's confidence tells its errors from its hits hardly better than a coin, which has 0.5.
 BLIND = 0.55
+# With fewer errors, or fewer hits, that is chance: at 30 of them a coin may have 0.45 or 0.55. So it also is where a
+# few percent of the answers are wrong and the model's errors are mostly the oracle's.
+TELLING = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Evidence:
         counts: (k,) annotations of each class.
         errors: estimated share of the corpus, in [0, 1], that the last model labels wrongly.
         knows: chance that the last model is surer of a document that it labels rightly than of one that it labels
-            wrongly, on the evaluation sample; None if all or none are right there.
+            wrongly, on the evaluation sample; None if too few are right there, or too few wrong, to tell.
         batches: the queries of each round so far, the seed's not, the last one last.
     """
 
@@ -108,6 +112,13 @@ class Auto:
     def _mix(self) -> Mix:
         shares = dict.fromkeys(PARTS, 1.0) if self.choice is None else self.choice.shares
         return Mix(tuple((shares.get(name, 0.0), part) for name, part in PARTS.items()))
+
+
+def knows(confidence: Floats, correct: Bools) -> float | None:
+    """Return what Evidence wants to know of (n,) evaluation documents, labelled rightly or not, and confidences."""
+    if min(int(correct.sum()), int((~correct).sum())) < TELLING:
+        return None
+    return error_auc(confidence, correct)
 
 
 def choose(evidence: Evidence) -> Choice:

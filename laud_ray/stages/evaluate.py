@@ -8,7 +8,8 @@ import pyarrow as pa
 from laud_ray import second_opinions
 from laud_ray.errors import RunError
 from laud_ray.estimation import PoweredSample, Sample, figures, powered_figures
-from laud_ray.metrics import cohen_kappa, delta_f, error_auc
+from laud_ray.metrics import cohen_kappa, delta_f
+from laud_ray.query import auto
 from laud_ray.run_folder import RunFolder
 from laud_ray.storage import Folder
 from laud_ray.store import Sampled, Store
@@ -101,7 +102,7 @@ def knows(run: RunFolder, round: int) -> float | None:
     label, confidence = predictions(run.scores(round), drawn, names)
     use = [i for i, one in enumerate(drawn) if label[i] >= 0 and answers.get(one.document_id) is not None]
     right = np.asarray([names[label[i]] == answers[drawn[i].document_id] for i in use], np.bool_)
-    return error_auc(confidence[use], right) if use else None
+    return auto.knows(confidence[use], right)
 
 
 def merge_unanswered(drawn: Sequence[Sampled], answered: Sequence[Sampled]) -> tuple[Indices, dict[int, int]]:

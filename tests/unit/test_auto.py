@@ -5,7 +5,7 @@ import pytest
 
 from laud_ray.metrics import error_auc
 from laud_ray.query import Auto, Choice, build
-from laud_ray.query.auto import PARTS, Batch, Evidence, choose
+from laud_ray.query.auto import PARTS, Batch, Evidence, choose, knows
 from laud_ray.types import Candidates, Space
 
 
@@ -75,6 +75,16 @@ def test_the_shortlist_serves_every_choice() -> None:
     assert sorted(margins.tolist()) == sorted(alone.tolist())
     # Even where margin's shortlist is exhausted the places are filled.
     assert len(Auto(Choice({"margin": 1.0}, "")).pick(pool, 60, rng=rng)) == 60
+
+
+def test_few_errors_tell_nothing_of_a_models_sight() -> None:
+    confidence, correct = np.linspace(0, 1, 300), np.ones(300, np.bool_)
+    correct[-29:] = False
+    assert knows(confidence, correct) is None
+    correct[-30:] = False
+    assert knows(confidence, correct) == 0.0
+    assert knows(confidence, ~correct) == 1.0
+    assert knows(confidence[:59], correct[-59:]) is None, "29 hits"
 
 
 def test_error_auc() -> None:
