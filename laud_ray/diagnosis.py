@@ -82,8 +82,8 @@ def _early_plateau(trained: Sequence[RoundResult], asked: Sequence[Reply], repli
     return Finding(
         "early_plateau",
         f"the last {RECENT} rounds changed the best macro-F1 by {100 * gain:+.1f} points, while " + " and ".join(signs),
-        "the queries are probably too alike: in a new run, spread them with query.diversity kmeans, or ask by "
-        "query.strategy auto, or by mix with shares for margin and typiclust",
+        "the queries are probably too alike: in a new run, take what this one did not do of query.diversity kmeans, "
+        "query.strategy auto, and mix with shares for margin and typiclust",
     )
 
 

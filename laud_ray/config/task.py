@@ -32,7 +32,7 @@ class TaskConfig(Section):
     def _distinct(cls, labels: tuple[LabelConfig, ...]) -> tuple[LabelConfig, ...]:
         names = [label.name for label in labels]
         if len(names) < 2:
-            raise ValueError(f"{len(names)} label(s): expected at least two")
+            raise ValueError(f"{len(names)} label(s): expected at least two, in a binary task what the rest may be")
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"the label {twice[0]!r} stands {names.count(twice[0])} times: expected distinct labels")

@@ -49,7 +49,7 @@ def rounds_table(history: Sequence[RoundResult]) -> Table:
             str(result.number),
             _model(result),
             f"{result.annotations:,}" + (f" + {result.feedback:,}" if result.feedback else ""),
-            str(result.figures.n) + ("" if result.figures.trusted is None else f" ({result.figures.trusted})"),
+            str(result.figures.n) + ("" if result.figures.trusted is None else f"/{result.figures.trusted}"),
             _Figure(accuracy),
             points(None if taken is None else accuracy.value - taken),
             _Figure(result.figures.macro_f1),
@@ -130,7 +130,7 @@ def _rounds_caption(history: Sequence[RoundResult]) -> Text:
     if any(not result.accepted for result in history):
         text += "\nrejected: zero-shot was better, the current model stayed"
     if any(result.figures.trusted is not None for result in history):
-        text += "\n(n): of them with a trusted answer, by which the others are corrected"
+        text += "\nn/t: t of them with a trusted answer, by which the others are corrected"
     if any(result.feedback for result in history):
         text += "\nannotations: what was bought + what people said of served answers"
     return Text(text)
