@@ -28,7 +28,7 @@ from simulation import ALL, SCRATCH, Run, Settings, Start
 from study_report import write_report
 
 BASELINES = ["random", SCRATCH]
-STRATEGIES = ["margin", "entropy", "least_confidence", "rare_class"]
+STRATEGIES = ["auto", "margin+kmeans", "margin", "entropy"]
 
 
 def main() -> None:
