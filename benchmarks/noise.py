@@ -236,7 +236,7 @@ class Run:
     def audit(self, round: int, spent: int) -> int:
         n, engine = audit.quota(self.config, round, spent), self.store.engine
         if n:
-            new = audit.questions(self.judged(), second_opinions.opinions(engine), n)
+            new = audit.questions(self.judged(), second_opinions.opinions(engine), n, most=self.config.most_answers)
             second_opinions.record(engine, round, new)
             audit.ask_again(engine, self.oracle, round, lambda done, total: None)
         return second_opinions.asked_in(engine, round)

@@ -44,7 +44,8 @@ def settle(opinions: Sequence[Opinion], classes: int, trusted: Collection[str] =
 
     The last label of a trusted voice stands. Else Dawid-Skene decides if there are enough documents with several
     voices and it is sure; else the label with the most votes. The model that doubted an answer is a voice like the
-    others. An abstention says nothing, and no document gets a label that only the model gave.
+    others where a second one answered; an abstention says nothing, and then the first answer stays. No document gets a
+    label that only the model gave.
 
     Args:
         classes: k, how many labels there are.
@@ -55,17 +56,16 @@ def settle(opinions: Sequence[Opinion], classes: int, trusted: Collection[str] =
         said.setdefault(opinion.document_id, [])
         if opinion.label is not None:
             said[opinion.document_id].append(opinion)
+    heard = {name: {one.label for one in ones if one.who != MODEL} for name, ones in said.items()}
     several = [one for ones in said.values() if len(ones) > 1 for one in ones]
     enough = len({one.document_id for one in several}) >= PER_CLASS * classes
     likeliest = dawid_skene(several) if enough else {}
-    labels = {
-        name: None if {one.who for one in ones} <= {MODEL} else _label(ones, likeliest.get(name), trusted)
-        for name, ones in said.items()
-    }
-    return Settled(
-        labels,
-        tuple(name for name, ones in said.items() if labels[name] is None and {one.who for one in ones} - {MODEL}),
-    )
+    labels: dict[str, str | None] = {}
+    for name, ones in said.items():
+        spoke = [one.label for one in ones if one.who != MODEL]
+        label = spoke[0] if len(spoke) == 1 else _label(ones, likeliest.get(name), trusted)
+        labels[name] = label if label in heard[name] else None
+    return Settled(labels, tuple(name for name, label in labels.items() if label is None and heard[name]))
 
 
 def dawid_skene(opinions: Sequence[Opinion]) -> dict[str, tuple[str, float]]:

@@ -52,7 +52,7 @@ class LeftOut:
     def __str__(self) -> str:
         n = f"{self.judged:,} answers"
         what = f"{self.documents:,} of {n} are probably wrong and train nothing" if self.documents else f"all {n} train"
-        return f"{what}; about {self.rate:.0%} are wrong in all"
+        return f"{what}; as far as a model can tell, {self.rate:.0%} are wrong in all"
 
 
 def noise(proba: Floats, labels: Indices) -> Noise:

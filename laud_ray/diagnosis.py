@@ -210,8 +210,8 @@ def _overfitting(trained: Sequence[RoundResult]) -> Finding | None:
         f"macro-F1 is {_f1(last)} in round {last.number}, against {_f1(best)} in round {best.number} with "
         f"{last.annotations - best.annotations} annotations less, and the calibration error rose from {errors[0]} to "
         f"{errors[1]}",
-        f"go back with `laud promote RUN {best.model}`; in a new run, train less (learner.epochs, learner.rank) or "
-        "hold examples out to calibrate on (learner.holdout)",
+        f"go back with `laud promote RUN {best.model}`; in a new run, train less, as the learner allows: fewer "
+        "epochs, a lower rank, or examples held out to calibrate on (holdout)",
     )
 
 

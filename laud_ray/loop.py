@@ -23,7 +23,7 @@ from laud_ray.steps.close import close
 from laud_ray.steps.sample import draw_evaluation
 from laud_ray.steps.score import score, zero_shot
 from laud_ray.steps.seed import one_sided, seed
-from laud_ray.steps.select import select
+from laud_ray.steps.select import exhausted, select
 from laud_ray.steps.start import start
 from laud_ray.steps.train import train
 from laud_ray.steps.trust import trust
@@ -88,21 +88,24 @@ def _rounds(work: Work, zero_shot_only: bool) -> str:
             return reason
     else:
         # The process before may have ended anywhere between closing the last round and having all its answers.
-        _query(work, round - 1)
+        if (reason := _query(work, round - 1)) is not None:
+            return reason
     while True:
         train(work, round)
         score(work, round)
         reason = close(work, round)
         if reason is not None:
             return reason
-        _query(work, round)
+        if (reason := _query(work, round)) is not None:
+            return reason
         round += 1
 
 
-def _query(work: Work, round: int) -> None:
+def _query(work: Work, round: int) -> str | None:
     audit(work, round)
     select(work, round)
     annotate(work, "query", round)
+    return exhausted(work, round)
 
 
 def _heal(work: Work, round: int) -> None:

@@ -60,9 +60,9 @@ def record(engine: Engine, round: int, new: Sequence[SecondQuery]) -> None:
         write(engine, lambda connection: connection.execute(insert(second_queries), rows))
 
 
-def pending(engine: Engine, round: int) -> list[SecondQuery]:
-    """Return a round's audit questions without an answer, in the order of asking."""
-    return _open(engine, second_queries.c.round == round, ~_SAMPLED)
+def pending(engine: Engine, round: int | None = None) -> list[SecondQuery]:
+    """Return the audit questions without an answer, of a round or of all, in the order of asking."""
+    return _open(engine, ~_SAMPLED, *([] if round is None else [second_queries.c.round == round]))
 
 
 def pending_trusted(engine: Engine) -> list[SecondQuery]:

@@ -66,8 +66,8 @@ query: {{strategy: auto, batch: 50}}
 # A random sample that is annotated, never trains, and says honestly how good each model is.
 evaluation: {{size: {evaluation}}}
 
-# Against an oracle that errs: leave_out: true trains the last model without what is probably wrong; share 0.2 spends
-# up to a fifth of each batch on asking it again.
+# Against an oracle that errs: leave_out: true trains the model that learns when the budget is spent without what is
+# probably wrong; share 0.1 spends up to a tenth of each batch on asking that again.
 audit: {{share: 0.0, leave_out: false}}
 
 # Annotations that may be bought for seed, queries and audits; those for evaluation are counted apart.

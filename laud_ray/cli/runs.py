@@ -68,7 +68,7 @@ def run(config: str, zero_shot_only: bool) -> None:
     print_view(terminal.status_view(summary))
     if outcome.state == "waiting":
         known = outcome.reason != "answers are pending"
-        leave_waiting(outcome.pending, outcome.reason if known else "run it again then")
+        leave_waiting(outcome.pending, outcome.reason if known else "run it again when they can come")
 
 
 @click.command()

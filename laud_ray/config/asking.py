@@ -108,7 +108,8 @@ class AuditConfig(Section):
         every: so many rounds.
         oracle: who is asked; None: the run's oracle, anew.
         trusted: its word is final, so no third answer is asked for.
-        referee: who gives the third answer where two differ; None: whoever gave the second, anew.
+        referee: who gives the third answer where the first, the second and the model's differ, or the second is none;
+            None: whoever gave the second, anew.
     """
 
     share: float = Field(default=0.0, ge=0, lt=1)

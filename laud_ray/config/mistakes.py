@@ -34,9 +34,10 @@ def line(root: type, data: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
     if kind == "union_tag_not_found":
         return f"{key}.kind: is missing"
     if kind == "value_error":
-        return f"{key}: {detail['ctx']['error']}"
+        return f"{key}: {detail['ctx']['error']}" if key else str(detail["ctx"]["error"])
     message = detail["msg"].replace("Input should be", "expected")
     message = re.sub(r"\ba valid (?=[aeiou])", "an ", message).replace("a valid ", "a ")
+    message = message.replace("expected an array", "expected a list").replace("expected an object", "expected keys")
     near = difflib.get_close_matches(
         str(value), detail.get("ctx", {}).get("expected", "").replace("'", "").split(" or "), 1
     )

@@ -30,7 +30,8 @@ class LlmConfig(Section):
         max_answer_tokens: None is 16, or 256 with a rationale; a model that reasons by itself needs more.
         base_url, key_variable: the endpoint, and the environment variable that holds its key.
         concurrency: requests in flight (openai) or in one batch of a replica (vllm).
-        max_calls, max_tokens, max_dollars: caps over the whole run; what is under way counts.
+        max_calls, max_tokens, max_dollars: caps over the whole run; what is under way counts, and so does what
+            another oracle of the same model was asked, for the evaluation sample too.
         input_price, output_price: dollars per million tokens.
         replicas, gpus_per_replica: engines of vllm.
         OPERATIONAL: the keys that may change during a run.

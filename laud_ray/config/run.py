@@ -89,6 +89,12 @@ class RunConfig(Section):
             raise ValueError("evaluation.oracle: the same as oracle, with trusted: expected one that is trusted more")
         return self
 
+    @model_validator(mode="after")
+    def _stratified_by_a_score(self) -> "RunConfig":
+        if self.evaluation.stratify and self.task.kind != "binary":
+            raise ValueError("evaluation.stratify: true: expected so only when task.kind is binary")
+        return self
+
     def evaluation_oracle(self) -> tuple[str, OracleConfig]:
         """Who answers for the whole evaluation sample, under its key: the most trusted oracle, or else the run's."""
         trusted = self.evaluation.oracle
@@ -112,6 +118,11 @@ class RunConfig(Section):
         second = ("audit.oracle", self.audit.oracle) if self.audit.oracle else ("oracle", self.oracle)
         third = ("audit.referee", self.audit.referee) if self.audit.referee else second
         return (second,) if self.audit.trusted else (second, third)
+
+    @property
+    def most_answers(self) -> int:
+        """How many answers a document may get in all, by audits."""
+        return 1 + len(self.second_oracles())
 
     @field_validator("store")
     @classmethod

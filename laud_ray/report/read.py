@@ -2,21 +2,23 @@
 
 import math
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 
-from laud_ray import model_records
+from laud_ray import model_records, second_opinions
+from laud_ray.auditing import LeftOut
 from laud_ray.corpus import open_corpus
 from laud_ray.diagnosis import Reply, diagnose
 from laud_ray.feedback import judge
 from laud_ray.report.opinions import read_agreement, read_audit
 from laud_ray.report.summary import ModelShown, QueryShown, RunSummary, State
 from laud_ray.run_folder import RunFolder, is_held
-from laud_ray.second_opinions import pending_trusted
 from laud_ray.stages import audit
 from laud_ray.stages.auto import kept
 from laud_ray.stages.seed import not_found, outcome
 from laud_ray.stages.trusted import oracle_error
-from laud_ray.store import Answered
+from laud_ray.store import Answered, Store
+from laud_ray.types import RoundResult
 
 SHOWN_VERSIONS = ("laud_ray", "ray", "torch", "transformers", "peft", "pyarrow", "numpy")
 
@@ -34,7 +36,7 @@ def read(run: RunFolder) -> RunSummary:
         name=task.name,
         kind=task.kind,
         labels=task.names,
-        state=_state(run, reason, waiting=any(not a.answered for a in asked) or bool(pending_trusted(store.engine))),
+        state=_state(run, reason, waiting=_is_waiting(store, asked)),
         stop_reason=reason,
         current_model=store.setting("current"),
         history=history,
@@ -68,7 +70,7 @@ def read(run: RunFolder) -> RunSummary:
         audit=read_audit(run, asked, people.labels),
         agreement=read_agreement(run, asked, people.labels),
         oracle_error=oracle_error(store, task.names, seed=run.config.seed),
-        left_out=audit.kept(store),
+        left_out=_left_out(store, history),
     )
 
 
@@ -80,6 +82,17 @@ def read_models(run: RunFolder) -> tuple[ModelShown, ...]:
         ModelShown(m.name, m.current, m.round, m.kind, m.accepted, m.created_at, finite.get(m.name))
         for m in model_records.models(run.store.engine)
     )
+
+
+def _is_waiting(store: Store, asked: Sequence[Answered]) -> bool:
+    again = second_opinions.pending(store.engine) or second_opinions.pending_trusted(store.engine)
+    return bool(again) or any(not a.answered for a in asked)
+
+
+def _left_out(store: Store, history: Sequence[RoundResult]) -> LeftOut | None:
+    """What the last round's model did not learn; after a raised budget models learn everything again."""
+    found = audit.kept(store)
+    return found if found is not None and history and found.round == history[-1].number else None
 
 
 def _reply(answered: Answered) -> Reply:

@@ -181,6 +181,8 @@ def sought(summary: RunSummary) -> Callable[[str], str]:
 
     def say(name: str) -> str:
         queries = summary.not_found_in.get(name)
+        if queries == 0:
+            return f"{name} (not looked for: init.max_queries did not reach so far)"
         return name if queries is None else f"{name} (in {queries} {'query' if queries == 1 else 'queries'})"
 
     return say

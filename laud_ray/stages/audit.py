@@ -1,7 +1,6 @@
 """Ask again about answers that are probably wrong, and settle what several answers say."""
 
 import json
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -18,8 +17,6 @@ from laud_ray.stages import annotate
 from laud_ray.store import Answered, Store
 from laud_ray.types import Floats, Oracle, Task
 
-# After the third answer only a person can settle a document.
-LAST_ATTEMPT = 3
 # Answers below this probability of being right train nothing.
 LIKELY = 0.5
 # Of an oracle that errs less often than this, more right answers than wrong ones would be left out.
@@ -67,7 +64,7 @@ def quota(config: RunConfig, round: int, spent: int) -> int:
 
 def settled(config: RunConfig, opinions: Sequence[Opinion]) -> Settled:
     """Settle what several answers say of a document, as the configuration trusts them."""
-    second = {one.who for one in opinions if one.attempt == FIRST_ATTEMPT} if config.audit.trusted else set()
+    second = {one.who for one in opinions if one.attempt == FIRST_ATTEMPT} - {MODEL} if config.audit.trusted else set()
     return settle(opinions, len(config.task.to_task().names), second)
 
 
@@ -131,14 +128,14 @@ def judge(
 def believed(judged: Judged) -> list[Answered]:
     """Return the answers that a model should learn from: what is probably right.
 
-    All of them, if hardly any are wrong. The only answer for a class is kept too: the model that judged it could not
-    know the class.
+    All of them, if hardly any are wrong. The likeliest answer for a class is kept whatever its probability: a model
+    that saw a class once, or not at all, finds all its answers implausible.
     """
-    counts = Counter(one.answer.label for one in judged.judgements)
+    best = {one.answer.label: one for one in sorted(judged.judgements, key=lambda one: one.probability)}
     return [
         one.answer
         for one in judged.judgements
-        if judged.rate < NEGLIGIBLE or one.probability >= LIKELY or counts[one.answer.label] == 1
+        if judged.rate < NEGLIGIBLE or one.probability >= LIKELY or best[one.answer.label] is one
     ]
 
 
@@ -153,8 +150,12 @@ def kept(store: Store) -> LeftOut | None:
     return None if found is None else LeftOut(**json.loads(found))
 
 
-def questions(judged: Judged, opinions: Sequence[Opinion], n: int) -> list[SecondQuery]:
-    """Return at most n questions: the answers that are least likely to be right, of those that give reason to doubt."""
+def questions(judged: Judged, opinions: Sequence[Opinion], n: int, *, most: int) -> list[SecondQuery]:
+    """Return at most n questions: the answers that are least likely to be right, of those that give reason to doubt.
+
+    Args:
+        most: answers for a document, the first one too; then only a person can settle it.
+    """
     attempts: dict[str, int] = {}
     for opinion in opinions:
         attempts[opinion.document_id] = max(opinion.attempt, attempts.get(opinion.document_id, 0))
@@ -162,7 +163,7 @@ def questions(judged: Judged, opinions: Sequence[Opinion], n: int) -> list[Secon
     for judgement in sorted(judged.judgements, key=lambda each: each.probability):
         document, predicted = judgement.answer.query.document, judgement.predicted
         attempt = attempts.get(document.id, 1) + 1
-        if not judgement.unsure or predicted is None or attempt > LAST_ATTEMPT:
+        if not judgement.unsure or predicted is None or attempt > most:
             continue
         by_model = f"a model without it says {predicted.label} with {predicted.probability:.2f}"
         reason = f"{judgement.answer.label} is right with probability {judgement.probability:.2f}: {by_model}"

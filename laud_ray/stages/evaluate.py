@@ -96,9 +96,9 @@ def evaluation_answers(store: Store) -> dict[str, str | None]:
 def knows(run: RunFolder, round: int) -> float | None:
     """The chance that a round's model is surer of a document that it labels rightly than of one that it does not."""
     drawn, names = run.store.sample("evaluation"), run.config.task.to_task().names
-    trusted = second_opinions.trusted_answers(run.store.engine)
-    final = {name: label for name, label in trusted.items() if label is not None}
-    answers = {**evaluation_answers(run.store), **final}
+    # What a cheap oracle errs in would count as errors of the model, of which no confidence could know.
+    trusted = run.config.evaluation.trusted is not None
+    answers = second_opinions.trusted_answers(run.store.engine) if trusted else evaluation_answers(run.store)
     label, confidence = predictions(run.scores(round), drawn, names)
     use = [i for i, one in enumerate(drawn) if label[i] >= 0 and answers.get(one.document_id) is not None]
     right = np.asarray([names[label[i]] == answers[drawn[i].document_id] for i in use], np.bool_)

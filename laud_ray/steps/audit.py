@@ -27,4 +27,5 @@ def audit(work: Work, round: int) -> None:
 
 
 def _doubts(work: Work, n: int) -> list[second_opinions.SecondQuery]:
-    return stage.questions(judged_answers(work), second_opinions.opinions(work.store.engine), n)
+    opinions = second_opinions.opinions(work.store.engine)
+    return stage.questions(judged_answers(work), opinions, n, most=work.config.most_answers)

@@ -7,7 +7,7 @@ from laud_ray.stages.evaluate import agreement, evaluate_round
 from laud_ray.stages.stop import verdict
 from laud_ray.steps.answers import said, spent
 from laud_ray.steps.work import Work
-from laud_ray.types import RoundResult
+from laud_ray.types import Figures, RoundResult
 
 
 def close(work: Work, round: int) -> str | None:
@@ -22,6 +22,18 @@ def close(work: Work, round: int) -> str | None:
     if result.accepted and (failure := push.reload(config.serving)) is not None:
         work.note("evaluate", round, failure)
     return reason
+
+
+def floor(work: Work, figures: Figures) -> float:
+    """Zero-shot's accuracy on the same documents; a model that does worse is not taken.
+
+    `laud evaluate --budget` may have bought answers since it was measured first.
+    """
+    first, scores = work.store.history()[0].figures, work.run.scores(0)
+    whole = {part.name for part in work.corpus.ranges} <= scores.names()
+    if (first.n, first.trusted) == (figures.n, figures.trusted) or not whole:
+        return first.accuracy.value
+    return evaluate_round(work.run, 0).accuracy.value
 
 
 def _result(work: Work, round: int) -> RoundResult:
@@ -39,8 +51,7 @@ def _result(work: Work, round: int) -> RoundResult:
         pool=work.corpus.pool_size - len(store.queries()),
         figures=figures,
         kappa=kappa,
-        # The floor: a model that does worse than zero-shot on the same documents is not taken.
-        accepted=not history or figures.accuracy.value >= history[0].figures.accuracy.value,
+        accepted=not history or figures.accuracy.value >= floor(work, figures),
         seconds=store.timings(round),
         feedback=len(said(work, round)) if round else 0,
         delta_f=change,

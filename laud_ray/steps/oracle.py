@@ -19,8 +19,10 @@ def oracle_of(work: Work, purpose: Purpose, round: int) -> Oracle:
 def second_oracle(work: Work, attempt: int, round: int) -> Oracle:
     """Make the oracle that answers when a document is asked about for the second or third time."""
     chain = [("oracle", work.config.oracle), *work.config.second_oracles()]
-    where, config = chain[attempt - 1]
-    if config in [one for _, one in chain[: attempt - 1]]:
+    # A version that asked once more where a trusted oracle abstained may have left such a question behind.
+    at = min(attempt, len(chain)) - 1
+    where, config = chain[at]
+    if config in [one for _, one in chain[:at]]:
         config = oracles.anew(config)
     return _built(work, config, where, _examples(work, config, round), attempt)
 

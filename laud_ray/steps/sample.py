@@ -14,7 +14,7 @@ def draw_evaluation(work: Work) -> None:
     with work.step("sample", 0):
         settings, seed = work.config.evaluation, work.config.seed
         stratify = work.task.kind == "binary" if settings.stratify is None else settings.stratify
-        positive = work.task.names[0] if stratify and work.task.kind == "binary" else None
+        positive = work.task.names[0] if stratify else None
         everything = Population(work.corpus, work.run.scores, positive)
         cuts = () if positive is None else (sample.cut(everything, 0, [sample.STRATA]),)
         drawn = sample.draw(replace(everything, cuts=cuts), settings.size, seed=(seed, 1))

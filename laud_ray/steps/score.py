@@ -67,5 +67,5 @@ def _unwell(health: Mapping[str, float]) -> Iterator[str]:
     if health.get("order_flips", 0.0) > MOST_FLIPS:
         yield (
             f"{health['order_flips']:.0%} of a sample get another label when the labels stand in another order: "
-            "raise zero_shot.orders to average over several"
+            "`orders` in its section, raised in a new run, averages over several"
         )

@@ -45,6 +45,15 @@ def select(work: Work, round: int) -> None:
         work.store.add_queries("query", round, chosen)
 
 
+def exhausted(work: Work, round: int) -> str | None:
+    """End the run, with the reason, if a round found nothing to ask about: what is left can perhaps not be scored."""
+    if work.store.queries("query", round) or asked_in(work.store.engine, round):
+        return None
+    reason = "pool_exhausted: no document that could be scored is left to ask about"
+    work.store.set_stop_reason(reason)
+    return reason
+
+
 def _choice(work: Work, round: int) -> Choice | None:
     """How `auto` asks after a round, as the round's own model and the answers of earlier rounds say."""
     if work.config.query.strategy != "auto":

@@ -17,7 +17,10 @@ from laud_ray.evaluation import buy
 from laud_ray.events import Event
 from laud_ray.run_folder import RunFolder, claim, configured
 from laud_ray.stages import sample
+from laud_ray.stages.evaluate import evaluate_round
 from laud_ray.stages.strata import CUTS, Population, dump_cuts, load_cuts
+from laud_ray.steps.close import floor
+from laud_ray.steps.work import Work
 from laud_ray.store import Query
 from laud_ray.types import Annotation, Document, Estimate, Figures, RoundResult
 from tests.rare import score_of, truth, write_catalog, write_scores
@@ -108,6 +111,19 @@ def test_what_is_bought_is_random_weighted_and_never_trained(run: Path, capsys: 
     corpus = pq.read_table(next((run / "corpus").glob("part-*"))).to_pylist()
     sizes = {one.stratum: one.stratum_size for one in drawn}
     assert sum(sizes.values()) == sum((row["duplicate_of"] or row["id"]) not in trained for row in corpus)
+
+
+def test_the_floor_is_zero_shot_on_the_same_documents(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with claim(configured(f"{run}/config.yaml")) as folder:
+        work = Work(folder, folder.config.task.to_task(), normalise(folder.config.corpus, folder.corpus), print)
+        first = folder.store.history()[0].figures
+        assert floor(work, first) == FIGURE.value
+    bought(run, capsys, "--budget", "80")
+    with claim(configured(f"{run}/config.yaml")) as folder:
+        work = Work(folder, folder.config.task.to_task(), normalise(folder.config.corpus, folder.corpus), print)
+        zero_shot, later = evaluate_round(folder, 0), evaluate_round(folder, 1)
+        assert later.n == zero_shot.n == 140
+        assert floor(work, later) == zero_shot.accuracy.value != FIGURE.value
 
 
 def test_purchases_add_up(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,9 +16,10 @@ from laud_ray.stages.annotate import annotate
 from laud_ray.steps.answers import asked, spent
 from laud_ray.steps.audit import audit
 from laud_ray.steps.doubt import believed
+from laud_ray.steps.select import exhausted
 from laud_ray.steps.start import start
 from laud_ray.store import Query
-from laud_ray.types import Document
+from laud_ray.types import Document, Estimate, Figures, RoundResult
 
 KINDS = {
     "Tea": ("green", "black", "oolong", "mint", "sencha", "chai", "matcha", "rooibos"),
@@ -88,6 +89,19 @@ def test_an_audit_spends_its_share_once_whatever_happens(run: RunConfig, tmp_pat
         again = step(folder, 3)
         assert again[: len(once)] == once
         assert len(again) <= 2 * int(0.4 * BATCH)
+
+
+def test_a_round_that_finds_nothing_to_ask_ends_the_run(run: RunConfig) -> None:
+    with claim(run) as folder:
+        work = start(folder, lambda event: None)
+        figure = Estimate(0.5, 0.4, 0.6, 20)
+        figures = Figures(20, figure, figure, 0.1, ())
+        folder.store.close_round(RoundResult(0, "zero-shot", 0, 100, 48, figures, None, True, {}), "encoder", None)
+        reason = exhausted(work, 1)
+        assert reason is not None
+        assert reason == folder.store.stop_reason()
+        answer(folder, 2)
+        assert exhausted(work, 2) is None
 
 
 def test_what_the_last_model_does_not_learn_is_recorded(run: RunConfig) -> None:

@@ -88,6 +88,9 @@ def test_config_is_frozen() -> None:
         ),
         ({"zero_shot__template": "nothing"}, "zero_shot.template: 'nothing': expected a text with {label}"),
         ({"task__labels": "nowhere.csv"}, "task.labels: 'nowhere.csv': no such file; expected a YAML, CSV or"),
+        ({"evaluation": {"stratify": True}}, "^food.yaml: evaluation.stratify: true: expected so only when task.kind"),
+        ({"budget": 500}, "budget: 500: expected keys"),
+        ({"stop": {"kind": "budget"}}, "stop: {'kind': 'budget'}: expected a list"),
         ({"task__labels": [1, 2]}, r"task.labels\[0\]: 1: expected a name or {name: ..., description: ...}$"),
     ],
 )

@@ -94,7 +94,7 @@ def doubts(store: Store, run: RunConfig, n: int) -> list[SecondQuery]:
     opinions = second_opinions.opinions(store.engine)
     found = audit.settled(run, opinions)
     asked = audit.with_settled(store.queries("query"), found.labels)
-    return audit.questions(audit.judge(asked, opinions, NAMES, from_text), opinions, n)
+    return audit.questions(audit.judge(asked, opinions, NAMES, from_text), opinions, n, most=run.most_answers)
 
 
 def test_a_crash_between_asking_and_answering_buys_nothing_twice(store: Store, corpus: Corpus) -> None:
@@ -154,14 +154,14 @@ def test_what_is_probably_wrong_trains_nothing_and_is_asked_next() -> None:
     taught = {a.query.document.id: a.label for a in audit.believed(judged)}
     assert taught.keys() == {a.query.document.id for a in asked} - {"d3", "d7", "d22", "d39", "d11", "d8"}
     assert (taught["d6"], taught["d10"]) == ("Coffee", "Coffee"), "two agree; of two that differ, the likelier"
-    found = audit.questions(judged, opinions, 10)
+    found = audit.questions(judged, opinions, 10, most=3)
     assert {(one.document.id, one.attempt) for one in found} == {
         *(("d3", 2), ("d7", 2), ("d22", 2), ("d39", 2), ("d11", 3)),
     }
     (third,) = [one for one in found if one.document.id == "d3"]
     assert third.predicted == "Tea"
     assert third.reason.startswith("Coffee is right with probability 0.0")
-    assert audit.questions(judged, opinions, 2) == found[:2]
+    assert audit.questions(judged, opinions, 2, most=3) == found[:2]
 
 
 def test_a_few_hard_documents_and_the_only_answer_for_a_class_are_kept() -> None:
@@ -175,6 +175,10 @@ def test_a_few_hard_documents_and_the_only_answer_for_a_class_are_kept() -> None
     asked[27] = answer("d27", "Coffee 27", "Juice")
     kept = {a.query.document.id for a in audit.believed(audit.judge(asked, [], NAMES, from_text))}
     assert {f"d{i}" for i in range(90)} - kept == {f"d{i}" for i in (3, 7, 11, 15, 19, 23)}
+    for i in (31, 35):
+        asked[i] = answer(f"d{i}", f"Coffee {i}", "Juice")
+    kept = {a.query.document.id for a in audit.believed(audit.judge(asked, [], NAMES, from_text))}
+    assert len(kept & {"d27", "d31", "d35"}) == 1, "a class never loses its likeliest answer"
     assert audit.believed(audit.judge(asked[:1], [], NAMES, from_text)) == asked[:1]
     assert audit.believed(audit.judge([], [], NAMES, from_text)) == []
 
@@ -212,6 +216,33 @@ def test_a_trusted_second_answer_is_final() -> None:
     other = {"kind": "replay", "label": "label"}
     assert audit.settled(settings(audit={"oracle": other, "trusted": True}), said).labels == {"d": "Juice"}
     assert audit.settled(settings(audit={"oracle": other}), said).disputed == ("d",)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_an_abstention_leaves_the_first_answer(trusted: bool) -> None:
+    """The model that doubted it has no vote alone, and is never the one that is trusted."""
+    said = [
+        Opinion("d", 1, 1, "Tea", "llm:m"),
+        Opinion("d", 2, 1, "Coffee", MODEL),
+        Opinion("d", 2, 1, None, "expert"),
+    ]
+    run = settings(audit={"oracle": {"kind": "replay", "label": "label"}, "trusted": trusted})
+    found = audit.settled(run, said)
+    assert (found.labels, found.disputed) == ({"d": "Tea"}, ())
+
+
+@pytest.mark.parametrize(("trusted", "attempts"), [(True, {2}), (False, {2, 3})])
+def test_nobody_is_asked_who_is_not_there(store: Store, corpus: Corpus, trusted: bool, attempts: set[int]) -> None:
+    annotated(store, corpus, 150, noise=0.2)
+    run = settings(audit={"share": 0.5, "oracle": {"kind": "replay", "label": "label"}, "trusted": trusted})
+    mute = ReplayOracle(corpus, settings().task.to_task(), 0.2, 1.0)
+    seen = set()
+    for round in (2, 3, 4):
+        asked = doubts(store, run, 9)
+        seen |= {one.attempt for one in asked}
+        second_opinions.record(store.engine, round, asked)
+        audit.ask_again(store.engine, lambda attempt: mute, round, lambda done, total: None)
+    assert seen == attempts
 
 
 def test_earlier_rounds_are_seen_alone(store: Store, corpus: Corpus) -> None:
