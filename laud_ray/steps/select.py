@@ -46,8 +46,11 @@ def select(work: Work, round: int) -> None:
 
 
 def exhausted(work: Work, round: int) -> str | None:
-    """End the run, with the reason, if a round found nothing to ask about: what is left can perhaps not be scored."""
-    if work.store.queries("query", round) or asked_in(work.store.engine, round):
+    """End the run, with the reason, if a round found nothing to ask about, and the one before neither.
+
+    What is left can perhaps not be scored. A single time it may be that all of a shortlist was bought to evaluate.
+    """
+    if round == 1 or any(work.store.queries("query", n) or asked_in(work.store.engine, n) for n in (round - 1, round)):
         return None
     reason = "pool_exhausted: no document that could be scored is left to ask about"
     work.store.set_stop_reason(reason)

@@ -91,17 +91,20 @@ def test_an_audit_spends_its_share_once_whatever_happens(run: RunConfig, tmp_pat
         assert len(again) <= 2 * int(0.4 * BATCH)
 
 
-def test_a_round_that_finds_nothing_to_ask_ends_the_run(run: RunConfig) -> None:
+def test_two_rounds_that_find_nothing_to_ask_end_the_run(run: RunConfig) -> None:
     with claim(run) as folder:
         work = start(folder, lambda event: None)
         figure = Estimate(0.5, 0.4, 0.6, 20)
         figures = Figures(20, figure, figure, 0.1, ())
         folder.store.close_round(RoundResult(0, "zero-shot", 0, 100, 48, figures, None, True, {}), "encoder", None)
-        reason = exhausted(work, 1)
+        assert exhausted(work, 1) is None, "a shortlist may have been bought to evaluate"
+        reason = exhausted(work, 2)
         assert reason is not None
         assert reason == folder.store.stop_reason()
         answer(folder, 2)
         assert exhausted(work, 2) is None
+        assert exhausted(work, 3) is None
+        assert exhausted(work, 4) == reason
 
 
 def test_what_the_last_model_does_not_learn_is_recorded(run: RunConfig) -> None:
