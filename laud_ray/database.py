@@ -49,7 +49,7 @@ def connect(url: str, schema: str | None = None) -> Engine:
     """Make an engine, and nothing in the database."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        engine = create_engine(parsed)
+        engine = create_engine(parsed, hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
     # A dead server or cable is noticed within a minute, not after the hours that are the system's default.
@@ -58,6 +58,7 @@ def connect(url: str, schema: str | None = None) -> Engine:
         parsed.set(drivername="postgresql+psycopg"),
         connect_args={**alive, "application_name": "laud", "tcp_user_timeout": 60_000},
         pool_pre_ping=True,
+        hide_parameters=True,
     )
     if schema is not None:
 

@@ -12,6 +12,8 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from laud_ray import object_store
+from laud_ray.credentials import masked
+from laud_ray.errors import StorageSettingsError
 from laud_ray.object_store import explained
 
 
@@ -21,8 +23,7 @@ def filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
     pyarrow's own file systems come first (local, s3, gs, hdfs); any other scheme goes to fsspec.
 
     Raises:
-        StorageSettingsError: if an S3 URI or the settings for it are wrong.
-        ValueError: if no file system knows the scheme.
+        StorageSettingsError: if an S3 URI or the settings for it are wrong, or no file system knows the scheme.
     """
     if "://" not in uri:
         return pafs.LocalFileSystem(), os.path.abspath(uri)
@@ -34,7 +35,12 @@ def filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
     except pa.ArrowInvalid:
         import fsspec  # takes long, and is for rare schemes
 
-        fs, path = fsspec.core.url_to_fs(uri)
+        try:
+            fs, path = fsspec.core.url_to_fs(uri)
+        except (ValueError, ImportError) as error:
+            raise StorageSettingsError(
+                f"{masked(uri)}: {str(error).rstrip('.')}; expected a local path, or a URI such as s3://BUCKET/PREFIX"
+            ) from None
         return pafs.PyFileSystem(pafs.FSSpecHandler(fs)), path
 
 

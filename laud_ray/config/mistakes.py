@@ -6,6 +6,8 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
+from laud_ray.credentials import held_by, is_variable, masked
+
 MOST_NAMES = 30
 
 
@@ -41,7 +43,7 @@ def line(root: type, data: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
     near = difflib.get_close_matches(
         str(value), detail.get("ctx", {}).get("expected", "").replace("'", "").split(" or "), 1
     )
-    return f"{key}: {_short(value)}: {message}" + (f" - did you mean {near[0]!r}?" if near else "")
+    return f"{key}: {short(value)}: {message}" + (f" - did you mean {near[0]!r}?" if near else "")
 
 
 def _inner(section: Any, part: str | int) -> Any:
@@ -90,22 +92,73 @@ def _child(node: Any, part: str | int) -> Any:
 
 
 def join(key: str, part: str | int) -> str:
+    """Name what lies at a key or index: join("query", "batch") is query.batch, join("stop", 0) is stop[0]."""
     if isinstance(part, int):
         return f"{key}[{part}]"
-    return f"{key}.{part}" if key and part else key or str(part)
+    name = str(part) if str(part).isprintable() else ascii(str(part))
+    return f"{key}.{name}" if key and name else key or name
 
 
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def short(value: object) -> str:
+    """Show a value in at most 60 letters. What holds others is named only: a password may be among them."""
+    if isinstance(value, dict | list | tuple):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    if isinstance(value, int) and abs(value) > 10**60:
+        return f"an integer of {value.bit_length():,} bits"
+    text = masked(value if len(value) <= 1000 else value[:1000]) if isinstance(value, str) else value
+    shown = repr(text)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."
 
 
 def require_url(url: str, example: str) -> str:
     """Return a URL of a service, as it is.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: if it is not one.
     """
     if not url.startswith(("http://", "https://")):
-        raise ValueError(f"{url!r}: expected a URL such as {example}")
+        raise ValueError(f"{short(url)}: expected a URL such as {example}")
     return url
+
+
+def require_variable(name: str, example: str) -> str:
+    """Return the name of an environment variable, as it is. What is not one may be the key itself, and is not shown.
+
+    Raises:
+        ValueError: if it is not one.
+    """
+    if not is_variable(name):
+        raise ValueError(
+            f"is not the name of an environment variable; expected one such as {example}, and the key in that variable"
+        )
+    return name
+
+
+def refuse_credentials(data: object, key: str = "") -> None:
+    """Refuse data with a password or key in a URL, wherever in it that stands; labels are not looked at.
+
+    Raises:
+        ValueError: with the key and where the secret belongs, without the secret.
+    """
+    if isinstance(data, dict):
+        for name, child in data.items():
+            refuse_credentials(child, join(key, name))
+    elif isinstance(data, list | tuple) and key != "task.labels":
+        for i, child in enumerate(data):
+            refuse_credentials(child, join(key, i))
+    elif isinstance(data, str) and (found := held_by(data)) is not None:
+        place = next(
+            (place for start, place in _PLACES.items() if start in key or data.startswith(start)), "the environment"
+        )
+        raise ValueError(
+            f"{key}: {short(data)} holds {found}; expected a URL without credentials, which belong in {place}"
+        )
+
+
+# Where what is secret about an address belongs, by a part of its key or by its scheme.
+_PLACES = {
+    "base_url": "the environment variable that key_variable names",
+    "serving": "the environment variable that serving.token_env names",
+    "store": "PGPASSWORD or ~/.pgpass",
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+}

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from laud_ray.config.mistakes import require_url
+from laud_ray.config.mistakes import require_url, require_variable
 from laud_ray.config.section import Section
 
 
@@ -72,6 +72,11 @@ class LlmConfig(Section):
     @classmethod
     def _is_url(cls, url: str | None) -> str | None:
         return None if url is None else require_url(url, "http://localhost:8000/v1")
+
+    @field_validator("key_variable")
+    @classmethod
+    def _is_variable(cls, name: str) -> str:
+        return require_variable(name, "OPENAI_API_KEY")
 
     @model_validator(mode="after")
     def _priced(self) -> "LlmConfig":

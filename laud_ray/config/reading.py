@@ -3,15 +3,14 @@
 import csv
 import io
 import json
-from collections.abc import Hashable
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from laud_ray.config.mistakes import join, line
+from laud_ray.config.mistakes import join, line, refuse_credentials, short
 from laud_ray.config.oracles import LlmConfig
 from laud_ray.config.run import RunConfig
+from laud_ray.config.yaml_text import read_yaml
 from laud_ray.errors import ConfigError
 from laud_ray.storage import Folder
 
@@ -31,14 +30,18 @@ def parse(text: str, path: str = "config") -> RunConfig:
     Raises:
         ConfigError: one line per mistake.
     """
-    data = _yaml(text, path)
+    data = read_yaml(text, path)
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: {_found(data)}; expected a mapping with the keys task, corpus, storage, ...")
+    try:
+        refuse_credentials(data)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
     task = data.get("task")
     if isinstance(task, dict) and "labels" in task:
         data = {**data, "task": {**task, "labels": _labels(task["labels"], path)}}
     try:
-        return RunConfig.model_validate_json(json.dumps(data, default=str))
+        return RunConfig.model_validate_json(json.dumps(data))
     except ValidationError as error:
         lines = [f"{path}: {line(RunConfig, data, dict(detail))}" for detail in error.errors()]
         raise ConfigError("\n".join(lines)) from None
@@ -76,40 +79,13 @@ def _found(data: object) -> str:
     """Say in a reader's words what YAML holds in the place of a mapping."""
     if data is None:
         return "is empty"
-    return "holds a list" if isinstance(data, list) else "holds a text" if isinstance(data, str) else f"holds {data!r}"
-
-
-class _RepeatedKeyError(Exception):
-    """A key stands twice in one mapping; YAML readers would keep the last and forget the first."""
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads plain YAML and refuses a key that is given twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        lines: dict[object, int] = {}
-        for key in (
-            key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and not key.tag.endswith(":merge")
-        ):
-            name, at = self.construct_object(key), key.start_mark.line + 1
-            if name in lines:
-                raise _RepeatedKeyError(
-                    f" line {at}: the key {name!r} stands in line {lines[name]} already; expected it once"
-                )
-            lines[name] = at
-        return super().construct_mapping(node, deep)
-
-
-def _yaml(text: str, path: str) -> object:
-    try:
-        return yaml.load(text, _Loader)
-    except _RepeatedKeyError as error:
-        raise ConfigError(f"{path}{error}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        at = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or _first_line(error)
-        raise ConfigError(f"{path}{at}: is not valid YAML: {problem}") from None
+    return (
+        "holds a list"
+        if isinstance(data, list)
+        else "holds a text"
+        if isinstance(data, str)
+        else f"holds {short(data)}"
+    )
 
 
 def _labels(value: object, path: str) -> object:
@@ -128,13 +104,13 @@ def _label(item: object, where: str) -> object:
         return {"name": item}
     if isinstance(item, dict):
         return item
-    raise ConfigError(f"{where}: {item!r}: expected a name or {{name: ..., description: ...}}")
+    raise ConfigError(f"{where}: {short(item)}: expected a name or {{name: ..., description: ...}}")
 
 
 def _label_file(name: str, path: str) -> object:
     text = _read(name, f"{path}: task.labels: {name!r}", "a YAML, CSV or text file")
     if name.endswith((".yaml", ".yml")):
-        return _yaml(text, name)
+        return read_yaml(text, name)
     if name.endswith(".csv"):
         return _label_rows(list(csv.DictReader(io.StringIO(text))), name)
     return [line.strip() for line in text.splitlines() if line.strip()]

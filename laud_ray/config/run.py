@@ -6,7 +6,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from laud_ray.config.asking import AuditConfig, BudgetConfig, EvaluationConfig, InitConfig, QueryConfig
-from laud_ray.config.mistakes import require_url
+from laud_ray.config.mistakes import refuse_credentials, require_url, require_variable, short
 from laud_ray.config.models import EncoderConfig, EncoderZeroShotConfig, LearnerConfig, ZeroShotConfig
 from laud_ray.config.oracles import OracleConfig, repeats_itself
 from laud_ray.config.section import Section
@@ -46,6 +46,11 @@ class ServingConfig(Section):
     def _is_url(cls, url: str | None) -> str | None:
         return None if url is None else require_url(url, "http://127.0.0.1:8000")
 
+    @field_validator("token_env")
+    @classmethod
+    def _is_variable(cls, name: str | None) -> str | None:
+        return None if name is None else require_variable(name, "LAUD_TOKEN")
+
 
 class RunConfig(Section):
     """One task's run, from data to classifier.
@@ -70,6 +75,11 @@ class RunConfig(Section):
     stop: tuple[StopConfig, ...] = (BudgetRule(kind="budget"),)
     resources: ResourcesConfig = ResourcesConfig()
     serving: ServingConfig = ServingConfig()
+
+    @model_validator(mode="after")
+    def _without_credentials(self) -> "RunConfig":
+        refuse_credentials(self.model_dump(mode="json"))
+        return self
 
     @model_validator(mode="after")
     def _drawn_anew(self) -> "RunConfig":
@@ -134,10 +144,8 @@ class RunConfig(Section):
             url = make_url(store)
         except ArgumentError:
             raise ValueError(f"is no URL of a database: {expected}") from None
-        if url.password is not None or "password" in url.query:
-            raise ValueError(f"holds a password: {expected}, and the password in PGPASSWORD or ~/.pgpass")
         if url.drivername not in ("postgresql", "postgres", "postgresql+psycopg"):
-            raise ValueError(f"{url.drivername!r} is another kind of database: {expected}")
+            raise ValueError(f"{short(url.drivername)} is another kind of database: {expected}")
         return store
 
     def dump(self) -> str:

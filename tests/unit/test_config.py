@@ -90,7 +90,7 @@ def test_config_is_frozen() -> None:
         ({"task__labels": "nowhere.csv"}, "task.labels: 'nowhere.csv': no such file; expected a YAML, CSV or"),
         ({"evaluation": {"stratify": True}}, "^food.yaml: evaluation.stratify: true: expected so only when task.kind"),
         ({"budget": 500}, "budget: 500: expected keys"),
-        ({"stop": {"kind": "budget"}}, "stop: {'kind': 'budget'}: expected a list"),
+        ({"stop": {"kind": "budget"}}, "stop: a mapping: expected a list"),
         ({"task__labels": [1, 2]}, r"task.labels\[0\]: 1: expected a name or {name: ..., description: ...}$"),
     ],
 )

@@ -4,10 +4,12 @@ import hashlib
 import sqlite3
 import subprocess
 import sys
+import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from laud_ray.feedback import Feedback, Verdicts, judge
 from laud_ray.model_records import promotion
@@ -107,6 +109,7 @@ def test_what_a_round_learns_stays_what_it_was(store: Store) -> None:
 
 WRITER = """
 import sys
+import traceback
 from laud_ray.store import Store
 store = Store(sys.argv[1])
 print(sum(store.add_feedback(f"text {i}", "Tea", who)[1] for i in range(40) for who in ("all", sys.argv[2])))
@@ -143,3 +146,14 @@ def test_a_run_of_an_older_version_opens(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path}/laud.db")
     assert (store.feedback(), promotion(store.engine), store.setting("current")) == ([], None, "round-0002")
     assert store.add_feedback("mate", "Tea", "ann")[1]
+
+
+def test_an_error_of_the_database_shows_nothing_of_what_was_said(store: Store) -> None:
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE feedback")
+    with pytest.raises(OperationalError) as failed:
+        store.add_feedback("private text", "Tea", "a person")
+    shown = "".join(traceback.format_exception(failed.value))
+    assert "no such table: feedback" in shown
+    assert "private text" not in shown.replace('store.add_feedback("private text"', "")
+    assert "a person" not in shown.replace('"a person")', "")

@@ -250,8 +250,8 @@ def test_what_is_wrong_with_the_server_is_one_line(
 @pytest.mark.parametrize(
     ("store", "said"),
     [
-        (f"postgresql://laud:{PASSWORD}@db/laud", "store: holds a password: expected postgresql://USER@HOST/DATABASE"),
-        (f"postgresql://laud@db/laud?password={PASSWORD}", "store: holds a password"),
+        (f"postgresql://laud:{PASSWORD}@db/laud", "store: .* holds a user and password; expected a URL without"),
+        (f"postgresql://laud@db/laud?password={PASSWORD}", "store: .* holds the parameter password"),
         ("mysql://laud@db/laud", "store: 'mysql' is another kind of database"),
         (f"laud {PASSWORD}", "store: is no URL of a database"),
     ],
