@@ -1,32 +1,38 @@
 """One run's place: its files, its configuration, its database, and the lock that keeps a second process out."""
 
+import logging
 import os
-import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
-
 from laud_ray import config as configuration
-from laud_ray import run_schema, second_opinions
+from laud_ray import locks, run_schema, second_opinions
 from laud_ray.config import RunConfig
-from laud_ray.database import open_database
-from laud_ray.errors import ConfigError, RunError, StorageError, StoreError
+from laud_ray.database import write
+from laud_ray.errors import ConfigError, RunError
+from laud_ray.run_database import (
+    BUILT,
+    DATABASE,
+    PATIENCE_READING,
+    PATIENCE_WRITING,
+    one_line,
+    open_schema,
+    open_sqlite,
+    refuse_lost,
+    refuse_other_store,
+)
 from laud_ray.run_schema import SCHEMA
 from laud_ray.storage import Folder
 from laud_ray.store import Store
 
 CONFIG = "config.yaml"
-DATABASE = "laud.db"
 LOCK = ".lock"
-# For how long a lost database is waited for: one that a run is written to may restart meanwhile.
-PATIENCE_WRITING, PATIENCE_READING = 120.0, 5.0
-# What is only made once the database stands.
-BUILT = ("models", "rounds")
+# The setting that holds the configuration as the run was last continued with; config.yaml is its copy for people.
+CONFIGURATION = "configuration"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +55,14 @@ class RunFolder:
         return self.folder / "models"
 
     def require(self) -> None:
-        """Raise RunError if the run is gone: its open database outlives it, and nobody would find what is written."""
+        """Raise RunError if the run is gone or was replaced by another one, such as a backup.
+
+        Its open database outlives it, and nobody would find what is written there.
+        """
         if not self.folder.exists(SCHEMA if self.config.store else DATABASE):
             raise RunError(f"{self.folder.uri}: the run is gone")
+        if self.config.store is None:
+            write(self.store.engine, lambda _: None)  # whose transaction looks whether the file is the same
 
     def scores(self, round: int) -> Folder:
         """Where a round's pass goes; round 0 is zero-shot."""
@@ -74,21 +85,22 @@ def claim(config: RunConfig) -> Iterator[RunFolder]:
     """
     folder = Folder(config.storage)
     folder.require()
-    _refuse_other_store(folder, config)
-    with ExitStack() as held, _one_line(folder):
+    refuse_other_store(folder, config)
+    with ExitStack() as held, one_line(folder):
         if folder.local is not None:
             held.enter_context(_locked(folder.local))
         if config.store is None:
-            engine = _sqlite(_local(folder))
+            engine = open_sqlite(folder)
         else:
             schema = held.enter_context(run_schema.claimed(config.store, folder))
-            _refuse_lost_schema(folder, config.store, schema)
-            engine = open_database(config.store, schema=schema, patience=PATIENCE_WRITING)
+            engine = open_schema(folder, config.store, schema, PATIENCE_WRITING)
             run_schema.fence(engine, folder.uri)
         store = Store(engine)
         held.callback(store.close)
-        if folder.exists(CONFIG):
-            _reconcile(folder, store, configuration.load(f"{config.storage}/{CONFIG}"), config)
+        if (old := _recorded(folder, store)) is not None:
+            _reconcile(folder, store, old, config)
+        if store.setting(CONFIGURATION) != config.dump():
+            store.set(CONFIGURATION, config.dump())
         folder.write(CONFIG, config.dump().encode())
         yield RunFolder(folder, config, store)
 
@@ -109,20 +121,18 @@ def look_at(path: str) -> Iterator[RunFolder]:
     if database is not None and not folder.exists(CONFIG):
         raise RunError(f"{path}: {CONFIG} is missing; `laud run` with the run's original YAML restores it")
     if database is None:
-        _refuse_lost(folder)
+        refuse_lost(folder)
         raise RunError(f"{path}: no run is here; expected a folder that `laud run` made")
     config = configuration.load(f"{path}/{CONFIG}")
-    _refuse_other_store(folder, config)
-    with _one_line(folder):
+    refuse_other_store(folder, config)
+    with one_line(folder):
         if config.store is None:
-            engine = _sqlite(_local(folder))
+            engine = open_sqlite(folder)
         else:
-            schema = run_schema.named(folder)
-            _refuse_lost_schema(folder, config.store, schema)
-            engine = open_database(config.store, schema=schema, patience=PATIENCE_READING)
+            engine = open_schema(folder, config.store, run_schema.named(folder), PATIENCE_READING)
         store = Store(engine)
         try:
-            yield RunFolder(folder, config, store)
+            yield RunFolder(folder, _in_force(folder, store, config), store)
         finally:
             store.close()
 
@@ -150,17 +160,7 @@ def is_held(run: RunFolder) -> bool:
     folder = run.folder
     if run.config.store is not None:
         return run_schema.is_claimed(run.store.engine, run_schema.named(folder))
-    if folder.local is None or not (folder.local / LOCK).exists():
-        return False
-    lock = FileLock(folder.local / LOCK)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        return True
-    except OSError:  # a place that only may be read: nobody writes a run there
-        return False
-    lock.release()
-    return False
+    return folder.local is not None and locks.is_held(folder.local, LOCK)
 
 
 @contextmanager
@@ -170,89 +170,48 @@ def _locked(local: Path) -> Iterator[None]:
         local.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"storage: {str(local)!r} cannot be made: {error.strerror}; expected a folder") from None
-    lock = FileLock(local / LOCK)
-    try:
-        # Long enough for `is_held` to let go.
-        lock.acquire(timeout=1, poll_interval=0.05)
-    except Timeout:
-        raise RunError(f"{local}: {run_schema.BUSY}") from None
-    try:
+    with locks.held(local, LOCK, run_schema.BUSY):
         yield
-    finally:
-        lock.release()
 
 
-@contextmanager
-def _one_line(folder: Folder) -> Iterator[None]:
-    """Say in one line what goes wrong with the database of a run."""
-    try:
-        yield
-    except StorageError:
-        raise
-    except (SQLAlchemyError, sqlite3.Error) as error:
-        cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-        raise StoreError(f"{folder.uri} database: {cause}") from error
+def _recorded(folder: Folder, store: Store) -> RunConfig | None:
+    """The configuration that the run was last continued with: config.yaml may have been edited since."""
+    if (text := store.setting(CONFIGURATION)) is not None:
+        return configuration.parse(text, f"{folder.uri} database")
+    # Runs that were made before have it in the file only.
+    return configuration.load(f"{folder.uri}/{CONFIG}") if folder.exists(CONFIG) else None
 
 
-def _sqlite(local: Path) -> Engine:
-    _refuse_lost(Folder(str(local)))
-    return open_database(f"sqlite:///{os.path.abspath(local / DATABASE)}")
+def _in_force(folder: Folder, store: Store, written: RunConfig) -> RunConfig:
+    """The configuration that a run is read with, where config.yaml, which is `written`, may have been edited.
+
+    What changes results is that of the run whatever the file says, since the run's files were made with it.
+    """
+    old = _recorded(folder, store) or written
+    if not (edits := configuration.changes(old, written)):
+        return written
+    refused = [line for line in configuration.differences(old, written) if not _may_change(line)]
+    used = "it is read with the configuration that it was made with" if refused else "they take effect"
+    _note(f"{folder.uri}/{CONFIG}: was changed since the run was last continued ({'; '.join(edits)}); {used}")
+    return old if refused else written
 
 
-def _refuse_lost(folder: Folder) -> None:
-    """Refuse a run whose database is gone: to go on would be to buy its annotations again."""
-    database = folder.local / DATABASE if folder.local is not None else None
-    if database is not None and database.exists() and database.stat().st_size:
-        return
-    left = _built(folder)
-    if left:
-        name = DATABASE if database is not None else SCHEMA
-        raise RunError(
-            f"{folder.uri}: {name} is {'empty' if database and database.exists() else 'missing'} beside "
-            f"{' and '.join(left)}; the run's annotations stood in it: restore it, or take another storage"
-        )
+@lru_cache(maxsize=64)
+def _note(line: str) -> None:
+    """Log a line once in a process, however often it looks at the run."""
+    _log.warning(line)
 
 
-def _refuse_lost_schema(folder: Folder, url: str, schema: str) -> None:
-    """Refuse a run whose schema the database does not have, or not any more."""
-    if not run_schema.exists(url, schema) and (left := _built(folder)):
-        raise RunError(
-            f"{folder.uri}: the database of `store` has no schema {schema} beside {' and '.join(left)}; the run's "
-            "annotations stood in it: restore it, or take another storage"
-        )
-
-
-def _built(folder: Folder) -> list[str]:
-    return [name for name in BUILT if not (folder / name).is_empty()]
-
-
-def _refuse_other_store(folder: Folder, config: RunConfig) -> None:
-    """Refuse a run whose annotations are in another kind of database than the configuration says."""
-    if config.store is None:
-        if folder.local is None:
-            raise ConfigError(
-                f"storage: {folder.uri!r} is an object store, which holds no database; expected the key `store` with "
-                "one, such as postgresql://laud@db.example.com/laud, or a local folder"
-            )
-        if folder.exists(SCHEMA):
-            raise RunError(f"{folder.uri}: the run's database is in PostgreSQL; expected the key `store` to say where")
-    elif folder.exists(DATABASE):
-        raise RunError(
-            f"{folder.uri}: {DATABASE} holds the run's annotations; expected no key `store`, or another storage"
-        )
-
-
-def _local(folder: Folder) -> Path:
-    if folder.local is None:
-        raise ConfigError(f"storage: {folder.uri!r} is not a local folder; expected one")
-    return folder.local
+def _may_change(line: str) -> bool:
+    """Whether a difference may be made between two attempts at a run."""
+    return line.startswith(("budget.", "stop"))
 
 
 def _reconcile(folder: Folder, store: Store, old: RunConfig, new: RunConfig) -> None:
     """Refuse a configuration that changes results; before the first query all there is can be made again."""
     changed = configuration.differences(old, new)
     asked = store.queries()
-    if changed and all(line.startswith(("budget.", "stop")) for line in changed):
+    if changed and all(map(_may_change, changed)):
         again = second_opinions.asked_in(store.engine)
         _check_budget(new, sum(query.purpose != "evaluation" for query in asked) + again)
     elif changed and asked:

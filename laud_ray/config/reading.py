@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import ValidationError
@@ -49,12 +50,21 @@ def parse(text: str, path: str = "config") -> RunConfig:
 
 def differences(old: RunConfig, new: RunConfig) -> list[str]:
     """List the keys that differ in a way that changes results: "key: old -> new"."""
-    before, after = (
-        _flat(c.model_dump(mode="json", exclude={"resources", "storage", "store", "serving"})) for c in (old, new)
-    )
-    keys = [key for key in [*before, *(key for key in after if key not in before)] if not _operational(key)]
-    pairs = [(key, before.get(key), after.get(key)) for key in keys]
-    return [f"{key}: {old} -> {new}" for key, old, new in pairs if old != new]
+    return [
+        line for key, line in _changed(old, new, {"resources", "storage", "store", "serving"}) if not _operational(key)
+    ]
+
+
+def changes(old: RunConfig, new: RunConfig) -> list[str]:
+    """List all keys that differ, but for the place of the run: "key: old -> new"."""
+    return [line for _, line in _changed(old, new, {"storage", "store"})]
+
+
+def _changed(old: RunConfig, new: RunConfig, without: set[str]) -> Iterator[tuple[str, str]]:
+    before, after = (_flat(c.model_dump(mode="json", exclude=without)) for c in (old, new))
+    for key in [*before, *(key for key in after if key not in before)]:
+        if before.get(key) != after.get(key):
+            yield key, f"{key}: {before.get(key)} -> {after.get(key)}"
 
 
 def _operational(key: str) -> bool:

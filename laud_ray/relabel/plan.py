@@ -67,10 +67,10 @@ def open_plan(
     Raises:
         RunError: if `out` holds a relabel of something else, or files that are none of ours.
     """
+    require_ours(out)
     if not out.exists(PLAN):
         from laud_ray.relabel import tables  # with DuckDB, which only a new plan needs
 
-        _require_empty(out)
         found = catalog.cut(inputs, options.columns, options.range_rows, out / "_laud")
         tables.require_ids(found)
         if options.partition in options.columns.keep and out.local is not None:
@@ -151,7 +151,16 @@ def _to_json(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _require_empty(out: Folder) -> None:
+def require_ours(out: Folder) -> None:
+    """Refuse a folder that holds anything but a relabel, before anything in it is touched.
+
+    Raises:
+        RunError: if it does, or is a file.
+    """
+    if out.local is not None and out.local.exists() and not out.local.is_dir():
+        raise RunError(f"--out {out.uri}: is a file; expected an empty folder, or none")
+    if out.exists(PLAN):
+        return
     there = [entry.path for entry in out.entries(recursive=True) if not entry.path.startswith("_laud/")]
     if there:
         raise RunError(f"{out.uri}: holds {there[0]!r} and no relabel; expected an empty folder, or none")

@@ -6,17 +6,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
+from laud_ray import locks
 from laud_ray.errors import PassError, RunError
 from laud_ray.events import Observer
 from laud_ray.relabel import catalog
 from laud_ray.relabel.finish import Totals, finish, finished
 from laud_ray.relabel.limits import Canary
-from laud_ray.relabel.plan import WORK, Options, open_plan
+from laud_ray.relabel.plan import WORK, Options, open_plan, require_ours
 from laud_ray.relabel.records import COLUMNS
 from laud_ray.relabel.source import Source
 from laud_ray.storage import Folder
@@ -25,8 +23,10 @@ if TYPE_CHECKING:
     from laud_ray.agreement import Verification
 
 LOCK = f"{WORK}/lock"
+BUSY = "another process is working on this output; expected one at a time"
 # A file that a killed writer left: a name of ours, hidden, with a random end.
 _LEFT = re.compile(r"\..+-[0-9a-f]{32}")
+_LEFT_BESIDE = re.compile(r"\.(part-\d{5,}\.parquet|_manifest\.json|_SUCCESS)-[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,10 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
     inputs = catalog.inventory(data, options.columns)
     folder = Folder(out).absolute()
     folder.require()
+    require_ours(folder)
     with _held(folder):
         plan = open_plan(folder, source.run, data, source.name, source.checksum, options, inputs)
+        clear(folder)
         whole = finished(plan, folder)
         if whole is not None:
             return Outcome(whole, True, time.monotonic() - began, 0, None)
@@ -79,31 +81,31 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
 
 def _require_apart(data: str, out: str) -> None:
     """Refuse an output that the next attempt would read as a part of its data."""
-    place, other = (path.rstrip("/") if "://" in path else os.path.abspath(path) for path in (data, out))
+    place, other = (path.rstrip("/") if "://" in path else os.path.realpath(path) for path in (data, out))
     if other == place or (other.startswith(f"{place}/") and not re.search(r"/[._]", other[len(place) :])):
         raise RunError(f"--out {out}: is a part of the data {data}; expected another folder")
 
 
 @contextmanager
 def _held(out: Folder) -> Iterator[None]:
-    """Keep a second process out of a local output, and clear up what killed writers left there.
+    """Keep a second process out of a local output.
 
     In an object store two processes do the same work twice, and write the same.
     """
     if out.local is None:
         yield
         return
-    place = Path(out.uri)
-    (place / WORK).mkdir(parents=True, exist_ok=True)
-    lock = FileLock(place / LOCK)
-    try:
-        lock.acquire(timeout=1, poll_interval=0.05)
-    except Timeout:
-        raise RunError(f"{out.uri}: another process is working on this output; expected one at a time") from None
-    try:
-        for file in place.rglob(".*"):
-            if file.is_file() and _LEFT.fullmatch(file.name):
-                file.unlink(missing_ok=True)
+    (out.local / WORK).mkdir(parents=True, exist_ok=True)
+    with locks.held(out.local, LOCK, BUSY):
         yield
-    finally:
-        lock.release()
+
+
+def clear(out: Folder) -> None:
+    """Delete what killed writers left in an output that is known to be ours, and nothing else that lies there."""
+    if out.local is None:
+        return
+    left = [file for file in (out.local / WORK).rglob(".*") if _LEFT.fullmatch(file.name)]
+    beside = [*out.local.glob(".*"), *out.local.glob("*=*/.*")]
+    for file in (*left, *(file for file in beside if _LEFT_BESIDE.fullmatch(file.name))):
+        if file.is_file():
+            file.unlink(missing_ok=True)

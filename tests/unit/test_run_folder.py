@@ -1,6 +1,7 @@
 """One run's place: who may work on it, with which configuration, and what is said when a part of it is lost."""
 
 import os
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -116,3 +117,76 @@ def test_the_configuration_within_a_run_means_that_run(
     assert configured(os.path.join("run", "config.yaml")).storage == "run"
     (tmp_path / "config.yaml").write_text(settings("runs/drinks").dump())
     assert configured("config.yaml").storage == "runs/drinks"
+
+
+def test_a_configuration_that_is_edited_in_the_run_is_refused_like_any_other(
+    run: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(text.replace("name: Tea", "name: Chai"))
+    with pytest.raises(RunError, match=r"another configuration \(task.labels\[0\].name: Tea -> Chai\)") as refused:
+        claim(configured(f"{run}/config.yaml")).__enter__()
+    assert "\n" not in str(refused.value)
+    # Whoever only looks reads the run as it was made, and is told.
+    with look_at(str(run)) as folder:
+        assert folder.config.task.to_task().names == ("Tea", "Coffee")
+    assert "was changed since the run was last continued (task.labels[0].name: Tea -> Chai)" in caplog.text
+    (run / "config.yaml").write_text(text)
+    caplog.clear()
+    with look_at(str(run)) as folder:
+        assert folder.config.task.to_task().names == ("Tea", "Coffee")
+    assert caplog.text == ""
+
+
+def test_a_budget_may_be_raised_in_the_run_itself(run: Path, caplog: pytest.LogCaptureFixture) -> None:
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(text.replace("annotations: 3", "annotations: 7"))
+    with look_at(str(run)) as folder:
+        assert folder.config.budget.annotations == 7
+    assert "(budget.annotations: 3 -> 7); they take effect" in caplog.text
+    with claim(configured(f"{run}/config.yaml")) as folder:
+        assert folder.config.budget.annotations == 7
+        assert len(folder.store.queries()) == 3
+
+
+def test_a_run_from_before_the_database_held_its_configuration_still_opens(run: Path) -> None:
+    with sqlite3.connect(run / "laud.db") as connection:
+        connection.execute("DELETE FROM settings WHERE key = 'configuration'")
+    with look_at(str(run)) as folder:
+        assert folder.config.seed == 0
+    with pytest.raises(RunError, match="seed: 0 -> 4"):
+        claim(settings(run, seed=4)).__enter__()
+    with claim(settings(run)) as folder:
+        assert folder.store.setting("configuration") == (run / "config.yaml").read_text()
+
+
+def test_a_deleted_lock_file_lets_nobody_in(run: Path) -> None:
+    with claim(settings(run)) as folder:
+        (run / ".lock").unlink()
+        with pytest.raises(RunError, match="another process is working on this run; expected one at a time"):
+            claim(settings(run)).__enter__()
+        assert is_held(folder)
+        (run / ".lock").unlink()  # which the second one made
+        assert is_held(folder)
+    assert not is_held(folder)
+    with claim(settings(run)):
+        pass
+
+
+@pytest.mark.parametrize("opened", ["claim", "look_at"])
+def test_a_run_that_is_replaced_by_its_backup_takes_nothing_more(run: Path, tmp_path: Path, opened: str) -> None:
+    shutil.copytree(run, tmp_path / "backup")
+    with claim(settings(run)) if opened == "claim" else look_at(str(run)) as folder:
+        folder.store.add_feedback("before", "Tea", "ann")
+        run.rename(tmp_path / "away")
+        with pytest.raises(RunError, match=f"^{run}: the run is gone$"):
+            folder.store.add_feedback("gone", "Tea", "ann")
+        shutil.copytree(tmp_path / "backup", run)
+        for use in (folder.require, lambda: folder.store.add_feedback("lost", "Tea", "ann"), folder.store.queries):
+            with pytest.raises(RunError, match=f"^{run}: the run was replaced while it was open, as from a backup"):
+                use()
+        # Moved back, it goes on.
+        shutil.rmtree(run)
+        (tmp_path / "away").rename(run)
+        folder.store.add_feedback("after", "Tea", "ann")
+        assert [entry.text for entry in folder.store.feedback()] == ["before", "after"]
