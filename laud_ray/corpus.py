@@ -17,13 +17,16 @@ import pyarrow.compute as pc
 
 from laud_ray import sources
 from laud_ray.config import CorpusConfig
+from laud_ray.data.label_counts import ColumnLabels, SortedLabels, load_labels
 from laud_ray.errors import CorpusError
+from laud_ray.labels import Known
 from laud_ray.sorting import IdBuckets, Row, RowBuckets, digest_of, identify, parts
 from laud_ray.sources import Cell
 from laud_ray.storage import Folder
 from laud_ray.texts import cut, normalise_text
 
 MANIFEST = "corpus.json"
+SEALED, SEALED_LABELS = "sealed", "labels.json"
 RANGE_SCHEMA = pa.schema(
     [("id", pa.string()), ("text", pa.string()), ("error", pa.string()), ("duplicate_of", pa.string())]
 )
@@ -84,7 +87,9 @@ def open_corpus(folder: Folder) -> Corpus | None:
     return Corpus(folder, ranges, manifest["counts"], manifest["fingerprint"])
 
 
-def normalise(config: CorpusConfig, folder: Folder, *, sealed: str | None = None) -> Corpus:
+def normalise(
+    config: CorpusConfig, folder: Folder, *, sealed: str | None = None, labels: Known | None = None
+) -> Corpus:
     """Read the source in a stream and write its ranges; the manifest comes last and makes it whole.
 
     Texts are put into Unicode NFC, white space runs become one space, and what is longer than
@@ -92,7 +97,8 @@ def normalise(config: CorpusConfig, folder: Folder, *, sealed: str | None = None
     texts then get "-2", "-3" and so on.
 
     Args:
-        sealed: a column that is kept apart, under the ids, for the one who may look at it.
+        sealed: a column of labels that is kept apart, under the ids, for the one who may look at it.
+        labels: the task's, whose names stand there in place of their other spellings.
 
     Raises:
         CorpusError: if a file or column is missing, an id occurs twice, or there are no documents.
@@ -108,7 +114,7 @@ def normalise(config: CorpusConfig, folder: Folder, *, sealed: str | None = None
             cells = iter(batch.columns)
             texts = next(cells)
             keys = next(cells) if config.id else [None] * len(texts)
-            values = next(cells) if sealed else [None] * len(texts)
+            values = [_label(cell, labels) for cell in next(cells)] if sealed else [None] * len(texts)
             names = [_id(batch, i, key) for i, key in enumerate(keys)] if config.id else [None] * len(texts)
             if config.id:
                 ids.add(batch.file, batch.first, [str(name) for name in names])
@@ -117,7 +123,8 @@ def normalise(config: CorpusConfig, folder: Folder, *, sealed: str | None = None
         if not counts["documents"]:
             raise CorpusError(f"{config.path}: holds no documents; expected at least one row")
         _refuse_duplicate_ids(ids, config)
-        return _write(rows, folder, counts, sealed is not None)
+        class_of = (lambda label: labels.find_class(label) or label) if labels is not None else str
+        return _write(rows, folder, counts, SortedLabels(class_of) if sealed else None)
 
 
 def document_id(text: str) -> str:
@@ -135,10 +142,15 @@ def _id(batch: sources.Rows, i: int, key: Cell) -> str:
     return name
 
 
-def _clean(cell: Cell, name: str | None, value: Cell, max_chars: int, counts: Counter[str]) -> Row:
+def _label(cell: Cell, labels: Known | None) -> str | None:
+    """Return a label of the sealed column by its name; None where there is none."""
+    text = normalise_text((cell or b"").decode(errors="replace"))
+    return (labels.find(text) if labels is not None else None) or text or None
+
+
+def _clean(cell: Cell, name: str | None, label: str | None, max_chars: int, counts: Counter[str]) -> Row:
     """Normalise one document and count what was done to it."""
     counts["documents"] += 1
-    label = None if value is None else value.decode(errors="replace")
     raw = cell or b""
     error = None if cell is not None else "null text"
     try:
@@ -169,7 +181,7 @@ def _refuse_duplicate_ids(ids: IdBuckets, config: CorpusConfig) -> None:
     )
 
 
-def _write(rows: RowBuckets, folder: Folder, counts: Counter[str], sealed: bool) -> Corpus:
+def _write(rows: RowBuckets, folder: Folder, counts: Counter[str], sealed: SortedLabels | None) -> Corpus:
     size = min(max(len(rows) // 64, 1024), 50_000)
     fingerprint = hashlib.blake2b(digest_size=16)
     ranges: list[Range] = []
@@ -178,9 +190,12 @@ def _write(rows: RowBuckets, folder: Folder, counts: Counter[str], sealed: bool)
         for document in part:
             fingerprint.update(f"{document.id}\0{document.text}\0".encode())
         folder.write_table(name, _table([(d.id, d.text, d.error, d.duplicate_of) for d in part], RANGE_SCHEMA))
-        if sealed:
-            (folder / "sealed").write_table(name, _table([(d.id, d.sealed) for d in part], SEALED_SCHEMA))
+        if sealed is not None:
+            (folder / SEALED).write_table(name, _table([(d.id, d.sealed) for d in part], SEALED_SCHEMA))
+            sealed.add((d.duplicate_of is not None, d.sealed) for d in part if d.text is not None)
         ranges.append(Range(name, len(part)))
+    if sealed is not None:
+        (folder / SEALED).write(SEALED_LABELS, sealed.found().dump())
     corpus = Corpus(folder, tuple(ranges), dict(counts), fingerprint.hexdigest())
     manifest = {
         "ranges": [asdict(r) for r in ranges],
@@ -201,7 +216,7 @@ def sealed_values(corpus: Corpus, ids: Sequence[str]) -> dict[str, str | None]:
     wanted = pa.array(list(ids), pa.string())
     found: dict[str, str | None] = {}
     for part in corpus.ranges:
-        table = (corpus.folder / "sealed").read_table(part.name)
+        table = (corpus.folder / SEALED).read_table(part.name)
         table = table.filter(pc.is_in(table.column("id"), wanted))
         found.update(zip(table.column("id").to_pylist(), table.column("value").to_pylist(), strict=True))
         if len(found) == len(ids):
@@ -209,7 +224,13 @@ def sealed_values(corpus: Corpus, ids: Sequence[str]) -> dict[str, str | None]:
     return found
 
 
-def first_sealed_values(corpus: Corpus) -> set[str | None]:
+def sealed_labels(corpus: Corpus) -> ColumnLabels | None:
+    """What the sealed column holds, over all documents with a text; None where an earlier version made the corpus."""
+    sealed = corpus.folder / SEALED
+    return load_labels(sealed.read(SEALED_LABELS)) if sealed.exists(SEALED_LABELS) else None
+
+
+def first_sealed_values(corpus: Corpus) -> set[str]:
     """The distinct sealed values of the first ranges, which are a random sample of the corpus."""
-    tables = ((corpus.folder / "sealed").read_table(part.name, ["value"]) for part in corpus.ranges[:8])
-    return {value for table in tables for value in table.column("value").unique().to_pylist()}
+    tables = ((corpus.folder / SEALED).read_table(part.name, ["value"]) for part in corpus.ranges[:8])
+    return {value for table in tables for value in table.column("value").unique().to_pylist() if value is not None}

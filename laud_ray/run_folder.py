@@ -123,7 +123,7 @@ def look_at(path: str) -> Iterator[RunFolder]:
     if database is None:
         refuse_lost(folder)
         raise RunError(f"{path}: no run is here; expected a folder that `laud run` made")
-    config = configuration.load(f"{path}/{CONFIG}")
+    config = configuration.load_stored(f"{path}/{CONFIG}")
     refuse_other_store(folder, config)
     with one_line(folder):
         if config.store is None:
@@ -143,15 +143,16 @@ def configured(path: str) -> RunConfig:
     Raises:
         ConfigError: one line per mistake.
     """
-    config, file = configuration.load(path), Path(path)
-    if "://" in path:
-        folder, _, name = path.rpartition("/")
-        inside = name == CONFIG and any(Folder(folder).exists(one) for one in (DATABASE, SCHEMA, *BUILT))
-        return config.model_copy(update={"storage": folder}) if inside else config
-    if file.name != CONFIG or not any((file.parent / name).exists() for name in (DATABASE, SCHEMA, *BUILT)):
-        return config
-    here = os.path.abspath(file.parent)
-    same = os.path.realpath(config.storage) == os.path.realpath(here)
+    folder, _, name = path.rpartition("/")
+    if name != CONFIG and path != CONFIG:
+        return configuration.load(path)
+    remote = "://" in path
+    here = folder if remote else os.path.abspath(folder or ".")
+    there = Folder(here).exists if remote else (lambda one: (Path(here) / one).exists())
+    if not any(there(one) for one in (DATABASE, SCHEMA, *BUILT)):
+        return configuration.load(path)
+    config = configuration.load_stored(path)
+    same = not remote and os.path.realpath(config.storage) == os.path.realpath(here)
     return config if same else config.model_copy(update={"storage": here})
 
 
@@ -177,9 +178,9 @@ def _locked(local: Path) -> Iterator[None]:
 def _recorded(folder: Folder, store: Store) -> RunConfig | None:
     """The configuration that the run was last continued with: config.yaml may have been edited since."""
     if (text := store.setting(CONFIGURATION)) is not None:
-        return configuration.parse(text, f"{folder.uri} database")
+        return configuration.parse(text, f"{folder.uri} database", stored=True)
     # Runs that were made before have it in the file only.
-    return configuration.load(f"{folder.uri}/{CONFIG}") if folder.exists(CONFIG) else None
+    return configuration.load_stored(f"{folder.uri}/{CONFIG}") if folder.exists(CONFIG) else None
 
 
 def _in_force(folder: Folder, store: Store, written: RunConfig) -> RunConfig:

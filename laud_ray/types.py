@@ -16,11 +16,17 @@ Purpose: TypeAlias = Literal["seed", "query", "evaluation"]
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A class. `rest` is filled for the `other` class of a binary task: the labels it stands for."""
+    """A class.
+
+    Attributes:
+        rest: for the `other` class of a binary task, the labels it stands for.
+        also: other spellings of its name in somebody's data.
+    """
 
     name: str
     description: str | None = None
     rest: tuple["Label", ...] = ()
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ import numpy as np
 
 from laud_ray.config.mistakes import known_names
 from laud_ray.errors import RunError
-from laud_ray.types import Floats
+from laud_ray.labels import known_labels, shown
+from laud_ray.types import Floats, Task
 from serve import engines
 from serve.arguments import Arguments
 from serve.engines import Engine
@@ -141,15 +142,10 @@ class Service:
             await self._beside(self._registry.require)
         except RunError as error:
             raise FaultError(503, "run_gone", f"{error}: there is nowhere to keep feedback") from None
-        names = run.config.task.to_task().names
-        if request.label is not None and request.label not in names:
-            known = known_names(request.label, names)
-            raise FaultError(422, "invalid", f"label: {request.label!r} is unknown; expected one of {known}")
-        id, new = await self._beside(
-            run.store.add_feedback, text, request.label, request.who, request.predicted, request.model
-        )
+        label = None if request.label is None else _own_label(request.label, run.config.task.to_task())
+        id, new = await self._beside(run.store.add_feedback, text, label, request.who, request.predicted, request.model)
         if new:
-            self.telemetry.feedback.labels("label" if request.label is not None else "wrong").inc()
+            self.telemetry.feedback.labels("label" if label is not None else "wrong").inc()
         return new, id
 
     async def reload(self) -> dict[str, object]:
@@ -239,3 +235,17 @@ def _result(labels: Sequence[str], values: Sequence[float], threshold: float) ->
         "abstained": values[0] < threshold,
         "top": [{"label": label, "confidence": value} for label, value in zip(labels, values, strict=True)],
     }
+
+
+def _own_label(text: str, task: Task) -> str:
+    """Return the name of the task's label that a caller means, by its name or by another spelling of it.
+
+    Raises:
+        FaultError: 422 where it is none.
+    """
+    known = known_labels(task)
+    found = None if known.find(text) is None else known.find_class(text)
+    if found is None:
+        names = known_names(text, task.names)
+        raise FaultError(422, "invalid", f"label: {shown(text)} is unknown; expected one of {names}")
+    return found

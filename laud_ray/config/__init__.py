@@ -13,7 +13,7 @@ from laud_ray.config.models import (
     ZeroShotConfig,
 )
 from laud_ray.config.oracles import CascadeConfig, LlmConfig, OracleConfig, ReplayConfig
-from laud_ray.config.reading import changes, differences, load, parse
+from laud_ray.config.reading import changes, differences, load, load_stored, parse
 from laud_ray.config.run import ResourcesConfig, RunConfig, ServingConfig
 from laud_ray.config.section import Section
 from laud_ray.config.stopping import (
@@ -68,5 +68,6 @@ __all__ = [
     "changes",
     "differences",
     "load",
+    "load_stored",
     "parse",
 ]

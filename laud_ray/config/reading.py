@@ -1,16 +1,17 @@
 """YAML -> frozen, strict RunConfig. A mistake is one line with the file, the key, the value and what was expected."""
 
-import csv
-import io
 import json
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from typing import Any
 
 from pydantic import ValidationError
 
+from laud_ray.config import label_file
 from laud_ray.config.mistakes import join, line, refuse_credentials, short
 from laud_ray.config.oracles import LlmConfig
 from laud_ray.config.run import RunConfig
+from laud_ray.config.task import STORED
 from laud_ray.config.yaml_text import read_yaml
 from laud_ray.errors import ConfigError
 from laud_ray.storage import Folder
@@ -25,8 +26,17 @@ def load(path: str) -> RunConfig:
     return parse(_read(path, path, "a YAML file"), path)
 
 
-def parse(text: str, path: str = "config") -> RunConfig:
-    """Read YAML text; `path` is what errors call it.
+def load_stored(path: str) -> RunConfig:
+    """Read the configuration that a run has in its folder; its labels are called what an earlier version called them.
+
+    Raises:
+        ConfigError: one line per mistake.
+    """
+    return parse(_read(path, path, "a YAML file"), path, stored=True)
+
+
+def parse(text: str, path: str = "config", *, stored: bool = False) -> RunConfig:
+    """Read YAML text; `path` is what errors call it, `stored` says that it is a run's own.
 
     Raises:
         ConfigError: one line per mistake.
@@ -42,7 +52,7 @@ def parse(text: str, path: str = "config") -> RunConfig:
     if isinstance(task, dict) and "labels" in task:
         data = {**data, "task": {**task, "labels": _labels(task["labels"], path)}}
     try:
-        return RunConfig.model_validate_json(json.dumps(data))
+        return RunConfig.model_validate_json(json.dumps(data), context=STORED if stored else None)
     except ValidationError as error:
         lines = [f"{path}: {line(RunConfig, data, dict(detail))}" for detail in error.errors()]
         raise ConfigError("\n".join(lines)) from None
@@ -76,13 +86,14 @@ def _read(path: str, where: str, expected: str) -> str:
     """Return a file's text; `where` is what an error calls it."""
     folder, _, name = path.rpartition("/")
     try:
-        return Folder(folder or ("/" if path.startswith("/") else ".")).read(name).decode()
+        data = Folder(folder or ("/" if path.startswith("/") else ".")).read(name)
+        return data.decode("utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{where}: no such file; expected {expected}") from None
     except OSError as error:
         raise ConfigError(f"{where}: cannot be read: {_first_line(error)}; expected {expected}") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{where}: is not UTF-8 text; expected {expected}") from None
+        raise ConfigError(f"{where}: is neither UTF-8 nor UTF-16 text; expected {expected}") from None
 
 
 def _found(data: object) -> str:
@@ -101,38 +112,8 @@ def _found(data: object) -> str:
 def _labels(value: object, path: str) -> object:
     """Read labels: a list as it stands, or the file that a path names."""
     if isinstance(value, str):
-        value = _label_file(value, path)
-    if isinstance(value, dict):
-        value = [{"name": name, "description": text} for name, text in value.items()]
-    if isinstance(value, list):
-        return [_label(item, f"{path}: task.labels[{i}]") for i, item in enumerate(value)]
-    return value
-
-
-def _label(item: object, where: str) -> object:
-    if isinstance(item, str):
-        return {"name": item}
-    if isinstance(item, dict):
-        return item
-    raise ConfigError(f"{where}: {short(item)}: expected a name or {{name: ..., description: ...}}")
-
-
-def _label_file(name: str, path: str) -> object:
-    text = _read(name, f"{path}: task.labels: {name!r}", "a YAML, CSV or text file")
-    if name.endswith((".yaml", ".yml")):
-        return read_yaml(text, name)
-    if name.endswith(".csv"):
-        return _label_rows(list(csv.DictReader(io.StringIO(text))), name)
-    return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def _label_rows(rows: list[dict[str, Any]], file: str) -> object:
-    column = next((name for name in ("name", "label") if rows and name in rows[0]), "name")
-    if rows and column not in rows[0]:
-        raise ConfigError(
-            f"{file}: has the columns {', '.join(rows[0])}; expected name (or label) and, if you like, description"
-        )
-    return [{"name": row[column], "description": row.get("description") or None} for row in rows]
+        return label_file.read(value, _read(value, f"{path}: task.labels: {value!r}", label_file.EXPECTED))
+    return label_file.as_list(value, f"{path}: task.labels")
 
 
 def _flat(node: Any, key: str = "") -> dict[str, Any]:

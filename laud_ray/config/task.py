@@ -1,19 +1,48 @@
 """What is to be learned, and from which documents."""
 
+from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from laud_ray.config.section import Section
+from laud_ray.labels import fold, read_name, shown
 from laud_ray.types import Label, Task
 
 OTHER = "other"
+# A configuration as an earlier version wrote it into a run: its names are those of the run's answers and models.
+STORED = {"stored": True}
 
 
 class LabelConfig(Section):
+    """A class.
+
+    Attributes:
+        also: other spellings of its name, as they stand in somebody's data; they mean the same label.
+    """
+
     name: str = Field(min_length=1)
     description: str | None = None
     positive: bool = False
+    also: tuple[str, ...] = ()
+
+    @field_validator("name")
+    @classmethod
+    def _readable(cls, name: str, info: ValidationInfo) -> str:
+        return name if info.context == STORED else read_name(name)
+
+    @field_validator("also")
+    @classmethod
+    def _all_readable(cls, also: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        return also if info.context == STORED else tuple(dict.fromkeys(map(read_name, also)))
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """The name and what else it is called."""
+        return tuple(dict.fromkeys([self.name, *self.also]))
+
+    def to_label(self) -> Label:
+        return Label(self.name, self.description, also=self.spellings[1:])
 
 
 class TaskConfig(Section):
@@ -30,30 +59,55 @@ class TaskConfig(Section):
     @field_validator("labels")
     @classmethod
     def _distinct(cls, labels: tuple[LabelConfig, ...]) -> tuple[LabelConfig, ...]:
+        if len(labels) < 2:
+            raise ValueError(f"{len(labels)} label(s): expected at least two, in a binary task what the rest may be")
         names = [label.name for label in labels]
-        if len(names) < 2:
-            raise ValueError(f"{len(names)} label(s): expected at least two, in a binary task what the rest may be")
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"the label {twice[0]!r} stands {names.count(twice[0])} times: expected distinct labels")
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            times = names.count(twice)
+            raise ValueError(f"the label {shown(twice)} stands {times} times: expected distinct labels")
+        for spelling, first, second in _shared(labels):
+            raise ValueError(
+                f"{shown(spelling)} is a spelling of {shown(first)} and of {shown(second)}: expected it under one label"
+            )
         return labels
 
     @model_validator(mode="after")
-    def _one_positive(self) -> "TaskConfig":
+    def _one_positive(self, info: ValidationInfo) -> "TaskConfig":
         marked = [label.name for label in self.labels if label.positive]
         if self.kind == "multiclass" and marked:
             raise ValueError(f"{marked[0]!r} is marked positive: expected so only when kind is binary")
         if len(marked) > 1:
             raise ValueError(f"{', '.join(map(repr, marked))} are marked positive: expected one")
+        if self.kind == "binary" and info.context != STORED:
+            called = next((one for one in self._positive.spellings if fold(one) == OTHER), None)
+            if called is not None:
+                raise ValueError(
+                    f"the positive label is called {shown(called)}, which in a binary task stands for the rest: "
+                    "expected another name, or positive: true at another label"
+                )
         return self
 
+    @property
+    def _positive(self) -> LabelConfig:
+        return next((label for label in self.labels if label.positive), self.labels[0])
+
     def to_task(self) -> Task:
-        labels = tuple(Label(label.name, label.description) for label in self.labels)
         if self.kind == "multiclass":
-            return Task(self.name, "multiclass", labels)
-        at = next((i for i, label in enumerate(self.labels) if label.positive), 0)
-        rest = tuple(label for i, label in enumerate(labels) if i != at)
-        return Task(self.name, "binary", (labels[at], Label(OTHER, rest=rest)))
+            return Task(self.name, "multiclass", tuple(label.to_label() for label in self.labels))
+        positive = self._positive
+        rest = tuple(label.to_label() for label in self.labels if label is not positive)
+        return Task(self.name, "binary", (positive.to_label(), Label(OTHER, rest=rest)))
+
+
+def _shared(labels: tuple[LabelConfig, ...]) -> Iterator[tuple[str, str, str]]:
+    """Yield each spelling that two labels have, with their names."""
+    owners: dict[str, str] = {}
+    for label in labels:
+        for spelling in label.spellings:
+            if spelling in owners:
+                yield spelling, owners[spelling], label.name
+            owners[spelling] = label.name
 
 
 class CorpusConfig(Section):

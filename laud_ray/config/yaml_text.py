@@ -6,11 +6,12 @@ aliases may stand for ten million nodes.
 
 import math
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import yaml
 
+from laud_ray.config.label_nodes import label_texts
 from laud_ray.config.mistakes import join, short
 from laud_ray.errors import ConfigError
 
@@ -20,14 +21,14 @@ DEEPEST, MOST_NODES = 50, 1_000_000
 LARGEST_INTEGER = 2**63 - 1
 
 
-def read_yaml(text: str, path: str) -> object:
-    """Read YAML text; `path` is what errors call it.
+def read_yaml(text: str, path: str, *, labels_at: Sequence[str] = ("task", "labels")) -> object:
+    """Read YAML text; `path` is what errors call it, and labels stand under the keys `labels_at`.
 
     Raises:
         ConfigError: if it is not YAML, or holds anything but plain data.
     """
     try:
-        data = yaml.load(text, _Loader)
+        data = _load(text, labels_at)
     except _RefusedError as error:
         raise ConfigError(f"{path}{error}") from None
     except RecursionError:
@@ -39,6 +40,16 @@ def read_yaml(text: str, path: str) -> object:
         raise ConfigError(f"{path}{at}: is not valid YAML: {problem}") from None
     _Check(path).node(data, "", 0)
     return data
+
+
+def _load(text: str, labels_at: Sequence[str]) -> object:
+    loader = _Loader(text)
+    try:
+        root = loader.get_single_node()
+        label_texts(root, labels_at)
+        return None if root is None else loader.construct_document(root)
+    finally:
+        loader.dispose()
 
 
 class _RefusedError(Exception):

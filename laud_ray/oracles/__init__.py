@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from laud_ray.calls import Ledger
 from laud_ray.config import CascadeConfig, LlmConfig, OracleConfig, ReplayConfig
-from laud_ray.corpus import Corpus, first_sealed_values
+from laud_ray.corpus import Corpus, first_sealed_values, sealed_labels
 from laud_ray.errors import ConfigError
-from laud_ray.labels import known_labels, no_known_label
+from laud_ray.labels import known_labels, no_known_label, two_labels
 from laud_ray.oracles.cascade import CascadeOracle
 from laud_ray.oracles.engines import Engine
 from laud_ray.oracles.llm import VOTE_TEMPERATURE, LlmOracle, oracle_prompt, temperature
@@ -30,6 +30,7 @@ __all__ = [
     "check",
     "check_column",
     "needs_ray",
+    "remarks",
     "sealed_column",
     "wants_examples",
 ]
@@ -118,6 +119,12 @@ def check_column(config: OracleConfig, task: Task, corpus: Corpus, where: str = 
             _check_replay(one, task, corpus, place)
 
 
+def remarks(config: OracleConfig, task: Task, corpus: Corpus, where: str = "oracle") -> list[str]:
+    """Say what of a replay column is not as one would expect: labels that the task does not have, contradictions."""
+    replayed = ((one, place) for one, place in _flat(config, where) if isinstance(one, ReplayConfig))
+    return [line for one, place in replayed for line in _replay_remarks(one, task, corpus, place)]
+
+
 def sealed_column(configs: Mapping[str, OracleConfig]) -> str | None:
     """The column that only these oracles, under their keys, may see; None if none of them replays one.
 
@@ -167,6 +174,21 @@ def _flat(config: OracleConfig, where: str) -> Iterator[tuple[ReplayConfig | Llm
 
 
 def _check_replay(config: ReplayConfig, task: Task, corpus: Corpus, where: str) -> None:
-    values = first_sealed_values(corpus)
-    if not known_labels(task) & values:
-        raise no_known_label(task, f"{where}.label", config.label, values)
+    known, found = known_labels(task), sealed_labels(corpus)
+    values = dict.fromkeys(first_sealed_values(corpus), 1) if found is None else found.counts
+    if not any(known.find(value) is not None for value in values):
+        raise no_known_label(task, f"{where}.label", config.label, known.unknown(values))
+
+
+def _replay_remarks(config: ReplayConfig, task: Task, corpus: Corpus, where: str) -> Iterator[str]:
+    known, found = known_labels(task), sealed_labels(corpus)
+    if found is None:
+        return
+    strange = {label: rows for label, rows in found.counts.items() if known.find(label) is None}
+    rows = sum(strange.values()) + found.others
+    if rows:
+        means = "they count as other" if task.kind == "binary" else "the oracle abstains there"
+        listed = ", ".join(map(str, known.unknown(strange)))
+        yield f"{where}.label: {rows:,} documents have a label that is not the task's, {means}: {listed}"
+    if found.two_labels:
+        yield f"{where}.label: {two_labels(found.two_labels)} in {config.label!r}; that of the first row counts"

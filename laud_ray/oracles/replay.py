@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from laud_ray.corpus import Corpus, document_id, sealed_values
+from laud_ray.labels import Known, known_labels
 from laud_ray.types import Annotation, Document, Task
 
 logger = logging.getLogger(__name__)
@@ -33,8 +34,8 @@ class ReplayOracle:
     attempt: int = 1
 
     def annotate(self, documents: Sequence[Document]) -> Sequence[Annotation]:
-        labels = sealed_values(self.corpus, [document.id for document in documents])
-        strange = [label for label in labels.values() if not self._known(label)]
+        labels, known = sealed_values(self.corpus, [document.id for document in documents]), known_labels(self.task)
+        strange = [label for label in labels.values() if known.find_class(label) is None]
         if strange:
             logger.warning(
                 "replay: %d of %d documents have a label that is not one of the task's, such as %r: abstained",
@@ -42,21 +43,16 @@ class ReplayOracle:
                 len(documents),
                 strange[0],
             )
-        return [Annotation(d.id, self._answer(d, labels.get(d.id)), "replay") for d in documents]
+        return [Annotation(d.id, self._answer(d, labels.get(d.id), known), "replay") for d in documents]
 
-    def _known(self, gold: str | None) -> bool:
-        return gold in self.task.names or (self.task.kind == "binary" and gold is not None)
-
-    def _answer(self, document: Document, gold: str | None) -> str | None:
-        names = self.task.names
-        if self.task.kind == "binary" and gold is not None:
-            gold = names[0] if gold == names[0] else names[1]
-        if gold not in names:
+    def _answer(self, document: Document, sealed: str | None, known: Known) -> str | None:
+        gold = known.find_class(sealed)
+        if gold is None:
             return None
         again = [self.attempt] if self.attempt > 1 else []
         rng = np.random.default_rng([self.seed, int(document_id(document.id)[:16], 16), *again])
         if rng.random() < self.abstain:
             return None
         if rng.random() < self.noise:
-            return str(rng.choice([name for name in names if name != gold]))
+            return str(rng.choice([name for name in self.task.names if name != gold]))
         return gold

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from laud_ray.labels import two_labels
 from laud_ray.report.formatting import figure, percent
 from laud_ray.report.run_tables import figures_table
 from laud_ray.stages.labelled import LabelledFigures
@@ -30,6 +31,8 @@ def labelled_json(found: LabelledFigures, model: str) -> dict[str, object]:
         "n": figures.n,
         "skipped": found.skipped,
         "unknown_labels": found.unknown_labels,
+        "unknown": [asdict(one) for one in found.unknown],
+        "texts_with_two_labels": found.two_labels,
         **{key: one.value for key, one in estimates.items()},
         **{f"{key}_interval": [one.low, one.high] for key, one in estimates.items()},
         "calibration_error": figures.calibration_error,
@@ -39,11 +42,13 @@ def labelled_json(found: LabelledFigures, model: str) -> dict[str, object]:
 
 def _remarks(found: LabelledFigures, *, binary: bool) -> list[str]:
     count = "as other" if binary else "as wrong"
+    listed = f"; most are {', '.join(map(str, found.unknown))}" if found.unknown else ""
     remarks = (
         (
             found.unknown_labels,
-            f"{found.unknown_labels:,} documents have a label that is not the task's: counted {count}",
+            f"{found.unknown_labels:,} documents have a label that is not the task's: counted {count}{listed}",
         ),
+        (found.two_labels, two_labels(found.two_labels)),
         (found.skipped, f"{found.skipped:,} rows without a readable text and label are not counted"),
     )
     return [text for number, text in remarks if number]

@@ -1,15 +1,22 @@
 """Figures of a model on a labelled file of the user's."""
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from laud_ray import sources
+from laud_ray.data.label_counts import LabelCounts, TwoLabels
 from laud_ray.errors import CorpusError
 from laud_ray.estimation import Sample, figures
-from laud_ray.labels import known_labels, no_known_label
+from laud_ray.labels import Known, Unknown, known_labels, no_known_label
 from laud_ray.texts import normalise_text
 from laud_ray.types import Figures, Floats, Indices, Scorer, Task
+
+# Classes that are none of the task's; the rest of them are one class together.
+MOST_STRANGE = 1000
+STRANGER = "(further labels)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +26,15 @@ class LabelledFigures:
     Attributes:
         skipped: rows without a readable text and label, which cannot count.
         unknown_labels: rows whose label is not one of the task's.
+        unknown: the most frequent of those labels.
+        two_labels: texts that stand with two different labels, one of which is wrong.
     """
 
     figures: Figures
     skipped: int
     unknown_labels: int
+    unknown: tuple[Unknown, ...] = ()
+    two_labels: int = 0
 
 
 def check_labelled(task: Task, path: str, *, text: str, label: str) -> None:
@@ -32,16 +43,14 @@ def check_labelled(task: Task, path: str, *, text: str, label: str) -> None:
     Raises:
         CorpusError: if a file or column is missing, or the column holds labels and none of them is the task's.
     """
-    known, others = known_labels(task), set[str]()
+    known, others = known_labels(task), LabelCounts()
     for rows in sources.read(path, [text, label]):
-        for cell in rows.columns[1]:
-            found = (cell or b"").decode(errors="replace")
-            if found in known:
-                return
-            if found and len(others) < 3:
-                others.add(found)
-    if others:
-        raise no_known_label(task, path, label, others)
+        found = [normalise_text((cell or b"").decode(errors="replace")) for cell in rows.columns[1]]
+        if any(known.find(one) is not None for one in set(found)):
+            return
+        others.add([one for one in found if one])
+    if others.rows:
+        raise no_known_label(task, path, label, known.unknown(others.counts))
 
 
 def evaluate_labelled(scorer: Scorer, task: Task, path: str, *, text: str, label: str, seed: int) -> LabelledFigures:
@@ -54,23 +63,23 @@ def evaluate_labelled(scorer: Scorer, task: Task, path: str, *, text: str, label
         CorpusError: if a file or column is missing, no row has both a text and a label, or no label is the task's.
     """
     check_labelled(task, path, text=text, label=label)
-    known, unknown = known_labels(task), 0
-    names = list(task.names)
-    index = {name: i for i, name in enumerate(names)}
+    known = known_labels(task)
+    strange, two = LabelCounts(), TwoLabels()
+    index = {name: i for i, name in enumerate(task.names)}
     true: list[int] = []
     parts: list[tuple[Indices, Floats]] = []
     skipped = 0
     for rows in sources.read(path, [text, label]):
-        decoded = [_decode(t, g) for t, g in zip(*rows.columns, strict=True)]
-        usable = [pair for pair in decoded if pair is not None]
-        skipped += len(decoded) - len(usable)
-        for _, gold in usable:
-            unknown += gold not in known
-            kept = gold if task.kind == "multiclass" or gold == names[0] else names[1]
-            true.append(index.setdefault(kept, len(index)))
-        if usable:
-            proba = scorer.score([t for t, _ in usable])
-            parts.append((proba.argmax(1), proba.max(1)))
+        usable = list(_usable(rows))
+        skipped += len(rows.columns[0]) - len(usable)
+        if not usable:
+            continue
+        texts, golds = zip(*usable, strict=True)
+        strange.add(Counter(gold for gold in golds if known.find(gold) is None))
+        true += [index.setdefault(_class(gold, known, index), len(index)) for gold in golds]
+        two.add(texts, [known.find_class(gold) or gold for gold in golds])
+        proba = scorer.score(list(texts))
+        parts.append((proba.argmax(1), proba.max(1)))
     if not parts:
         raise CorpusError(f"{path}: no row has both {text!r} and {label!r}; expected at least one")
     predicted, confidence = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -81,13 +90,24 @@ def evaluate_labelled(scorer: Scorer, task: Task, path: str, *, text: str, label
         np.zeros(len(true), np.int64),
         sizes=None,
     )
-    return LabelledFigures(figures(sample, list(index), seed=seed), skipped, unknown)
+    found = figures(sample, list(index), seed=seed)
+    return LabelledFigures(found, skipped, strange.rows, known.unknown(strange.counts), two.count())
 
 
-def _decode(text: bytes | None, label: bytes | None) -> tuple[str, str] | None:
-    try:
-        plain = normalise_text((text or b"").decode())
-        gold = (label or b"").decode()
-    except UnicodeDecodeError:
-        return None
-    return (plain, gold) if plain and gold else None
+def _class(gold: str, known: Known, index: dict[str, int]) -> str:
+    """Return a class of the task's, or one that the model does not know."""
+    found = known.find_class(gold)
+    if found is not None:
+        return found
+    return gold if gold in index or len(index) < len(known.task.names) + MOST_STRANGE else STRANGER
+
+
+def _usable(rows: sources.Rows) -> Iterator[tuple[str, str]]:
+    """Yield the normalised text and label of the rows that have both."""
+    for pair in zip(*rows.columns, strict=True):
+        try:
+            text, label = (normalise_text((cell or b"").decode()) for cell in pair)
+        except UnicodeDecodeError:
+            continue
+        if text and label:
+            yield text, label

@@ -1,9 +1,11 @@
 """Begin to work on a run: find out whether it can be done at all, and normalise its corpus."""
 
 from laud_ray import models, oracles
-from laud_ray.corpus import normalise, open_corpus
-from laud_ray.errors import ConfigError
-from laud_ray.events import Observer
+from laud_ray.config import RunConfig
+from laud_ray.corpus import Corpus, normalise, open_corpus
+from laud_ray.errors import ConfigError, CorpusError
+from laud_ray.events import Event, Observer
+from laud_ray.labels import known_labels, remarks
 from laud_ray.run_folder import RunFolder
 from laud_ray.steps.work import Work, timed
 
@@ -23,12 +25,29 @@ def start(run: RunFolder, observer: Observer) -> Work:
     corpus = open_corpus(run.corpus)
     if corpus is None:
         with timed(run.store, observer, "corpus", 0):
-            corpus = normalise(config.corpus, run.corpus, sealed=oracles.sealed_column(asked))
+            column = oracles.sealed_column(asked)
+            corpus = normalise(config.corpus, run.corpus, sealed=column, labels=known_labels(task))
+    _require_documents(config, corpus)
     for where, one in asked.items():
         oracles.check_column(one, task, corpus, where)
-    if corpus.pool_size < 2 * config.evaluation.size:
-        raise ConfigError(
-            f"evaluation.size: {config.evaluation.size} of {corpus.pool_size} distinct documents; "
-            "expected at most half of them, since these documents never train"
-        )
+    said = [
+        *remarks(task),
+        *(line for where, one in asked.items() for line in oracles.remarks(one, task, corpus, where)),
+    ]
+    for line in said:
+        observer(Event("note", "corpus", 0, note=line))
     return Work(run, task, corpus, observer)
+
+
+def _require_documents(config: RunConfig, corpus: Corpus) -> None:
+    """Refuse a corpus without enough different texts to measure and to learn from."""
+    size, pool, rows = config.evaluation.size, corpus.pool_size, corpus.counts["documents"]
+    if pool >= 2 * size:
+        return
+    if pool < 2:
+        held = "one and the same text" if pool else "no text that can be read"
+        raise CorpusError(f"{config.corpus.path}: {rows:,} rows hold {held} in {config.corpus.text!r}; expected many")
+    raise ConfigError(
+        f"evaluation.size: {size} of {pool} distinct documents ({rows:,} rows); "
+        "expected at most half of them, since these documents never train"
+    )

@@ -87,11 +87,25 @@ def test_config_is_frozen() -> None:
             "'rando' cannot be part of a mix.*did you mean 'random'",
         ),
         ({"zero_shot__template": "nothing"}, "zero_shot.template: 'nothing': expected a text with {label}"),
-        ({"task__labels": "nowhere.csv"}, "task.labels: 'nowhere.csv': no such file; expected a YAML, CSV or"),
+        (
+            {"task__labels": "nowhere.csv"},
+            "task.labels: 'nowhere.csv': no such file; expected a YAML, JSON, CSV, TSV or",
+        ),
         ({"evaluation": {"stratify": True}}, "^food.yaml: evaluation.stratify: true: expected so only when task.kind"),
         ({"budget": 500}, "budget: 500: expected keys"),
         ({"stop": {"kind": "budget"}}, "stop: a mapping: expected a list"),
-        ({"task__labels": [1, 2]}, r"task.labels\[0\]: 1: expected a name or {name: ..., description: ...}$"),
+        ({"task__labels": [[1], 2]}, r"task.labels\[0\]: a list: expected a name or {name: ..., description: ...}$"),
+        ({"task__labels": ["Tea", " Tea\u200b"]}, "task.labels: the label 'Tea' stands 2 times"),
+        (
+            {"task__labels": ["Tea", " \ufeff"]},
+            r"task.labels\[1\].name: ' \\ufeff' is not valid; expected a name of vis",
+        ),
+        ({"task__labels": ["Tea", "a\x1bb"]}, r"task.labels\[1\].name: 'a\\x1bb' is not valid; expected a name of vis"),
+        (
+            {"task__labels": [{"name": "Tea", "also": ["tea"]}, {"name": "tea"}]},
+            "task.labels: 'tea' is a spelling of 'Tea' and of 'tea': expected it under one label",
+        ),
+        ({"task__kind": "binary", "task__labels": ["Other", "b"]}, "task: the positive label is called 'Other', which"),
     ],
 )
 def test_mistakes(values: dict[str, object], message: str) -> None:
@@ -148,6 +162,33 @@ def test_binary_task_is_the_positive_label_against_the_rest() -> None:
     assert [label.name for label in task.labels[1].rest] == ["Tea", "Juice"]
     with pytest.raises(ConfigError, match="expected so only when kind is binary"):
         config.parse(changed(task__labels=labels))
+
+
+def test_labels_that_yaml_takes_for_something_else_are_their_text() -> None:
+    plain = "[no, true, null, ~, 1, 1.10, 2020-01-01, nan, {name: off, description: 5, also: [yes, 0x1F]}]"
+    task = config.parse(
+        f"task: {{name: t, labels: {plain}}}\n" + yaml.safe_dump({k: v for k, v in GOOD.items() if k != "task"})
+    ).task
+    assert [label.name for label in task.labels] == ["no", "true", "null", "~", "1", "1.10", "2020-01-01", "nan", "off"]
+    assert (task.labels[-1].description, task.labels[-1].also) == ("5", ("yes", "0x1F"))
+    again = config.parse(config.parse(changed(task__labels=["no", "1", "null"])).dump())
+    assert [label.name for label in again.task.labels] == ["no", "1", "null"]
+
+
+def test_labels_are_normalised_as_texts_are() -> None:
+    labels = ["\ufeffBread ", "Cre\u0301me  fraiche", {"name": "Milk", "also": ["MILK\u00a0", "Milk ", "MILK"]}]
+    task = config.parse(changed(task__labels=labels)).task.to_task()
+    assert task.names == ("Bread", "Cr\u00e9me fraiche", "Milk")
+    assert task.labels[2].also == ("MILK",)
+
+
+def test_a_run_of_an_earlier_version_keeps_its_names(tmp_path: Path) -> None:
+    labels = [{"name": "other"}, {"name": "Milk "}, {"name": "Milk"}]
+    (tmp_path / "config.yaml").write_text(changed(task__kind="binary", task__labels=labels))
+    stored = config.load_stored(str(tmp_path / "config.yaml"))
+    assert [label.name for label in stored.task.labels] == ["other", "Milk ", "Milk"]
+    with pytest.raises(ConfigError):
+        config.load(str(tmp_path / "config.yaml"))
 
 
 def test_differences_are_those_that_change_results() -> None:

@@ -318,6 +318,8 @@ def test_feedback_is_kept_for_the_next_round(own_run: Path) -> None:
         unknown = client.post("/v1/feedback", json={"text": "x", "label": LABELS[3].lower() + "x"})
         assert unknown.status_code == 422
         assert f"did you mean {LABELS[3]!r}?" in unknown.json()["error"]["message"]
+        spaced = client.post("/v1/feedback", json={**said, "label": f" {LABELS[3]}\u200b\n"})
+        assert spaced.json() == again.json()
         nothing = client.post("/v1/feedback", json={"text": "x"})
         assert nothing.json()["error"]["message"] == "body: expected either label or wrong: true"
     with look_at(str(own_run)) as folder:

@@ -13,6 +13,7 @@ from laud_ray import config, scoring
 from laud_ray.config import BudgetConfig, RoundsRule, RunConfig
 from laud_ray.corpus import Corpus, Range
 from laud_ray.errors import CorpusError
+from laud_ray.labels import Unknown
 from laud_ray.query import build
 from laud_ray.query.near import NearDuplicates
 from laud_ray.scoring import score_table, score_texts
@@ -317,6 +318,17 @@ def test_labels_that_are_not_the_tasks_count_as_wrong(tmp_path: Path) -> None:
     assert [row.predicted for row in found.figures.per_class[:2]] == [2, 2]
 
 
+def test_labels_are_read_as_the_tasks_are_and_unknown_ones_are_listed(tmp_path: Path) -> None:
+    rows = ["t1,Tea\u00a0", "t1, TEE", "c1,\u200bCoffee", "c2,Coffe", "c2,Coffe ", "c3,Coffee", "c3,Tea"]
+    (tmp_path / "a.csv").write_text("\n".join(["text,label", *rows, *(f"x{i},y{i}" for i in range(20))]))
+    task = Task("drinks", "multiclass", (Label("Tea", also=("TEE",)), Label("Coffee")))
+    found = evaluate_labelled(FirstLetter(), task, str(tmp_path / "a.csv"), text="text", label="label", seed=0)
+    assert (found.figures.n, found.unknown_labels, len(found.unknown), found.two_labels) == (27, 22, 10, 1)
+    assert found.figures.accuracy.value == pytest.approx(4 / 27)
+    assert found.unknown[0] == Unknown("Coffe", 2, "Coffee")
+    assert found.unknown[1] == Unknown("y0", 1, None)
+
+
 def test_in_a_binary_task_all_other_labels_are_other(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,label\nt1,Tea\nc1,Coffee\nc2,Milk\n")
     task = Task("tea", "binary", (Label("Tea"), Label("other", rest=(Label("Coffee"),))))
@@ -327,7 +339,10 @@ def test_in_a_binary_task_all_other_labels_are_other(tmp_path: Path) -> None:
 def test_a_file_without_any_label_of_the_task_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,label\nt1,tea\nc1,coffee\n")
     task = Task("drinks", "multiclass", (Label("Tea"), Label("Coffee")))
-    with pytest.raises(CorpusError, match=r"a.csv: the column 'label' holds 'coffee', 'tea', ...; expected .*'Tea'"):
+    with pytest.raises(
+        CorpusError,
+        match=r"a.csv: the column 'label' holds 'coffee' \(1, nearest: 'Coffee'\), 'tea' .*; expected .*'Tea'",
+    ):
         evaluate_labelled(FirstLetter(), task, str(tmp_path / "a.csv"), text="text", label="label", seed=0)
 
 

@@ -1,0 +1,185 @@
+"""Labels in a file of their own: YAML, JSON, CSV, TSV or text, by its ending. A mistake names the file and the line."""
+
+import csv
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from laud_ray.config.mistakes import short
+from laud_ray.config.yaml_text import read_yaml
+from laud_ray.errors import ConfigError
+from laud_ray.labels import read_name, shown
+from laud_ray.texts import normalise_text
+
+ENDINGS = (".yaml", ".yml", ".json", ".csv", ".tsv", ".txt")
+EXPECTED = "a YAML, JSON, CSV, TSV or text file"
+COLUMNS = "name (or label) and, if you like, description and also"
+_DELIMITERS = (",", ";", "\t", "|")
+# Shopify's lines: an id, then the path of a category.
+_SHOPIFY = re.compile(r"^gid://\S+\s*:\s*")
+# Google's, where the file says so in its first line.
+_GOOGLE, _GOOGLE_ID = "Google_Product_Taxonomy", re.compile(r"^\d+\s+-\s+")
+_LEVEL = " > "
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A label as a file has it, and where: "labels.csv line 3"."""
+
+    where: str
+    label: dict[str, Any]
+
+
+def read(name: str, text: str) -> list[dict[str, Any]]:
+    """Read the labels of a file from its text.
+
+    Raises:
+        ConfigError: if the ending is unknown, a line or a column is not valid, a label stands twice or below another.
+    """
+    ending = PurePosixPath(name).suffix.lower()
+    if ending not in ENDINGS:
+        raise ConfigError(f"{name}: the ending {ending!r} is not valid; expected {EXPECTED} ({', '.join(ENDINGS)})")
+    if ending in (".yaml", ".yml"):
+        entries = _numbered(read_yaml(text, name, labels_at=()), name)
+    elif ending == ".json":
+        entries = _numbered(_json(text, name), name)
+    elif ending == ".txt":
+        entries = list(_text_lines(text, name))
+    else:
+        entries = list(_table_lines(text, name, "\t" if ending == ".tsv" else None))
+    if not entries:
+        raise ConfigError(f"{name}: holds no labels; expected at least two")
+    _check(entries)
+    return [entry.label for entry in entries]
+
+
+def as_list(value: object, where: str) -> list[dict[str, Any]]:
+    """Make labels of what YAML or JSON holds: a list of names or mappings, or one mapping of names to descriptions.
+
+    Raises:
+        ConfigError: if it holds anything else.
+    """
+    if isinstance(value, dict):
+        value = [{"name": name, "description": text} for name, text in value.items()]
+    if not isinstance(value, list):
+        raise ConfigError(f"{where}: {short(value)}: expected a list of labels")
+    return [_one(item, f"{where}[{i}]") for i, item in enumerate(value)]
+
+
+def _one(item: object, where: str) -> dict[str, Any]:
+    if isinstance(item, bool):  # only JSON's: in YAML it is read as its text
+        item = str(item).lower()
+    if isinstance(item, str):
+        return {"name": item}
+    if isinstance(item, dict):
+        return item
+    raise ConfigError(f"{where}: {short(item)}: expected a name or {{name: ..., description: ...}}")
+
+
+def _numbered(value: object, name: str) -> list[Entry]:
+    return [Entry(f"{name} label {i}", label) for i, label in enumerate(as_list(value, name), 1)]
+
+
+def _json(text: str, name: str) -> object:
+    """Numbers stay as they are written: 1.10 is no 1.1."""
+    try:
+        return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{name} line {error.lineno}: is not valid JSON: {error.msg}") from None
+    except RecursionError:
+        raise ConfigError(f"{name}: is nested too deeply; expected a list of labels") from None
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Number the lines from 1; those that are blank or begin with # are left out."""
+    for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1):
+        if normalise_text(line) and not line.lstrip().startswith("#"):
+            yield number, line
+
+
+def _text_lines(text: str, name: str) -> Iterator[Entry]:
+    google = text.lstrip().startswith(f"# {_GOOGLE}")
+    for number, line in _lines(text):
+        said = _SHOPIFY.sub("", line.strip())
+        yield Entry(f"{name} line {number}", {"name": _GOOGLE_ID.sub("", said) if google else said})
+
+
+def _table_lines(text: str, name: str, delimiter: str | None) -> Iterator[Entry]:
+    """Read one label a line, under a header that names the columns."""
+    lines = _lines(text)
+    number, first = next(lines, (1, ""))
+    header, delimiter = _header(first, f"{name} line {number}", delimiter)
+    for number, line in lines:
+        where = f"{name} line {number}"
+        cells = _cells(line, delimiter, where)
+        if len(cells) > len(header):
+            raise ConfigError(
+                f"{where}: has {len(cells)} cells; expected at most {len(header)} ({', '.join(header)}): a cell that "
+                f"holds {delimiter!r} needs quotes around it"
+            )
+        row = dict(zip(header, cells, strict=False))
+        yield Entry(where, {"name": row.get("name", "")} | _optional(row))
+
+
+def _optional(row: dict[str, str]) -> dict[str, Any]:
+    also = [one for one in row.get("also", "").split("|") if one.strip()]
+    return {"description": row.get("description") or None} | ({"also": also} if also else {})
+
+
+def _header(line: str, where: str, delimiter: str | None) -> tuple[list[str], str]:
+    """Find the delimiter under which a column is called name or label; return the columns, `label` as name."""
+    for one in (delimiter,) if delimiter else _DELIMITERS:
+        header = [cell.casefold() for cell in _cells(line, one, where)]
+        named = [column for column in header if column in ("name", "label")]
+        if not named:
+            continue
+        columns = ["name" if column == "label" else column for column in header]
+        strange = next((column for column in columns if column not in ("name", "description", "also")), None)
+        twice = next((column for column in columns if columns.count(column) > 1), None)
+        if strange is not None or twice is not None:
+            fault = f"the column {shown(strange)} is unknown" if strange is not None else f"two columns are {twice!r}"
+            raise ConfigError(f"{where}: {fault}; expected {COLUMNS}")
+        return columns, one
+    raise ConfigError(f"{where}: has the columns {shown(line.strip())}; expected {COLUMNS}")
+
+
+def _cells(line: str, delimiter: str, where: str) -> list[str]:
+    """Cut a line into cells without white space around them; empty ones at its end are left out."""
+    if delimiter == "\t":
+        cells = line.split("\t")
+    else:
+        try:
+            (cells,) = csv.reader([line], delimiter=delimiter, strict=True, skipinitialspace=True)
+        except csv.Error as error:
+            raise ConfigError(
+                f"{where}: {shown(line)} is not valid: {error}; expected quotes that end in the same line"
+            ) from None
+    cells = [normalise_text(cell) for cell in cells]
+    while cells and not cells[-1]:
+        cells.pop()
+    return cells
+
+
+def _check(entries: Sequence[Entry]) -> None:
+    """Refuse names that are none, that stand twice, or that are below another in a taxonomy."""
+    places: dict[str, str] = {}
+    for entry in entries:
+        if not isinstance(entry.label.get("name"), str):
+            continue  # said by the key
+        try:
+            name = read_name(entry.label["name"])
+        except ValueError as error:
+            raise ConfigError(f"{entry.where}: {error}") from None
+        if name in places:
+            raise ConfigError(f"{entry.where}: the label {shown(name)} stands in {places[name]} already; expected once")
+        places[name] = entry.where
+    for name, where in places.items():
+        above = name.rpartition(_LEVEL)[0]
+        if above in places:
+            raise ConfigError(
+                f"{where}: {shown(name)} is below {shown(above)}, which is a label too: taxonomies are not supported "
+                "yet; expected labels of one level"
+            )

@@ -1,0 +1,130 @@
+"""Count the labels of a column, and the texts that stand with two of them, in bounded memory."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from laud_ray.sorting import digest_of
+from laud_ray.types import Indices
+
+MOST_LABELS = 10_000
+MOST_PAIRS = 20_000_000
+_AT_ONCE = 1_000_000
+_PAIR = np.dtype([("text", "<u8"), ("label", "<i8")])
+
+
+@dataclass(slots=True)
+class LabelCounts:
+    """How many rows each label stands in.
+
+    Attributes:
+        counts: of the labels that were met first, at most `most` of them.
+        others: rows with further labels, which are not counted one by one.
+    """
+
+    most: int = MOST_LABELS
+    counts: Counter[str] = field(default_factory=Counter)
+    others: int = 0
+
+    def add(self, labels: Sequence[str] | Mapping[str, int]) -> None:
+        """Count labels of rows, or how many rows of each there are."""
+        for label, rows in Counter(labels).items():
+            if label in self.counts or len(self.counts) < self.most:
+                self.counts[label] += rows
+            else:
+                self.others += rows
+
+    @property
+    def rows(self) -> int:
+        return self.counts.total() + self.others
+
+
+class TwoLabels:
+    """Finds texts that stand with more than one label.
+
+    It holds the distinct pairs of a text's hash and a label, up to `most` of them; `whole` is False beyond.
+    """
+
+    def __init__(self, most: int = MOST_PAIRS) -> None:
+        self._most, self.whole = most, True
+        self._labels: dict[str, int] = {}
+        self._held = np.empty(0, _PAIR)
+        self._new: list[Indices] = []
+        self._waiting = 0
+
+    def add(self, texts: Sequence[str], labels: Sequence[str]) -> None:
+        """Take n normalised texts with a label each."""
+        if not self.whole:
+            return
+        pairs = np.empty(len(texts), _PAIR)
+        pairs["text"] = np.frombuffer(b"".join(digest_of(text.encode("utf-8", "replace"))[:8] for text in texts), "<u8")
+        pairs["label"] = [self._labels.setdefault(label, len(self._labels)) for label in labels]
+        self._new.append(pairs)
+        self._waiting += len(pairs)
+        if self._waiting >= _AT_ONCE:
+            self._join()
+
+    def count(self) -> int:
+        """Return how many texts have two labels or more."""
+        self._join()
+        _, times = np.unique(self._held["text"], return_counts=True)
+        return int((times > 1).sum())
+
+    def _join(self) -> None:
+        self._held = np.unique(np.concatenate([self._held, *self._new]))
+        self._new, self._waiting = [], 0
+        self.whole = len(self._held) < self._most
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnLabels:
+    """What a column of labels holds.
+
+    Attributes:
+        counts: rows of each label; `others` are those of further ones.
+        missing: rows without a label.
+        two_labels: texts that stand with two different labels.
+    """
+
+    counts: Mapping[str, int]
+    others: int
+    missing: int
+    two_labels: int
+
+    def dump(self) -> bytes:
+        return json.dumps(asdict(self), ensure_ascii=False).encode()
+
+
+def load_labels(data: bytes) -> ColumnLabels:
+    return ColumnLabels(**json.loads(data))
+
+
+class SortedLabels:
+    """Counts the labels of documents whose equal texts come one after the other."""
+
+    def __init__(self, class_of: Callable[[str], str]) -> None:
+        """Take what maps a label to its class: two labels of one class are no contradiction."""
+        self._class_of, self._counts = class_of, LabelCounts()
+        self._missing = self._two = 0
+        self._classes: set[str] = set()
+
+    def add(self, documents: Iterable[tuple[bool, str | None]]) -> None:
+        """Take of each document whether its text is that of the one before, and its label."""
+        labels: Counter[str] = Counter()
+        for again, label in documents:
+            if not again:
+                self._classes = set()
+            if label is None:
+                self._missing += 1
+                continue
+            labels[label] += 1
+            before = len(self._classes)
+            self._classes.add(self._class_of(label))
+            self._two += before == 1 and len(self._classes) == 2
+        self._counts.add(labels)
+
+    def found(self) -> ColumnLabels:
+        return ColumnLabels(dict(self._counts.counts), self._counts.others, self._missing, self._two)

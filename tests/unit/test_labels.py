@@ -1,0 +1,93 @@
+"""Names of labels: normalised as texts are, found by their other spellings, compared as the eye does."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from laud_ray.labels import alike, known_labels, look, nearest, read_name, remarks
+from laud_ray.texts import normalise_text
+from laud_ray.types import Label, Task
+
+MULTI = Task("t", "multiclass", (Label("Milk", also=("MILK", "lait")), Label("Bread")))
+BINARY = Task("t", "binary", (Label("Milk", also=("lait",)), Label("other", rest=(Label("Bread", also=("pain",)),))))
+
+
+@pytest.mark.parametrize("text", ["Milk", " Milk\u00a0", "\ufeffMilk", "Mi\u200blk", "M\u00adilk", "Milk\u200e\r\n"])
+def test_what_nobody_sees_makes_no_other_name(text: str) -> None:
+    assert normalise_text(text) == "Milk"
+    assert known_labels(MULTI).find(text) == "Milk"
+
+
+@given(st.text())
+def test_normalising_twice_changes_nothing(text: str) -> None:
+    once = normalise_text(text)
+    assert normalise_text(once) == once
+
+
+def test_joined_emoji_and_words_stay_as_they_are() -> None:
+    family, word = "\U0001f468\u200d\U0001f469\u200d\U0001f467", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"
+    assert (normalise_text(family), normalise_text(word)) == (family, word)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Milk", "milk"),
+        ("KIRMIZI", "k\u0131rm\u0131z\u0131"),
+        ("\u0130stanbul", "istanbul"),
+        ("\u039f\u0394\u039f\u03a3", "\u03bf\u03b4\u03bf\u03c2"),
+        ("\uff2d\uff49\uff4c\uff4b", "Milk"),
+        ("Stra\u00dfe", "STRASSE"),
+        ("\u2764", "\u2764\ufe0f"),
+        ("Milk & Cream", "milk & cream."),
+        ("T-shirt", "T shirt"),
+        ("\ufb01sh", "Fish"),
+    ],
+)
+def test_names_that_look_the_same(one: str, other: str) -> None:
+    assert look(one) == look(other)
+    assert alike([one, "x", other]) == [(one, other)]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("C", "C#"), ("C", "C++"), ("\u30cf\u30b9", "\u30d0\u30b9"), ("Cr\u00e8me", "Creme"), ("1", "01"), ("!", "?")],
+)
+def test_names_that_do_not(one: str, other: str) -> None:
+    assert alike([one, other]) == []
+
+
+def test_a_task_names_them_and_says_how_to_make_them_one() -> None:
+    task = Task("t", "multiclass", (Label("Milk"), Label("milk"), Label("Bread")))
+    assert remarks(task) == [
+        "task.labels: 'Milk' and 'milk' look the same and are learned as different labels; to make them one, write "
+        "{name: Milk, also: [milk]}"
+    ]
+    many = Task("t", "multiclass", tuple(Label(f"{name}{i}") for i in range(15) for name in ("a", "A")))
+    assert len(remarks(many)) == 11
+    assert remarks(MULTI) == []
+
+
+def test_labels_are_found() -> None:
+    known = known_labels(MULTI)
+    assert [known.find(one) for one in ("Milk ", "MILK", "lait", "milk", "", None)] == ["Milk"] * 3 + [None] * 3
+    known = known_labels(BINARY)
+    assert [known.find(one) for one in ("lait", "pain", "other", "x")] == ["Milk", "Bread", "other", None]
+    assert [known.find_class(one) for one in ("lait", "pain", "x", " ", None)] == ["Milk", "other", "other", None, None]
+
+
+def test_a_run_of_an_earlier_version_finds_its_own_names() -> None:
+    task = Task("t", "multiclass", (Label("Milk "), Label("Milk")))
+    assert [known_labels(task).find(one) for one in ("Milk ", "Milk", " Milk")] == ["Milk ", "Milk", "Milk"]
+
+
+def test_the_nearest_name() -> None:
+    names = ["Milk", "Bread", "Br\u00f6tchen"]
+    found = [nearest(one, names) for one in ("milk", "MILK.", "Bred", "Brotchen", "Tools", "")]
+    assert found == ["Milk", "Milk", "Bread", "Br\u00f6tchen", None, None]
+
+
+@pytest.mark.parametrize("name", ["", " \u200b", "a\x00b", "\x1b[31m", "a\ud800"])
+def test_what_is_no_name(name: str) -> None:
+    with pytest.raises(ValueError, match="is not valid; expected a name of visible characters"):
+        read_name(name)
