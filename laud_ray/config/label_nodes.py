@@ -1,4 +1,4 @@
-"""Labels in a tree of YAML, before it becomes data: they are the texts that stand there, whatever YAML makes of them."""
+"""Labels in a tree of YAML, before it becomes data: they are the texts that stand there, whatever YAML sees in them."""
 
 from collections.abc import Sequence
 

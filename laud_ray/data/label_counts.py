@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from laud_ray.sorting import digest_of
-from laud_ray.types import Indices
 
 MOST_LABELS = 10_000
 MOST_PAIRS = 20_000_000
@@ -52,7 +52,7 @@ class TwoLabels:
         self._most, self.whole = most, True
         self._labels: dict[str, int] = {}
         self._held = np.empty(0, _PAIR)
-        self._new: list[Indices] = []
+        self._new: list[npt.NDArray[np.void]] = []
         self._waiting = 0
 
     def add(self, texts: Sequence[str], labels: Sequence[str]) -> None:
