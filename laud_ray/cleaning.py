@@ -1,5 +1,7 @@
 """Normalise a column of texts at once: what is plain stays as it is, only the rest goes through Python."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,23 +13,38 @@ NULL, NOT_UTF8, EMPTY = "null text", "text is not UTF-8", "empty text"
 _PLAIN = r"^[!-~]+( [!-~]+)*$"
 
 
-def clean(cells: pa.Array, max_chars: int) -> tuple[pa.Array, pa.Array]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Cleaned:
+    """n cells, normalised.
+
+    Attributes:
+        texts: (n,) large_string, null where there is none to score.
+        errors: (n,) strings that say why, null elsewhere.
+        truncated: how many texts were cut.
+    """
+
+    texts: pa.Array
+    errors: pa.Array
+    truncated: int
+
+
+def clean(cells: pa.Array, max_chars: int) -> Cleaned:
     """Normalise n cells of bytes, as the corpus does.
 
     Args:
         cells: (n,) large_binary.
         max_chars: longer texts are cut.
-
-    Returns:
-        (n,) large_string texts, null where there is none to score; (n,) strings that say why, null elsewhere.
     """
     decoded, broken = _decode(cells)
     plain = pc.fill_null(pc.match_substring_regex(decoded, _PLAIN), False)
     short = pc.less_equal(pc.fill_null(pc.utf8_length(decoded), 0), max_chars)
+    truncated = 0
     slow = np.flatnonzero(~np.asarray(pc.and_(plain, short)))
     if len(slow):
         places = pa.array(slow)
-        found = [_normalise(text, max_chars) for text in decoded.take(places).to_pylist()]
+        whole = [None if text is None else normalise_text(text) for text in decoded.take(places).to_pylist()]
+        truncated = sum(1 for text in whole if text is not None and len(text) > max_chars)
+        found = [None if text is None else cut(text, max_chars) or None for text in whole]
         changed = np.zeros(len(decoded), np.bool_)
         changed[slow] = True
         decoded = pc.replace_with_mask(decoded, pa.array(changed), pa.array(found, pa.large_string()))
@@ -36,12 +53,7 @@ def clean(cells: pa.Array, max_chars: int) -> tuple[pa.Array, pa.Array]:
     why[missing] = EMPTY
     why[~np.asarray(cells.is_valid())] = NULL
     why[broken] = NOT_UTF8
-    return decoded, pa.array(why, pa.string())
-
-
-def _normalise(text: str | None, max_chars: int) -> str | None:
-    """Return None where nothing is left."""
-    return None if text is None else cut(normalise_text(text), max_chars) or None
+    return Cleaned(decoded, pa.array(why, pa.string()), truncated)
 
 
 def _decode(cells: pa.Array) -> tuple[pa.Array, list[int]]:

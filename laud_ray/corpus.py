@@ -8,7 +8,7 @@ import hashlib
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,14 +16,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray import sources
+from laud_ray.cleaning import clean
 from laud_ray.config import CorpusConfig
 from laud_ray.data.label_counts import ColumnLabels, SortedLabels, load_labels
+from laud_ray.data.seen import Seen
 from laud_ray.errors import CorpusError
 from laud_ray.labels import Known
+from laud_ray.printable import quoted
 from laud_ray.sorting import IdBuckets, Row, RowBuckets, digest_of, identify, parts
 from laud_ray.sources import Cell
 from laud_ray.storage import Folder
-from laud_ray.texts import cut, normalise_text
+from laud_ray.texts import normalise_text
 
 MANIFEST = "corpus.json"
 SEALED, SEALED_LABELS = "sealed", "labels.json"
@@ -51,12 +54,14 @@ class Corpus:
     Attributes:
         counts: documents, unique, duplicates, errors, truncated, and a count for each error.
         fingerprint: changes when any id or text does.
+        notes: what a person should know of how the source was read.
     """
 
     folder: Folder
     ranges: tuple[Range, ...]
     counts: Mapping[str, int]
     fingerprint: str
+    notes: tuple[str, ...] = ()
 
     def read(self, name: str, columns: list[str] | None = None) -> pa.Table:
         """Return a range's rows, always in the same order."""
@@ -84,7 +89,7 @@ def open_corpus(folder: Folder) -> Corpus | None:
         return None
     manifest = json.loads(folder.read(MANIFEST))
     ranges = tuple(Range(**r) for r in manifest["ranges"])
-    return Corpus(folder, ranges, manifest["counts"], manifest["fingerprint"])
+    return Corpus(folder, ranges, manifest["counts"], manifest["fingerprint"], tuple(manifest.get("notes", ())))
 
 
 def normalise(
@@ -105,26 +110,25 @@ def normalise(
     """
     columns = [config.text] + ([config.id] if config.id else []) + ([sealed] if sealed else [])
     counts: Counter[str] = Counter(documents=0, unique=0, duplicates=0, errors=0, truncated=0)
+    seen = Seen()
     local = folder.local
     if local is not None:
         local.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=local, prefix=".spill-") as scratch:
         rows, ids = RowBuckets(Path(scratch)), IdBuckets(Path(scratch))
-        for batch in sources.read(config.path, columns):
-            cells = iter(batch.columns)
-            texts = next(cells)
-            keys = next(cells) if config.id else [None] * len(texts)
-            values = [_label(cell, labels) for cell in next(cells)] if sealed else [None] * len(texts)
-            names = [_id(batch, i, key) for i, key in enumerate(keys)] if config.id else [None] * len(texts)
+        for part in sources.parts(config.path, columns, config.reading, seen):
+            names: list[str] | list[None] = [None] * part.batch.num_rows
             if config.id:
-                ids.add(batch.file, batch.first, [str(name) for name in names])
-            for name, text, value in zip(names, texts, values, strict=True):
-                rows.add(_clean(text, name, value, config.max_chars, counts))
+                names = [_id(part, i, key) for i, key in enumerate(part.batch.column(1).to_pylist())]
+                ids.add(part.file, part.first, names)
+            values = part.batch.column(len(columns) - 1) if sealed else None
+            for row in _rows(part.batch.column(0), names, values, labels, config, counts):
+                rows.add(row)
         if not counts["documents"]:
             raise CorpusError(f"{config.path}: holds no documents; expected at least one row")
         _refuse_duplicate_ids(ids, config)
         class_of = (lambda label: labels.find_class(label) or label) if labels is not None else str
-        return _write(rows, folder, counts, SortedLabels(class_of) if sealed else None)
+        return _write(rows, folder, counts, seen, SortedLabels(class_of) if sealed else None)
 
 
 def document_id(text: str) -> str:
@@ -132,13 +136,14 @@ def document_id(text: str) -> str:
     return digest_of(text.encode()).hex()
 
 
-def _id(batch: sources.Rows, i: int, key: Cell) -> str:
+def _id(part: sources.Part, i: int, key: Cell) -> str:
     try:
         name = key.decode() if key else None
     except UnicodeDecodeError:
         name = None
     if not name:
-        raise CorpusError(f"{batch.file} row {batch.first + i}: the id is {key!r}; expected a text")
+        shown = "missing" if not key else quoted(key)
+        raise CorpusError(f"{part.file} row {part.first + i}: the id is {shown}; expected a text")
     return name
 
 
@@ -148,25 +153,27 @@ def _label(cell: Cell, labels: Known | None) -> str | None:
     return (labels.find(text) if labels is not None else None) or text or None
 
 
-def _clean(cell: Cell, name: str | None, label: str | None, max_chars: int, counts: Counter[str]) -> Row:
-    """Normalise one document and count what was done to it."""
-    counts["documents"] += 1
-    raw = cell or b""
-    error = None if cell is not None else "null text"
-    try:
-        text = normalise_text(raw.decode())
-    except UnicodeDecodeError:
-        error, text = "text is not UTF-8", ""
-    if not error and not text:
-        error = "empty text"
-    if error:
-        counts["errors"] += 1
-        counts[error] += 1
-        return Row(digest_of(raw), name, None, error, label)
-    if len(text) > max_chars:
-        counts["truncated"] += 1
-        text = cut(text, max_chars)
-    return Row(digest_of(text.encode()), name, text, None, label)
+def _rows(
+    cells: pa.Array,
+    names: Sequence[str | None],
+    values: pa.Array | None,
+    labels: Known | None,
+    config: CorpusConfig,
+    counts: Counter[str],
+) -> Iterator[Row]:
+    """Normalise some documents, and count what was done to them."""
+    cleaned = clean(cells, config.max_chars)
+    counts["documents"] += len(cells)
+    counts["truncated"] += cleaned.truncated
+    errors = cleaned.errors.to_pylist()
+    found = Counter(error for error in errors if error is not None)
+    counts.update({"errors": found.total(), **found})
+    sealed = [None] * len(cells) if values is None else [_label(cell, labels) for cell in values.to_pylist()]
+    for cell, text, error, name, value in zip(
+        cells.to_pylist(), cleaned.texts.to_pylist(), errors, names, sealed, strict=True
+    ):
+        digest = digest_of(text.encode() if text is not None else cell or b"")
+        yield Row(digest, name, text, error, value)
 
 
 def _refuse_duplicate_ids(ids: IdBuckets, config: CorpusConfig) -> None:
@@ -174,14 +181,15 @@ def _refuse_duplicate_ids(ids: IdBuckets, config: CorpusConfig) -> None:
     if places is None:
         return
     (file, row), (again, second) = places
-    batch = next(b for b in sources.read(again, [str(config.id)]) if b.first <= second < b.first + len(b.columns[0]))
-    name = _id(batch, second - batch.first, batch.columns[0][second - batch.first])
+    found = sources.parts(again, [config.text, str(config.id)], config.reading)
+    part = next(one for one in found if one.first <= second < one.first + one.batch.num_rows)
+    name = _id(part, second - part.first, part.batch.column(1)[second - part.first].as_py())
     raise CorpusError(
-        f"{again} row {second}: the id {name!r} stands in {file} row {row} already; expected distinct ids"
+        f"{again} row {second}: the id {quoted(name)} stands in {file} row {row} already; expected distinct ids"
     )
 
 
-def _write(rows: RowBuckets, folder: Folder, counts: Counter[str], sealed: SortedLabels | None) -> Corpus:
+def _write(rows: RowBuckets, folder: Folder, counts: Counter[str], seen: Seen, sealed: SortedLabels | None) -> Corpus:
     size = min(max(len(rows) // 64, 1024), 50_000)
     fingerprint = hashlib.blake2b(digest_size=16)
     ranges: list[Range] = []
@@ -196,11 +204,13 @@ def _write(rows: RowBuckets, folder: Folder, counts: Counter[str], sealed: Sorte
         ranges.append(Range(name, len(part)))
     if sealed is not None:
         (folder / SEALED).write(SEALED_LABELS, sealed.found().dump())
-    corpus = Corpus(folder, tuple(ranges), dict(counts), fingerprint.hexdigest())
+    corpus = Corpus(folder, tuple(ranges), dict(counts), fingerprint.hexdigest(), tuple(seen.notes))
     manifest = {
         "ranges": [asdict(r) for r in ranges],
         "counts": dict(counts),
         "fingerprint": corpus.fingerprint,
+        "notes": list(corpus.notes),
+        "read": {**seen.counts(), "readings": seen.distinct_readings()},
     }
     folder.write(MANIFEST, json.dumps(manifest, indent=1).encode())
     return corpus

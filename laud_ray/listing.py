@@ -1,5 +1,6 @@
 """Find the files that a path, glob or URI names, on any file system."""
 
+import os
 import re
 from collections.abc import Iterator
 
@@ -16,7 +17,8 @@ def find_files(pattern: str) -> Iterator[tuple[pafs.FileSystem, str]]:
     """Yield the files of a file, folder, glob or URI, in the order of their paths.
 
     In a folder, what is in folders below it counts too, but no name that begins with a dot or underscore. In a glob
-    * and ? stand for anything within a name that does not begin with a dot, ** for any folders.
+    * and ? stand for anything within a name that does not begin with a dot, ** for any folders. A file that links lead
+    to more than once is one file.
 
     Raises:
         StorageError: if an object store fails or refuses.
@@ -51,7 +53,22 @@ def _found(pattern: str) -> tuple[pafs.FileSystem, list[pafs.FileInfo]]:
             shown = []
         if not shown:
             require(pattern)
-    return fs, sorted((f for f in shown if f.type == pafs.FileType.File), key=lambda f: f.path)
+    found = sorted((f for f in shown if f.type == pafs.FileType.File), key=lambda f: f.path)
+    return fs, _once(found) if isinstance(fs, pafs.LocalFileSystem) else found
+
+
+def _once(files: list[pafs.FileInfo]) -> list[pafs.FileInfo]:
+    """Leave each local file once, under its own name rather than a link's; the order stays."""
+    chosen: dict[tuple[int, int], pafs.FileInfo] = {}
+    for one in files:
+        try:
+            state = os.stat(one.path)
+        except OSError:  # gone meanwhile, which whoever opens it is told
+            state = None
+        key = (0, hash(one.path)) if state is None else (state.st_dev, state.st_ino)
+        if key not in chosen or (os.path.realpath(one.path) == one.path != os.path.realpath(chosen[key].path)):
+            chosen[key] = one
+    return sorted(chosen.values(), key=lambda one: one.path)
 
 
 def _matching(fs: pafs.FileSystem, folder: str, parts: list[str]) -> Iterator[pafs.FileInfo]:
@@ -74,10 +91,31 @@ def _matching(fs: pafs.FileSystem, folder: str, parts: list[str]) -> Iterator[pa
 
 
 def _list(fs: pafs.FileSystem, folder: str, *, recursive: bool) -> list[pafs.FileInfo]:
+    if recursive and isinstance(fs, pafs.LocalFileSystem):
+        return list(_walk(fs, folder or "/"))
     found: list[pafs.FileInfo] = fs.get_file_info(
         pafs.FileSelector(folder or "/", recursive=recursive, allow_not_found=True)
     )
     return found
+
+
+def _walk(fs: pafs.FileSystem, folder: str) -> Iterator[pafs.FileInfo]:
+    """List a local folder and those below it, each once: those that links lead to last, under the link's name."""
+    entered: set[tuple[int, int]] = set()
+    folders, links = [folder], list[str]()
+    while folders or links:
+        place = folders.pop() if folders else links.pop(0)
+        try:
+            state = os.stat(place)
+        except OSError:  # gone meanwhile, or a link that leads nowhere
+            continue
+        if (state.st_dev, state.st_ino) in entered:
+            continue
+        entered.add((state.st_dev, state.st_ino))
+        for info in _list(fs, place, recursive=False):
+            yield info
+            if info.type == pafs.FileType.Directory:
+                (links if os.path.islink(info.path.rstrip("/")) else folders).append(info.path)
 
 
 def _tails(name: str) -> Iterator[str]:

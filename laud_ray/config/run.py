@@ -8,7 +8,7 @@ from sqlalchemy.exc import ArgumentError
 from laud_ray.config.asking import AuditConfig, BudgetConfig, EvaluationConfig, InitConfig, QueryConfig
 from laud_ray.config.mistakes import refuse_credentials, require_url, require_variable, short
 from laud_ray.config.models import EncoderConfig, EncoderZeroShotConfig, LearnerConfig, ZeroShotConfig
-from laud_ray.config.oracles import OracleConfig, repeats_itself
+from laud_ray.config.oracles import OracleConfig, ReplayConfig, repeats_itself
 from laud_ray.config.section import Section
 from laud_ray.config.stopping import BudgetRule, StopConfig
 from laud_ray.config.task import CorpusConfig, TaskConfig
@@ -79,6 +79,18 @@ class RunConfig(Section):
     @model_validator(mode="after")
     def _without_credentials(self) -> "RunConfig":
         refuse_credentials(self.model_dump(mode="json"))
+        return self
+
+    @model_validator(mode="after")
+    def _one_role_each(self) -> "RunConfig":
+        """What an oracle sees must be neither what the model sees nor the name of a document."""
+        for where, config in self.asked_oracles().items():
+            for one in getattr(config, "oracles", (config,)):
+                if isinstance(one, ReplayConfig) and one.label in (self.corpus.text, self.corpus.id):
+                    role = "text" if one.label == self.corpus.text else "id"
+                    raise ValueError(
+                        f"{where}.label: the column {one.label!r} is corpus.{role} too: expected a column for each"
+                    )
         return self
 
     @model_validator(mode="after")

@@ -6,6 +6,8 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from laud_ray.config.section import Section
+from laud_ray.data import reading
+from laud_ray.data.reading import Reading
 from laud_ray.labels import fold, read_name, shown
 from laud_ray.types import Label, Task
 
@@ -111,9 +113,45 @@ def _shared(labels: tuple[LabelConfig, ...]) -> Iterator[tuple[str, str, str]]:
 
 
 class CorpusConfig(Section):
-    """Where the documents are. Texts longer than max_chars are cut there and counted."""
+    r"""Where the documents are, and how they are read. Texts longer than max_chars are cut there and counted.
+
+    Attributes:
+        delimiter: of CSV and TSV: one character, or comma, semicolon, tab, pipe. None, here and below: found out from
+            each file.
+        quote: none, or `"` where a quote in a quoted cell is doubled, or `\"` where it is written so.
+        encoding: of CSV, TSV and JSON lines, such as cp1252. A byte order mark decides before it.
+    """
 
     path: str = Field(min_length=1)
     text: str = Field(min_length=1)
     id: str | None = None
     max_chars: int = Field(default=2000, ge=1)
+    delimiter: str | None = None
+    quote: str | None = None
+    encoding: str | None = None
+
+    @field_validator("delimiter")
+    @classmethod
+    def _is_delimiter(cls, value: str | None) -> str | None:
+        return None if value is None else reading.delimiter(value)
+
+    @field_validator("quote")
+    @classmethod
+    def _is_quote(cls, value: str | None) -> str | None:
+        return None if value is None else reading.quote(value)
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_encoding(cls, value: str | None) -> str | None:
+        return None if value is None else reading.encoding(value)
+
+    @model_validator(mode="after")
+    def _one_role_each(self) -> "CorpusConfig":
+        if self.id == self.text:
+            raise ValueError(f"the column {self.text!r} is both text and id: expected a column for each")
+        return self
+
+    @property
+    def reading(self) -> Reading:
+        """How its text files are read, as far as that is stated."""
+        return Reading(self.delimiter, self.quote, self.encoding)

@@ -13,8 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from laud_ray import sources
+from laud_ray.data import files
+from laud_ray.data.jsonl import require
+from laud_ray.data.reading import AS_FOUND, Reading
+from laud_ray.data.seen import Seen
 from laud_ray.errors import CorpusError
-from laud_ray.listing import list_inputs
 from laud_ray.storage import Entry, Folder, filesystem
 
 COPIES = "source"
@@ -82,36 +85,53 @@ class Catalog:
         return list(dict.fromkeys(part.path for part in self.ranges))
 
 
-def inventory(data: str, columns: Columns) -> tuple[Entry, ...]:
+def inventory(data: str, columns: Columns, reading: Reading = AS_FOUND, seen: Seen | None = None) -> tuple[Entry, ...]:
     """List the files of a file, folder, glob or URI that can be read.
 
     Raises:
         CorpusError: if there are none, or the first one lacks a column.
         StorageError: if an object store fails or refuses.
     """
-    found = tuple(entry for entry in list_inputs(data) if sources.format_of(entry.path))
-    if not found:
-        raise CorpusError(f"{data}: no such data; expected a file, folder, glob or URI of {', '.join(sources.FORMATS)}")
-    # An empty JSONL file says nothing of its columns.
-    path, names = next(((e.path, n) for e in found if (n := sources.column_names(e.path))), (found[0].path, []))
-    try:
-        sources.check_columns(path, columns.all, names)
-    except CorpusError as error:
-        raise CorpusError(f"{error} (--text, --id and --keep name the columns)") from None
+    found = sources.inputs(data, Seen() if seen is None else seen)
+    # An empty file says nothing of its columns; keys of JSON lines may come later.
+    for entry in found:
+        usual = files.fitting(entry.path, reading, columns.all, Seen())
+        names = files.column_names(entry.path, usual, columns.all)
+        if not names:
+            continue
+        if sources.format_of(entry.path) != "jsonl":
+            try:
+                require(entry.path, columns.all, [*names, *files.partitions(entry.path).keys() - set(names)])
+            except CorpusError as error:
+                raise CorpusError(f"{error} (--text, --id and --keep name the columns)") from None
+        break
     return found
 
 
-def cut(inputs: Sequence[Entry], columns: Columns, size: int, work: Folder) -> Catalog:
+def cut(
+    inputs: Sequence[Entry],
+    columns: Columns,
+    size: int,
+    work: Folder,
+    reading: Reading = AS_FOUND,
+    seen: Seen | None = None,
+) -> Catalog:
     """Cut the inputs into ranges of at most about `size` rows, and of fewer where all workers would not get some.
 
-    What is no Parquet is copied below `work` first.
+    What is no Parquet, or has a column that only its folder names, is copied below `work` first.
+
+    Args:
+        reading: what is stated of how text is written.
+        seen: learns what a person should know.
 
     Raises:
         CorpusError: if a file cannot be read, lacks a column, or there are no rows.
     """
+    seen = Seen() if seen is None else seen
+    copy = _Copy(columns, reading, work / COPIES, seen)
     with ThreadPoolExecutor(READERS) as pool:
-        groups = list(pool.map(lambda one: _groups(one[1], columns, work / COPIES, one[0]), enumerate(inputs)))
-    rows = sum(count for files in groups for _, counts in files for count in counts)
+        groups = list(pool.map(lambda one: _groups(one[1], copy, one[0]), enumerate(inputs)))
+    rows = sum(count for parts in groups for _, counts in parts for count in counts)
     size = min(size, max(LEAST_ROWS, -(-rows // MANY_RANGES)))
     ranges = [
         Range(f"part-{number:05d}", *rest)
@@ -124,64 +144,76 @@ def cut(inputs: Sequence[Entry], columns: Columns, size: int, work: Folder) -> C
     return Catalog(tuple(inputs), columns, tuple(ranges))
 
 
-def _groups(entry: Entry, columns: Columns, copies: Folder, place: int) -> list[tuple[str, list[int]]]:
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """How what is no Parquet is copied."""
+
+    columns: Columns
+    reading: Reading
+    to: Folder
+    seen: Seen
+
+
+def _groups(entry: Entry, copy: _Copy, place: int) -> list[tuple[str, list[int]]]:
     """Return the Parquet files that hold an input's rows, each with the rows of its row groups."""
-    if sources.format_of(entry.path) == "parquet":
-        return [(entry.path, _row_groups(entry.path, columns))]
+    if not entry.size:
+        return []
+    if sources.format_of(entry.path) == "parquet" and (groups := _row_groups(entry.path, copy.columns)) is not None:
+        return [(entry.path, groups)]
     done = f"{place:05d}.json"
-    if not copies.exists(done):
+    if not copy.to.exists(done):
+        seen = Seen()
         counts = [
-            _copy(table, copies, f"{place:05d}-{n:05d}.parquet") for n, table in enumerate(_tables(entry, columns))
+            _write(table, copy.to, f"{place:05d}-{n:05d}.parquet") for n, table in enumerate(_tables(entry, copy, seen))
         ]
-        copies.write(done, json.dumps(counts).encode())
-    counts = json.loads(copies.read(done))
-    return [(f"{copies.uri}/{place:05d}-{n:05d}.parquet", [count]) for n, count in enumerate(counts)]
+        copy.to.write(done, json.dumps({"rows": counts, "notes": seen.notes}).encode())
+    found = json.loads(copy.to.read(done))
+    for note in found["notes"]:
+        copy.seen.note(note)
+    return [(f"{copy.to.uri}/{place:05d}-{n:05d}.parquet", [count]) for n, count in enumerate(found["rows"])]
 
 
-def _row_groups(path: str, columns: Columns) -> list[int]:
+def _row_groups(path: str, columns: Columns) -> list[int] | None:
+    """The rows of a Parquet file's row groups; None if it lacks a column that its folder names."""
     fs, inner = filesystem(path)
     try:
         with fs.open_input_file(inner) as opened:
             file = pq.ParquetFile(opened)
-            sources.check_columns(path, columns.all, file.schema_arrow.names)
-            for name in (columns.text, columns.id):
-                if name is not None:  # a type that cannot be read is refused before anything is computed
-                    sources.as_bytes(path, name, pa.nulls(0, file.schema_arrow.field(name).type))
+            names = set(file.schema_arrow.names)
+            if any(name not in names and name in files.partitions(path) for name in columns.all):
+                return None
+            texts = [name for name in (columns.text, columns.id) if name is not None]
+            # A type that cannot be read is refused before anything is computed.
+            files.check_parquet(path, file.schema_arrow, columns.all, texts)
+            files.check_values(path, texts)
             return [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
     except (pa.ArrowException, OSError) as error:
         raise CorpusError(f"{path}: cannot be read: {str(error).partition(chr(10))[0]}") from None
 
 
-def _tables(entry: Entry, columns: Columns) -> Iterator[pa.Table]:
+def _tables(entry: Entry, copy: _Copy, seen: Seen) -> Iterator[pa.Table]:
     """Read an input in tables of a bounded number of rows; all columns are bytes."""
-    held: list[pa.Table] = []
-    for rows in sources.read(entry.path, columns.all):
-        held.append(
-            pa.table(
-                {
-                    name: pa.array(cells, pa.large_binary())
-                    for name, cells in zip(columns.all, rows.columns, strict=True)
-                }
-            )
-        )
-        if sum(table.num_rows for table in held) >= COPY_ROWS:
-            yield pa.concat_tables(held)
+    held: list[pa.RecordBatch] = []
+    for batch in files.batches(entry.path, copy.columns.all, copy.reading, seen):
+        held.append(batch)
+        if sum(one.num_rows for one in held) >= COPY_ROWS:
+            yield pa.Table.from_batches(held)
             held = []
     if held:
-        yield pa.concat_tables(held)
+        yield pa.Table.from_batches(held)
 
 
-def _copy(table: pa.Table, copies: Folder, name: str) -> int:
+def _write(table: pa.Table, copies: Folder, name: str) -> int:
     copies.write_table(name, table)
     return int(table.num_rows)
 
 
 def _cut_input(
-    files: Sequence[tuple[str, list[int]]], place: int, size: int
+    parts: Sequence[tuple[str, list[int]]], place: int, size: int
 ) -> Iterator[tuple[str, int, int, int, int]]:
     """Yield (path, offset, rows, input, first row): small row groups together, large ones in equal pieces."""
     first = 1
-    for path, groups in files:
+    for path, groups in parts:
         offset = start = 0
         for rows in [*groups, 0]:
             if offset > start and (not rows or offset + rows - start > size):

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from laud_ray import sources
+from laud_ray.data.cells import as_texts
 from laud_ray.errors import CorpusError
 from laud_ray.relabel.catalog import Catalog, Columns, Range
 from laud_ray.storage import filesystem
@@ -69,6 +69,6 @@ def ids_of(catalog: Catalog, part: Range, table: pa.Table) -> pa.Array:
     """The ids of a range's rows as strings: their own, or the input's name and the number of the row."""
     name = catalog.columns.id
     if name is not None:
-        return sources.as_bytes(part.path, name, table[name].combine_chunks()).cast(pa.string())
+        return as_texts(part.path, name, table[name].combine_chunks()).cast(pa.string())
     numbers = pa.array(np.arange(part.first, part.first + part.rows)).cast(pa.string())
     return pc.binary_join_element_wise(catalog.names[part.input], numbers, "#")

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from laud_ray import sources
 from laud_ray.cleaning import clean
+from laud_ray.data.cells import as_texts
 from laud_ray.errors import PassError
 from laud_ray.relabel import repeats
 from laud_ray.relabel.catalog import Catalog, Range
@@ -70,8 +70,9 @@ def label(table: pa.Table, part: Range, job: Job, *, only: Bools | None = None) 
     ids = ids_of(job.catalog, part, table)
     if only is not None:
         ids, table = ids.take(pa.array(rows)), table.take(pa.array(rows))
-    cells = sources.as_bytes(part.path, columns.text, table[columns.text].combine_chunks())
-    texts, errors = clean(cells, job.max_chars)
+    cells = as_texts(part.path, columns.text, table[columns.text].combine_chunks())
+    cleaned = clean(cells, job.max_chars)
+    texts, errors = cleaned.texts, cleaned.errors
     scorer = load_scorer(job.model, job.load)
     known = np.zeros(len(cells), np.bool_)
     if job.repeats is not None:

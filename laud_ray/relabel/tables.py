@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from laud_ray.data.cells import as_texts
 from laud_ray.errors import CorpusError, LaudError
 from laud_ray.relabel.catalog import READERS, Catalog
 from laud_ray.storage import filesystem
@@ -47,10 +48,7 @@ def column(paths: Sequence[str], name: str) -> pa.RecordBatchReader:
     alike: dict[tuple[str, pa.DataType], list[str]] = {}
     for path, kind in zip(paths, kinds, strict=True):
         alike.setdefault((filesystem(path)[0].type_name, kind), []).append(path)
-    scanners = [_scanner(files, name, kind) for (_, kind), files in alike.items()]
-    if len(scanners) == 1:
-        return scanners[0].to_reader()
-    batches = (batch for scanner in scanners for batch in scanner.to_batches())
+    batches = (batch for (_, kind), files in alike.items() for batch in _batches(files, name, kind))
     return pa.RecordBatchReader.from_batches(pa.schema([("value", pa.large_binary())]), batches)
 
 
@@ -59,16 +57,13 @@ def _kind(path: str, name: str) -> pa.DataType:
     return pq.read_schema(inner, filesystem=fs).field(name).type
 
 
-def _scanner(paths: Sequence[str], name: str, kind: pa.DataType) -> ds.Scanner:
+def _batches(paths: Sequence[str], name: str, kind: pa.DataType) -> Iterator[pa.RecordBatch]:
+    """Stream a column of files of one file system in which it has one type; see `as_texts`."""
     found = filesystem(paths[0])[0]
     inner = [filesystem(path)[1] for path in paths]
-    field = ds.field(name)
-    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
-    # Through no string where it is none: that would refuse what is not UTF-8.
-    value = field.cast(plain) if plain != kind else field
-    value = (value if plain in (pa.binary(), pa.large_binary()) else value.cast(pa.string())).cast(pa.large_binary())
     dataset = ds.dataset(inner, format="parquet", filesystem=found, schema=pa.schema([(name, kind)]))
-    return dataset.scanner({"value": value})
+    for batch in dataset.scanner([name]).to_batches():
+        yield pa.record_batch([as_texts(paths[0], name, batch.column(0))], names=["value"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,8 @@ def score_repeats(name: str, job: Job) -> int:
     before = getattr(scorer, "answered", 0)
     answers, to = job.repeats / repeats.ANSWERS, repeats.answer_name(name)
     cells = job.repeats.read_table(name)["text"].combine_chunks().cast(pa.large_binary())
-    texts, errors = clean(cells, job.max_chars)
+    cleaned = clean(cells, job.max_chars)
+    texts, errors = cleaned.texts, cleaned.errors
     answered = score_rows(scorer, texts, errors, np.ones(len(texts), np.bool_))
     rows = np.flatnonzero(answered.usable)
     found = repeats.keys(cells.to_pylist())[rows]

@@ -27,6 +27,8 @@ def start(run: RunFolder, observer: Observer) -> Work:
         with timed(run.store, observer, "corpus", 0):
             column = oracles.sealed_column(asked)
             corpus = normalise(config.corpus, run.corpus, sealed=column, labels=known_labels(task))
+        for note in corpus.notes:
+            observer(Event("note", "corpus", 0, note=note))
     _require_documents(config, corpus)
     for where, one in asked.items():
         oracles.check_column(one, task, corpus, where)

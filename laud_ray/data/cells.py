@@ -1,0 +1,162 @@
+"""Columns of any type as texts, where a text is what the value says without doubt: Arrow to large_binary.
+
+As bytes, since Arrow does not check the text of a Parquet file, and a bad one must cost only its row.
+"""
+
+import math
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from laud_ray.errors import CorpusError
+from laud_ray.printable import quoted
+
+_PLAIN = (pa.string(), pa.large_string(), pa.binary(), pa.large_binary(), pa.string_view(), pa.binary_view())
+_LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+
+
+class _NoTextError(Exception):
+    """A type that is no text (place None), or the place of a value that is none."""
+
+    def __init__(self, place: int | None = None) -> None:
+        self.place = place
+
+
+def as_texts(where: str, column: str, values: pa.Array, first: int | None = None) -> pa.Array:
+    """Return n values as (n,) large_binary; missing ones and NaN are null.
+
+    Integers, true and false, whole numbers, dates and UUIDs become what they are written as, a list of one value that
+    value, a categorical its category.
+
+    Args:
+        where: what an error calls the file.
+        first: the number of the first row, for errors.
+
+    Raises:
+        CorpusError: if the type is no text, or a value has none without doubt.
+    """
+    try:
+        return _texts(values)
+    except _NoTextError as error:
+        if error.place is None or first is None:
+            kind = str(values.type)
+            raise CorpusError(f"{where}: the column {quoted(column)} has type {kind[:80]}; expected texts") from None
+        value = quoted(values[error.place].as_py())
+        raise CorpusError(
+            f"{where} row {first + error.place}: the column {quoted(column)} of type {str(values.type)[:80]} holds "
+            f"{value}; expected texts, or values that are one without doubt"
+        ) from None
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether every value of a type is a text, or else it depends on the value."""
+    while pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return not (pa.types.is_floating(kind) or pa.types.is_decimal(kind) or any(test(kind) for test in _LISTS))
+
+
+def check_type(where: str, column: str, kind: pa.DataType) -> None:
+    """Raise CorpusError if no value of a type is a text."""
+    while pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    as_texts(where, column, pa.nulls(0, kind))
+
+
+def _texts(values: pa.Array) -> pa.Array:
+    kind = values.type
+    if kind in _PLAIN or pa.types.is_fixed_size_binary(kind):
+        return _bytes(values)
+    if pa.types.is_null(kind):
+        return pa.nulls(len(values), pa.large_binary())
+    if pa.types.is_dictionary(kind):
+        return _categories(values)
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_date(kind):
+        return _bytes(values.cast(pa.string()))
+    if pa.types.is_floating(kind):
+        return _floats(values)
+    if pa.types.is_decimal(kind):
+        return _decimals(values)
+    if any(test(kind) for test in _LISTS):
+        return _lists(values)
+    if pa.types.is_run_end_encoded(kind):
+        return _texts(pc.run_end_decode(values))
+    if isinstance(kind, pa.BaseExtensionType):
+        return _extension(values)
+    raise _NoTextError
+
+
+def _categories(values: pa.Array) -> pa.Array:
+    try:
+        return _texts(values.dictionary).take(values.indices)
+    except _NoTextError as error:
+        if error.place is not None:  # a category, which need not be that of any row
+            return _texts(values.dictionary_decode())
+        raise
+
+
+def _bytes(values: pa.Array) -> pa.Array:
+    if pa.types.is_string_view(values.type) or pa.types.is_fixed_size_binary(values.type):
+        values = values.cast(pa.binary())
+    return values.cast(pa.large_binary())
+
+
+def _floats(values: pa.Array) -> pa.Array:
+    """Whole numbers below 2 ** 53, where a double holds each."""
+    plain = values.cast(pa.float64())
+    numbers = plain.to_numpy(zero_copy_only=False)
+    missing = np.isnan(numbers)
+    with np.errstate(invalid="ignore"):
+        wrong = ~missing & ~((np.abs(numbers) <= 2**53) & (numbers == np.floor(numbers)))
+    if wrong.any():
+        raise _NoTextError(int(np.flatnonzero(wrong)[0]))
+    whole = np.where(missing, 0, numbers).astype(np.int64)
+    return pa.array(whole, mask=missing).cast(pa.string()).cast(pa.large_binary())
+
+
+def _decimals(values: pa.Array) -> pa.Array:
+    found = values.to_pylist()
+    for place, value in enumerate(found):
+        if value is not None and value != value.to_integral_value():
+            raise _NoTextError(place)
+    written = [None if value is None else f"{value.to_integral_value():f}" for value in found]
+    return pa.array(written, pa.string()).cast(pa.large_binary())
+
+
+def _lists(values: pa.Array) -> pa.Array:
+    sizes = pc.list_value_length(values)
+    wrong = np.flatnonzero(pc.fill_null(pc.not_equal(sizes, 1), False).to_numpy(zero_copy_only=False))
+    if len(wrong):
+        raise _NoTextError(int(wrong[0]))
+    # Of none, list_element knows no first.
+    return _texts(pc.list_element(values, 0) if len(values) else pa.array([], values.type.value_type))
+
+
+def _extension(values: pa.Array) -> pa.Array:
+    if values.type.extension_name == "arrow.bool8":
+        return _texts(values.storage.cast(pa.bool_()))
+    if values.type.extension_name != "arrow.uuid":
+        return _texts(values.storage)
+    written = [None if value is None else str(value) for value in values.to_pylist()]
+    return pa.array(written, pa.string()).cast(pa.large_binary())
+
+
+def text_of(value: object) -> str | None:
+    """A value of JSON as a text; None where it is missing.
+
+    Raises:
+        ValueError: if it has none without doubt.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53:
+        return str(int(value))
+    if isinstance(value, list) and len(value) == 1:
+        return text_of(value[0])
+    raise ValueError

@@ -1,0 +1,140 @@
+"""The encoding of a file: found out from its first bytes, and turned into UTF-8 in a stream."""
+
+import codecs
+import re
+from collections.abc import Callable
+from typing import Protocol
+
+UTF8 = "utf-8"
+# The longer ones first: one mark begins like another.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, UTF8),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+# What texts in these encodings are mostly made of beside ASCII.
+_USUAL = {
+    "cp1252": "[À-ÿ€‚„…‘’“”•–—™ŠšŽžŒœ°²³´µ·º»«¼½¾®©§£¥]",
+    "cp1251": "[А-яЁё№«»—]",
+    "shift_jis": "[ぁ-んァ-ヶー一-龯、。々ｦ-ﾟ]",
+    "gb18030": "[一-龥，。：；（）]",
+    "euc_kr": "[가-힣]",
+    "big5": "[一-龥，。]",
+}
+
+
+class Stream(Protocol):
+    def read(self, n: int, /) -> bytes: ...
+
+
+def marked(head: bytes) -> str | None:
+    """The encoding that a byte order mark names; None where there is none."""
+    return next((name for mark, name in _MARKS if head.startswith(mark)), None)
+
+
+def detect(head: bytes) -> str:
+    """The Unicode encoding of a file by its first bytes; UTF-8 where nothing says another."""
+    return marked(head) or _by_zeros(head) or UTF8
+
+
+def _by_zeros(head: bytes) -> str | None:
+    """UTF-16 or UTF-32 without a mark: ASCII in it has its zeros at the same places."""
+    head = head[: len(head) // 4 * 4]
+    zeros = head.count(0)
+    if not zeros or zeros < len(head) / 50:
+        return None
+    at = [head[place::4].count(0) for place in range(4)]
+    for name, places in (
+        ("utf-32-le", (1, 2, 3)),
+        ("utf-32-be", (0, 1, 2)),
+        ("utf-16-le", (1, 3)),
+        ("utf-16-be", (0, 2)),
+    ):
+        found = [at[place] for place in places]
+        if sum(found) >= 0.98 * zeros and min(found) >= 0.2 * max(found):
+            return name
+    return None
+
+
+def fits(head: bytes, name: str, *, final: bool) -> bool:
+    """Whether the first bytes of a file can be in an encoding."""
+    try:
+        codecs.getincrementaldecoder(name)("strict").decode(head, final)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def looks_like(data: bytes) -> str | None:
+    """Guess the encoding of bytes that are not UTF-8, from what texts in it are usually made of; None if unsure."""
+    high = sum(byte >= 128 for byte in data)
+    runs = len(re.findall(rb"[\x80-\xff]{2,}", data)) * 2 > high - sum(map(len, re.findall(rb"[\x80-\xff]{2,}", data)))
+    names = list(_USUAL) if not runs else [name for name in _USUAL if name != "cp1252"] + ["cp1252"]
+    shares = {name: _usual(data, name) for name in names}
+    best = max(names, key=lambda name: shares[name])
+    return best if shares[best] >= 0.8 else None
+
+
+def _usual(data: bytes, name: str) -> float:
+    try:
+        text = data.decode(name)
+    except UnicodeDecodeError:
+        return 0.0
+    high = [one for one in text if ord(one) >= 128]
+    return sum(1 for one in high if re.match(_USUAL[name], one)) / len(high) if high else 0.0
+
+
+class Recoded:
+    """A stream of bytes as one of UTF-8 without a byte order mark.
+
+    Bytes that are not the encoding become such as are not UTF-8, so that they cost their cell and no more.
+    """
+
+    def __init__(self, stream: Stream, name: str) -> None:
+        wide = name.startswith(("utf-16", "utf-32"))
+        self._errors = "surrogatepass" if wide else "surrogateescape"
+        self._stream = stream
+        self._decoder = None if name == UTF8 else codecs.getincrementaldecoder(name)(self._errors)
+        self._began = False
+
+    def read(self, n: int) -> bytes:
+        """Read about n bytes; none at the end.
+
+        Raises:
+            UnicodeDecodeError: if what follows can be no text in that encoding.
+        """
+        while True:
+            data = self._stream.read(n)
+            found = self._recode(data)
+            if found and not self._began:
+                self._began = True
+                found = found.removeprefix(codecs.BOM_UTF8)
+            if found or not data:
+                return found
+
+    def _recode(self, data: bytes) -> bytes:
+        if self._decoder is None:
+            return data
+        return self._decoder.decode(data, not data).encode(UTF8, self._errors)
+
+
+class Peeked:
+    """A stream whose first bytes were read already."""
+
+    def __init__(self, head: bytes, read: Callable[[int], bytes]) -> None:
+        self._head, self._read = head, read
+
+    def read(self, n: int) -> bytes:
+        head, self._head = self._head[:n], self._head[n:]
+        return head or self._read(n)
+
+
+def peek(stream: Stream, n: int) -> bytes:
+    """Read n bytes, or as many as there are."""
+    parts, left = [], n
+    while left and (part := stream.read(left)):
+        parts.append(bytes(part))
+        left -= len(part)
+    return b"".join(parts)

@@ -1,0 +1,176 @@
+"""Find out how delimited text is written, from its first bytes: pure, and with the reason.
+
+Each way of reading is tried on the rows that are there. One that gives every row the header's number of cells, and
+under which no quoted cell holds what look like rows, fits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from laud_ray.data.grammar import CR, LF, Block, Dialect, Problem, dialect, open_rows, scan, unescape
+from laud_ray.data.reading import NONE, Reading
+from laud_ray.types import Bools
+
+DOUBLED, ESCAPED = '"', '\\"'
+_ORDER = (",", ";", "\t", "|")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A dialect, the reading that it is of, and the names of the columns.
+
+    Attributes:
+        problem: why it cannot be told how the file is read, or the row that is wrong however it is read.
+        note: what a person should know of how it was told.
+    """
+
+    dialect: Dialect
+    reading: Reading
+    names: tuple[str, ...]
+    problem: Problem | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fit:
+    """How a dialect suits the first rows.
+
+    Attributes:
+        quoted: cells in quotes; where quotes are characters, those that begin and end with one.
+        needed: of them, those that would mean something else without.
+    """
+
+    dialect: Dialect
+    reading: Reading
+    block: Block
+    names: tuple[str, ...]
+    problem: Problem | None
+    quoted: int
+    needed: int
+
+    @property
+    def ok(self) -> bool:
+        return self.problem is None
+
+
+def usual(kind: str) -> Reading:
+    """How a file of a kind is read where nothing speaks against it."""
+    return Reading("\t", NONE, "utf-8") if kind == "tsv" else Reading(",", DOUBLED, "utf-8")
+
+
+def find(head: bytes, kind: str, wanted: Reading, columns: Sequence[str] = (), *, final: bool) -> Found:
+    """Find out the dialect of a file that begins with `head`, which is UTF-8 without a mark.
+
+    Args:
+        kind: csv or tsv.
+        wanted: what is stated is taken as it is.
+        columns: those that will be asked for, which the header should have.
+        final: the head is the whole file.
+    """
+    first = _ORDER if kind == "csv" else ("\t", *(one for one in _ORDER if one != "\t"))
+    delimiters = first if wanted.delimiter is None else (wanted.delimiter,)
+    end = _line_end(head)
+    tried: dict[str, list[_Fit]] = {}
+    for one in delimiters:
+        tried[one] = _try(head, replace(wanted, delimiter=one), end, final=final)
+        merit = _merit(tried[one], columns)
+        if all(merit if columns else merit[1:]):
+            break
+    chosen, note = _choose(tried[max(tried, key=lambda one: _merit(tried[one], columns))])
+    return Found(chosen.dialect, chosen.reading, chosen.names, chosen.problem, note)
+
+
+def _line_end(head: bytes) -> bytes:
+    """CR where the first line ends in it alone, else LF."""
+    line = head.partition(LF)[0]
+    return CR if CR in line[:-1] or (LF not in head and line.endswith(CR)) else LF
+
+
+def _try(head: bytes, wanted: Reading, end: bytes, *, final: bool) -> list[_Fit]:
+    quotes = (DOUBLED, ESCAPED, NONE) if wanted.quote is None else (wanted.quote,)
+    if wanted.quote is None and b'"' not in head:
+        quotes = (NONE,) if wanted.delimiter == "\t" else (DOUBLED,)
+    merging = wanted.quote is not None and wanted.firm
+    return [_fit(head, replace(wanted, quote=one), end, final=final, merging=merging) for one in quotes]
+
+
+def _fit(head: bytes, reading: Reading, end: bytes, *, final: bool, merging: bool) -> _Fit:
+    one = dialect(reading, end)
+    block = scan(head, one, None, final=final, merging=merging)
+    names = header(head, block, one) if block.rows else ()
+    problem = block.problem
+    if problem is None and not final and not merging:
+        problem = open_rows(head[block.used :], one, len(names) or 1)
+        problem = None if problem is None else replace(problem, row=block.rows)
+    quoted, needed = _quoted(head, block, one)
+    return _Fit(one, reading, block, names, problem, quoted, needed)
+
+
+def header(data: bytes, block: Block, one: Dialect) -> tuple[str, ...]:
+    """The names of the columns: the first row, without white space around them. What is not UTF-8 is kept, escaped."""
+    cells = zip(block.starts[0], block.ends[0], block.quoted[0], strict=True)
+    names = [unescape(data[low:high], one) if quoted else data[low:high] for low, high, quoted in cells]
+    return tuple(name.decode("utf-8", "surrogateescape").strip().removeprefix("\ufeff").strip() for name in names)
+
+
+def _quoted(data: bytes, block: Block, one: Dialect) -> tuple[int, int]:
+    """How many cells are quoted, and how many of them need it: for what is in them, or as all of their column are."""
+    if one.quote is None:
+        return int(in_quotes(data, block).sum()), 0
+    if not block.quoted.any():
+        return 0, 0
+    marks = (one.delimiter, one.end, b"\\" + one.quote if one.escapes else one.quote * 2)
+    rows, columns = block.quoted.nonzero()
+    cells = (data[block.starts[r, c] : block.ends[r, c]] for r, c in zip(rows, columns, strict=True))
+    needed = sum(1 for cell in cells if any(mark in cell for mark in marks))
+    body = slice(1, None)
+    filled = block.ends[body] > block.starts[body]
+    whole = (block.quoted[body] | ~filled).all(0) & block.quoted[body].any(0) & (len(block.quoted) > 2)
+    return len(rows), needed + int(block.quoted[body][:, whole].sum())
+
+
+def in_quotes(data: bytes, block: Block) -> Bools:
+    """(R, C) which cells begin and end with a quote as a character."""
+    raw = np.frombuffer(data + b" ", np.uint8)
+    long = block.ends - block.starts >= 2
+    found: Bools = long & (raw[block.starts] == 34) & (raw[np.maximum(block.ends - 1, 0)] == 34)
+    return found
+
+
+def _merit(fits: list[_Fit], columns: Sequence[str]) -> tuple[bool, bool, bool]:
+    """The better, the larger: the columns are there, there is more than one, and the rows have as many cells."""
+    ok = [fit for fit in fits if fit.ok]
+    best = (ok or fits)[0]
+    return bool(columns) and all(name in best.names for name in columns), len(best.names) > 1, bool(ok)
+
+
+def _choose(fits: list[_Fit]) -> tuple[_Fit, str | None]:
+    """Choose among the quotes, in the order in which they were tried."""
+    if len(fits) == 1:
+        return fits[0], None
+    doubled, escaped, none = fits
+    if doubled.dialect.delimiter == b"\t":
+        return _choose_tabs(doubled, escaped, none)
+    if doubled.ok and escaped.ok and doubled.block.rows != escaped.block.rows:
+        text = 'is read as another number of rows where a quote is written \\" than where it is doubled'
+        return replace(doubled, problem=Problem(min(doubled.block.rows, escaped.block.rows) - 1, text)), None
+    if doubled.ok:
+        return doubled, None
+    if escaped.ok and escaped.needed:
+        return escaped, None
+    if none.ok and not none.quoted:
+        return none, "quotes are read as characters, since cells begin with some that do not close where a cell ends"
+    return doubled, None
+
+
+def _choose_tabs(doubled: _Fit, escaped: _Fit, none: _Fit) -> tuple[_Fit, str | None]:
+    """Between tabs, quotes are characters like others, unless they are needed and right throughout."""
+    if doubled.ok and doubled.needed:
+        return doubled, None
+    if none.ok:
+        return none, None
+    if escaped.ok and escaped.needed:
+        return escaped, None
+    return (doubled if doubled.ok else none), None

@@ -1,0 +1,278 @@
+r"""Find the cells of delimited text in a block of bytes. Pure NumPy and `re`; B bytes, R rows, C columns.
+
+A quote opens a cell only at its beginning, so that `5" pipe` is a text like others. What is wrong with a row is data,
+since whoever finds out a dialect tries several.
+"""
+
+import re
+from collections import deque
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from laud_ray.data.reading import NONE, Reading
+from laud_ray.types import Bools, Indices
+
+LF, CR = b"\n", b"\r"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    r"""How rows are cut: the bytes of the delimiter, of the quote (None: there is none), and of the line's end.
+
+    A line that ends in LF may have CR before it. `escapes`: a quote within a cell is written \", else doubled.
+    """
+
+    delimiter: bytes
+    quote: bytes | None
+    escapes: bool = False
+    end: bytes = LF
+
+
+def dialect(reading: Reading, end: bytes) -> Dialect:
+    """Return the dialect of a reading that states delimiter and quote."""
+    assert reading.delimiter is not None
+    assert reading.quote is not None
+    sign = None if reading.quote == NONE else reading.quote[-1].encode()
+    return Dialect(reading.delimiter.encode(), sign, len(reading.quote) == 2, end)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a row of a block, counted from 0. `merges`: a quoted cell holds what look like rows."""
+
+    row: int
+    text: str
+    merges: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """The complete rows of a block, up to the first that is wrong; a blank line is a row only of a single column.
+
+    Attributes:
+        used: bytes that these rows take up.
+        starts, ends: (R, C) where cells begin and end, quotes left out.
+        quoted: (R, C).
+        problem: the first row that is wrong, or None.
+        merged: rows with a quoted cell that holds what look like rows; they are problems unless that is allowed.
+    """
+
+    used: int
+    starts: Indices
+    ends: Indices
+    quoted: Bools
+    problem: Problem | None
+    merged: tuple[int, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        return len(self.starts)
+
+
+@lru_cache(maxsize=64)
+def _cell(one: Dialect) -> re.Pattern[bytes]:
+    """A quoted cell, from the quote that opens it to the one that closes it, or to the end of the block."""
+    assert one.quote is not None
+    quote, end, delimiter = (re.escape(sign) for sign in (one.quote, one.end, one.delimiter))
+    # Its quote first, then what stands before: that is found many times faster.
+    opens = quote + b"(?<![^" + delimiter + end + b"]" + quote + b")"
+    if one.escapes:
+        inner = rb"[^" + quote + rb"\\]*+(?:\\(?:.|\Z)[^" + quote + rb"\\]*+)*+"
+    else:
+        inner = b"[^" + quote + b"]*+(?:" + quote + quote + b"[^" + quote + b"]*+)*+"
+    return re.compile(opens + inner + b"(" + quote + rb"|\Z)", re.DOTALL)
+
+
+def scan(data: bytes, one: Dialect, columns: int | None, *, final: bool, merging: bool = False) -> Block:
+    """Find the cells of the complete rows in a block that begins with a row.
+
+    Args:
+        columns: C; None: as many as the first row has.
+        final: nothing comes after these bytes.
+        merging: a quoted cell may hold what look like rows.
+    """
+    begins, stops, open_at = _regions(data, one, final=final)
+    places, is_end = _structure(data, one, begins, stops, open_at, final=final)
+    if not len(places):
+        return _nothing(columns or 0)
+    starts = np.concatenate([[0], places[:-1] + 1])
+    ends = places.copy()
+    if one.end == LF:
+        raw = np.frombuffer(data, np.uint8)
+        ends -= is_end & (ends > starts) & (raw[np.maximum(ends - 1, 0)] == 13)
+    last = np.flatnonzero(is_end)
+    sizes = np.diff(np.concatenate([[-1], last]))
+    columns = columns or int(sizes[0])
+    firsts = last - sizes + 1
+    blank = (sizes == 1) & (starts[firsts] == ends[firsts]) & (columns > 1)
+    row_of = np.repeat(np.cumsum(~blank) - 1, sizes)
+    known = begins < places[-1]
+    begins, stops = begins[known], stops[known]
+    cells = np.searchsorted(starts, begins)
+    merged = _merged(data, one, row_of, cells, firsts[~blank], begins, stops, columns)
+    problems = [
+        _first_unclosed(data, one, ends, row_of, cells, begins, stops),
+        None if merging or not merged else Problem(merged[0][0], merged[0][1], merges=True),
+        _first_mixed(data, one, starts, ends, row_of, columns, begins, stops),
+        _first_ragged(sizes[~blank], columns),
+    ]
+    # Of one row, the first of these is the cause.
+    problem = min((found for found in problems if found), key=lambda found: found.row, default=None)
+    whole = int((~blank).sum()) if problem is None else problem.row
+    keep = np.repeat(~blank, sizes)
+    quoted = np.zeros(len(places), np.bool_)
+    quoted[cells] = True
+    shape, n = (whole, columns), whole * columns
+    inner = quoted[keep][:n]
+    return Block(
+        int(places[-1]) + 1,
+        (starts[keep][:n] + inner).reshape(shape),
+        (ends[keep][:n] - inner).reshape(shape),
+        inner.reshape(shape),
+        problem,
+        tuple(row for row, _ in merged if row < whole),
+    )
+
+
+def open_rows(data: bytes, one: Dialect, columns: int) -> Problem | None:
+    """Say whether the quoted cell in which a block ends, not closed there, holds what look like rows."""
+    if one.quote is None:
+        return None
+    last = next(iter(deque(_cell(one).finditer(data), 1)), None)
+    if last is None or last[1]:
+        return None
+    line = data.rfind(one.end, 0, last.start()) + 1
+    before = data[line : last.start()].count(one.delimiter)
+    pieces = data[last.start() :].split(one.end)
+    if len(pieces) < 3 or not _alike([*pieces[:-1]], one, before, columns):
+        return None
+    return Problem(0, _merging(len(pieces) - 1), merges=True)
+
+
+def unescape(cell: bytes, one: Dialect) -> bytes:
+    """Return what a quoted cell means, without its quotes."""
+    assert one.quote is not None
+    if one.escapes:
+        return re.sub(rb"\\([\\" + re.escape(one.quote) + rb"])", rb"\1", cell)
+    return cell.replace(one.quote * 2, one.quote)
+
+
+def _nothing(columns: int) -> Block:
+    none = np.zeros((0, columns), np.int64)
+    return Block(0, none, none, none.astype(np.bool_), None)
+
+
+def _regions(data: bytes, one: Dialect, *, final: bool) -> tuple[Indices, Indices, int]:
+    """Return where quoted cells begin and end, and where one begins whose end may not be in the block."""
+    if one.quote is None or one.quote not in data:
+        none = np.zeros(0, np.int64)
+        return none, none, len(data) + 1
+    found = [match.span() for match in _cell(one).finditer(data)]
+    begins, stops = np.asarray(found, np.int64).reshape(-1, 2).T
+    # At the very end a closing quote may be the first of two.
+    return begins, stops, int(begins[-1]) if not final and len(found) and stops[-1] == len(data) else len(data) + 1
+
+
+def _structure(
+    data: bytes, one: Dialect, begins: Indices, stops: Indices, open_at: int, *, final: bool
+) -> tuple[Indices, Bools]:
+    """Return where the delimiters and line ends of complete rows are, and which are line ends."""
+    raw = np.frombuffer(data, np.uint8)
+    is_mark = (raw == one.delimiter[0]) | (raw == one.end[0])
+    places = np.flatnonzero(is_mark)
+    if len(begins):
+        region = np.searchsorted(begins, places, "right") - 1
+        places = places[(region < 0) | (places >= stops[region])]
+    places = places[places < open_at]
+    is_end = raw[places] == one.end[0]
+    if final and len(data) and not (len(places) and is_end[-1] and places[-1] == len(data) - 1):
+        return np.append(places, len(data)), np.append(is_end, True)
+    whole = int(np.flatnonzero(is_end)[-1]) + 1 if is_end.any() else 0
+    return places[:whole], is_end[:whole]
+
+
+def _first_ragged(sizes: Indices, columns: int) -> Problem | None:
+    wrong = np.flatnonzero(sizes != columns)
+    if not len(wrong):
+        return None
+    row = int(wrong[0])
+    cells = "1 cell" if sizes[row] == 1 else f"{sizes[row]} cells"
+    return Problem(row, f"has {cells}; expected {columns}, as the header has")
+
+
+def _first_mixed(
+    data: bytes,
+    one: Dialect,
+    starts: Indices,
+    ends: Indices,
+    row_of: Indices,
+    columns: int,
+    begins: Indices,
+    stops: Indices,
+) -> Problem | None:
+    """Find the other kind of line end, outside quotes, where it could be meant as one."""
+    other = CR if one.end == LF else LF
+    if other not in data or (one.end == LF and columns > 1):
+        return None
+    places = np.flatnonzero(np.frombuffer(data, np.uint8) == other[0])
+    if len(begins):
+        region = np.searchsorted(begins, places, "right") - 1
+        places = places[(region < 0) | (places >= stops[region])]
+    cell = np.searchsorted(starts, places, "right") - 1
+    inside = (places < ends[cell]) & (places < ends[-1])
+    if not inside.any():
+        return None
+    row = int(row_of[cell[inside][0]])
+    names = ("a carriage return", "line feeds") if one.end == LF else ("a line feed", "carriage returns")
+    return Problem(row, f"has {names[0]} within it, in a file whose lines end in {names[1]}; expected one kind")
+
+
+def _first_unclosed(
+    data: bytes, one: Dialect, ends: Indices, row_of: Indices, cells: Indices, begins: Indices, stops: Indices
+) -> Problem | None:
+    """Find a quoted cell that goes on after its closing quote, or has none."""
+    closed = np.frombuffer(data, np.uint8)[stops - 1] == (one.quote or b"\0")[0]
+    closed &= stops - begins > 1
+    wrong = np.flatnonzero((ends[cells] != stops) | ~closed)
+    if not len(wrong):
+        return None
+    at = int(wrong[0])
+    if not closed[at]:
+        return Problem(int(row_of[cells[at]]), "has a quoted cell that is not closed")
+    return Problem(int(row_of[cells[at]]), "has a quoted cell with text after its closing quote")
+
+
+def _merged(
+    data: bytes,
+    one: Dialect,
+    row_of: Indices,
+    cells: Indices,
+    firsts: Indices,
+    begins: Indices,
+    stops: Indices,
+    columns: int,
+) -> list[tuple[int, str]]:
+    """List the rows with a quoted cell that would be whole rows if its quotes were none."""
+    if not len(begins):
+        return []
+    ends = np.cumsum(np.frombuffer(data, np.uint8) == one.end[0])
+    found = []
+    for at in np.flatnonzero(ends[stops - 1] > ends[begins]):
+        row = int(row_of[cells[at]])
+        column = int(cells[at] - firsts[row])
+        pieces = data[begins[at] : stops[at]].split(one.end)
+        if _alike(pieces[:-1], one, column, columns) and pieces[-1].count(one.delimiter) == column:
+            found.append((row, _merging(len(pieces))))
+    return found
+
+
+def _alike(pieces: list[bytes], one: Dialect, column: int, columns: int) -> bool:
+    """Whether lines of a quoted cell in a column, but for its last, have as many delimiters as rows."""
+    first, *others = (piece.count(one.delimiter) for piece in pieces)
+    return first == columns - 1 - column and all(count == columns - 1 for count in others)
+
+
+def _merging(lines: int) -> str:
+    return f"has a quoted cell that runs over {lines} lines that look like rows of their own"
