@@ -14,6 +14,7 @@ import transformers
 
 from laud_ray.errors import ModelError
 from laud_ray.prompts import Prompt, codes, fenced
+from laud_ray.types import Label
 
 START, SLOT = "@@START@@", "@@DOCUMENT@@"
 # Engines share what whole blocks of tokens have in common: vLLM's are 16 tokens on a GPU, here 32 on a CPU.
@@ -117,8 +118,10 @@ def encode_plain(tokenizer: Any, parts: Sequence[str]) -> list[list[int]]:
     return ids
 
 
-def choose_codes(tokenizer: Any, n: int, name: str) -> list[tuple[str, int]]:
+def choose_codes(tokenizer: Any, n: int, name: str, labels: Sequence[Label] = ()) -> list[tuple[str, int]]:
     """Find n codes, or as many as there are, that are one token each, all distinct, where an answer begins.
+
+    None of them is what one of the labels is called.
 
     A template may end so that a code begins at once, or, as plain text does, after a space: the code's token then
     holds the space.
@@ -128,16 +131,16 @@ def choose_codes(tokenizer: Any, n: int, name: str) -> list[tuple[str, int]]:
     """
     suffix = frame(tokenizer, Prompt()).suffix
     leads = ("", " ") if tokenizer.chat_template else (" ", "")
-    best = max((_single_tokens(tokenizer, suffix, lead, n) for lead in leads), key=len)
+    best = max((_single_tokens(tokenizer, suffix, lead, n, labels) for lead in leads), key=len)
     if len(best) < 2:
         raise ModelError(f"model: {name!r} has {len(best)} codes of one token after its prompt; expected at least 2")
     return best
 
 
-def _single_tokens(tokenizer: Any, suffix: str, lead: str, n: int) -> list[tuple[str, int]]:
+def _single_tokens(tokenizer: Any, suffix: str, lead: str, n: int, labels: Sequence[Label]) -> list[tuple[str, int]]:
     before = encode(tokenizer, suffix)
     found: dict[int, str] = {}
-    for code in islice(codes(), CANDIDATES):
+    for code in islice(codes(labels), CANDIDATES):
         after = encode(tokenizer, suffix + lead + code)
         if len(after) == len(before) + 1 and after[:-1] == before:
             found.setdefault(after[-1], code)

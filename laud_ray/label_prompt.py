@@ -125,7 +125,7 @@ def build(
     own = {name: getattr(settings, name) for name in PromptedSection.model_fields}
     # An engine starts with no more than the model was made for.
     settings = PromptedSection(**own | {"max_context": min(settings.max_context, longest_context(settings.model))})
-    found = choose_codes(tokenizer, min(k, settings.max_labels), settings.model)
+    found = choose_codes(tokenizer, min(k, settings.max_labels), settings.model, task.labels)
     codes, tokens = tuple(code for code, _ in found), tuple(token for _, token in found)
     turned = tuple(_rotation(k, i, orders) for i in range(min(orders, k))) if len(codes) == k else ()
     prompt = LabelPrompt(task.labels, settings, codes, tokens, turned, (), tuple(examples))

@@ -11,6 +11,8 @@ from laud_ray.errors import CorpusError
 from laud_ray.texts import normalise_text
 from laud_ray.types import Label, Task
 
+# What a language model answers where it does not know; no label is called so that it is asked about.
+UNSURE = "unsure"
 SHOWN = 10
 _LONGEST_SHOWN = 60
 # Control characters, and halves of characters that no UTF-8 can hold.

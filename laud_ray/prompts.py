@@ -5,15 +5,17 @@ computes it once; the body is the document's own, its text last and fenced; the 
 """
 
 import hashlib
+import itertools
 import re
 import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from laud_ray.labels import UNSURE as UNSURE
+from laud_ray.labels import fold
 from laud_ray.types import Example, Label
 
 VERSION = "1"
-UNSURE = "unsure"
 OPEN, CLOSE = "<text>\n", "\n</text>"
 ANSWER = "Category:"
 _FENCE = re.compile(r"<\s*/?\s*text\s*>", re.IGNORECASE)
@@ -93,13 +95,21 @@ def label_line(label: Label) -> str:
     return f"{label.name}: {label.description}" if label.description else label.name
 
 
-def codes() -> Iterator[str]:
-    """Candidates for codes, the plainest first: A to Z, a to z, 0 to 9, AA to ZZ, 10 to 99."""
+def codes(labels: Iterable[Label] = ()) -> Iterator[str]:
+    """Candidates for codes, the plainest first: A to Z, a to z, 0 to 9, AA to ZZ, 10 and on, without end.
+
+    What one of the labels is called, in whatever case, is no code: an answer "A" would be a code and a name.
+    """
+    called = {fold(name) for one in labels for label in (one, *one.rest) for name in (label.name, *label.also)}
+    return (code for code in _candidates() if code.casefold() not in called)
+
+
+def _candidates() -> Iterator[str]:
     yield from string.ascii_uppercase
     yield from string.ascii_lowercase
     yield from string.digits
     yield from (a + b for a in string.ascii_uppercase for b in string.ascii_uppercase)
-    yield from (str(number) for number in range(10, 100))
+    yield from (str(number) for number in itertools.count(10))
 
 
 def read_answer(answer: str, options: Sequence[Option], unsure: str | None) -> str | None:

@@ -106,3 +106,9 @@ def repeats_itself(config: OracleConfig) -> bool:
     """Whether an oracle says the same of a document however often it is asked."""
     members = config.oracles if isinstance(config, CascadeConfig) else (config,)
     return all(isinstance(one, LlmConfig) and one.temperature == 0 for one in members)
+
+
+def asks_model(config: OracleConfig) -> bool:
+    """Whether an oracle asks a language model, alone or in a cascade."""
+    members = config.oracles if isinstance(config, CascadeConfig) else (config,)
+    return any(isinstance(one, LlmConfig) for one in members)

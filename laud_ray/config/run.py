@@ -1,17 +1,18 @@
 """The whole configuration of a run. Keys are fixed; more may be added."""
 
 import yaml
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from laud_ray.config.asking import AuditConfig, BudgetConfig, EvaluationConfig, InitConfig, QueryConfig
 from laud_ray.config.mistakes import refuse_credentials, require_url, require_variable, short
 from laud_ray.config.models import EncoderConfig, EncoderZeroShotConfig, LearnerConfig, ZeroShotConfig
-from laud_ray.config.oracles import OracleConfig, ReplayConfig, repeats_itself
+from laud_ray.config.oracles import OracleConfig, ReplayConfig, asks_model, repeats_itself
 from laud_ray.config.section import Section
 from laud_ray.config.stopping import BudgetRule, StopConfig
-from laud_ray.config.task import CorpusConfig, TaskConfig
+from laud_ray.config.task import STORED, CorpusConfig, TaskConfig
+from laud_ray.labels import UNSURE, fold, shown
 
 
 class ResourcesConfig(Section):
@@ -115,6 +116,18 @@ class RunConfig(Section):
     def _stratified_by_a_score(self) -> "RunConfig":
         if self.evaluation.stratify and self.task.kind != "binary":
             raise ValueError("evaluation.stratify: true: expected so only when task.kind is binary")
+        return self
+
+    @model_validator(mode="after")
+    def _abstention_is_no_label(self, info: ValidationInfo) -> "RunConfig":
+        """A language model answers UNSURE where it does not know: as a label that would be nobody's."""
+        llm = next((where for where, one in self.asked_oracles().items() if asks_model(one)), None)
+        same = next((label.name for label in self.task.labels if fold(label.name) == UNSURE), None)
+        if llm is not None and same is not None and info.context != STORED:
+            raise ValueError(
+                f"task.labels: a label is called {shown(same)}, which is what the language model of `{llm}` answers "
+                f"where it does not know: expected another name, such as {{name: unclear, also: [{same}]}}"
+            )
         return self
 
     def evaluation_oracle(self) -> tuple[str, OracleConfig]:

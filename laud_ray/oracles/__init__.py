@@ -157,7 +157,7 @@ def _engine(config: LlmConfig, task: Task, seed: int, where: str) -> tuple[Promp
     if config.engine == "openai":
         return oracle_prompt(config, task), OpenAiEngine(config, temperature(config), where)
     tokenizer = open_tokenizer(config.model, where)
-    prompt = oracle_prompt(config, task, token_codes(tokenizer, len(task.labels) + 1, config.model))
+    prompt = oracle_prompt(config, task, token_codes(tokenizer, task.labels, config.model))
     return prompt, VllmEngine(config, prompt, tokenizer, temperature=temperature(config), seed=seed, where=where)
 
 

@@ -31,9 +31,9 @@ def oracle_prompt(config: LlmConfig, task: Task, chosen: Sequence[str] = ()) -> 
     """The prompt of a configuration: an option for each label under a code, and "unsure" under the last one.
 
     Args:
-        chosen: k + 1 codes; by default the plainest.
+        chosen: k + 1 codes; by default the plainest that no label is called.
     """
-    *names, unsure = chosen or itertools.islice(codes(), len(task.labels) + 1)
+    *names, unsure = chosen or itertools.islice(codes(task.labels), len(task.labels) + 1)
     options = tuple(Option(code, label) for code, label in zip(names, task.labels, strict=True))
     return Prompt(options, config.guideline, unsure=unsure, rationale=config.rationale)
 

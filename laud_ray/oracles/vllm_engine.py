@@ -19,6 +19,7 @@ from laud_ray.label_engine import engine_arguments, environment, require_vllm
 from laud_ray.oracles.account import answer_tokens
 from laud_ray.oracles.engines import Asked, Completion, Desk, Request, Token, all_refused
 from laud_ray.prompts import Prompt
+from laud_ray.types import Label
 
 logger = logging.getLogger(__name__)
 
@@ -40,9 +41,10 @@ def open_tokenizer(model: str, where: str) -> Any:
         ) from None
 
 
-def token_codes(tokenizer: Any, n: int, model: str) -> list[str]:
-    """n codes that are one token each after the model's prompt; none if it has not as many."""
-    found = [code for code, _ in chat.choose_codes(tokenizer, n, model)]
+def token_codes(tokenizer: Any, labels: Sequence[Label], model: str) -> list[str]:
+    """Codes for labels and for "unsure", one token each after the model's prompt; none if it has not as many."""
+    n = len(labels) + 1
+    found = [code for code, _ in chat.choose_codes(tokenizer, n, model, labels)]
     return found if len(found) == n else []
 
 

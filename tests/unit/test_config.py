@@ -105,6 +105,22 @@ def test_config_is_frozen() -> None:
             {"task__labels": [{"name": "Tea", "also": ["tea"]}, {"name": "tea"}]},
             "task.labels: 'tea' is a spelling of 'Tea' and of 'tea': expected it under one label",
         ),
+        (
+            {"task__labels": ["Unsure", "b"], "oracle": {"kind": "llm", "engine": "openai", "model": "m"}},
+            "task.labels: a label is called 'Unsure', which is what the language model of `oracle` answers where",
+        ),
+        (
+            {
+                "task__labels": ["unsure", "b"],
+                "evaluation": {
+                    "oracle": {
+                        "kind": "cascade",
+                        "oracles": [{"kind": "llm", "engine": "openai", "model": "m"}, GOOD["oracle"]],
+                    }
+                },
+            },
+            "which is what the language model of `evaluation.oracle` answers",
+        ),
         ({"task__kind": "binary", "task__labels": ["Other", "b"]}, "task: the positive label is called 'Other', which"),
     ],
 )
