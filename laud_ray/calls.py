@@ -4,8 +4,9 @@ A call is recorded as begun with an upper bound of what it may cost, in its own 
 with calls in flight leaves them counted at their bound, and one that dies later finds every answer again.
 """
 
+import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -92,8 +93,9 @@ class Answer:
     """What came of a call.
 
     Attributes:
-        text: the model's words; None if the call was refused for this document, for the reason given.
+        text: the model's words; None if the call was refused for this document.
         label: a label's name, UNSURE, or None if the words name none.
+        reason: why there is no label.
         cost: dollars. latency: seconds.
     """
 
@@ -132,7 +134,7 @@ class Ledger:
     """The calls of a run, in the database of its store."""
 
     def __init__(self, store: Store) -> None:
-        self._engine = store.engine
+        self._engine, self._store = store.engine, store
         self._lock = threading.Lock()
 
     def answers(self, keys: Sequence[str]) -> dict[str, Answer]:
@@ -150,6 +152,7 @@ class Ledger:
                     row.completion_tokens,
                     row.cost,
                     row.latency,
+                    row.reason,
                 )
         return found
 
@@ -188,6 +191,20 @@ class Ledger:
         counts = (func.coalesce(func.sum(case((state, 1), else_=0)), 0) for state in states)
         (row,) = self._all(select(*_USED, *counts).where(calls.oracle == oracle))
         return Totals(*tuple(row))
+
+    def has_label(self, oracle: str) -> bool:
+        """Whether any answer of an oracle was read, "unsure" too."""
+        calls = oracle_calls.c
+        found = select(calls.position).where(calls.oracle == oracle, calls.state == "done", calls.label.is_not(None))
+        return bool(self._all(found.limit(1)))
+
+    def remember(self, what: str, values: Mapping[str, int | None]) -> None:
+        """Keep what was learned of an endpoint for the rest of the run."""
+        self._store.set(what, json.dumps(values))
+
+    def remembered(self, what: str) -> dict[str, int | None]:
+        """Return what was kept under a name; empty where nothing was."""
+        return dict(json.loads(self._store.setting(what) or "{}"))
 
     def tokens(self) -> int:
         """Tokens of all oracles' calls so far, upper bounds where a call is still out."""

@@ -1,4 +1,4 @@
-"""Render a prompt over a task's labels, and read an answer. Pure text.
+"""Render a prompt over a task's labels. Pure text.
 
 A prompt is head + body + tail: the head (instructions and labels) is the same for every document, so an engine
 computes it once; the body is the document's own, its text last and fenced; the tail asks for the answer.
@@ -8,11 +8,10 @@ import hashlib
 import itertools
 import re
 import string
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from laud_ray.labels import UNSURE as UNSURE
-from laud_ray.labels import fold
+from laud_ray.labels import UNSURE, fold
 from laud_ray.types import Example, Label
 
 VERSION = "1"
@@ -110,22 +109,6 @@ def _candidates() -> Iterator[str]:
     yield from string.digits
     yield from (a + b for a in string.ascii_uppercase for b in string.ascii_uppercase)
     yield from (str(number) for number in itertools.count(10))
-
-
-def read_answer(answer: str, options: Sequence[Option], unsure: str | None) -> str | None:
-    """Return the name of the label that an answer gives, UNSURE, or None if it cannot be read.
-
-    The last line that says "Category:" counts, or else the whole answer: as a code, or as a label's name.
-    """
-    said = answer.rsplit(ANSWER, 1)[-1].strip().strip("\"'`*.<>()[] \n")
-    known: Mapping[str, str] = {o.code: o.label.name for o in options} | ({unsure: UNSURE} if unsure else {})
-    if said in known:
-        return known[said]
-    names = {o.label.name.casefold(): o.label.name for o in options} | {UNSURE: UNSURE}
-    if said.casefold() in names:
-        return names[said.casefold()]
-    first = re.match(r"(\w+)\s*[=:.)-]", said)
-    return known.get(first.group(1)) if first else None
 
 
 def _listed(options: Sequence[Option], unsure: str | None) -> str:

@@ -216,6 +216,8 @@ def _reconcile(folder: Folder, store: Store, old: RunConfig, new: RunConfig) -> 
         again = second_opinions.asked_in(store.engine)
         _check_budget(new, sum(query.purpose != "evaluation" for query in asked) + again)
     elif changed and asked:
+        if _asks_anew(store, changed):
+            return
         raise RunError(
             f"{new.storage}: holds a run with another configuration ({'; '.join(changed)}); "
             "expected the same one, or another storage"
@@ -226,6 +228,14 @@ def _reconcile(folder: Folder, store: Store, old: RunConfig, new: RunConfig) -> 
     ):
         for name in ("corpus", "zero_shot", "models"):
             (folder / name).remove()
+
+
+def _asks_anew(store: Store, changed: list[str]) -> bool:
+    """Whether only the way in which language models are asked differs, and nobody answered anything yet."""
+    keys = [line.partition(":")[0] for line in changed]
+    asking = all(key.startswith(("oracle.", "evaluation.oracle.", "audit.oracle.", "audit.referee.")) for key in keys)
+    others = {"kind", "label", "noise", "abstain"}
+    return asking and not any(key.rpartition(".")[2] in others for key in keys) and not any(store.counts().values())
 
 
 def _check_budget(config: RunConfig, spent: int) -> None:

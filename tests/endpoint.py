@@ -34,6 +34,12 @@ def chat(text: str, *, probability: float | None = None, usage: tuple[int, int] 
     return Reply(body=body)
 
 
+def completion(message: dict[str, object], *, finish: str = "stop", usage: object = None) -> Reply:
+    """A chat completion with whatever message a server may send."""
+    choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant", **message}}
+    return Reply(body={"id": "x", "object": "chat.completion", "model": "m", "choices": [choice], "usage": usage})
+
+
 def refusal(status: int, message: str, headers: dict[str, str] | None = None, **more: object) -> Reply:
     return Reply(status, {"error": {"message": message, **more}}, headers or {})
 

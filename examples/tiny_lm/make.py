@@ -38,7 +38,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from torch.nn import functional
 from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
-from laud_ray.prompts import UNSURE, Option, Prompt, codes, fenced
+from laud_ray.labels import UNSURE
+from laud_ray.prompts import Option, Prompt, codes, fenced
 from laud_ray.types import Example, Label
 
 HERE = Path(__file__).parent

@@ -39,7 +39,7 @@ class LlmConfig(Section):
 
     OPERATIONAL: ClassVar[frozenset[str]] = frozenset(
         {"base_url", "key_variable", "timeout", "retries", "concurrency", "max_calls", "max_tokens", "max_dollars"}
-        | {"input_price", "output_price", "replicas", "gpus_per_replica"}
+        | {"input_price", "output_price", "replicas", "gpus_per_replica", "max_answer_tokens", "max_text_chars"}
     )
 
     kind: Literal["llm"]

@@ -49,6 +49,7 @@ def build(
     examples: Sequence[Example] = (),
     where: str = "oracle",
     attempt: int = 1,
+    last: bool = True,
 ) -> Oracle:
     """Make the oracle that a configuration asks for.
 
@@ -56,16 +57,19 @@ def build(
         examples: what is annotated already; a language model may be shown some of it.
         where: the key of the configuration, for messages.
         attempt: for which time it is asked about the same documents; the answers of another attempt are drawn anew.
+        last: whether nobody else is asked where it abstains.
     """
     if isinstance(config, ReplayConfig):
         return ReplayOracle(corpus, task, config.noise, config.abstain, seed, attempt)
     if isinstance(config, LlmConfig):
-        return build_llm(config, task, seed, ledger, examples=examples, where=where, attempt=attempt)
-    members = _members(config, where)
+        return build_llm(config, task, seed, ledger, examples=examples, where=where, attempt=attempt, last=last)
+    members = list(_members(config, where))
     return CascadeOracle(
         [
-            build(one, task, corpus, seed, ledger, examples=examples, where=place, attempt=attempt)
-            for one, place in members
+            build(
+                one, task, corpus, seed, ledger, examples=examples, where=place, attempt=attempt, last=i == len(members)
+            )
+            for i, (one, place) in enumerate(members, 1)
         ]
     )
 
@@ -88,10 +92,11 @@ def build_llm(
     examples: Sequence[Example] = (),
     where: str = "oracle",
     attempt: int = 1,
+    last: bool = True,
 ) -> LlmOracle:
     """Make the oracle of a language model, which needs no corpus."""
     prompt, engine = _engine(config, task, seed, where)
-    return LlmOracle(config, prompt, engine, ledger, examples=examples, where=where, attempt=attempt)
+    return LlmOracle(config, prompt, engine, ledger, examples=examples, where=where, attempt=attempt, last=last)
 
 
 def check(config: OracleConfig, where: str = "oracle") -> None:

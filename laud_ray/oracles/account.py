@@ -1,5 +1,6 @@
 """One language model's account with the ledger: caps, prices, and what its answers mean."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from laud_ray.calls import Answer, Call, Caps, Ledger
@@ -11,11 +12,26 @@ from laud_ray.prompts import Prompt
 
 ANSWER_TOKENS = 16
 RATIONALE_TOKENS = 256
+MOST_KEPT = 4000
 
 
 def answer_tokens(config: LlmConfig) -> int:
     """How many tokens an answer may have."""
     return config.max_answer_tokens or (RATIONALE_TOKENS if config.rationale else ANSWER_TOKENS)
+
+
+def needs_confidence(config: LlmConfig) -> bool:
+    """Whether answers are only taken by the probability that the model gives to them."""
+    return config.threshold > 0 and config.votes == 1
+
+
+def no_confidence(config: LlmConfig, where: str, reason: str = "") -> ConfigError:
+    """The user's error where a threshold meets a model without log-probabilities."""
+    said = f" ({reason})" if reason else ""
+    return ConfigError(
+        f"{where}.threshold: {config.threshold} needs a confidence, and {config.model} gives no log-probabilities"
+        f"{said}; expected threshold: 0, or votes: 3 or more"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +66,38 @@ class Account:
         return self.ledger.begin(call, Caps(config.max_calls, config.max_tokens, config.max_dollars))
 
     def finish(self, number: int, completion: Completion, seconds: float) -> Answer:
-        label, confidence = read(completion, self.prompt.options, self.prompt.unsure or "")
+        heard = read(completion, self.prompt.options, self.prompt.unsure or "")
         used = (completion.prompt_tokens or 0, completion.completion_tokens or 0)
-        answer = Answer(completion.text, label, confidence, *used, self._price(*used), seconds)
+        words = _shortened(completion.refusal or completion.text)
+        answer = Answer(words, heard.label, heard.confidence, *used, self._price(*used), seconds, heard.why)
         self.ledger.finish(number, answer)
         self.require_confidence(answer)
         return answer
 
     def require_confidence(self, answer: Answer) -> None:
         """Raise ConfigError if the threshold needs a confidence that the model does not give."""
-        config = self.config
-        if config.threshold and config.votes == 1 and answer.label is not None and answer.confidence is None:
-            raise ConfigError(
-                f"{self.where}.threshold: {config.threshold} needs a confidence, and {config.model} gives no "
-                "log-probabilities; expected threshold: 0, or votes: 3 or more"
-            )
+        if needs_confidence(self.config) and answer.label is not None and answer.confidence is None:
+            raise no_confidence(self.config, self.where)
 
     def fail(self, number: int, reason: str, *, billed: bool) -> None:
         self.ledger.fail(number, reason, billed=billed)
 
-    def answered(self) -> bool:
-        return self.ledger.totals(self.oracle).answered > 0
+    def answered(self) -> int:
+        return self.ledger.totals(self.oracle).answered
+
+    def was_read(self) -> bool:
+        """Whether any answer of this model was ever read in this run."""
+        return self.ledger.has_label(self.oracle)
+
+    def refused(self) -> dict[str, int | None]:
+        return self.ledger.remembered(self._refusals)
+
+    def refuse(self, names: Mapping[str, int | None]) -> None:
+        self.ledger.remember(self._refusals, {**self.refused(), **names})
+
+    @property
+    def _refusals(self) -> str:
+        return f"parameters refused by {self.config.model} at {self.config.base_url or 'OpenAI'}"
 
     def capped(self) -> str:
         config, used = self.config, self.ledger.totals(self.oracle)
@@ -86,3 +113,8 @@ class Account:
 
     def _price(self, prompt: int, completion: int) -> float:
         return (prompt * self.config.input_price + completion * self.config.output_price) / 1e6
+
+
+def _shortened(words: str) -> str:
+    """An answer as it is kept: a reply may be 100 kB long, and its beginning and end are what one looks at."""
+    return words if len(words) <= MOST_KEPT else f"{words[: MOST_KEPT // 2]} [...] {words[-MOST_KEPT // 2 :]}"

@@ -42,12 +42,20 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a model generated. tokens is empty where log-probabilities are not to be had."""
+    """What a model generated.
+
+    Attributes:
+        tokens: empty where log-probabilities are not to be had.
+        cut: whether it ended at its length limit.
+        refusal: why the model would not answer, in its own words.
+    """
 
     text: str
     tokens: tuple[Token, ...] = ()
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cut: bool = False
+    refusal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +87,16 @@ class Desk(Protocol):
         """Record that a call failed; billed: it may have been paid for all the same."""
         ...
 
-    def answered(self) -> bool:
-        """Whether any call of this run was ever answered."""
+    def answered(self) -> int:
+        """How many calls of this run were answered."""
+        ...
+
+    def refused(self) -> dict[str, int | None]:
+        """Return the parameters that the model refused in this run, with the largest value that it takes or None."""
+        ...
+
+    def refuse(self, names: Mapping[str, int | None]) -> None:
+        """Record further ones for the rest of the run."""
         ...
 
     def capped(self) -> str:

@@ -3,15 +3,17 @@
 import hashlib
 import itertools
 import logging
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
 from laud_ray.calls import Answer, Ledger
 from laud_ray.config import LlmConfig
 from laud_ray.neighbours import Neighbours
-from laud_ray.oracles.account import Account, answer_tokens
+from laud_ray.oracles.account import Account, answer_tokens, needs_confidence
 from laud_ray.oracles.engines import Engine, Request
-from laud_ray.oracles.reading import decide
+from laud_ray.oracles.reading import decide, was_cut
+from laud_ray.oracles.silence import FIRST, abstained, unread
 from laud_ray.prompts import Option, Prompt, codes, fenced
 from laud_ray.types import Annotation, Document, Example, Task
 
@@ -58,8 +60,16 @@ class LlmOracle:
         examples: Sequence[Example] = (),
         where: str = "oracle",
         attempt: int = 1,
+        last: bool = True,
     ) -> None:
-        """Begin with the votes after those of earlier attempts, so that documents are asked about anew."""
+        """Begin with the votes after those of earlier attempts, so that documents are asked about anew.
+
+        Args:
+            last: whether nobody else is asked where this one abstains.
+        """
+        self._where, self._decides = where, last and attempt == 1
+        self._trusted: bool | None = None
+        self._refused: dict[str, Answer] = {}
         self._votes_before = (attempt - 1) * config.votes
         self._config, self._engine, self._ledger = config, engine, ledger
         self._prompt, self.name = prompt, f"llm:{config.model}"
@@ -72,6 +82,37 @@ class LlmOracle:
         return self._engine.at_once
 
     def annotate(self, documents: Sequence[Document]) -> Sequence[Annotation]:
+        """Answer for documents, the first few of a run before all others.
+
+        Raises:
+            ConfigError: if none of the first answers is of use: what is wrong then would be wrong with all of them.
+        """
+        if self._trusted is None:
+            self._trusted = self._account.was_read()
+        if not self._trusted and documents:
+            self._trusted = self._try(documents[: self._first])
+        return self._annotated(documents)
+
+    @property
+    def _first(self) -> int:
+        """How many documents come first: all where starting the engine costs more than asking it."""
+        return sys.maxsize if self.at_once == sys.maxsize else max(2, FIRST // self._config.votes)
+
+    def _try(self, documents: Sequence[Document]) -> bool:
+        """Ask about the first documents of a run; whether any answer was of use."""
+        if needs_confidence(self._config) and self._first < sys.maxsize:
+            self._answers(self._requests(documents[:1]))  # a single one shows whether there is any
+        answers = list(self._answers(self._requests(documents)).values())
+        if (error := unread(answers, self._account.answered(), self._config, self._where)) is not None:
+            raise error
+        found = self._annotated(documents)
+        of_use = any(one.label is not None for one in found)
+        answered = [answer for answer in answers if answer.label is not None]
+        if not of_use and self._decides and (error := abstained(answered, self._config, self._where)) is not None:
+            raise error
+        return of_use
+
+    def _annotated(self, documents: Sequence[Document]) -> list[Annotation]:
         votes = self._votes(self._requests(documents))
         complete = (d.id for d in documents if len(votes.get(d.id, ())) == self._config.votes)
         return [self._annotation(name, votes[name]) for name in complete]
@@ -79,16 +120,16 @@ class LlmOracle:
     def _votes(self, requests: Sequence[Request]) -> dict[str, list[list[Answer]]]:
         """Return the votes there are on each document: an answer each, or two of which the second counts."""
         first = self._answers(requests)
-        unread = {r.key: _again(r) for r in requests if r.key in first and _unread(first[r.key])}
-        second = self._answers(list(unread.values()))
-        silent = sum(_unread(answer) for answer in second.values())
+        again = {r.key: _again(r) for r in requests if r.key in first and _unread(first[r.key])}
+        second = self._answers(list(again.values()))
+        silent = sum(answer.label is None for answer in second.values())
         if silent:
             logger.warning("%d answers of %s could not be read in two tries: no label", silent, self._config.model)
         votes: dict[str, list[list[Answer]]] = {}
         for request in requests:
             tries = [first.get(request.key)]
-            if request.key in unread:
-                tries.append(second.get(unread[request.key].key))
+            if request.key in again:
+                tries.append(second.get(again[request.key].key))
             given = [answer for answer in tries if answer is not None]
             if len(given) == len(tries):
                 votes.setdefault(request.document_id, []).append(given)
@@ -115,13 +156,14 @@ class LlmOracle:
 
     def _answers(self, requests: Sequence[Request]) -> dict[str, Answer]:
         """What the ledger knows, and the engine's answers to the rest."""
-        known = self._ledger.answers([request.key for request in requests])
+        known = self._refused | self._ledger.answers([request.key for request in requests])
         missing = {request.key: request for request in requests if request.key not in known}
         if missing and not self.waiting:
             asked = self._engine.ask(list(missing.values()), self._account)
             self.waiting = asked.waiting
+            self._refused |= {key: answer for key, answer in asked.answers.items() if answer.text is None}
             known |= asked.answers
-        return known
+        return {request.key: known[request.key] for request in requests if request.key in known}
 
     def _annotation(self, document_id: str, votes: Sequence[Sequence[Answer]]) -> Annotation:
         """Make an annotation of a document's votes."""
@@ -138,4 +180,5 @@ def _again(request: Request) -> Request:
 
 
 def _unread(answer: Answer) -> bool:
-    return answer.label is None and answer.text is not None
+    """Whether the same question may get another answer: one that was cut would be cut again."""
+    return answer.label is None and answer.text is not None and not was_cut(answer)

@@ -5,6 +5,8 @@ is asked by nobody until then.
 """
 
 import asyncio
+import json
+import logging
 import os
 import random
 import time
@@ -15,15 +17,17 @@ from laud_ray.backoff import asked_for, backoff
 from laud_ray.calls import Answer
 from laud_ray.config import LlmConfig
 from laud_ray.errors import ConfigError, UserError
-from laud_ray.oracles.account import answer_tokens
+from laud_ray.oracles.account import answer_tokens, needs_confidence, no_confidence
 from laud_ray.oracles.engines import Asked, Desk, Request, all_refused
-from laud_ray.oracles.openai_replies import mistake, most_tokens, passing, read_completion, unpaid, unsupported, words
+from laud_ray.oracles.openai_parameters import consequence, parameters, refused
+from laud_ray.oracles.openai_replies import mistake, most_tokens, passing, read_completion, unpaid, words
 
 if TYPE_CHECKING:
     from openai import APIStatusError
 
+logger = logging.getLogger(__name__)
+
 LONGEST_WAIT = 120.0
-ALTERNATIVES = 5
 
 
 def key_of(config: LlmConfig, where: str) -> str | None:
@@ -60,20 +64,36 @@ class OpenAiEngine:
     ) -> None:
         self.config, self.where, self.key = config, where, key_of(config, where)
         self.sleep, self.clock = sleep, clock
-        longest = "max_tokens" if config.base_url else "max_completion_tokens"
-        # Parameters that not every model takes: what one refuses is left out from then on.
-        self.optional: dict[str, Any] = {
-            "temperature": temperature,
-            longest: answer_tokens(config),
-            **({"logprobs": True, "top_logprobs": ALTERNATIVES} if config.votes == 1 else {}),
-        }
+        self.temperature = temperature
+        # Parameters that this model does not take: they are left out from then on.
+        self.refused: dict[str, int | None] = {}
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return parameters(self.config, self.temperature, self.refused)
 
     @property
     def at_once(self) -> int:
         return max(64, 4 * self.config.concurrency)
 
     def ask(self, requests: Sequence[Request], desk: Desk) -> Asked:
+        self.refused |= desk.refused()
+        self.require_confidence()
         return asyncio.run(_Asking(self, requests, desk).go())
+
+    def refuse(self, names: Mapping[str, int | None], reason: str, desk: Desk) -> None:
+        """Leave parameters out for the rest of the run; say so once where that changes answers."""
+        new = {name: most for name, most in names.items() if name not in self.refused or most != self.refused[name]}
+        self.refused |= new
+        desk.refuse(new)
+        self.require_confidence(reason)
+        for name in new:
+            if (changed := consequence(name, self.refused)) is not None:
+                logger.warning("%s: %s does not take %s (%s): %s", self.where, self.config.model, name, reason, changed)
+
+    def require_confidence(self, reason: str = "") -> None:
+        if "logprobs" in self.refused and needs_confidence(self.config):
+            raise no_confidence(self.config, self.where, reason)
 
 
 class _Asking:
@@ -127,18 +147,17 @@ class _Asking:
             number = await self._begin(request)
             if number is None:
                 return None
-            sent = dict(self._engine.optional)
+            sent = self._engine.parameters
             try:
                 return await self._send(request, number, sent)
             except APIStatusError as error:
                 wait, reason = asked_for(error.response.headers, time.time()), words(error, self._engine.key)
                 self._desk.fail(number, reason, billed=False)
-                refused = unsupported(error, sent)
-                if refused:
-                    self._drop(refused)
+                if names := refused(error, sent, request.text):
+                    self._engine.refuse(names, reason, self._desk)
                     continue
                 if not passing(error):
-                    return self._refused(error, reason)
+                    return self._refused(error, reason, sent)
                 stuck = error.status_code >= 500 and self._answered > before
                 if error.status_code == 429 and self._answered > before:
                     # The endpoint answers as fast as it likes to: being unlucky is no failure.
@@ -178,26 +197,20 @@ class _Asking:
 
     async def _send(self, request: Request, number: int, parameters: Mapping[str, Any]) -> Answer:
         began = self._engine.clock()
-        async with asyncio.timeout(self._config.timeout):
-            found = await self._client.chat.completions.create(
-                model=self._config.model, messages=[{"role": "user", "content": content(request)}], **parameters
-            )
+        try:
+            async with asyncio.timeout(self._config.timeout):
+                found = await self._client.chat.completions.create(
+                    model=self._config.model, messages=[{"role": "user", "content": content(request)}], **parameters
+                )
+        except json.JSONDecodeError:
+            raise ValueError("the answer is no chat completion: it is not JSON") from None
         completion = read_completion(found, content(request), answer_tokens(self._config))
         self._answered += 1
         return self._desk.finish(number, completion, self._engine.clock() - began)
 
-    def _drop(self, names: Sequence[str]) -> None:
-        """Leave out optional parameters that the model does not take."""
-        optional = self._engine.optional
-        for name in names:
-            if optional.pop(name, None) is not None and name == "max_tokens":
-                optional["max_completion_tokens"] = answer_tokens(self._config)
-            if name == "logprobs":
-                optional.pop("top_logprobs", None)
-
-    def _refused(self, error: "APIStatusError", reason: str) -> Answer | None:
+    def _refused(self, error: "APIStatusError", reason: str, sent: Mapping[str, Any]) -> Answer | None:
         """Make what cannot succeed by trying again a user's error, a reason to wait, or one document's abstention."""
-        found = mistake(error, reason, self._config, self._engine.where)
+        found = mistake(error, reason, self._config, self._engine.where, sent)
         if found is not None:
             raise found
         if unpaid(error):

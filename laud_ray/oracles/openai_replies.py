@@ -1,19 +1,19 @@
 """What the replies of an endpoint mean: a completion, a mistake of the user, a reason to try again. Pure."""
 
-import re
-from collections.abc import Collection
+import json
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from laud_ray.config import LlmConfig
 from laud_ray.errors import UserError
+from laud_ray.oracles.account import answer_tokens
 from laud_ray.oracles.engines import Completion, Token
+from laud_ray.oracles.openai_parameters import out_of_range, too_long
 
 if TYPE_CHECKING:
     from openai import APIStatusError
-    from openai.types.chat import ChatCompletion
 
 _FRAME_TOKENS = 32
-_UNSUPPORTED = re.compile(r"unsupport|not support|unrecogni|unknown|extra|not permitted", re.IGNORECASE)
 
 
 def most_tokens(prompt: str) -> int:
@@ -21,32 +21,75 @@ def most_tokens(prompt: str) -> int:
     return len(prompt.encode()) + _FRAME_TOKENS
 
 
-def read_completion(found: "ChatCompletion", prompt: str, most: int) -> Completion:
+def read_completion(found: object, prompt: str, most: int) -> Completion:
     """Read a response. Where the endpoint does not say what was used, the upper bound stands.
+
+    Reasoning beside the content, and tools that were called, are no part of the answer.
 
     Raises:
         ValueError: if it is no chat completion, as from a proxy's error page.
     """
     choices = getattr(found, "choices", None)
-    if not choices or getattr(choices[0], "message", None) is None:
-        raise ValueError("the answer is no chat completion")
-    tokens = (choices[0].logprobs and choices[0].logprobs.content) or ()
-    usage = found.usage
+    first = choices[0] if isinstance(choices, list) and choices else None
+    message = getattr(first, "message", None)
+    if message is None:
+        raise ValueError(_no_completion(found))
+    usage, finish = getattr(found, "usage", None), getattr(first, "finish_reason", None)
+    refusal = getattr(message, "refusal", None) or ("filtered by the endpoint" if finish == "content_filter" else None)
     return Completion(
-        choices[0].message.content or "",
-        tuple(Token(t.token, t.logprob, tuple((o.token, o.logprob) for o in t.top_logprobs or ())) for t in tokens),
-        usage.prompt_tokens if usage else most_tokens(prompt),
-        usage.completion_tokens if usage else most,
+        _plain(getattr(message, "content", None)),
+        tuple(_tokens(getattr(first, "logprobs", None))),
+        _count(usage, "prompt_tokens", most_tokens(prompt)),
+        _count(usage, "completion_tokens", most),
+        finish == "length",
+        None if refusal is None else str(refusal),
     )
+
+
+def _plain(content: object) -> str:
+    """The words of a message, whose content is text, parts of it, or against the protocol an object."""
+    if isinstance(content, list):
+        return "".join(map(_part, content))
+    return json.dumps(content) if isinstance(content, dict) else "" if content is None else str(content)
+
+
+def _part(part: object) -> str:
+    """The words of one part: those of thinking are not the answer's."""
+    if not isinstance(part, dict):
+        return str(part)
+    text = part.get("text") if part.get("type") in (None, "text", "output_text") else None
+    return str(text.get("value", "") if isinstance(text, dict) else text or "")
+
+
+def _tokens(logprobs: object) -> Iterator[Token]:
+    for token in getattr(logprobs, "content", None) or ():
+        if isinstance(token.token, str) and isinstance(token.logprob, int | float):
+            others = getattr(token, "top_logprobs", None) or ()
+            yield Token(token.token, token.logprob, tuple((one.token, one.logprob) for one in others))
+
+
+def _count(usage: object, name: str, bound: int) -> int:
+    found = getattr(usage, name, None)
+    return found if isinstance(found, int) else bound
+
+
+def _no_completion(found: object) -> str:
+    """Say that a response is no completion, and what it says instead, as far as that is to be had."""
+    error = getattr(found, "error", None)
+    message = error.get("message", error) if isinstance(error, dict) else error
+    return "the answer is no chat completion" + (f": {_line(message)}" if message else "")
+
+
+def _line(message: object) -> str:
+    line = " ".join(str(message).split())
+    return line if len(line) <= 200 else f"{line[:197]}..."
 
 
 def words(error: "APIStatusError", key: str | None) -> str:
     """The status and the server's message in one short line, without the key."""
     body = error.body
-    message = body.get("message") if isinstance(body, dict) else None
-    line = " ".join(str(message or error.message).split())
-    line = line.replace(key, "...") if key else line
-    return f"{error.status_code}: {line if len(line) <= 200 else f'{line[:197]}...'}"
+    message = str((body.get("message") if isinstance(body, dict) else None) or error.message)
+    return f"{error.status_code}: {_line(message.replace(key, '...') if key else message)}"
 
 
 def unpaid(error: "APIStatusError") -> bool:
@@ -58,17 +101,16 @@ def passing(error: "APIStatusError") -> bool:
     return not unpaid(error) and (error.status_code in (408, 409, 429) or error.status_code >= 500)
 
 
-def unsupported(error: "APIStatusError", sent: Collection[str]) -> list[str]:
-    """Which of the parameters that were sent the model does not take."""
-    message = str(error.message)
-    if error.status_code not in (400, 422) or not _UNSUPPORTED.search(message):
-        return []
-    return [name for name in sent if error.param == name or re.search(rf"\b{name}\b", message)]
-
-
-def mistake(error: "APIStatusError", reason: str, config: LlmConfig, where: str) -> UserError | None:
+def mistake(
+    error: "APIStatusError", reason: str, config: LlmConfig, where: str, sent: Mapping[str, object]
+) -> UserError | None:
     """The user's error that a refusal shows, or None."""
     place = config.base_url or "the endpoint"
+    if error.status_code in (400, 422) and out_of_range(error, sent) and not too_long(error):
+        return UserError(
+            f"{where}.max_answer_tokens: {answer_tokens(config)} is not taken by {config.model} ({reason}); expected a "
+            "value within its limits"
+        )
     if error.status_code in (401, 403):
         return UserError(
             f"{where}.key_variable: {place} refused the key of {config.key_variable} ({reason}); "

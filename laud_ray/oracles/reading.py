@@ -3,20 +3,50 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from laud_ray.calls import Answer
+from laud_ray.labels import UNSURE
+from laud_ray.oracles.answers import Reading, read_answer
 from laud_ray.oracles.engines import Completion, Token
-from laud_ray.prompts import ANSWER, UNSURE, Option, read_answer
+from laud_ray.prompts import Option
+
+CUT = "it was cut at its length limit"
 
 
-def read(completion: Completion, options: Sequence[Option], unsure: str) -> tuple[str | None, float | None]:
-    """Return a label's name, UNSURE or None, and the probability that the model gave to its answer."""
-    label = read_answer(completion.text, options, unsure)
-    said = _answer_tokens(completion)
-    if label is None or not said:
-        return label, None
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a completion says.
+
+    Attributes:
+        label: a label's name, UNSURE, or None.
+        confidence: the probability that the model gave to its answer; None if that cannot be told.
+        why: why label is None.
+    """
+
+    label: str | None
+    confidence: float | None = None
+    why: str | None = None
+
+
+def read(completion: Completion, options: Sequence[Option], unsure: str) -> Heard:
+    """Read a completion."""
+    if completion.refusal is not None:
+        return Heard(None, why=f"the model refused: {completion.refusal}")
+    found = read_answer(completion.text, options, unsure, cut=completion.cut)
+    if found.label is None:
+        return Heard(None, why=f"{found.why}; {CUT}" if completion.cut else found.why)
+    said = _tokens_of(completion, found)
+    if not said:
+        return Heard(found.label)
     raw = math.exp(min(0.0, sum(token.logprob for token in said)))
     codes = [*(option.code for option in options), unsure]
-    return label, max(raw, _share(said[0], codes)) if len(said) == 1 else raw
+    return Heard(found.label, max(raw, _share(said[0], codes)) if len(said) == 1 else raw)
+
+
+def was_cut(answer: Answer) -> bool:
+    """Whether an answer names no label because it ended at its length limit."""
+    return answer.label is None and CUT in (answer.reason or "")
 
 
 def decide(votes: Sequence[tuple[str | None, float | None]], threshold: float) -> tuple[str | None, float | None]:
@@ -39,15 +69,20 @@ def decide(votes: Sequence[tuple[str | None, float | None]], threshold: float) -
     return (label if sure and label != UNSURE else None), confidence
 
 
-def _answer_tokens(completion: Completion) -> list[Token]:
-    """The tokens of the answer itself: those after the last "Category:", white space apart."""
+def _tokens_of(completion: Completion, found: Reading) -> list[Token]:
+    """The tokens that name the label, white space apart.
+
+    A server may have taken thinking out of the text. Where it cannot be found among the tokens, as when a letter is cut
+    into bytes, all of them count: the answer is at least as likely.
+    """
     whole = "".join(token.text for token in completion.tokens)
-    start = whole.rfind(ANSWER)
-    start = start + len(ANSWER) if start >= 0 else 0
-    end, said = 0, []
+    before = whole.rfind(completion.text)
+    if before < 0:
+        return [token for token in completion.tokens if token.text.strip()]
+    end, said = 0, list[Token]()
     for token in completion.tokens:
-        end += len(token.text)
-        if end > start and token.text.strip():
+        start, end = end, end + len(token.text)
+        if end > before + found.start and start < before + found.end and token.text.strip():
             said.append(token)
     return said
 

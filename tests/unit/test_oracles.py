@@ -16,11 +16,12 @@ from laud_ray import config as configuration
 from laud_ray.calls import Answer, Call, Caps, Ledger
 from laud_ray.config import LlmConfig
 from laud_ray.errors import ConfigError
+from laud_ray.labels import UNSURE
 from laud_ray.oracles.cascade import CascadeOracle
 from laud_ray.oracles.engines import Asked, Completion, Desk, Request, Token
 from laud_ray.oracles.llm import LlmOracle, oracle_prompt
-from laud_ray.oracles.reading import decide, read
-from laud_ray.prompts import UNSURE, Option
+from laud_ray.oracles.reading import Heard, decide, read
+from laud_ray.prompts import Option
 from laud_ray.store import Store
 from laud_ray.types import Annotation, Document, Example, Label, Task
 
@@ -73,25 +74,25 @@ def sure(text: str, probability: float) -> Completion:
 def test_confidence_is_the_probability_of_the_answer_after_the_reasoning() -> None:
     tokens = [("Made", -3.0), (" of leaves.\nCate", -2.0), ("gory:", -0.1), (" ", -0.01), ("A", math.log(0.7))]
     completion = Completion("".join(t for t, _ in tokens), tuple(Token(t, p) for t, p in tokens))
-    assert read(completion, OPTIONS, "C") == ("Tea", pytest.approx(0.7))
+    assert read(completion, OPTIONS, "C") == Heard("Tea", pytest.approx(0.7))
 
 
 def test_confidence_is_the_share_among_the_codes() -> None:
     listed = {" A": 0.4, "A": 0.2, " B": 0.2, " The": 0.1, " and": 0.001}
     token = Token(" A", math.log(0.4), tuple((text, math.log(p)) for text, p in listed.items()))
     # C is not listed, so it is no likelier than the last one that is.
-    assert read(Completion(" A", (token,)), OPTIONS, "C") == ("Tea", pytest.approx(0.6 / (0.6 + 0.2 + 0.001)))
+    assert read(Completion(" A", (token,)), OPTIONS, "C") == Heard("Tea", pytest.approx(0.6 / (0.6 + 0.2 + 0.001)))
 
 
 def test_confidence_is_never_below_the_plain_probability() -> None:
     token = Token("A", math.log(0.9), (("A", math.log(0.9)), ("B", math.log(0.1))))
     many = [Option(code, Label(code)) for code in "ABDEFGHIJK"]
-    assert read(Completion("A", (token,)), many, "C")[1] == pytest.approx(0.9)
+    assert read(Completion("A", (token,)), many, "C").confidence == pytest.approx(0.9)
 
 
 def test_without_log_probabilities_the_confidence_is_not_known() -> None:
-    assert read(Completion("B"), OPTIONS, "C") == ("Coffee", None)
-    assert read(Completion("maybe"), OPTIONS, "C") == (None, None)
+    assert read(Completion("B"), OPTIONS, "C") == Heard("Coffee")
+    assert read(Completion("maybe"), OPTIONS, "C") == Heard(None, why="it names no label")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Prompts: what is shared comes first, a text cannot leave its fence, answers are read as they are written."""
+"""Prompts: what is shared comes first, a text cannot leave its fence."""
 
 import itertools
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from laud_ray.config import LlmConfig
 from laud_ray.oracles.engines import Completion
 from laud_ray.oracles.llm import oracle_prompt
 from laud_ray.oracles.reading import read
-from laud_ray.prompts import CLOSE, OPEN, UNSURE, Option, Prompt, codes, fenced, read_answer
+from laud_ray.prompts import CLOSE, OPEN, Option, Prompt, codes, fenced
 from laud_ray.types import Example, Label, Task
 
 OPTIONS = (Option("A", Label("Tea", "leaves")), Option("B", Label("Coffee")))
@@ -36,26 +36,6 @@ def test_a_document_may_have_options_of_its_own() -> None:
 @pytest.mark.parametrize("attack", ["a</text>b", "a< / TEXT >b", "a<text>\n</text>b"])
 def test_a_text_cannot_leave_its_fence(attack: str) -> None:
     assert "text>" not in fenced(attack).lower().replace(" ", "")
-
-
-@pytest.mark.parametrize(
-    ("answer", "label"),
-    [
-        ("A", "Tea"),
-        (" B.", "Coffee"),
-        ("coffee", "Coffee"),
-        ("It is brewed from leaves.\nCategory: A", "Tea"),
-        ("Category: B\nNo, wait.\nCategory: A", "Tea"),
-        ("A = Tea", "Tea"),
-        ("C", UNSURE),
-        ("**Unsure**", UNSURE),
-        ("D", None),
-        ("Apples and tea", None),
-        ("", None),
-    ],
-)
-def test_answers_are_read(answer: str, label: str | None) -> None:
-    assert read_answer(answer, OPTIONS, "C") == label
 
 
 def test_candidate_codes_are_distinct() -> None:
@@ -85,7 +65,7 @@ def test_a_code_and_a_name_are_never_the_same(names: Sequence[str]) -> None:
     prompt = oracle_prompt(config, task)
     for option in prompt.options:
         for said in (option.code, option.label.name, f"Category: {option.code}"):
-            assert read(Completion(said), prompt.options, prompt.unsure or "")[0] == option.label.name
+            assert read(Completion(said), prompt.options, prompt.unsure or "").label == option.label.name
 
 
 def test_the_version_follows_what_answers_depend_on() -> None:

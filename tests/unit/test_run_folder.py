@@ -1,5 +1,6 @@
 """One run's place: who may work on it, with which configuration, and what is said when a part of it is lost."""
 
+import json
 import os
 import shutil
 import sqlite3
@@ -12,7 +13,7 @@ from laud_ray.config import RunConfig
 from laud_ray.errors import RunError, StoreError
 from laud_ray.run_folder import claim, configured, is_held, look_at
 from laud_ray.store import Query
-from laud_ray.types import Document
+from laud_ray.types import Annotation, Document
 
 TEXT = """
 task: {{name: drinks, labels: [Tea, Coffee]}}
@@ -55,6 +56,30 @@ def test_a_budget_below_what_is_spent_is_refused(run: Path) -> None:
 def test_another_difference_is_refused_with_all_of_them(run: Path) -> None:
     with pytest.raises(RunError, match=r"\(seed: 0 -> 4; budget.annotations: 3 -> 9\)"):
         claim(settings(run, budget=9, seed=4)).__enter__()
+
+
+def asking(storage: Path, **more: object) -> RunConfig:
+    llm = {"kind": "llm", "engine": "openai", "model": "m", "base_url": "http://127.0.0.1:1/v1", **more}
+    text = TEXT.format(storage=storage, budget=3, stop="budget", seed=0)
+    return config.parse(text.replace("{kind: replay, label: label}", json.dumps(llm)))
+
+
+def test_how_a_model_is_asked_may_change_until_it_answered(tmp_path: Path) -> None:
+    with claim(asking(tmp_path / "run")) as folder:
+        folder.store.add_queries("evaluation", 0, [Query(Document(key, key), "why") for key in "ab"])
+        (tmp_path / "run" / "corpus").mkdir()
+        (tmp_path / "run" / "corpus" / "file").touch()
+    for more in ({"guideline": "one letter"}, {"rationale": True}, {"threshold": 0.5}, {"model": "other"}):
+        with claim(asking(tmp_path / "run", **more)) as folder:
+            assert (tmp_path / "run" / "corpus" / "file").exists()
+    with pytest.raises(RunError, match=r"oracle\.kind"):
+        claim(settings(tmp_path / "run")).__enter__()
+    with claim(asking(tmp_path / "run")) as folder:
+        folder.store.add_annotations([Annotation("a", None, "llm:m")])
+    with pytest.raises(RunError, match=r"another configuration \(oracle\.guideline"):
+        claim(asking(tmp_path / "run", guideline="one letter")).__enter__()
+    with claim(asking(tmp_path / "run", max_answer_tokens=400, max_text_chars=99)) as folder:
+        assert folder.config.oracle.max_answer_tokens == 400
 
 
 @pytest.mark.parametrize("lost", ["missing", "empty"])

@@ -1,0 +1,105 @@
+"""Optional parameters of a chat completion, and which of them a model does not take. Pure.
+
+What a model refuses is kept by name: with the largest value that it takes where it says one, else with None.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from laud_ray.config import LlmConfig
+from laud_ray.oracles.account import answer_tokens
+
+if TYPE_CHECKING:
+    from openai import APIStatusError
+
+ALTERNATIVES = 5
+# Two names of one parameter: models of OpenAI's that think take only the second, many other servers only the first.
+LENGTHS = ("max_tokens", "max_completion_tokens")
+_NAMED = {
+    "logprobs": re.compile(
+        r"(?<!top)(?<!top[ _-])(?<![a-z])log[ _-]?prob(?:s|abilit(?:y|ies))?(?![a-z_])", re.IGNORECASE
+    ),
+    "top_logprobs": re.compile(r"top[ _-]?log[ _-]?prob(?:s|abilit(?:y|ies))?", re.IGNORECASE),
+    "temperature": re.compile(r"\btemperature\b", re.IGNORECASE),
+    "max_tokens": re.compile(r"\bmax[ _-]?tokens\b", re.IGNORECASE),
+    "max_completion_tokens": re.compile(r"\bmax[ _-]?completion[ _-]?tokens\b", re.IGNORECASE),
+}
+_LARGEST = re.compile(
+    r"(?:<=?|≤|at most|less than or equal to|up to|no more than|maximum(?: of| is|:)?|(?:between|from|range).{0,20}?"
+    r"(?:and|to|-|,))\s*\[?(\d{1,2})\b",
+    re.IGNORECASE,
+)
+_OUT_OF_RANGE = re.compile(
+    r"too (?:large|small|high|low|big)|at (?:least|most)|exceed|minimum|below|above|between|range|>=?|<=?|"
+    r"(?:greater|less|larger|smaller|more) than",
+    re.IGNORECASE,
+)
+_UNKNOWN = re.compile(r"unsupport|not support|unrecogni[sz]|unknown|extra|not permitted|instead", re.IGNORECASE)
+_TOO_LONG = re.compile(
+    r"context[ _-]?(?:length|window|size)|maximum (?:context|prompt|input|sequence)|(?:prompt|input|messages?|request) "
+    r"(?:is|are|was) too (?:long|large)|too many (?:input )?tokens|reduce the length|(?:prompt|input).{0,40}exceed",
+    re.IGNORECASE,
+)
+
+
+def parameters(config: LlmConfig, temperature: float, refused: Mapping[str, int | None]) -> dict[str, Any]:
+    """What is sent beside the prompt, without what was refused."""
+    lengths = LENGTHS if config.base_url else LENGTHS[::-1]
+    found: dict[str, Any] = {name: answer_tokens(config) for name in lengths if name not in refused}
+    found = dict(list(found.items())[:1])
+    if "temperature" not in refused:
+        found["temperature"] = temperature
+    if config.votes == 1 and "logprobs" not in refused:
+        found["logprobs"] = True
+        alternatives = refused.get("top_logprobs", ALTERNATIVES)
+        found |= {"top_logprobs": alternatives} if alternatives else {}
+    return found
+
+
+def refused(error: "APIStatusError", sent: Mapping[str, Any], text: str) -> dict[str, int | None]:
+    """Which of the parameters that were sent a model does not take, in whatever words it says so.
+
+    Args:
+        text: of the document, whose words may stand in the message.
+    """
+    if error.status_code not in (400, 403, 422) or too_long(error):
+        return {}
+    if str(error.param or "").startswith(("messages", "model")) or out_of_range(error, sent):
+        return {}
+    message = _message(error).replace(text, "")
+    names = [name for name in sent if error.param == name or (name in _NAMED and _NAMED[name].search(message))]
+    return {name: _largest(message, sent[name]) if name == "top_logprobs" else None for name in names}
+
+
+def too_long(error: "APIStatusError") -> bool:
+    """Whether the prompt is longer than the model's context: the document's fault alone."""
+    longer = error.code == "context_length_exceeded" or _TOO_LONG.search(_message(error))
+    return error.status_code in (400, 413, 422) and bool(longer)
+
+
+def out_of_range(error: "APIStatusError", sent: Mapping[str, Any]) -> bool:
+    """Whether the model knows the length limit of answers, but not at this value."""
+    message = _message(error)
+    named = any(name in sent and (error.param == name or _NAMED[name].search(message)) for name in LENGTHS)
+    return named and bool(_OUT_OF_RANGE.search(message)) and not _UNKNOWN.search(message)
+
+
+def consequence(name: str, refused: Mapping[str, int | None]) -> str | None:
+    """What it changes that a parameter is left out, or None if it changes nothing that matters."""
+    if name == "logprobs":
+        return "its answers have no confidence"
+    if name == "temperature":
+        return "its answers are drawn at its own default and may differ from call to call"
+    if name in LENGTHS and all(one in refused for one in LENGTHS):
+        return "nothing bounds the length of its answers, so caps of tokens and dollars may be overrun"
+    return None
+
+
+def _largest(message: str, sent: int) -> int | None:
+    found = [int(number) for number in _LARGEST.findall(message)]
+    return max((number for number in found if 0 < number < sent), default=None)
+
+
+def _message(error: "APIStatusError") -> str:
+    return f"{error.message} {error.body or ''}"
