@@ -5,18 +5,19 @@ a range; every range is a random sample of the corpus; and the order does not de
 """
 
 import hashlib
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray import sources
 from laud_ray.cleaning import clean
+from laud_ray.checksums import count, dump_json, parse_json, text, texts
 from laud_ray.config import CorpusConfig
 from laud_ray.data.label_counts import ColumnLabels, SortedLabels, load_labels
 from laud_ray.data.seen import Seen
@@ -84,12 +85,20 @@ class Corpus:
 
 
 def open_corpus(folder: Folder) -> Corpus | None:
-    """Return the corpus in the folder, or None if it has not been finished."""
+    """Return the corpus in the folder, or None if it has not been finished.
+
+    Raises:
+        DamageError: if its description is not what was written.
+    """
     if not folder.exists(MANIFEST):
         return None
-    manifest = json.loads(folder.read(MANIFEST))
-    ranges = tuple(Range(**r) for r in manifest["ranges"])
-    return Corpus(folder, ranges, manifest["counts"], manifest["fingerprint"], tuple(manifest.get("notes", ())))
+
+    def read(found: Mapping[str, Any]) -> Corpus:
+        ranges = tuple(Range(text(one["name"]), count(one["rows"])) for one in found["ranges"])
+        counts = {name: count(number) for name, number in found["counts"].items()}
+        return Corpus(folder, ranges, counts, text(found["fingerprint"]), texts(found.get("notes", [])))
+
+    return parse_json(folder.read(MANIFEST), f"{folder.uri}/{MANIFEST}", read)
 
 
 def normalise(
@@ -212,7 +221,7 @@ def _write(rows: RowBuckets, folder: Folder, counts: Counter[str], seen: Seen, s
         "notes": list(corpus.notes),
         "read": {**seen.counts(), "readings": seen.distinct_readings()},
     }
-    folder.write(MANIFEST, json.dumps(manifest, indent=1).encode())
+    folder.write(MANIFEST, dump_json(manifest))
     return corpus
 
 

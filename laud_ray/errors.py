@@ -5,7 +5,8 @@ LaudError
 │   ├── ConfigError         a key or value of the configuration
 │   ├── CorpusError         a file, column or row of the data
 │   ├── RunError            a run that is missing, busy, or differs from its configuration
-│   └── ModelError          a model that is missing, broken, or does not fit the task
+│   ├── ModelError          a model that is missing, broken, or does not fit the task
+│   └── DamageError         a file or row that laud_ray wrote is not as it was written
 ├── EngineError             a language model's engine has stopped; nothing can be read from it any more
 ├── PoolExhaustedError      more documents asked for than the pool holds
 ├── PassError               a pass cannot go on: the scorer fails on everything
@@ -40,6 +41,10 @@ class RunError(UserError):
 
 class ModelError(UserError):
     """A model is missing, broken, or does not fit the task."""
+
+
+class DamageError(UserError):
+    """A file or row that laud_ray wrote is damaged, or was changed by somebody else."""
 
 
 class EngineError(LaudError):

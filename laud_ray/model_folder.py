@@ -1,12 +1,12 @@
 """The files of a model: model.json says what it is and holds the checksum of every other file."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from laud_ray.errors import ModelError
+from laud_ray.checksums import dump_json, parse_json, text, texts
+from laud_ray.errors import DamageError, ModelError
 
 DESCRIPTION = "model.json"
 STUDENT = "student"  # the kind that needs the fewest imports
@@ -18,7 +18,7 @@ def seal(folder: Path, description: Mapping[str, Any]) -> None:
     """Write model.json over the files that are there; nothing may change after it."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != DESCRIPTION)
     sums = {str(p.relative_to(folder)): _checksum(p) for p in files}
-    (folder / DESCRIPTION).write_text(json.dumps({**description, "files": sums}, indent=1))
+    (folder / DESCRIPTION).write_bytes(dump_json({**description, "files": sums}))
 
 
 def describe(model: str) -> tuple[Path, dict[str, Any]]:
@@ -29,13 +29,36 @@ def describe(model: str) -> tuple[Path, dict[str, Any]]:
     """
     folder = local_folder(model)
     try:
-        description: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text())
+        description = parse_json((folder / DESCRIPTION).read_bytes(), str(folder / DESCRIPTION), _described)
         for name, expected in description["files"].items():
             if _checksum(folder / name) != expected:
                 raise ModelError(f"{folder / name}: checksum differs from that in {DESCRIPTION}: the file was changed")
-    except (OSError, ValueError, KeyError) as error:
+    except DamageError as error:
+        raise ModelError(str(error)) from None
+    except (OSError, ValueError) as error:
         raise ModelError(f"{folder}: is not a whole model: {error!r}") from None
     return folder, description
+
+
+def kind_of(model: str) -> str:
+    """Say which kind of model a folder holds; its files are not checked.
+
+    Raises:
+        ModelError: if there is no model.
+    """
+    try:
+        file = local_folder(model) / DESCRIPTION
+        return str(parse_json(file.read_bytes(), str(file), _described)["kind"])
+    except DamageError as error:
+        raise ModelError(str(error)) from None
+    except OSError as error:
+        raise ModelError(f"{model}/{DESCRIPTION}: cannot be read: {error.strerror}") from None
+
+
+def _described(found: dict[str, Any]) -> dict[str, Any]:
+    """Require what every description has."""
+    text(found["kind"]), texts(found["labels"]), texts(list(found["files"].values()))
+    return found
 
 
 def _checksum(path: Path) -> str:

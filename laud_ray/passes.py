@@ -5,11 +5,11 @@ one Parquet file whose name the range fixes; the file appears whole or not at al
 what is there. Memory grows with the number of ranges, never with documents.
 """
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from laud_ray.checksums import dump_json, parse_json
 from laud_ray.corpus import Corpus
 from laud_ray.dispatch import Lost, Workers, dispatch
 from laud_ray.errors import PassError, RunError
@@ -114,9 +114,9 @@ def run_pass(
 def _claim(out: Folder, identity: dict[str, str]) -> None:
     """Make sure that all ranges in a folder come from one model and one corpus."""
     if not out.exists(DESCRIPTION):
-        out.write(DESCRIPTION, json.dumps(identity).encode())
+        out.write(DESCRIPTION, dump_json(identity))
         return
-    found = json.loads(out.read(DESCRIPTION))
+    found = parse_json(out.read(DESCRIPTION), f"{out.uri}/{DESCRIPTION}", dict)
     for key, value in identity.items():
         if found.get(key) != value:
             raise RunError(f"{out.uri}: holds a pass with {key} {found.get(key)!r}; expected {value!r}")

@@ -4,7 +4,6 @@ RUN/schema.json names the schema. So a run may be moved, and one that was delete
 """
 
 import hashlib
-import json
 import re
 import time
 import uuid
@@ -13,6 +12,8 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, event, text
 
+from laud_ray.checksums import dump_json, parse_json
+from laud_ray.checksums import text as text_of
 from laud_ray.database import connect, has_schema
 from laud_ray.errors import RunError, StorageError
 from laud_ray.storage import Folder
@@ -29,13 +30,14 @@ def named(folder: Folder) -> str:
     """Return the schema of a run.
 
     Raises:
-        RunError: if schema.json is missing or broken.
+        RunError: if schema.json is missing.
+        DamageError: if it is not what was written.
     """
     try:
-        name = json.loads(folder.read(SCHEMA))["schema"]
+        name = parse_json(folder.read(SCHEMA), f"{folder.uri}/{SCHEMA}", lambda found: text_of(found["schema"]))
     except StorageError:
         raise
-    except (OSError, ValueError, KeyError, TypeError):
+    except OSError:
         raise RunError(f"{folder.uri}: {SCHEMA} cannot be read; expected the file that `laud run` wrote") from None
     if not re.fullmatch(r"laud_[a-z0-9_]{1,50}", str(name)):
         raise RunError(f"{folder.uri}: {SCHEMA} names the schema {name!r}; expected laud_...")
@@ -113,7 +115,7 @@ def _chosen(connection: Connection, folder: Folder) -> str:
         if not folder.exists(SCHEMA):
             slug = re.sub(r"[^a-z0-9]+", "_", folder.uri.rstrip("/").rpartition("/")[2].lower()).strip("_")[:30]
             name = f"laud_{slug or 'run'}_{uuid.uuid4().hex[:8]}"
-            folder.write(SCHEMA, json.dumps({"schema": name}).encode())
+            folder.write(SCHEMA, dump_json({"schema": name}))
         return named(folder)
     finally:
         connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _MAKING})

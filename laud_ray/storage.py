@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from laud_ray import object_store
+from laud_ray import checksums, object_store
 from laud_ray.credentials import masked
 from laud_ray.errors import StorageSettingsError
 from laud_ray.object_store import explained
@@ -130,20 +130,17 @@ class Folder:
         return object_store.read(self.uri, whole)
 
     def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
-        """Return a Parquet file's rows.
+        """Return a Parquet file's rows, once its checksum has been checked, for which all of it is read.
 
         Raises:
             FileNotFoundError: if there is no such file.
-            pyarrow.ArrowInvalid: if it is none that can be read; the message names it.
+            DamageError: if it is not what was written.
+            pyarrow.ArrowInvalid: if it cannot be read; the message names it.
         """
-        fs, path = filesystem(self.uri)
-
-        def table() -> pa.Table:
-            with fs.open_input_file(f"{path}/{name}") as file:
-                return pq.read_table(file, columns=columns, use_threads=False)
-
+        data = self.read(name)
+        checksums.check_parquet(data, f"{self.uri}/{name}")
         try:
-            return object_store.read(self.uri, table)
+            return pq.read_table(pa.BufferReader(data), columns=columns, use_threads=False)
         except pa.ArrowException as error:
             raise pa.ArrowInvalid(f"{self.uri}/{name}: cannot be read: {error}") from None
 
@@ -159,8 +156,8 @@ class Folder:
 
     def write_table(self, name: str, table: pa.Table) -> None:
         sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd")
-        self.write(name, sink.getvalue())
+        pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+        self.write(name, checksums.seal_parquet(sink.getvalue().to_pybytes()))
 
     def publish(self, source: Path, name: str, last: str) -> None:
         """Move a finished local folder to `name`; its file `last` marks that all of it is there."""

@@ -1,6 +1,5 @@
 """Learners: examples -> model folder, model folder -> scorer."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from laud_ray.config import (
 from laud_ray.encoding import check_model
 from laud_ray.errors import ModelError
 from laud_ray.label_engine import require_vllm
-from laud_ray.model_folder import ENGINES, local_folder
+from laud_ray.model_folder import ENGINES, kind_of
 from laud_ray.models.causal import CausalLearner, fixed_prompt
 from laud_ray.models.encoder import EncoderLearner
 from laud_ray.models.in_context import InContextLearner
@@ -143,10 +142,7 @@ def load(model: str) -> Scorer:
     Raises:
         ModelError: if it is missing or broken, or of an unknown kind.
     """
-    try:
-        kind = json.loads((local_folder(model) / "model.json").read_text())["kind"]
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{model}/model.json: cannot be read: {error!r}") from None
+    kind = kind_of(model)
     kinds = {**LEARNERS, KIND: Student}
     if kind not in kinds:
         raise ModelError(f"{model}/model.json: kind is {kind!r}; expected one of {', '.join(kinds)}")

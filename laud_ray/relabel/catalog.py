@@ -3,11 +3,11 @@
 Parquet is read where it lies. CSV and JSONL cannot be read from the middle: they are copied into Parquet first, once.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import takewhile
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +17,7 @@ from laud_ray.data import files
 from laud_ray.data.jsonl import require
 from laud_ray.data.reading import AS_FOUND, Reading
 from laud_ray.data.seen import Seen
+from laud_ray.checksums import count, dump_json, parse_json, texts
 from laud_ray.errors import CorpusError
 from laud_ray.storage import Entry, Folder, filesystem
 
@@ -166,11 +167,17 @@ def _groups(entry: Entry, copy: _Copy, place: int) -> list[tuple[str, list[int]]
         counts = [
             _write(table, copy.to, f"{place:05d}-{n:05d}.parquet") for n, table in enumerate(_tables(entry, copy, seen))
         ]
-        copy.to.write(done, json.dumps({"rows": counts, "notes": seen.notes}).encode())
-    found = json.loads(copy.to.read(done))
-    for note in found["notes"]:
+        copy.to.write(done, dump_json({"rows": counts, "notes": seen.notes}))
+    rows, notes = parse_json(copy.to.read(done), f"{copy.to.uri}/{done}", _copied)
+    for note in notes:
         copy.seen.note(note)
-    return [(f"{copy.to.uri}/{place:05d}-{n:05d}.parquet", [count]) for n, count in enumerate(found["rows"])]
+    return [(f"{copy.to.uri}/{place:05d}-{n:05d}.parquet", [size]) for n, size in enumerate(rows)]
+
+
+def _copied(found: Any) -> tuple[list[int], tuple[str, ...]]:
+    """Read how many rows each copy has, and what was noted; earlier versions wrote a list of rows."""
+    rows, notes = (found, []) if isinstance(found, list) else (found["rows"], found["notes"])
+    return [count(size) for size in rows], texts(notes)
 
 
 def _row_groups(path: str, columns: Columns) -> list[int] | None:

@@ -1,6 +1,5 @@
 """The end of a relabel: everything is read again and counted, and only then the output is called a success."""
 
-import json
 import logging
 import re
 from collections import Counter
@@ -13,8 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from laud_ray.errors import PassError
-from laud_ray.relabel.plan import PLAN, Plan, work_folder
+from laud_ray.checksums import dump_json, parse_json
+from laud_ray.errors import DamageError, PassError
+from laud_ray.relabel.plan import Plan, read_plan, work_folder
 from laud_ray.relabel.records import RANGES, Record, checksum, read_record
 from laud_ray.storage import Folder
 from laud_ray.workers import Workers
@@ -78,7 +78,7 @@ def finish(plan: Plan, out: Folder, progress: Callable[[int, int], None]) -> Tot
     _clear(out, {file.name for record in records.values() for file in record.files})
     repeated = repeats.read_counts(work_folder(plan, out) / repeats.REPEATS)
     totals = _sum([records[name] for name in names], *repeated)
-    out.write(MANIFEST, json.dumps(_manifest(plan, out, totals, records), indent=1).encode())
+    out.write(MANIFEST, dump_json(_manifest(plan, out, totals, records)))
     out.write(SUCCESS, b"")
     return totals
 
@@ -110,7 +110,7 @@ def check_range(name: str, out: Folder) -> Record | str:
     """Read a range's files again; return its record, or what is wrong."""
     try:
         record = read_record(out, name)
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
+    except (FileNotFoundError, DamageError):
         return f"{out.uri}/{RANGES}/{name}.json: is missing or no record of a range"
     for file in record.files:
         try:
@@ -136,7 +136,7 @@ def finished(plan: Plan, out: Folder) -> Totals | None:
     names = [part.name for part in plan.catalog.ranges]
     wrong = [name for name, found in _checked(names, out, here=plan.catalog.rows <= HERE) if isinstance(found, str)]
     if not wrong:
-        return Totals(**json.loads(out.read(MANIFEST))["totals"])
+        return parse_json(out.read(MANIFEST), f"{out.uri}/{MANIFEST}", lambda found: Totals(**found["totals"]))
     logger.warning(
         "%s: %d of %d ranges are not as they were written: they are made again", out.uri, len(wrong), len(names)
     )
@@ -171,7 +171,7 @@ def _manifest(plan: Plan, out: Folder, totals: Totals, records: dict[str, Record
     return {
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "totals": asdict(totals),
-        **{key: value for key, value in json.loads(out.read(PLAN)).items() if key != "ranges"},
+        **{key: value for key, value in read_plan(out).items() if key != "ranges"},
         "ranges": [
             {**asdict(part), "files": [asdict(one) for one in records[part.name].files]} for part in plan.catalog.ranges
         ],

@@ -8,8 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from laud_ray.errors import ModelError, RunError
-from laud_ray.model_folder import DESCRIPTION, describe
+from laud_ray.checksums import dump_json, parse_json, text
+from laud_ray.errors import RunError
+from laud_ray.model_folder import DESCRIPTION
 from laud_ray.relabel import catalog
 from laud_ray.relabel.catalog import Catalog, Columns
 from laud_ray.storage import Entry, Folder
@@ -76,9 +77,9 @@ def open_plan(
         if options.partition in options.columns.keep and out.local is not None:
             tables.require_folders(found, str(options.partition), LONGEST_NAME)
         made = Plan(run, data, model, checksum, options, found)
-        out.write(PLAN, json.dumps(_to_json(made), indent=1).encode())
+        out.write(PLAN, dump_json(_to_json(made)))
         return made
-    written = json.loads(out.read(PLAN))
+    written = read_plan(out)
     wanted = json.loads(json.dumps(_identity(model, checksum, options, inputs)))
     changed = list(_differences(written["identity"], wanted))
     if changed:
@@ -87,6 +88,21 @@ def open_plan(
             f"expected the same inputs, model and options, or another --out{_way_on(written, changed)}"
         )
     return Plan(run, data, model, checksum, options, catalog.from_json(written))
+
+
+def read_plan(out: Folder) -> dict[str, Any]:
+    """Read the plan of an output.
+
+    Raises:
+        DamageError: if it is not what was written.
+    """
+
+    def read(found: dict[str, Any]) -> dict[str, Any]:
+        text(found["run"]), text(found["identity"]["model"]["name"]), dict(found["identity"]["inputs"])
+        catalog.from_json(found)
+        return found
+
+    return parse_json(out.read(PLAN), f"{out.uri}/{PLAN}", read)
 
 
 def work_folder(plan: Plan, out: Folder) -> Folder:
@@ -101,7 +117,7 @@ def begun_with(out: Folder, run: str) -> str | None:
     """
     if not out.exists(PLAN) or out.exists("_SUCCESS") or Folder(run).exists(DESCRIPTION):
         return None
-    written = json.loads(out.read(PLAN))
+    written = read_plan(out)
     return str(written["identity"]["model"]["name"]) if written["run"] == run else None
 
 
@@ -112,25 +128,9 @@ def _way_on(written: Mapping[str, Any], changed: list[str]) -> str:
     return f", or --model {written['identity']['model']['name']}"
 
 
-def checksum_of(model: str) -> str:
-    """The checksum of a model's description, which holds those of all its files.
-
-    Raises:
-        ModelError: if a file is missing or not what was written.
-    """
-    return checksum_in(describe(model)[0])
-
-
 def checksum_in(folder: Path) -> str:
-    """The same of a folder whose files were checked already."""
+    """The checksum of a model's description, which holds those of all its files."""
     return hashlib.sha256((folder / DESCRIPTION).read_bytes()).hexdigest()[:16]
-
-
-def kind_of(model: str) -> str:
-    found = describe(model)[1].get("kind")
-    if not isinstance(found, str):
-        raise ModelError(f"{model}: {DESCRIPTION} does not say its kind")
-    return found
 
 
 def _identity(model: str, checksum: str, options: Options, inputs: tuple[Entry, ...]) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """What is written down of a range and its files; to read it again needs no scorer."""
 
 import hashlib
-import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import pyarrow as pa
 
+from laud_ray.checksums import dump_json, parse_json
 from laud_ray.storage import Folder
 
 RANGES = "_laud/ranges"
@@ -63,8 +63,23 @@ class Record:
 
 
 def read_record(out: Folder, name: str) -> Record:
-    data = json.loads((out / RANGES).read(f"{name}.json"))
-    return Record(**{**data, "files": tuple(Written(**one) for one in data["files"])})
+    """Read what is written down of a range.
+
+    Raises:
+        FileNotFoundError: if nothing is.
+        DamageError: if it is not what was written.
+    """
+    place = out / RANGES
+    return parse_json(
+        place.read(f"{name}.json"),
+        f"{place.uri}/{name}.json",
+        lambda found: Record(**{**found, "files": tuple(Written(**one) for one in found["files"])}),
+    )
+
+
+def write_record(out: Folder, record: Record) -> None:
+    """Write a range's record, and so commit it."""
+    (out / RANGES).write(f"{record.name}.json", dump_json(asdict(record)))
 
 
 def checksum(data: bytes | pa.Buffer) -> str:

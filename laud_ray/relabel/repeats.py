@@ -6,17 +6,18 @@ these files into memory, so that its lookups cost pages that the operating syste
 
 import hashlib
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from tempfile import gettempdir
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from laud_ray.checksums import count, dump_json, parse_json
 from laud_ray.relabel.catalog import Catalog
 from laud_ray.relabel.tables import repeated_texts
 from laud_ray.scoring import TOP
@@ -38,9 +39,9 @@ def find(catalog: Catalog, folder: Folder, size: int) -> dict[str, int]:
             name = f"texts-{number:05d}.parquet"
             folder.write_table(name, pa.table({"text": texts}))
             sizes[name] = len(texts)
-        folder.write(FOUND, json.dumps(sizes).encode())
-    found: dict[str, int] = json.loads(folder.read(FOUND))
-    return found
+        folder.write(FOUND, dump_json(sizes))
+    place = f"{folder.uri}/{FOUND}"
+    return parse_json(folder.read(FOUND), place, lambda found: {name: count(size) for name, size in found.items()})
 
 
 def answer_name(texts: str) -> str:
@@ -49,7 +50,7 @@ def answer_name(texts: str) -> str:
 
 def write_count(folder: Folder, texts: str, scored: int, by_student: int) -> None:
     """Note how many texts of a file were scored, and how many of these a cascade's student answered."""
-    (folder / COUNTS).write(f"{texts}.json", json.dumps([scored, by_student]).encode())
+    (folder / COUNTS).write(f"{texts}.json", dump_json({"scored": scored, "by_student": by_student}))
 
 
 def read_counts(folder: Folder) -> tuple[int, int]:
@@ -57,8 +58,14 @@ def read_counts(folder: Folder) -> tuple[int, int]:
     committed = (folder / ANSWERS).names()
     counts = folder / COUNTS
     noted = [name for name in counts.names() if answer_name(name.removesuffix(".json")) in committed]
-    found = [json.loads(counts.read(name)) for name in noted]
+    found = [parse_json(counts.read(name), f"{counts.uri}/{name}", _counted) for name in noted]
     return sum(scored for scored, _ in found), sum(by_student for _, by_student in found)
+
+
+def _counted(found: Any) -> tuple[int, int]:
+    """Read a note of `write_count`; earlier versions wrote a list."""
+    scored, by_student = found if isinstance(found, list) else (found["scored"], found["by_student"])
+    return count(scored), count(by_student)
 
 
 def keys(cells: Sequence[bytes]) -> Keys:

@@ -1,8 +1,6 @@
 """What a worker does with a range: label its rows, write them, commit."""
 
-import json
 from collections import Counter
-from dataclasses import asdict
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +10,7 @@ from laud_ray.cleaning import clean
 from laud_ray.relabel import repeats
 from laud_ray.relabel.files import write
 from laud_ray.relabel.reading import read
-from laud_ray.relabel.records import RANGES, Record
+from laud_ray.relabel.records import Record, write_record
 from laud_ray.relabel.rows import Job, label, score_rows
 from laud_ray.scoring import load_scorer
 
@@ -35,7 +33,7 @@ def label_range(name: str, job: Job) -> Record:
         files,
         rows.health,
     )
-    (job.out / RANGES).write(f"{name}.json", json.dumps(asdict(record)).encode())
+    write_record(job.out, record)
     return record
 
 

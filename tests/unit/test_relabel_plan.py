@@ -1,13 +1,12 @@
 """An output goes on only with the inputs, model and options that it was begun with; a refusal says what differs."""
 
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from laud_ray.errors import CorpusError, RunError
+from laud_ray.errors import CorpusError, DamageError, RunError
 from laud_ray.relabel import catalog
 from laud_ray.relabel.catalog import Columns
 from laud_ray.relabel.plan import PLAN, Options, Plan, begun_with, open_plan
@@ -130,14 +129,40 @@ def test_wrong_ids_leave_no_plan(tmp_path: Path) -> None:
     assert open_(path, tmp_path / "out").catalog.rows == 2
 
 
-def test_what_is_begun_goes_on_with_its_model(tmp_path: Path) -> None:
-    out, run, model = Folder(str(tmp_path / "out")), str(tmp_path / "run"), tmp_path / "model"
+def test_what_is_begun_goes_on_with_its_model(data: Path, tmp_path: Path) -> None:
+    run, model = str(tmp_path / "run"), tmp_path / "model"
     model.mkdir()
     (model / "model.json").write_text("{}")
-    assert begun_with(out, run) is None
-    for source in (run, str(model)):
-        out.write(PLAN, json.dumps({"run": source, "identity": {"model": {"name": "round-0001"}}}).encode())
+    outs = {source: tmp_path / f"out-{place}" for place, source in enumerate((run, str(model)))}
+    for source, place in outs.items():
+        out = Folder(str(place))
+        assert begun_with(out, source) is None
+        open_(data, place, run=source)
         assert begun_with(out, source) == (None if source == str(model) else "round-0001")
-    assert begun_with(out, "another") is None
-    out.write("_SUCCESS", b"")
-    assert begun_with(out, run) is None
+        assert begun_with(out, "another") is None
+        out.write("_SUCCESS", b"")
+        assert begun_with(out, source) is None
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (b"", "is not valid JSON"),
+        (b"{", "is not valid JSON"),
+        (b"[" * 100_000, "is nested too deeply"),
+        (b"[]", "holds something else than it should"),
+        (b"{}", "lacks the key 'run'"),
+        (b'{"run": "r", "identity": {"model": {"name": 3}}}', "'3' is not valid; expected a text"),
+        (b'{"run": "\xff"}', "is not valid JSON"),
+    ],
+)
+def test_a_broken_plan_is_one_line_with_its_file(data: Path, tmp_path: Path, broken: bytes, said: str) -> None:
+    out = Folder(str(tmp_path / "out"))
+    open_(data, tmp_path / "out")
+    out.write(PLAN, broken)
+    for look in (lambda: open_(data, tmp_path / "out"), lambda: begun_with(out, "run")):
+        with pytest.raises(DamageError) as refused:
+            look()
+        assert str(refused.value).startswith(f"{out.uri}/{PLAN}: ")
+        assert said in str(refused.value)
+        assert "\n" not in str(refused.value)

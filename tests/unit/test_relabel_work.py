@@ -1,6 +1,7 @@
 """What a worker makes of a range: rows, files and a record, whatever the texts, columns and values are."""
 
 import datetime as dt
+import json
 import math
 from dataclasses import replace
 from decimal import Decimal
@@ -14,6 +15,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+from laud_ray.checksums import dump_json
 from laud_ray.errors import PassError
 from laud_ray.relabel.catalog import Columns
 from laud_ray.relabel.finish import check_range
@@ -254,4 +256,6 @@ def test_a_record_that_is_none_is_found(whole: tuple[Path, Record]) -> None:
     record.unlink()
     assert check_range("part-00000", Folder(str(out))) == said
     record.write_text(data.replace('"rows": 50', '"rows": 51', 1))
+    assert check_range("part-00000", Folder(str(out))) == said
+    record.write_bytes(dump_json(json.loads(data.replace('"rows": 50', '"rows": 51', 1))))
     assert check_range("part-00000", Folder(str(out))) == "part-00000: its files do not have its 51 rows"
