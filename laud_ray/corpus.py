@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray import sources
+from laud_ray.checksums import count, dump_json, parse_json, texts
+from laud_ray.checksums import text as text_of
 from laud_ray.cleaning import clean
-from laud_ray.checksums import count, dump_json, parse_json, text, texts
 from laud_ray.config import CorpusConfig
 from laud_ray.data.label_counts import ColumnLabels, SortedLabels, load_labels
 from laud_ray.data.seen import Seen
@@ -94,9 +95,9 @@ def open_corpus(folder: Folder) -> Corpus | None:
         return None
 
     def read(found: Mapping[str, Any]) -> Corpus:
-        ranges = tuple(Range(text(one["name"]), count(one["rows"])) for one in found["ranges"])
+        ranges = tuple(Range(text_of(one["name"]), count(one["rows"])) for one in found["ranges"])
         counts = {name: count(number) for name, number in found["counts"].items()}
-        return Corpus(folder, ranges, counts, text(found["fingerprint"]), texts(found.get("notes", [])))
+        return Corpus(folder, ranges, counts, text_of(found["fingerprint"]), texts(found.get("notes", [])))
 
     return parse_json(folder.read(MANIFEST), f"{folder.uri}/{MANIFEST}", read)
 
@@ -246,7 +247,9 @@ def sealed_values(corpus: Corpus, ids: Sequence[str]) -> dict[str, str | None]:
 def sealed_labels(corpus: Corpus) -> ColumnLabels | None:
     """What the sealed column holds, over all documents with a text; None where an earlier version made the corpus."""
     sealed = corpus.folder / SEALED
-    return load_labels(sealed.read(SEALED_LABELS)) if sealed.exists(SEALED_LABELS) else None
+    if not sealed.exists(SEALED_LABELS):
+        return None
+    return load_labels(sealed.read(SEALED_LABELS), f"{sealed.uri}/{SEALED_LABELS}")
 
 
 def first_sealed_values(corpus: Corpus) -> set[str]:

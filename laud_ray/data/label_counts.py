@@ -1,6 +1,5 @@
 """Count the labels of a column, and the texts that stand with two of them, in bounded memory."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -8,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from laud_ray.checksums import dump_json, parse_json
 from laud_ray.sorting import digest_of
 
 MOST_LABELS = 10_000
@@ -95,11 +95,16 @@ class ColumnLabels:
     two_labels: int
 
     def dump(self) -> bytes:
-        return json.dumps(asdict(self), ensure_ascii=False).encode()
+        return dump_json(asdict(self))
 
 
-def load_labels(data: bytes) -> ColumnLabels:
-    return ColumnLabels(**json.loads(data))
+def load_labels(data: bytes, place: str) -> ColumnLabels:
+    """Read what `dump` wrote.
+
+    Raises:
+        DamageError: if it is not what was written.
+    """
+    return parse_json(data, place, lambda found: ColumnLabels(**found))
 
 
 class SortedLabels:

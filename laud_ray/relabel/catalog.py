@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from laud_ray import sources
+from laud_ray.checksums import count, dump_json, parse_json, texts
 from laud_ray.data import files
 from laud_ray.data.jsonl import require
 from laud_ray.data.reading import AS_FOUND, Reading
 from laud_ray.data.seen import Seen
-from laud_ray.checksums import count, dump_json, parse_json, texts
 from laud_ray.errors import CorpusError
 from laud_ray.storage import Entry, Folder, filesystem
 

@@ -24,7 +24,7 @@ def test_texts_with_two_labels_against_plain_python(pairs: list[tuple[str, str]]
     sorted_labels.add((i > 0 and rows[i - 1][0] == text, label) for i, (text, label) in enumerate(rows))
     found = sorted_labels.found()
     assert (found.two_labels, found.missing, sum(found.counts.values())) == (expected, 0, len(pairs))
-    assert load_labels(found.dump()) == found
+    assert load_labels(found.dump(), "labels.json") == found
 
 
 def test_beyond_the_bound_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
