@@ -63,6 +63,11 @@ class CascadeScorer:
         """Map n texts to (n, k) probabilities, float32."""
         return self.answer(texts)[0]
 
+    def probe(self, texts: Sequence[str]) -> Floats:
+        """Score with both, whatever the student's confidence: it shows whether both still can."""
+        self.student.score(texts)
+        return self.teacher.score(texts)
+
     def answer(self, texts: Sequence[str]) -> tuple[Floats, Bools]:
         """Return (n, k) probabilities, and (n,) whether they are the student's."""
         proba = self.student.score(texts)

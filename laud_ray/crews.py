@@ -1,23 +1,25 @@
 """Those who work for `dispatch`: Ray tasks in warm processes, or a pool of actors that own engines."""
 
 import logging
+import os
 import time
 from dataclasses import dataclass
-from threading import Lock
+from threading import Lock, Timer
 from typing import Any, Protocol
 
 import ray
 from ray import exceptions as failed
 
-from laud_ray.errors import LaudError, PassError
+from laud_ray.errors import EngineError, LaudError, PassError
 from laud_ray.workers import Workers
 
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 2  # names that an engine has: one is read, tokenized or written while the engine has the other
-FAILED_STARTS = 20
+FAILED_STARTS = 20  # in a row
 REFRESH = 1.0  # seconds between two looks at the cluster's nodes
 FAREWELL = 10.0  # seconds that cancelled work has to end
+DELIVERY = 1.0  # seconds that the last word of a process has to reach the driver
 
 GONE = (
     failed.WorkerCrashedError,
@@ -38,6 +40,18 @@ class Raised:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineEnded:
+    """The work's engine ended with this error, and the worker's process ends now too."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A name came to a process that was about to end: nothing was tried."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """A name's attempt is over: with what the work returned, or with Ray's word on why it did not."""
 
@@ -47,10 +61,18 @@ class Ended:
 
 
 class Crew(Protocol):
-    """Those who work. `busy`: whether any of them has a name."""
+    """Those who work.
+
+    Attributes:
+        busy: whether any of them has a name.
+        size: about how many of them there are.
+    """
 
     @property
     def busy(self) -> bool: ...
+
+    @property
+    def size(self) -> int: ...
 
     def takes(self, name: str, *, alone: bool) -> bool:
         """Give the name to one with room, where nothing else may be if it is to be alone; False if there is none."""
@@ -71,10 +93,15 @@ class Tasks:
         self._shared, self._workers = shared, workers
         self._names: dict[Any, str] = {}
         self._window, self._looked = 0, -REFRESH
+        self._ending = 0  # processes that told us so, and were not seen to end yet
 
     @property
     def busy(self) -> bool:
         return bool(self._names)
+
+    @property
+    def size(self) -> int:
+        return slots(self._workers)
 
     def takes(self, name: str, *, alone: bool) -> bool:  # noqa: ARG002 - a task is always alone in its process
         now = time.monotonic()
@@ -86,7 +113,16 @@ class Tasks:
         return True
 
     def ended(self) -> list[Ended]:
-        return [Ended(self._names.pop(ref), *_outcome(ref)) for ref in _ready(list(self._names))]
+        found = [Ended(self._names.pop(ref), *_outcome(ref)) for ref in _ready(list(self._names))]
+        self._ending += sum(isinstance(one.value, EngineEnded) for one in found)
+        return [self._without_blame(one) for one in found]
+
+    def _without_blame(self, one: Ended) -> Ended:
+        """Have a name tried again that Ray gave to a process which was about to end, and which took it along."""
+        if not self._ending or not isinstance(one.error, failed.WorkerCrashedError):
+            return one
+        self._ending -= 1
+        return Ended(one.name, Again(), None)
 
     def close(self) -> None:
         # By force: an interrupt in the midst of an import would leave a process that can never import it.
@@ -108,12 +144,17 @@ class Engines:
         self._starting: dict[Any, Any] = {}
         self._names: dict[Any, tuple[str, Any]] = {}
         self._load: dict[Any, dict[str, bool]] = {}  # of each actor the names that it has, and whether alone
-        for _ in range(min(workers.engines, most)):
+        self._most = min(workers.engines, most)
+        for _ in range(self._most):
             self._hire()
 
     @property
     def busy(self) -> bool:
         return bool(self._names)
+
+    @property
+    def size(self) -> int:
+        return self._most
 
     def takes(self, name: str, *, alone: bool) -> bool:
         room = 1 if alone else AT_ONCE
@@ -135,7 +176,7 @@ class Engines:
             name, actor = self._names.pop(ref)
             if actor in self._load:
                 del self._load[actor][name]
-                if isinstance(error, GONE):
+                if isinstance(error, GONE) or isinstance(value, EngineEnded):
                     self._replace(actor)
             found.append(Ended(name, value, error))
         return found
@@ -146,12 +187,12 @@ class Engines:
 
     def _started(self, actor: Any, error: failed.RayError | None) -> None:
         if error is None:
-            self._load[actor] = {}
+            self._load[actor], self._failed_starts = {}, 0
             return
         ray.kill(actor)
         self._failed_starts += 1
         if self._failed_starts >= FAILED_STARTS:
-            raise PassError(f"{self._failed_starts} engines died before they had started, the last one so: {error}")
+            raise PassError(f"{self._failed_starts} engines in a row died before they had started; the last: {error}")
         self._hire()
 
     def _replace(self, actor: Any) -> None:
@@ -174,12 +215,14 @@ class _Engine:
         return _run(name, shared)
 
 
-_opening = Lock()
+_opening, _ending = Lock(), Lock()
 _opened: dict[str, Any] = {}
 
 
 def _run(name: str, shared: list[Any]) -> Any:
     """In the worker: unpack work and job, once per process, so that what the work caches by them is found again."""
+    if _ending.locked():
+        os._exit(1)
     try:
         with _opening:
             key = shared[0].hex()
@@ -188,9 +231,20 @@ def _run(name: str, shared: list[Any]) -> Any:
                 _opened[key] = ray.get(shared[0])
             work, job = _opened[key]
         return work(name, job)
+    except EngineError as error:
+        _end_soon()
+        return EngineEnded(str(error))
     except Exception as error:  # noqa: BLE001 - the worker's edge: whatever it is, it becomes data
         # Our own errors say all in their words.
         return Raised(str(error) if isinstance(error, LaudError) else f"{type(error).__name__}: {error}")
+
+
+def _end_soon() -> None:
+    """End this process when the driver has been told why: nothing else frees a broken engine's memory and devices."""
+    if _ending.acquire(blocking=False):
+        last = Timer(DELIVERY, os._exit, (1,))
+        last.daemon = True
+        last.start()
 
 
 def _ready(refs: list[Any]) -> list[Any]:

@@ -5,7 +5,7 @@ do not tell. Work may be begun more than once, so it must write whole or not at 
 """
 
 import logging
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -13,7 +13,9 @@ from typing import Generic, TypeVar
 import ray
 from ray import exceptions as failed
 
-from laud_ray.crews import GONE, Crew, Engines, Raised, Tasks, slots
+from laud_ray.crews import GONE, Again, Crew, EngineEnded, Engines, Raised, Tasks, slots
+from laud_ray.deaths import Deaths
+from laud_ray.deaths import Lost as Lost
 from laud_ray.errors import PassError
 from laud_ray.workers import Workers as Workers
 
@@ -21,9 +23,6 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 J = TypeVar("J")
-
-DEATHS = 3  # of its own worker, before a name is given up
-ACCIDENTS = 20  # of its worker's node, before a name is given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,53 +33,55 @@ class Done(Generic[T]):
     value: T
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """A name that was given up: its worker, or its worker's node, died that many times."""
-
-    name: str
-    times: int
-    reason: str
-
-
 def dispatch(names: Sequence[str], work: Callable[[str, J], T], job: J, workers: Workers) -> Iterator[Done[T] | Lost]:
     """Call work(name, job) for each name on the cluster's workers, in this order; yield results as they come.
 
     A name whose worker died is tried again after the others; with engines, which have two names each, alone, since
-    either may have killed it. Workers and nodes may come and go. The driver holds twice as many names as the cluster
-    has room for and no more, so an autoscaler sees a demand. Closing the iterator ends what is under way.
+    either may have killed it. Work that raises EngineError ends its worker, which counts as such a death. Workers and
+    nodes may come and go. The driver holds twice as many names as the cluster has room for and no more, so an
+    autoscaler sees a demand. Closing the iterator ends what is under way.
 
     Raises:
-        PassError: if work raises, or Ray cannot run it; the message begins with the name.
+        PassError: if work raises anything else, Ray cannot run it, or one engine after the other ends with the same
+            error and none does any work; the message begins with the name.
     """
-    queue = deque(names)
-    deaths: Counter[str] = Counter()
-    accidents: Counter[str] = Counter()
+    queue, deaths = deque(names), Deaths()
     shared = [ray.put((work, job))]
     crew: Crew = Engines(shared, workers, len(queue)) if workers.engines else Tasks(shared, workers)
     told = False
     try:
         while queue or crew.busy:
-            while queue and crew.takes(queue[0], alone=deaths[queue[0]] > 0):
+            while queue and crew.takes(queue[0], alone=deaths.of(queue[0]) > 0):
                 queue.popleft()
             ended = crew.ended()
             if not ended and not told and not slots(workers):
                 told = True
                 logger.warning("no node has %g CPUs and %g GPUs: waiting for one", workers.cpus, workers.gpus)
             for one in ended:
-                if one.error is None:
-                    if isinstance(one.value, Raised):
-                        raise PassError(f"{one.name}: {one.value.text}")
-                    yield Done(one.name, one.value)
-                    continue
-                reason, own = _cause(one.name, one.error)
-                count, limit = (deaths, DEATHS) if own else (accidents, ACCIDENTS)
-                count[one.name] += 1
-                logger.warning("%s: %s (%d of at most %d times)", one.name, reason, count[one.name], limit)
-                if count[one.name] < limit:
+                match one.value:
+                    case Again():
+                        queue.append(one.name)
+                        continue
+                    case Raised(text):
+                        raise PassError(f"{one.name}: {text}")
+                    case EngineEnded(text):
+                        reason, own = f"its engine ended: {text}", True
+                        if deaths.add_cause(one.name, text, workers=min(crew.size, len(names))):
+                            raise PassError(
+                                f"{one.name}: {reason}; so did the engines of other ranges, and none worked"
+                            )
+                    case _ if one.error is None:
+                        deaths.done()
+                        yield Done(one.name, one.value)
+                        continue
+                    case _:
+                        reason, own = _cause(one.name, one.error)
+                lost = deaths.add(one.name, reason, own=own)
+                logger.warning("%s: %s", one.name, reason)
+                if lost is None:
                     queue.append(one.name)
                 else:
-                    yield Lost(one.name, count[one.name], reason)
+                    yield lost
     finally:
         crew.close()
 

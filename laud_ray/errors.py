@@ -7,9 +7,9 @@ LaudError
 │   ├── RunError            a run that is missing, busy, or differs from its configuration
 │   ├── ModelError          a model that is missing, broken, or does not fit the task
 │   └── DamageError         a file or row that laud_ray wrote is not as it was written
-├── EngineError             a language model's engine has stopped; nothing can be read from it any more
+├── EngineError             an engine has stopped or can score no more; a worker's process that meets it ends
 ├── PoolExhaustedError      more documents asked for than the pool holds
-├── PassError               a pass cannot go on: the scorer fails on everything
+├── PassError               a pass cannot go on: its workers end on everything, or the disk is full
 ├── StoreError              a run's database is broken, full, locked or cannot be reached
 ├── StorageError            an object store fails or cannot be reached; also an OSError
 │   └── StorageSettingsError    its bucket is missing or its credentials are refused; also a UserError
@@ -48,7 +48,10 @@ class DamageError(UserError):
 
 
 class EngineError(LaudError):
-    """A language model's engine has stopped."""
+    """An engine has stopped, or can score no more: not any text is at fault, and its process must end.
+
+    The message is the engine's last error, in one line.
+    """
 
 
 class PoolExhaustedError(LaudError):

@@ -6,12 +6,13 @@ what is there. Memory grows with the number of ranges, never with documents.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from laud_ray.checksums import dump_json, parse_json
 from laud_ray.corpus import Corpus
-from laud_ray.dispatch import Lost, Workers, dispatch
+from laud_ray.deaths import Lost, set_aside
+from laud_ray.dispatch import Workers, dispatch
 from laud_ray.errors import PassError, RunError
 from laud_ray.scoring import distinct, load_scorer, open_model, score_table, score_texts, with_failures
 from laud_ray.shortlists import SHORTLIST, Shortlist, shortlist_range
@@ -80,8 +81,8 @@ def run_pass(
         load: opens the model in a worker, once per process.
 
     Raises:
-        PassError: if a range cannot be scored or written: the scorer fails on all of it, or the disk is full; and,
-            when all others are committed, if some were given up because their workers died again and again.
+        PassError: if a range cannot be read or written, or the engine fails on one range after the other; and, when
+            all others are committed, if some were set aside because their workers died again and again.
         RunError: if `out` holds the output of another model or corpus.
     """
     began = time.monotonic()
@@ -95,6 +96,8 @@ def run_pass(
     start_up = 0.0
     health: dict[str, float] = {}
     lost: list[Lost] = []
+    # A worker's working directory need not be this process's.
+    corpus, model, out = replace(corpus, folder=corpus.folder.absolute()), model.absolute(), out.absolute()
     job = _Job(corpus, model, out, name, shortlist, load)
     for result in dispatch([part.name for part in todo], _score_range, job, workers):
         if isinstance(result, Lost):
@@ -105,7 +108,7 @@ def run_pass(
         rows, errors = rows + result.value.rows, errors + result.value.errors
         progress(done + rows, total)
     if lost:
-        raise PassError(_given_up(lost, len(corpus.ranges)))
+        raise PassError(set_aside(lost, len(corpus.ranges)))
     return PassResult(
         len(corpus.ranges), len(corpus.ranges) - len(todo), rows, errors, start_up, time.monotonic() - began, health
     )
@@ -122,16 +125,6 @@ def _claim(out: Folder, identity: dict[str, str]) -> None:
             raise RunError(f"{out.uri}: holds a pass with {key} {found.get(key)!r}; expected {value!r}")
 
 
-def _given_up(lost: Sequence[Lost], ranges: int) -> str:
-    """Name the ranges that were given up, at most ten of them, in one line."""
-    named = [f"{one.name} ({one.reason}, {one.times} times)" for one in sorted(lost, key=lambda one: one.name)[:10]]
-    more = f" and {len(lost) - len(named)} more" if len(lost) > len(named) else ""
-    return (
-        f"{len(lost)} of {ranges} ranges could not be scored: {', '.join(named)}{more}; "
-        "the others are committed, and the same command tries these again"
-    )
-
-
 def _score_range(name: str, job: _Job) -> _Scored:
     """Score one range and commit it: the shortlist first, the scores last, since these mark it as done."""
     table = job.corpus.read(name)
@@ -139,8 +132,6 @@ def _score_range(name: str, job: _Job) -> _Scored:
     scorer = load_scorer(job.model, job.load)
     proba, failures = score_texts(scorer, texts)
     errors, usable = with_failures(table.column("error"), failures, inverse)
-    if not usable.any() and failures:
-        raise PassError(f"the scorer failed on every document: {next(iter(failures.values()))}")
     scores = score_table(table.column("id"), proba, inverse, usable, errors, scorer.labels, job.name)
     if job.shortlist is not None:
         listed = shortlist_range(job.shortlist, name, table, scores, proba, inverse, usable)

@@ -11,12 +11,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from laud_ray.faults import Scoring, engine_errors
 from laud_ray.model_folder import STUDENT, describe
 from laud_ray.storage import Folder
 from laud_ray.types import Bools, Floats, Indices, Scorer
 
 TOP = 5
-CHUNK = 4096
 BLOCK = 65_536  # probabilities
 LEAST = np.float32(1e-12)
 SCORES_SCHEMA = pa.schema(
@@ -34,6 +34,8 @@ SCORES_SCHEMA = pa.schema(
 )
 
 _loading = Lock()
+# Of each scorer, by its identity, a text that it has scored: with it one sees whether it still can.
+_scored: dict[int, str] = {}
 
 
 def open_model(path: str) -> Scorer:
@@ -51,6 +53,9 @@ def load_scorer(model: Folder, load: Callable[[str], Scorer]) -> Scorer:
     """Load a model once per worker process; a model's folder never changes, so its place identifies it.
 
     The last two that were used stay.
+
+    Raises:
+        EngineError: if the model's engine does not start: the worker's process must end.
     """
     with _loading:
         return _loaded(model, load)
@@ -58,31 +63,28 @@ def load_scorer(model: Folder, load: Callable[[str], Scorer]) -> Scorer:
 
 @lru_cache(maxsize=2)
 def _loaded(model: Folder, load: Callable[[str], Scorer]) -> Scorer:
-    return load(str(model.fetch(Path(gettempdir()) / "laud-models")))
+    _scored.clear()
+    path = str(model.fetch(Path(gettempdir()) / "laud-models"))
+    with engine_errors():
+        return load(path)
 
 
 def score_texts(scorer: Scorer, texts: Sequence[str]) -> tuple[Floats, dict[int, str]]:
     """Score texts in chunks; return (n, k) probabilities, and the reason for each text that cannot be scored.
 
-    When a chunk fails it is halved until the texts at fault stand alone; their rows stay zero.
+    Whether a failure is a text's fault is judged in laud_ray.faults; the rows of such texts stay zero.
+
+    Raises:
+        EngineError: if the engine is at fault: the worker's process must end.
     """
-    proba = np.zeros((len(texts), len(scorer.labels)), np.float32)
-    failures: dict[int, str] = {}
-    chunks = [(i, min(i + CHUNK, len(texts))) for i in range(0, len(texts), CHUNK)]
-    while chunks:
-        start, end = chunks.pop()
-        try:
-            part = scorer.score(texts[start:end])
-            if not np.isfinite(part).all():
-                raise FloatingPointError("the probabilities are not finite")
-            proba[start:end] = part
-        except Exception as error:  # noqa: BLE001 - the worker's edge: whatever it is, it becomes data
-            if end - start == 1:
-                failures[start] = f"{type(error).__name__}: {error}"
-            else:
-                middle = (start + end) // 2
-                chunks += [(start, middle), (middle, end)]
-    return proba, failures
+    labels = scorer.labels
+    before = _scored.get(id(scorer))
+    known = labels[:3] if before is None else (before, before)
+    scoring = Scoring(scorer.score, texts, len(labels), known=known, probe=getattr(scorer, "probe", None))
+    scoring.run()
+    if scoring.scored is not None:
+        _scored[id(scorer)] = scoring.scored
+    return scoring.proba, scoring.failures
 
 
 def distinct(texts: pa.Array | pa.ChunkedArray) -> tuple[list[str], Indices]:

@@ -14,6 +14,7 @@ import ray.train
 from ray.train import Checkpoint, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
+from laud_ray.storage import Folder
 from laud_ray.types import Indices
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,8 @@ def fit(loop: Callable[[dict[str, Any]], None], config: Mapping[str, Any], resou
             ),
             run_config=RunConfig(
                 name=f"train-{uuid.uuid4().hex}",
-                storage_path=resources.storage or scratch,
+                # Ray Train takes no relative path, and its workers have working directories of their own.
+                storage_path=Folder(resources.storage or scratch).absolute().uri,
                 failure_config=FailureConfig(max_failures=resources.max_failures),
             ),
         )

@@ -253,18 +253,10 @@ class SpatialScorer(Scorer, Protocol):
 
 
 class Learner(Protocol):
-    """Maps examples to a model folder, and a model folder to a scorer."""
+    """Maps examples to a model folder."""
 
     def fit(self, task: Task, examples: Sequence[Example], *, out: str, seed: int) -> None:
         """Write a model to the local folder `out`. With no examples it is the zero-shot classifier."""
-        ...
-
-    def load(self, model: str) -> Scorer:
-        """Open a model from a local folder.
-
-        Raises:
-            ModelError: if the folder is missing or broken.
-        """
         ...
 
 

@@ -57,9 +57,6 @@ class CausalLearner:
             out,
         )
 
-    def load(self, model: str) -> PromptedScorer:
-        return self.open(model)
-
     @staticmethod
     def open(model: str) -> PromptedScorer:
         """Open a model folder and start its engine on the base model with the adapter merged into it.

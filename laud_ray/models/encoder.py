@@ -61,9 +61,6 @@ class EncoderLearner:
             Path(out).mkdir(parents=True, exist_ok=True)
             save(Path(out), self, task, classifier, temperature=1.0, examples=0)
 
-    def load(self, model: str) -> "EncoderScorer":
-        return self.open(model)
-
     @staticmethod
     def open(model: str) -> "EncoderScorer":
         """Open a model folder; it knows its base model and settings."""

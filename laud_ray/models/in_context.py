@@ -74,9 +74,6 @@ class InContextLearner:
         }
         seal(path, description)
 
-    def load(self, model: str) -> PromptedScorer:
-        return self.open(model)
-
     @staticmethod
     def open(model: str, start: Callable[[LabelPrompt, Any, str], Reads] = engine) -> PromptedScorer:
         """Open a model folder; `start` gives the engine for its prompt, tokenizer and base model."""

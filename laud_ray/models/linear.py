@@ -74,9 +74,6 @@ class LinearLearner:
         }
         seal(path, description)
 
-    def load(self, model: str) -> "LinearScorer":
-        return self.open(model)
-
     @staticmethod
     def open(model: str) -> "LinearScorer":
         """Open a model folder; it knows its base model and settings."""

@@ -10,15 +10,12 @@ import pyarrow.compute as pc
 
 from laud_ray.cleaning import clean
 from laud_ray.data.cells import as_texts
-from laud_ray.errors import PassError
 from laud_ray.relabel import repeats
 from laud_ray.relabel.catalog import Catalog, Range
 from laud_ray.relabel.reading import ids_of
 from laud_ray.scoring import TOP, distinct, likeliest, load_scorer, score_texts
 from laud_ray.storage import Folder
 from laud_ray.types import Bools, Floats, Indices, Scorer
-
-SUSPECT = 20  # texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +83,6 @@ def label(table: pa.Table, part: Range, job: Job, *, only: Bools | None = None) 
         top = answered.top.shape[1]
         answered.top[known], answered.probability[known] = answers.take(file[known], row[known], top)
         answered.usable[known] = True
-    # A few poisonous texts can be all of a small range or sample; a broken scorer fails on more than that.
-    many = answered.scored >= SUSPECT or (only is None and part.rows == job.catalog.rows)
-    if many and not answered.usable.any() and answered.failure:
-        raise PassError(f"the scorer failed on every document: {answered.failure}")
     made = _table(ids, rows, answered, scorer.labels, job, part)
     copied = part.path != job.catalog.inputs[part.input].path
     for name in dict.fromkeys(columns.keep):
@@ -121,7 +114,6 @@ class Answered:
     usable: Bools
     errors: pa.Array
     scored: int
-    failure: str | None
     proba: Floats
     inverse: Indices
 
@@ -140,8 +132,7 @@ def score_rows(scorer: Scorer, texts: pa.Array, errors: pa.Array, wanted: Bools)
     if failures:
         said = [failures.get(int(place)) if place >= 0 else None for place in inverse]
         errors = pc.coalesce(errors, pa.array(said, pa.string()))
-    failure = next(iter(failures.values())) if failures else None
-    return Answered(order[rows], best[rows], usable, errors, len(unique), failure, proba, rows)
+    return Answered(order[rows], best[rows], usable, errors, len(unique), proba, rows)
 
 
 def _table(

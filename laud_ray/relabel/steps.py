@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from laud_ray import canary
 from laud_ray.agreement import Verification
+from laud_ray.deaths import Lost, set_aside
 from laud_ray.errors import PassError
 from laud_ray.events import Event, Observer
 from laud_ray.relabel import previous, repeats
@@ -147,7 +148,7 @@ class Work:
             if not todo:
                 return 0
             from laud_ray.cluster import connect  # here and not before: what is all done needs no Ray
-            from laud_ray.dispatch import Lost, dispatch
+            from laud_ray.dispatch import dispatch
 
             connect()
             rows = 0
@@ -159,12 +160,8 @@ class Work:
                 rows += sizes[result.name]
                 errors = result.value.errors if isinstance(result.value, Record) else 0
                 self._observe(Event("progress", step, 0, before + rows, total, errors=errors))
+        if lost and not may_lose:
+            raise PassError(set_aside(lost, len(sizes)))
         if lost:
-            named = ", ".join(f"{one.name} ({one.reason}, {one.times} times)" for one in lost[:10])
-            if not may_lose:
-                raise PassError(
-                    f"{len(lost)} of {len(sizes)} ranges were set aside: {named}; the others are committed, "
-                    "and the same command tries these again"
-                )
-            self._note(f"{len(lost)} of {len(sizes)} files of repeated texts were given up: {named}")
+            self._note(set_aside(lost, len(sizes)).replace("ranges", "files of repeated texts"))
         return rows

@@ -16,6 +16,7 @@ from laud_ray.corpus import Corpus
 from laud_ray.dispatch import Lost, Workers, dispatch
 from laud_ray.encoding import BUNDLED, Encoder
 from laud_ray.errors import PassError
+from laud_ray.faults import engine_errors
 from laud_ray.scoring import load_scorer, open_model
 from laud_ray.storage import Folder
 from laud_ray.store import Answered
@@ -135,14 +136,15 @@ def _read_chunk(name: str, job: tuple[Mapping[str, tuple[int, int]], Sequence[_R
     number, start = job[0][name]
     reading = job[1][number]
     texts = reading.texts[start : start + CHUNK]
-    if reading.model is None:
-        return _bundled().embed(texts), np.empty((len(texts), 0), np.float32)
-    scorer = load_scorer(reading.model, reading.load)
-    if number:
-        return np.empty((len(texts), 0), np.float32), scorer.score(texts)
-    if not isinstance(scorer, SpatialScorer):
-        raise PassError(f"{reading.model.uri}: a {type(scorer).__name__} has no vectors; expected an encoder's model")
-    return scorer.examine(texts)
+    with engine_errors():
+        if reading.model is None:
+            return _bundled().embed(texts), np.empty((len(texts), 0), np.float32)
+        scorer = load_scorer(reading.model, reading.load)
+        if number:
+            return np.empty((len(texts), 0), np.float32), scorer.score(texts)
+        if isinstance(scorer, SpatialScorer):
+            return scorer.examine(texts)
+    raise PassError(f"{reading.model.uri}: a {type(scorer).__name__} has no vectors; expected an encoder's model")
 
 
 @cache

@@ -88,8 +88,12 @@ def test_training_is_deterministic(trained: Path, tmp_path: Path) -> None:
     assert np.array_equal(one, other)
 
 
-def test_two_workers_learn_the_same(ray_session: str, trained: Path, tmp_path: Path) -> None:
-    resources = Resources(workers=2, storage=str(tmp_path / "training"))
+def test_two_workers_learn_the_same(
+    ray_session: str, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A relative storage, as most configurations have: Ray Train takes none, and works in another directory.
+    monkeypatch.chdir(tmp_path)
+    resources = Resources(workers=2, storage="training")
     EncoderLearner(epochs=6, resources=resources).fit(TASK, EXAMPLES, out=str(tmp_path / "two"), seed=0)
     assert right(tmp_path / "two") >= 0.9
     one, other = (json.loads((path / "model.json").read_text()) for path in (trained, tmp_path / "two"))

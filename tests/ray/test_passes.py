@@ -20,6 +20,7 @@ from laud_ray.query import build
 from laud_ray.shortlists import Shortlist, read_shortlist
 from laud_ray.storage import Folder
 from laud_ray.types import Floats, Scorer
+from laud_ray.workers import Workers
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 LABELS = ("Tea", "Coffee", "Juice")
@@ -28,7 +29,7 @@ DOCUMENTS = 1300
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    """1300 documents in three ranges: every 13th an error, every 5th a duplicate."""
+    """1300 documents in two ranges: every 13th an error, every 5th a duplicate."""
     place = tmp_path_factory.mktemp("corpus")
     texts = [None if i % 13 == 0 else f"name {i - i % 5 if i % 10 == 1 else i}" for i in range(DOCUMENTS)]
     pq.write_table(pa.table({"id": [f"d{i}" for i in range(DOCUMENTS)], "text": texts}), place / "in.parquet")
@@ -36,8 +37,17 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return normalise(config, Folder(str(place / "out")))
 
 
-def cheap(crash: str | None = None, poison: str | None = None) -> Callable[[str], Scorer]:
-    """A loader of a scorer that hashes; it kills its process once, at the file `crash`, or fails on a text."""
+def cheap(
+    crash: str | None = None, poison: str | None = None, cuda: str | None = None, broken: bool = False
+) -> Callable[[str], Scorer]:
+    """A loader of a scorer that hashes.
+
+    Args:
+        crash: a file, without which it makes it and kills its process.
+        poison: texts with this in them it cannot score.
+        cuda: a folder, where it leaves its process's number; the first process scores nothing after its first call.
+        broken: it scores nothing.
+    """
 
     def load(_: str) -> Scorer:
         class Hashing:
@@ -47,6 +57,15 @@ def cheap(crash: str | None = None, poison: str | None = None) -> Callable[[str]
                 if crash is not None and not os.path.exists(crash):
                     open(crash, "w").close()
                     os.kill(os.getpid(), signal.SIGKILL)
+                if broken:
+                    raise RuntimeError("wrong weights")
+                if cuda is not None:
+                    os.makedirs(cuda, exist_ok=True)
+                    first = os.listdir(cuda) in ([], [str(os.getpid())])
+                    again = os.path.exists(f"{cuda}/{os.getpid()}")
+                    open(f"{cuda}/{os.getpid()}", "w").close()
+                    if first and again:
+                        raise RuntimeError("CUDA error: an illegal memory access was encountered")
                 if poison is not None and any(poison in text for text in texts):
                     raise ValueError("cannot read this")
                 numbers = np.asarray([[sum(map(ord, t)) * p % 97 + 1 for p in (3, 7, 31)] for t in texts], np.float32)
@@ -104,10 +123,40 @@ def test_poison_is_one_error_row(corpus: Corpus, tmp_path: Path) -> None:
     assert bad[0]["error"] == "ValueError: cannot read this"
 
 
-def test_a_scorer_that_fails_on_everything_ends_the_pass(corpus: Corpus, tmp_path: Path) -> None:
-    with pytest.raises(PassError, match="failed on every document: ValueError: cannot read this"):
-        run_pass(corpus, Folder("m"), Folder(str(tmp_path)), name="m", load=cheap(poison="name"))
+KINDS = pytest.mark.parametrize("workers", [Workers(), Workers(engines=1)], ids=["tasks", "engines"])
+
+
+@KINDS
+def test_a_scorer_that_fails_on_everything_ends_the_pass(corpus: Corpus, workers: Workers, tmp_path: Path) -> None:
+    with pytest.raises(PassError) as stopped:
+        run_pass(corpus, Folder("m"), Folder(str(tmp_path)), name="m", workers=workers, load=cheap(broken=True))
+    names = ", ".join(part.name for part in corpus.ranges)
+    assert str(stopped.value).startswith(
+        f"2 of 2 ranges were set aside: {names} (its engine ended: RuntimeError: wrong weights, 3 times)"
+    )
     assert not list(tmp_path.glob("part*"))
+
+
+@KINDS
+def test_an_engine_that_dies_ends_its_process_and_costs_nothing(
+    corpus: Corpus, workers: Workers, tmp_path: Path
+) -> None:
+    whole, broken, seen = Folder(str(tmp_path / "whole")), Folder(str(tmp_path / "broken")), tmp_path / "seen"
+    run_pass(corpus, Folder("m"), whole, name="m", load=cheap(poison="name 777"))
+    load = cheap(poison="name 777", cuda=str(seen))
+    result = run_pass(corpus, Folder("m"), broken, name="m", workers=workers, load=load)
+    assert scores(corpus, broken) == scores(corpus, whole)
+    assert result.errors == 101
+    assert len(list(seen.iterdir())) > 1
+
+
+def test_a_relative_folder_is_that_of_the_command(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers have a working directory of their own."""
+    monkeypatch.chdir(tmp_path)
+    run_pass(corpus, Folder("m"), Folder("runs/x"), name="m", load=cheap())
+    assert {path.name for path in (tmp_path / "runs/x").glob("part*")} == {part.name for part in corpus.ranges}
 
 
 def test_a_killed_worker_costs_nothing(corpus: Corpus, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -16,12 +17,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from laud_ray.checksums import dump_json
-from laud_ray.errors import PassError
+from laud_ray.errors import EngineError, PassError
 from laud_ray.relabel.catalog import Columns
 from laud_ray.relabel.finish import check_range
 from laud_ray.relabel.records import RANGES, Record, read_record
 from laud_ray.relabel.work import label_range
 from laud_ray.storage import Folder
+from laud_ray.types import Floats
 from tests.relabeling import LABELS, Hashing, cut, hashing_two, job, relabel, rows, write
 
 KEPT = Columns("text", "id", ("kept",))
@@ -110,16 +112,22 @@ def test_two_labels_are_two_labels(tmp_path: Path) -> None:
     assert found["margin"].to_pylist()[::2] == pytest.approx(np.abs(proba[:, 0] - proba[:, 1]).tolist())
 
 
-def test_a_range_of_nothing_but_poison_is_rows_and_a_broken_scorer_is_an_error(tmp_path: Path) -> None:
-    some = cut(catalog(tmp_path, ["tea"] * 3 + ["poison"]), tmp_path / "w1", size=1)
-    assert relabel(some, tmp_path / "some")["error"].to_pylist()[3] == "ValueError: cannot read this"
-    all_bad = cut(catalog(tmp_path, [f"poison {i}" for i in range(200)]), tmp_path / "w2", size=100)
-    with pytest.raises(PassError, match="the scorer failed on every document: ValueError: cannot read this"):
-        relabel(all_bad, tmp_path / "all")
-    one = cut(catalog(tmp_path, ["poison"]), tmp_path / "w3")
-    with pytest.raises(PassError, match="the scorer failed on every document"):
-        relabel(one, tmp_path / "one")
-    assert not list((tmp_path / "all").rglob("*.json"))
+@pytest.mark.parametrize(("bad", "size"), [(1, 1), (1, 100), (200, 100)])
+def test_a_range_of_nothing_but_poison_is_rows(bad: int, size: int, tmp_path: Path) -> None:
+    texts = [*["tea"] * 3 * (size == 1), *(f"poison {i}" for i in range(bad))]
+    found = relabel(cut(catalog(tmp_path, texts), tmp_path / "w", size=size), tmp_path / "out")
+    assert found["error"].to_pylist()[-bad:] == ["ValueError: cannot read this"] * bad
+
+
+def test_a_scorer_that_fails_on_everything_is_an_error(tmp_path: Path) -> None:
+    class Broken(Hashing):
+        def score(self, texts: Sequence[str]) -> Floats:
+            raise ValueError("no weights")
+
+    found = cut(catalog(tmp_path, ["tea"]), tmp_path / "w")
+    with pytest.raises(EngineError, match="ValueError: no weights"):
+        relabel(found, tmp_path / "out", load=lambda _: Broken(LABELS))
+    assert not list((tmp_path / "out").rglob("*.json"))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from laud_ray import config, scoring
+from laud_ray import config
 from laud_ray.config import BudgetConfig, RoundsRule, RunConfig
 from laud_ray.corpus import Corpus, Range
 from laud_ray.errors import CorpusError
@@ -132,12 +132,6 @@ def test_one_bad_text_costs_one_row() -> None:
     assert failures == {77: "ValueError: cannot read this"}
     assert np.allclose(np.delete(proba, 77, 0).sum(1), 1)
     assert scorer.calls < 30
-
-
-def test_a_chunk_never_holds_more_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "CHUNK", 3)
-    proba, failures = score_texts(Brittle(), ["a"] * 7 + ["poison"])
-    assert (list(failures), proba[:7].sum()) == ([7], pytest.approx(7))
 
 
 def test_score_table_by_hand() -> None:
