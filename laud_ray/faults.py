@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from laud_ray.errors import EngineError
+from laud_ray.printable import printable
 from laud_ray.types import Floats
 
 CHUNK = 4096  # items in one call
@@ -61,7 +62,7 @@ def reason(error: BaseException) -> str:
     """An error in one line, with its type."""
     if isinstance(error, EngineError):  # has the type of what it was raised for
         return str(error)
-    said = " ".join(str(error).split())
+    said = printable(" ".join(str(error).split()))
     said = said if len(said) <= LONGEST else f"{said[:LONGEST]}..."
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 

@@ -257,7 +257,7 @@ def test_errors_that_say_enough(error: Exception, of_engine: bool, memory: bool)
 
 
 def test_reasons_are_one_line() -> None:
-    assert faults.reason(RuntimeError("a\n  b")) == "RuntimeError: a b"
+    assert faults.reason(RuntimeError("a\n  b\x1b")) == "RuntimeError: a b\\x1b"
     assert faults.reason(ValueError()) == "ValueError"
     assert len(faults.reason(ValueError("x" * 5000))) < 350
 
