@@ -113,13 +113,24 @@ def column_names(path: str, reading: Reading = AS_FOUND, columns: Sequence[str] 
     return []
 
 
+def require_columns(path: str, columns: Sequence[str], reading: Reading = AS_FOUND) -> None:
+    """Find out whether every file has the columns, before any row is used. Keys of JSON lines may come later.
+
+    Raises:
+        CorpusError: naming the first file that lacks one or has it twice.
+    """
+    for entry in inputs(path, Seen()):
+        if format_of(entry.path) != "jsonl":
+            files.require_columns(entry.path, columns, reading)
+
+
 def _nothing(path: str, others: Sequence[Entry]) -> CorpusError:
     if not others:
         return CorpusError(f"{path}: no such data; {EXPECTED}")
     if len(others) > 1 or _name(others[0].path) != _name(path):
         named = listed([_name(entry.path) for entry in others])
         return CorpusError(f"{path}: holds no data that can be read, but {named}; {EXPECTED}")
-    return CorpusError(f"{others[0].path}: unknown format{_hint(others[0].path)}; {EXPECTED}")
+    return CorpusError(f"{others[0].path}: {_hint(others[0].path) or f'unknown format; {EXPECTED}'}")
 
 
 def _hint(path: str) -> str:
@@ -129,8 +140,8 @@ def _hint(path: str) -> str:
     with files.opened(path) as stream:
         begins = stream.read(_SNIFFED).lstrip()[:1]
     if begins == b"[":
-        return ", a JSON array; expected one object a line, in a file that ends in .jsonl"
-    return "; one object a line is called .jsonl" if begins == b"{" else ""
+        return "is a JSON array; expected one object a line, in a file that ends in .jsonl"
+    return "is JSON; expected one object a line, in a file that ends in .jsonl" if begins == b"{" else ""
 
 
 def _name(path: str) -> str:

@@ -8,7 +8,10 @@ from pathlib import PurePosixPath
 import yaml
 
 from laud_ray import config, sources
+from laud_ray.data.reading import AS_FOUND, Reading
+from laud_ray.data.seen import Seen
 from laud_ray.errors import CorpusError
+from laud_ray.printable import printable, quoted
 
 LIKELY = ("label", "labels", "category", "class", "target", "intent")
 MAX_LABELS = 1000
@@ -31,7 +34,9 @@ task:
 {labels}
 
 # The documents: a file, folder, glob or URI; Parquet, CSV or JSONL. Without an id column, the text's hash is the id.
-corpus: {{path: {path}, text: {text}, id: {id}}}
+# delimiter, quote and encoding say how text files are written; without them it is found out from each file. quote is
+# none, '"' (a quote within a quoted cell is doubled) or '\\"' (it is written so).{notes}
+corpus: {{path: {path}, text: {text}, id: {id}{reading}}}
 
 # Where the run keeps everything: annotations, scores, models, report. `laud run` on it again continues it.
 storage: {storage}
@@ -93,29 +98,63 @@ serving: {{url: null, token_env: null}}
 
 @dataclass(frozen=True, slots=True)
 class Starter:
-    """The YAML, valid as it stands. `fill_in` says what a person must still write into it, or is None."""
+    """The YAML, valid as it stands.
+
+    Attributes:
+        fill_in: what a person must still write into it, or None.
+        notes: what a person should know of the data.
+    """
 
     text: str
     fill_in: str | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What was seen of the data: rows, those with a text, and rows of each label."""
+
+    rows: int
+    texts: int
+    labels: Mapping[str, int]
 
 
 def starter(
-    data: str, *, text: str, label: str | None = None, id: str | None = None, name: str | None = None
+    data: str,
+    *,
+    text: str,
+    label: str | None = None,
+    id: str | None = None,
+    name: str | None = None,
+    reading: Reading = AS_FOUND,
 ) -> Starter:
     """Make the YAML, with the labels of the data where a column has them, else with labels to be replaced.
 
+    Args:
+        reading: what is stated of how text files are written; the rest is found out, and written into the YAML.
+
     Raises:
-        CorpusError: if the data or a column is missing or empty, or the label column cannot be one.
+        CorpusError: if the data or a column is missing or empty, a column has two roles, or the label column that was
+            asked for cannot be one. A column that is only guessed is passed over with a note.
     """
-    present = sources.column_names(data)
-    column = label or next((c for c in present if c.lower() in LIKELY and c != text), None)
-    rows, counts = _look(data, [text, *filter(None, (column, id))], labelled=column is not None)
-    if not rows:
+    _require_roles(text=text, label=label, id=id)
+    present = sources.column_names(data, reading, [text])
+    column = label or next((one for one in present if one.lower() in LIKELY and one not in (text, id)), None)
+    look, seen, passed_over = _look_or_pass_over(data, text, column, id, reading, guessed=label is None)
+    if not look.rows:
         raise CorpusError(f"{data}: holds no documents; expected at least one row")
-    if column and not 2 <= len(counts) <= MAX_LABELS:
-        if label:
-            raise CorpusError(f"{data}: the column {column!r} has {len(counts)} labels; expected 2 to {MAX_LABELS}")
+    if not look.texts:
+        raise CorpusError(f"{data}: the column {quoted(text)} is empty in all {look.rows:,} rows; expected texts")
+    counts = look.labels
+    if passed_over is not None:
         column = None
+    if column and not 2 <= len(counts) <= MAX_LABELS:
+        number = "1 label" if len(counts) == 1 else f"{len(counts):,} labels"
+        wrong = f"{data}: the column {quoted(column)} has {number}; expected 2 to {MAX_LABELS}"
+        if label:
+            raise CorpusError(wrong)
+        passed_over, column = f"{wrong}: it is passed over", None
+    notes = tuple(printable(note) for note in (*seen.notes, *filter(None, [passed_over])))
     path = PurePosixPath(data)
     name = name or (path.parent.name if path.stem in ("train", "data") else path.stem.strip("*")) or "task"
     written = TEMPLATE.format(
@@ -125,25 +164,68 @@ def starter(
         path=_inline(data),
         text=_inline(text),
         id=_inline(id),
+        reading=_reading(seen, reading),
+        notes="".join(f"\n# {note}" for note in notes),
         storage=_inline(f"runs/{name}"),
         oracle=f"{{kind: replay, label: {_inline(column)}}}" if column else NO_ORACLE,
-        evaluation=max(20, min(300, rows // 4)),
+        evaluation=max(20, min(300, look.rows // 4)),
     )
     config.parse(written, "task.yaml")
-    return Starter(written, None if column else FILL_IN)
+    return Starter(written, None if column else FILL_IN, notes)
 
 
-def _look(data: str, columns: list[str], *, labelled: bool) -> tuple[int, Mapping[str, int]]:
+def _require_roles(*, text: str, label: str | None, id: str | None) -> None:
+    """Refuse one column in two roles."""
+    roles: dict[str, str] = {}
+    for role, column in (("text", text), ("id", id), ("label", label)):
+        if column is not None and column in roles:
+            raise CorpusError(f"--{role} {column}: is the column of --{roles[column]} too; expected a column for each")
+        if column is not None:
+            roles[column] = role
+
+
+def _look_or_pass_over(
+    data: str, text: str, column: str | None, id: str | None, reading: Reading, *, guessed: bool
+) -> tuple[_Look, Seen, str | None]:
+    """Look at the data with a column of labels, or without if it is only guessed and does not fit; say why."""
+    others = [text, *filter(None, [id])]
+    if column is None:
+        return *_look(data, others, reading, labelled=False), None
+    try:
+        return *_look(data, [text, column, *filter(None, [id])], reading, labelled=True), None
+    except CorpusError as error:
+        if not guessed:
+            raise
+        found = _look(data, others, reading, labelled=False)
+        return *found, f"the column {quoted(column)} is passed over: {error}"
+
+
+def _reading(seen: Seen, stated: Reading) -> str:
+    """The keys that say how the text files are read, where they are all read alike."""
+    found = {one for one in seen.readings.values() if one.delimiter is not None}
+    if len(found) == 1:
+        one = found.pop()
+    elif stated.stated:
+        one = stated
+    else:
+        return ""
+    keys = (("delimiter", one.delimiter), ("quote", one.quote), ("encoding", one.encoding))
+    return "".join(f", {key}: {_inline(value)}" for key, value in keys if value is not None)
+
+
+def _look(data: str, columns: list[str], reading: Reading, *, labelled: bool) -> tuple[_Look, Seen]:
     """Count the first rows, and the labels in the second column if it holds any."""
     counts: Counter[str] = Counter()
-    rows = 0
-    for batch in sources.read(data, columns):
+    rows = texts = 0
+    seen = Seen()
+    for batch in sources.read(data, columns, reading, seen):
         rows += len(batch.columns[0])
+        texts += sum(1 for cell in batch.columns[0] if cell is not None and cell.strip())
         if labelled:
             counts.update(_labels(batch))
         if rows >= LOOK_AT:
             break
-    return rows, counts
+    return _Look(rows, texts, counts), seen
 
 
 def _labels(batch: sources.Rows) -> Iterator[str]:
@@ -151,7 +233,7 @@ def _labels(batch: sources.Rows) -> Iterator[str]:
         try:
             label = (cell or b"").decode()
         except UnicodeDecodeError:
-            raise CorpusError(f"{batch.file} row {row}: the label is {cell!r}; expected text in UTF-8") from None
+            raise CorpusError(f"{batch.file} row {row}: the label is {quoted(cell)}; expected text in UTF-8") from None
         if label:
             yield label
 

@@ -2,7 +2,7 @@
 
 import click
 
-from laud_ray.cli.options import SHARE, json_option
+from laud_ray.cli.options import SHARE, json_option, reading_of, reading_options
 from laud_ray.cli.output import print_json, print_view, say
 
 
@@ -13,6 +13,7 @@ from laud_ray.cli.output import print_json, print_view, say
 @click.option("--model", help="A model of the run; by default the current one.")
 @click.option("--text", help="The column that holds the texts; by default that of the run's corpus.")
 @click.option("--id", help="The column that holds the ids; by default that of the run's corpus, else file and row.")
+@reading_options
 @click.option("--keep", multiple=True, metavar="COLUMN", help="A column of DATA to put beside the labels; repeatable.")
 @click.option("--partition", metavar="COLUMN", help="Write a folder for each value of `label` or a kept column.")
 @click.option("--threshold", default=0.0, show_default=True, type=click.FloatRange(0, 1), help="Mark rows of less.")
@@ -31,6 +32,9 @@ def relabel(
     model: str | None,
     text: str | None,
     id: str | None,
+    delimiter: str | None,
+    quote: str | None,
+    encoding: str | None,
     keep: tuple[str, ...],
     partition: str | None,
     threshold: float,
@@ -77,6 +81,7 @@ def relabel(
         previous=previous,
         deduplicate=deduplicate,
         cascade=cascade,
+        reading=reading_of(delimiter, quote, encoding, source.reading),
     )
     check = None if sample is None else relabeling.Canary(sample, max_change, max_drift)
     if begun is not None:

@@ -2,8 +2,8 @@
 
 import click
 
-from laud_ray.cli.options import SHARE, json_option
-from laud_ray.cli.output import leave_waiting, print_json, print_view
+from laud_ray.cli.options import SHARE, json_option, reading_of, reading_options
+from laud_ray.cli.output import leave_waiting, print_json, print_view, say
 
 
 @click.command()
@@ -11,6 +11,7 @@ from laud_ray.cli.output import leave_waiting, print_json, print_view
 @click.argument("data", required=False)
 @click.option("--label", help="The column of DATA that holds the true labels.")
 @click.option("--text", help="The column that holds the texts; by default that of the run's corpus.")
+@reading_options
 @click.option("--budget", metavar="N", type=click.IntRange(1), help="Without DATA: buy up to N further answers.")
 @click.option("--width", metavar="SHARE", type=SHARE, help="Stop buying at this width of the 95 % interval, as 0.05.")
 @click.option("--model", help="A model of the run; by default the current one.")
@@ -20,6 +21,9 @@ def evaluate(
     data: str | None,
     label: str | None,
     text: str | None,
+    delimiter: str | None,
+    quote: str | None,
+    encoding: str | None,
     budget: int | None,
     width: float | None,
     model: str | None,
@@ -40,6 +44,7 @@ def evaluate(
         raise click.UsageError("--budget and --width are for the run's own documents: expected no DATA with them")
     if label is None:
         raise click.UsageError("Missing option '--label': the column of DATA that holds the true labels")
+    from laud_ray.data.seen import Seen
     from laud_ray.registry import fetched, find
     from laud_ray.run_folder import look_at
     from laud_ray.stages.labelled import check_labelled, evaluate_labelled
@@ -48,11 +53,18 @@ def evaluate(
         config, task = folder.config, folder.config.task.to_task()
         name = find(folder, model)
         text = text or config.corpus.text
-        check_labelled(task, data, text=text, label=label)  # before the model is loaded, which takes seconds
+        reading = reading_of(delimiter, quote, encoding, config.corpus.reading)
+        # Before the model is loaded, which takes seconds.
+        check_labelled(task, data, text=text, label=label, reading=reading)
         from laud_ray import models
 
         scorer = models.load(fetched(folder, name))
-        found = evaluate_labelled(scorer, task, data, text=text, label=label, seed=config.seed)
+        seen = Seen()
+        found = evaluate_labelled(
+            scorer, task, data, text=text, label=label, seed=config.seed, reading=reading, seen=seen
+        )
+    for note in seen.notes:
+        say(f"note: {note}")
     from laud_ray.report.labelled import labelled_json, labelled_view
 
     if as_json:

@@ -1,6 +1,14 @@
 """Options that several commands have."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
 import click
+
+if TYPE_CHECKING:
+    from laud_ray.data.reading import Reading
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 class Share(click.ParamType[float]):
@@ -20,4 +28,37 @@ class Share(click.ParamType[float]):
 
 
 SHARE = Share()
+
+
+def reading_options(command: Decorated) -> Decorated:
+    """Add --delimiter, --quote and --encoding to a command."""
+    for name, text in (
+        ("--encoding", "How text files are encoded, such as cp1252."),
+        ("--quote", "none, or '\"' (doubled within a quoted cell), or '\\\"'."),
+        ("--delimiter", "Between the cells of a text file: one character, or comma, semicolon, tab, pipe."),
+    ):
+        command = click.option(name, help=f"{text} By default found out.")(command)
+    return command
+
+
+def reading_of(
+    delimiter: str | None, quote: str | None, encoding: str | None, default: "Reading | None" = None
+) -> "Reading":
+    """Return what these options state; where they state nothing, a default that holds for the files that it fits.
+
+    Raises:
+        click.BadParameter: if a value of theirs can be none.
+    """
+    from laud_ray.data import reading
+
+    made: dict[str, str | None] = {}
+    for key, value in (("delimiter", delimiter), ("quote", quote), ("encoding", encoding)):
+        try:
+            made[key] = None if value is None else getattr(reading, key)(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint=f"--{key}") from None
+    found = reading.Reading(made["delimiter"], made["quote"], made["encoding"])
+    return found if found.stated or default is None else default.as_default()
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

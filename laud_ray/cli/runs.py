@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import click
 
-from laud_ray.cli.options import json_option
+from laud_ray.cli.options import json_option, reading_of, reading_options
 from laud_ray.cli.output import leave_waiting, print_json, print_view, say
 
 
@@ -14,12 +14,25 @@ from laud_ray.cli.output import leave_waiting, print_json, print_view, say
 @click.option("--label", help="A column with labels, for the replay oracle; found by its name if it is called so.")
 @click.option("--id", help="The column that holds the ids.")
 @click.option("--name", help="The task's name; by default that of the data.")
-def init(data: str, text: str, label: str | None, id: str | None, name: str | None) -> None:
+@reading_options
+def init(
+    data: str,
+    text: str,
+    label: str | None,
+    id: str | None,
+    name: str | None,
+    delimiter: str | None,
+    quote: str | None,
+    encoding: str | None,
+) -> None:
     """Print a commented task.yaml for DATA: a file, folder, glob or URI."""
     from laud_ray.starter import starter
 
-    made = starter(data, text=text, label=label, id=id, name=name)
+    reading = reading_of(delimiter, quote, encoding)
+    made = starter(data, text=text, label=label, id=id, name=name, reading=reading)
     click.echo(made.text, nl=False)
+    for note in made.notes:
+        say(f"note: {note}")
     if made.fill_in:
         say(made.fill_in)
 

@@ -102,6 +102,13 @@ def column_names(file: str, reading: Reading = AS_FOUND, columns: Sequence[str] 
         raise CorpusError(f"{file}: cannot be read: {_first_line(error)}") from None
 
 
+def require_columns(file: str, columns: Sequence[str], reading: Reading = AS_FOUND) -> None:
+    """Raise CorpusError if a file that is not empty lacks a column, or has it twice."""
+    if names := column_names(file, fitting(file, reading, columns, Seen()), columns):
+        named = partitions(file)
+        require(file, columns, [*names, *(name for name in named if name not in names)])
+
+
 def fitting(file: str, reading: Reading, columns: Sequence[str], seen: Seen) -> Reading:
     """Return a reading that is stated for this data; or a default where it fits the file, else that it is found out."""
     kind = format_of(file)

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
@@ -18,18 +19,17 @@ LONGEST = 1 << 28
 
 
 class _Repeated(dict[str, object]):
-    """An object with a key that stands twice in it."""
+    """An object with keys that stand twice in it."""
 
-    key: str
+    keys_twice: frozenset[str]
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     made = dict(pairs)
     if len(made) == len(pairs):
         return made
-    names = [name for name, _ in pairs]
     twice = _Repeated(made)
-    twice.key = next(name for name in names if names.count(name) > 1)
+    twice.keys_twice = frozenset(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
     return twice
 
 
@@ -46,6 +46,8 @@ def batches(name: str, stream: Stream, columns: Sequence[str]) -> Iterator[list[
     missing, known, any_row = set(columns), dict[str, None](), False
     for number, row in rows(name, stream):
         any_row = True
+        if isinstance(row, _Repeated) and (twice := row.keys_twice.intersection(columns)):
+            raise CorpusError(f"{name} row {number}: the key {quoted(min(twice))} stands twice; expected it once")
         if missing or len(known) < 100:
             missing -= row.keys()
             known |= dict.fromkeys(row)
@@ -87,8 +89,6 @@ def rows(name: str, stream: Stream) -> Iterator[tuple[int, dict[str, object]]]:
         if not isinstance(row, dict):
             what = "a JSON array" if isinstance(row, list) else quoted(row)
             raise CorpusError(f"{name} row {number}: holds {what}; expected one object a line")
-        if isinstance(row, _Repeated):
-            raise CorpusError(f"{name} row {number}: the key {quoted(row.key)} stands twice; expected each key once")
         yield number, row
 
 

@@ -3,9 +3,9 @@
 Parquet is read where it lies. CSV and JSONL cannot be read from the middle: they are copied into Parquet first, once.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import takewhile
 from typing import Any
 
@@ -15,15 +15,16 @@ import pyarrow.parquet as pq
 from laud_ray import sources
 from laud_ray.checksums import count, dump_json, parse_json, texts
 from laud_ray.data import files
-from laud_ray.data.jsonl import require
 from laud_ray.data.reading import AS_FOUND, Reading
 from laud_ray.data.seen import Seen
 from laud_ray.errors import CorpusError
+from laud_ray.relabel import kept
 from laud_ray.storage import Entry, Folder, filesystem
 
 COPIES = "source"
 COPY_ROWS = 200_000
 READERS = 16
+BY_PLACE = "there is no id column: a row is named by its file and number, and these ids shift when a file changes"
 # A small catalog is cut into this many ranges, but not into tiny ones.
 MANY_RANGES, LEAST_ROWS = 64, 1024
 
@@ -62,11 +63,18 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The inputs in the order of their paths, and their ranges."""
+    """The inputs in the order of their paths, and their ranges.
+
+    Attributes:
+        kept: the types of those kept columns that have several.
+        notes: what a person should know of how the inputs were read.
+    """
 
     inputs: tuple[Entry, ...]
     columns: Columns
     ranges: tuple[Range, ...]
+    kept: Mapping[str, pa.DataType] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -96,16 +104,13 @@ def inventory(data: str, columns: Columns, reading: Reading = AS_FOUND, seen: Se
     found = sources.inputs(data, Seen() if seen is None else seen)
     # An empty file says nothing of its columns; keys of JSON lines may come later.
     for entry in found:
-        usual = files.fitting(entry.path, reading, columns.all, Seen())
-        names = files.column_names(entry.path, usual, columns.all)
-        if not names:
-            continue
-        if sources.format_of(entry.path) != "jsonl":
+        if sources.format_of(entry.path) != "jsonl" and entry.size:
             try:
-                require(entry.path, columns.all, [*names, *files.partitions(entry.path).keys() - set(names)])
+                files.require_columns(entry.path, columns.all, reading)
             except CorpusError as error:
-                raise CorpusError(f"{error} (--text, --id and --keep name the columns)") from None
-        break
+                hint = " (--text, --id and --keep name the columns)" if ": no column " in str(error) else ""
+                raise CorpusError(f"{error}{hint}") from None
+            break
     return found
 
 
@@ -142,7 +147,11 @@ def cut(
     ]
     if not ranges:
         raise CorpusError(f"{inputs[0].path}: holds no rows; expected at least one")
-    return Catalog(tuple(inputs), columns, tuple(ranges))
+    own = [None if groups and groups[0][0] != entry.path else entry.path for entry, groups in _read(inputs, groups)]
+    casts, notes = kept.unify(own, columns.keep)
+    for note in [*notes, *([] if columns.id else [BY_PLACE])]:
+        seen.note(note)
+    return Catalog(tuple(inputs), columns, tuple(ranges), casts, tuple(seen.notes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +162,15 @@ class _Copy:
     reading: Reading
     to: Folder
     seen: Seen
+
+
+def _read(
+    inputs: Sequence[Entry], groups: Sequence[list[tuple[str, list[int]]]]
+) -> Iterator[tuple[Entry, list[tuple[str, list[int]]]]]:
+    """The inputs that hold rows, and their Parquet files."""
+    for entry, parts in zip(inputs, groups, strict=True):
+        if any(sum(counts) for _, counts in parts):
+            yield entry, parts
 
 
 def _groups(entry: Entry, copy: _Copy, place: int) -> list[tuple[str, list[int]]]:
@@ -241,6 +259,8 @@ def to_json(catalog: Catalog) -> dict[str, object]:
         "inputs": [asdict(entry) for entry in catalog.inputs],
         "columns": asdict(catalog.columns),
         "ranges": [asdict(part) for part in catalog.ranges],
+        "kept": kept.to_json(catalog.kept),
+        "notes": list(catalog.notes),
     }
 
 
@@ -249,8 +269,12 @@ def from_json(data: dict[str, object]) -> Catalog:
     assert isinstance(inputs, list)
     assert isinstance(ranges, list)
     assert isinstance(columns, dict)
+    notes = data.get("notes", [])
+    assert isinstance(notes, list)
     return Catalog(
         tuple(Entry(**one) for one in inputs),
         Columns(columns["text"], columns["id"], tuple(columns["keep"])),
         tuple(Range(**one) for one in ranges),
+        kept.from_json(data.get("kept")),
+        tuple(notes),
     )

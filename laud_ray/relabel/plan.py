@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from laud_ray.checksums import dump_json, parse_json, text
+from laud_ray.data.reading import AS_FOUND, Reading
 from laud_ray.errors import RunError
 from laud_ray.model_folder import DESCRIPTION
 from laud_ray.relabel import catalog
@@ -31,6 +32,7 @@ class Options:
         previous: an earlier output, to put its labels beside the new ones.
         deduplicate: score texts that stand in several ranges once.
         cascade: the agreement with the model at which a distilled student may answer in its place; None: no student.
+        reading: what is stated of how delimited text is written.
     """
 
     columns: Columns
@@ -40,6 +42,7 @@ class Options:
     previous: str | None = None
     deduplicate: bool = True
     cascade: float | None = None
+    reading: Reading = AS_FOUND
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ def open_plan(
     if not out.exists(PLAN):
         from laud_ray.relabel import tables  # with DuckDB, which only a new plan needs
 
-        found = catalog.cut(inputs, options.columns, options.range_rows, out / "_laud")
+        found = catalog.cut(inputs, options.columns, options.range_rows, out / "_laud", options.reading)
         tables.require_ids(found)
         if options.partition in options.columns.keep and out.local is not None:
             tables.require_folders(found, str(options.partition), LONGEST_NAME)
@@ -136,9 +139,17 @@ def checksum_in(folder: Path) -> str:
 def _identity(model: str, checksum: str, options: Options, inputs: tuple[Entry, ...]) -> dict[str, Any]:
     return {
         "model": {"name": model, "checksum": checksum},
-        "options": asdict(options),
+        "options": _stated(options),
         "inputs": {entry.path: [entry.size, entry.modified] for entry in inputs},
     }
+
+
+def _stated(options: Options) -> dict[str, Any]:
+    """The options, without a reading that states nothing: plans of earlier versions have none."""
+    said = asdict(options)
+    if not options.reading.stated:
+        del said["reading"]
+    return said
 
 
 def _to_json(plan: Plan) -> dict[str, Any]:
@@ -146,6 +157,7 @@ def _to_json(plan: Plan) -> dict[str, Any]:
         "run": plan.run,
         "data": plan.data,
         "identity": _identity(plan.model, plan.checksum, plan.options, plan.catalog.inputs),
+        "ids": "the column of --id" if plan.catalog.columns.id else "file and row",
         "versions": {name: version(name) for name in VERSIONS},
         **catalog.to_json(plan.catalog),
     }

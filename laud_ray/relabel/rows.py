@@ -87,7 +87,8 @@ def label(table: pa.Table, part: Range, job: Job, *, only: Bools | None = None) 
     copied = part.path != job.catalog.inputs[part.input].path
     for name in dict.fromkeys(columns.keep):
         values = table[name].combine_chunks()
-        made = made.append_column(name, _as_text(values) if copied else values)
+        values = _as_text(values) if copied else values
+        made = made.append_column(name, values.cast(job.catalog.kept[name]) if name in job.catalog.kept else values)
     if job.previous is not None:
         old = job.previous.read_table(f"{part.name}.parquet")["label"].cast(pa.string()).combine_chunks()
         made = made.append_column("previous_label", old.take(pa.array(rows)).dictionary_encode())

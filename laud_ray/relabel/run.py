@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from laud_ray import locks
+from laud_ray.data.seen import Seen
 from laud_ray.errors import PassError, RunError
-from laud_ray.events import Observer
+from laud_ray.events import Event, Observer
 from laud_ray.relabel import catalog
 from laud_ray.relabel.finish import Totals, finish, finished
 from laud_ray.relabel.limits import Canary
@@ -49,6 +50,8 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
         OSError: if the disk is full or broken.
     """
     began = time.monotonic()
+    if options.columns.text == options.columns.id:
+        raise RunError(f"--id {options.columns.id}: is the column of the texts too; expected another")
     clash = next((name for name in options.columns.keep if name in COLUMNS), None)
     if clash is not None:
         raise RunError(f"--keep {clash}: the output has a column of that name itself; expected another")
@@ -57,13 +60,15 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
 
         previous.require(options.previous)
     _require_apart(data, out)
-    inputs = catalog.inventory(data, options.columns)
+    inputs = catalog.inventory(data, options.columns, options.reading, seen := Seen())
     folder = Folder(out).absolute()
     folder.require()
     require_ours(folder)
     with _held(folder):
         plan = open_plan(folder, source.run, data, source.name, source.checksum, options, inputs)
         clear(folder)
+        for note in (*seen.notes, *plan.catalog.notes):
+            observe(Event("note", "relabel", 0, note=note))
         whole = finished(plan, folder)
         if whole is not None:
             return Outcome(whole, True, time.monotonic() - began, 0, None)
@@ -72,7 +77,7 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
         work = Work(source, plan, folder, observe)
         student = work.prepare(check)
         rows = work.label()
-        if catalog.inventory(data, options.columns) != inputs:
+        if catalog.inventory(data, options.columns, options.reading) != inputs:
             raise PassError(f"{data}: was changed while it was labelled; expected it to stay as it was")
         with work.step("verify", plan.catalog.rows) as progress:
             totals = finish(plan, folder, progress)

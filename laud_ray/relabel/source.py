@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
+from laud_ray.data.reading import AS_FOUND, Reading
 from laud_ray.errors import ModelError
 from laud_ray.model_folder import DESCRIPTION, ENGINES, describe
 from laud_ray.relabel.plan import checksum_in
@@ -32,6 +33,7 @@ class Source:
         max_chars: longer texts are cut, as in the run's corpus.
         expected: what a canary's drift is measured against; None where there is no sample.
         load: opens the model in a worker.
+        reading: how the run's corpus is read, a default for other data.
     """
 
     run: str
@@ -45,6 +47,7 @@ class Source:
     id: str | None
     expected: "Callable[[], canary.Expected | None]"
     load: Callable[[str], Scorer] = open_model
+    reading: Reading = AS_FOUND
 
 
 def open_source(path: str, model: str | None) -> Source:
@@ -95,6 +98,7 @@ def open_source(path: str, model: str | None) -> Source:
             run.config.corpus.text,
             run.config.corpus.id,
             lambda: _expected(path, name),
+            reading=run.config.corpus.reading.as_default(),
         )
 
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from laud_ray import sources
 from laud_ray.data.label_counts import LabelCounts, TwoLabels
+from laud_ray.data.reading import AS_FOUND, Reading
+from laud_ray.data.seen import Seen
 from laud_ray.errors import CorpusError
 from laud_ray.estimation import Sample, figures
 from laud_ray.labels import Known, Unknown, known_labels, no_known_label
@@ -37,14 +39,17 @@ class LabelledFigures:
     two_labels: int = 0
 
 
-def check_labelled(task: Task, path: str, *, text: str, label: str) -> None:
+def check_labelled(task: Task, path: str, *, text: str, label: str, reading: Reading = AS_FOUND) -> None:
     """Find out before a model is loaded whether a file can say anything about it.
 
     Raises:
         CorpusError: if a file or column is missing, or the column holds labels and none of them is the task's.
     """
+    if text == label:
+        raise CorpusError(f"--label {label}: is the column of the texts too; expected another")
+    sources.require_columns(path, [text, label], reading)
     known, others = known_labels(task), LabelCounts()
-    for rows in sources.read(path, [text, label]):
+    for rows in sources.read(path, [text, label], reading):
         found = [normalise_text((cell or b"").decode(errors="replace")) for cell in rows.columns[1]]
         if any(known.find(one) is not None for one in set(found)):
             return
@@ -53,23 +58,37 @@ def check_labelled(task: Task, path: str, *, text: str, label: str) -> None:
         raise no_known_label(task, path, label, known.unknown(others.counts))
 
 
-def evaluate_labelled(scorer: Scorer, task: Task, path: str, *, text: str, label: str, seed: int) -> LabelledFigures:
+def evaluate_labelled(
+    scorer: Scorer,
+    task: Task,
+    path: str,
+    *,
+    text: str,
+    label: str,
+    seed: int,
+    reading: Reading = AS_FOUND,
+    seen: Seen | None = None,
+) -> LabelledFigures:
     """Score a file in a stream and compare with its labels.
 
     A label that is not one of the task's counts as a class of its own, which the model cannot get right; in a
     binary task, as everything but the positive one, it is `other`.
 
+    Args:
+        reading: what is stated of how text files are written.
+        seen: learns what a person should know of how they were read.
+
     Raises:
         CorpusError: if a file or column is missing, no row has both a text and a label, or no label is the task's.
     """
-    check_labelled(task, path, text=text, label=label)
+    check_labelled(task, path, text=text, label=label, reading=reading)
     known = known_labels(task)
     strange, two = LabelCounts(), TwoLabels()
     index = {name: i for i, name in enumerate(task.names)}
     true: list[int] = []
     parts: list[tuple[Indices, Floats]] = []
     skipped = 0
-    for rows in sources.read(path, [text, label]):
+    for rows in sources.read(path, [text, label], reading, seen):
         usable = list(_usable(rows))
         skipped += len(rows.columns[0]) - len(usable)
         if not usable:

@@ -43,7 +43,6 @@ def test_without_labels_the_yaml_is_valid_and_says_what_is_to_fill_in(tmp_path: 
             "text,labél\na,b\n".encode("latin-1"),
             "a.csv header: .* is not UTF-8; it looks like cp1252, which `encoding: cp1252` reads",
         ),
-        (b"text,label\na,Tea\nb,\xff\n", r"a.csv row 2: the label is b'\\xff'; expected text in UTF-8"),
     ],
 )
 def test_data_that_cannot_be_used(tmp_path: Path, content: bytes, message: str) -> None:
@@ -52,7 +51,16 @@ def test_data_that_cannot_be_used(tmp_path: Path, content: bytes, message: str) 
     assert "\n" not in str(raised.value)
 
 
+def test_a_label_that_is_no_text_ends_it_only_where_the_column_was_asked_for(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", b"text,label\na,Tea\nb,\xff\n")
+    with pytest.raises(CorpusError, match=r"a.csv row 2: the label is '\\xff'; expected text in UTF-8"):
+        starter(path, text="text", label="label")
+    made = starter(path, text="text")
+    assert made.fill_in is not None
+    assert any("the column 'label' is passed over: " in note for note in made.notes)
+
+
 def test_a_label_column_that_was_asked_for_must_be_one(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "text,kind\na,Tea\nb,Tea\n")
-    with pytest.raises(CorpusError, match="the column 'kind' has 1 labels; expected 2 to 1000"):
+    with pytest.raises(CorpusError, match="the column 'kind' has 1 label; expected 2 to 1000"):
         starter(path, text="text", label="kind")

@@ -1,0 +1,138 @@
+"""The types of kept columns: one type for all files, so that every reader can read the output as one table.
+
+Types that differ become one that holds each value of both, else text; what has no text is refused.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from laud_ray.errors import CorpusError
+from laud_ray.printable import quoted
+from laud_ray.storage import filesystem
+
+# A double holds every whole number up to this one.
+_EXACT = 2**53
+_READERS = 16
+_TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+_BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
+_WRITTEN = (
+    *_TEXTS,
+    *(pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_date),
+    *(pa.types.is_timestamp, pa.types.is_decimal, pa.types.is_null),
+)
+
+
+def unify(files: Sequence[str | None], keep: Sequence[str]) -> tuple[dict[str, pa.DataType], list[str]]:
+    """Return the type that each kept column is written in where its files' types differ, and notes on these.
+
+    Args:
+        files: the Parquet files; None for one whose columns are texts, as those of CSV.
+
+    Raises:
+        CorpusError: if files of a column have types that no type holds both of.
+    """
+    if len(files) < 2 or not keep:
+        return {}, []
+    with ThreadPoolExecutor(_READERS) as pool:
+        schemas = list(pool.map(lambda file: None if file is None else _schema(file), files))
+    casts: dict[str, pa.DataType] = {}
+    notes: list[str] = []
+    for name in keep:
+        kinds = [pa.string() if schema is None else _plain(schema.field(name).type) for schema in schemas]
+        if len(set(kinds)) == 1:
+            if len({None if schema is None else schema.field(name).type for schema in schemas}) > 1:
+                casts[name] = kinds[0]  # the same values, held in several ways
+            continue
+        found = reduce(lambda one, other: None if one is None else common(one, other), dict.fromkeys(kinds))
+        if found == pa.float64() and not _exact([file for file in files if file is not None], name):
+            found = None
+        casts[name] = found if found is not None else _as_text(name, kinds, files)
+        shown = ", ".join(str(kind) for kind in dict.fromkeys(kinds))
+        notes.append(f"--keep {name}: its files have the types {shown}; it is written as {casts[name]}")
+    return casts, notes
+
+
+def common(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    """The type that holds every value of two; None if there is none. Of long integers a double may hold few."""
+    numbers = (pa.types.is_integer, pa.types.is_floating)
+    if one == other or pa.types.is_null(other):
+        return one
+    if pa.types.is_null(one):
+        return other
+    if all(pa.types.is_integer(kind) for kind in (one, other)):
+        if all(pa.types.is_unsigned_integer(kind) for kind in (one, other)):
+            return pa.uint64()
+        return None if pa.uint64() in (one, other) else pa.int64()
+    if all(any(test(kind) for test in numbers) for kind in (one, other)):
+        return pa.float64()
+    if all(pa.types.is_date(kind) for kind in (one, other)):
+        return pa.date32()
+    if all(pa.types.is_timestamp(kind) for kind in (one, other)) and one.tz == other.tz:
+        return None if "ns" in (one.unit, other.unit) else pa.timestamp("us", one.tz)
+    if all(any(test(kind) for test in (*_TEXTS, *_BYTES)) for kind in (one, other)):
+        return pa.binary()
+    return None
+
+
+def to_json(casts: Mapping[str, pa.DataType]) -> str | None:
+    """The types as text; None if there are none."""
+    if not casts:
+        return None
+    return base64.b64encode(pa.schema(list(casts.items())).serialize().to_pybytes()).decode()
+
+
+def from_json(data: object) -> dict[str, pa.DataType]:
+    if not isinstance(data, str):
+        return {}
+    schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(data)))
+    return {field.name: field.type for field in schema}
+
+
+def _as_text(name: str, kinds: Sequence[pa.DataType], files: Sequence[str | None]) -> pa.DataType:
+    bad = next((at for at, kind in enumerate(kinds) if not any(test(kind) for test in _WRITTEN)), None)
+    if bad is None:
+        return pa.string()
+    other = next(at for at, kind in enumerate(kinds) if kind != kinds[bad])
+    raise CorpusError(
+        f"--keep {quoted(name)}: {files[bad]} has the type {kinds[bad]}, {files[other] or 'another file'} "
+        f"{kinds[other]}; expected one type in all files"
+    )
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """The type of the values, however they are held."""
+    if pa.types.is_dictionary(kind):
+        return _plain(kind.value_type)
+    if any(test(kind) for test in _TEXTS):
+        return pa.string()
+    return pa.binary() if any(test(kind) for test in _BYTES) else kind
+
+
+def _schema(file: str) -> pa.Schema:
+    fs, path = filesystem(file)
+    return pq.read_schema(path, filesystem=fs)
+
+
+def _exact(files: Sequence[str], name: str) -> bool:
+    """Whether the whole numbers of a column are small enough for a double, by what its files say of them."""
+    return all(_small(file, name) for file in files)
+
+
+def _small(file: str, name: str) -> bool:
+    fs, path = filesystem(file)
+    with fs.open_input_file(path) as opened:
+        table = pq.ParquetFile(opened)
+        kind = table.schema_arrow.field(name).type
+        if not pa.types.is_integer(kind) or kind.bit_width <= 32:
+            return True
+        place = next(i for i in range(len(table.schema)) if table.schema.column(i).path == name)
+        for group in range(table.num_row_groups):
+            found = table.metadata.row_group(group).column(place).statistics
+            if found is None or not found.has_min_max or max(abs(found.min), abs(found.max)) > _EXACT:
+                return False
+    return True
