@@ -5,7 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the outputs, with the number of its rows of each kind. `models` are the ones that labelled it."""
+    """One of the outputs, with the number of its rows of each kind. `models` are the ones that labelled it.
+
+    Attributes:
+        row_ids: whether ids are file and row, which change when a row is inserted or removed; None: not known.
+    """
 
     path: str
     models: tuple[str, ...]
@@ -13,6 +17,7 @@ class Side:
     without_label: int
     without_id: int
     abstained: int
+    row_ids: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,23 @@ class Turned:
 
 
 @dataclass(frozen=True, slots=True)
+class Texts:
+    """What came of comparing texts; both outputs have them, or their hashes.
+
+    Attributes:
+        other: ids that stand for another text in the new output: not compared.
+        relabelled: those of them that have another label.
+        moved: documents of another or no id in the old output, whose text is there under another id.
+        moved_relabelled: those of them that have another label there.
+    """
+
+    other: int
+    relabelled: int
+    moved: int
+    moved_relabelled: int
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """A document whose label changed."""
 
@@ -75,13 +97,14 @@ class Diff:
     Attributes:
         both: ids in both outputs, without the repeated ones.
         repeated: ids that an output has more than once: not compared, since nothing says which belongs to which.
-        compared: documents with a label in both.
+        compared: documents with a label in both, and with the same text as far as texts are there.
         changed: compared documents with another label.
         flows: the most frequent first, not all of the flow_count where there are many.
         classes: every label that a compared document has, by gained and lost together, most first.
         abstained: where both outputs say whether they abstained.
         without_label: documents that could not be labelled.
         examples: the changes of the highest new confidence first.
+        texts: None where an output has no texts to compare.
     """
 
     old: Side
@@ -100,6 +123,7 @@ class Diff:
     abstained: Turned
     without_label: Turned
     examples: tuple[Example, ...]
+    texts: Texts | None = None
 
     @property
     def share(self) -> float | None:

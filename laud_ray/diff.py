@@ -10,71 +10,15 @@ from dataclasses import replace
 import duckdb
 import pyarrow as pa
 
-from laud_ray.changes import ClassChange, Confidence, Diff, Example, Flow, Side, Turned
+from laud_ray.changes import ClassChange, Confidence, Diff, Example, Flow, Side, Texts, Turned
+from laud_ray.compare import queries
+from laud_ray.data.text_hashes import COLUMN
 from laud_ray.errors import CorpusError, LaudError
 from laud_ray.outputs import SCHEMA, Codes, Counts, Output, open_output, require_two
 
 MEMORY = "2GB"
 THREADS = 8
 FLOWS = 1000
-_BINS = 1000  # of confidence: the median is exact to a thousandth, and the same each time
-
-# One aggregation in place of a join: repeated ids cannot multiply, and numbers are states that spill.
-_DOCUMENTS = """
-CREATE TABLE documents AS
-SELECT id, count(old_label) > 1 OR count(new_label) > 1 AS repeated,
-       max(old_label) AS old_label, max(new_label) AS new_label,
-       max(old_confidence) AS old_confidence, max(new_confidence) AS new_confidence,
-       max(old_abstained) AS old_abstained, max(new_abstained) AS new_abstained
-FROM (SELECT id, label AS old_label, confidence AS old_confidence, abstained AS old_abstained,
-             NULL::INTEGER AS new_label, NULL::FLOAT AS new_confidence, NULL::TINYINT AS new_abstained FROM old_rows
-      UNION ALL
-      SELECT id, NULL, NULL, NULL, label, confidence, abstained FROM new_rows)
-GROUP BY id
-"""
-# A label of -1 is none; NULL is a document that is not in that output.
-_VIEWS = """
-CREATE VIEW paired AS
-SELECT * FROM documents WHERE NOT repeated AND old_label IS NOT NULL AND new_label IS NOT NULL;
-CREATE VIEW compared AS SELECT * FROM paired WHERE old_label >= 0 AND new_label >= 0;
-CREATE VIEW changed AS SELECT * FROM compared WHERE old_label <> new_label;
-"""
-_PRESENCE = """
-SELECT count(*) FILTER (NOT repeated AND old_label IS NOT NULL AND new_label IS NOT NULL),
-       count(*) FILTER (NOT repeated AND new_label IS NULL),
-       count(*) FILTER (NOT repeated AND old_label IS NULL),
-       count(*) FILTER (repeated)
-FROM documents
-"""
-_TURNED = """
-SELECT count(*) FILTER (new_abstained > old_abstained), count(*) FILTER (new_abstained < old_abstained),
-       count(*) FILTER (old_label >= 0 AND new_label < 0), count(*) FILTER (old_label < 0 AND new_label >= 0)
-FROM paired
-"""
-_FLOWS = """
-SELECT old.name, new.name, documents, round(old_confidence, 6), round(new_confidence, 6)
-FROM (SELECT old_label, new_label, count(*) AS documents, avg(old_confidence) AS old_confidence,
-             avg(new_confidence) AS new_confidence FROM changed GROUP BY ALL)
-JOIN labels AS old ON old.code = old_label JOIN labels AS new ON new.code = new_label
-ORDER BY documents DESC, old.name, new.name LIMIT ?
-"""
-_CLASSES = """
-SELECT label, sum(old)::BIGINT, sum(new)::BIGINT, sum(gained)::BIGINT, sum(lost)::BIGINT
-FROM (SELECT old_label AS label, 1 AS old, 0 AS new, 0 AS gained, (old_label <> new_label)::INTEGER AS lost
-      FROM compared
-      UNION ALL
-      SELECT new_label, 0, 1, (old_label <> new_label)::INTEGER, 0 FROM compared)
-GROUP BY label
-"""
-_CONFIDENCES = f"""
-SELECT old_label <> new_label, least(floor({{0}}_confidence * {_BINS}), {_BINS - 1})::INTEGER, count(*),
-       sum({{0}}_confidence::DOUBLE)
-FROM compared WHERE old_confidence IS NOT NULL AND new_confidence IS NOT NULL GROUP BY ALL ORDER BY 2
-"""
-_EXAMPLES = """
-SELECT id, old_label, new_label, round(old_confidence::DOUBLE, 6), round(new_confidence::DOUBLE, 6)
-FROM changed ORDER BY new_confidence DESC NULLS LAST, old_confidence DESC NULLS LAST, id LIMIT ?
-"""
 
 
 def compare(old: str, new: str, *, examples: int = 10, text: str | None = None, memory: str = MEMORY) -> Diff:
@@ -84,7 +28,7 @@ def compare(old: str, new: str, *, examples: int = 10, text: str | None = None, 
         old: what `laud relabel` wrote, or any Parquet file, folder, glob or URI with the columns id and label.
         new: the same.
         examples: how many changed documents to show, at least 0.
-        text: the column that examples are shown with; by default `text` where an output has it.
+        text: the column that texts are compared by and examples shown with; by default `text` where an output has it.
         memory: what the comparison may use before it goes on on the disk, under TMPDIR.
 
     Raises:
@@ -106,8 +50,9 @@ def compare(old: str, new: str, *, examples: int = 10, text: str | None = None, 
         )
         try:
             connection.execute(f"SET threads = least({THREADS}, current_setting('threads'))")
-            counts, names = _read(connection, sides)
-            found = _compared(connection, sides, counts, names, examples)
+            by = _compared_by(sides, text or "text")
+            counts, names = _read(connection, sides, by)
+            found = _compared(connection, sides, counts, names, examples, texts=by is not None)
         except (RuntimeError, duckdb.InterruptException) as error:
             if "interrupt" not in str(error).lower():
                 raise
@@ -131,6 +76,13 @@ def _text_column(sides: Sequence[Output], name: str | None) -> tuple[Output, str
     return None
 
 
+def _compared_by(sides: Sequence[Output], text: str) -> str | None:
+    """The column that says whether an id stands for the same text in both outputs; None where there is none."""
+    if all(side.has_texts(text) for side in sides):
+        return text
+    return COLUMN if all(COLUMN in side.columns for side in sides) else None
+
+
 def _with_texts(found: Diff, holder: Output, column: str) -> Diff:
     if not found.examples:
         return found
@@ -139,14 +91,14 @@ def _with_texts(found: Diff, holder: Output, column: str) -> Diff:
 
 
 def _read(
-    connection: duckdb.DuckDBPyConnection, sides: tuple[Output, Output]
+    connection: duckdb.DuckDBPyConnection, sides: tuple[Output, Output], text: str | None
 ) -> tuple[tuple[Counts, Counts], list[str]]:
     """Bring both outputs together by id; return what was counted on the way, and the names of the labels."""
     codes, counts, failures = Codes(), (Counts(), Counts()), list[BaseException]()
 
     def rows(side: Output, count: Counts) -> Iterator[pa.RecordBatch]:
         try:
-            yield from side.batches(codes, count)
+            yield from side.batches(codes, count, text)
         except (CorpusError, KeyboardInterrupt) as error:  # DuckDB would make a text with a traceback of it
             failures.append(error)
             raise
@@ -154,12 +106,12 @@ def _read(
     for name, side, count in zip(("old_rows", "new_rows"), sides, counts, strict=True):
         connection.register(name, pa.RecordBatchReader.from_batches(SCHEMA, rows(side, count)))
     try:
-        connection.execute(_DOCUMENTS)
+        connection.execute(queries.DOCUMENTS)
     except duckdb.Error:
         if failures:
             raise failures[0] from None
         raise
-    connection.execute(_VIEWS)
+    connection.execute(queries.VIEWS)
     named = {"code": pa.array(range(len(codes.names)), pa.int32()), "name": pa.array(codes.names, pa.string())}
     connection.register("labels", pa.table(named))
     return counts, codes.names
@@ -171,13 +123,15 @@ def _compared(
     counts: tuple[Counts, Counts],
     names: list[str],
     examples: int,
+    *,
+    texts: bool,
 ) -> Diff:
-    both, only_old, only_new, repeated = _row(connection, _PRESENCE)
-    abstained, answered, failed, mended = _row(connection, _TURNED)
-    flows = connection.execute(_FLOWS, [FLOWS]).fetchall()
-    classes = [ClassChange(names[row[0]], *row[1:]) for row in connection.execute(_CLASSES).fetchall()]
+    both, only_old, only_new, repeated = _row(connection, queries.PRESENCE)
+    abstained, answered, failed, mended = _row(connection, queries.TURNED)
+    flows = connection.execute(queries.FLOWS, [FLOWS]).fetchall()
+    classes = [ClassChange(names[row[0]], *row[1:]) for row in connection.execute(queries.CLASSES).fetchall()]
     same, moved = _confidences(connection)
-    shown = connection.execute(_EXAMPLES, [examples]).fetchall()
+    shown = connection.execute(queries.EXAMPLES, [examples]).fetchall()
     old, new = (
         Side(
             side.uri,
@@ -186,6 +140,7 @@ def _compared(
             count.without_label,
             count.without_id,
             count.abstained,
+            side.row_ids,
         )
         for side, count in zip(sides, counts, strict=True)
     )
@@ -206,6 +161,7 @@ def _compared(
         abstained=Turned(abstained, answered),
         without_label=Turned(failed, mended),
         examples=tuple(Example(key, None, names[a], names[b], *row) for key, a, b, *row in shown),
+        texts=Texts(*_row(connection, queries.TEXTS)) if texts else None,
     )
 
 
@@ -217,7 +173,7 @@ def _row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
 
 def _confidences(connection: duckdb.DuckDBPyConnection) -> tuple[Confidence, Confidence]:
     """Return the confidences of the documents that kept their label, and of those that did not."""
-    old, new = (connection.execute(_CONFIDENCES.format(name)).fetchall() for name in ("old", "new"))
+    old, new = (connection.execute(queries.CONFIDENCES.format(name)).fetchall() for name in ("old", "new"))
     made = []
     for moved in (False, True):
         (n, old_mean, old_median), (_, new_mean, new_median) = (
@@ -235,5 +191,5 @@ def _middle(bins: Sequence[tuple[int, int, float]]) -> tuple[int, float | None, 
     for bin, count, _ in bins:
         seen += count
         if 2 * seen >= n:
-            return n, round(sum(total for _, _, total in bins) / n, 6), (bin + 0.5) / _BINS
+            return n, round(sum(total for _, _, total in bins) / n, 6), (bin + 0.5) / queries.BINS
     return 0, None, None

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from laud_ray.errors import CorpusError
+from laud_ray.printable import quoted
 from laud_ray.texts import normalise_text
 from laud_ray.types import Label, Task
 
 # What a language model answers where it does not know; no label is called so that it is asked about.
 UNSURE = "unsure"
 SHOWN = 10
-_LONGEST_SHOWN = 60
 # Control characters, and halves of characters that no UTF-8 can hold.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 # Emoji in colour or in black and white; old forms of the same Chinese character.
@@ -31,7 +31,7 @@ def read_name(text: str) -> str:
     """
     name = normalise_text(text)
     if not name or _CONTROL.search(name):
-        raise ValueError(f"{shown(text)} is not valid; expected a name of visible characters")
+        raise ValueError(f"{quoted(text)} is not valid; expected a name of visible characters")
     return name
 
 
@@ -125,15 +125,15 @@ class Unknown:
     nearest: str | None
 
     def __str__(self) -> str:
-        hint = "" if self.nearest is None else f", nearest: {shown(self.nearest)}"
-        return f"{shown(self.label)} ({self.rows:,}{hint})"
+        hint = "" if self.nearest is None else f", nearest: {quoted(self.nearest)}"
+        return f"{quoted(self.label)} ({self.rows:,}{hint})"
 
 
 def no_known_label(task: Task, where: str, column: str, found: Sequence[Unknown]) -> CorpusError:
     """The one line for a column that holds none of them."""
     held = ", ".join([*map(str, found[:3]), *(["..."] if len(found) > 3 else [])]) or "nothing"
     return CorpusError(
-        f"{where}: the column {column!r} holds {held}; expected the labels of the task, such as {shown(task.names[0])}"
+        f"{where}: the column {column!r} holds {held}; expected the labels of the task, such as {quoted(task.names[0])}"
     )
 
 
@@ -143,11 +143,6 @@ def two_labels(texts: int, more: bool = False) -> str:
     return f"{least}{texts:,} {'text stands' if texts == 1 else 'texts stand'} with two different labels"
 
 
-def shown(text: str) -> str:
-    """A text of somebody's in quotes, printable and not too long."""
-    return repr(text) if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]!r}..."
-
-
 def _and(names: Sequence[str]) -> str:
-    *most, last = map(shown, names)
+    *most, last = map(quoted, names)
     return f"{', '.join(most)} and {last}"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
@@ -13,21 +14,32 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.fs as pafs
 
+from laud_ray.cleaning import clean
+from laud_ray.data.text_hashes import text_hashes
 from laud_ray.errors import CorpusError
 from laud_ray.listing import find_files
 from laud_ray.storage import Folder, filesystem
+from laud_ray.texts import normalise_text
 
 # What of a file is in memory at once: batches of these rows, of this many row groups.
 BATCH_ROWS, BATCHES_AHEAD, FILES_AHEAD = 65_536, 4, 2
 # A document without a label; NULL is a document that is not there.
 WITHOUT_LABEL = -1
-SCHEMA = pa.schema([("id", pa.string()), ("label", pa.int32()), ("confidence", pa.float32()), ("abstained", pa.int8())])
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("label", pa.int32()),
+        ("confidence", pa.float32()),
+        ("abstained", pa.int8()),
+        ("text", pa.int64()),
+    ]
+)
 _ENDINGS = (".parquet", ".pq")
 _EXPECTED = "expected a folder that `laud relabel` wrote, or Parquet files with the columns id and label"
 
 
 class Codes:
-    """Numbers for labels, in the order in which they are met; threads may share it."""
+    """Numbers for labels, normalised, in the order in which they are met; threads may share it."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -41,7 +53,10 @@ class Codes:
         """Map n labels to (n,) int32 numbers; no label is WITHOUT_LABEL."""
         if not pa.types.is_dictionary(labels.type):
             labels = pc.cast(labels, pa.string()).dictionary_encode()
-        values = pc.cast(labels.dictionary, pa.string()).to_pylist()
+        read = (
+            None if one is None else normalise_text(one) for one in pc.cast(labels.dictionary, pa.string()).to_pylist()
+        )
+        values = [one or None for one in read]
         with self._lock:
             known = [WITHOUT_LABEL if v is None else self._numbers.setdefault(v, len(self._numbers)) for v in values]
         places = pc.fill_null(labels.indices, len(known)).to_numpy().astype(np.int64)
@@ -66,19 +81,30 @@ class Output:
     Attributes:
         uri: as the user gave it.
         columns: of the files and of the folders' names.
+        row_ids: whether ids are file and row; None where nothing says it.
     """
 
     uri: str
     columns: frozenset[str]
     dataset: Any
+    row_ids: bool | None = None
 
-    def batches(self, codes: Codes, counts: Counts) -> Iterator[pa.RecordBatch]:
+    def has_texts(self, column: str) -> bool:
+        """Whether a column of texts is there."""
+        kind = self.dataset.schema.field(column).type if column in self.columns else pa.null()
+        return kind in (pa.string(), pa.large_string(), pa.string_view())
+
+    def batches(self, codes: Codes, counts: Counts, text: str | None = None) -> Iterator[pa.RecordBatch]:
         """Yield all rows that have an id, with SCHEMA; counts are complete at the end.
+
+        Args:
+            text: the column of the texts, or of their hashes; None: the column `text` is null.
 
         Raises:
             CorpusError: if a file cannot be read or a column holds something else.
         """
-        asked = [name for name in ("id", "label", "confidence", "abstained", "model") if name in self.columns]
+        wanted = ("id", "label", "confidence", "abstained", "model", text)
+        asked = [name for name in dict.fromkeys(wanted) if name in self.columns]
         try:
             scanner = self.dataset.scanner(
                 columns=asked,
@@ -87,7 +113,7 @@ class Output:
                 fragment_readahead=FILES_AHEAD,
             )
             for batch in scanner.to_batches():
-                yield _normal(batch, codes, counts)
+                yield _normal(batch, codes, counts, text)
         except (pa.ArrowException, OSError) as error:
             raise CorpusError(f"{self.uri}: cannot be read: {_first_line(error)}") from None
 
@@ -127,7 +153,7 @@ def open_output(uri: str) -> Output:
     missing = [name for name in ("id", "label") if name not in columns]
     if missing:
         raise CorpusError(f"{uri}: no column {' and no column '.join(missing)} in {', '.join(columns)}; {_EXPECTED}")
-    return Output(uri, frozenset(columns), dataset)
+    return Output(uri, frozenset(columns), dataset, _row_ids(uri))
 
 
 def require_two(old: str, new: str) -> None:
@@ -166,6 +192,17 @@ def _require_finished(uri: str) -> None:
     )
 
 
+def _row_ids(uri: str) -> bool | None:
+    """Whether an output's ids are file and row, as its plan says."""
+    if any(mark in uri for mark in "*?["):
+        return None
+    try:
+        columns = json.loads(Folder(uri).read("_manifest.json"))["columns"]
+        return columns["id"] is None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _dataset(fs: pafs.FileSystem, files: list[str]) -> tuple[list[str], Any]:
     """Open files as one; a needed column that only the folders' names have, as in label=Milk/, comes from there."""
     kind = pads.ParquetFileFormat()
@@ -176,7 +213,14 @@ def _dataset(fs: pafs.FileSystem, files: list[str]) -> tuple[list[str], Any]:
     return [*columns, *absent], pads.dataset(files, filesystem=fs, format=kind, partitioning=hive)
 
 
-def _normal(batch: pa.RecordBatch, codes: Codes, counts: Counts) -> pa.RecordBatch:
+def _hashes(column: pa.Array) -> pa.Array:
+    """Hashes of a column of texts, or the column itself where it holds hashes."""
+    if pa.types.is_integer(column.type):
+        return pc.cast(column, pa.int64())
+    return text_hashes(clean(pc.cast(pc.cast(column, pa.large_string()), pa.large_binary()), sys.maxsize).texts)
+
+
+def _normal(batch: pa.RecordBatch, codes: Codes, counts: Counts, text: str | None) -> pa.RecordBatch:
     columns = dict(zip(batch.schema.names, batch.columns, strict=True))
     rows = batch.num_rows
     ids = pc.cast(columns["id"], pa.string())
@@ -190,7 +234,8 @@ def _normal(batch: pa.RecordBatch, codes: Codes, counts: Counts) -> pa.RecordBat
     if "model" in columns:
         counts.models |= {str(name) for name in pc.unique(columns["model"]).to_pylist() if name is not None}
     finite = pc.if_else(pc.is_finite(confidence), confidence, None)
-    made = pa.RecordBatch.from_arrays([ids, labels, pc.cast(finite, pa.float32()), abstained], schema=SCHEMA)
+    hashes = pa.nulls(rows, pa.int64()) if text is None else _hashes(columns[text])
+    made = pa.RecordBatch.from_arrays([ids, labels, pc.cast(finite, pa.float32()), abstained, hashes], schema=SCHEMA)
     return made.filter(pc.is_valid(ids)) if ids.null_count else made
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from laud_ray.config.mistakes import known_names
 from laud_ray.errors import RunError
-from laud_ray.labels import known_labels, shown
+from laud_ray.labels import known_labels
+from laud_ray.printable import quoted
 from laud_ray.types import Floats, Task
 from serve import engines
 from serve.arguments import Arguments
@@ -247,5 +248,5 @@ def _own_label(text: str, task: Task) -> str:
     found = None if known.find(text) is None else known.find_class(text)
     if found is None:
         names = known_names(text, task.names)
-        raise FaultError(422, "invalid", f"label: {shown(text)} is unknown; expected one of {names}")
+        raise FaultError(422, "invalid", f"label: {quoted(text)} is unknown; expected one of {names}")
     return found

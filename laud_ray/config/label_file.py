@@ -11,7 +11,8 @@ from typing import Any
 from laud_ray.config.mistakes import short
 from laud_ray.config.yaml_text import read_yaml
 from laud_ray.errors import ConfigError
-from laud_ray.labels import read_name, shown
+from laud_ray.labels import read_name
+from laud_ray.printable import quoted
 from laud_ray.texts import normalise_text
 
 ENDINGS = (".yaml", ".yml", ".json", ".csv", ".tsv", ".txt")
@@ -140,10 +141,10 @@ def _header(line: str, where: str, delimiter: str | None) -> tuple[list[str], st
         strange = next((column for column in columns if column not in ("name", "description", "also")), None)
         twice = next((column for column in columns if columns.count(column) > 1), None)
         if strange is not None or twice is not None:
-            fault = f"the column {shown(strange)} is unknown" if strange is not None else f"two columns are {twice!r}"
+            fault = f"the column {quoted(strange)} is unknown" if strange is not None else f"two columns are {twice!r}"
             raise ConfigError(f"{where}: {fault}; expected {COLUMNS}")
         return columns, one
-    raise ConfigError(f"{where}: has the columns {shown(line.strip())}; expected {COLUMNS}")
+    raise ConfigError(f"{where}: has the columns {quoted(line.strip())}; expected {COLUMNS}")
 
 
 def _cells(line: str, delimiter: str, where: str) -> list[str]:
@@ -155,7 +156,7 @@ def _cells(line: str, delimiter: str, where: str) -> list[str]:
             (cells,) = csv.reader([line], delimiter=delimiter, strict=True, skipinitialspace=True)
         except csv.Error as error:
             raise ConfigError(
-                f"{where}: {shown(line)} is not valid: {error}; expected quotes that end in the same line"
+                f"{where}: {quoted(line)} is not valid: {error}; expected quotes that end in the same line"
             ) from None
     cells = [normalise_text(cell) for cell in cells]
     while cells and not cells[-1]:
@@ -174,12 +175,14 @@ def _check(entries: Sequence[Entry]) -> None:
         except ValueError as error:
             raise ConfigError(f"{entry.where}: {error}") from None
         if name in places:
-            raise ConfigError(f"{entry.where}: the label {shown(name)} stands in {places[name]} already; expected once")
+            raise ConfigError(
+                f"{entry.where}: the label {quoted(name)} stands in {places[name]} already; expected once"
+            )
         places[name] = entry.where
     for name, where in places.items():
         above = name.rpartition(_LEVEL)[0]
         if above in places:
             raise ConfigError(
-                f"{where}: {shown(name)} is below {shown(above)}, which is a label too: taxonomies are not supported "
+                f"{where}: {quoted(name)} is below {quoted(above)}, which is a label too: taxonomies are not supported "
                 "yet; expected labels of one level"
             )

@@ -12,7 +12,8 @@ from laud_ray.config.oracles import OracleConfig, ReplayConfig, asks_model, repe
 from laud_ray.config.section import Section
 from laud_ray.config.stopping import BudgetRule, StopConfig
 from laud_ray.config.task import STORED, CorpusConfig, TaskConfig
-from laud_ray.labels import UNSURE, fold, shown
+from laud_ray.labels import UNSURE, fold
+from laud_ray.printable import quoted
 
 
 class ResourcesConfig(Section):
@@ -125,7 +126,7 @@ class RunConfig(Section):
         same = next((label.name for label in self.task.labels if fold(label.name) == UNSURE), None)
         if llm is not None and same is not None and info.context != STORED:
             raise ValueError(
-                f"task.labels: a label is called {shown(same)}, which is what the language model of `{llm}` answers "
+                f"task.labels: a label is called {quoted(same)}, which is what the language model of `{llm}` answers "
                 f"where it does not know: expected another name, such as {{name: unclear, also: [{same}]}}"
             )
         return self

@@ -8,7 +8,8 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from laud_ray.config.section import Section
 from laud_ray.data import reading
 from laud_ray.data.reading import Reading
-from laud_ray.labels import fold, read_name, shown
+from laud_ray.labels import fold, read_name
+from laud_ray.printable import quoted
 from laud_ray.types import Label, Task
 
 OTHER = "other"
@@ -67,10 +68,11 @@ class TaskConfig(Section):
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             times = names.count(twice)
-            raise ValueError(f"the label {shown(twice)} stands {times} times: expected distinct labels")
+            raise ValueError(f"the label {quoted(twice)} stands {times} times: expected distinct labels")
         for spelling, first, second in _shared(labels):
             raise ValueError(
-                f"{shown(spelling)} is a spelling of {shown(first)} and of {shown(second)}: expected it under one label"
+                f"{quoted(spelling)} is a spelling of {quoted(first)} and of {quoted(second)}: "
+                "expected it under one label"
             )
         return labels
 
@@ -85,7 +87,7 @@ class TaskConfig(Section):
             called = next((one for one in self._positive.spellings if fold(one) == OTHER), None)
             if called is not None:
                 raise ValueError(
-                    f"the positive label is called {shown(called)}, which in a binary task stands for the rest: "
+                    f"the positive label is called {quoted(called)}, which in a binary task stands for the rest: "
                     "expected another name, or positive: true at another label"
                 )
         return self

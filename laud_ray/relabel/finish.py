@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,6 +33,8 @@ class Totals:
 
     Attributes:
         scored, by_student: texts, those that stand in several rows counted once.
+        other_texts: rows whose id stood for another text in the previous output.
+        found_by_text: those of them whose text has its previous label from elsewhere in that output.
     """
 
     rows: int
@@ -45,6 +47,8 @@ class Totals:
     compared: int
     changed: int
     labels: dict[str, int]
+    other_texts: int = 0
+    found_by_text: int = 0
 
 
 def finish(plan: Plan, out: Folder, progress: Callable[[int, int], None]) -> Totals:
@@ -54,7 +58,7 @@ def finish(plan: Plan, out: Folder, progress: Callable[[int, int], None]) -> Tot
         PassError: if a file is not what was written, rows are missing, or an id stands twice. A range whose files
             are not right is taken back, so that the same command makes it again.
     """
-    from laud_ray.relabel import repeats, tables  # with DuckDB, which an output that is whole does without
+    from laud_ray.relabel import previous, repeats, tables  # with DuckDB, which an output that is whole does without
 
     names = [part.name for part in plan.catalog.ranges]
     records: dict[str, Record] = {}
@@ -77,7 +81,8 @@ def finish(plan: Plan, out: Folder, progress: Callable[[int, int], None]) -> Tot
         )
     _clear(out, {file.name for record in records.values() for file in record.files})
     repeated = repeats.read_counts(work_folder(plan, out) / repeats.REPEATS)
-    totals = _sum([records[name] for name in names], *repeated)
+    shifted = previous.read_counts(work_folder(plan, out) / previous.FOLDER)
+    totals = replace(_sum([records[name] for name in names], *repeated), **shifted)
     out.write(MANIFEST, dump_json(_manifest(plan, out, totals, records)))
     out.write(SUCCESS, b"")
     return totals

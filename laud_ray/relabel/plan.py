@@ -47,7 +47,12 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One relabel. `key` names what is made on the way, and changes with everything that changes results."""
+    """One relabel. `key` names what is made on the way, and changes with everything that changes results.
+
+    Attributes:
+        hashed: whether rows get a hash of their text: where ids are file and row, those of outputs before and after
+            may be of different texts. Relabels that an earlier version began go on without.
+    """
 
     run: str
     data: str
@@ -55,6 +60,7 @@ class Plan:
     checksum: str
     options: Options
     catalog: Catalog
+    hashed: bool = False
 
     @property
     def key(self) -> str:
@@ -79,7 +85,7 @@ def open_plan(
         tables.require_ids(found)
         if options.partition in options.columns.keep and out.local is not None:
             tables.require_folders(found, str(options.partition), LONGEST_NAME)
-        made = Plan(run, data, model, checksum, options, found)
+        made = Plan(run, data, model, checksum, options, found, hashed=options.columns.id is None)
         out.write(PLAN, dump_json(_to_json(made)))
         return made
     written = read_plan(out)
@@ -90,7 +96,8 @@ def open_plan(
             f"{out.uri}: holds a relabel of something else ({'; '.join(changed[:5])}); "
             f"expected the same inputs, model and options, or another --out{_way_on(written, changed)}"
         )
-    return Plan(run, data, model, checksum, options, catalog.from_json(written))
+    hashed = bool(written.get("text_hashes", False))
+    return Plan(run, data, model, checksum, options, catalog.from_json(written), hashed)
 
 
 def read_plan(out: Folder) -> dict[str, Any]:
@@ -157,7 +164,11 @@ def _to_json(plan: Plan) -> dict[str, Any]:
         "run": plan.run,
         "data": plan.data,
         "identity": _identity(plan.model, plan.checksum, plan.options, plan.catalog.inputs),
+<<<<<<< HEAD
         "ids": "the column of --id" if plan.catalog.columns.id else "file and row",
+=======
+        "text_hashes": plan.hashed,
+>>>>>>> ad95d7b (diff and --previous compare texts: a row that was inserted into a file without ids is no change of labels)
         "versions": {name: version(name) for name in VERSIONS},
         **catalog.to_json(plan.catalog),
     }

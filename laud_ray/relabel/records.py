@@ -22,6 +22,7 @@ COLUMNS = (
     "source",
     "source_row",
     "error",
+    "text_hash",
     "previous_label",
 )
 

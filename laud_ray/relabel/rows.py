@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray.cleaning import clean
+from laud_ray.data import text_hashes
 from laud_ray.data.cells import as_texts
 from laud_ray.relabel import repeats
 from laud_ray.relabel.catalog import Catalog, Range
@@ -26,6 +27,7 @@ class Job:
         repeats: where the repeated texts and their answers are; None: each range scores all of its own texts.
         previous: where the earlier labels of each range's rows are.
         load: opens the model, once per process.
+        hashed: write a hash of each text too, since the ids alone do not say which text they were of.
     """
 
     catalog: Catalog
@@ -38,6 +40,7 @@ class Job:
     repeats: Folder | None
     previous: Folder | None
     load: Callable[[str], Scorer]
+    hashed: bool = False
 
     def range(self, name: str) -> Range:
         return self.catalog.ranges[int(name.removeprefix("part-"))]
@@ -84,6 +87,8 @@ def label(table: pa.Table, part: Range, job: Job, *, only: Bools | None = None) 
         answered.top[known], answered.probability[known] = answers.take(file[known], row[known], top)
         answered.usable[known] = True
     made = _table(ids, rows, answered, scorer.labels, job, part)
+    if job.hashed:
+        made = made.append_column(text_hashes.COLUMN, text_hashes.text_hashes(texts))
     copied = part.path != job.catalog.inputs[part.input].path
     for name in dict.fromkeys(columns.keep):
         values = table[name].combine_chunks()

@@ -45,6 +45,7 @@ class Work:
             repeats=None,
             previous=None,
             load=source.load,
+            hashed=plan.hashed,
         )
 
     @contextmanager
@@ -65,8 +66,12 @@ class Work:
             from laud_ray import cascade  # with PyTorch, which takes seconds and is not needed without a student
         if options.previous is not None:
             with self.step("previous", rows):
-                previous.align(self._plan.catalog, options.previous, self._place / "previous")
-            self._job = replace(self._job, previous=self._place / "previous")
+                place = self._place / previous.FOLDER
+                texts = self._source.max_chars if self._plan.hashed else None
+                previous.align(self._plan.catalog, options.previous, place, texts)
+            for line in previous.remarks(place, options.previous, by_row=options.columns.id is None):
+                self._note(line)
+            self._job = replace(self._job, previous=place)
         student = None
         if check is not None or options.cascade is not None:
             wanted = cascade.sample_size(rows) / rows if options.cascade is not None else 0.0

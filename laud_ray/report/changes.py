@@ -45,6 +45,7 @@ def diff_json(found: Diff) -> dict[str, object]:
         "abstained": asdict(found.abstained),
         "without_label": asdict(found.without_label),
         "examples": [asdict(one) for one in found.examples],
+        "texts": None if found.texts is None else asdict(found.texts),
     }
 
 
@@ -130,6 +131,7 @@ def _examples(found: Diff) -> Table:
 
 def _remarks(found: Diff) -> list[str]:
     remarks = [
+        *_of_texts(found),
         (
             found.repeated,
             f"{found.repeated:,} ids occur more than once in an output: not compared, for nothing says which is which",
@@ -144,6 +146,28 @@ def _remarks(found: Diff) -> list[str]:
         ),
     ]
     return [text for holds, text in remarks if holds]
+
+
+def _of_texts(found: Diff) -> list[tuple[object, str]]:
+    """Say what ids stand for, where that is not the same in both outputs or not known."""
+    texts, by_row = found.texts, found.old.row_ids or found.new.row_ids
+    if texts is None:
+        said = "ids are file and row, and no texts are there to compare: inserted or removed rows count as changes"
+        return [(by_row, f"{said}; expected outputs with --id, or of this version")]
+    cause = "rows were inserted, removed or moved" if texts.other or by_row else "their ids changed"
+    moved = (
+        f"{texts.moved:,} texts stand under another id in both: {cause}; "
+        f"{texts.moved_relabelled:,} of them have another label"
+    )
+    return [
+        (
+            texts.other,
+            f"{texts.other:,} ids stand for another text, and are not compared; {texts.relabelled:,} of them have "
+            "another label",
+        ),
+        (texts.moved, moved),
+        (by_row and not texts.other, "ids are file and row; all that are in both stand for the same text"),
+    ]
 
 
 def _more(total: int, shown: int, what: str) -> str | None:

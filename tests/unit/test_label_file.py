@@ -113,7 +113,7 @@ def test_names_are_what_stands_there(tmp_path: Path, name: str, content: str, na
         ("a.lst", "Tea\nCoffee", "a.lst: the ending '.lst' is not valid; expected a YAML, JSON, CSV, TSV or text file"),
         ("labels", "Tea\nCoffee", "labels: the ending '' is not valid; expected a YAML"),
         ("a.txt", "# only this\n", "a.txt: holds no labels; expected at least two"),
-        ("a.txt", "Tea\n\n Tea\u200b\n", "a.txt line 3: the label 'Tea' stands in a.txt line 1 already; expected once"),
+        ("a.txt", "Tea\n\n Tea\u200b\n", "a.txt line 3: the label 'Tea' stands in a.txt line 1 too; expected once"),
         (
             "a.txt",
             "Tea\nCof\x07fee\n",
@@ -134,7 +134,7 @@ def test_names_are_what_stands_there(tmp_path: Path, name: str, content: str, na
         ("a.json", '"Tea"', "a.json: 'Tea': expected a list of labels"),
         ("a.json", "[" * 100_000, "a.json: is nested too deeply; expected a list of labels"),
         ("a.json", '[{"name": "Tea", "positiv": true}, "b"]', "food.yaml: task.labels[0].positiv: unknown key"),
-        ("a.yaml", "- Tea\n- 'Tea '\n", "a.yaml label 2: the label 'Tea' stands in a.yaml label 1 already"),
+        ("a.yaml", "- Tea\n- 'Tea '\n", "a.yaml label 2: the label 'Tea' stands in a.yaml label 1 too"),
         ("a.csv", "name\nB\xe4r\n".encode("cp1252"), "a.csv': is neither UTF-8 nor UTF-16 text; expected a YAML"),
     ],
 )

@@ -48,6 +48,17 @@ def test_the_same_goes_on(data: Path, tmp_path: Path) -> None:
     assert open_(data, tmp_path / "other").key == made.key
 
 
+def test_without_ids_rows_get_a_hash_of_their_text_unless_it_was_begun_without(data: Path, tmp_path: Path) -> None:
+    by_row = Options(Columns("text", None), 50)
+    assert open_(data, tmp_path / "out", by_row).hashed
+    assert open_(data, tmp_path / "out", by_row).hashed
+    assert not open_(data, tmp_path / "named").hashed
+    plan = json.loads((tmp_path / "out" / PLAN).read_text())
+    del plan["text_hashes"]
+    (tmp_path / "out" / PLAN).write_text(json.dumps(plan))
+    assert not open_(data, tmp_path / "out", by_row).hashed
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

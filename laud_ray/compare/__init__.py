@@ -1,0 +1,1 @@
+"""Two labelled outputs, compared."""
