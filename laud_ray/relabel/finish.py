@@ -82,7 +82,8 @@ def finish(plan: Plan, out: Folder, progress: Callable[[int, int], None]) -> Tot
     _clear(out, {file.name for record in records.values() for file in record.files})
     repeated = repeats.read_counts(work_folder(plan, out) / repeats.REPEATS)
     shifted = previous.read_counts(work_folder(plan, out) / previous.FOLDER)
-    totals = replace(_sum([records[name] for name in names], *repeated), **shifted)
+    summed = _sum([records[name] for name in names], *repeated)
+    totals = replace(summed, other_texts=shifted[0], found_by_text=shifted[1])
     out.write(MANIFEST, dump_json(_manifest(plan, out, totals, records)))
     out.write(SUCCESS, b"")
     return totals

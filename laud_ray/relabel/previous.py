@@ -85,9 +85,10 @@ def align(catalog: Catalog, previous: str, to: Folder, max_chars: int | None = N
     to.write(DONE, dump_json({"compared": compared, **counts}))
 
 
-def read_counts(to: Folder) -> dict[str, int]:
+def read_counts(to: Folder) -> tuple[int, int]:
     """How many ids stood for another text, and how many of these texts were found elsewhere."""
-    return {key: int(value) for key, value in _done(to).items() if key in ("other_texts", "found_by_text")}
+    done = _done(to)
+    return done.get("other_texts", 0), done.get("found_by_text", 0)
 
 
 def _done(to: Folder) -> dict[str, int]:

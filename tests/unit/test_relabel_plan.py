@@ -9,7 +9,7 @@ import pytest
 from laud_ray.errors import CorpusError, DamageError, RunError
 from laud_ray.relabel import catalog
 from laud_ray.relabel.catalog import Columns
-from laud_ray.relabel.plan import PLAN, Options, Plan, begun_with, open_plan
+from laud_ray.relabel.plan import PLAN, Options, Plan, begun_with, open_plan, read_plan
 from laud_ray.storage import Folder
 from tests.relabeling import NAMED, write
 
@@ -53,9 +53,9 @@ def test_without_ids_rows_get_a_hash_of_their_text_unless_it_was_begun_without(d
     assert open_(data, tmp_path / "out", by_row).hashed
     assert open_(data, tmp_path / "out", by_row).hashed
     assert not open_(data, tmp_path / "named").hashed
-    plan = json.loads((tmp_path / "out" / PLAN).read_text())
+    plan = read_plan(Folder(str(tmp_path / "out")))
     del plan["text_hashes"]
-    (tmp_path / "out" / PLAN).write_text(json.dumps(plan))
+    (tmp_path / "out" / PLAN).write_bytes(dump_json(plan))
     assert not open_(data, tmp_path / "out", by_row).hashed
 
 
