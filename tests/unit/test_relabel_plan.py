@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from laud_ray.checksums import dump_json
 from laud_ray.errors import CorpusError, DamageError, RunError
 from laud_ray.relabel import catalog
 from laud_ray.relabel.catalog import Columns
