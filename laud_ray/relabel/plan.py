@@ -164,11 +164,8 @@ def _to_json(plan: Plan) -> dict[str, Any]:
         "run": plan.run,
         "data": plan.data,
         "identity": _identity(plan.model, plan.checksum, plan.options, plan.catalog.inputs),
-<<<<<<< HEAD
         "ids": "the column of --id" if plan.catalog.columns.id else "file and row",
-=======
         "text_hashes": plan.hashed,
->>>>>>> ad95d7b (diff and --previous compare texts: a row that was inserted into a file without ids is no change of labels)
         "versions": {name: version(name) for name in VERSIONS},
         **catalog.to_json(plan.catalog),
     }
