@@ -1,7 +1,6 @@
 """Write a commented task.yaml for somebody's data."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -11,89 +10,23 @@ from laud_ray import config, sources
 from laud_ray.data.reading import AS_FOUND, Reading
 from laud_ray.data.seen import Seen
 from laud_ray.errors import CorpusError
+from laud_ray.labels import remarks
+from laud_ray.planning.found_labels import FoundLabels, Spelt
+from laud_ray.planning.template import TEMPLATE
 from laud_ray.printable import printable, quoted
+from laud_ray.texts import normalise_text
 
 LIKELY = ("label", "labels", "category", "class", "target", "intent")
-MAX_LABELS = 1000
+# Rows that are looked at where no column may hold labels.
 LOOK_AT = 200_000
+# The smallest evaluation sample, and as many texts to learn from.
+ENOUGH_TEXTS = 40
 PLACEHOLDERS = ("first label", "second label")
 NO_ORACLE = "{kind: llm, engine: openai, model: MODEL_NAME}      # write your own here"
 FILL_IN = (
     "fill in task.labels and oracle before you run this: no column was found that holds labels, which kind: replay "
     "needs; kind: llm needs a model and an endpoint"
 )
-
-TEMPLATE = """\
-# What to learn. Labels are the classes; a description, where a name says too little, makes the start better:
-#   - {{name: Yogurt, description: plain and flavoured yogurt}}
-# They can also stand in a file of their own (YAML, CSV with name and description, or text):  labels: labels.csv
-task:
-  name: {name}
-  kind: multiclass             # or binary: the label marked `positive: true` against all the others
-  labels:{note}
-{labels}
-
-# The documents: a file, folder, glob or URI; Parquet, CSV or JSONL. Without an id column, the text's hash is the id.
-# delimiter, quote and encoding say how text files are written; without them it is found out from each file. quote is
-# none, '"' (a quote within a quoted cell is doubled) or '\\"' (it is written so).{notes}
-corpus: {{path: {path}, text: {text}, id: {id}{reading}}}
-
-# Where the run keeps everything: annotations, scores, models, report. `laud run` on it again continues it.
-storage: {storage}
-seed: 0
-
-# Before any annotation: the encoder compares each text with the names of the labels.
-zero_shot: {{engine: encoder, model: bundled}}
-
-# What learns. encoder: LoRA on a sentence encoder; linear: frozen embeddings, fast and weaker.
-learner: {{kind: encoder, model: bundled}}
-
-# Who answers:
-#   {{kind: replay, label: COLUMN}}                    a column of the data that only the oracle sees, to try things out
-#   {{kind: llm, engine: openai, model: MODEL_NAME}}   a language model; base_url names an endpoint that speaks OpenAI's
-#                                                    protocol, key_variable where its key is; engine: vllm runs it here
-#   {{kind: cascade, oracles: [...]}}                  the first one answers; where it abstains, as an llm does under
-#                                                    its threshold, the next one does
-oracle: {oracle}
-
-# The first annotations: walk down each class's zero-shot ranking until per_class of it are confirmed.
-init: {{per_class: 1, max_queries: 300}}
-
-# What to ask next. auto: after each round what suits, by what the evaluation sample and the last answers show.
-#   the model's doubt: margin, entropy, least_confidence;   of several rounds' models: disagreement
-#   where documents lie: kmeans, core_set, typiclust, prob_cover, badge, contrastive
-#   classes with few annotations: rare_class, anchors;   others: random, high_confidence
-#   several of them: strategy: mix, with shares such as  mix: {{margin: 0.7, typiclust: 0.3}}
-# diversity: kmeans, core_set or badge spreads each batch of a strategy of doubt; shortlist: 50000 is the most documents
-# that are embedded for this; answerable: false does not avoid the like of what the oracle abstained from.
-query: {{strategy: auto, batch: 50}}
-
-# A random sample that is annotated, never trains, and says honestly how good each model is.
-evaluation: {{size: {evaluation}}}
-
-# Against an oracle that errs: leave_out: true trains the model that learns when the budget is spent without what is
-# probably wrong; share 0.1 spends up to a tenth of each batch on asking that again.
-audit: {{share: 0.0, leave_out: false}}
-
-# Annotations that may be bought for seed, queries and audits; those for evaluation are counted apart.
-budget: {{annotations: 500}}
-
-# When to stop, whichever comes first; the budget always holds:
-#   {{kind: target, metric: macro_f1, value: 0.9}}     the 95 % interval of the metric begins at or above the value
-#   {{kind: gain, metric: macro_f1, per: 100, below: 0.005}}   100 more annotations are expected to add less than that;
-#                 with cost_per_annotation and value_per_point, in dollars: a point costs more than it is worth
-#   {{kind: plateau, gain: 0.005, patience: 3}}        so many rounds added no more than that to macro-F1
-#   {{kind: kappa}}, {{kind: delta_f}}                   consecutive models say the same; these need no labels
-#   {{kind: rounds, maximum: 10}}, {{kind: pool_exhausted}}
-stop: [{{kind: budget}}]
-
-# Training processes (0: in this one) and their GPUs.
-resources: {{workers: 0, gpus_per_worker: 0}}
-
-# A service to tell when a model becomes current, such as http://127.0.0.1:8000; token_env names the environment
-# variable that holds its token. Without a url it finds out by itself, a little later.
-serving: {{url: null, token_env: null}}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +45,18 @@ class Starter:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What was seen of the data: rows, those with a text, and rows of each label."""
+    """What was seen of the data.
+
+    Attributes:
+        texts: rows with a text.
+        distinct: different texts, of ENOUGH_TEXTS or more so many.
+        labels: of the column that may hold labels; None without one.
+    """
 
     rows: int
     texts: int
-    labels: Mapping[str, int]
+    distinct: int
+    labels: FoundLabels | None
 
 
 def starter(
@@ -145,33 +85,39 @@ def starter(
         raise CorpusError(f"{data}: holds no documents; expected at least one row")
     if not look.texts:
         raise CorpusError(f"{data}: the column {quoted(text)} is empty in all {look.rows:,} rows; expected texts")
-    counts = look.labels
-    if passed_over is not None:
-        column = None
-    if column and not 2 <= len(counts) <= MAX_LABELS:
-        number = "1 label" if len(counts) == 1 else f"{len(counts):,} labels"
-        wrong = f"{data}: the column {quoted(column)} has {number}; expected 2 to {MAX_LABELS}"
+    if look.distinct == 1 < look.rows:
+        raise CorpusError(f"{data}: all {look.texts:,} texts in {quoted(text)} are the same; expected different ones")
+    labels = look.labels
+    if labels is not None and (wrong := labels.fault()) is not None:
         if label:
-            raise CorpusError(wrong)
-        passed_over, column = f"{wrong}: it is passed over", None
-    notes = tuple(printable(note) for note in (*seen.notes, *filter(None, [passed_over])))
+            raise CorpusError(f"{data}: {wrong}")
+        passed_over, labels = f"{wrong}: it is passed over", None
+    column = None if labels is None else labels.column
+    classes = [] if labels is None else labels.classes()
+    notes = [*seen.notes, *filter(None, [passed_over]), *(labels.notes() if labels is not None else ())]
+    if look.distinct < ENOUGH_TEXTS:
+        notes.append(
+            f"{data}: holds {look.distinct} different texts; a run needs at least {ENOUGH_TEXTS}, since half of them "
+            "may be for evaluation"
+        )
     path = PurePosixPath(data)
     name = name or (path.parent.name if path.stem in ("train", "data") else path.stem.strip("*")) or "task"
     written = TEMPLATE.format(
         name=_inline(name),
         note="" if column else "                      # write your own labels here",
-        labels="\n".join(f"    - {{name: {_inline(one)}}}" for one in (sorted(counts) if column else PLACEHOLDERS)),
+        labels="\n".join(_labels(classes) if classes else (f"    - {{name: {one}}}" for one in PLACEHOLDERS)),
         path=_inline(data),
         text=_inline(text),
         id=_inline(id),
         reading=_reading(seen, reading),
-        notes="".join(f"\n# {note}" for note in notes),
+        notes="".join(f"\n# {printable(note)}" for note in notes),
         storage=_inline(f"runs/{name}"),
         oracle=f"{{kind: replay, label: {_inline(column)}}}" if column else NO_ORACLE,
         evaluation=max(20, min(300, look.rows // 4)),
     )
-    config.parse(written, "task.yaml")
-    return Starter(written, None if column else FILL_IN, notes)
+    parsed = config.parse(written, "task.yaml")
+    notes += remarks(parsed.task.to_task())
+    return Starter(written, None if column else FILL_IN, tuple(map(printable, notes)))
 
 
 def _require_roles(*, text: str, label: str | None, id: str | None) -> None:
@@ -188,15 +134,14 @@ def _look_or_pass_over(
     data: str, text: str, column: str | None, id: str | None, reading: Reading, *, guessed: bool
 ) -> tuple[_Look, Seen, str | None]:
     """Look at the data with a column of labels, or without if it is only guessed and does not fit; say why."""
-    others = [text, *filter(None, [id])]
     if column is None:
-        return *_look(data, others, reading, labelled=False), None
+        return *_look(data, text, None, id, reading), None
     try:
-        return *_look(data, [text, column, *filter(None, [id])], reading, labelled=True), None
+        return *_look(data, text, column, id, reading), None
     except CorpusError as error:
         if not guessed:
             raise
-        found = _look(data, others, reading, labelled=False)
+        found = _look(data, text, None, id, reading)
         return *found, f"the column {quoted(column)} is passed over: {error}"
 
 
@@ -213,29 +158,32 @@ def _reading(seen: Seen, stated: Reading) -> str:
     return "".join(f", {key}: {_inline(value)}" for key, value in keys if value is not None)
 
 
-def _look(data: str, columns: list[str], reading: Reading, *, labelled: bool) -> tuple[_Look, Seen]:
-    """Count the first rows, and the labels in the second column if it holds any."""
-    counts: Counter[str] = Counter()
+def _look(data: str, text: str, column: str | None, id: str | None, reading: Reading) -> tuple[_Look, Seen]:
+    """Read all rows where a column may hold labels, else the first ones."""
+    labels = None if column is None else FoundLabels(column)
+    columns = [one for one in (text, column, id) if one is not None]
     rows = texts = 0
-    seen = Seen()
+    seen, distinct = Seen(), set[str]()
     for batch in sources.read(data, columns, reading, seen):
-        rows += len(batch.columns[0])
-        texts += sum(1 for cell in batch.columns[0] if cell is not None and cell.strip())
-        if labelled:
-            counts.update(_labels(batch))
-        if rows >= LOOK_AT:
+        cells = batch.columns[0]
+        rows += len(cells)
+        texts += sum(1 for cell in cells if cell is not None and cell.strip())
+        if len(distinct) < ENOUGH_TEXTS:
+            distinct |= {normalise_text((cell or b"").decode(errors="replace")) for cell in cells} - {""}
+        if labels is not None:
+            labels.add(batch.file, batch.first, cells, batch.columns[1])
+        if texts and (rows >= LOOK_AT if labels is None else labels.too_many):
             break
-    return _Look(rows, texts, counts), seen
+    return _Look(rows, texts, min(len(distinct), ENOUGH_TEXTS), labels), seen
 
 
-def _labels(batch: sources.Rows) -> Iterator[str]:
-    for row, cell in enumerate(batch.columns[1], batch.first):
-        try:
-            label = (cell or b"").decode()
-        except UnicodeDecodeError:
-            raise CorpusError(f"{batch.file} row {row}: the label is {quoted(cell)}; expected text in UTF-8") from None
-        if label:
-            yield label
+def _labels(classes: Sequence[Spelt]) -> Iterator[str]:
+    """The lines of the labels, and what their other spellings mean."""
+    if any(one.also for one in classes):
+        yield "    # also: spellings in the data that mean the same label; give one a line of its own to keep it apart"
+    for one in classes:
+        also = f", also: [{', '.join(_inline(name) for name, _ in one.also)}]" if one.also else ""
+        yield f"    - {{name: {_inline(one.name)}{also}}}"
 
 
 def _inline(value: str | None) -> str:

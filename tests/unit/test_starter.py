@@ -1,5 +1,6 @@
 """`laud init`: a task.yaml for somebody's data, whatever the data lack."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import yaml
 from laud_ray import config
 from laud_ray.errors import CorpusError
 from laud_ray.starter import starter
+
+CASES = Path(__file__).parents[2].parent / "shared/cases"
 
 
 def write(path: Path, content: str | bytes) -> str:
@@ -60,7 +63,110 @@ def test_a_label_that_is_no_text_ends_it_only_where_the_column_was_asked_for(tmp
     assert any("the column 'label' is passed over: " in note for note in made.notes)
 
 
-def test_a_label_column_that_was_asked_for_must_be_one(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.csv", "text,kind\na,Tea\nb,Tea\n")
-    with pytest.raises(CorpusError, match="the column 'kind' has 1 label; expected 2 to 1000"):
-        starter(path, text="text", label="kind")
+@pytest.mark.parametrize(
+    ("labels", "cause"),
+    [
+        (["Tea"] * 3, "has the label 'Tea' in all 3 rows with a label; expected two or more labels"),
+        (["Tea", "tea "], "has the label 'Tea' in all 2 rows with a label; expected two or more labels"),
+        (["", " ", "\u200b"], "is empty in all 3 rows; expected labels"),
+        ([f"x{i}" for i in range(30)], "has a label of its own in each of 30 rows; expected labels that several rows"),
+        ([f"x{i // 2}" for i in range(2002)], "has 1,001 different labels in 2,002 rows; expected 2 to 1,000 labels"),
+        ([f"x{i}" for i in range(10_001)], "has more than 10,000 different values in the first 10,001 rows; expected"),
+    ],
+)
+def test_a_column_that_cannot_be_one_of_labels_is_refused_for_its_true_cause(
+    tmp_path: Path, labels: list[str], cause: str
+) -> None:
+    rows = "".join(f"text {i},{label}\n" for i, label in enumerate(labels))
+    path = write(tmp_path / "a.csv", f"text,label\n{rows}")
+    with pytest.raises(CorpusError, match=re.escape(f"the column 'label' {cause}")):
+        starter(path, text="text", label="label")
+    guessed = starter(path, text="text")
+    assert guessed.fill_in is not None
+    assert f"the column 'label' {cause}" in "".join(guessed.notes)
+
+
+def test_spellings_of_a_label_are_one_label_and_said(tmp_path: Path) -> None:
+    labels = [
+        "Milk",
+        "Milk",
+        "MILK ",
+        "\u200bmilk",
+        "Bread",
+        "\ufeffBread",
+        "\uff22read",
+        "Bread.",
+        "a\x07b",
+        "I",
+        "\u0131",
+    ]
+    rows = "".join(f"text {i},{label}\n" for i, label in enumerate(labels))
+    made = starter(write(tmp_path / "a.csv", f"text,label\n{rows}text 0,Bread\n"), text="text")
+    task = config.parse(made.text).task
+    assert [(one.name, one.also) for one in task.labels] == [
+        ("Bread", ("\uff22read",)),
+        ("Bread.", ()),
+        ("I", ("\u0131",)),
+        ("Milk", ("MILK", "milk")),
+    ]
+    assert "# also: spellings in the data that mean the same label" in made.text
+    said = "\n".join(made.notes)
+    assert "'Milk' (2), 'MILK' (1), 'milk' (1) are written as one label, 'Milk'" in said
+    assert "white space and unseen characters are left out of the labels of 3 rows" in said
+    assert "1 row has a label with control characters, which cannot be one: 'a\\x07b'" in said
+    assert "1 text stands with two different labels" in said
+    assert "'Bread' and 'Bread.' look the same" in said
+
+
+def test_all_rows_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sorted data: a class of which the first rows say nothing is a class."""
+    monkeypatch.setattr("laud_ray.starter.LOOK_AT", 10)
+    rows = "".join(f"text {i},{'Tea' if i < 40_000 else 'Coffee'}\n" for i in range(40_050))
+    made = starter(write(tmp_path / "a.csv", f"text,label\n{rows}"), text="text")
+    assert [one.name for one in config.parse(made.text).task.labels] == ["Coffee", "Tea"]
+    assert made.notes == ()
+
+
+def test_labels_that_yaml_would_read_as_something_else(tmp_path: Path) -> None:
+    labels = [
+        "no",
+        "true",
+        "null",
+        "nan",
+        "1",
+        "007",
+        "1.10",
+        "2020-01-01",
+        "~",
+        "A",
+        "0",
+        "none",
+        "a: b",
+        "#c",
+        "[d]",
+        "'",
+        '""x""',
+    ]
+    rows = "".join(f'text {i},"{label}"\n' for i, label in enumerate(labels * 3))
+    made = starter(write(tmp_path / "a.csv", f"text,label\n{rows}"), text="text")
+    names = sorted(label.replace('""', '"') for label in labels)
+    assert [one.name for one in config.parse(made.text).task.labels] == names
+    assert [one.name for one in config.parse(config.parse(made.text).dump()).task.labels] == names
+
+
+def test_too_few_texts_are_said(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"a.csv: all 5 texts in 'text' are the same; expected different ones"):
+        starter(write(tmp_path / "a.csv", "text,label\n" + "same,x\nsame ,y\n" * 2 + "same,y"), text="text")
+    made = starter(write(tmp_path / "b.csv", "text,label\na,x\nb,y\n"), text="text")
+    assert any("holds 2 different texts; a run needs at least 40" in note for note in made.notes)
+
+
+@pytest.mark.skipif(not CASES.exists(), reason="the shared inputs are not here")
+def test_the_shared_inputs() -> None:
+    for name in ("case", "spaces"):
+        made = starter(str(CASES / f"label-variants/{name}.csv"), text="text")
+        assert [one.name for one in config.parse(made.text).task.labels] == ["Bread", "Fruit", "Milk", "Tools"]
+    made = starter(str(CASES / "sizes/oneclass.csv"), text="text")
+    assert "has the label 'Milk' in all 160 rows with a label" in made.notes[0]
+    with pytest.raises(CorpusError, match="all 160 texts in 'text' are the same"):
+        starter(str(CASES / "sizes/same.csv"), text="text")

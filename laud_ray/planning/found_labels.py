@@ -1,0 +1,131 @@
+"""The labels that stand in a column of somebody's data, as the classes of a task."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from laud_ray.data.label_counts import MOST_LABELS, LabelCounts, TwoLabels
+from laud_ray.errors import CorpusError
+from laud_ray.labels import SHOWN, fold, read_name, two_labels
+from laud_ray.printable import quoted
+from laud_ray.texts import normalise_text
+
+LEAST_CLASSES, MOST_CLASSES = 2, 1000
+# In so few rows each may well have a label of its own.
+FEW_ROWS = 20
+# Rows that are searched for texts with two labels; labels are counted in all rows.
+COMPARED_ROWS = 5_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Spelt:
+    """A class: its most frequent spelling, and the others, each with its rows."""
+
+    name: str
+    rows: int
+    also: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(slots=True)
+class FoundLabels:
+    """Counts the labels of a column, batch by batch, in bounded memory.
+
+    Attributes:
+        unclean: rows whose label has white space or unseen characters that are left out.
+        unusable: rows whose label cannot be the name of one.
+    """
+
+    column: str
+    rows: int = 0
+    unclean: int = 0
+    unusable: Counter[str] = field(default_factory=Counter)
+    _counts: LabelCounts = field(default_factory=LabelCounts)
+    _two: TwoLabels = field(default_factory=TwoLabels)
+
+    def add(self, file: str, first: int, texts: Sequence[bytes | None], labels: Sequence[bytes | None]) -> None:
+        """Count the labels of some consecutive rows.
+
+        Raises:
+            CorpusError: if one is not UTF-8.
+        """
+        names: dict[bytes, str] = {}
+        for cell, rows in Counter(labels).items():
+            if cell:
+                names[cell] = self._read(cell, rows, f"{file} row {first + labels.index(cell)}")
+        if self.rows < COMPARED_ROWS:
+            self._compare(texts, [names.get(cell or b"", "") for cell in labels])
+        self.rows += len(labels)
+
+    def _read(self, cell: bytes, rows: int, where: str) -> str:
+        """Count a label of some rows; return its name, or nothing if it is none."""
+        try:
+            raw = cell.decode()
+        except UnicodeDecodeError:
+            raise CorpusError(f"{where}: the label is {quoted(cell)}; expected text in UTF-8") from None
+        if not normalise_text(raw):
+            return ""
+        try:
+            name = read_name(raw)
+        except ValueError:
+            self.unusable[raw] += rows
+            return ""
+        self.unclean += rows if name != raw else 0
+        self._counts.add({name: rows})
+        return name
+
+    def _compare(self, texts: Sequence[bytes | None], names: Sequence[str]) -> None:
+        pairs = [(text, name) for text, name in zip(texts, names, strict=True) if text and name]
+        clean = [normalise_text(text.decode(errors="replace")) for text, _ in pairs]
+        self._two.add(clean, [fold(name) for _, name in pairs])
+
+    @property
+    def too_many(self) -> bool:
+        """Whether there are more labels than are counted, so that further rows say nothing more."""
+        return self._counts.others > 0
+
+    def classes(self) -> list[Spelt]:
+        """Labels that differ in upper and lower case or in width alone are one class, by its most frequent spelling."""
+        groups: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        for name, rows in sorted(self._counts.counts.items(), key=lambda pair: (-pair[1], pair[0])):
+            groups[fold(name)].append((name, rows))
+        found = [Spelt(*group[0], tuple(group[1:])) for group in groups.values()]
+        return sorted(found, key=lambda one: one.name)
+
+    def fault(self) -> str | None:
+        """Say why these cannot be the classes of a task; None if they can."""
+        labelled, classes = self._counts.rows, self.classes()
+        the = f"the column {quoted(self.column)}"
+        if not labelled:
+            return f"{the} is empty in all {self.rows:,} rows; expected labels"
+        if self.too_many:
+            return f"{the} has more than {MOST_LABELS:,} different values in the first {self.rows:,} rows; {_EXPECTED}"
+        if len(classes) < LEAST_CLASSES:
+            every = "the one row" if labelled == 1 else f"all {labelled:,} rows"
+            return f"{the} has the label {quoted(classes[0].name)} in {every} with a label; expected two or more labels"
+        if len(classes) == labelled > FEW_ROWS:
+            return f"{the} has a label of its own in each of {labelled:,} rows; expected labels that several rows share"
+        if len(classes) > MOST_CLASSES:
+            return f"{the} has {len(classes):,} different labels in {labelled:,} rows; {_EXPECTED}"
+        return None
+
+    def notes(self) -> Iterator[str]:
+        """Say what a person should know of these labels."""
+        the, merged = f"the column {quoted(self.column)}", [one for one in self.classes() if one.also]
+        for one in merged[:SHOWN]:
+            spellings = ", ".join(f"{quoted(name)} ({rows:,})" for name, rows in ((one.name, one.rows), *one.also))
+            yield f"{the}: {spellings} are written as one label, {quoted(one.name)}, with the others under also"
+        if len(merged) > SHOWN:
+            yield f"{the}: {len(merged) - SHOWN} more labels have several spellings, see also in the YAML"
+        if self.unclean:
+            yield f"{the}: white space and unseen characters are left out of the labels of {self.unclean:,} rows"
+        if self.unusable:
+            some = ", ".join(quoted(label) for label, _ in self.unusable.most_common(3))
+            number = self.unusable.total()
+            rows = "1 row has" if number == 1 else f"{number:,} rows have"
+            yield f"{the}: {rows} a label with control characters, which cannot be one: {some}"
+        if two := self._two.count():
+            first = f" in the first {COMPARED_ROWS:,} rows" if self.rows > COMPARED_ROWS else ""
+            yield f"{the}: {two_labels(two, more=not self._two.whole)}{first}"
+
+
+_EXPECTED = f"expected {LEAST_CLASSES} to {MOST_CLASSES:,} labels"
