@@ -7,8 +7,6 @@ is one-sided, at 95 %. n sampled rows, k classes.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from tempfile import gettempdir
 from threading import Lock
 from typing import Any
 
@@ -127,14 +125,18 @@ class Cascade:
 
 @dataclass(frozen=True, slots=True)
 class Loader:
-    """Opens a model under a saved cascade: what `run_pass` takes as `load`, and can be sent to workers."""
+    """Opens a model under a saved cascade: what `run_pass` takes as `load`, and can be sent to workers.
+
+    Its version makes a worker open a cascade anew that was made anew in the same place.
+    """
 
     cascade: Folder
+    version: str | None
 
     def __call__(self, model: str) -> CascadeScorer:
         from laud_ray import models  # takes seconds, which only a worker that opens one pays
 
-        folder = self.cascade.fetch(Path(gettempdir()) / "laud-models")
+        folder = self.cascade.fetch("models")
         return Cascade.open(str(folder)).over(models.load(model))
 
 

@@ -134,10 +134,10 @@ class Course:
 
     def resume(self) -> int:
         """Take up a state that an attempt before this one left; return the epoch to go on with."""
-        path = training.left_behind()
-        if path is None or not (path / STATE).exists():
-            return 0
-        state = load_file(path / STATE)
+        with training.left_behind() as path:
+            if path is None or not (path / STATE).exists():
+                return 0
+            state = load_file(path / STATE)
         with torch.no_grad():
             for name, parameter in self._named.items():
                 parameter.copy_(_spread_like(parameter, state[f"weight.{name}"]))

@@ -6,7 +6,8 @@ LaudError
 │   ├── CorpusError         a file, column or row of the data
 │   ├── RunError            a run that is missing, busy, or differs from its configuration
 │   ├── ModelError          a model that is missing, broken, or does not fit the task
-│   └── DamageError         a file or row that laud_ray wrote is not as it was written
+│   ├── DamageError         a file or row that laud_ray wrote is not as it was written
+│   └── ScratchError        the temporary directory cannot be used, or another user's folder is in the way
 ├── EngineError             an engine has stopped or can score no more; a worker's process that meets it ends
 ├── PoolExhaustedError      more documents asked for than the pool holds
 ├── PassError               a pass cannot go on: its workers end on everything, or the disk is full
@@ -45,6 +46,10 @@ class ModelError(UserError):
 
 class DamageError(UserError):
     """A file or row that laud_ray wrote is damaged, or was changed by somebody else."""
+
+
+class ScratchError(UserError):
+    """The temporary directory cannot be used, or another user's folder stands in the place of this user's."""
 
 
 class EngineError(LaudError):

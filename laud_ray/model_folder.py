@@ -7,6 +7,7 @@ from typing import Any
 
 from laud_ray.checksums import dump_json, parse_json, text, texts
 from laud_ray.errors import DamageError, ModelError
+from laud_ray.storage import Folder
 
 DESCRIPTION = "model.json"
 STUDENT = "student"  # the kind that needs the fewest imports
@@ -59,6 +60,17 @@ def _described(found: dict[str, Any]) -> dict[str, Any]:
     """Require what every description has."""
     text(found["kind"]), texts(found["labels"]), texts(list(found["files"].values()))
     return found
+
+
+def version_of(model: Folder) -> str | None:
+    """Return what tells a model's content from any other's; None where there is no model.
+
+    Its description holds the checksums of all its files.
+    """
+    try:
+        return hashlib.sha256(model.read(DESCRIPTION)).hexdigest()[:12]
+    except FileNotFoundError:
+        return None
 
 
 def _checksum(path: Path) -> str:

@@ -1,8 +1,6 @@
 """Find a model of a run, and make one current."""
 
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import gettempdir
 
 from laud_ray import model_records
 from laud_ray.config.mistakes import known_names
@@ -42,7 +40,7 @@ def fetched(run: RunFolder, name: str) -> str:
         ModelError: if its files are gone.
     """
     try:
-        return str((run.models / name).fetch(Path(gettempdir()) / "laud-models"))
+        return str((run.models / name).fetch("models"))
     except FileNotFoundError as error:
         raise ModelError(str(error)) from None
 

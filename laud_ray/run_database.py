@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from laud_ray import run_schema
+from laud_ray.causes import most_telling
 from laud_ray.config import RunConfig
 from laud_ray.database import open_database
 from laud_ray.errors import ConfigError, RunError, StorageError, StoreError
@@ -69,11 +70,18 @@ def open_schema(folder: Folder, url: str, schema: str, patience: float) -> Engin
 
 @contextmanager
 def one_line(folder: Folder) -> Iterator[None]:
-    """Say in one line what goes wrong with the database of a run."""
+    """Say in one line what goes wrong with the database of a run.
+
+    Raises:
+        StoreError: for an error of the database, also within a group of errors.
+    """
     try:
         yield
     except StorageError:
         raise
+    except ExceptionGroup as group:
+        with one_line(folder):
+            raise most_telling(group) from group
     except (SQLAlchemyError, sqlite3.Error) as error:
         cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
         raise StoreError(f"{folder.uri} database: {cause}") from error

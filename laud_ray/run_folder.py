@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from laud_ray import config as configuration
-from laud_ray import locks, run_schema, second_opinions
+from laud_ray import local_folders, locks, run_schema, second_opinions
 from laud_ray.config import RunConfig
 from laud_ray.database import write
 from laud_ray.errors import ConfigError, RunError
@@ -32,6 +32,8 @@ CONFIG = "config.yaml"
 LOCK = ".lock"
 # The setting that holds the configuration as the run was last continued with; config.yaml is its copy for people.
 CONFIGURATION = "configuration"
+# What only the process writes that holds the run.
+WRITTEN = ("corpus", "zero_shot", "models", "rounds")
 _log = logging.getLogger(__name__)
 
 
@@ -89,6 +91,7 @@ def claim(config: RunConfig) -> Iterator[RunFolder]:
     with ExitStack() as held, one_line(folder):
         if folder.local is not None:
             held.enter_context(_locked(folder.local))
+            local_folders.clear(folder.local / name for name in WRITTEN)
         if config.store is None:
             engine = open_sqlite(folder)
         else:

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
-from tempfile import gettempdir
 from threading import Lock
 
 import numpy as np
@@ -12,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray.faults import Scoring, engine_errors
-from laud_ray.model_folder import STUDENT, describe
+from laud_ray.model_folder import STUDENT, describe, version_of
 from laud_ray.storage import Folder
 from laud_ray.types import Bools, Floats, Indices, Scorer
 
@@ -50,7 +48,7 @@ def open_model(path: str) -> Scorer:
 
 
 def load_scorer(model: Folder, load: Callable[[str], Scorer]) -> Scorer:
-    """Load a model once per worker process; a model's folder never changes, so its place identifies it.
+    """Load a model once per worker process; what is in its folder identifies it, not where the folder is.
 
     The last two that were used stay.
 
@@ -58,13 +56,13 @@ def load_scorer(model: Folder, load: Callable[[str], Scorer]) -> Scorer:
         EngineError: if the model's engine does not start: the worker's process must end.
     """
     with _loading:
-        return _loaded(model, load)
+        return _loaded(model, version_of(model), load)
 
 
 @lru_cache(maxsize=2)
-def _loaded(model: Folder, load: Callable[[str], Scorer]) -> Scorer:
+def _loaded(model: Folder, _version: str | None, load: Callable[[str], Scorer]) -> Scorer:
     _scored.clear()
-    path = str(model.fetch(Path(gettempdir()) / "laud-models"))
+    path = str(model.fetch("models"))
     with engine_errors():
         return load(path)
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from laud_ray import checksums, object_store
+from laud_ray import checksums, local_folders, object_store, scratch
 from laud_ray.credentials import masked
 from laud_ray.errors import StorageSettingsError
 from laud_ray.object_store import explained
@@ -102,6 +103,13 @@ class Folder:
         """Names of the files directly in the folder, without those half-written; empty if there is none."""
         return {entry.path for entry in self.entries()}
 
+    def folders(self) -> set[str]:
+        """Names of the folders directly in the folder; empty if there is none."""
+        fs, path = filesystem(self.uri)
+        with explained(self.uri):
+            found = fs.get_file_info(pafs.FileSelector(path, allow_not_found=True))
+        return {one.base_name for one in found if one.type == pafs.FileType.Directory}
+
     def entries(self, *, recursive: bool = False) -> list[Entry]:
         """The files of the folder in the order of their names, without hidden and half-written ones.
 
@@ -147,7 +155,7 @@ class Folder:
     def write(self, name: str, data: bytes) -> None:
         """Write a file atomically, replacing one of that name."""
         if self.local is not None:
-            _write_local(self.local / name, data)
+            local_folders.write(self.local / name, data)
             return
         fs, path = filesystem(self.uri)
         # All in one call: a stream that is left by an error would be closed, and so completed, half-written.
@@ -160,27 +168,35 @@ class Folder:
         self.write(name, checksums.seal_parquet(sink.getvalue().to_pybytes()))
 
     def publish(self, source: Path, name: str, last: str) -> None:
-        """Move a finished local folder to `name`; its file `last` marks that all of it is there."""
+        """Move a finished local folder to `name`, whole or not at all, so that it survives a power cut.
+
+        Args:
+            last: the file that marks that all of it is there; in an object store it is written last.
+
+        Raises:
+            OSError: if it cannot be written, for example because the disk is full; the error names the file.
+        """
         if self.local is not None:
-            target = self.local / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            staging = target.parent / f".{target.name}-{uuid.uuid4().hex}"
-            shutil.move(source, staging)
-            shutil.rmtree(target, ignore_errors=True)
-            staging.rename(target)
+            local_folders.publish(source, self.local / name)
             return
+        # An attempt that was broken off may have left files that this one does not replace.
+        (self / name).remove()
         files = [p for p in source.rglob("*") if p.is_file()]
         for file in sorted(files, key=lambda p: p.name == last):
             (self / name).write(file.relative_to(source).as_posix(), file.read_bytes())
         shutil.rmtree(source)
 
-    def fetch(self, cache: Path) -> Path:
-        """Return a local copy of the folder: itself when it is local, else a download under `cache`.
+    def fetch(self, cache: str) -> Path:
+        """Return a local copy of the folder: itself when it is local, else a download.
 
         The copy's name depends on what is in the folder, so one that was written anew is downloaded anew.
 
+        Args:
+            cache: the private folder that downloads of this kind are kept in, such as "models".
+
         Raises:
             FileNotFoundError: if there is nothing to download.
+            ScratchError: if the private folder cannot be used.
         """
         if self.local is not None:
             return self.local
@@ -191,22 +207,28 @@ class Folder:
         with explained(self.uri):
             state = [(entry, _etag(fs, f"{path}/{entry.path}")) for entry in entries]
         content = hashlib.sha256(repr((self.uri, state)).encode()).hexdigest()[:16]
-        target = cache / f"{path.rsplit('/', 1)[-1]}-{content}" / path.rsplit("/", 1)[-1]
+        entry = scratch.private_folder(cache) / f"{path.rsplit('/', 1)[-1]}-{content}"
+        target = entry / path.rsplit("/", 1)[-1]
+        scratch.hold(entry)
         if not target.exists():
-            staging = target.parent / f".{uuid.uuid4().hex}"
-            try:
-                for entry in entries:
-                    copy = staging / entry.path
-                    copy.parent.mkdir(parents=True, exist_ok=True)
-                    self._copy(entry.path, copy)
-                if not target.exists():
-                    staging.rename(target)
-            except OSError:
-                if not target.exists():  # else another process was faster
-                    raise
-            finally:
-                shutil.rmtree(staging, ignore_errors=True)
+            self._download([one.path for one in entries], target)
         return target
+
+    def _download(self, names: Sequence[str], target: Path) -> None:
+        """Copy files of the folder to a local one, which appears whole or not at all."""
+        staging = target.parent / f".{uuid.uuid4().hex}"
+        try:
+            for name in names:
+                copy = staging / name
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                self._copy(name, copy)
+            if not target.exists():
+                staging.rename(target)
+        except OSError:
+            if not target.exists():  # else another process was faster
+                raise
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
 
     def _copy(self, name: str, to: Path) -> None:
         fs, path = filesystem(self.uri)
@@ -232,30 +254,3 @@ def _etag(fs: pafs.FileSystem, path: str) -> bytes | None:
     """What a store calls a file's content; None where it has no word for it."""
     with fs.open_input_stream(path) as stream:
         return (stream.metadata() or {}).get("ETag")
-
-
-def _write_local(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staging = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
-    try:
-        with open(staging, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(staging, path)
-    except OSError as error:
-        # A full disk is told by a write, which does not know the file's name.
-        error.filename = error.filename or str(path)
-        raise
-    finally:
-        staging.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(path: Path) -> None:
-    """Make a rename in the folder survive a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

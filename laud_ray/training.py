@@ -1,25 +1,29 @@
 """Ray Train, thin: run a training function in this process or in N workers, and bring back the folder it made."""
 
+import hashlib
+import json
 import logging
 import math
 import shutil
-import tempfile
-import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import ray.train
-from ray.train import Checkpoint, FailureConfig, RunConfig, ScalingConfig
+from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
-from laud_ray.storage import Folder
+from laud_ray import scratch
+from laud_ray.storage import Folder, filesystem
 from laud_ray.types import Indices
 
 logger = logging.getLogger(__name__)
 
 WARM_UP = 0.1
+# Where Ray Train writes which checkpoint is the last.
+SNAPSHOT = "checkpoint_manager_snapshot.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +41,17 @@ class Resources:
 
 
 def fit(loop: Callable[[dict[str, Any]], None], config: Mapping[str, Any], resources: Resources, out: str) -> None:
-    """Run `loop(config)` on every worker and put the folder that its rank 0 delivers at `out`."""
-    with tempfile.TemporaryDirectory(prefix="laud-train-") as scratch:
-        # A name of its own for every attempt: Ray Train silently continues a run whose name it knows.
+    """Run `loop(config)` on every worker and put the folder that its rank 0 delivers at `out`.
+
+    What workers left in `resources.storage` stays, the last checkpoint alone: if this process is killed before the
+    result is published, the same call goes on from it. Whoever published the result removes it.
+    """
+    with scratch.temporary("train") as place:
+        storage = Folder(resources.storage or str(place))
+        # Ray Train continues a training whose name it knows, whatever its settings: so the name says all of them.
+        name = _name_of(loop, config, resources)
+        _keep_only(storage, name)
+        fs, path = filesystem(storage.uri)
         trainer = TorchTrainer(
             loop,
             train_loop_config=dict(config),
@@ -49,9 +61,11 @@ def fit(loop: Callable[[dict[str, Any]], None], config: Mapping[str, Any], resou
                 resources_per_worker={"GPU": resources.gpus_per_worker} if resources.gpus_per_worker else None,
             ),
             run_config=RunConfig(
-                name=f"train-{uuid.uuid4().hex}",
-                # Ray Train takes no relative path, and its workers have working directories of their own.
-                storage_path=Folder(resources.storage or scratch).absolute().uri,
+                name=name,
+                # Not as a URI: Ray Train takes no relative path, and knows no settings of an endpoint.
+                storage_path=path,
+                storage_filesystem=fs,
+                checkpoint_config=CheckpointConfig(num_to_keep=1),
                 failure_config=FailureConfig(max_failures=resources.max_failures),
             ),
         )
@@ -66,20 +80,50 @@ def deliver(save: Callable[[Path], None], metrics: Mapping[str, float]) -> None:
     """In the training function, on every rank: rank 0's folder becomes the result, or the place to restart from."""
     checkpoint = None
     if rank() == 0:
-        folder = tempfile.mkdtemp(prefix="laud-model-")
-        save(Path(folder))
-        checkpoint = Checkpoint.from_directory(folder)
+        folder = scratch.new("model")
+        save(folder)
+        checkpoint = Checkpoint.from_directory(str(folder))
     # In local mode nothing is uploaded: the folder itself is the result, and `fit` moves it.
     ray.train.report(dict(metrics), checkpoint=checkpoint, delete_local_checkpoint_after_upload=True)
 
 
-def left_behind() -> Path | None:
-    """In the training function: the folder that was last delivered before a failure, or None."""
+@contextmanager
+def left_behind() -> Iterator[Path | None]:
+    """In the training function: yield the folder that was last delivered before a failure, or None."""
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is None:
-        return None
-    folder = tempfile.mkdtemp(prefix="laud-resume-")
-    return Path(checkpoint.to_directory(folder))
+        yield None
+        return
+    with checkpoint.as_directory() as folder:
+        yield Path(folder)
+
+
+def _name_of(loop: Callable[[dict[str, Any]], None], config: Mapping[str, Any], resources: Resources) -> str:
+    """The same name for the same training, by the same version of Ray, which reads no other's snapshots."""
+    settings = (
+        ray.__version__,
+        loop.__module__,
+        loop.__qualname__,
+        replace(resources, storage=None),
+        sorted(config.items()),
+    )
+    return f"train-{hashlib.sha256(repr(settings).encode()).hexdigest()[:32]}"
+
+
+def _keep_only(storage: Folder, name: str) -> None:
+    """Remove what other trainings left, and of this one what cannot be continued."""
+    for left in storage.folders():
+        if left != name or not _can_continue(storage / name):
+            (storage / left).remove()
+
+
+def _can_continue(attempt: Folder) -> bool:
+    """Whether an attempt has a whole snapshot and the checkpoint that it names: Ray Train fails over any other."""
+    try:
+        last = json.loads(attempt.read(SNAPSHOT))["latest_checkpoint_result"]["checkpoint_dir_name"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return False
+    return last in attempt.folders()
 
 
 def rank() -> int:

@@ -4,7 +4,6 @@ import hashlib
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import gettempdir
 from threading import Lock
 from typing import Any, Protocol
 
@@ -17,7 +16,7 @@ from laud_ray.run_folder import RunFolder, look_at
 from laud_ray.storage import Folder
 from laud_ray.types import Estimate, Floats
 
-CACHE = Path(gettempdir()) / "laud-models"
+CACHE = "models"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import click
 
+from laud_ray.causes import full_disk
 from laud_ray.cli import catalogs, evaluation, jobs, registry, runs, serving
 from laud_ray.cli.output import say
 from laud_ray.errors import LaudError, UserError
@@ -46,10 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _leave(str(error), 2)
     except LaudError as error:
         _leave(str(error), 1)
-    except OSError as error:
-        _leave(f"{error}; the same command continues when that is mended", 1)
-    except _foreign() as error:
-        _leave(str(error).partition("\n")[0], 1)
+    except Exception as error:
+        if (full := full_disk(error)) is not None:
+            _leave(f"{full}; the same command continues when there is room", 1)
+        if isinstance(error, OSError):
+            _leave(f"{error}; the same command continues when that is mended", 1)
+        if isinstance(error, _foreign()):
+            _leave(str(error).partition("\n")[0], 1)
+        raise
 
 
 def _quieten() -> None:

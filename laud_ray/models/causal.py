@@ -1,14 +1,13 @@
 """LoRA on a decoder language model whose target is the code of the label, after the prompt it is scored with."""
 
 import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
-from laud_ray import chat, label_prompt, training
+from laud_ray import chat, label_prompt, scratch, training
 from laud_ray.causal_training import ADAPTER, load_base, train
 from laud_ray.config import CausalConfig
 from laud_ray.errors import ModelError
@@ -66,7 +65,8 @@ class CausalLearner:
         path, description = describe(model)
         tokenizer = chat.open_tokenizer(description["base"])
         prompt = label_prompt.from_json(description["prompt"], tokenizer)
-        with tempfile.TemporaryDirectory(prefix="laud-merged-") as merged:
+        with scratch.temporary("merged") as place:
+            merged = str(place)
             merge(description["base"], path / ADAPTER, prompt.settings.dtype, merged)
             return PromptedScorer(
                 prompt, tokenizer, engine(prompt, tokenizer, merged), temperature=description["temperature"]

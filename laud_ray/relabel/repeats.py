@@ -9,8 +9,6 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from tempfile import gettempdir
 from typing import Any
 
 import numpy as np
@@ -21,7 +19,7 @@ from laud_ray.checksums import count, dump_json, parse_json
 from laud_ray.relabel.catalog import Catalog
 from laud_ray.relabel.tables import repeated_texts
 from laud_ray.scoring import TOP
-from laud_ray.storage import Folder
+from laud_ray.storage import Entry, Folder
 from laud_ray.types import Floats, Indices
 
 REPEATS, FOUND, ANSWERS, COUNTS = "repeats", "found.json", "answers", "counts"
@@ -117,11 +115,15 @@ class Answers:
         return labels, probability
 
 
-@lru_cache(maxsize=2)
 def open_answers(folder: Folder) -> Answers:
     """Map the answers into memory, once in each worker process; only to be called when all are there."""
-    if folder.is_empty():  # all were given up
+    return _mapped(folder, tuple(folder.entries()))
+
+
+@lru_cache(maxsize=2)
+def _mapped(folder: Folder, entries: tuple[Entry, ...]) -> Answers:
+    if not entries:  # all were given up
         return Answers(())
-    local = folder.fetch(Path(gettempdir()) / "laud-repeats")
+    local = folder.fetch("repeats")
     parts = [np.load(local / name, mmap_mode="r") for name in sorted(p.name for p in local.glob("answers-*.npy"))]
     return Answers(tuple(part for part in parts if len(part)))

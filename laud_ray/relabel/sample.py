@@ -1,12 +1,11 @@
 """A random sample of the catalog, labelled by the full model before anything else: for a canary and for a cascade."""
 
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
 
+from laud_ray import scratch
 from laud_ray.agreement import Verification
 from laud_ray.relabel.reading import read
 from laud_ray.relabel.rows import Job, label
@@ -72,8 +71,7 @@ def make_student(sample: pa.Table, labels: tuple[str, ...], agreement: float, to
         sample = sample.filter(sample["label"].is_valid())
         taught: Floats = np.asarray(sample["probabilities"].to_pylist(), np.float32)
         made = cascade.prepare(labels, sample["text"].to_pylist(), taught, agreement=agreement, seed=SEED)
-        with TemporaryDirectory(prefix="laud-student-") as place:
+        with scratch.temporary("student") as place:
             made.save(f"{place}/{STUDENT}")
-            to.publish(Path(place) / STUDENT, STUDENT, "model.json")
-    with TemporaryDirectory(prefix="laud-student-") as place:
-        return cascade.Cascade.open(str((to / STUDENT).fetch(Path(place)))).verification
+            to.publish(place / STUDENT, STUDENT, "model.json")
+    return cascade.Cascade.open(str((to / STUDENT).fetch("models"))).verification

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
 from laud_ray.data.reading import AS_FOUND, Reading
@@ -80,7 +79,7 @@ def open_source(path: str, model: str | None) -> Source:
     with look_at(path) as run:
         name = registry.find(run, model)
         place = run.models / name
-        local = place.fetch(Path(gettempdir()) / "laud-models")
+        local = place.fetch("models")
         description = describe(str(local))[1]
         resources, engine = run.config.resources, description["kind"] in ENGINES
         return Source(

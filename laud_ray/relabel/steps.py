@@ -13,6 +13,7 @@ from laud_ray.agreement import Verification
 from laud_ray.deaths import Lost, set_aside
 from laud_ray.errors import PassError
 from laud_ray.events import Event, Observer
+from laud_ray.model_folder import version_of
 from laud_ray.relabel import previous, repeats
 from laud_ray.relabel.limits import Canary, CanaryError
 from laud_ray.relabel.plan import Plan, work_folder
@@ -83,7 +84,8 @@ class Work:
                 with self.step("student", sample.num_rows):
                     student = make_student(sample, self._source.labels, options.cascade, self._place)
                 self._note(str(student))
-                self._job = replace(self._job, load=cascade.Loader(self._place / STUDENT))
+                folder = self._place / STUDENT
+                self._job = replace(self._job, load=cascade.Loader(folder, version_of(folder)))
         if options.deduplicate:
             self._score_repeats()
         return student

@@ -1,9 +1,9 @@
 """Train a model on the annotations and feedback so far, or find that it was trained before the crash."""
 
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 
+from laud_ray import scratch
+from laud_ray.causes import naming_full_disk
 from laud_ray.model_folder import DESCRIPTION
 from laud_ray.storage import Folder
 from laud_ray.store import Answered
@@ -50,8 +50,8 @@ def is_made(models: Folder, name: str) -> bool:
 def train(learner: Learner, task: Task, examples: Sequence[Example], models: Folder, name: str, seed: int) -> Folder:
     """Make the model `name` in the folder of models, unless it is there; it appears whole or not at all."""
     if not is_made(models, name):
-        with tempfile.TemporaryDirectory(prefix="laud-fit-") as scratch:
-            out = Path(scratch) / name
-            learner.fit(task, examples, out=str(out), seed=seed)
-            models.publish(out, name, last=DESCRIPTION)
+        with scratch.temporary("fit") as place:
+            with naming_full_disk(str(place)):
+                learner.fit(task, examples, out=str(place / name), seed=seed)
+            models.publish(place / name, name, last=DESCRIPTION)
     return models / name

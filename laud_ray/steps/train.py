@@ -14,7 +14,8 @@ def train(work: Work, round: int) -> None:
     examples = stage.to_examples(believed(work, round), said(work, round))
     with work.step("train", round, total=len(examples)):
         config, resources = work.config, work.config.resources
-        where = (work.run.folder / "training").uri if resources.workers else None
+        place = (work.run.folder / "training").absolute()
+        where = place.uri if resources.workers else None
         learner = models.build(
             config.learner,
             config.zero_shot,
@@ -23,6 +24,8 @@ def train(work: Work, round: int) -> None:
             _unlabelled(work),
         )
         stage.train(learner, work.task, examples, work.run.models, work.run.model_name(round), config.seed)
+        # The model is there: its checkpoints and optimizer states are no more needed, nor are those of earlier rounds.
+        place.remove()
 
 
 def _unlabelled(work: Work) -> tuple[str, ...]:

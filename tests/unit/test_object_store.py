@@ -2,6 +2,7 @@
 
 import os
 import re
+import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -96,7 +97,9 @@ def test_an_upload_that_a_crash_cut_off_is_nowhere_to_be_seen(folder: Folder) ->
     assert folder.read("part-00000.parquet") == b"whole"
 
 
-def test_publish_and_fetch_what_is_there_now(folder: Folder, tmp_path: Path) -> None:
+def test_publish_and_fetch_what_is_there_now(folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
     for content in ("one", "two"):
         source = tmp_path / "scratch"
         (source / "adapter").mkdir(parents=True)
@@ -104,14 +107,14 @@ def test_publish_and_fetch_what_is_there_now(folder: Folder, tmp_path: Path) -> 
         (source / "model.json").write_text("{}")
         folder.publish(source, "m", last="model.json")
         assert not source.exists()
-        copy = (folder / "m").fetch(tmp_path / "cache")
+        copy = (folder / "m").fetch("models")
         assert copy.joinpath("adapter", "w").read_text() == content
         assert copy.name == "m"
-        assert (folder / "m").fetch(tmp_path / "cache") == copy
+        assert (folder / "m").fetch("models") == copy
         (folder / "m").remove()
     assert not list((tmp_path / "cache").rglob(".*"))
     with pytest.raises(FileNotFoundError, match="nothing is there"):
-        (folder / "none").fetch(tmp_path / "cache")
+        (folder / "none").fetch("models")
 
 
 @pytest.mark.parametrize("place", ["local", "s3"])

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from laud_ray.model_folder import DESCRIPTION
 from laud_ray.scoring import distinct, load_scorer, score_table, with_failures
 from laud_ray.storage import Folder
 from laud_ray.types import Floats, Scorer
@@ -71,3 +72,24 @@ def test_a_process_keeps_the_last_two_models_apart(tmp_path: Path) -> None:
     for name in ("a", "a", "b", "a", "b", "c", "b", "a"):
         assert load_scorer(Folder(str(tmp_path / name)), load).labels[0] == name
     assert opened == ["a", "b", "c", "a"]
+
+
+def test_a_model_that_is_made_anew_in_the_same_place_is_loaded_anew(tmp_path: Path) -> None:
+    """As when a run's configuration is changed before anything is asked, and its zero-shot model is made again."""
+    folder, opened = Folder(str(tmp_path / "zero-shot")), list[str]()
+
+    class Sealed:
+        def __init__(self, path: str) -> None:
+            self.labels = (Path(path, DESCRIPTION).read_text(), "other")
+
+        def score(self, texts: Sequence[str]) -> Floats:
+            return np.tile(np.float32([1, 0]), (len(texts), 1))
+
+    def load(path: str) -> Scorer:
+        opened.append(Path(path, DESCRIPTION).read_text())
+        return Sealed(path)
+
+    for content in ("one", "one", "two", "two", "one"):
+        folder.write(DESCRIPTION, content.encode())
+        assert load_scorer(folder, load).labels[0] == content
+    assert opened == ["one", "two"]

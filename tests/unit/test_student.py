@@ -11,6 +11,7 @@ from laud_ray import models
 from laud_ray.cascade import Cascade, CascadeScorer, Loader, build, prepare, sample_size
 from laud_ray.errors import ModelError
 from laud_ray.hashing import features
+from laud_ray.model_folder import version_of
 from laud_ray.storage import Folder
 from laud_ray.student import Recipe, Student, distil
 from laud_ray.types import Floats
@@ -178,8 +179,9 @@ def test_a_worker_opens_model_and_cascade_from_their_folders(tmp_path: Path) -> 
     teacher = models.load(str(tmp_path / "full"))
     made = build(teacher, texts, agreement=0.97, seed=0, recipe=SMALL)
     made.save(str(tmp_path / "c"))
-    load = pickle.loads(pickle.dumps(Loader(Folder(str(tmp_path / "c")))))
-    assert load == Loader(Folder(str(tmp_path / "c")))
+    folder = Folder(str(tmp_path / "c"))
+    load = pickle.loads(pickle.dumps(Loader(folder, version_of(folder))))
+    assert load == Loader(folder, version_of(folder))
     opened = load(str(tmp_path / "full"))
     assert np.array_equal(opened.score(texts[:100]), made.over(teacher).score(texts[:100]))
 

@@ -1,0 +1,106 @@
+"""Files and folders of a local disk that appear whole or not at all, also after a kill, a power cut or a full disk."""
+
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+# The name of what is being written: its own, hidden, and a number that no other attempt has.
+_STAGING = re.compile(r"\.(.+-[0-9a-f]{32}|spill-\w+)")
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file, replacing one of that name, and sync it and its folder.
+
+    Raises:
+        OSError: if it cannot be written; the error names the file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = _staging(path)
+    try:
+        with _naming(path), open(staging, "wb") as file:
+            file.write(data)
+            _sync(file)
+            os.replace(staging, path)
+    finally:
+        staging.unlink(missing_ok=True)
+    with _naming(path):
+        _sync_folder(path.parent)
+
+
+def publish(source: Path, target: Path) -> None:
+    """Move a folder to `target`, which may be on another disk, in place of one that is there; all of it is synced.
+
+    Raises:
+        OSError: if it cannot be written; the error names the file, and nothing of it is left at the target.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = _staging(target)
+    try:
+        _copy(source, staging, target)
+        shutil.rmtree(target, ignore_errors=True)
+        with _naming(target):
+            staging.rename(target)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    with _naming(target):
+        _sync_folder(target.parent)
+    shutil.rmtree(source, ignore_errors=True)
+
+
+def clear(folders: Iterable[Path]) -> None:
+    """Remove what a killed process left half-written anywhere in folders that nobody else writes now."""
+    for folder in folders:
+        for parent, inner, files in os.walk(folder):
+            for name in [one for one in inner if _STAGING.fullmatch(one)]:
+                shutil.rmtree(Path(parent, name), ignore_errors=True)
+                inner.remove(name)
+            for name in filter(_STAGING.fullmatch, files):
+                Path(parent, name).unlink(missing_ok=True)
+
+
+def _copy(source: Path, staging: Path, target: Path) -> None:
+    """Copy a folder and sync it, its deepest folders first."""
+    for parent, _, files in os.walk(source, topdown=False):
+        within = Path(parent).relative_to(source)
+        with _naming(target / within):
+            (staging / within).mkdir(parents=True, exist_ok=True)
+        for name in files:
+            from_to = Path(parent, name), staging / within / name
+            with _naming(target / within / name), open(from_to[0], "rb") as old, open(from_to[1], "wb") as new:
+                shutil.copyfileobj(old, new, 2**20)
+                _sync(new)
+        with _naming(target / within):
+            _sync_folder(staging / within)
+
+
+def _staging(path: Path) -> Path:
+    return path.with_name(f".{path.name}-{uuid.uuid4().hex}")
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Let an error name the file that was to be written: a full disk is told by a write, which does not know it."""
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
+        raise
+
+
+def _sync(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    """Make a rename in the folder survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
