@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -31,8 +32,11 @@ from sqlalchemy import (
     true,
     update,
 )
+from sqlalchemy.exc import SQLAlchemyError
 
+from laud_ray.causes import full_disk
 from laud_ray.database import in_turn, read, write
+from laud_ray.spare_room import SpareRoom
 from laud_ray.store import Store
 from laud_ray.tables import Words, metadata
 
@@ -136,6 +140,8 @@ class Ledger:
     def __init__(self, store: Store) -> None:
         self._engine, self._store = store.engine, store
         self._lock = threading.Lock()
+        file = self._engine.url.database if self._engine.dialect.name == "sqlite" else None
+        self._room = SpareRoom(Path(file).parent if file and Path(file).is_file() else None)
 
     def answers(self, keys: Sequence[str]) -> dict[str, Answer]:
         """Return the answers that are there already, by key."""
@@ -160,7 +166,11 @@ class Ledger:
         """Record a call if it fits under the caps at its upper bound, and return its number; None if it does not.
 
         Looking and recording are one step, so however many callers there are, no cap is overrun.
+
+        Raises:
+            OSError: if the disk has no room for the answer.
         """
+        self._room.keep()
         values = {**asdict(call), "state": "begun", "begun_at": datetime.now(UTC)}
         row = select(*(literal(value, oracle_calls.c[name].type) for name, value in values.items()))
         fits = and_(true(), *_conditions(call, caps))
@@ -175,7 +185,7 @@ class Ledger:
             return write(self._engine, record)
 
     def finish(self, number: int, answer: Answer) -> None:
-        """Record what came of a call, at what it did cost."""
+        """Record what came of a call, at what it did cost; on a full disk in the room that was kept for it."""
         found = asdict(answer)
         found["answer"] = found.pop("text")
         used = {"tokens": answer.prompt_tokens + answer.completion_tokens, "dollars": answer.cost}
@@ -217,7 +227,12 @@ class Ledger:
     def _end(self, number: int, **values: object) -> None:
         ended = update(oracle_calls).where(oracle_calls.c.position == number)
         ended = ended.values(**values, ended_at=datetime.now(UTC))
-        write(self._engine, lambda connection: connection.execute(ended))
+        try:
+            write(self._engine, lambda connection: connection.execute(ended))
+        except SQLAlchemyError as error:
+            if full_disk(error) is None or not self._room.give():
+                raise
+            write(self._engine, lambda connection: connection.execute(ended))
 
 
 _USED = (

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from laud_ray.backoff import asked_for, backoff
 from laud_ray.calls import Answer
+from laud_ray.causes import most_telling
 from laud_ray.config import LlmConfig
 from laud_ray.errors import ConfigError, UserError
+from laud_ray.event_loop import complete
 from laud_ray.oracles.account import answer_tokens, needs_confidence, no_confidence
 from laud_ray.oracles.engines import Asked, Desk, Request, all_refused
 from laud_ray.oracles.openai_parameters import consequence, parameters, refused
@@ -79,7 +81,7 @@ class OpenAiEngine:
     def ask(self, requests: Sequence[Request], desk: Desk) -> Asked:
         self.refused |= desk.refused()
         self.require_confidence()
-        return asyncio.run(_Asking(self, requests, desk).go())
+        return complete(_Asking(self, requests, desk).go())
 
     def refuse(self, names: Mapping[str, int | None], reason: str, desk: Desk) -> None:
         """Leave parameters out for the rest of the run; say so once where that changes answers."""
@@ -107,7 +109,10 @@ class _Asking:
         self._answers: dict[str, Answer] = {}
         self._waiting: str | None = None
         self._open_at = 0.0
-        self._in_flight = self._answered = 0
+        self._answered = 0
+        self._workers: list[asyncio.Task[None]] = []
+        self._in_flight: set[asyncio.Task[Any] | None] = set()
+        self._failures: list[Exception] = []
         self._changed = asyncio.Condition()
 
     async def go(self) -> Asked:
@@ -118,24 +123,33 @@ class _Asking:
             api_key=self._engine.key or "none", base_url=config.base_url, max_retries=0, timeout=config.timeout
         ) as self._client:
             left = iter(self._requests)
+            workers = min(config.concurrency, len(self._requests))
+            self._workers = [asyncio.create_task(self._work(left)) for _ in range(workers)]
             try:
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(min(config.concurrency, len(self._requests))):
-                        group.create_task(self._work(left))
-            except* UserError as errors:
-                raise _first(errors) from None
+                await asyncio.gather(*self._workers, return_exceptions=True)
+            finally:
+                for worker in self._workers:
+                    worker.cancel()
+        if self._failures:
+            raise most_telling(self._failures) from None
         reason = all_refused(self._answers)
         if reason and not self._desk.answered():
             raise UserError(f"{self._engine.where}: {self._place} refused every request ({reason})")
         return Asked(self._answers, self._waiting)
 
     async def _work(self, left: Iterator[Request]) -> None:
-        for request in left:
-            answer = await self._answer(request)
-            if answer is not None:
-                self._answers[request.key] = answer
-            if self._waiting:
-                return
+        try:
+            for request in left:
+                answer = await self._answer(request)
+                if answer is not None:
+                    self._answers[request.key] = answer
+                if self._waiting or self._failures:
+                    return
+        except Exception as error:  # noqa: BLE001 - `go` raises it when what is in flight, and paid for, has landed
+            self._failures.append(error)
+            for worker in self._workers:
+                if worker is not asyncio.current_task() and worker not in self._in_flight:
+                    worker.cancel()
 
     async def _answer(self, request: Request) -> Answer | None:
         """Get an answer, with retries; None leaves the request pending."""
@@ -169,6 +183,8 @@ class _Asking:
                 stuck = isinstance(error, TimeoutError | APITimeoutError) and self._answered > before
             finally:
                 await self._landed()
+            if self._failures:
+                return None
             tries, pauses = tries + 1, pauses + 1
             if tries > self._config.retries or (wait or 0) > LONGEST_WAIT:
                 return self._give_up(reason, wait, tries, stuck=stuck)
@@ -177,10 +193,10 @@ class _Asking:
     async def _begin(self, request: Request) -> int | None:
         """Book a call; where it does not fit beside those in flight, wait for what they really cost."""
         async with self._changed:
-            while not self._waiting:
+            while not (self._waiting or self._failures):
                 number = self._desk.begin(request, most_tokens(content(request)))
                 if number is not None:
-                    self._in_flight += 1
+                    self._in_flight.add(asyncio.current_task())
                     self._changed.notify()
                     return number
                 if not self._in_flight:
@@ -192,7 +208,7 @@ class _Asking:
 
     async def _landed(self) -> None:
         async with self._changed:
-            self._in_flight -= 1
+            self._in_flight.discard(asyncio.current_task())
             self._changed.notify()
 
     async def _send(self, request: Request, number: int, parameters: Mapping[str, Any]) -> Answer:
@@ -240,8 +256,3 @@ class _Asking:
         wait = self._open_at - self._engine.clock()
         if wait > 0:
             await self._engine.sleep(wait)
-
-
-def _first(errors: BaseExceptionGroup[Any]) -> BaseException:
-    one = errors.exceptions[0]
-    return _first(one) if isinstance(one, BaseExceptionGroup) else one
