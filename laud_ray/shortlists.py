@@ -1,6 +1,5 @@
 """What a pass keeps for selection, so that nothing is scanned twice: the best documents of each range, merged later."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import ceil, sqrt
 
@@ -9,12 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray.corpus import Corpus
+from laud_ray.range_files import side_by_side
 from laud_ray.storage import Folder
 from laud_ray.types import Bools, Candidates, Floats, Indices, QueryStrategy
 
 SHORTLIST = "shortlist"
-# Files are small, and in an object store each costs a round trip.
-READERS = 16
+# A range keeps no more rows than so many criteria would take, but for its share of what is wanted of all of them.
+CRITERIA, SHARES = 100, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,20 @@ class Shortlist:
 
         The best `depth` of the corpus fall into its ranges at random: more than this many into one once in 1e15 times.
         """
-        mean = self.depth * distinct / max(self.total or distinct, distinct, 1)
+        mean = self._mean(distinct)
         return min(self.depth, ceil(mean + 8 * sqrt(mean)) + 16)
+
+    def most(self, distinct: int, criteria: int) -> int:
+        """How many rows to keep in all of a range with so many distinct documents.
+
+        With more than CRITERIA criteria it is SHARES times what a range has of the best of the corpus on average. So
+        all ranges together keep at most SHARES * depth rows for each criterion, and CRITERIA * share for each range.
+        """
+        return max(CRITERIA * self.share(distinct), ceil(SHARES * criteria * self._mean(distinct)))
+
+    def _mean(self, distinct: int) -> float:
+        """How many of the best `depth` of the corpus a range with so many distinct documents has on average."""
+        return self.depth * distinct / max(self.total or distinct, distinct, 1)
 
 
 def shortlist_range(
@@ -59,19 +71,17 @@ def shortlist_range(
     rows = np.flatnonzero(usable & fresh & free)
     utility = wanted.strategy.utility(proba[inverse[rows]])
     digits = [int(c) for c in name if c.isdigit()]
-    ties = np.random.default_rng([*wanted.seed, *digits]).random(len(rows))
-    depth = wanted.share(int(fresh.sum()))
-    criteria, places = [], []
-    for criterion in range(utility.shape[1]):
-        best = np.lexsort((ties, -utility[:, criterion]))[:depth]
-        criteria.append(np.full(len(best), criterion, np.int32))
-        places.append(best)
+    rng = np.random.default_rng([*wanted.seed, *digits])
+    ties, distinct = rng.random(len(rows)), int(fresh.sum())
+    depths = _depths(utility.shape[1], wanted.share(distinct), wanted.most(distinct, utility.shape[1]), rng)
+    places = [_first(utility[:, criterion], ties, depth) for criterion, depth in enumerate(depths)]
+    criteria = np.repeat(np.arange(len(places), dtype=np.int32), [len(one) for one in places])
     at = np.concatenate(places)
     columns = scores.select(["id", "top_labels", "top_probabilities"]).take(pa.array(rows[at]))
     return (
         columns.append_column("text", table.column("text").take(pa.array(rows[at])))
-        .append_column("criterion", pa.array(np.concatenate(criteria)))
-        .append_column("utility", pa.array(utility[at, np.concatenate(criteria)].astype(np.float32)))
+        .append_column("criterion", pa.array(criteria))
+        .append_column("utility", pa.array(utility[at, criteria].astype(np.float32)))
         .append_column("tie", pa.array(ties[at]))
     )
 
@@ -83,12 +93,36 @@ def read_shortlist(corpus: Corpus, out: Folder, depth: int) -> pa.Table:
     """
     lists = out / SHORTLIST
     merged: list[pa.Table] = []
-    with ThreadPoolExecutor(READERS) as readers:
-        for table in readers.map(lambda part: lists.read_table(part.name), corpus.ranges):
-            merged.append(table)
-            if sum(part.num_rows for part in merged) > 20 * depth:
-                merged = [_best(pa.concat_tables(merged), depth)]
+    most = 20 * depth
+    for table in side_by_side(lambda part: lists.read_table(part.name), corpus.ranges):
+        merged.append(table)
+        if sum(part.num_rows for part in merged) > most:
+            merged = [_best(pa.concat_tables(merged), depth)]
+            # Merging costs as much as it takes rows: each time there are twice as many as are kept.
+            most = max(20 * depth, 2 * merged[0].num_rows)
     return _best(pa.concat_tables(merged), depth)
+
+
+def _depths(criteria: int, share: int, most: int, rng: np.random.Generator) -> Indices:
+    """Say how many rows to keep by each criterion: `share`, or as evenly as can be where that is too many in all.
+
+    Which criteria get one more than others is drawn anew for each range, so that none goes without.
+    """
+    depths = np.full(criteria, min(share, most // criteria), np.int64)
+    if share * criteria > most:
+        depths[rng.permutation(criteria)[: most % criteria]] += 1
+    return depths
+
+
+def _first(utility: Floats, ties: Floats, depth: int) -> Indices:
+    """Return the rows of the `depth` largest of (n,) utilities, largest first; of equal ones the smaller tie first."""
+    falling = -utility
+    rows = np.arange(len(falling))
+    if depth < len(falling):
+        # Only what may be among them is sorted: those equal to the last one too.
+        rows = np.flatnonzero(~(falling > np.partition(falling, max(depth - 1, 0))[max(depth - 1, 0)]))
+    best: Indices = rows[np.lexsort((ties[rows], falling[rows]))[:depth]]
+    return best
 
 
 def _best(table: pa.Table, depth: int) -> pa.Table:

@@ -10,6 +10,7 @@ from laud_ray.errors import RunError
 from laud_ray.estimation import PoweredSample, Sample, figures, powered_figures
 from laud_ray.metrics import cohen_kappa, delta_f
 from laud_ray.query import auto
+from laud_ray.range_files import side_by_side
 from laud_ray.run_folder import RunFolder
 from laud_ray.storage import Folder
 from laud_ray.store import Sampled, Store
@@ -23,9 +24,10 @@ def predictions(scores: Folder, rows: Sequence[Sampled], names: Sequence[str]) -
     by_range: dict[str, list[int]] = {}
     for i, one in enumerate(rows):
         by_range.setdefault(one.range, []).append(i)
-    for name, places in by_range.items():
-        table = scores.read_table(name, ["label", "confidence"]).take(pa.array([rows[i].row for i in places]))
-        for i, row in zip(places, table.to_pylist(), strict=True):
+    tables = side_by_side(lambda name: scores.read_table(name, ["label", "confidence"]), by_range)
+    for places, table in zip(by_range.values(), tables, strict=True):
+        found = table.take(pa.array([rows[i].row for i in places]))
+        for i, row in zip(places, found.to_pylist(), strict=True):
             if row["label"] is not None:
                 label[i], confidence[i] = index[row["label"]], row["confidence"]
     return label, confidence

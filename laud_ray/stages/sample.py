@@ -8,6 +8,7 @@ from scipy.special import expit, logit
 
 from laud_ray.corpus import Corpus
 from laud_ray.estimation import boundaries, share_out
+from laud_ray.range_files import side_by_side
 from laud_ray.stages.strata import Cut, Population
 from laud_ray.store import Query, Sampled
 from laud_ray.types import Document, Floats, Indices
@@ -76,9 +77,10 @@ def cut(population: Population, round: int, parts: Sequence[int]) -> Cut:
 def to_queries(corpus: Corpus, drawn: Sequence[Sampled]) -> list[Query]:
     """Make one query for each distinct text of the sample."""
     texts: dict[str, str] = {}
-    for name in dict.fromkeys(one.range for one in drawn):
+    names = list(dict.fromkeys(one.range for one in drawn))
+    for name, table in zip(names, side_by_side(lambda one: corpus.read(one, ["text"]), names), strict=True):
         rows = [one for one in drawn if one.range == name]
-        column = corpus.read(name, ["text"]).column("text").take(pa.array([one.row for one in rows]))
+        column = table.column("text").take(pa.array([one.row for one in rows]))
         texts |= {one.document_id: text for one, text in zip(rows, column.to_pylist(), strict=True)}
     return [Query(Document(key, text), "drawn at random for evaluation") for key, text in texts.items()]
 
@@ -95,8 +97,9 @@ def _shifted(score: Floats, shift: float) -> Floats:
 
 def _describe(corpus: Corpus, chosen: Sequence[tuple[int, str, int]], sizes: Indices) -> list[Sampled]:
     found: list[Sampled] = []
-    for name in sorted({name for _, name, _ in chosen}):
-        table = corpus.read(name, ["id", "duplicate_of"])
+    names = sorted({name for _, name, _ in chosen})
+    tables = side_by_side(lambda one: corpus.read(one, ["id", "duplicate_of"]), names)
+    for name, table in zip(names, tables, strict=True):
         ids, firsts = table.column("id").to_pylist(), table.column("duplicate_of").to_pylist()
         found += [
             Sampled(name, row, firsts[row] or ids[row], h, int(sizes[h])) for h, part, row in chosen if part == name

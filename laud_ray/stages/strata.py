@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray.corpus import Corpus
+from laud_ray.range_files import side_by_side
 from laud_ray.storage import Folder
 from laud_ray.types import Bools, Floats, Indices
 
@@ -89,18 +90,21 @@ class Population:
     def parts(self, round: int) -> Iterator[Part]:
         """Yield the population range by range, with the scores of a round."""
         left_out = pa.array(list(self.without), pa.string())
-        for part in self.corpus.ranges:
-            rounds = {round, *(cut.round for cut in self.cuts)}
-            found = {number: self._scores(number, part.name) for number in rounds}
-            usable, score = found[round]
-            if len(left_out):
-                ids = self.corpus.read(part.name, ["id", "duplicate_of"])
-                asked_as = pc.coalesce(ids.column("duplicate_of"), ids.column("id"))
-                usable = usable & ~np.asarray(pc.is_in(asked_as, value_set=left_out))
-            stratum = np.zeros(len(score), np.int64)
-            for cut in self.cuts:
-                stratum = cut.divide(stratum, found[cut.round][1])
-            yield Part(part.name, usable, stratum, score)
+        names = (part.name for part in self.corpus.ranges)
+        yield from side_by_side(lambda name: self._part(round, name, left_out), names)
+
+    def _part(self, round: int, name: str, left_out: pa.Array) -> Part:
+        rounds = {round, *(cut.round for cut in self.cuts)}
+        found = {number: self._scores(number, name) for number in rounds}
+        usable, score = found[round]
+        if len(left_out):
+            ids = self.corpus.read(name, ["id", "duplicate_of"])
+            asked_as = pc.coalesce(ids.column("duplicate_of"), ids.column("id"))
+            usable = usable & ~np.asarray(pc.is_in(asked_as, value_set=left_out))
+        stratum = np.zeros(len(score), np.int64)
+        for cut in self.cuts:
+            stratum = cut.divide(stratum, found[cut.round][1])
+        return Part(name, usable, stratum, score)
 
     def _scores(self, round: int, name: str) -> tuple[Bools, Floats]:
         table = self.passes(round).read_table(name, ["label", "confidence", "error"])

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from laud_ray import config, query
@@ -16,6 +17,7 @@ from laud_ray.query import Margin, Mix
 from laud_ray.query.space import reach
 from laud_ray.scoring import score_table
 from laud_ray.shortlists import SHORTLIST, Shortlist, read_shortlist, shortlist_range, to_candidates
+from laud_ray.stages.seed import ClassRanking
 from laud_ray.stages.select import select, shortlist_depth
 from laud_ray.stages.space import from_likeliest, known
 from laud_ray.storage import Folder
@@ -151,6 +153,70 @@ def test_ranges_keep_their_share_and_together_the_best_of_the_corpus(tmp_path: P
     del utility["d7"]
     assert set(found) == set(sorted(utility, key=lambda key: -utility[key])[:depth])
     assert Shortlist(margin, depth, frozenset(), (0,)).share(rows) == depth
+
+
+def whole_sort(wanted: Shortlist, name: str, ids: Sequence[str], proba: Floats) -> list[tuple[str, int]]:
+    """A range's shortlist as it is defined: each criterion's rows are sorted, and the first kept."""
+    ties = np.random.default_rng([*wanted.seed, *(int(c) for c in name if c.isdigit())]).random(len(ids))
+    depth = wanted.share(len(ids))
+    orders = [np.lexsort((ties, -proba[:, c]))[:depth] for c in range(proba.shape[1])]
+    return [(ids[row], criterion) for criterion, order in enumerate(orders) for row in order]
+
+
+def kept_of(wanted: Shortlist, name: str, ids: Sequence[str], proba: Floats) -> pa.Table:
+    none, every, usable = pa.nulls(len(ids), pa.string()), np.arange(len(ids)), np.ones(len(ids), bool)
+    table = pa.table({"id": ids, "text": ids, "error": none, "duplicate_of": none})
+    labels = [f"l{c}" for c in range(proba.shape[1])]
+    scores = score_table(ids, proba, every, usable, none, labels, "m")
+    return shortlist_range(wanted, name, table, scores, proba, every, usable)
+
+
+@pytest.mark.parametrize(
+    ("classes", "depth", "total"), [(2, 2000, None), (2, 30, 9000), (40, 25, 600), (100, 40, 60_000)]
+)
+def test_up_to_100_classes_a_shortlist_is_that_of_a_whole_sort(classes: int, depth: int, total: int | None) -> None:
+    """Whatever is faster gives the same rows in the same order, among equal utilities too."""
+    rng, ids = np.random.default_rng(classes), [f"d{i}" for i in range(600)]
+    proba = rng.dirichlet(np.full(classes, 0.3), 600).astype(np.float32).round(2)
+    wanted = Shortlist(ClassRanking(), depth, frozenset(), (7, 0), total)
+    found = kept_of(wanted, "part-00012.parquet", ids, proba)
+    pairs = list(zip(found.column("id").to_pylist(), found.column("criterion").to_pylist(), strict=True))
+    assert pairs == whole_sort(wanted, "part-00012.parquet", ids, proba)
+
+
+def test_with_1000_classes_a_shortlist_stays_small_and_leaves_no_class_out(tmp_path: Path) -> None:
+    """30 documents of each class are wanted. Each of 200 ranges of 50,000 would keep 20,000 rows."""
+    wide = Shortlist(ClassRanking(), 30, frozenset(), (0, 0), 10_000_000)
+    assert wide.share(50_000) * 1000 == 20_000
+    assert wide.most(50_000, 1000) == 2000
+    assert wide.most(50_000, 100) == wide.share(50_000) * 100, "the bound is not felt with 100"
+    # In all no more than SHARES times what is wanted, and a part that does not depend on the classes.
+    assert (
+        200 * Shortlist(ClassRanking(), 30, frozenset(), (0, 0), 10_000_000).most(50_000, 10_000)
+        <= 4 * 30 * 10_000 + 200
+    )
+
+    rng, rows, ranges, classes, depth = np.random.default_rng(1), 300, 20, 300, 20
+    wanted, out = Shortlist(ClassRanking(), depth, frozenset(), (0, 0), rows * ranges), Folder(str(tmp_path))
+    every: dict[str, Floats] = {}
+    for number in range(ranges):
+        ids = [f"d{number}-{i}" for i in range(rows)]
+        proba = rng.dirichlet(np.full(classes, 0.05), rows).astype(np.float32)
+        every |= dict(zip(ids, proba, strict=True))
+        name = f"part-{number:05d}.parquet"
+        kept = kept_of(wanted, name, ids, proba)
+        assert kept.num_rows == wanted.most(rows, classes) < classes * wanted.share(rows)
+        (out / SHORTLIST).write_table(name, kept)
+    corpus = Corpus(out, tuple(Range(f"part-{i:05d}.parquet", rows) for i in range(ranges)), {}, "f")
+    found = read_shortlist(corpus, out, depth)
+    ids, proba, hit = list(every), np.stack(list(every.values())), 0
+    for c in range(classes):
+        best = {ids[row] for row in np.argsort(-proba[:, c])[:depth]}
+        mine = found.filter(pc.equal(found.column("criterion"), c)).column("id").to_pylist()
+        assert len(mine) == depth
+        assert ids[int(proba[:, c].argmax())] in mine
+        hit += len(best & set(mine))
+    assert hit >= 0.995 * classes * depth
 
 
 def test_a_space_keeps_abstentions_and_leaves_out_evaluation_and_what_is_pending() -> None:
