@@ -6,6 +6,7 @@ SQLite, or PostgreSQL with a schema for each run.
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +18,7 @@ from laud_ray.errors import RunError
 
 T = TypeVar("T")
 # The newest revision in migrations/versions: a test holds the two together.
-REVISION = "0002"
+REVISION = "0003"
 MIGRATING = 0x6C617564
 # For how long a lost connection is made anew, in seconds.
 PATIENCE = "laud_patience"
@@ -181,7 +182,9 @@ def _migrate(engine: Engine, schema: str | None) -> None:
             upgrade(connection)
             connection.exec_driver_sql("COMMIT")
         except BaseException:
-            connection.exec_driver_sql("ROLLBACK")
+            # A full disk ends the transaction by itself, and an error of this must not hide that one.
+            with suppress(DBAPIError):
+                connection.exec_driver_sql("ROLLBACK")
             raise
 
 

@@ -5,7 +5,7 @@ soon as it arrives, so after a crash the open queries are exactly those without 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
@@ -24,17 +24,24 @@ from laud_ray.tables import (
     settings,
     timings,
 )
-from laud_ray.types import Annotation, Document, Purpose, RoundResult
+from laud_ray.types import Annotation, Document, Purpose, RoundResult, Walk
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A document to ask about, and why: what the model of that round thought of it."""
+    """A document to ask about, and why: what the model of that round thought of it.
+
+    Attributes:
+        reason: for people; nothing is read off it.
+        sought: the class that the seed walk made the query for, and `walk` how it came to it; None for other queries.
+    """
 
     document: Document
     reason: str
     predicted: str | None = None
     confidence: float | None = None
+    sought: str | None = None
+    walk: Walk | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +110,8 @@ class Store:
                 "reason": query.reason,
                 "predicted": query.predicted,
                 "confidence": query.confidence,
+                "sought": query.sought,
+                "walk": query.walk,
                 "created_at": now(),
             }
             for query in new
@@ -123,7 +132,14 @@ class Store:
         rows = read(self._engine, lambda connection: connection.execute(found).mappings().all())
         return [
             Answered(
-                Query(Document(r["document_id"], r["text"]), r["reason"], r["predicted"], r["confidence"]),
+                Query(
+                    Document(r["document_id"], r["text"]),
+                    r["reason"],
+                    r["predicted"],
+                    r["confidence"],
+                    r["sought"],
+                    r["walk"],
+                ),
                 r["purpose"],
                 r["round"],
                 r["answer"] is not None,
@@ -170,13 +186,13 @@ class Store:
         """Record samples by purpose, in place of those recorded before, and settings with them: all or none."""
         rows = [{"purpose": purpose, **asdict(row)} for purpose, drawn in samples.items() for row in drawn]
 
-        def replace(connection: Connection) -> None:
+        def exchange(connection: Connection) -> None:
             connection.execute(sample.delete())
             connection.execute(insert(sample), rows)
             for key, value in (said or {}).items():
                 put_setting(connection, key, value)
 
-        write(self._engine, replace)
+        write(self._engine, exchange)
 
     def sample(self, purpose: str) -> list[Sampled]:
         found = select(sample).where(sample.c.purpose == purpose).order_by(sample.c.position)
@@ -187,12 +203,14 @@ class Store:
         row = insert(timings).values(round=round, step=step, seconds=seconds)
         write(self._engine, lambda connection: connection.execute(row))
 
-    def timings(self, round: int) -> dict[str, float]:
-        """Seconds of each step of a round; attempts that a crash cut off are not in it."""
-        found = select(timings.c.step, func.sum(timings.c.seconds)).where(timings.c.round == round)
-        grouped = found.group_by(timings.c.step).order_by(func.min(timings.c.position))
-        rows = read(self._engine, lambda connection: connection.execute(grouped).all())
-        return {row[0]: row[1] for row in rows}
+    def timings(self) -> dict[int, dict[str, float]]:
+        """Seconds of each step, by round; all attempts add up, but for those that a kill cut off."""
+        found = select(timings.c.round, timings.c.step, func.sum(timings.c.seconds))
+        grouped = found.group_by(timings.c.round, timings.c.step).order_by(func.min(timings.c.position))
+        by_round: dict[int, dict[str, float]] = {}
+        for round, step, seconds in read(self._engine, lambda connection: connection.execute(grouped).all()):
+            by_round.setdefault(round, {})[step] = seconds
+        return by_round
 
     def close_round(self, result: RoundResult, kind: str, stop_reason: str | None) -> None:
         """Record a round, its model, and whether the run ends, in one transaction.
@@ -212,8 +230,11 @@ class Store:
         write(self._engine, close)
 
     def history(self) -> list[RoundResult]:
+        """The closed rounds. Their seconds are all that was spent on them so far, also after they were closed."""
         found = select(rounds.c.result).order_by(rounds.c.number)
-        return [round_results.from_json(result) for result in read(self._engine, lambda c: c.scalars(found).all())]
+        closed = [round_results.from_json(result) for result in read(self._engine, lambda c: c.scalars(found).all())]
+        spent = self.timings()
+        return [replace(one, seconds={**one.seconds, **spent.get(one.number, {})}) for one in closed]
 
     def stop_reason(self) -> str | None:
         last = select(rounds.c.stop_reason).order_by(rounds.c.number.desc()).limit(1)

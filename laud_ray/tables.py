@@ -63,6 +63,9 @@ queries = Table(
     Column("reason", Words, nullable=False),
     Column("predicted", Words),
     Column("confidence", Float),
+    # Of a seed query: the class that it was made for, and how the walk came to it.
+    Column("sought", Words),
+    Column("walk", String),
     Column("created_at", DateTime(timezone=True), nullable=False),
     # No document is ever asked about twice.
     UniqueConstraint("document_id"),

@@ -12,6 +12,8 @@ Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 Indices: TypeAlias = npt.NDArray[np.int64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 Purpose: TypeAlias = Literal["seed", "query", "evaluation"]
+# How the seed walk comes to a document: down a class's zero-shot ranking, or from a confirmed document to its like.
+Walk: TypeAlias = Literal["ranking", "nearness"]
 
 
 @dataclass(frozen=True, slots=True)

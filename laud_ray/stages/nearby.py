@@ -7,7 +7,7 @@ from itertools import zip_longest
 
 import numpy as np
 
-from laud_ray.stages.seed import CANDIDATES, near_reason
+from laud_ray.stages.seed import CANDIDATES
 from laud_ray.store import Query
 from laud_ray.types import Document, Floats
 
@@ -43,7 +43,8 @@ class Nearby:
             anchors = np.concatenate([anchors, self._embed(others)])
         similarity = (self._vectors @ anchors.T).max(axis=1)
         for i in np.argsort(-similarity, kind="stable"):
-            yield replace(self._candidates[i], reason=near_reason(name, float(similarity[i])))
+            reason = f"near a confirmed {name} ({similarity[i]:.2f})"
+            yield replace(self._candidates[i], reason=reason, sought=name, walk="nearness")
 
     @cached_property
     def _vectors(self) -> Floats:

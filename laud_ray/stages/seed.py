@@ -3,7 +3,6 @@
 arXiv 2511.14738. Balanced by construction, so training never starts from a random and one-sided sample.
 """
 
-import re
 from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,9 +20,6 @@ from laud_ray.types import Document, Floats, Indices
 CANDIDATES = 4000
 # Classes named in one line.
 SAID = 5
-# The reasons that the walk gives its queries, which say for which class it made them.
-_RANKED = re.compile(r"no\. \d+ for (.+) \(\d\.\d\d\) in the zero-shot ranking", re.DOTALL)
-_NEAR = re.compile(r"near a confirmed (.+) \(-?\d\.\d\d\)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +92,13 @@ def next_wave(
     seen = NearDuplicates(answer.query.document.text for answer in asked)
     wave: list[Query] = []
     share = max(per_class, cap // len(names))
-    sought_for = [(sought_class(answer.query), answer.query) for answer in asked]
     for name, ranking in zip(names, rankings, strict=True):
         confirmed = [answer.query.document for answer in asked if answer.label == name]
         lacking = per_class - len(confirmed)
         if lacking <= 0:
             continue
-        made = [query for one, query in sought_for if one == name]
-        by_nearness = {query.document.id for query in made if _NEAR.fullmatch(query.reason)}
+        made = [answer.query for answer in asked if answer.query.sought == name]
+        by_nearness = {query.document.id for query in made if query.walk == "nearness"}
         walk = _Walk(ranking, len(by_nearness), by_nearness)
         near = nearness.ranking(name, confirmed) if nearness is not None and confirmed else iter(())
         turn = len(made)
@@ -146,21 +141,10 @@ def _first(queries: Iterator[Query], seen_ids: Container[str], seen: NearDuplica
     return next(fresh, None)
 
 
-def near_reason(name: str, similarity: float) -> str:
-    """Say why a neighbour is asked about."""
-    return f"near a confirmed {name} ({similarity:.2f})"
-
-
-def sought_class(query: Query) -> str | None:
-    """The class that the walk made a query for, which its reason says; None if the walk did not make it."""
-    found = _RANKED.fullmatch(query.reason) or _NEAR.fullmatch(query.reason)
-    return found[1] if found else None
-
-
 def outcome(asked: Sequence[Answered], names: Sequence[str]) -> tuple[Sought, ...]:
     """Say for each class what the walk came to, from the seed queries."""
     found = Counter(answer.label for answer in asked)
-    made = Counter(sought_class(answer.query) for answer in asked)
+    made = Counter(answer.query.sought for answer in asked)
     return tuple(Sought(name, found[name], made[name]) for name in names)
 
 
@@ -216,6 +200,8 @@ def to_rankings(shortlist: pa.Table, names: Sequence[str]) -> list[list[Query]]:
                 f"no. {place} for {name} ({row['utility']:.2f}) in the zero-shot ranking",
                 row["top_labels"][0],
                 row["top_probabilities"][0],
+                sought=name,
+                walk="ranking",
             )
         )
     return rankings

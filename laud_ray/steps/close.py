@@ -1,5 +1,7 @@
 """Close a round: its figures, and whether the run ends with it."""
 
+from dataclasses import replace
+
 from laud_ray import push
 from laud_ray.events import Event
 from laud_ray.models import ZERO_SHOT
@@ -16,6 +18,8 @@ def close(work: Work, round: int) -> str | None:
     with work.step("evaluate", round):
         result = _result(work, round)
         reason = verdict(config, [*store.history(), result])
+    # What comes after a round is closed, such as its answers, is added where the history is read.
+    result = replace(result, seconds=store.timings().get(round, {}))
     kind = config.learner.kind if round else ZERO_SHOT[config.zero_shot.engine]
     store.close_round(result, kind, reason)
     work.observer(Event("round", "evaluate", round, result=result))
@@ -52,7 +56,7 @@ def _result(work: Work, round: int) -> RoundResult:
         figures=figures,
         kappa=kappa,
         accepted=not history or figures.accuracy.value >= floor(work, figures),
-        seconds=store.timings(round),
+        seconds={},
         feedback=len(said(work, round)) if round else 0,
         delta_f=change,
     )

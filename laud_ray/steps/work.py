@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from laud_ray.config import RunConfig
 from laud_ray.corpus import Corpus
@@ -67,7 +69,13 @@ def timed(store: Store, observer: Observer, step: str, round: int, total: int = 
     """Do what `Work.step` does, for the step before there is a Work."""
     began = time.monotonic()
     observer(Event("begin", step, round, total=total))
-    yield lambda done, total: observer(Event("progress", step, round, done, total))
+    try:
+        yield lambda done, total: observer(Event("progress", step, round, done, total))
+    except BaseException:
+        # Hours may have been spent before it; why it ended matters more than a database that cannot be written.
+        with suppress(SQLAlchemyError):
+            store.add_timing(round, step, time.monotonic() - began)
+        raise
     seconds = time.monotonic() - began
     store.add_timing(round, step, seconds)
     observer(Event("end", step, round, total=total, seconds=seconds))

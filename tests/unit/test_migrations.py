@@ -11,13 +11,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 
 from laud_ray import database
 from laud_ray.database import REVISION, open_database
 from laud_ray.errors import RunError
-from laud_ray.store import Store
+from laud_ray.store import Query, Store
 from laud_ray.tables import metadata
+from laud_ray.types import Document
 from tests.postgres import Server
 
 importlib.import_module("laud_ray.calls")  # whose table is in the metadata too
@@ -61,6 +63,61 @@ def test_a_database_from_before_revisions_is_taken_over(tmp_path: Path, lacking:
     store.close()
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(REVISION,)]
+
+
+REASONS = {
+    "a": ("seed", "no. 12 for Tea (0.31) in the zero-shot ranking", ("Tea", "ranking")),
+    "b": ("seed", "near a confirmed Tea (0.50) in the zero-shot ranking (-0.02)", None),
+    "c": ("seed", "near a confirmed two\nlines (1.00)", ("two\nlines", "nearness")),
+    "d": ("seed", "asked by hand", (None, None)),
+    "e": ("query", "no. 1 for Tea (0.31) in the zero-shot ranking", (None, None)),
+}
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+def test_the_seed_walk_of_an_earlier_version_is_known(
+    backend: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """What its reasons say becomes data, once; a run that was broken off within its walk goes on from it."""
+    schema = None if backend == "sqlite" else "laud_walked"
+    url = f"sqlite:///{tmp_path}/laud.db" if schema is None else request.getfixturevalue("postgres").url
+    old = open_database(url, schema=schema)
+    with old.begin() as connection:
+        for name in ("sought", "walk"):
+            connection.exec_driver_sql(f"ALTER TABLE queries DROP COLUMN {name}")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
+        for key, (purpose, reason, _) in REASONS.items():
+            connection.execute(
+                text(
+                    "INSERT INTO queries (document_id, purpose, round, text, reason, created_at) "
+                    "VALUES (:key, :purpose, 1, 'x', :reason, '2026-01-01')"
+                ),
+                {"key": key, "purpose": purpose, "reason": reason},
+            )
+    old.dispose()
+    store = Store(open_database(url, schema=schema))
+    found = {one.query.document.id: (one.query.sought, one.query.walk) for one in store.queries()}
+    expected = {key: walked for key, (_, _, walked) in REASONS.items()}
+    # As earlier versions read it: the longest name that fits.
+    expected["b"] = ("Tea (0.50) in the zero-shot ranking", "nearness")
+    assert found == expected
+    assert differences(store.engine) == []
+    store.add_queries("seed", 1, [Query(Document("f", "x"), "why", sought="Tea", walk="nearness")])
+    assert (store.queries()[-1].query.sought, store.queries()[-1].query.walk) == ("Tea", "nearness")
+    store.close()
+
+
+def test_a_full_disk_is_not_hidden_by_its_own_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite rolls back by itself then, and refuses another rollback."""
+
+    def small(connection: sqlite3.Connection, record: object) -> None:
+        database.__dict__["_prepare_sqlite_whole"](connection, record)
+        connection.execute("PRAGMA max_page_count=4")
+
+    monkeypatch.setitem(database.__dict__, "_prepare_sqlite_whole", database._prepare_sqlite)
+    monkeypatch.setattr(database, "_prepare_sqlite", small)
+    with pytest.raises(OperationalError, match="database or disk is full"):
+        open_database(f"sqlite:///{tmp_path}/laud.db")
 
 
 def test_a_database_of_a_newer_version_is_refused_in_one_line(tmp_path: Path) -> None:

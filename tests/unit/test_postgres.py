@@ -135,7 +135,7 @@ def test_a_lost_connection_costs_nothing(store: Store, postgres: Server) -> None
         breaker.join()
     assert sum(dropped) >= 3, "too few connections were lost for a test"
     assert store.cost() == 25.0
-    assert store.timings(1) == {"train": 25.0}
+    assert store.timings() == {1: {"train": 25.0}}
     assert len(store.queries("query")) == len(store.feedback()) == 25
     assert store.setting("current") == "m24"
 
@@ -157,7 +157,7 @@ def test_a_connection_lost_in_the_commit_is_looked_into(store: Store, postgres: 
     event.listen(engine, "commit", cut)
     store.add_timing(7, "train", 2.0)
     assert fallen
-    assert store.timings(7) == {"train": 2.0}
+    assert store.timings()[7] == {"train": 2.0}
 
 
 def test_a_server_that_restarts_is_waited_for(store: Store, postgres: Server) -> None:
