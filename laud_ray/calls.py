@@ -202,6 +202,28 @@ class Ledger:
         (row,) = self._all(select(*_USED, *counts).where(calls.oracle == oracle))
         return Totals(*tuple(row))
 
+    def without_label(self, document_ids: Sequence[str]) -> dict[str, str]:
+        """Say why documents that a language model was asked about have no label of it: "unread" or "refused".
+
+        Those of which any answer was read are not in it: the model was unsure, or not sure enough.
+        """
+        calls, found = oracle_calls.c, dict[str, str]()
+        ended = (
+            (calls.label.is_not(None), "read"),
+            (calls.state == "done", "unread"),
+            (calls.state == "failed", "refused"),
+        )
+        for start in range(0, len(document_ids), _AT_ONCE):
+            some = calls.document_id.in_(document_ids[start : start + _AT_ONCE])
+            # The best that came of its calls: retries fail too.
+            rows = self._all(
+                select(calls.document_id, func.min(case(*((when, i) for i, (when, _) in enumerate(ended)))))
+                .where(some)
+                .group_by(calls.document_id)
+            )
+            found |= {row[0]: ended[row[1]][1] for row in rows if row[1]}
+        return found
+
     def has_label(self, oracle: str) -> bool:
         """Whether any answer of an oracle was read, "unsure" too."""
         calls = oracle_calls.c

@@ -1,7 +1,7 @@
 """Values and Protocols that every other module speaks. n documents, k classes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -171,6 +171,7 @@ class Figures:
 
     Attributes:
         trusted: how many of them a trusted oracle answered too, if the others' answers count as no more than cheap.
+        unanswered: documents of the sample that are not in the figures, by the reason why they have no answer.
     """
 
     n: int
@@ -179,6 +180,7 @@ class Figures:
     calibration_error: float
     per_class: tuple[ClassFigures, ...]
     trusted: int | None = None
+    unanswered: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from laud_ray.evaluation import Bought
-from laud_ray.report.formatting import figure, percent
+from laud_ray.report.formatting import figure, measured_on, percent
 from laud_ray.report.run_tables import figures_table
 
 
@@ -14,10 +14,10 @@ def bought_view(found: Bought) -> RenderableType:
     """Return what was bought, a row per class with intervals, and what a width would take."""
     figures = found.figures
     trusted = "" if figures.trusted is None else f", {figures.trusted:,} of them with a trusted answer"
-    said = f"{found.model} on the evaluation sample, n = {figures.n:,}{trusted}, {found.bought:,} bought now"
+    said = f"{found.model} on the evaluation sample, {measured_on(figures)}{trusted}, {found.bought:,} bought now"
     heading = Text(said, "bold")
     sums = Text(
-        f"accuracy {figure(figures.accuracy)}; macro-F1 {figure(figures.macro_f1)}; "
+        f"accuracy {figure(figures.accuracy)}, n = {figures.n:,}; macro-F1 {figure(figures.macro_f1)}; "
         f"calibration error {percent(figures.calibration_error)}"
     )
     return Group(heading, figures_table(figures, intervals=True), sums, *map(Text, _remarks(found)))
@@ -31,6 +31,7 @@ def bought_json(found: Bought) -> dict[str, object]:
         "model": found.model,
         "n": figures.n,
         "trusted": figures.trusted,
+        "unanswered": dict(figures.unanswered),
         "bought": found.bought,
         "pending": found.pending,
         "resumed": found.resumed,

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from laud_ray.types import Estimate
+from laud_ray.types import Estimate, Figures
 
 ABSENT = "–"
 CORPUS_COUNTS = ("documents", "unique", "duplicates", "errors", "truncated")
@@ -34,6 +34,34 @@ def whole_interval(estimate: Estimate) -> str:
 def figure(estimate: Estimate) -> str:
     """Write an estimate with its interval: `76.7 % [71.7, 80.7]`."""
     return f"{percent(estimate.value)} {interval(estimate)}"
+
+
+def measured_on(figures: Figures) -> str:
+    """Say what figures are measured on, and what is not in them and why.
+
+    For example `n = 300`, or `n = 280 of 300 sampled documents; 20 have no answer: 14 abstained, 6 pending`.
+    """
+    if not figures.unanswered:
+        return f"n = {figures.n}"
+    if figures.trusted is not None:
+        return f"n = {figures.n}; {unanswered(figures)}"
+    sampled = figures.n + sum(figures.unanswered.values())
+    return f"n = {figures.n:,} of {sampled:,} sampled documents; {unanswered(figures)}"
+
+
+def unanswered(figures: Figures) -> str:
+    """Say how many documents of the sample are not in the figures, and why: `20 have no answer: 14 abstained`."""
+    count = sum(figures.unanswered.values())
+    if "not scored" in figures.unanswered:
+        lack = "is left out" if count == 1 else "are left out"
+    else:
+        lack = f"{'has' if count == 1 else 'have'} no {'' if figures.trusted is None else 'trusted '}answer"
+    return f"{count:,} {lack}: {kinds(figures.unanswered)}"
+
+
+def kinds(counts: Mapping[str, int]) -> str:
+    """Write counts by kind: `14 abstained, 6 pending`."""
+    return ", ".join(f"{n:,} {kind}" for kind, n in counts.items())
 
 
 def points(difference: float | None) -> str:

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from laud_ray.labels import two_labels
-from laud_ray.report.formatting import figure, percent
+from laud_ray.report.formatting import figure, kinds, percent
 from laud_ray.report.run_tables import figures_table
 from laud_ray.stages.labelled import LabelledFigures
 
@@ -16,7 +16,7 @@ def labelled_view(found: LabelledFigures, model: str, data: str, *, binary: bool
     figures = found.figures
     heading = Text(f"{model} on {data}, {figures.n:,} documents", style="bold")
     sums = Text(
-        f"accuracy {figure(figures.accuracy)}, n = {figures.n}; macro-F1 {figure(figures.macro_f1)}; "
+        f"accuracy {figure(figures.accuracy)}, {_counted(found)}; macro-F1 {figure(figures.macro_f1)}; "
         f"calibration error {percent(figures.calibration_error)}"
     )
     return Group(heading, figures_table(figures), sums, *map(Text, _remarks(found, binary=binary)))
@@ -29,7 +29,8 @@ def labelled_json(found: LabelledFigures, model: str) -> dict[str, object]:
     return {
         "model": model,
         "n": figures.n,
-        "skipped": found.skipped,
+        "skipped": sum(found.left_out.values()),
+        "left_out": dict(found.left_out),
         "unknown_labels": found.unknown_labels,
         "unknown": [asdict(one) for one in found.unknown],
         "texts_with_two_labels": found.two_labels,
@@ -38,6 +39,15 @@ def labelled_json(found: LabelledFigures, model: str) -> dict[str, object]:
         "calibration_error": figures.calibration_error,
         "per_class": [asdict(row) for row in figures.per_class],
     }
+
+
+def _counted(found: LabelledFigures) -> str:
+    """Say how many rows of the file the figures are about, and why the others are not in them."""
+    n, missing = found.figures.n, sum(found.left_out.values())
+    if not missing:
+        return f"n = {n}"
+    lack = "is left out" if missing == 1 else "are left out"
+    return f"n = {n:,} of {n + missing:,} rows, {missing:,} {lack}: {kinds(found.left_out)}"
 
 
 def _remarks(found: LabelledFigures, *, binary: bool) -> list[str]:
@@ -49,6 +59,5 @@ def _remarks(found: LabelledFigures, *, binary: bool) -> list[str]:
             f"{found.unknown_labels:,} documents have a label that is not the task's: counted {count}{listed}",
         ),
         (found.two_labels, two_labels(found.two_labels)),
-        (found.skipped, f"{found.skipped:,} rows without a readable text and label are not counted"),
     )
     return [text for number, text in remarks if number]

@@ -48,7 +48,17 @@ def render(summary: RunSummary) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("percent", "interval", "whole_interval", "decimal", "duration", "dollars", "spaced"):
+    for name in (
+        "percent",
+        "interval",
+        "whole_interval",
+        "decimal",
+        "duration",
+        "dollars",
+        "spaced",
+        "measured_on",
+        "unanswered",
+    ):
         environment.filters[name] = getattr(formatting, name)
     for name in ("audit_line", "agreement_line", "oracle_line"):
         environment.filters[name] = getattr(opinion_lines, name)

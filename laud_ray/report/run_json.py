@@ -74,6 +74,7 @@ def _round(result: RoundResult) -> dict[str, object]:
         "kappa": _finite(result.kappa),
         "delta_f": _finite(result.delta_f),
         "trusted": result.figures.trusted,
+        "unanswered": dict(result.figures.unanswered),
         "accepted": result.accepted,
         "seconds": {step: _finite(seconds) for step, seconds in result.seconds.items()},
     }

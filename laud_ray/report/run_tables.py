@@ -9,7 +9,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from laud_ray.report.formatting import ABSENT, decimal, figure, interval, percent, points
+from laud_ray.report.formatting import ABSENT, decimal, figure, interval, measured_on, percent, points
 from laud_ray.report.summary import ModelShown, measured
 from laud_ray.types import Estimate, Figures, RoundResult
 
@@ -127,6 +127,8 @@ def _model(result: RoundResult) -> Text:
 def _rounds_caption(history: Sequence[RoundResult]) -> Text:
     text = "accuracy and macro-F1 on n evaluation documents, with 95 % intervals\n"
     text += "change: in points of accuracy, against the last accepted model before it"
+    if history and (last := history[-1]).figures.unanswered:
+        text += f"\nround {last.number}: {measured_on(last.figures)}"
     if any(not result.accepted for result in history):
         text += "\nrejected: zero-shot was better, the current model stayed"
     if any(result.figures.trusted is not None for result in history):

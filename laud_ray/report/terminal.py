@@ -15,6 +15,7 @@ from laud_ray.report.formatting import (
     dollars,
     duration,
     figure,
+    measured_on,
     spaced,
 )
 from laud_ray.report.opinion_lines import (
@@ -98,8 +99,7 @@ def _facts(summary: RunSummary) -> Table:
     current = summary.current
     model = summary.current_model or "none yet"
     if current:
-        accuracy = current.figures.accuracy
-        model += f", accuracy {figure(accuracy)}, n = {accuracy.n}"
+        model += f", accuracy {figure(current.figures.accuracy)}, {measured_on(current.figures)}"
     seed, query, evaluation = (summary.annotations.get(name, 0) for name in ("seed", "query", "evaluation"))
     spent = f"{summary.spent:,} of {summary.budget:,}: {seed:,} seed, {query:,} query"
     spent += f", {summary.audit.answered:,} asked again" if summary.audit else ""
@@ -122,7 +122,7 @@ def _facts(summary: RunSummary) -> Table:
     for name, value in (*rows, *_opinions(summary)):
         table.add_row(Text(name, style="dim"), Text(value))
     if (better := better_before(summary)) is not None:
-        said = f"{better.model}, accuracy {figure(better.figures.accuracy)}, n = {better.figures.n}"
+        said = f"{better.model}, accuracy {figure(better.figures.accuracy)}, {measured_on(better.figures)}"
         table.add_row(Text("better before", style="yellow"), Text(said))
     if summary.not_found:
         said = ", ".join(map(sought(summary), summary.not_found))

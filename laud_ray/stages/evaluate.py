@@ -1,11 +1,14 @@
 """Figures of a round's model: on the evaluation sample, and in agreement with the model before."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
 from laud_ray import second_opinions
+from laud_ray.calls import Ledger
 from laud_ray.errors import RunError
 from laud_ray.estimation import PoweredSample, Sample, figures, powered_figures
 from laud_ray.metrics import cohen_kappa, delta_f
@@ -14,7 +17,10 @@ from laud_ray.range_files import side_by_side
 from laud_ray.run_folder import RunFolder
 from laud_ray.storage import Folder
 from laud_ray.store import Sampled, Store
-from laud_ray.types import Figures, Floats, Indices
+from laud_ray.types import Bools, Figures, Floats, Indices
+
+# Why a document of the sample is in no figure.
+ABSTAINED, PENDING, NOT_ASKED, NOT_SCORED = "abstained", "pending", "not asked", "not scored"
 
 
 def predictions(scores: Folder, rows: Sequence[Sampled], names: Sequence[str]) -> tuple[Indices, Floats]:
@@ -41,12 +47,14 @@ def evaluate(
     *,
     seed: int,
     trusted: Mapping[str, str | None] | None = None,
+    reasons: Mapping[str, str] | None = None,
 ) -> Figures:
     """Estimate how good a pass's labels are, from the answers to the evaluation sample.
 
     For a document without an answer, or that could not be scored, the rest of its stratum stands.
 
     Args:
+        reasons: why documents have no answer, where it is not an abstention, by their ids.
         trusted: what a trusted oracle said of a part of the sample, None for an abstention: the figures are then
             about its answers, and `answers` are cheap ones.
 
@@ -67,15 +75,38 @@ def evaluate(
     def labels(said: Mapping[str, str | None], rows: Sequence[Sampled]) -> Indices:
         return np.asarray([index.get(said.get(one.document_id) or "", -1) for one in rows], np.int64)
 
+    asked = [i for i, one in enumerate(drawn) if trusted is None or one.document_id in trusted]
+    unanswered = _unanswered([drawn[i].document_id for i in asked], label[asked] >= 0, decisive, reasons or {})
     if trusted is None:
-        return figures(Sample(labels(answers, answered), label[use], confidence[use], strata, sizes), names, seed=seed)
+        sample = Sample(labels(answers, answered), label[use], confidence[use], strata, sizes)
+        return replace(figures(sample, names, seed=seed), unanswered=unanswered)
     scored = np.flatnonzero(label >= 0)
     rows = [drawn[i] for i in scored]
     into = nearest_answered(drawn, answered)
     everywhere = np.asarray([into[one.stratum] for one in rows], np.int64)
     cheap, final = labels(answers, rows), labels(trusted, rows)
-    sample = PoweredSample(cheap, final, label[scored], confidence[scored], everywhere, sizes)
-    return powered_figures(sample, names, seed=seed)
+    powered = PoweredSample(cheap, final, label[scored], confidence[scored], everywhere, sizes)
+    return replace(powered_figures(powered, names, seed=seed), unanswered=unanswered)
+
+
+def _unanswered(
+    ids: Sequence[str], scored: Bools, answers: Mapping[str, str | None], reasons: Mapping[str, str]
+) -> dict[str, int]:
+    """Count the documents that cannot be in the figures, by why, the commonest first."""
+    whys = [
+        NOT_SCORED if answers.get(name) else reasons.get(name, ABSTAINED if name in answers else NOT_ASKED)
+        for name, fine in zip(ids, scored, strict=True)
+        if not fine or answers.get(name) is None
+    ]
+    return dict(Counter(whys).most_common())
+
+
+def why_unanswered(store: Store) -> dict[str, str]:
+    """Say of the documents of the evaluation sample without an answer why, where nobody abstained."""
+    trusted = {one.document.id for one in second_opinions.pending_trusted(store.engine)}
+    asked = store.queries("evaluation")
+    pending = trusted | {a.query.document.id for a in asked if not a.answered}
+    return Ledger(store).without_label([a.query.document.id for a in asked]) | dict.fromkeys(pending, PENDING)
 
 
 def evaluate_round(run: RunFolder, round: int) -> Figures:
@@ -87,7 +118,8 @@ def evaluate_round(run: RunFolder, round: int) -> Figures:
     store, names = run.store, run.config.task.to_task().names
     trusted = None if run.config.evaluation.trusted is None else second_opinions.trusted_answers(store.engine)
     drawn, answers = store.sample("evaluation"), evaluation_answers(store)
-    return evaluate(run.scores(round), drawn, answers, names, seed=run.config.seed, trusted=trusted)
+    seed, reasons = run.config.seed, why_unanswered(store)
+    return evaluate(run.scores(round), drawn, answers, names, seed=seed, trusted=trusted, reasons=reasons)
 
 
 def evaluation_answers(store: Store) -> dict[str, str | None]:

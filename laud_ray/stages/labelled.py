@@ -1,7 +1,7 @@
 """Figures of a model on a labelled file of the user's."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,14 +26,14 @@ class LabelledFigures:
     """Figures of a file.
 
     Attributes:
-        skipped: rows without a readable text and label, which cannot count.
+        left_out: rows that cannot count, by the reason.
         unknown_labels: rows whose label is not one of the task's.
         unknown: the most frequent of those labels.
         two_labels: texts that stand with two different labels, one of which is wrong.
     """
 
     figures: Figures
-    skipped: int
+    left_out: Mapping[str, int]
     unknown_labels: int
     unknown: tuple[Unknown, ...] = ()
     two_labels: int = 0
@@ -87,10 +87,9 @@ def evaluate_labelled(
     index = {name: i for i, name in enumerate(task.names)}
     true: list[int] = []
     parts: list[tuple[Indices, Floats]] = []
-    skipped = 0
+    left_out: Counter[str] = Counter()
     for rows in sources.read(path, [text, label], reading, seen):
-        usable = list(_usable(rows))
-        skipped += len(rows.columns[0]) - len(usable)
+        usable = list(_usable(rows, left_out))
         if not usable:
             continue
         texts, golds = zip(*usable, strict=True)
@@ -110,7 +109,9 @@ def evaluate_labelled(
         sizes=None,
     )
     found = figures(sample, list(index), seed=seed)
-    return LabelledFigures(found, skipped, strange.rows, known.unknown(strange.counts), two.count())
+    return LabelledFigures(
+        found, dict(left_out.most_common()), strange.rows, known.unknown(strange.counts), two.count()
+    )
 
 
 def _class(gold: str, known: Known, index: dict[str, int]) -> str:
@@ -121,12 +122,15 @@ def _class(gold: str, known: Known, index: dict[str, int]) -> str:
     return gold if gold in index or len(index) < len(known.task.names) + MOST_STRANGE else STRANGER
 
 
-def _usable(rows: sources.Rows) -> Iterator[tuple[str, str]]:
-    """Yield the normalised text and label of the rows that have both."""
+def _usable(rows: sources.Rows, left_out: Counter[str]) -> Iterator[tuple[str, str]]:
+    """Yield the normalised text and label of the rows that have both; count the others by what they lack."""
     for pair in zip(*rows.columns, strict=True):
         try:
             text, label = (normalise_text((cell or b"").decode()) for cell in pair)
         except UnicodeDecodeError:
+            left_out["not UTF-8"] += 1
             continue
         if text and label:
             yield text, label
+        else:
+            left_out["without a text" if label else "without a label" if text else "without both"] += 1

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import cache
 from html.parser import HTMLParser
@@ -15,11 +15,14 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console, RenderableType
 
+from laud_ray import round_results
 from laud_ray.auditing import LeftOut
 from laud_ray.diagnosis import Finding
+from laud_ray.evaluation import Bought
 from laud_ray.query.auto import Choice
 from laud_ray.raters import Agreement, Confused, PairAgreement
 from laud_ray.report import figures, formatting, page, run_tables, terminal
+from laud_ray.report.bought import bought_json, bought_view
 from laud_ray.report.curve import curve
 from laud_ray.report.labelled import labelled_json, labelled_view
 from laud_ray.report.run_json import to_json
@@ -340,6 +343,7 @@ def test_json_has_the_stable_structure() -> None:
         "kappa": 0.58,
         "delta_f": None,
         "trusted": None,
+        "unanswered": {},
         "accepted": True,
         "seconds": {"train": 60.0, "score": 12.5},
     }
@@ -543,16 +547,59 @@ def test_errors_of_the_corpus_stand_behind_their_sum() -> None:
 def test_what_evaluate_shows() -> None:
     seen, rare = result(0, 0.4, labels=("seen", "rare")).figures.per_class
     per_class = (seen, replace(rare, support=0, f1=0.0, predicted=3), replace(rare, label="x", support=0, predicted=0))
-    found = LabelledFigures(replace(result(0, 0.4).figures, per_class=per_class), skipped=2, unknown_labels=7)
+    found = LabelledFigures(
+        replace(result(0, 0.4).figures, per_class=per_class), {"without a label": 2}, unknown_labels=7
+    )
     text = shown(labelled_view(found, "round-0001", "test.csv", binary=False))
     assert text.startswith("round-0001 on test.csv, 300 documents\n")
     assert "1 class was only predicted and counts 0 in macro-F1" in " ".join(text.split())
     assert "7 documents have a label that is not the task's: counted as wrong" in text
-    assert "2 rows without a readable text and label are not counted" in text
     assert "counted as other" in shown(labelled_view(found, "round-0001", "test.csv", binary=True))
     report = labelled_json(found, "round-0001")
     assert (report["n"], report["skipped"], report["unknown_labels"]) == (300, 2, 7)
-    assert "\naccuracy 40.0 % [35.0, 44.0], n = 300; macro-F1 30.0 %" in text
+    assert report["left_out"] == {"without a label": 2}
+    flat = " ".join(text.split())
+    assert (
+        "accuracy 40.0 % [35.0, 44.0], n = 300 of 302 rows, 2 are left out: 2 without a label; macro-F1 30.0 %" in flat
+    )
+    assert "accuracy 40.0 % [35.0, 44.0], n = 300; macro-F1" in shown(
+        labelled_view(replace(found, left_out={}), "round-0001", "test.csv", binary=False)
+    )
+
+
+SHORT = "n = 280 of 300 sampled documents; 20 have no answer: 14 abstained, 6 pending"
+
+
+def short(number: int, **more: object) -> RoundResult:
+    """A round of whose sample 20 documents have no answer."""
+    whole = result(number, 0.8)
+    measured = replace(whole.figures, n=280, unanswered={"abstained": 14, "pending": 6}, **more)
+    return replace(whole, figures=replace(measured, accuracy=replace(measured.accuracy, n=280)))
+
+
+def test_figures_say_what_they_leave_out_wherever_they_stand() -> None:
+    history = (result(0, 0.4), short(1))
+    seen = " ".join(shown(terminal.status_view(run_of(history))).split())
+    assert f"accuracy 80.0 % [75.0, 84.0], {SHORT}" in seen
+    assert f"round 1: {SHORT}" in " ".join(shown(run_tables.rounds_table(history)).split())
+    text = " ".join(Page(page.render(run_of(history))).text.split())
+    assert "Of the sampled documents, 20 have no answer: 14 abstained, 6 pending." in text
+    assert text.count(SHORT) == 3
+    rounds = to_json(run_of(history))["rounds"]
+    assert [one["unanswered"] for one in rounds] == [{}, {"abstained": 14, "pending": 6}]
+    figures_of = history[1].figures
+    bought = Bought("round-0001", figures_of, 3, 0, "", False, ("accuracy", figures_of.accuracy), None, None)
+    assert SHORT in " ".join(shown(bought_view(bought)).split())
+    assert bought_json(bought)["unanswered"] == {"abstained": 14, "pending": 6}
+    assert round_results.from_json(asdict(history[1])) == history[1]
+
+
+def test_what_is_left_out_of_trusted_answers_and_of_what_could_not_be_scored() -> None:
+    assert formatting.measured_on(short(1, trusted=90).figures) == (
+        "n = 280; 20 have no trusted answer: 14 abstained, 6 pending"
+    )
+    one = replace(result(1, 0.5).figures, unanswered={"not scored": 1})
+    assert formatting.measured_on(one) == "n = 300 of 301 sampled documents; 1 is left out: 1 not scored"
 
 
 def test_curve_compares_with_random_queries() -> None:

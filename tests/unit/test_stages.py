@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from laud_ray import config
+from laud_ray.calls import Answer, Call, Caps, Ledger
 from laud_ray.config import BudgetConfig, RoundsRule, RunConfig
 from laud_ray.corpus import Corpus, Range
 from laud_ray.errors import CorpusError
@@ -20,7 +22,7 @@ from laud_ray.scoring import score_table, score_texts
 from laud_ray.shortlists import SHORTLIST, to_candidates
 from laud_ray.stages import sample
 from laud_ray.stages.annotate import annotate
-from laud_ray.stages.evaluate import agreement, merge_unanswered
+from laud_ray.stages.evaluate import agreement, evaluate, merge_unanswered, why_unanswered
 from laud_ray.stages.heal import lost_ranges
 from laud_ray.stages.labelled import evaluate_labelled
 from laud_ray.stages.seed import ClassRanking, next_wave, not_found, ranking_depth
@@ -258,6 +260,47 @@ def test_strata_without_answers_join_the_nearest() -> None:
     assert (strata.tolist(), sizes) == ([0, 2], {0: 120, 2: 5})
 
 
+def test_figures_count_the_documents_that_are_not_in_them_by_why(tmp_path: Path) -> None:
+    corpus, scores = a_corpus(tmp_path, [20], np.asarray([0.9] * 20))
+    drawn = [Sampled(corpus.ranges[0].name, row, f"d{row}", 0, 20) for row in range(10)]
+    answers: dict[str, str | None] = {f"d{row}": "Tea" if row < 4 or row == 9 else None for row in range(9)}
+    answers["d9"] = "Tea"
+    reasons = {"d5": "pending", "d6": "unread", "d7": "pending"}
+    del answers["d8"]
+    found = evaluate(scores, drawn, answers, ("Tea", "other"), seed=0, reasons=reasons)
+    assert found.n == 4
+    assert found.unanswered == {"pending": 2, "abstained": 1, "unread": 1, "not asked": 1, "not scored": 1}
+    trusted = {"d0": "Tea", "d1": "Tea", "d4": None, "d5": None, "d9": "Tea"}
+    powered = evaluate(scores, drawn, answers, ("Tea", "other"), seed=0, reasons=reasons, trusted=trusted)
+    assert (powered.n, powered.trusted) == (9, 2)
+    assert powered.unanswered == {"abstained": 1, "pending": 1, "not scored": 1}
+    whole = evaluate(scores, drawn[:4], answers, ("Tea", "other"), seed=0)
+    assert whole.unanswered == {}
+
+
+def test_why_documents_have_no_answer(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/laud.db")
+    ledger = Ledger(store)
+    store.add_queries("evaluation", 0, [query(f"d{i}") for i in range(6)])
+    came = {
+        "d0": [Answer("A", "Tea")],
+        "d1": [Answer("what?"), Answer("C", "unsure")],
+        "d2": [Answer("what?"), Answer("well")],
+        "d3": [None, Answer("hm")],
+        "d4": [None, None],
+    }
+    for name, answers in came.items():
+        for i, answer in enumerate(answers):
+            number = ledger.begin(Call(f"{name}-{i}", "llm:m", "openai", "m", "v", name, 0, i, 10, 0.5), Caps())
+            assert number
+            if answer is None:
+                ledger.fail(number, "400: too long", billed=False)
+            else:
+                ledger.finish(number, answer)
+        store.add_annotations([Annotation(name, answers[-1] and answers[-1].label if name == "d0" else None, "llm:m")])
+    assert why_unanswered(store) == {"d2": "unread", "d3": "unread", "d4": "refused", "d5": "pending"}
+
+
 def test_agreement_of_two_passes_on_the_stop_set(tmp_path: Path) -> None:
     corpus, before = a_corpus(tmp_path, [20], np.asarray([0.9] * 4 + [0.1] * 16))
     _, after = a_corpus(tmp_path / "after", [20], np.asarray([0.9] * 2 + [0.1] * 14 + [0.9] * 4))
@@ -308,8 +351,19 @@ def test_labels_that_are_not_the_tasks_count_as_wrong(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,label\nt1,Tea\nt2,Juice\nc1,Coffee\nc2,Milk\n,Tea\n")
     task = Task("drinks", "multiclass", (Label("Tea"), Label("Coffee")))
     found = evaluate_labelled(FirstLetter(), task, str(tmp_path / "a.csv"), text="text", label="label", seed=0)
-    assert (found.figures.n, found.figures.accuracy.value, found.unknown_labels, found.skipped) == (4, 0.5, 2, 1)
+    assert (found.figures.n, found.figures.accuracy.value, found.unknown_labels) == (4, 0.5, 2)
+    assert found.left_out == {"without a text": 1}
     assert [row.predicted for row in found.figures.per_class[:2]] == [2, 2]
+
+
+def test_rows_that_cannot_count_are_counted_by_why(tmp_path: Path) -> None:
+    rows = [b"t1,Tea", b"c1,Coffee", b",Tea", b" ,Tea", b"t2,", b",", b"t\xff,Tea"]
+    task = Task("drinks", "multiclass", (Label("Tea"), Label("Coffee")))
+    table = pa.table({"text": [row.split(b",")[0] for row in rows], "label": [row.split(b",")[1] for row in rows]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    found = evaluate_labelled(FirstLetter(), task, str(tmp_path / "a.parquet"), text="text", label="label", seed=0)
+    assert found.figures.n == 2
+    assert found.left_out == {"without a text": 2, "without a label": 1, "without both": 1, "not UTF-8": 1}
 
 
 def test_labels_are_read_as_the_tasks_are_and_unknown_ones_are_listed(tmp_path: Path) -> None:
