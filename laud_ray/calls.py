@@ -208,20 +208,12 @@ class Ledger:
         Those of which any answer was read are not in it: the model was unsure, or not sure enough.
         """
         calls, found = oracle_calls.c, dict[str, str]()
-        ended = (
-            (calls.label.is_not(None), "read"),
-            (calls.state == "done", "unread"),
-            (calls.state == "failed", "refused"),
-        )
+        # The best that came of a document's calls: retries fail too.
+        best = func.min(case((calls.label.is_not(None), 0), (calls.state == "done", 1), (calls.state == "failed", 2)))
         for start in range(0, len(document_ids), _AT_ONCE):
             some = calls.document_id.in_(document_ids[start : start + _AT_ONCE])
-            # The best that came of its calls: retries fail too.
-            rows = self._all(
-                select(calls.document_id, func.min(case(*((when, i) for i, (when, _) in enumerate(ended)))))
-                .where(some)
-                .group_by(calls.document_id)
-            )
-            found |= {row[0]: ended[row[1]][1] for row in rows if row[1]}
+            rows = self._all(select(calls.document_id, best).where(some).group_by(calls.document_id))
+            found |= {name: "unread" if came == 1 else "refused" for name, came in map(tuple, rows) if came}
         return found
 
     def has_label(self, oracle: str) -> bool:

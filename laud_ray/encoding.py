@@ -5,6 +5,7 @@ n texts, d embedding dimensions, (B, T) a batch of B texts padded to T tokens.
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch.nn.functional import normalize
 
 from laud_ray.encoder_graph import EncoderGraph
 from laud_ray.errors import ModelError
+from laud_ray.legibility import Kinds, Legibility, count, kinds
 from laud_ray.types import Floats, Indices, Label
 
 BUNDLED = "bundled"
@@ -113,6 +115,15 @@ class Encoder(torch.nn.Module):
         encoded = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)
         ids: list[list[int]] = encoded["input_ids"]
         return ids
+
+    def legibility(self, texts: Sequence[str]) -> Legibility:
+        """Count what of n texts the tokenizer does not know."""
+        return count(self.tokenize(texts), self._kinds) if len(texts) else Legibility()
+
+    @cached_property
+    def _kinds(self) -> Kinds:
+        unknown, special = self.tokenizer.unk_token_id, self.tokenizer.all_special_ids
+        return kinds(self.tokenizer.get_vocab(), unknown, special)
 
     def pad(self, rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (B, T) token ids and mask on the model's device."""

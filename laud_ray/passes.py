@@ -14,10 +14,11 @@ from laud_ray.corpus import Corpus
 from laud_ray.deaths import Lost, set_aside
 from laud_ray.dispatch import Workers, dispatch
 from laud_ray.errors import PassError, RunError
+from laud_ray.legibility import ENOUGH, Legibility
 from laud_ray.scoring import distinct, load_scorer, open_model, score_table, score_texts, with_failures
 from laud_ray.shortlists import SHORTLIST, Shortlist, shortlist_range
 from laud_ray.storage import Folder
-from laud_ray.types import Scorer
+from laud_ray.types import LegibleScorer, Scorer
 
 DESCRIPTION = "pass.json"
 TASKS = Workers()
@@ -29,6 +30,7 @@ class PassResult:
 
     Attributes:
         health: what the scorer measured of itself, if it does.
+        legibility: what of a sample of the texts the scorer's tokenizer does not know; no texts where it knows all.
         start_up: seconds until the first range came back.
         seconds: seconds in all.
     """
@@ -40,6 +42,7 @@ class PassResult:
     start_up: float
     seconds: float
     health: Mapping[str, float]
+    legibility: Legibility
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class _Scored:
     rows: int
     errors: int
     health: dict[str, float]
+    legibility: Legibility
 
 
 def run_pass(
@@ -95,6 +99,7 @@ def run_pass(
     rows = errors = 0
     start_up = 0.0
     health: dict[str, float] = {}
+    legibility = Legibility()
     lost: list[Lost] = []
     # A worker's working directory need not be this process's.
     corpus, model, out = replace(corpus, folder=corpus.folder.absolute()), model.absolute(), out.absolute()
@@ -104,14 +109,14 @@ def run_pass(
             lost.append(result)
             continue
         start_up = start_up or time.monotonic() - began
-        health = result.value.health or health
+        health, legibility = result.value.health or health, legibility + result.value.legibility
         rows, errors = rows + result.value.rows, errors + result.value.errors
         progress(done + rows, total)
     if lost:
         raise PassError(set_aside(lost, len(corpus.ranges)))
-    return PassResult(
-        len(corpus.ranges), len(corpus.ranges) - len(todo), rows, errors, start_up, time.monotonic() - began, health
-    )
+    seconds = time.monotonic() - began
+    resumed = len(corpus.ranges) - len(todo)
+    return PassResult(len(corpus.ranges), resumed, rows, errors, start_up, seconds, health, legibility)
 
 
 def _claim(out: Folder, identity: dict[str, str]) -> None:
@@ -137,4 +142,6 @@ def _score_range(name: str, job: _Job) -> _Scored:
         listed = shortlist_range(job.shortlist, name, table, scores, proba, inverse, usable)
         (job.out / SHORTLIST).write_table(name, listed)
     job.out.write_table(name, scores)
-    return _Scored(table.num_rows, int((~usable).sum()), dict(getattr(scorer, "health", {})))
+    # A range is a random sample of the corpus, and so are its first texts.
+    legibility = scorer.legibility(texts[:ENOUGH]) if isinstance(scorer, LegibleScorer) else Legibility()
+    return _Scored(table.num_rows, int((~usable).sum()), dict(getattr(scorer, "health", {})), legibility)

@@ -17,6 +17,7 @@ from torch.nn.functional import normalize
 from laud_ray import training
 from laud_ray.encoder_training import CosineClassifier, Course
 from laud_ray.encoding import Encoder
+from laud_ray.legibility import Legibility
 from laud_ray.memory import Memory
 from laud_ray.model_folder import describe, seal
 from laud_ray.training import Resources
@@ -102,6 +103,10 @@ class EncoderScorer:
     def score(self, texts: Sequence[str]) -> Floats:
         """Map n texts to (n, k) probabilities, float32."""
         return self.score_tokens(self.tokenize(texts))
+
+    def legibility(self, texts: Sequence[str]) -> Legibility:
+        """Count what of n texts the encoder does not know."""
+        return self.encoder.legibility(texts)
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         return self.encoder.tokenize(texts) if len(texts) else []

@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy
 
 from laud_ray.calibration import COSINE_SCALE, fit_temperature, softmax
 from laud_ray.encoding import Encoder, label_vectors
+from laud_ray.legibility import Legibility
 from laud_ray.model_folder import describe, seal
 from laud_ray.types import Example, Floats, Indices, Task
 
@@ -200,6 +201,10 @@ class LinearScorer:
     def score(self, texts: Sequence[str]) -> Floats:
         """Map n texts to (n, k) probabilities, float32."""
         return self.score_tokens(self.tokenize(texts))
+
+    def legibility(self, texts: Sequence[str]) -> Legibility:
+        """Count what of n texts the encoder does not know."""
+        return self.encoder.legibility(texts)
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         return self.encoder.tokenize(texts) if len(texts) else []

@@ -13,7 +13,7 @@ from laud_ray.feedback import judge
 from laud_ray.report.opinions import read_agreement, read_audit
 from laud_ray.report.summary import ModelShown, QueryShown, RunSummary, State
 from laud_ray.run_folder import RunFolder, is_held
-from laud_ray.stages import audit
+from laud_ray.stages import audit, legible
 from laud_ray.stages.auto import kept
 from laud_ray.stages.seed import not_found, outcome
 from laud_ray.stages.trusted import oracle_error
@@ -71,6 +71,7 @@ def read(run: RunFolder) -> RunSummary:
         agreement=read_agreement(run, asked, people.labels),
         oracle_error=oracle_error(store, task.names, seed=run.config.seed),
         left_out=_left_out(store, history),
+        legibility=legible.last(store, len(history)),
     )
 
 

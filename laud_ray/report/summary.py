@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from laud_ray.auditing import LeftOut
 from laud_ray.diagnosis import Finding
+from laud_ray.legibility import Legibility
 from laud_ray.query.auto import Choice
 from laud_ray.raters import Agreement, OracleError
 from laud_ray.types import ClassFigures, Estimate, Figures, Promotion, Purpose, RoundResult
@@ -98,6 +99,7 @@ class RunSummary:
         agreement: how far those agree who answered the same documents; None where there are none.
         oracle_error: how the run's oracle does on what a trusted one answered; None where there is none.
         left_out: what the last model did not learn as probably wrong; None where nothing was judged.
+        legibility: how much of the corpus the last model's encoder reads; None where nothing was counted.
     """
 
     name: str
@@ -126,6 +128,7 @@ class RunSummary:
     agreement: Agreement | None = None
     oracle_error: OracleError | None = None
     left_out: LeftOut | None = None
+    legibility: Legibility | None = None
 
     @property
     def spent(self) -> int:

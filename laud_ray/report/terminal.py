@@ -124,6 +124,8 @@ def _facts(summary: RunSummary) -> Table:
     if (better := better_before(summary)) is not None:
         said = f"{better.model}, accuracy {figure(better.figures.accuracy)}, {measured_on(better.figures)}"
         table.add_row(Text("better before", style="yellow"), Text(said))
+    if summary.legibility is not None and (remark := summary.legibility.remark()) is not None:
+        table.add_row(Text("not read", style="yellow"), Text(remark))
     if summary.not_found:
         said = ", ".join(map(sought(summary), summary.not_found))
         table.add_row(Text("never found", style="yellow"), Text(said))

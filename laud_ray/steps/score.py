@@ -6,6 +6,7 @@ from laud_ray import models
 from laud_ray.events import Event
 from laud_ray.passes import run_pass
 from laud_ray.shortlists import Shortlist
+from laud_ray.stages import legible
 from laud_ray.stages.seed import ClassRanking, ranking_depth, seed_cap
 from laud_ray.stages.train import PROBE, train
 from laud_ray.steps.strategy import depth, strategy_of
@@ -53,7 +54,8 @@ def _pass(work: Work, round: int, shortlist: Shortlist) -> None:
     )
     if result.errors:
         work.observer(Event("progress", step, round, reached, reached, errors=result.errors))
-    for line in _unwell(result.health):
+    remark = legible.add(work.store, round, result.legibility).remark()
+    for line in [*_unwell(result.health), *([remark] if remark else [])]:
         work.note(step, round, line)
 
 

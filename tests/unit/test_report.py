@@ -19,6 +19,7 @@ from laud_ray import round_results
 from laud_ray.auditing import LeftOut
 from laud_ray.diagnosis import Finding
 from laud_ray.evaluation import Bought
+from laud_ray.legibility import Legibility
 from laud_ray.query.auto import Choice
 from laud_ray.raters import Agreement, Confused, PairAgreement
 from laud_ray.report import figures, formatting, page, run_tables, terminal
@@ -328,7 +329,7 @@ def test_json_has_the_stable_structure() -> None:
     assert list(report) == [
         "run", "kind", "state", "stop_reason", "current_model", "rounds", "classes", "promoted", "annotations", "audit",
         "agreement", "left_out", "oracle_error", "feedback", "budget", "cost", "not_found", "not_found_in", "choices",
-        "diagnosis", "corpus", "models", "labels", "storage", "versions",
+        "diagnosis", "corpus", "legibility", "models", "labels", "storage", "versions",
     ]  # fmt: skip
     assert isinstance(report["rounds"], list)
     assert report["rounds"][2] == {
@@ -592,6 +593,22 @@ def test_figures_say_what_they_leave_out_wherever_they_stand() -> None:
     assert SHORT in " ".join(shown(bought_view(bought)).split())
     assert bought_json(bought)["unanswered"] == {"abstained": 14, "pending": 6}
     assert round_results.from_json(asdict(history[1])) == history[1]
+
+
+def test_an_encoder_that_does_not_read_the_texts_is_said_wherever_figures_stand() -> None:
+    foreign = Legibility(texts=100, unread=73, tokens=1000, unknown=310)
+    run = replace(run_of((result(0, 0.31),)), legibility=foreign)
+    words = (
+        "31 % of the tokens of these texts are unknown to this encoder, in 73 % of the texts a quarter or more: it "
+        "does not read this script; choose a multilingual encoder: zero_shot.model, learner.model"
+    )
+    assert words in " ".join(shown(terminal.status_view(run)).split())
+    assert words in Page(page.render(run)).text
+    found = to_json(run)["legibility"]
+    assert found == {"texts": 100, "unknown_tokens": 0.31, "unread_tokens": 0.31, "unread_texts": 0.73, "remark": words}
+    fine = replace(run, legibility=Legibility(texts=100, tokens=1000, unknown=9))
+    assert "multilingual" not in shown(terminal.status_view(fine)) + page.render(fine)
+    assert to_json(run_of(()))["legibility"] is None
 
 
 def test_what_is_left_out_of_trusted_answers_and_of_what_could_not_be_scored() -> None:
