@@ -6,12 +6,17 @@ from laud_ray.store import Store
 _KEY = "legibility of round {}"
 
 
-def add(store: Store, round: int, found: Legibility) -> Legibility:
-    """Add what an attempt at a pass counted to what earlier ones did, and return the sum."""
+def add(store: Store, round: int, found: Legibility) -> str | None:
+    """Add what an attempt at a pass counted to what earlier ones did.
+
+    Returns:
+        What a person should know of it, unless the round before showed the same.
+    """
     whole = found + (kept(store, round) or Legibility())
     if found.texts:
         store.set(_KEY.format(round), whole.dump())
-    return whole
+    before = kept(store, round - 1)
+    return None if before is not None and before.poor else whole.remark()
 
 
 def kept(store: Store, round: int) -> Legibility | None:

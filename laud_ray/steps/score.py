@@ -54,7 +54,7 @@ def _pass(work: Work, round: int, shortlist: Shortlist) -> None:
     )
     if result.errors:
         work.observer(Event("progress", step, round, reached, reached, errors=result.errors))
-    remark = legible.add(work.store, round, result.legibility).remark()
+    remark = legible.add(work.store, round, result.legibility)
     for line in [*_unwell(result.health), *([remark] if remark else [])]:
         work.note(step, round, line)
 

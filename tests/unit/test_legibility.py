@@ -9,6 +9,8 @@ import pytest
 
 from laud_ray.encoding import Encoder, model_path
 from laud_ray.legibility import LETTER, Legibility, count, kinds, load, of_file
+from laud_ray.stages import legible
+from laud_ray.store import Store
 
 CASES = Path(__file__).parents[2].parent / "shared" / "cases" / "scripts"
 FOREIGN = {
@@ -106,3 +108,15 @@ def test_sums_are_kept() -> None:
     assert (one + other).share == pytest.approx(5 / 40)
     assert np.isfinite(Legibility().share)
     assert Legibility().remark() is None
+
+
+def test_what_a_round_counted_is_kept_and_said_once(tmp_path: Path) -> None:
+    store, foreign = Store(f"sqlite:///{tmp_path}/laud.db"), Legibility(10, 8, 100, 60, 0)
+    assert "60 % of the tokens" in str(legible.add(store, 0, foreign))
+    assert "60 % of the tokens" in str(legible.add(store, 0, foreign)), "the rest of a pass that was broken off"
+    assert legible.kept(store, 0) == foreign + foreign
+    assert legible.add(store, 1, foreign) is None
+    assert legible.add(store, 2, Legibility()) is None
+    assert legible.last(store, 3) == foreign
+    assert legible.add(store, 3, Legibility(10, 0, 100, 1, 0)) is None
+    assert legible.add(store, 4, foreign) is not None
