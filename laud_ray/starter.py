@@ -11,8 +11,10 @@ from laud_ray.data.reading import AS_FOUND, Reading
 from laud_ray.data.seen import Seen
 from laud_ray.errors import CorpusError
 from laud_ray.labels import remarks
+from laud_ray.legibility import of_bundled
 from laud_ray.planning.found_labels import FoundLabels, Spelt
 from laud_ray.planning.template import TEMPLATE
+from laud_ray.planning.text_sample import TextSample
 from laud_ray.printable import printable, quoted
 from laud_ray.texts import normalise_text
 
@@ -51,12 +53,14 @@ class _Look:
         texts: rows with a text.
         distinct: different texts, of ENOUGH_TEXTS or more so many.
         labels: of the column that may hold labels; None without one.
+        sample: some of the texts, from all that was read.
     """
 
     rows: int
     texts: int
     distinct: int
     labels: FoundLabels | None
+    sample: Sequence[str]
 
 
 def starter(
@@ -116,7 +120,7 @@ def starter(
         evaluation=max(20, min(300, look.rows // 4)),
     )
     parsed = config.parse(written, "task.yaml")
-    notes += remarks(parsed.task.to_task())
+    notes += [*remarks(parsed.task.to_task()), *filter(None, [of_bundled(look.sample).remark("the bundled encoder")])]
     return Starter(written, None if column else FILL_IN, tuple(map(printable, notes)))
 
 
@@ -163,10 +167,11 @@ def _look(data: str, text: str, column: str | None, id: str | None, reading: Rea
     labels = None if column is None else FoundLabels(column)
     columns = [one for one in (text, column, id) if one is not None]
     rows = texts = 0
-    seen, distinct = Seen(), set[str]()
+    seen, distinct, sample = Seen(), set[str](), TextSample()
     for batch in sources.read(data, columns, reading, seen):
         cells = batch.columns[0]
         rows += len(cells)
+        sample.add(cells)
         texts += sum(1 for cell in cells if cell is not None and cell.strip())
         if len(distinct) < ENOUGH_TEXTS:
             distinct |= {normalise_text((cell or b"").decode(errors="replace")) for cell in cells} - {""}
@@ -174,7 +179,7 @@ def _look(data: str, text: str, column: str | None, id: str | None, reading: Rea
             labels.add(batch.file, batch.first, cells, batch.columns[1])
         if texts and (rows >= LOOK_AT if labels is None else labels.too_many):
             break
-    return _Look(rows, texts, min(len(distinct), ENOUGH_TEXTS), labels), seen
+    return _Look(rows, texts, min(len(distinct), ENOUGH_TEXTS), labels, sample.texts), seen
 
 
 def _labels(classes: Sequence[Spelt]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from laud_ray.labels import two_labels
 from laud_ray.report.formatting import figure, kinds, percent
+from laud_ray.report.run_json import legibility_json
 from laud_ray.report.run_tables import figures_table
 from laud_ray.stages.labelled import LabelledFigures
 
@@ -34,6 +35,7 @@ def labelled_json(found: LabelledFigures, model: str) -> dict[str, object]:
         "unknown_labels": found.unknown_labels,
         "unknown": [asdict(one) for one in found.unknown],
         "texts_with_two_labels": found.two_labels,
+        "legibility": legibility_json(found.legibility if found.legibility.texts else None),
         **{key: one.value for key, one in estimates.items()},
         **{f"{key}_interval": [one.low, one.high] for key, one in estimates.items()},
         "calibration_error": figures.calibration_error,
@@ -60,4 +62,5 @@ def _remarks(found: LabelledFigures, *, binary: bool) -> list[str]:
         ),
         (found.two_labels, two_labels(found.two_labels)),
     )
-    return [text for number, text in remarks if number]
+    read = found.legibility.remark()
+    return [*(text for number, text in remarks if number), *([read] if read else [])]

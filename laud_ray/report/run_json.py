@@ -37,7 +37,7 @@ def to_json(summary: RunSummary) -> dict[str, object]:
         ],
         "diagnosis": [asdict(finding) for finding in summary.diagnosis],
         "corpus": dict(summary.corpus),
-        "legibility": _legibility(summary.legibility),
+        "legibility": legibility_json(summary.legibility),
         **models_json(summary.models),
         "labels": list(summary.labels),
         "storage": summary.storage,
@@ -60,6 +60,20 @@ def models_json(models: Sequence[ModelShown]) -> dict[str, object]:
             }
             for model in models
         ]
+    }
+
+
+def legibility_json(found: Legibility | None) -> dict[str, object] | None:
+    """Shares of the tokens, and of the texts, that the encoder does not read, of so many texts that were looked at."""
+    if found is None:
+        return None
+    unknown = found.unknown / max(found.tokens, 1)
+    return {
+        "texts": found.texts,
+        "unknown_tokens": _finite(unknown),
+        "unread_tokens": _finite(found.share),
+        "unread_texts": _finite(found.unread_share),
+        "remark": found.remark(),
     }
 
 
@@ -132,20 +146,6 @@ def _oracle_error(error: OracleError | None) -> dict[str, object] | None:
 
 def _confused(pairs: Sequence[Confused]) -> list[dict[str, object]]:
     return [{"label": one.label, "other": one.other, "documents": one.count} for one in pairs]
-
-
-def _legibility(found: Legibility | None) -> dict[str, object] | None:
-    """Shares of the tokens, and of the texts, that the encoder does not read, of so many texts that were looked at."""
-    if found is None:
-        return None
-    unknown = found.unknown / max(found.tokens, 1)
-    return {
-        "texts": found.texts,
-        "unknown_tokens": _finite(unknown),
-        "unread_tokens": _finite(found.share),
-        "unread_texts": _finite(found.unread_share),
-        "remark": found.remark(),
-    }
 
 
 def _promotion(promotion: Promotion | None) -> dict[str, object] | None:

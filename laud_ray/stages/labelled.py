@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,8 +13,9 @@ from laud_ray.data.seen import Seen
 from laud_ray.errors import CorpusError
 from laud_ray.estimation import Sample, figures
 from laud_ray.labels import Known, Unknown, known_labels, no_known_label
+from laud_ray.legibility import ENOUGH, Legibility
 from laud_ray.texts import normalise_text
-from laud_ray.types import Figures, Floats, Indices, Scorer, Task
+from laud_ray.types import Figures, Floats, Indices, LegibleScorer, Scorer, Task
 
 # Classes that are none of the task's; the rest of them are one class together.
 MOST_STRANGE = 1000
@@ -30,6 +31,7 @@ class LabelledFigures:
         unknown_labels: rows whose label is not one of the task's.
         unknown: the most frequent of those labels.
         two_labels: texts that stand with two different labels, one of which is wrong.
+        legibility: what of the texts the model's tokenizer does not know; no texts where it knows all.
     """
 
     figures: Figures
@@ -37,6 +39,7 @@ class LabelledFigures:
     unknown_labels: int
     unknown: tuple[Unknown, ...] = ()
     two_labels: int = 0
+    legibility: Legibility = field(default_factory=Legibility)
 
 
 def check_labelled(task: Task, path: str, *, text: str, label: str, reading: Reading = AS_FOUND) -> None:
@@ -87,7 +90,7 @@ def evaluate_labelled(
     index = {name: i for i, name in enumerate(task.names)}
     true: list[int] = []
     parts: list[tuple[Indices, Floats]] = []
-    left_out: Counter[str] = Counter()
+    left_out, legible = Counter[str](), Legibility()
     for rows in sources.read(path, [text, label], reading, seen):
         usable = list(_usable(rows, left_out))
         if not usable:
@@ -96,6 +99,8 @@ def evaluate_labelled(
         strange.add(Counter(gold for gold in golds if known.find(gold) is None))
         true += [index.setdefault(_class(gold, known, index), len(index)) for gold in golds]
         two.add(texts, [known.find_class(gold) or gold for gold in golds])
+        if isinstance(scorer, LegibleScorer):
+            legible += scorer.legibility(texts[:ENOUGH])
         proba = scorer.score(list(texts))
         parts.append((proba.argmax(1), proba.max(1)))
     if not parts:
@@ -110,7 +115,7 @@ def evaluate_labelled(
     )
     found = figures(sample, list(index), seed=seed)
     return LabelledFigures(
-        found, dict(left_out.most_common()), strange.rows, known.unknown(strange.counts), two.count()
+        found, dict(left_out.most_common()), strange.rows, known.unknown(strange.counts), two.count(), legible
     )
 
 

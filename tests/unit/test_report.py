@@ -559,6 +559,10 @@ def test_what_evaluate_shows() -> None:
     report = labelled_json(found, "round-0001")
     assert (report["n"], report["skipped"], report["unknown_labels"]) == (300, 2, 7)
     assert report["left_out"] == {"without a label": 2}
+    assert report["legibility"] is None
+    foreign = replace(found, legibility=Legibility(10, 9, 100, 60))
+    assert "60 % of the tokens" in shown(labelled_view(foreign, "round-0001", "test.csv", binary=False))
+    assert "multilingual" in str(labelled_json(foreign, "round-0001")["legibility"])
     flat = " ".join(text.split())
     assert (
         "accuracy 40.0 % [35.0, 44.0], n = 300 of 302 rows, 2 are left out: 2 without a label; macro-F1 30.0 %" in flat

@@ -1,6 +1,7 @@
 """`laud init`: a task.yaml for somebody's data, whatever the data lack."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import yaml
 
 from laud_ray import config
 from laud_ray.errors import CorpusError
+from laud_ray.planning.text_sample import MOST, TextSample
 from laud_ray.starter import starter
 
 CASES = Path(__file__).parents[2].parent / "shared/cases"
@@ -162,6 +164,29 @@ def test_too_few_texts_are_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not CASES.exists(), reason="the shared inputs are not here")
+@pytest.mark.parametrize(
+    ("text", "foreign"),
+    [("食パン 大 新鮮", True), ("Хлеб ржаной", True), ("🥖 🆕 🔥", True), ("Grüner Tee 20 Beutel", False)],
+)
+def test_a_script_that_the_bundled_encoder_does_not_read_is_said(tmp_path: Path, text: str, foreign: bool) -> None:
+    rows = "".join(f"{text} {i},{'AB'[i % 2]}\n" for i in range(60))
+    made = starter(write(tmp_path / "a.csv", f"text,label\n{rows}"), text="text")
+    assert any("choose a multilingual encoder" in note for note in made.notes) == foreign
+
+
+def test_a_sample_of_texts_is_spread_over_all_of_them() -> None:
+    sample = TextSample()
+    for start in range(0, 100_000, 1000):
+        sample.add([str(i).encode() for i in range(start, start + 1000)])
+    numbers = [int(text) for text in sample.texts]
+    assert MOST / 2 <= len(numbers) <= MOST
+    assert {b - a for a, b in pairwise(numbers)} == {32}
+    few = TextSample()
+    for cell in (b"a", None, b" \n", b"b", b"\xff"):
+        few.add([cell])
+    assert few.texts == ["a", "b", "\ufffd"]
+
+
 def test_the_shared_inputs() -> None:
     for name in ("case", "spaces"):
         made = starter(str(CASES / f"label-variants/{name}.csv"), text="text")
