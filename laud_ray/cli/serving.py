@@ -13,9 +13,24 @@ import click
 @click.option("--cpus", default=1.0, show_default=True, help="Cores that each of them computes on.")
 @click.option("--gpus", default=0.0, show_default=True, help="The GPUs, or the share of one, that each of them takes.")
 @click.option("--tokens", metavar="FILE", help="Bearer tokens, one a line; LAUD_TOKENS in the environment counts too.")
+@click.option(
+    "--allow-host",
+    "allow_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="Without tokens: a host name by which it may be asked, beside localhost, such as that of a proxy before it.",
+)
 @click.option("--threshold", default=0.0, show_default=True, help="Mark answers of less confidence as abstained.")
 def serve(
-    run: str, host: str, port: int, replicas: int, cpus: float, gpus: float, tokens: str | None, threshold: float
+    run: str,
+    host: str,
+    port: int,
+    replicas: int,
+    cpus: float,
+    gpus: float,
+    tokens: str | None,
+    allow_hosts: tuple[str, ...],
+    threshold: float,
 ) -> None:
     """Answer over HTTP with the current model of RUN, or with the model in the folder RUN, until Ctrl-C."""
     from pkgutil import resolve_name
@@ -28,6 +43,7 @@ def serve(
             "cpus": cpus,
             "gpus": gpus,
             "tokens_file": None if tokens is None else os.path.abspath(tokens),
+            "allow_hosts": allow_hosts,
             "threshold": threshold,
         },
         host=host,

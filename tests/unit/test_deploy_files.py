@@ -19,7 +19,7 @@ from ray.serve.schema import (
 )
 
 from serve.arguments import Arguments, Limits, Replicas
-from serve.launch import AT_ONCE, WAIT_S
+from serve.proxy import settings
 
 SERVE = Path(__file__).parents[2] / "serve"
 CONFIG, MANIFEST = (SERVE / "config.yaml").read_text(), (SERVE / "rayservice.yaml").read_text()
@@ -137,12 +137,11 @@ def test_ray_reads_every_environment_variable(pods: list[dict[str, Any]]) -> Non
     assert {name for pod in pods for name in environment(pod)} <= read
 
 
-def test_all_pods_have_the_environment_that_the_configuration_asks_for(pods: list[dict[str, Any]]) -> None:
-    asked = dict(re.findall(r'^#   (RAY_SERVE_\w+)="?(\w[\w -]*?)"?(?: {2,}.*)?$', CONFIG, re.M))
-    assert len(asked) == 6
-    assert asked["RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER"].endswith(f" maxconn {AT_ONCE}")
-    assert asked["RAY_SERVE_HAPROXY_TIMEOUT_CONNECT_S"] == str(WAIT_S)
-    assert [environment(pod) for pod in pods] == [asked, asked]
+def test_all_pods_have_the_environment_of_the_proxy(pods: list[dict[str, Any]]) -> None:
+    assert [environment(pod) for pod in pods] == [settings(), settings()]
+    assert settings(Limits().deadline_s) == settings()
+    assert settings().keys() <= set(re.findall(r'"(RAY_[A-Z0-9_]+)"', Path(constants.__file__).read_text()))
+    assert "python -m serve.proxy" in CONFIG
 
 
 def test_ray_asks_for_a_token(cluster: dict[str, Any]) -> None:
