@@ -32,9 +32,10 @@ MOST_BYTES = 3 * 2**20  # of a request's texts; the service takes 4 MiB in all
 class Client:
     """The client of a service, for any number of threads.
 
-    A request that the service is too busy for (429, 503), or whose connection fails (also 502), is sent again: after
-    the time that the service asks for (Retry-After), else after exponential backoff with jitter. A request that was
-    too slow (504, or timeout here) is not.
+    A request that the service is too busy for (429), or cannot answer now (503, such as feedback while the run's
+    database is locked), or whose connection fails (also 502), is sent again: after the time that the service asks for
+    (Retry-After), else after exponential backoff with jitter. A request that was too slow (408, 504, or timeout here)
+    is not.
 
     Args:
         url: where the service is, such as http://127.0.0.1:8000; may have a path.
@@ -96,6 +97,8 @@ class Client:
         self, texts: str | Sequence[str], *, top_k: int | None = None, threshold: float | None = None
     ) -> Classified:
         """Classify one text or many; the results are in the order of the texts.
+
+        A text that the service cannot classify, such as an empty one, has its `error`; the others have their labels.
 
         Args:
             texts: a list of any length is cut into requests; an empty one makes none.

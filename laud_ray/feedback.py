@@ -80,6 +80,13 @@ def add(
     return key, write(engine, record)
 
 
+def size(engine: Engine) -> int:
+    """The characters of all entries."""
+    columns = (feedback.c.text, feedback.c.label, feedback.c.who, feedback.c.predicted, feedback.c.model)
+    sums = [func.coalesce(func.sum(func.length(column)), 0) for column in columns]
+    return sum(int(found) for found in read(engine, lambda connection: connection.execute(select(*sums)).one()))
+
+
 def last_position(engine: Engine) -> int:
     """The position of the latest entry; 0 where there is none."""
     return read(engine, lambda connection: connection.scalar(select(func.max(feedback.c.position)))) or 0

@@ -18,21 +18,23 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A text's label.
+    """A text's label, or why it has none.
 
     Attributes:
-        label: the likeliest, also where the service abstained.
-        confidence: calibrated, 0 to 1.
+        label: the likeliest, also where the service abstained; None where there is an error.
+        confidence: calibrated, 0 to 1; None where there is an error.
         abstained: whether the confidence is below the threshold.
         top: the likeliest labels with their confidences, likeliest first.
         model: the name of the model that answered.
+        error: why this text cannot be classified, such as "is empty; expected a text"; None where it was.
     """
 
-    label: str
-    confidence: float
+    label: str | None
+    confidence: float | None
     abstained: bool
     top: tuple[tuple[str, float], ...]
     model: str
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ def read_classified(body: Mapping[str, Any], texts: int) -> Classified:
 
 
 def _prediction(result: Mapping[str, Any], model: str) -> Prediction:
+    if "error" in result:
+        return Prediction(None, None, False, (), model, str(result["error"]))
     top = tuple((str(each["label"]), float(each["confidence"])) for each in result["top"])
     return Prediction(str(result["label"]), float(result["confidence"]), bool(result["abstained"]), top, model)
 

@@ -264,6 +264,10 @@ class Store:
         """
         return feedback.add(self._engine, text, label, who, predicted, model)
 
+    def feedback_size(self) -> int:
+        """The characters of all feedback."""
+        return feedback.size(self._engine)
+
     def feedback(self, until: int | None = None) -> list[Feedback]:
         """Return what people said, in order; with `until`, up to that position."""
         return feedback.entries(self._engine, until)

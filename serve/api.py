@@ -1,17 +1,19 @@
 """The routes. What they do is in service.py, what goes around them in guard.py."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from laud_ray import __version__
-from serve.guard import CLASSIFY, INTERNAL, Guard, refusal
+from serve.guard import CLASSIFY, FEEDBACK, GONE, INTERNAL, TRUSTED, Guard, refusal
+from serve.origin import Origins
+from serve.pages import add_pages
 from serve.schemas import (
     ClassifyRequest,
     ClassifyResponse,
@@ -23,16 +25,8 @@ from serve.schemas import (
 from serve.service import Service
 from serve.tokens import Tokens
 
-_HERE = Path(__file__).parent
-_PAGE = {
-    "/": ("page.html", "text/html"),
-    "/page.css": ("page.css", "text/css"),
-    "/page.js": ("page.js", "text/javascript"),
-    "/page.svg": ("page.svg", "image/svg+xml"),
-}
-_POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorResponse} for status in (401, 413, 422, 429, 503, 504)
+    status: {"model": ErrorResponse} for status in (401, 403, 408, 413, 415, 422, 429, 503, 504)
 }
 
 
@@ -46,12 +40,18 @@ def make_api(service: Service, tokens: Tokens, *, name_requests: bool = True) ->
         await service.close()
 
     about = "A run's current classifier."
-    api = FastAPI(title="laud_ray", description=about, version=__version__, redoc_url=None, lifespan=lifespan)
+    api = FastAPI(
+        title="laud_ray", description=about, version=__version__, redoc_url=None, docs_url=None, lifespan=lifespan
+    )
 
     @api.post(CLASSIFY, openapi_extra=_body(ClassifyRequest), responses={200: {"model": ClassifyResponse}, **_ERRORS})
     async def classify(request: Request) -> Response:
-        """Classify one text or a list; the answers come in the order of the texts."""
-        return _json(await service.classify(await request.body()))
+        """Classify one text or a list; the answers come in the order of the texts.
+
+        A text of a list that cannot be classified has an error in the place of its result. One that is sent alone,
+        not in a list, is refused instead.
+        """
+        return Response(await service.classify(await request.body()), media_type="application/json")
 
     @api.get("/v1/model")
     async def model() -> Response:
@@ -62,13 +62,11 @@ def make_api(service: Service, tokens: Tokens, *, name_requests: bool = True) ->
     async def labels() -> Response:
         return _json(service.labels())
 
-    @api.post(
-        "/v1/feedback", openapi_extra=_body(FeedbackRequest), responses={201: {"model": FeedbackResponse}, **_ERRORS}
-    )
+    @api.post(FEEDBACK, openapi_extra=_body(FeedbackRequest), responses={201: {"model": FeedbackResponse}, **_ERRORS})
     async def feedback(request: Request) -> Response:
         """Say which label a text should have had, or that the one it got is wrong; the next round learns from it."""
-        new, id = await service.feedback(await request.body())
-        return _json({"stored": True, "id": id}, 201 if new else 200)
+        kept = await service.feedback(await request.body())
+        return _json({"stored": True, "id": kept.id}, 201 if kept.new else 200)
 
     @api.post("/v1/reload", status_code=202)
     async def reload() -> Response:
@@ -80,26 +78,30 @@ def make_api(service: Service, tokens: Tokens, *, name_requests: bool = True) ->
         return _json({"status": "alive"})
 
     @api.get("/readyz")
-    async def ready() -> Response:
+    async def ready(request: Request) -> Response:
         """Whether a model is loaded: which one, which one is being loaded, and the last that was not taken."""
-        found = service.readiness()
+        found = service.readiness(trusted=request.scope["state"][TRUSTED])
         return _json(found, 200 if found["ready"] else 503)
 
     @api.get("/metrics")
     def metrics() -> Response:
         return Response(service.telemetry.page(), media_type="text/plain; version=0.0.4")
 
-    for path, (file, kind) in _PAGE.items():
-        api.add_api_route(path, _file(file, kind), include_in_schema=False)
+    add_pages(api)
 
     @api.exception_handler(FaultError)
     async def refuse(request: Request, fault: FaultError) -> Response:
         return refusal(fault, request.scope)
 
+    @api.exception_handler(ClientDisconnect)
+    async def gone(_request: Request, _error: ClientDisconnect) -> Response:
+        return Response(status_code=GONE)
+
     @api.exception_handler(HTTPException)
     async def unknown(request: Request, error: HTTPException) -> Response:
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
-        return refusal(FaultError(error.status_code, code, f"{request.url.path}: {error.detail}"), request.scope)
+        path = request.scope["path"][:200]
+        return refusal(FaultError(error.status_code, code, f"{path}: {error.detail}"), request.scope)
 
     @api.exception_handler(Exception)
     async def failed(request: Request, _error: Exception) -> Response:
@@ -115,7 +117,8 @@ def make_api(service: Service, tokens: Tokens, *, name_requests: bool = True) ->
     return Guard(
         api,
         tokens=tokens,
-        max_body_bytes=service.arguments.limits.max_body_bytes,
+        origins=Origins(service.arguments.allow_hosts, service.arguments.cors_origins),
+        limits=service.arguments.limits,
         telemetry=service.telemetry,
         log=service.log,
         overload=service.overload,
@@ -130,10 +133,3 @@ def _json(value: object, status: int = 200) -> Response:
 def _body(kind: type[ClassifyRequest] | type[FeedbackRequest]) -> dict[str, Any]:
     """The request's schema, for the documentation: bodies are read by hand, so that every mistake is one line."""
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": kind.model_json_schema()}}}}
-
-
-def _file(name: str, kind: str) -> Callable[[], Awaitable[Response]]:
-    async def file() -> Response:
-        return Response((_HERE / name).read_bytes(), media_type=kind, headers={"content-security-policy": _POLICY})
-
-    return file

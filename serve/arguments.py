@@ -14,7 +14,9 @@ class Limits(_Section):
 
     Attributes:
         queue_texts: texts that may wait in one replica; beyond it requests are answered with 429.
-        deadline_s: seconds after which a request is answered with 504 and its work dropped.
+        deadline_s: seconds after which a request is answered with 504 and its work dropped, and one whose body has
+            not come with 408.
+        max_feedback: characters of feedback that the run keeps in all; beyond it feedback is answered with 429.
     """
 
     max_texts: int = Field(default=1024, ge=1)
@@ -22,6 +24,7 @@ class Limits(_Section):
     max_body_bytes: int = Field(default=4 * 2**20, ge=1024)
     queue_texts: int = Field(default=2048, ge=1)
     deadline_s: float = Field(default=10.0, gt=0)
+    max_feedback: int = Field(default=50_000_000, ge=0)
 
     @model_validator(mode="after")
     def _room(self) -> "Limits":
@@ -61,6 +64,8 @@ class Arguments(_Section):
         tokens_file: a file of bearer tokens, one a line, read anew when it changes. Tokens in the environment
             variable LAUD_TOKENS, with commas between them, count as well.
         allow_anonymous: serve without any token; without it a service that has none does not start.
+        allow_hosts: host names by which a service without tokens may be asked, beside those of this machine alone; a
+            web page elsewhere could have its own name lead here. "*" allows any.
         log_texts: write texts into the log; off, since they may be private.
     """
 
@@ -76,5 +81,6 @@ class Arguments(_Section):
     poll_s: float = Field(default=2.0, gt=0)
     tokens_file: str | None = None
     allow_anonymous: bool = False
+    allow_hosts: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
     log_texts: bool = False

@@ -14,30 +14,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TypeVarTuple
 
-import numpy as np
-
+from laud_ray.faults import reason
 from laud_ray.types import Floats, TokenScorer
-from serve.schemas import FaultError
+from serve.schemas import FaultError, too_late
+from serve.scoring import Scores, score_tokens
+from serve.waiting import Job, tokenize
 
 # Texts that are tokenized in one go: a fraction of a second.
 AT_ONCE = 4096
 NICE = 5
-
-
-class Job:
-    """One request's texts: which are still to be scored, and the future of all."""
-
-    def __init__(self, scorer: TokenScorer, texts: Sequence[str], future: "asyncio.Future[Floats]") -> None:
-        self.scorer, self.texts, self.future = scorer, texts, future
-        self.ids: list[list[int]] = []
-        self.proba = np.empty((len(texts), len(scorer.labels)), np.float32)
-        self.given = self.done = 0
-
-    @property
-    def live(self) -> bool:
-        """Whether anybody still waits for it."""
-        return not self.future.done()
-
 
 Place = tuple[Job, int]
 Told = TypeVarTuple("Told")
@@ -48,6 +33,7 @@ class Batcher:
 
     Attributes:
         waiting: texts that are accepted and not yet scored.
+        broken: why nothing can be scored any more; None while it can. The next batch that is scored mends it.
     """
 
     def __init__(
@@ -77,6 +63,7 @@ class Batcher:
         self._task: asyncio.Task[None] | None = None
         self._rate = 0.0
         self.waiting = 0
+        self.broken: str | None = None
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._tokenize())
@@ -91,8 +78,8 @@ class Batcher:
             await asyncio.gather(self._task, return_exceptions=True)
         self._tokenizing.shutdown(wait=False, cancel_futures=True)
 
-    async def score(self, scorer: TokenScorer, texts: Sequence[str], *, deadline_s: float | None = None) -> Floats:
-        """Map n texts to (n, k) probabilities.
+    async def score(self, scorer: TokenScorer, texts: Sequence[str], *, deadline_s: float | None = None) -> Scores:
+        """Map n texts to (n, k) probabilities, and to the reasons for those that cannot be scored.
 
         A caller that goes away takes what is left of its work along.
 
@@ -100,7 +87,8 @@ class Batcher:
             deadline_s: seconds until it is too late; None for a caller that waits, and is never refused.
 
         Raises:
-            FaultError: 429 when too many texts wait, 504 when the deadline passed.
+            FaultError: 429 when too many texts wait, 503 when nothing can be scored any more, 504 when the deadline
+                passed.
         """
         if deadline_s is not None:
             refused = self.overload(len(texts))
@@ -114,7 +102,8 @@ class Batcher:
             async with asyncio.timeout(deadline_s):
                 return await job.future
         except TimeoutError:
-            raise FaultError(504, "deadline", f"no answer within {deadline_s:g} s; the work was dropped") from None
+            assert deadline_s is not None
+            raise too_late(deadline_s) from None
         finally:
             self.waiting -= len(texts) - job.done
 
@@ -136,16 +125,15 @@ class Batcher:
             self._came.clear()
             while self._fresh:
                 jobs = self._next_fresh()
-                texts = [text for job in jobs for text in job.texts]
                 try:
-                    ids = iter(await loop.run_in_executor(self._tokenizing, jobs[0].scorer.tokenize, texts))
+                    await loop.run_in_executor(self._tokenizing, tokenize, jobs)
                 except Exception as error:  # noqa: BLE001 - the worker's edge: those who wait are told
-                    _fail(jobs, error)
+                    self._fail(jobs, error)
                     continue
                 for job in jobs:
-                    job.ids = [next(ids) for _ in job.texts]
+                    self._finish(job, len(job.failures))
                 with self._ready:
-                    self._ring.extend(jobs)
+                    self._ring.extend(job for job in jobs if job.given < len(job.texts))
                     self._ready.notify()
 
     def _next_fresh(self) -> list[Job]:
@@ -169,11 +157,11 @@ class Batcher:
             scorer, ids = batch[0][0].scorer, [job.ids[i] for job, i in batch]
             began = time.perf_counter()
             try:
-                proba = scorer.score_tokens(ids)
+                proba, failures = score_tokens(scorer, ids)
             except Exception as error:  # noqa: BLE001 - the worker's edge: those who wait are told
-                self._tell(loop, _fail, [job for job, _ in batch], error)
+                self._tell(loop, self._fail, [job for job, _ in batch], error)
                 continue
-            self._tell(loop, self._deliver, batch, proba, time.perf_counter() - began)
+            self._tell(loop, self._deliver, batch, proba, failures, time.perf_counter() - began)
 
     def _tell(self, loop: asyncio.AbstractEventLoop, what: Callable[[*Told], None], *about: *Told) -> None:
         """Have the event loop do something, if it is still there."""
@@ -198,33 +186,44 @@ class Batcher:
                 later.append(job)
                 break
             batch.append((job, job.given))
-            job.given += 1
+            job.skip()
             if job.given < len(job.texts):
                 self._ring.append(job)
         # What did not fit comes first the next time.
         self._ring.extendleft(reversed(later))
         return batch
 
-    def _deliver(self, batch: Sequence[Place], proba: Floats, seconds: float) -> None:
+    def _deliver(self, batch: Sequence[Place], proba: Floats, failures: dict[int, str], seconds: float) -> None:
+        self.broken = None
         self._rate = 0.8 * self._rate + 0.2 * len(batch) / seconds if self._rate else len(batch) / seconds
         self._observe(len(batch), sum(len(job.ids[i]) for job, i in batch), seconds)
-        for (job, i), row in zip(batch, proba, strict=True):
+        for at, (job, i) in enumerate(batch):
             if not job.live:
                 continue
-            job.proba[i] = row
-            job.done += 1
-            self.waiting -= 1
-            if job.done == len(job.texts):
-                job.future.set_result(job.proba)
+            job.proba[i] = proba[at]
+            if at in failures:
+                job.failures[i] = failures[at]
+            self._finish(job, 1)
+
+    def _finish(self, job: Job, texts: int) -> None:
+        """Count texts that have an answer, be it an error; the last one ends the waiting."""
+        if not job.live:
+            return
+        job.done += texts
+        self.waiting -= texts
+        if job.done == len(job.texts):
+            job.future.set_result((job.proba, job.failures))
+
+    def _fail(self, jobs: Sequence[Job], error: Exception) -> None:
+        """Nothing can be scored, whatever the texts are."""
+        self.broken = reason(error)
+        fault = FaultError(503, "engine", "the model cannot score any text; the service restarts")
+        for job in jobs:
+            if job.live:
+                job.future.set_exception(fault)
 
 
 def _give_way() -> None:
     """Let the thread that takes requests go first where cores are few: it must be able to refuse what is too much."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
-
-
-def _fail(jobs: Sequence[Job], error: Exception) -> None:
-    for job in jobs:
-        if job.live:
-            job.future.set_exception(error)

@@ -8,11 +8,12 @@ import torch
 from laud_ray import models
 from laud_ray.encoding import device
 from laud_ray.errors import ConfigError
-from laud_ray.types import Floats, Scorer, TokenScorer
+from laud_ray.types import Scorer, TokenScorer
 from serve.arguments import Arguments
 from serve.batching import Batcher
 from serve.registry import Entry
 from serve.schemas import FaultError
+from serve.scoring import Scores
 
 # Every text of a batch waits for the whole. On a CPU: what an encoder's graph takes in one run.
 BATCH_TOKENS, GPU_BATCH_TOKENS = 512, 16_384
@@ -51,11 +52,12 @@ class Engine(Protocol):
         """The refusal of so many texts; None if they may wait."""
         ...
 
-    async def score(self, scorer: Scorer, texts: Sequence[str], *, deadline_s: float | None) -> Floats:
-        """Map n texts to (n, k) probabilities.
+    async def score(self, scorer: Scorer, texts: Sequence[str], *, deadline_s: float | None) -> Scores:
+        """Map n texts to (n, k) probabilities, and to the reasons for those that cannot be scored, by their places.
 
         Raises:
-            FaultError: 429 when too many texts wait, 504 when the deadline passed.
+            FaultError: 429 when too many texts wait, 503 when nothing can be scored any more, 504 when the deadline
+                passed.
         """
         ...
 
@@ -100,7 +102,7 @@ class TorchEngine:
 
     @property
     def healthy(self) -> bool:
-        return True
+        return self._batcher.broken is None
 
     def start(self) -> None:
         self._batcher.start()
@@ -116,6 +118,6 @@ class TorchEngine:
 
     def release(self, scorer: Scorer) -> None: ...
 
-    async def score(self, scorer: Scorer, texts: Sequence[str], *, deadline_s: float | None) -> Floats:
+    async def score(self, scorer: Scorer, texts: Sequence[str], *, deadline_s: float | None) -> Scores:
         assert isinstance(scorer, TokenScorer)
         return await self._batcher.score(scorer, texts, deadline_s=deadline_s)

@@ -1,14 +1,20 @@
 """Around every request: its id, who may ask, how much may be sent, one form for every error, the log and the counts."""
 
+import asyncio
 import json
 import logging
 import time
+import traceback
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from starlette.responses import Response
 
+from serve.arguments import Limits
+from serve.incoming import REQUEST_ID, printable
+from serve.origin import Origins, check_content_type
+from serve.pages import HEADERS, PATHS
 from serve.schemas import FaultError
 from serve.telemetry import Telemetry
 from serve.tokens import Tokens
@@ -19,10 +25,20 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 # Whoever knows no token may ask whether the service lives, and open the page, which asks for one.
-OPEN = {"/", "/page.css", "/page.js", "/page.svg", "/healthz", "/readyz", "/docs", "/openapi.json"}
-CLASSIFY = "/v1/classify"
-REQUEST_ID, FAULT = "x-request-id", "fault"
-INTERNAL = "a fault of the service; its log says more"
+OPEN = PATHS | {"/healthz", "/readyz", "/openapi.json"}
+# Asked by probes, under any name.
+PROBES = {"/healthz", "/readyz"}
+CLASSIFY, FEEDBACK = "/v1/classify", "/v1/feedback"
+FAULT, TRUSTED = "fault", "trusted"
+# Refusals after which what is left of a body is not read.
+_UNREAD = {401, 403, 408, 413, 415}
+INTERNAL = "Internal error. The service log has the details under this request id."
+# A client that went away has no status: this one stands in the log and the counts, as proxies write it.
+GONE = 499
+# Bodies of the largest size that may be in memory at once.
+MOST_BODIES = 16
+# Seconds that a body may be behind this many bytes a second: a sender that has stopped holds a place of the replica.
+BEHIND_S, LEAST_RATE = 2.0, 65_536
 
 
 class Guard:
@@ -33,7 +49,8 @@ class Guard:
         app: App,
         *,
         tokens: Tokens,
-        max_body_bytes: int,
+        origins: Origins,
+        limits: Limits,
         telemetry: Telemetry,
         log: logging.Logger,
         overload: Callable[[], FaultError | None] = lambda: None,
@@ -46,7 +63,8 @@ class Guard:
             name_requests: put the request's id into the answer; False where whoever is in front of it does.
         """
         self._name_requests, self._overload = name_requests, overload
-        self._app, self._tokens, self._most = app, tokens, max_body_bytes
+        self._app, self._tokens, self._origins, self._limits = app, tokens, origins, limits
+        self._bodies = _Bodies(MOST_BODIES * limits.max_body_bytes)
         self._telemetry, self._log = telemetry, log
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -54,24 +72,24 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        id = _printable(headers.get(REQUEST_ID, "")) or uuid.uuid4().hex
+        id = printable(headers.get(REQUEST_ID, "")) or uuid.uuid4().hex
         scope["state"] = {**scope.get("state", {}), REQUEST_ID: id}
         began, answered = time.perf_counter(), _Answer(send, id if self._name_requests else None)
+        receiving = _Bounded(receive, self._limits, self._bodies)
         try:
             self._admit(scope, headers)
-            await self._app(scope, _Bounded(receive, self._most), answered)
+            await self._app(scope, receiving, answered)
         except FaultError as fault:
             await refusal(fault, scope)(scope, receive, answered)
-        except Exception:  # noqa: BLE001 - the service's edge: one request fails, the log says why
-            self._telemetry.failures.inc()
-            self._log.exception("a request failed", extra={"request_id": id})
+        except Exception as error:  # noqa: BLE001 - the service's edge: one request fails, the log says why
+            self._failed(id, error)
             if answered.status is None:
                 await refusal(FaultError(500, "internal", INTERNAL), scope)(scope, receive, answered)
         finally:
+            receiving.release()
             seconds = time.perf_counter() - began
             path = getattr(scope.get("route"), "path", None) or (CLASSIFY if scope["path"] == CLASSIFY else "other")
-            # A client that went away has no status: 499, as proxies write it.
-            status = answered.status or 499
+            status = answered.status or GONE
             self._telemetry.requests.labels(path, str(status)).inc()
             if FAULT in scope["state"]:
                 self._telemetry.rejected.labels(scope["state"][FAULT]).inc()
@@ -83,31 +101,76 @@ class Guard:
         about = {"request_id": id, "method": method, "path": path, "status": status, "ms": round(1000 * seconds, 2)}
         self._log.info("request", extra=about)
 
+    def _failed(self, id: str, error: Exception) -> None:
+        """Say where, and nothing of what was asked: the message of an error may quote it."""
+        self._telemetry.failures.inc()
+        where = "".join(traceback.format_tb(error.__traceback__))
+        self._log.error("a request failed", extra={"request_id": id, "error": type(error).__name__, "traceback": where})
+
     def _admit(self, scope: Message, headers: dict[str, str]) -> None:
-        open_to_all = scope["path"] in OPEN or scope["method"] == "OPTIONS"
-        if not open_to_all and not self._tokens.allow(headers.get("authorization")):
-            raise FaultError(401, "unauthorized", "expected a header Authorization: Bearer with a token that counts")
-        refused = self._overload() if scope["path"] == CLASSIFY else None
+        path, method = scope["path"], scope["method"]
+        if self._tokens.any:
+            scope["state"][TRUSTED] = self._tokens.allow(headers.get("authorization"))
+            if path not in OPEN and method != "OPTIONS" and not scope["state"][TRUSTED]:
+                message = "expected a header Authorization: Bearer with a token that counts"
+                raise FaultError(401, "unauthorized", message)
+        else:
+            scope["state"][TRUSTED] = self._origins.is_ours(headers.get("host", ""))
+            if path not in PROBES:
+                self._origins.check(headers)
+        if method == "POST" and path in (CLASSIFY, FEEDBACK):
+            check_content_type(headers)
+        refused = self._overload() if path == CLASSIFY else None
         if refused is not None:
             raise refused
         length = headers.get("content-length", "0")
-        if length.isdigit() and int(length) > self._most:
-            raise _too_large(int(length), self._most)
+        if length.isdecimal() and int(length[:20]) > self._limits.max_body_bytes:
+            raise _too_large(int(length[:20]), self._limits.max_body_bytes)
+
+
+class _Bodies:
+    """The bytes of all bodies that are in memory."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.size = most, 0
 
 
 class _Bounded:
-    """Receives a body no further than its limit, whatever its header said."""
+    """Receives a body no further than its limits, of size and time, whatever its header said."""
 
-    def __init__(self, receive: Receive, most: int) -> None:
-        self._receive, self._most, self._size = receive, most, 0
+    def __init__(self, receive: Receive, limits: Limits, bodies: _Bodies) -> None:
+        self._receive, self._limits, self._bodies = receive, limits, bodies
+        self._began = asyncio.get_running_loop().time()
+        self._size, self._whole = 0, False
 
     async def __call__(self) -> Message:
-        message = await self._receive()
+        if self._whole:  # from here on it is waited for the client to go away
+            return await self._receive()
+        seconds = min(BEHIND_S + self._size / LEAST_RATE, self._limits.deadline_s)
+        try:
+            async with asyncio.timeout_at(self._began + seconds):
+                message = await self._receive()
+        except TimeoutError:
+            expected = f"the whole, or {LEAST_RATE} bytes a second"
+            line = f"body: {self._size} bytes came in {seconds:.3g} s; expected {expected}"
+            raise FaultError(408, "too_slow", line) from None
         if message["type"] == "http.request":
-            self._size += len(message.get("body", b""))
-            if self._size > self._most:
-                raise _too_large(self._size, self._most)
+            self._whole = not message.get("more_body", False)
+            self._take(len(message.get("body", b"")))
         return message
+
+    def _take(self, size: int) -> None:
+        self._size += size
+        self._bodies.size += size
+        if self._size > self._limits.max_body_bytes:
+            raise _too_large(self._size, self._limits.max_body_bytes)
+        if self._bodies.size > self._bodies.most:
+            message = f"bodies of {self._bodies.size} bytes are in work; expected at most {self._bodies.most}"
+            raise FaultError(429, "overloaded", message)
+
+    def release(self) -> None:
+        """The request is answered, and its body is needed no more."""
+        self._bodies.size -= self._size
 
 
 class _Answer:
@@ -120,8 +183,9 @@ class _Answer:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            if self._id is not None:
-                message = {**message, "headers": [*message["headers"], (REQUEST_ID.encode(), self._id.encode())]}
+            added = HEADERS if self._id is None else {**HEADERS, REQUEST_ID: self._id}
+            more = [(name.encode(), value.encode()) for name, value in added.items()]
+            message = {**message, "headers": [*message["headers"], *more]}
         await self._send(message)
 
 
@@ -134,14 +198,10 @@ def refusal(fault: FaultError, scope: Message) -> Response:
         headers["retry-after"] = str(fault.retry_after)
     if fault.status == 401:
         headers["www-authenticate"] = "Bearer"
-    if fault.status == 413:  # what is left of the body is not read
+    if fault.status in _UNREAD:
         headers["connection"] = "close"
     return Response(json.dumps({"error": error}), fault.status, headers, "application/json")
 
 
 def _too_large(size: int, most: int) -> FaultError:
     return FaultError(413, "body_too_large", f"body: {size} bytes; expected at most {most}")
-
-
-def _printable(id: str) -> str:
-    return id if id.isascii() and id.isprintable() and len(id) <= 128 else ""

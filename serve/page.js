@@ -7,7 +7,7 @@ const page = Object.fromEntries([...document.querySelectorAll("[id]")].map((elem
 const state = {
   model: null, // name and version of the model that the page describes
   answered: null, // name and version of the model that made the rows
-  rows: [], // what is shown: one {mark} for each name
+  rows: [], // what is shown: one {element, mark} for each name; mark is null where it cannot be classified
   threshold: null, // null until the slider is moved: then the service's own counts
   busy: false,
   retry: null, // what to do again once there is a token
@@ -165,16 +165,20 @@ page.threshold.addEventListener("input", () => {
 /** Mark the rows that the threshold leaves unsure; no request is needed, the confidences are here. */
 function markUnsure() {
   if (!state.rows.length) return;
-  const unsure = state.rows.filter(({ mark }) => mark(state.threshold)).length;
+  const labelled = state.rows.filter(({ mark }) => mark);
+  const unsure = labelled.filter(({ mark }) => mark(state.threshold)).length;
+  const errors = state.rows.length - labelled.length;
   const { name, version } = state.answered;
   page.summary.textContent =
-    `${counted(state.rows.length, "name", "names")} classified by ${name}, version ${version}; ${unsure || "none"} unsure.`;
+    `${counted(labelled.length, "name", "names")} classified by ${name}, version ${version}; ${unsure || "none"} unsure` +
+    (errors ? `; ${errors} cannot be classified.` : ".");
 }
 
 function row(text, result, model) {
   const element = page.row.content.firstElementChild.cloneNode(true);
   const part = (name) => element.querySelector(`.${name}`);
   part("name").textContent = text;
+  if (result.error) return { element: failed(element, part, result.error), mark: null };
   part("label").textContent = result.label;
   part("top").append(...result.top.map(candidate));
   part("wrong").setAttribute("aria-label", `Wrong? Correct the label of ${text.slice(0, 80)}`);
@@ -186,6 +190,15 @@ function row(text, result, model) {
     return unsure;
   };
   return { element, mark };
+}
+
+/** A name that cannot be classified has its reason in the place of a label, and nothing to correct. */
+function failed(element, part, reason) {
+  part("verdict").remove();
+  part("top").remove();
+  part("wrong").remove();
+  part("problem").textContent = `This name ${reason}.`;
+  return element;
 }
 
 function candidate({ label, confidence }, rank) {

@@ -1,6 +1,7 @@
 """Where the models come from: a run, whose current model may change, or one model's folder."""
 
 import hashlib
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from laud_ray.config import CausalConfig
-from laud_ray.errors import ModelError
+from laud_ray.errors import ModelError, RunError
 from laud_ray.model_folder import DESCRIPTION, describe
+from laud_ray.run_database import DATABASE
 from laud_ray.run_folder import RunFolder, look_at
+from laud_ray.run_schema import SCHEMA
 from laud_ray.storage import Folder
 from laud_ray.types import Estimate, Floats
 
@@ -53,7 +56,13 @@ class Entry:
 class Registry(Protocol):
     """Says which model is current. All calls block."""
 
-    run: RunFolder | None
+    def run(self) -> RunFolder | None:
+        """The run that is there now, opened anew if it is not the one of before; None where a model's folder is served.
+
+        Raises:
+            RunError: if the run is gone.
+        """
+        ...
 
     def current(self) -> str | None:
         """The name of the current model; None while there is none.
@@ -61,10 +70,6 @@ class Registry(Protocol):
         Raises:
             RunError: if the run is gone.
         """
-        ...
-
-    def require(self) -> None:
-        """Raise RunError if the run is gone."""
         ...
 
     def entry(self, name: str) -> Entry:
@@ -90,15 +95,14 @@ def open_registry(path: str) -> Registry:
 class OneModel:
     """The registry of a model's folder: it is always current."""
 
-    run: RunFolder | None = None
-
     def __init__(self, path: str) -> None:
         self._path = Folder(path).fetch(CACHE).resolve()
 
     def current(self) -> str | None:
         return self._path.name
 
-    def require(self) -> None: ...
+    def run(self) -> RunFolder | None:
+        return None
 
     def entry(self, name: str) -> Entry:
         description = describe(str(self._path))[1]
@@ -112,25 +116,28 @@ class RunModels:
     """The registry of a run, which another process may be writing."""
 
     def __init__(self, path: str) -> None:
-        self._open = ExitStack()
-        self._turn = Lock()
-        self.run: RunFolder | None = self._open.enter_context(look_at(path))
+        self._path, self._turn, self._opening = path, Lock(), Lock()
+        self._open, self._run = _opened(path)
+        self._identity = _identity(self._run)
+
+    def run(self) -> RunFolder:
+        """As in `Registry`. A run put back from a backup is other files: what is written to ours would be lost."""
+        with self._opening:
+            if _identity(self._run) != self._identity:
+                opened, run = _opened(self._path)
+                self._open.close()
+                self._open, self._run, self._identity = opened, run, _identity(run)
+            return self._run
 
     def current(self) -> str | None:
-        assert self.run is not None
-        self.require()
-        return self.run.store.setting("current")
-
-    def require(self) -> None:
-        assert self.run is not None
-        self.run.require()
+        return self.run().store.setting("current")
 
     def entry(self, name: str) -> Entry:
-        assert self.run is not None
-        models, store, task = self.run.models, self.run.store, self.run.config.task.to_task()
+        run = self.run()
+        store, task = run.store, run.config.task.to_task()
         with self._turn:
             try:
-                folder = (models / name).fetch(CACHE)
+                folder = (run.models / name).fetch(CACHE)
             except FileNotFoundError as error:
                 raise ModelError(str(error)) from None
         description = describe(str(folder))[1]
@@ -146,15 +153,32 @@ class RunModels:
         accuracy = {result.model: result.figures.accuracy for result in store.history()}.get(name)
         labels = tuple(Label(label.name, label.description) for label in task.labels)
         sample = tuple(texts[one.document_id] for one in drawn)
-        most = self.run.config.corpus.max_chars
+        most = run.config.corpus.max_chars
         entry = _entry(name, folder, description, labels, most, sample or task.names, weights, accuracy)
-        learner = self.run.config.learner
+        learner = run.config.learner
         if isinstance(learner, CausalConfig) and learner.model == entry.base:
             return replace(entry, adapters=learner)
         return entry
 
     def close(self) -> None:
         self._open.close()
+
+
+def _opened(path: str) -> tuple[ExitStack, RunFolder]:
+    opened = ExitStack()
+    return opened, opened.enter_context(look_at(path))
+
+
+def _identity(run: RunFolder) -> object:
+    """What another run in the same place has not: its database is another file, or has another schema."""
+    local = run.folder.local
+    try:
+        if run.config.store is not None or local is None:
+            return run.folder.read(SCHEMA)
+        found = os.stat(local / DATABASE)
+    except FileNotFoundError:
+        raise RunError(f"{run.folder.uri}: the run is gone") from None
+    return found.st_dev, found.st_ino
 
 
 def _entry(

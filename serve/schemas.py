@@ -1,17 +1,23 @@
 """What goes over the wire, and what is wrong with it when it is refused."""
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from laud_ray.texts import normalise_text
 from serve.arguments import Limits
 
 # Control characters other than white space: no name has them, and logs and terminals obey them.
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
+# JSON can escape half of a character, which no encoding can write.
+_HALF = re.compile(r"[\ud800-\udfff]")
+_NOT_ONE_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _RETRY = {429: 1, 503: 2}
+_SHOWN = 60
 
 
 class FaultError(Exception):
@@ -23,12 +29,33 @@ class FaultError(Exception):
         self.retry_after = _RETRY.get(status) if retry_after is None else retry_after
 
 
+def too_late(deadline_s: float) -> FaultError:
+    return FaultError(504, "deadline", f"no answer within {deadline_s:g} s; the work was dropped")
+
+
 class _Wire(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+def _without(unwanted: re.Pattern[str]) -> AfterValidator:
+    def check(value: str) -> str:
+        found = unwanted.search(value)
+        if found is not None:
+            raise ValueError(f"has U+{ord(found[0]):04X} at character {found.start()}; expected none")
+        return value
+
+    return AfterValidator(check)
+
+
+# Kept for ever and shown in reports and terminals: so these are short, and on one line.
+Name = Annotated[str, Field(min_length=1, max_length=200), _without(_NOT_ONE_LINE)]
+# One of the task's labels is kept in its place, whatever white space is around it.
+LabelName = Annotated[str, Field(min_length=1, max_length=200), _without(_CONTROL), _without(_HALF)]
+
+
 class ClassifyRequest(_Wire):
-    texts: str | list[str] = Field(examples=[["choc milk 1l", "gala apples"]])
+    # A long list of anything else costs a gigabyte if all of its errors are collected.
+    texts: str | Annotated[list[str], Field(fail_fast=True)] = Field(examples=[["choc milk 1l", "gala apples"]])
     top_k: int = Field(3, ge=1, description="How many labels to list for each text; at most all there are.")
     threshold: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = Field(
         None, description="Confidence below this is marked as abstained; by default the service's own."
@@ -47,6 +74,12 @@ class Result(Scored):
     top: list[Scored]
 
 
+class Failed(_Wire):
+    """What stands in the place of a result where the text cannot be classified; the other texts have theirs."""
+
+    error: str = Field(examples=["is empty; expected a text"])
+
+
 class ModelName(_Wire):
     name: str = Field(examples=["round-0003"])
     version: str = Field(examples=["9f1c2ab34d5e"], description="The start of the model's checksum.")
@@ -54,18 +87,18 @@ class ModelName(_Wire):
 
 class ClassifyResponse(_Wire):
     model: ModelName
-    results: list[Result]
+    results: list[Result | Failed]
 
 
 class FeedbackRequest(_Wire):
     """The label that a text should have had, or only that the one it got is wrong."""
 
     text: str = Field(examples=["choc milk 1l"])
-    label: str | None = Field(None, examples=["Milk"])
+    label: LabelName | None = Field(None, examples=["Milk"])
     wrong: Literal[True] | None = None
-    predicted: str | None = None
-    model: str | None = None
-    who: str = Field("anonymous", min_length=1, max_length=200)
+    predicted: Name | None = None
+    model: Name | None = None
+    who: Name = "anonymous"
 
     @model_validator(mode="after")
     def _says_something(self) -> "FeedbackRequest":
@@ -93,55 +126,118 @@ Request = TypeVar("Request", bound=_Wire)
 
 
 def parse(kind: type[Request], body: bytes) -> Request:
-    """Read a request.
+    """Read a request. It takes as long as reading the JSON, whatever is wrong and however often.
 
     Raises:
         FaultError: 422 with the place, what stands there and what was expected.
     """
+    value = _decoded(body)
+    if not isinstance(value, dict):
+        raise _invalid("body", "Input should be an object", value)
+    unknown = next((key for key in value if key not in kind.model_fields), None)
+    if unknown is not None:
+        raise _invalid(_short(unknown).strip("'\""), "Extra inputs are not permitted", value[unknown])
     try:
-        return kind.model_validate_json(body)
+        return kind.model_validate(value)
     except ValidationError as error:
-        raise FaultError(422, "invalid", _first(error)) from None
+        raise _first(error) from None
 
 
-def _first(error: ValidationError) -> str:
+def _decoded(body: bytes) -> object:
+    """Python's own parser: it lets half a character stand, so that this is a fault of one text, not of all."""
+    try:
+        return json.loads(body.decode())
+    except RecursionError:
+        reason = "nested too deeply"
+    except ValueError as error:
+        reason = getattr(error, "reason", None) or str(error)
+    raise FaultError(422, "invalid", f"body: Invalid JSON: {reason[:100]}")
+
+
+def _first(error: ValidationError) -> FaultError:
     """Say the mistake that is worth saying: of a union's the one of the likelier branch."""
     found = error.errors(include_url=False, include_context=False)
     # texts is a string or a list: what is wrong within the list says more than that it is no string.
     one: Any = max(found, key=lambda e: (len(e["loc"]), e["type"] == "list_type"))
-    place = ".".join(str(part) for part in one["loc"] if part not in ("str", "list[str]"))
+    parts = [str(part) for part in one["loc"] if part not in ("str", "list[str]") and "list[" not in str(part)]
     message = one["msg"].removeprefix("Value error, ")
-    value = "" if one["type"] in ("missing", "json_invalid", "value_error") else f"; got {_short(one['input'])}"
-    return f"{place or 'body'}: {message}{value}"
+    if one["type"] in ("missing", "value_error"):
+        return FaultError(422, "invalid", f"{'.'.join(parts) or 'body'}: {message}")
+    return _invalid(".".join(parts), message, one["input"])
 
 
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _invalid(place: str, message: str, value: object) -> FaultError:
+    return FaultError(422, "invalid", f"{place}: {message}; got {_short(value)}")
 
 
-def clean(given: str | Sequence[str], limits: Limits) -> list[str]:
-    """Check texts and normalise them as the corpus does.
+def _short(value: object, depth: int = 0) -> str:
+    """The beginning of a value: of a large one no more is looked at."""
+    if isinstance(value, str):
+        text = repr(value[:_SHOWN])
+    elif isinstance(value, dict):
+        text = "{...}" if value else "{}"
+    elif isinstance(value, list):
+        inner = ["..."] if depth == 2 else [_short(one, depth + 1) for one in value[:3]]
+        text = f"[{', '.join(inner[: len(value)])}{', ...' if len(value) > 3 else ''}]"
+    else:
+        text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """The n texts of a request: those that can be scored, and the reason for each other one.
+
+    Attributes:
+        texts, places: the normalised texts, and where each stood in the caller's list.
+        errors: by the place of the text.
+    """
+
+    n: int
+    texts: list[str]
+    places: list[int]
+    errors: Mapping[int, str]
+
+
+def clean(given: str | list[str], limits: Limits) -> Cleaned:
+    """Check texts and normalise them as the corpus does. An unusable text of a list is an error of its own.
 
     Raises:
-        FaultError: 413 where there is too much, 422 where nothing is left to classify.
+        FaultError: 413 where there are too many, 422 where there are none; for a single text also as `clean_one`.
     """
-    texts = [given] if isinstance(given, str) else given
-    if not texts:
+    if isinstance(given, str):
+        return Cleaned(1, [clean_one(given, limits, "texts")], [0], {})
+    if not given:
         raise FaultError(422, "invalid", "texts: is empty; expected at least one text")
-    if len(texts) > limits.max_texts:
-        raise FaultError(413, "too_many_texts", f"texts: {len(texts)} of them; expected at most {limits.max_texts}")
-    return [_clean(text, i, limits.max_chars) for i, text in enumerate(texts)]
+    if len(given) > limits.max_texts:
+        raise FaultError(413, "too_many_texts", f"texts: {len(given)} of them; expected at most {limits.max_texts}")
+    texts = [_cleaned(text, limits.max_chars) for text in given]
+    places = [i for i, text in enumerate(texts) if isinstance(text, str)]
+    errors = {i: fault.message for i, fault in enumerate(texts) if isinstance(fault, FaultError)}
+    return Cleaned(len(texts), [text for text in texts if isinstance(text, str)], places, errors)
 
 
-def _clean(text: str, i: int, most: int) -> str:
+def clean_one(text: str, limits: Limits, place: str) -> str:
+    """Check and normalise a text that stands alone.
+
+    Raises:
+        FaultError: 413 if it is too long, 422 if it is empty or has characters that no text has.
+    """
+    found = _cleaned(text, limits.max_chars)
+    if isinstance(found, FaultError):
+        raise FaultError(found.status, found.code, f"{place}: {found.message}")
+    return found
+
+
+def _cleaned(text: str, most: int) -> str | FaultError:
     if len(text) > most:
-        raise FaultError(413, "text_too_long", f"texts.{i}: {len(text)} characters; expected at most {most}")
+        return FaultError(413, "text_too_long", f"{len(text)} characters; expected at most {most}")
     control = _CONTROL.search(text)
     if control is not None:
         where = f"U+{ord(control[0]):04X} at character {control.start()}"
-        raise FaultError(422, "invalid", f"texts.{i}: has the control character {where}; expected none")
-    cleaned = normalise_text(text)
-    if not cleaned:
-        raise FaultError(422, "invalid", f"texts.{i}: is empty; expected a text")
-    return cleaned
+        return FaultError(422, "invalid", f"has the control character {where}; expected none")
+    half = _HALF.search(text)
+    if half is not None:
+        where = f"U+{ord(half[0]):04X} at character {half.start()}"
+        return FaultError(422, "invalid", f"has {where}, half of a surrogate pair; expected Unicode text")
+    return normalise_text(text) or FaultError(422, "invalid", "is empty; expected a text")

@@ -2,22 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
 
-from laud_ray.config.mistakes import known_names
-from laud_ray.errors import RunError
-from laud_ray.labels import known_labels
-from laud_ray.printable import quoted
-from laud_ray.types import Floats, Task
+from laud_ray.texts import cut
 from serve import engines
+from serve.answers import Answered, Scored, answer, check_size
 from serve.arguments import Arguments
 from serve.engines import Engine
+from serve.feedback import FeedbackWriter, Kept
 from serve.registry import Registry, open_registry
-from serve.schemas import ClassifyRequest, FaultError, FeedbackRequest, clean, parse
+from serve.schemas import ClassifyRequest, Cleaned, FaultError, clean, parse, too_late
 from serve.telemetry import Telemetry
 from serve.versions import Version, Versions
 
@@ -40,7 +38,9 @@ class Service:
         self.arguments, self.log, self.telemetry = arguments, log, Telemetry()
         self._registry: Registry = open_registry(arguments.run)
         self._engines: dict[str, Engine] = {}
-        self._aside = ThreadPoolExecutor(2, "aside")
+        # One thread each: a second one would only take the interpreter from the first, and as much memory again.
+        self._reader, self._writer = ThreadPoolExecutor(1, "read"), ThreadPoolExecutor(1, "answer")
+        self._feedback = FeedbackWriter(self._registry, arguments.limits, log)
         self._gauges: asyncio.Task[None] | None = None
         self.versions = Versions(self._registry, self._engine, log, self._swapped)
 
@@ -56,32 +56,52 @@ class Service:
         await self.versions.close()
         for engine in self._engines.values():
             await engine.close()
+        for thread in (self._reader, self._writer):
+            thread.shutdown(wait=False, cancel_futures=True)
+        self._feedback.close()
         self._registry.close()
 
-    async def classify(self, body: bytes) -> dict[str, object]:
-        """Answer a request of `POST /v1/classify`.
+    async def classify(self, body: bytes) -> bytes:
+        """Answer a request of `POST /v1/classify`, in JSON.
 
         Raises:
             FaultError: if it cannot be answered.
         """
-        version = self._version()
-        if len(body) > LARGE_BODY:
-            request, texts = await self._beside(self._read, body)
-        else:
-            request, texts = self._read(body)
-        most = version.entry.max_chars
-        engine = self._engine(version.entry.kind)
         deadline = self.arguments.limits.deadline_s
-        proba = await engine.score(version.scorer, [text[:most].rstrip() for text in texts], deadline_s=deadline)
-        threshold = self.arguments.threshold if request.threshold is None else request.threshold
-        if len(texts) > LARGE_ANSWER:
-            results = await self._beside(_results, version, proba, request.top_k, threshold)
+        try:
+            async with asyncio.timeout(deadline):
+                return await self._classify(body)
+        except TimeoutError:
+            raise too_late(deadline) from None
+
+    async def _classify(self, body: bytes) -> bytes:
+        version = self._version()
+        k = len(version.entry.labels)
+        if len(body) > LARGE_BODY:
+            request, given = await _in(self._reader, self._read, body, k)
         else:
-            results = _results(version, proba, request.top_k, threshold)
-        self._count(version, proba, threshold)
+            request, given = self._read(body, k)
+        scored = await self._score(version, given)
+        threshold = self.arguments.threshold if request.threshold is None else request.threshold
+        if given.n * min(request.top_k, k) > LARGE_ANSWER:
+            answered = await _in(self._writer, answer, version.entry, scored, request.top_k, threshold)
+        else:
+            answered = answer(version.entry, scored, request.top_k, threshold)
+        self._count(version, answered)
         if self.arguments.log_texts:
-            self.log.info("texts", extra={"texts": texts, "labels": [result["label"] for result in results]})
-        return {"model": {"name": version.entry.name, "version": version.entry.version}, "results": results}
+            self.log.info("texts", extra={"texts": given.texts, "labels": answered.labels})
+        return answered.body
+
+    async def _score(self, version: Version, given: Cleaned) -> Scored:
+        """Score the texts that can be; the others keep their reasons."""
+        proba, errors = np.zeros((given.n, len(version.entry.labels)), np.float32), dict(given.errors)
+        if given.texts:
+            most, deadline = version.entry.max_chars, self.arguments.limits.deadline_s
+            texts = [cut(text, most) for text in given.texts]
+            engine = self._engine(version.entry.kind)
+            proba[given.places], failures = await engine.score(version.scorer, texts, deadline_s=deadline)
+            errors |= {given.places[i]: reason for i, reason in failures.items()}
+        return Scored(proba, errors)
 
     def overload(self) -> FaultError | None:
         """The refusal of a request that would wait too long whatever it asks, so that its body need not be read."""
@@ -113,41 +133,32 @@ class Service:
         entry = self._version().entry
         return {"labels": [{"name": label.name, "description": label.description} for label in entry.labels]}
 
-    def readiness(self) -> dict[str, object]:
-        current, failed = self.versions.current, self.versions.failed
+    def readiness(self, *, trusted: bool) -> dict[str, object]:
+        """What is served; who knows no token is not told why something failed: that names folders and servers."""
+        current, failed, away = self.versions.current, self.versions.failed, self.versions.away
         named = None if current is None else {"name": current.entry.name, "version": current.entry.version}
-        lost = None if failed is None else {"name": failed.name, "error": failed.error, "at": failed.at.isoformat()}
+        hidden = "ask with a token for the reason"
+        lost = None
+        if failed is not None:
+            lost = {"name": failed.name, "error": failed.error if trusted else hidden, "at": failed.at.isoformat()}
         return {
             "ready": current is not None,
             "current": named,
             "loading": self.versions.loading,
             "failed": lost,
-            "registry": self.versions.away or "ok",
+            "registry": "ok" if away is None else away if trusted else f"away: {hidden}",
         }
 
-    async def feedback(self, body: bytes) -> tuple[bool, str]:
-        """Store what a person said of an answer; return whether it is new, and its id.
+    async def feedback(self, body: bytes) -> Kept:
+        """Store what a person said of an answer.
 
         Raises:
-            FaultError: if the label is none, or there is no run to keep it.
+            FaultError: if it is not stored.
         """
-        request = parse(FeedbackRequest, body)
-        try:
-            text = clean(request.text, self.arguments.limits)[0]
-        except FaultError as fault:
-            raise FaultError(fault.status, fault.code, fault.message.replace("texts.0", "text", 1)) from None
-        run = self._registry.run
-        if run is None:
-            raise FaultError(409, "no_run", "a model's folder is served, not a run: there is nowhere to keep feedback")
-        try:
-            await self._beside(self._registry.require)
-        except RunError as error:
-            raise FaultError(503, "run_gone", f"{error}: there is nowhere to keep feedback") from None
-        label = None if request.label is None else _own_label(request.label, run.config.task.to_task())
-        id, new = await self._beside(run.store.add_feedback, text, label, request.who, request.predicted, request.model)
-        if new:
-            self.telemetry.feedback.labels("label" if label is not None else "wrong").inc()
-        return new, id
+        kept = await self._feedback.add(body)
+        if kept.new:
+            self.telemetry.feedback.labels(kept.sort).inc()
+        return kept
 
     async def reload(self) -> dict[str, object]:
         """Look at the registry now; a new model is loaded after the answer."""
@@ -158,9 +169,11 @@ class Service:
         current = self.versions.current
         return {"current": None if current is None else current.entry.name, "loading": self.versions.loading}
 
-    def _read(self, body: bytes) -> tuple[ClassifyRequest, list[str]]:
+    def _read(self, body: bytes, labels: int) -> tuple[ClassifyRequest, Cleaned]:
         request = parse(ClassifyRequest, body)
-        return request, clean(request.texts, self.arguments.limits)
+        given = clean(request.texts, self.arguments.limits)
+        check_size(given.n, min(request.top_k, labels))
+        return request, given
 
     def _version(self) -> Version:
         if self.versions.current is None:
@@ -176,10 +189,6 @@ class Service:
             self._engines[sort].start()
         return self._engines[sort]
 
-    async def _beside(self, call: Callable[..., R], *arguments: object) -> R:
-        """Run what takes long in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._aside, call, *arguments)
-
     def _batched(self, texts: int, tokens: int, seconds: float) -> None:
         self.telemetry.batch_texts.observe(texts)
         self.telemetry.batch_tokens.observe(tokens)
@@ -188,16 +197,18 @@ class Service:
     def _swapped(self, well: bool) -> None:
         self.telemetry.swaps.labels("taken" if well else "failed").inc()
 
-    def _count(self, version: Version, proba: Floats, threshold: float) -> None:
-        best, confidence = proba.argmax(1).tolist(), proba.max(1).tolist()
+    def _count(self, version: Version, answered: Answered) -> None:
+        names, best = [label.name for label in version.entry.labels], answered.best
         self.telemetry.texts.labels(version.entry.name).inc(len(best))
         for i in set(best):
-            self.telemetry.labels.labels(version.entry.labels[i].name).inc(best.count(i))
-        for value in confidence:
+            self.telemetry.labels.labels(names[i]).inc(best.count(i))
+        for value in answered.confidence:
             self.telemetry.confidence.observe(value)
-        self.telemetry.abstained.inc(sum(value < threshold for value in confidence))
+        self.telemetry.abstained.inc(answered.abstained)
+        if answered.failed:
+            self.telemetry.rejected.labels("text").inc(answered.failed)
         if version.drift is not None:
-            version.drift.add(best, confidence)
+            version.drift.add(best, answered.confidence)
 
     async def _keep_gauges(self) -> None:
         shown: tuple[str, str] | None = None
@@ -217,36 +228,6 @@ class Service:
             await asyncio.sleep(GAUGES_EVERY_S)
 
 
-def _results(version: Version, proba: Floats, top_k: int, threshold: float) -> list[dict[str, object]]:
-    """Make the results of (n, k) probabilities, the likeliest label of each text first."""
-    top = min(top_k, proba.shape[1])
-    order = np.argsort(-proba, axis=1, kind="stable")[:, :top]
-    values = np.take_along_axis(proba, order, 1).astype(np.float64).round(6).tolist()
-    names = [label.name for label in version.entry.labels]
-    return [
-        _result([names[i] for i in row], row_values, threshold)
-        for row, row_values in zip(order.tolist(), values, strict=True)
-    ]
-
-
-def _result(labels: Sequence[str], values: Sequence[float], threshold: float) -> dict[str, object]:
-    return {
-        "label": labels[0],
-        "confidence": values[0],
-        "abstained": values[0] < threshold,
-        "top": [{"label": label, "confidence": value} for label, value in zip(labels, values, strict=True)],
-    }
-
-
-def _own_label(text: str, task: Task) -> str:
-    """Return the name of the task's label that a caller means, by its name or by another spelling of it.
-
-    Raises:
-        FaultError: 422 where it is none.
-    """
-    known = known_labels(task)
-    found = None if known.find(text) is None else known.find_class(text)
-    if found is None:
-        names = known_names(text, task.names)
-        raise FaultError(422, "invalid", f"label: {quoted(text)} is unknown; expected one of {names}")
-    return found
+async def _in(thread: ThreadPoolExecutor, call: Callable[..., R], *arguments: object) -> R:
+    """Run what takes long beside the event loop."""
+    return await asyncio.get_running_loop().run_in_executor(thread, call, *arguments)

@@ -16,10 +16,11 @@ from laud_ray.label_engine import EngineSettings
 from laud_ray.label_scoring import PromptedScorer
 from laud_ray.label_stream import LabelStream, StreamReader
 from laud_ray.models import CausalLearner, InContextLearner
-from laud_ray.types import Floats, Scorer
+from laud_ray.types import Scorer
 from serve.arguments import Arguments
 from serve.registry import Entry
-from serve.schemas import FaultError
+from serve.schemas import FaultError, too_late
+from serve.scoring import Scores, score_texts
 
 # Requests in the engine at a time: each has a thread, which makes its prompts and then waits.
 REQUESTS = 64
@@ -79,8 +80,10 @@ class StreamEngine:
     def release(self, scorer: Scorer) -> None:
         _reader(scorer).retire()
 
-    async def score(self, scorer: Scorer, texts: Sequence[str], *, deadline_s: float | None) -> Floats:
-        """Map n texts to (n, k) probabilities. A caller that goes away, or comes too late, takes its work along.
+    async def score(self, scorer: Scorer, texts: Sequence[str], *, deadline_s: float | None) -> Scores:
+        """Map n texts to (n, k) probabilities, and to the reasons for those that cannot be scored, by their places.
+
+        A caller that goes away, or comes too late, takes its work along.
 
         Raises:
             FaultError: 429 when too many texts wait, 504 when the deadline passed, 503 when the engine has stopped.
@@ -90,25 +93,26 @@ class StreamEngine:
             raise refused
         assert isinstance(scorer, PromptedScorer)
         if not self.healthy or self._closed:
-            raise FaultError(503, "engine", "the engine has stopped; the service starts anew")
+            raise FaultError(503, "engine", "the engine has stopped; the service restarts")
         reader = _reader(scorer).once()
         self.waiting += len(texts)
         before, began = self.waiting, time.perf_counter()
         try:
             async with asyncio.timeout(deadline_s):
-                scoring = self._pool.submit(replace(scorer, engine=reader).score, texts)
-                proba = await asyncio.wrap_future(scoring)
+                scoring = self._pool.submit(score_texts, replace(scorer, engine=reader), texts)
+                proba, failures = await asyncio.wrap_future(scoring)
         except TimeoutError:
-            raise FaultError(504, "deadline", f"no answer within {deadline_s:g} s; the work was dropped") from None
+            assert deadline_s is not None
+            raise too_late(deadline_s) from None
         except EngineError as error:
-            raise FaultError(503, "engine", f"{error}; the service starts anew") from None
+            raise FaultError(503, "engine", f"{error}; the service restarts") from None
         finally:
             reader.cancel()
             self.waiting -= len(texts)
         seconds = time.perf_counter() - began
         self._rate = 0.8 * self._rate + 0.2 * before / seconds if self._rate else before / seconds
         self._observe(len(texts), reader.tokens, seconds)
-        return proba
+        return proba, failures
 
     def overload(self, texts: int) -> FaultError | None:
         """The refusal of so many texts; None if they may wait."""

@@ -20,15 +20,18 @@ class Tokens:
         """Read them.
 
         Raises:
-            ConfigError: if the file cannot be read.
+            ConfigError: if the file cannot be read, or holds what can be no token.
         """
         self._file = None if file is None else Path(file)
-        self._fixed = [_digest(t.strip()) for t in (environment or "").split(",") if t.strip()]
+        fixed = [one.strip() for one in (environment or "").split(",")]
+        _check(f"{ENVIRONMENT}: token", fixed)
+        self._fixed = [_digest(one) for one in fixed if one]
         self._stamp: tuple[int, int] | None = None
         self._filed: list[bytes] = []
         self._looked = 0.0
         if self._file is not None:
             try:
+                _check(f"tokens_file: {file}: line", _lines(self._file))
                 self._read(self._file)
             except (OSError, UnicodeDecodeError) as error:
                 cause = getattr(error, "strerror", None) or error
@@ -67,9 +70,27 @@ class Tokens:
         stat = file.stat()
         stamp = (stat.st_mtime_ns, stat.st_size)
         if stamp != self._stamp:
-            lines = (line.strip() for line in file.read_text().splitlines())
-            self._filed = [_digest(line) for line in lines if line and not line.startswith("#")]
+            self._filed = [_digest(line) for line in _lines(file) if line]
             self._stamp = stamp
+
+
+def first_token(file: str | None) -> str | None:
+    """A token that counts, for the service's own process; None where there is none."""
+    fixed = [one.strip() for one in os.environ.get(ENVIRONMENT, "").split(",")]
+    return next((one for one in [*fixed, *(_lines(Path(file)) if file is not None else [])] if one), None)
+
+
+def _lines(file: Path) -> list[str]:
+    """The tokens by their lines; "" where there is none, as in a comment."""
+    lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    return ["" if line.startswith("#") else line for line in lines]
+
+
+def _check(place: str, tokens: list[str]) -> None:
+    """Raise ConfigError at a token that no header can carry; the message does not show what may be a secret."""
+    for number, token in enumerate(tokens, 1):
+        if not all("!" <= letter <= "~" for letter in token):
+            raise ConfigError(f"{place} {number}: has a space or a letter beyond ASCII; expected a bearer token")
 
 
 def _digest(token: str) -> bytes:

@@ -143,10 +143,9 @@ class Versions:
 
 async def _try_out(engine: Engine, scorer: Scorer, entry: Entry) -> Floats:
     """Score the evaluation sample, or the labels' names: it warms the model up and shows whether it works."""
-    parts = [
-        await engine.score(scorer, entry.texts[i : i + STEP], deadline_s=None) for i in range(0, len(entry.texts), STEP)
-    ]
-    proba = np.concatenate(parts)
+    starts = range(0, len(entry.texts), STEP)
+    parts = [await engine.score(scorer, entry.texts[i : i + STEP], deadline_s=None) for i in starts]
+    proba = np.concatenate([found for found, _ in parts])
     if not np.isfinite(proba).all() or not np.allclose(proba.sum(1), 1, atol=1e-3):
         raise ModelError(f"{entry.folder}: gives no probabilities: rows that are not finite, or do not sum to 1")
     return proba

@@ -69,7 +69,8 @@ def live(**arguments: Any) -> Iterator[httpx.Client]:
     eventually(lambda: server.started or not thread.is_alive())
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        headers = {"content-type": "application/json"}
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as client:
             yield client
     finally:
         server.should_exit = True

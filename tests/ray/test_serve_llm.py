@@ -107,7 +107,7 @@ def scorers(engine: StreamEngine, rounds: Sequence[Path]) -> list[Scorer]:
 
 
 def scored(engine: StreamEngine, scorer: Scorer, texts: Sequence[str]) -> Floats:
-    return asyncio.run(engine.score(scorer, texts, deadline_s=None))
+    return asyncio.run(engine.score(scorer, texts, deadline_s=None))[0]
 
 
 def stream(scorer: Scorer) -> LabelStream:
@@ -196,7 +196,7 @@ def test_too_many_texts_are_refused_and_a_model_that_is_tried_out_is_not(
             await engine.score(scorers[0], TEXTS[:1], deadline_s=60)
         assert caught.value.status == 429
         assert caught.value.retry_after is not None
-        assert (await engine.score(scorers[1], TEXTS[:1], deadline_s=None)).shape == (1, len(LABELS))
+        assert (await engine.score(scorers[1], TEXTS[:1], deadline_s=None))[0].shape == (1, len(LABELS))
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
 

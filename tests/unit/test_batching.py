@@ -7,9 +7,11 @@ from threading import Event
 import numpy as np
 import pytest
 
+from laud_ray.errors import EngineError
 from laud_ray.types import Floats
 from serve.batching import Batcher
 from serve.schemas import FaultError
+from serve.scoring import Scores, score_tokens
 
 
 class Letters:
@@ -48,7 +50,7 @@ def make(**settings: object) -> Batcher:
     return batcher
 
 
-async def first_batch(batcher: Batcher, scorer: Letters) -> "asyncio.Task[Floats]":
+async def first_batch(batcher: Batcher, scorer: Letters) -> "asyncio.Task[Scores]":
     """Let a text into the scorer, which holds it: what comes meanwhile waits together."""
     task = asyncio.create_task(batcher.score(scorer, ["x"]))
     assert await asyncio.get_running_loop().run_in_executor(None, scorer.entered.wait, 20)
@@ -65,7 +67,7 @@ async def settled(batcher: Batcher, texts: int) -> None:
 
 
 def test_each_caller_gets_its_own_texts_in_order() -> None:
-    async def run() -> list[Floats]:
+    async def run() -> list[Scores]:
         batcher = make()
         found = await asyncio.gather(
             batcher.score(scorer, ["aaa", "a", "aaaaaaa"]),
@@ -77,8 +79,8 @@ def test_each_caller_gets_its_own_texts_in_order() -> None:
 
     scorer = Letters()
     one, two, three = asyncio.run(run())
-    assert one[:, 1].tolist() == pytest.approx([0.3, 0.1, 0.7])
-    assert (two[0, 1], three[0, 1]) == (pytest.approx(0.2), pytest.approx(0.5))
+    assert one[0][:, 1].tolist() == pytest.approx([0.3, 0.1, 0.7])
+    assert (two[0][0, 1], three[0][0, 1]) == (pytest.approx(0.2), pytest.approx(0.5))
 
 
 def test_batches_hold_their_tokens_and_no_more_unless_one_text_has_more() -> None:
@@ -191,14 +193,72 @@ def test_too_much_is_refused_at_once_and_says_when_to_come_again() -> None:
     assert fault.retry_after >= 1
 
 
-def test_a_scorer_that_fails_costs_only_its_own_requests() -> None:
+def test_a_scorer_that_can_score_nothing_costs_only_its_own_requests_and_is_known() -> None:
     async def run() -> Floats:
         batcher = make()
-        with pytest.raises(RuntimeError, match="out of memory"):
-            await batcher.score(Broken(), ["a"])
-        found = await batcher.score(Letters(), ["aa"])
-        assert batcher.waiting == 0
+        with pytest.raises(FaultError, match="cannot score any text") as caught:
+            await batcher.score(Broken(), ["a", "b"])
+        assert (caught.value.status, batcher.broken) == (503, "RuntimeError: out of memory")
+        found, _ = await batcher.score(Letters(), ["aa"])
+        assert (batcher.waiting, batcher.broken) == (0, None)
         await batcher.close()
         return found
 
     assert asyncio.run(run())[0, 1] == pytest.approx(0.2)
+
+
+class Choosy(Letters):
+    """Cannot tokenize `?`, cannot score `!`, and gives no numbers for `0`."""
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        if any("?" in text for text in texts):
+            raise ValueError("it has a question")
+        return super().tokenize(texts)
+
+    def score_tokens(self, ids: Sequence[Sequence[int]]) -> Floats:
+        if any(ord("!") in row for row in ids):
+            raise RuntimeError("its letters are wrong")
+        proba = super().score_tokens(ids)
+        proba[[ord("0") in row for row in ids]] = np.nan
+        return proba
+
+
+def test_texts_that_fail_alone_are_errors_of_their_own_rows() -> None:
+    async def run() -> list[Scores]:
+        batcher = make(batch_tokens=100)
+        held = await first_batch(batcher, scorer)
+        texts = (["!", "aa", "?", "aaa", "0"], ["aaaa"], ["?"])
+        asked = [asyncio.create_task(batcher.score(scorer, one)) for one in texts]
+        while batcher.waiting < 8:
+            await asyncio.sleep(0)
+        scorer.go.set()
+        found = await asyncio.gather(*asked)
+        assert (batcher.waiting, batcher.broken) == (0, None)
+        await asyncio.gather(held, batcher.close())
+        return found
+
+    scorer = Choosy(held=True)
+    mixed, good, bad = asyncio.run(run())
+    assert mixed[0][[1, 3], 1].tolist() == pytest.approx([0.2, 0.3])
+    assert mixed[1] == {
+        0: "RuntimeError: its letters are wrong",
+        2: "ValueError: it has a question",
+        4: "FloatingPointError: the probabilities are not finite",
+    }
+    assert (good[0][0, 1], good[1]) == (pytest.approx(0.4), {})
+    assert bad[1] == {0: "ValueError: it has a question"}
+
+
+def test_an_engine_that_dies_among_bad_texts_makes_no_error_rows() -> None:
+    class Dying(Choosy):
+        left = 4
+
+        def score_tokens(self, ids: Sequence[Sequence[int]]) -> Floats:
+            self.left -= 1
+            if self.left < 0:
+                raise MemoryError
+            return super().score_tokens(ids)
+
+    scorer = Dying()
+    with pytest.raises(EngineError, match="MemoryError"):
+        score_tokens(scorer, scorer.tokenize(["!", "a", "b", "c"]))

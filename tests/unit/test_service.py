@@ -1,8 +1,11 @@
 """The service over real HTTP: what it answers, what it refuses, and how one model takes the place of another."""
 
+import asyncio
 import json
 import logging
 import shutil
+import socket
+import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,13 +15,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from laud_ray import models
+from laud_ray import Client, models
 from laud_ray.errors import ConfigError
 from laud_ray.model_records import promote
 from laud_ray.run_folder import look_at
 from laud_ray.scoring import score_texts
+from serve.answers import check_size
 from serve.arguments import Arguments, Limits
+from serve.guard import _Bodies, _Bounded
 from serve.launch import check_address
+from serve.schemas import ClassifyRequest, FaultError, FeedbackRequest, parse
+from serve.tokens import Tokens
 from tests.served import add_model, eventually, live, serve_run
 from tests.tiny import LABELS, products
 
@@ -85,7 +92,9 @@ def test_one_text_or_a_list_and_what_is_asked_for_each(service: httpx.Client) ->
         (b"{", 422, "body: Invalid JSON"),
         (b"\xff\xfe", 422, "body: Invalid JSON"),
         (b'{"texts": ["\xc3\x28"]}', 422, "body: Invalid JSON"),
-        (b'{"texts": ["\\ud800"]}', 422, "body: Invalid JSON"),
+        (b'{"texts": "\\ud800"}', 422, "texts: has U+D800 at character 0, half of a surrogate pair; expected Unicode"),
+        (b'{"texts": ' + b"[" * 9000 + b"]" * 9000 + b"}", 422, "body: Invalid JSON: nested too deeply"),
+        (b'{"top_k": ' + b"1" * 5000 + b"}", 422, "body: Invalid JSON: Exceeds the limit"),
         (b"[]", 422, "body: Input should be an object; got []"),
         (b"{}", 422, "texts: Field required"),
         (b'{"texts": []}', 422, "texts: is empty; expected at least one text"),
@@ -93,17 +102,18 @@ def test_one_text_or_a_list_and_what_is_asked_for_each(service: httpx.Client) ->
         (b'{"texts": 7}', 422, "texts: Input should be a valid"),
         (b'{"texts": ["a", 7]}', 422, "texts.1: Input should be a valid string; got 7"),
         (b'{"texts": ["a", ["b"]]}', 422, "texts.1: Input should be a valid string; got ['b']"),
-        (b'{"texts": [""]}', 422, "texts.0: is empty; expected a text"),
-        (b'{"texts": ["a", " \\t\\n "]}', 422, "texts.1: is empty; expected a text"),
-        (b'{"texts": ["a\\u0000b"]}', 422, "texts.0: has the control character U+0000 at character 1; expected none"),
-        (b'{"texts": ["a\\u001b[31m"]}', 422, "texts.0: has the control character U+001B at character 1"),
+        (b'{"texts": " \\t\\n "}', 422, "texts: is empty; expected a text"),
+        (b'{"texts": "a\\u0000b"}', 422, "texts: has the control character U+0000 at character 1; expected none"),
+        (b'{"texts": "a\\u001b[31m"}', 422, "texts: has the control character U+001B at character 1"),
         (b'{"texts": "a", "top_k": 0}', 422, "top_k: Input should be greater than or equal to 1; got 0"),
         (b'{"texts": "a", "top_k": true}', 422, "top_k: Input should be a valid integer; got True"),
         (b'{"texts": "a", "threshold": NaN}', 422, "threshold: Input should be"),
         (b'{"texts": "a", "threshold": 1.5}', 422, "threshold: Input should be less than or equal to 1; got 1.5"),
         (b'{"texts": "a", "k": 1}', 422, "k: Extra inputs are not permitted; got 1"),
         (json.dumps({"texts": ["a"] * 51}).encode(), 413, "texts: 51 of them; expected at most 50"),
-        (json.dumps({"texts": ["a", "b" * 201]}).encode(), 413, "texts.1: 201 characters; expected at most 200"),
+        (json.dumps({"texts": "b" * 201}).encode(), 413, "texts: 201 characters; expected at most 200"),
+        (json.dumps({"texts": [["x" * 9000]]}).encode(), 422, "texts.0: Input should be a valid string; got ['xxx"),
+        (b'{"' + b"k" * 9000 + b'": 1}', 422, "kkkkkkkkkk"),
         (b'{"texts": "' + b"a" * 1_000_000 + b'"}', 413, "body: 1000013 bytes; expected at most 20000"),
     ],
 )
@@ -116,6 +126,129 @@ def test_what_cannot_be_read_is_one_line_that_says_where(
     assert error["message"].startswith(message)
     assert "\n" not in error["message"]
     assert answer.headers["x-request-id"] == "mine"
+
+
+def test_an_unusable_text_of_a_list_is_an_error_of_its_own_row(service: httpx.Client) -> None:
+    texts = ["milk", "", " \t\n ", "a\x00b", "a\x1b[31m", "b" * 201, "bread"]
+    body = json.dumps({"texts": texts})[:-2] + ', "\\ud800"]}'
+    results = post(service, {"texts": texts}).json()["results"]
+    assert service.post("/v1/classify", content=body).json()["results"][-1] == {
+        "error": "has U+D800 at character 0, half of a surrogate pair; expected Unicode text"
+    }
+    assert [result.get("error") for result in results] == [
+        None,
+        "is empty; expected a text",
+        "is empty; expected a text",
+        "has the control character U+0000 at character 1; expected none",
+        "has the control character U+001B at character 1; expected none",
+        "201 characters; expected at most 200",
+        None,
+    ]
+    alone = post(service, {"texts": ["milk", "bread"]}).json()["results"]
+    assert [results[0]["label"], results[-1]["label"]] == [result["label"] for result in alone]
+    assert post(service, {"texts": [""]}).json()["results"] == [{"error": "is empty; expected a text"}]
+    assert 'laud_rejected_total{code="text"}' in service.get("/metrics").text
+
+
+def test_the_client_has_the_errors_in_the_places_of_the_texts(service: httpx.Client) -> None:
+    with Client(str(service.base_url), batch=2) as client:
+        results = client.classify(["milk", "", "bread", "\x00", ""]).results
+    assert [result.error is None for result in results] == [True, False, True, False, False]
+    assert [result.label is None for result in results] == [False, True, False, True, True]
+    assert results[1].error == "is empty; expected a text"
+
+
+@pytest.mark.parametrize("item", ["1", "[]", "{}", '"x",1'])
+def test_a_long_list_of_what_is_no_text_costs_little(item: str) -> None:
+    body = f'{{"texts": [{",".join([item] * 200_000)}]}}'.encode()
+    tracemalloc.start()
+    with pytest.raises(FaultError, match=r"texts\.\d+: Input should be a valid string; got "):
+        parse(ClassifyRequest, body)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60 * 2**20  # 460 MiB where every error is collected
+
+
+def test_many_unknown_keys_cost_little() -> None:
+    body = json.dumps({"text": "x", "wrong": True, **{f"k{i}": i for i in range(100_000)}}).encode()
+    tracemalloc.start()
+    with pytest.raises(FaultError, match=r"k0: Extra inputs are not permitted; got 0"):
+        parse(FeedbackRequest, body)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40 * 2**20
+
+
+def test_an_answer_of_too_many_labels_is_refused(service: httpx.Client) -> None:
+    check_size(1024, 97)
+    with pytest.raises(FaultError, match=r"top_k: 98 labels for each of 1024 texts; expected at most 100,000 in all"):
+        check_size(1024, 98)
+
+
+@pytest.mark.parametrize("path", ["/v1/classify", "/v1/feedback"])
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
+def test_only_json_is_read(service: httpx.Client, path: str, kind: str) -> None:
+    answer = service.post(path, content=b'{"texts": "x"}', headers={"content-type": kind})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (415, "not_json")
+
+
+def test_without_tokens_other_hosts_and_sites_are_refused_and_probes_are_not(service: httpx.Client, run: Path) -> None:
+    def status(path: str = "/v1/labels", **headers: str) -> int:
+        return service.get(path, headers=headers).status_code
+
+    own = str(service.base_url).rstrip("/")
+    assert [status(host="evil.example"), status("/", host="evil.example"), status(origin="https://evil.example")] == [
+        403
+    ] * 3
+    assert service.post("/v1/feedback", json={"text": "x"}, headers={"origin": "null"}).status_code == 403
+    assert [status(origin=own), status(host="localhost:1"), status("/healthz", host="10.0.0.1:8000")] == [200, 200, 200]
+    with live(run=str(run), allow_hosts=["shop.internal"]) as client:
+        assert client.get("/v1/labels", headers={"host": "shop.internal"}).status_code == 200
+
+
+def test_with_tokens_any_host_may_be_asked(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "tokens").write_text("let-me-in")
+    headers = {"authorization": "Bearer let-me-in", "host": "shop.example", "origin": "https://shop.example"}
+    with live(run=str(run), tokens_file=str(tmp_path / "tokens")) as client:
+        assert client.get("/v1/labels", headers=headers).status_code == 200
+
+
+def test_a_body_that_stops_is_408_and_one_that_breaks_off_is_counted_as_499(
+    run: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = ("POST /v1/classify HTTP/1.1", "Host: localhost", "Content-Type: application/json", "Content-Length: 9999")
+    head = "\r\n".join([*lines, "", "{"]).encode()
+    with caplog.at_level(logging.INFO, "laud.test"), live(run=str(run), limits=Limits(deadline_s=0.2)) as client:
+        with socket.create_connection((client.base_url.host, client.base_url.port), 30) as slow:
+            slow.sendall(head)
+            answer = slow.makefile("rb").read()
+        with socket.create_connection((client.base_url.host, client.base_url.port), 30) as gone:
+            gone.sendall(head)
+        eventually(lambda: 'path="/v1/classify",status="499"} 1.0' in client.get("/metrics").text)
+        assert "laud_failures_total 0.0" in client.get("/metrics").text
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"code": "too_slow"' in answer
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_bodies_that_are_in_memory_are_limited_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def part() -> dict[str, object]:
+        return {"type": "http.request", "body": b"x" * 600, "more_body": True}
+
+    async def send() -> None:
+        bodies = _Bodies(2000)
+        first, second = _Bounded(part, LIMITS, bodies), _Bounded(part, LIMITS, bodies)
+        for one in (first, second, first):
+            await one()
+        with pytest.raises(FaultError) as caught:
+            await second()
+        assert caught.value.status == 429
+        second.release()
+        await first()
+        first.release()
+        assert bodies.size == 0
+
+    asyncio.run(send())
 
 
 def test_a_body_without_a_length_is_cut_off_at_the_limit(service: httpx.Client) -> None:
@@ -204,6 +337,35 @@ def test_tokens_may_be_several_and_replaced_without_a_restart(run: Path, tmp_pat
         file.write_text("new-token\n")
         eventually(lambda: status("old-token") == 401)
         assert status("new-token") == 200
+
+
+def test_who_has_no_token_is_not_told_of_folders(own_run: Path, tmp_path: Path) -> None:
+    (own_run / "models" / "round-0001" / "head.safetensors").write_bytes(b"?")
+    (tmp_path / "tokens").write_text("let-me-in")
+    with live(run=str(own_run), tokens_file=str(tmp_path / "tokens")) as client:
+        eventually(lambda: client.get("/readyz").json()["failed"])
+        hidden = client.get("/readyz")
+        assert (hidden.status_code, hidden.json()["failed"]["name"]) == (503, "round-0001")
+        assert "/" not in hidden.json()["failed"]["error"] + hidden.json()["registry"]
+        shown = client.get("/readyz", headers={"authorization": "Bearer let-me-in"}).json()
+        assert "head.safetensors: checksum differs" in shown["failed"]["error"]
+        own_run.rename(own_run.with_name("elsewhere"))
+        client.post("/v1/reload", headers={"authorization": "Bearer let-me-in"})
+        eventually(lambda: client.get("/readyz").json()["registry"] != "ok")
+        assert "/" not in client.get("/readyz").json()["registry"]
+
+
+@pytest.mark.parametrize("token", ["schl\u00fcssel", "two words", "a\tb", "\u200bx"])
+def test_a_token_that_no_header_can_carry_is_refused_and_not_shown(token: str, tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text(f"# ours, \u00fc is fine here\ngood\n{token}\n")
+    with pytest.raises(
+        ConfigError, match=r"tokens_file: .*: line 3: has a space or a letter beyond ASCII; expected"
+    ) as one:
+        Tokens(str(file))
+    with pytest.raises(ConfigError, match=r"LAUD_TOKENS: token 2: has a space") as other:
+        Tokens(None, f"good,{token}")
+    assert token not in f"{one.value}{other.value}"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.7"])
@@ -349,7 +511,7 @@ def test_a_models_folder_is_served_but_has_nowhere_for_feedback(run: Path) -> No
 def test_what_is_counted_and_that_no_text_is_written(run: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "laud.test"), live(run=str(run), threshold=1.0) as client:
         post(client, {"texts": [SECRET, "milk"]})
-        post(client, {"texts": [SECRET + "\x00"]})
+        post(client, {"texts": SECRET + "\x00"})
         page = client.get("/metrics").text
     for line in (
         'laud_requests_total{path="/v1/classify",status="200"} 1.0',

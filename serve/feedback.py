@@ -1,0 +1,133 @@
+"""What people say of answers: read, checked and kept, in threads of their own, so that a database that is locked, full
+or away holds up nothing else.
+"""
+
+import asyncio
+import logging
+import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
+
+from laud_ray.config.mistakes import known_names
+from laud_ray.errors import StoreError, UserError
+from laud_ray.labels import known_labels
+from laud_ray.printable import quoted
+from laud_ray.run_folder import RunFolder
+from laud_ray.types import Task
+from serve.arguments import Limits
+from serve.registry import Registry
+from serve.schemas import FaultError, FeedbackRequest, clean_one, parse
+
+WRITERS, MOST_WAITING = 2, 64
+# Seconds after which what all replicas have written is counted again.
+COUNT_EVERY_S = 60.0
+# Seconds that a full run asks its callers to wait: until a person has looked at it.
+FULL_S = 3600
+_AWAY = (DBAPIError, NoConnectionError, StoreError, OSError)
+_OURS = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Feedback that is in the run's database: whether that is new, its id, and what sort it is."""
+
+    new: bool
+    id: str
+    sort: str
+
+
+class FeedbackWriter:
+    """Keeps feedback in the run of a registry."""
+
+    def __init__(self, registry: Registry, limits: Limits, log: logging.Logger) -> None:
+        self._registry, self._limits, self._log = registry, limits, log
+        self._threads = ThreadPoolExecutor(WRITERS, "feedback")
+        self._waiting = 0
+        self._run: RunFolder | None = None
+        self._size, self._counted = 0, 0.0
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def add(self, body: bytes) -> Kept:
+        """Store what a person said of an answer, in the run's database when this returns.
+
+        Raises:
+            FaultError: 409 where no run is served, 422 if it is not valid, 429 if the run has enough, 503 if it cannot
+                be written now.
+        """
+        if self._waiting >= MOST_WAITING:
+            raise _away(f"{self._waiting} entries wait for it")
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._limits.deadline_s):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, self._add, body)
+        except TimeoutError:
+            raise _away(f"no answer within {self._limits.deadline_s:g} s") from None
+        finally:
+            self._waiting -= 1
+
+    def _add(self, body: bytes) -> Kept:
+        request = parse(FeedbackRequest, body)
+        text = clean_one(request.text, self._limits, "text")
+        try:
+            run = self._registry.run()
+            if run is None:
+                raise FaultError(
+                    409, "no_run", "a model's folder is served, not a run: there is nowhere to keep feedback"
+                )
+            return self._keep(run, request, text)
+        except UserError as error:
+            raise FaultError(503, "run_gone", f"{error}: there is nowhere to keep feedback") from None
+        except _OURS:
+            raise
+        except _AWAY as error:
+            self._log.warning("feedback was not kept", extra={"error": _cause(error)})
+            raise _away(_cause(error)) from None
+
+    def _keep(self, run: RunFolder, request: FeedbackRequest, text: str) -> Kept:
+        label = None if request.label is None else _own_label(request.label, run.config.task.to_task())
+        size = sum(len(one or "") for one in (text, label, request.who, request.predicted, request.model))
+        self._make_room(run, size)
+        id, new = run.store.add_feedback(text, label, request.who, request.predicted, request.model)
+        if self._registry.run() is not run:
+            raise FaultError(503, "run_gone", "the run was replaced by another one meanwhile; send it again")
+        self._size += size if new else 0
+        return Kept(new, id, "label" if label is not None else "wrong")
+
+    def _make_room(self, run: RunFolder, size: int) -> None:
+        if run is not self._run or time.monotonic() - self._counted > COUNT_EVERY_S:
+            self._size, self._run, self._counted = run.store.feedback_size(), run, time.monotonic()
+        if self._size + size > self._limits.max_feedback:
+            message = f"the run keeps {self._size} characters of feedback; expected at most {self._limits.max_feedback}"
+            raise FaultError(429, "feedback_full", message, retry_after=FULL_S)
+
+
+def _own_label(text: str, task: Task) -> str:
+    """Return the name of the task's label that a caller means, by its name or by another spelling of it.
+
+    Raises:
+        FaultError: 422 where it is none.
+    """
+    known = known_labels(task)
+    found = None if known.find(text) is None else known.find_class(text)
+    if found is None:
+        names = known_names(text, task.names)
+        raise FaultError(422, "invalid", f"label: {quoted(text)} is unknown; expected one of {names}")
+    return found
+
+
+def _away(cause: str) -> FaultError:
+    return FaultError(503, "database", f"the run's database cannot be written now: {cause}")
+
+
+def _cause(error: BaseException) -> str:
+    """In a few words, and nothing of what was to be written, nor of a server that asks for a password."""
+    found = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(found, sqlite3.Error):
+        return str(found).partition("\n")[0]
+    return getattr(found, "strerror", None) or "it cannot be reached"

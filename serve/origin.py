@@ -1,0 +1,71 @@
+"""Whether a request comes from a program that means this service, or from a web page that uses somebody's browser.
+
+Browsers let any page send "simple" requests anywhere, and a name of the page's own may lead to this machine. Where no
+token is asked for, these checks are all that keeps such pages out.
+"""
+
+import ipaddress
+from collections.abc import Collection, Mapping
+from urllib.parse import urlsplit
+
+from serve.schemas import FaultError
+
+JSON = "application/json"
+
+
+def check_content_type(headers: Mapping[str, str]) -> None:
+    """Raise FaultError 415 unless the body is JSON: then a browser asks before it sends it for another site's page."""
+    found = headers.get("content-type", "")
+    if found.partition(";")[0].strip().lower() != JSON:
+        shown = repr(found[:60]) if found else "none"
+        raise FaultError(415, "not_json", f"Content-Type: {shown} is not valid; expected {JSON}")
+
+
+class Origins:
+    """Where requests without a token may come from."""
+
+    def __init__(self, hosts: Collection[str], sites: Collection[str]) -> None:
+        """Make one.
+
+        Args:
+            hosts: names of this service beside those of this machine alone; "*" for any.
+            sites: origins of web pages elsewhere that may ask.
+        """
+        self._hosts, self._sites = {host.lower().strip("[]") for host in hosts}, set(sites)
+
+    def check(self, headers: Mapping[str, str]) -> None:
+        """Raise FaultError 403 if a request is for another host, or from another site's page."""
+        host = headers.get("host", "")
+        if not self.is_ours(host):
+            expected = "localhost, or a name in allow_hosts"
+            raise FaultError(403, "wrong_host", f"Host: {host[:100]!r} is not valid; expected {expected}")
+        origin = headers.get("origin")
+        if origin is not None and origin not in self._sites and _host_of(origin) != host.lower():
+            expected = "a page of this service, or one in cors_origins"
+            raise FaultError(403, "wrong_origin", f"Origin: {origin[:100]!r} is not valid; expected {expected}")
+
+    def is_ours(self, host: str) -> bool:
+        """Whether a `Host` header names this service."""
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        return "*" in self._hosts or name in self._hosts or is_loopback(name)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address leads to this machine alone."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _host_of(origin: str) -> str | None:
+    try:
+        found = urlsplit(origin)
+    except ValueError:
+        return None
+    return found.netloc.lower() if found.scheme in ("http", "https") else None

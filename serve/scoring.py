@@ -1,0 +1,66 @@
+"""Score texts so that one that cannot be scored fails alone, and an engine that is broken is known as such.
+
+n texts, k classes.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+from laud_ray.faults import Scoring, checked, engine_errors, reason
+from laud_ray.types import Floats, Scorer, TokenScorer
+
+Item = TypeVar("Item")
+
+# (n, k) probabilities, and the reason for each text that has none, by its place; its row is zero.
+Scores = tuple[Floats, dict[int, str]]
+
+
+def score_texts(scorer: Scorer, texts: Sequence[str]) -> Scores:
+    """Score n texts.
+
+    Raises:
+        EngineError: if not a text but the engine is at fault.
+    """
+    known = scorer.labels[:3]
+    return _scored(Scoring(scorer.score, texts, len(scorer.labels), known=known, probe=getattr(scorer, "probe", None)))
+
+
+def score_tokens(scorer: TokenScorer, ids: Sequence[Sequence[int]]) -> Scores:
+    """Score the token ids of n texts.
+
+    Raises:
+        EngineError: if not a text but the engine is at fault.
+    """
+    k = len(scorer.labels)
+    with suppress(Exception):  # it is tried again below, with more care
+        return checked(scorer.score_tokens(ids), len(ids), k), {}
+    with engine_errors():
+        known = scorer.tokenize(scorer.labels[:3])
+    return _scored(Scoring(scorer.score_tokens, ids, k, known=known))
+
+
+def _scored(scoring: Scoring[Item]) -> Scores:
+    scoring.run()
+    return scoring.proba, scoring.failures
+
+
+def tokenize_apart(scorer: TokenScorer, texts: Sequence[str]) -> tuple[list[list[int]], dict[int, str]]:
+    """Return the token ids of n texts, none for a text that cannot be tokenized, and the reasons by their places.
+
+    Raises:
+        Exception: what the tokenizer raised, if it cannot read a label's name either.
+    """
+    try:
+        return scorer.tokenize(texts), {}
+    except Exception:  # noqa: BLE001 - the worker's edge: the texts are tried alone
+        scorer.tokenize(scorer.labels[:1])
+    ids: list[list[int]] = []
+    failures: dict[int, str] = {}
+    for i, text in enumerate(texts):
+        try:
+            ids += scorer.tokenize([text])
+        except Exception as error:  # noqa: BLE001 - the worker's edge: whatever it is, it becomes data
+            ids.append([])
+            failures[i] = reason(error)
+    return ids, failures
