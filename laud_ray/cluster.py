@@ -4,8 +4,11 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import ray
+from ray._private import utils
 
 from laud_ray.errors import JobError
 from laud_ray.workers import NICENESS
@@ -25,14 +28,12 @@ def connect() -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     if ray.is_initialized():
         return
-    # Else Ray answers a SIGTERM, such as a scheduler's, with a dump of its stack. Set by a person, it stays.
-    os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
     os.environ.setdefault(*NICENESS)
     address = os.environ.get("RAY_ADDRESS")
-    stopping = signal.getsignal(signal.SIGTERM)
     for attempt in range(1, STARTS + 1):
         try:
-            ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+            with _own_sigterm():
+                ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
             break
         except Exception as error:  # noqa: BLE001 - Ray raises bare ones, as when a node is not up in time
             ray.shutdown()
@@ -40,8 +41,21 @@ def connect() -> None:
                 what = f"the Ray at {address} cannot be reached" if address else "Ray could not be started"
                 raise JobError(f"{what}: {_reason(error)}. Run the same command again to resume.") from None
             _log.warning("Ray was not up in time (%s); trying again (%d of %d)", _reason(error), attempt + 1, STARTS)
-    # Ray has put a handler of its own in place of the caller's.
-    if callable(stopping) and threading.current_thread() is threading.main_thread():
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep what the caller does on SIGTERM: while Ray starts, it puts three handlers of its own in that place."""
+    stopping = signal.getsignal(signal.SIGTERM)
+    if not callable(stopping) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    theirs = utils.set_sigterm_handler
+    utils.set_sigterm_handler = lambda _: None
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler = theirs
         signal.signal(signal.SIGTERM, stopping)
 
 

@@ -4,21 +4,11 @@ The cluster is that of RAY_ADDRESS, which Ray sets in every job. The exit code i
 waiting for people, 2 a mistake in the input, 1 anything else, 143 stopped.
 """
 
-import signal
-import sys
 from collections.abc import Sequence
-from types import FrameType
 
 from laud_ray import cli
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run a command; `ray job stop` ends it cleanly, and the same submission continues."""
-    signal.signal(signal.SIGTERM, _leave)
+    """Run a command; `ray job stop` ends it cleanly, and the same submission resumes."""
     cli.main(arguments)
-
-
-def _leave(signum: int, _: FrameType | None) -> None:
-    # Said here and not on the way out: Ray kills a job that takes more than three seconds to leave.
-    sys.stderr.write("laud: stopped; the same command continues\n")
-    raise SystemExit(128 + signum)

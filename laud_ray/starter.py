@@ -15,7 +15,7 @@ from laud_ray.legibility import of_bundled
 from laud_ray.planning.found_labels import FoundLabels, Spelt
 from laud_ray.planning.template import TEMPLATE
 from laud_ray.planning.text_sample import TextSample
-from laud_ray.printable import printable, quoted
+from laud_ray.printable import printable, quoted, shown
 from laud_ray.texts import normalise_text
 
 LIKELY = ("label", "labels", "category", "class", "target", "intent")
@@ -193,4 +193,6 @@ def _labels(classes: Sequence[Spelt]) -> Iterator[str]:
 
 def _inline(value: str | None) -> str:
     """A value as YAML within braces."""
-    return yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, width=10_000).strip()[1:-1]
+    # What a terminal would obey, such as a mark that turns a line round, is written as YAML's own escape.
+    plain = value is None or shown(value) == value
+    return yaml.safe_dump([value], default_flow_style=True, allow_unicode=plain, width=10_000).strip()[1:-1]

@@ -13,6 +13,7 @@ from ray.exceptions import AuthenticationError, RayError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from laud_ray.errors import AddressError, JobError
+from laud_ray.printable import shown
 from laud_ray.submission import Submission
 from laud_ray.upload import EXCLUDES
 
@@ -145,7 +146,7 @@ async def _copy_log(client: JobSubmissionClient, name: str) -> None:
                 fresh = text[max(0, written - passed) :]  # a new connection begins at the start
                 passed += len(text)
                 written, failures = max(written, passed), 0
-                sys.stdout.write(fresh)
+                sys.stdout.write(shown(fresh))
                 sys.stdout.flush()
         except (RuntimeError, aiohttp.ClientError):
             failures += 1

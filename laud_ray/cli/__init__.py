@@ -13,7 +13,8 @@ import click
 
 from laud_ray.causes import full_disk
 from laud_ray.cli import catalogs, evaluation, jobs, registry, runs, serving
-from laud_ray.cli.output import say
+from laud_ray.cli.ending import STOPPED, TERMINATED, close_ray, leave_on_sigterm
+from laud_ray.cli.output import ShownFormatter, print_crash, print_text, say
 from laud_ray.errors import LaudError, UserError
 
 COMMANDS = (
@@ -29,17 +30,23 @@ COMMANDS = (
 def laud(context: click.Context) -> None:
     """Turn a pile of unlabeled text into a calibrated classifier."""
     if context.invoked_subcommand is None:
-        click.echo(context.get_help(), err=True)
+        print_text(context.get_help(), err=True)
         raise SystemExit(2)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of `laud`."""
+    leave_on_sigterm()
     _quieten()
+    sys.excepthook = print_crash
     try:
         laud.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except SystemExit as leaving:
+        if leaving.code == TERMINATED:
+            close_ray()
+        raise
     except (click.exceptions.Abort, KeyboardInterrupt):
-        _leave("stopped; the same command continues", 130)
+        _leave(STOPPED, 130)
     except click.UsageError as error:
         hint = f" (try {error.ctx.command_path} --help)" if error.ctx else ""
         _leave(f"{error.format_message()}{hint}", 2)
@@ -49,9 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _leave(str(error), 1)
     except Exception as error:
         if (full := full_disk(error)) is not None:
-            _leave(f"{full}; the same command continues when there is room", 1)
+            _leave(f"{full}; run the same command again to resume when there is room", 1)
         if isinstance(error, OSError):
-            _leave(f"{error}; the same command continues when that is mended", 1)
+            _leave(f"{error}; run the same command again to resume when that is mended", 1)
         if isinstance(error, _foreign()):
             _leave(str(error).partition("\n")[0], 1)
         raise
@@ -63,11 +70,15 @@ def _quieten() -> None:
         "TOKENIZERS_PARALLELISM": "false",
         "TRANSFORMERS_VERBOSITY": "error",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        # Else Ray answers SIGTERM with a dump of its stack. It reads this when it is imported, its workers too.
+        "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",
         "RAY_USAGE_STATS_ENABLED": "0",
         "VLLM_LOGGING_LEVEL": "ERROR",
     }.items():
         os.environ.setdefault(key, value)
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(ShownFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     for name in ("ray", "ray.data", "ray.train", "huggingface_hub"):
         logging.getLogger(name).setLevel(logging.ERROR)
 

@@ -3,7 +3,7 @@
 import click
 
 from laud_ray.cli.options import SHARE, json_option, reading_of, reading_options
-from laud_ray.cli.output import print_json, print_view, say
+from laud_ray.cli.output import print_json, print_view, say, terminal
 
 
 @click.command()
@@ -51,8 +51,6 @@ def relabel(
 
     RUN may be the folder of a model. DATA is a file, folder, glob or URI of Parquet, CSV or JSONL.
     """
-    from rich.console import Console
-
     from laud_ray import relabel as relabeling
     from laud_ray.console import Show
     from laud_ray.lasting import check_lasting
@@ -86,7 +84,7 @@ def relabel(
     check = None if sample is None else relabeling.Canary(sample, max_change, max_drift)
     if begun is not None:
         say(f"{out}: goes on with {begun}, with which it began")
-    with Show(Console(stderr=True, highlight=False), None) as show:
+    with Show(terminal(err=True), None) as show:
         observer = counted(show, "relabel", run, source.name)
         try:
             outcome = relabeling.relabel(source, data, out, options, check, observer)

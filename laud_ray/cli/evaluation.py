@@ -3,7 +3,7 @@
 import click
 
 from laud_ray.cli.options import SHARE, json_option, reading_of, reading_options
-from laud_ray.cli.output import leave_waiting, print_json, print_view, say
+from laud_ray.cli.output import leave_waiting, print_json, print_view, say, terminal
 
 
 @click.command()
@@ -74,8 +74,6 @@ def evaluate(
 
 
 def _buy(run: str, budget: int, width: float | None, model: str | None, *, as_json: bool) -> None:
-    from rich.console import Console
-
     from laud_ray.console import Show
     from laud_ray.evaluation import buy
     from laud_ray.report.bought import bought_json, bought_view
@@ -83,7 +81,7 @@ def _buy(run: str, budget: int, width: float | None, model: str | None, *, as_js
 
     with look_at(run):  # that there is a run at all, before one is claimed
         settings = configured(f"{run.rstrip('/')}/config.yaml")
-    with claim(settings) as folder, Show(Console(stderr=True, highlight=False), None) as show:
+    with claim(settings) as folder, Show(terminal(err=True), None) as show:
         found = buy(folder, budget, model=model, width=width, observer=show)
     if as_json:
         print_json(bought_json(found))

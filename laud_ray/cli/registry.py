@@ -3,7 +3,7 @@
 import click
 
 from laud_ray.cli.options import json_option
-from laud_ray.cli.output import print_json, print_view, say
+from laud_ray.cli.output import print_json, print_text, print_view, say
 
 
 @click.command()
@@ -39,8 +39,8 @@ def promote(run: str, model: str) -> None:
 
     changed = registry.promote(run, model)
     if changed.old == changed.new:
-        click.echo(f"{run}: {changed.new} is current already")
+        print_text(f"{run}: {changed.new} is current already")
     else:
-        click.echo(f"{run}: {changed.old} -> {changed.new}")
+        print_text(f"{run}: {changed.old} -> {changed.new}")
     if changed.note:
         say(f"note: {changed.note}")

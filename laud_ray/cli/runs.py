@@ -5,7 +5,7 @@ from dataclasses import asdict
 import click
 
 from laud_ray.cli.options import json_option, reading_of, reading_options
-from laud_ray.cli.output import leave_waiting, print_json, print_view, say
+from laud_ray.cli.output import leave_waiting, print_json, print_text, print_view, say, terminal
 
 
 @click.command()
@@ -30,7 +30,7 @@ def init(
 
     reading = reading_of(delimiter, quote, encoding)
     made = starter(data, text=text, label=label, id=id, name=name, reading=reading)
-    click.echo(made.text, nl=False)
+    print_text(made.text.rstrip("\n"))
     for note in made.notes:
         say(f"note: {note}")
     if made.fill_in:
@@ -60,25 +60,24 @@ def plan(config: str, gpu: str | None, as_json: bool) -> None:
 @click.option("--zero-shot-only", is_flag=True, help="Stop after the zero-shot pass; without it the run goes on.")
 def run(config: str, zero_shot_only: bool) -> None:
     """Start the run that the YAML file CONFIG describes, or continue it."""
-    from rich.console import Console
-
     from laud_ray.console import Show
     from laud_ray.lasting import check_lasting
     from laud_ray.loop import run as run_loop
-    from laud_ray.report import read, terminal
+    from laud_ray.report import read
+    from laud_ray.report.terminal import status_view
     from laud_ray.run_folder import configured, look_at
     from laud_ray.watch import watched
 
     settings = configured(config)
     check_lasting(settings.storage, f"{config}: storage")
-    with Show(Console(stderr=True, highlight=False), settings.storage) as show:
+    with Show(terminal(err=True), settings.storage) as show:
         outcome = run_loop(settings, watched(show, settings.storage), zero_shot_only=zero_shot_only)
     if zero_shot_only:
-        click.echo(f"{settings.storage}: {outcome.reason}")
+        print_text(f"{settings.storage}: {outcome.reason}")
         return
     with look_at(settings.storage) as folder:
         summary = read.read(folder)
-    print_view(terminal.status_view(summary))
+    print_view(status_view(summary))
     if outcome.state == "waiting":
         known = outcome.reason != "answers are pending"
         leave_waiting(outcome.pending, outcome.reason if known else "run it again when they can come")
@@ -113,4 +112,4 @@ def report(run: str) -> None:
 
     with look_at(run) as folder:
         folder.folder.write("report.html", render(read(folder)).encode())
-    click.echo(f"{run.rstrip('/')}/report.html")
+    print_text(f"{run.rstrip('/')}/report.html")

@@ -4,6 +4,8 @@ import os
 
 import click
 
+from laud_ray.cli.output import print_text
+
 
 @click.command()
 @click.argument("run")
@@ -48,5 +50,5 @@ def serve(
         },
         host=host,
         port=port,
-        say=click.echo,
+        say=print_text,
     )

@@ -144,7 +144,7 @@ def test_the_zero_shot_job_stops_there_and_can_be_stopped(cluster: Cluster, task
     out, said = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "was stopped" in said
-    assert "stopped; the same command continues" in cluster.ask(f"/api/jobs/{name}/logs")["logs"]
+    assert "stopped; run the same command again to resume" in cluster.ask(f"/api/jobs/{name}/logs")["logs"]
     code, out, said = submit(cluster, "jobs/active_loop.py", "--", str(task))
     assert code == 0, said + out
 
