@@ -100,9 +100,9 @@ def test_a_runs_database_is_one_line(error: Exception) -> None:
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (in_file(), "run/laud.db: No space left on device; the same command continues when there is room"),
+        (in_file(), "run/laud.db: No space left on device; run the same command again to resume when there is room"),
         (ExceptionGroup("", [in_file()]), "run/laud.db: No space left on device; the same command continues when"),
-        (in_database(), "database or disk is full; the same command continues when there is room"),
+        (in_database(), "database or disk is full; run the same command again to resume when there is room"),
         (OSError(errno.EACCES, "Permission denied", "x"), "Permission denied: 'x'; the same command continues when"),
     ],
 )
