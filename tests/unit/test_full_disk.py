@@ -101,9 +101,15 @@ def test_a_runs_database_is_one_line(error: Exception) -> None:
     ("error", "line"),
     [
         (in_file(), "run/laud.db: No space left on device; run the same command again to resume when there is room"),
-        (ExceptionGroup("", [in_file()]), "run/laud.db: No space left on device; the same command continues when"),
+        (
+            ExceptionGroup("", [in_file()]),
+            "run/laud.db: No space left on device; run the same command again to resume when",
+        ),
         (in_database(), "database or disk is full; run the same command again to resume when there is room"),
-        (OSError(errno.EACCES, "Permission denied", "x"), "Permission denied: 'x'; the same command continues when"),
+        (
+            OSError(errno.EACCES, "Permission denied", "x"),
+            "Permission denied: 'x'; run the same command again to resume when",
+        ),
     ],
 )
 def test_a_command_ends_with_one_line(
