@@ -41,9 +41,11 @@ def detect(head: bytes) -> str:
 
 def _by_zeros(head: bytes) -> str | None:
     """UTF-16 or UTF-32 without a mark: ASCII in it has its zeros at the same places."""
-    head = head[: len(head) // 4 * 4]
+    # By the first line, which names columns: texts may hold zeros, too.
+    line = head[: head.find(b"\n") + 4] if b"\n" in head else head[:1024]
+    head = line[: len(line) // 4 * 4]
     zeros = head.count(0)
-    if not zeros or zeros < len(head) / 50:
+    if zeros < len(head) / 4:
         return None
     at = [head[place::4].count(0) for place in range(4)]
     for name, places in (
@@ -132,9 +134,9 @@ class Peeked:
 
 
 def peek(stream: Stream, n: int) -> bytes:
-    """Read n bytes, or as many as there are."""
+    """Read at least n bytes, or as many as there are; a stream may give more than it is asked for."""
     parts, left = [], n
-    while left and (part := stream.read(left)):
+    while left > 0 and (part := stream.read(left)):
         parts.append(bytes(part))
         left -= len(part)
     return b"".join(parts)

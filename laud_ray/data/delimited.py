@@ -57,6 +57,7 @@ def batches(
         raise _refusal(name, found.problem, 0, found.reading)
     seen.readings[name] = replace(found.reading, encoding=wanted.encoding or UTF8)
     _say(name, kind, found, seen)
+    unsure = wanted.quote is None and found.note is None
     at = [found.names.index(column) for column in columns]
     kept = merged = 0
     first, first_merged = 0, 0
@@ -64,6 +65,9 @@ def batches(
         if block.merged and not merged:
             first_merged = first + block.merged[0]
         merged += len(block.merged)
+        if unsure and (row := dialects.other_rows(data, block, found)) is not None:
+            _doubt(name, found, first + row, seen)
+            unsure = False
         kept += _kept_quotes(data, block, found, header=first == 0)
         body = _without_header(block) if first == 0 else block
         first += block.rows
@@ -133,6 +137,17 @@ def _column(data: bytes, block: Block, one: Dialect, place: int) -> pa.Array:
     return pc.replace_with_mask(cells, pa.array(written), pa.array(meant, pa.large_binary()))
 
 
+def _doubt(name: str, found: Found, row: int, seen: Seen) -> None:
+    """Say that another meaning of quotes gives other rows; between tabs they are characters, else nobody can know."""
+    if found.dialect.quote is None:
+        seen.note(
+            f"{name} row {row}: has a quote that could begin a cell of several lines; quotes are read as characters "
+            f"(quote: {NONE})"
+        )
+        return
+    raise _refusal(name, Problem(row, "depends on what a quote means"), 0, found.reading)
+
+
 def _kept_quotes(data: bytes, block: Block, found: Found, *, header: bool) -> int:
     """How many cells are in quotes that are read as characters."""
     if found.dialect.quote is not None or b'"' not in data:
@@ -163,7 +178,7 @@ def _refusal(name: str, problem: Problem, first: int, reading: Reading) -> Corpu
     where = f"{name} row {row}" if row else f"{name} header"
     if problem.merges:
         hint = f"; expected `quote: {NONE}` if quotes are characters like others, or `quote: '\"'` if it is one cell"
-    elif "quoted cell" in problem.text or "MiB" in problem.text or "quote is" in problem.text:
+    elif "quote" in problem.text or "MiB" in problem.text:
         hint = f"; expected `quote: {NONE}` if quotes are characters like others, or another `quote`"
     else:
         hint = f" (read with {reading.describe()})"

@@ -14,6 +14,7 @@ from laud_ray.data.reading import NONE, Reading
 from laud_ray.types import Bools
 
 DOUBLED, ESCAPED = '"', '\\"'
+_CHARACTERS = "quotes are read as characters"
 _ORDER = (",", ";", "\t", "|")
 
 
@@ -38,21 +39,20 @@ class _Fit:
     """How a dialect suits the first rows.
 
     Attributes:
+        rows: how many there are, where a quoted cell may hold what look like rows.
+        possible: whether they fit then.
         quoted: cells in quotes; where quotes are characters, those that begin and end with one.
         needed: of them, those that would mean something else without.
     """
 
     dialect: Dialect
     reading: Reading
-    block: Block
     names: tuple[str, ...]
     problem: Problem | None
+    rows: int
+    possible: bool
     quoted: int
     needed: int
-
-    @property
-    def ok(self) -> bool:
-        return self.problem is None
 
 
 def usual(kind: str) -> Reading:
@@ -98,14 +98,15 @@ def _try(head: bytes, wanted: Reading, end: bytes, *, final: bool) -> list[_Fit]
 
 def _fit(head: bytes, reading: Reading, end: bytes, *, final: bool, merging: bool) -> _Fit:
     one = dialect(reading, end)
-    block = scan(head, one, None, final=final, merging=merging)
-    names = header(head, block, one) if block.rows else ()
+    block = whole = scan(head, one, None, final=final, merging=merging)
     problem = block.problem
+    if problem is not None and problem.merges:
+        whole = scan(head, one, None, final=final, merging=True)
+    names = header(head, whole, one) if whole.rows else ()
     if problem is None and not final and not merging:
         problem = open_rows(head[block.used :], one, len(names) or 1)
         problem = None if problem is None else replace(problem, row=block.rows)
-    quoted, needed = _quoted(head, block, one)
-    return _Fit(one, reading, block, names, problem, quoted, needed)
+    return _Fit(one, reading, names, problem, whole.rows, whole.problem is None, *_quoted(head, whole, one))
 
 
 def header(data: bytes, block: Block, one: Dialect) -> tuple[str, ...]:
@@ -125,10 +126,25 @@ def _quoted(data: bytes, block: Block, one: Dialect) -> tuple[int, int]:
     rows, columns = block.quoted.nonzero()
     cells = (data[block.starts[r, c] : block.ends[r, c]] for r, c in zip(rows, columns, strict=True))
     needed = sum(1 for cell in cells if any(mark in cell for mark in marks))
-    body = slice(1, None)
-    filled = block.ends[body] > block.starts[body]
-    whole = (block.quoted[body] | ~filled).all(0) & block.quoted[body].any(0) & (len(block.quoted) > 2)
-    return len(rows), needed + int(block.quoted[body][:, whole].sum())
+    whole = (block.quoted | (block.ends <= block.starts)).all(0) & block.quoted[0]
+    return len(rows), needed + int(block.quoted[:, whole].sum())
+
+
+def other_rows(data: bytes, block: Block, found: Found) -> int | None:
+    """The first row of a block from which on another meaning of quotes would cut other rows; None if there is none."""
+    if b'"' not in data or (found.dialect.quote is not None and b'\\"' not in data):
+        return None
+    columns = len(found.names)
+    for quote in (DOUBLED, ESCAPED):
+        one = dialect(replace(found.reading, quote=quote), found.dialect.end)
+        if one == found.dialect:
+            continue
+        other = scan(data[: block.used], one, columns, final=True, merging=True)
+        if other.problem is None and other.rows != block.rows:
+            low = min(other.rows, block.rows)
+            differs = (other.starts[:low, 0] - other.quoted[:low, 0]) != (block.starts[:low, 0] - block.quoted[:low, 0])
+            return int(np.flatnonzero(np.append(differs, True))[0]) - 1
+    return None
 
 
 def in_quotes(data: bytes, block: Block) -> Bools:
@@ -141,36 +157,27 @@ def in_quotes(data: bytes, block: Block) -> Bools:
 
 def _merit(fits: list[_Fit], columns: Sequence[str]) -> tuple[bool, bool, bool]:
     """The better, the larger: the columns are there, there is more than one, and the rows have as many cells."""
-    ok = [fit for fit in fits if fit.ok]
-    best = (ok or fits)[0]
-    return bool(columns) and all(name in best.names for name in columns), len(best.names) > 1, bool(ok)
+    possible = [fit for fit in fits if fit.possible]
+    best = (possible or fits)[0]
+    return bool(columns) and all(name in best.names for name in columns), len(best.names) > 1, bool(possible)
 
 
 def _choose(fits: list[_Fit]) -> tuple[_Fit, str | None]:
-    """Choose among the quotes, in the order in which they were tried."""
+    """Choose among the quotes: doubled, escaped, none. Where the number of rows depends on it, a person must."""
     if len(fits) == 1:
         return fits[0], None
     doubled, escaped, none = fits
-    if doubled.dialect.delimiter == b"\t":
-        return _choose_tabs(doubled, escaped, none)
-    if doubled.ok and escaped.ok and doubled.block.rows != escaped.block.rows:
-        text = 'is read as another number of rows where a quote is written \\" than where it is doubled'
-        return replace(doubled, problem=Problem(min(doubled.block.rows, escaped.block.rows) - 1, text)), None
-    if doubled.ok:
-        return doubled, None
-    if escaped.ok and escaped.needed:
-        return escaped, None
-    if none.ok and not none.quoted:
-        return none, "quotes are read as characters, since cells begin with some that do not close where a cell ends"
-    return doubled, None
-
-
-def _choose_tabs(doubled: _Fit, escaped: _Fit, none: _Fit) -> tuple[_Fit, str | None]:
-    """Between tabs, quotes are characters like others, unless they are needed and right throughout."""
-    if doubled.ok and doubled.needed:
-        return doubled, None
-    if none.ok:
-        return none, None
-    if escaped.ok and escaped.needed:
-        return escaped, None
-    return (doubled if doubled.ok else none), None
+    tabs = doubled.dialect.delimiter == b"\t" and len(none.names) > 1
+    possible = [fit for fit in fits if fit.possible]
+    if len({fit.rows for fit in possible}) > 1:
+        first = next(fit for fit in possible if fit is not none)
+        row = first.rows if first.problem is None else first.problem.row
+        if tabs and none.possible:
+            return none, f"row {row} has a quote that could begin a cell of several lines; {_CHARACTERS}"
+        return replace(first, problem=first.problem or Problem(row, "depends on what a quote means")), None
+    for fit in (doubled, escaped):
+        if fit.possible and (fit.needed or (fit is doubled and not tabs)):
+            return fit, None
+    if none.possible and (tabs or not none.quoted):
+        return none, None if tabs else f"cells begin with a quote that no cell's end closes; {_CHARACTERS}"
+    return (none if tabs else doubled), None
