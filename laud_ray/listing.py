@@ -66,9 +66,14 @@ def _once(files: list[pafs.FileInfo]) -> list[pafs.FileInfo]:
         except OSError:  # gone meanwhile, which whoever opens it is told
             state = None
         key = (0, hash(one.path)) if state is None else (state.st_dev, state.st_ino)
-        if key not in chosen or (os.path.realpath(one.path) == one.path != os.path.realpath(chosen[key].path)):
+        if key not in chosen or (_is_link(chosen[key]) and not _is_link(one)):
             chosen[key] = one
     return sorted(chosen.values(), key=lambda one: one.path)
+
+
+def _is_link(one: pafs.FileInfo) -> bool:
+    """Whether a link leads to a file, its own or that of a folder above."""
+    return bool(os.path.realpath(one.path) != one.path)
 
 
 def _matching(fs: pafs.FileSystem, folder: str, parts: list[str]) -> Iterator[pafs.FileInfo]:

@@ -14,6 +14,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_HIGH = bytes(range(128, 256))
 # What texts in these encodings are mostly made of beside ASCII.
 _USUAL = {
     "cp1252": "[À-ÿ€‚„…‘’“”•–—™ŠšŽžŒœ°²³´µ·º»«¼½¾®©§£¥]",
@@ -71,9 +72,10 @@ def fits(head: bytes, name: str, *, final: bool) -> bool:
 
 def looks_like(data: bytes) -> str | None:
     """Guess the encoding of bytes that are not UTF-8, from what texts in it are usually made of; None if unsure."""
-    high = sum(byte >= 128 for byte in data)
-    runs = len(re.findall(rb"[\x80-\xff]{2,}", data)) * 2 > high - sum(map(len, re.findall(rb"[\x80-\xff]{2,}", data)))
-    names = list(_USUAL) if not runs else [name for name in _USUAL if name != "cp1252"] + ["cp1252"]
+    runs = re.findall(rb"[A-Za-z]?[\x80-\xff]+[A-Za-z]?", data)
+    # Words of other scripts have no letters of ASCII in them.
+    latin = 2 * sum(run.strip(_HIGH) != b"" for run in runs) >= len(runs)
+    names = sorted(_USUAL, key=lambda name: (name == "cp1252") != latin)
     shares = {name: _usual(data, name) for name in names}
     best = max(names, key=lambda name: shares[name])
     return best if shares[best] >= 0.8 else None
