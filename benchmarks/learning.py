@@ -51,8 +51,9 @@ def measure(data: Path, args: argparse.Namespace, strategy: str, seed: int) -> d
         figures = {}
         for model in ("zero-shot", str(outcome.model)):
             scorer = models.load(f"{storage}/models/{model}")
-            path = str(data / "test.parquet")
-            found = evaluate_labelled(scorer, run.task.to_task(), path, text="text", label="label", seed=seed).figures
+            path, most = str(data / "test.parquet"), run.corpus.max_chars
+            task = run.task.to_task()
+            found = evaluate_labelled(scorer, task, path, text="text", label="label", seed=seed, max_chars=most).figures
             figures[model] = (found.accuracy.value, found.macro_f1.value, found.calibration_error)
     finally:
         shutil.rmtree(storage)

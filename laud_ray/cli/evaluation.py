@@ -59,9 +59,9 @@ def evaluate(
         from laud_ray import models
 
         scorer = models.load(fetched(folder, name))
-        seen = Seen()
+        seen, most = Seen(), config.corpus.max_chars
         found = evaluate_labelled(
-            scorer, task, data, text=text, label=label, seed=config.seed, reading=reading, seen=seen
+            scorer, task, data, text=text, label=label, seed=config.seed, max_chars=most, reading=reading, seen=seen
         )
     for note in seen.notes:
         say(f"note: {note}")

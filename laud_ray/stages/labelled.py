@@ -14,7 +14,8 @@ from laud_ray.errors import CorpusError
 from laud_ray.estimation import Sample, figures
 from laud_ray.labels import Known, Unknown, known_labels, no_known_label
 from laud_ray.legibility import ENOUGH, Legibility
-from laud_ray.texts import normalise_text
+from laud_ray.scoring import score_texts
+from laud_ray.texts import cut, normalise_text
 from laud_ray.types import Figures, Floats, Indices, LegibleScorer, Scorer, Task
 
 # Classes that are none of the task's; the rest of them are one class together.
@@ -69,10 +70,11 @@ def evaluate_labelled(
     text: str,
     label: str,
     seed: int,
+    max_chars: int,
     reading: Reading = AS_FOUND,
     seen: Seen | None = None,
 ) -> LabelledFigures:
-    """Score a file in a stream and compare with its labels.
+    """Score a file in a stream and compare with its labels; longer texts are cut as in the run's corpus.
 
     A label that is not one of the task's counts as a class of its own, which the model cannot get right; in a
     binary task, as everything but the positive one, it is `other`.
@@ -82,7 +84,9 @@ def evaluate_labelled(
         seen: learns what a person should know of how they were read.
 
     Raises:
-        CorpusError: if a file or column is missing, no row has both a text and a label, or no label is the task's.
+        CorpusError: if a file or column is missing, no row has both a text and a label, no label is the task's, or
+            no text can be scored.
+        EngineError: if the model's engine fails, whatever the texts are.
     """
     check_labelled(task, path, text=text, label=label, reading=reading)
     known = known_labels(task)
@@ -90,19 +94,25 @@ def evaluate_labelled(
     index = {name: i for i, name in enumerate(task.names)}
     true: list[int] = []
     parts: list[tuple[Indices, Floats]] = []
-    left_out, legible = Counter[str](), Legibility()
+    left_out, legible, failures = Counter[str](), Legibility(), list[str]()
     for rows in sources.read(path, [text, label], reading, seen):
-        usable = list(_usable(rows, left_out))
+        usable = list(_usable(rows, max_chars, left_out))
         if not usable:
             continue
-        texts, golds = zip(*usable, strict=True)
+        proba, unscored = score_texts(scorer, [one for one, _ in usable])
+        failures += unscored.values()
+        scored = [i for i in range(len(usable)) if i not in unscored]
+        texts, golds = [usable[i][0] for i in scored], [usable[i][1] for i in scored]
         strange.add(Counter(gold for gold in golds if known.find(gold) is None))
         true += [index.setdefault(_class(gold, known, index), len(index)) for gold in golds]
         two.add(texts, [known.find_class(gold) or gold for gold in golds])
         if isinstance(scorer, LegibleScorer):
             legible += scorer.legibility(texts[:ENOUGH])
-        proba = scorer.score(list(texts))
-        parts.append((proba.argmax(1), proba.max(1)))
+        parts.append((proba[scored].argmax(1), proba[scored].max(1)))
+    if failures:
+        left_out[f"cannot be scored (first: {failures[0]})"] = len(failures)
+    if failures and not true:
+        raise CorpusError(f"{path}: none of its {len(failures):,} texts can be scored; the first: {failures[0]}")
     if not parts:
         raise CorpusError(f"{path}: no row has both {text!r} and {label!r}; expected at least one")
     predicted, confidence = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -127,8 +137,8 @@ def _class(gold: str, known: Known, index: dict[str, int]) -> str:
     return gold if gold in index or len(index) < len(known.task.names) + MOST_STRANGE else STRANGER
 
 
-def _usable(rows: sources.Rows, left_out: Counter[str]) -> Iterator[tuple[str, str]]:
-    """Yield the normalised text and label of the rows that have both; count the others by what they lack."""
+def _usable(rows: sources.Rows, max_chars: int, left_out: Counter[str]) -> Iterator[tuple[str, str]]:
+    """Yield the normalised text, cut, and label of the rows that have both; count the others by what they lack."""
     for pair in zip(*rows.columns, strict=True):
         try:
             text, label = (normalise_text((cell or b"").decode()) for cell in pair)
@@ -136,6 +146,6 @@ def _usable(rows: sources.Rows, left_out: Counter[str]) -> Iterator[tuple[str, s
             left_out["not UTF-8"] += 1
             continue
         if text and label:
-            yield text, label
+            yield cut(text, max_chars), label
         else:
             left_out["without a text" if label else "without a label" if text else "without both"] += 1

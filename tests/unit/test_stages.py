@@ -14,7 +14,7 @@ from laud_ray import config
 from laud_ray.calls import Answer, Call, Caps, Ledger
 from laud_ray.config import BudgetConfig, RoundsRule, RunConfig
 from laud_ray.corpus import Corpus, Range
-from laud_ray.errors import CorpusError
+from laud_ray.errors import CorpusError, EngineError
 from laud_ray.labels import Unknown
 from laud_ray.query import build
 from laud_ray.query.near import NearDuplicates
@@ -24,7 +24,7 @@ from laud_ray.stages import sample
 from laud_ray.stages.annotate import annotate
 from laud_ray.stages.evaluate import agreement, evaluate, merge_unanswered, why_unanswered
 from laud_ray.stages.heal import lost_ranges
-from laud_ray.stages.labelled import evaluate_labelled
+from laud_ray.stages.labelled import LabelledFigures, evaluate_labelled
 from laud_ray.stages.seed import ClassRanking, next_wave, not_found, ranking_depth
 from laud_ray.stages.select import select
 from laud_ray.stages.stop import reconsider
@@ -32,7 +32,7 @@ from laud_ray.stages.strata import Population
 from laud_ray.stages.train import memory_size, to_memory
 from laud_ray.storage import Folder
 from laud_ray.store import Answered, Query, Sampled, Store
-from laud_ray.types import Annotation, Document, Estimate, Figures, Floats, Label, RoundResult, Task
+from laud_ray.types import Annotation, Document, Estimate, Figures, Floats, Label, RoundResult, Scorer, Task
 
 NAMES = ("Tea", "Coffee", "Juice")
 
@@ -347,10 +347,41 @@ class FirstLetter:
         return np.asarray([[0.9, 0.1] if text.startswith("t") else [0.1, 0.9] for text in texts])
 
 
+def evaluated(scorer: Scorer, task: Task, path: Path) -> LabelledFigures:
+    return evaluate_labelled(scorer, task, str(path), text="text", label="label", seed=0, max_chars=8)
+
+
+def test_texts_that_cannot_be_scored_do_not_count_and_long_ones_are_cut(tmp_path: Path) -> None:
+    class Picky(FirstLetter):
+        def score(self, texts: Sequence[str]) -> Floats:
+            if any("poison" in text or len(text) > 8 for text in texts):
+                raise ValueError("cannot read this")
+            return super().score(texts)
+
+    task = Task("drinks", "multiclass", (Label("Tea"), Label("Coffee")))
+    (tmp_path / "a.csv").write_text("text,label\npoison 1,Tea\nt1,Tea\npoison 2,Tea\nt2 and so on,Coffee\n")
+    found = evaluated(Picky(), task, tmp_path / "a.csv")
+    assert (found.figures.n, found.figures.accuracy.value) == (2, 0.5)
+    assert found.left_out == {"cannot be scored (first: ValueError: cannot read this)": 2}
+    (tmp_path / "b.csv").write_text("text,label\npoison 1,Tea\n")
+    with pytest.raises(CorpusError, match="b.csv: none of its 1 texts can be scored; the first: ValueError: cannot"):
+        evaluated(Picky(), task, tmp_path / "b.csv")
+
+
+def test_an_engine_that_fails_measures_nothing(tmp_path: Path) -> None:
+    class Broken(FirstLetter):
+        def score(self, texts: Sequence[str]) -> Floats:
+            raise RuntimeError("CUDA error: unspecified launch failure")
+
+    (tmp_path / "a.csv").write_text("text,label\nt1,Tea\nc1,Coffee\n")
+    with pytest.raises(EngineError, match="CUDA error"):
+        evaluated(Broken(), Task("drinks", "multiclass", (Label("Tea"), Label("Coffee"))), tmp_path / "a.csv")
+
+
 def test_labels_that_are_not_the_tasks_count_as_wrong(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,label\nt1,Tea\nt2,Juice\nc1,Coffee\nc2,Milk\n,Tea\n")
     task = Task("drinks", "multiclass", (Label("Tea"), Label("Coffee")))
-    found = evaluate_labelled(FirstLetter(), task, str(tmp_path / "a.csv"), text="text", label="label", seed=0)
+    found = evaluated(FirstLetter(), task, tmp_path / "a.csv")
     assert (found.figures.n, found.figures.accuracy.value, found.unknown_labels) == (4, 0.5, 2)
     assert found.left_out == {"without a text": 1}
     assert [row.predicted for row in found.figures.per_class[:2]] == [2, 2]
@@ -370,7 +401,7 @@ def test_labels_are_read_as_the_tasks_are_and_unknown_ones_are_listed(tmp_path: 
     rows = ["t1,Tea\u00a0", "t1, TEE", "c1,\u200bCoffee", "c2,Coffe", "c2,Coffe ", "c3,Coffee", "c3,Tea"]
     (tmp_path / "a.csv").write_text("\n".join(["text,label", *rows, *(f"x{i},y{i}" for i in range(20))]))
     task = Task("drinks", "multiclass", (Label("Tea", also=("TEE",)), Label("Coffee")))
-    found = evaluate_labelled(FirstLetter(), task, str(tmp_path / "a.csv"), text="text", label="label", seed=0)
+    found = evaluated(FirstLetter(), task, tmp_path / "a.csv")
     assert (found.figures.n, found.unknown_labels, len(found.unknown), found.two_labels) == (27, 22, 10, 1)
     assert found.figures.accuracy.value == pytest.approx(4 / 27)
     assert found.unknown[0] == Unknown("Coffe", 2, "Coffee")
@@ -380,7 +411,7 @@ def test_labels_are_read_as_the_tasks_are_and_unknown_ones_are_listed(tmp_path: 
 def test_in_a_binary_task_all_other_labels_are_other(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,label\nt1,Tea\nc1,Coffee\nc2,Milk\n")
     task = Task("tea", "binary", (Label("Tea"), Label("other", rest=(Label("Coffee"),))))
-    found = evaluate_labelled(FirstLetter(), task, str(tmp_path / "a.csv"), text="text", label="label", seed=0)
+    found = evaluated(FirstLetter(), task, tmp_path / "a.csv")
     assert (found.figures.accuracy.value, found.unknown_labels) == (1.0, 1)
 
 
@@ -391,7 +422,7 @@ def test_a_file_without_any_label_of_the_task_is_refused(tmp_path: Path) -> None
         CorpusError,
         match=r"a.csv: the column 'label' holds 'coffee' \(1, nearest: 'Coffee'\), 'tea' .*; expected .*'Tea'",
     ):
-        evaluate_labelled(FirstLetter(), task, str(tmp_path / "a.csv"), text="text", label="label", seed=0)
+        evaluated(FirstLetter(), task, tmp_path / "a.csv")
 
 
 def closed_rounds(store: Store, *annotations: int, budget: int) -> RunConfig:
