@@ -392,7 +392,7 @@ def test_rows_that_cannot_count_are_counted_by_why(tmp_path: Path) -> None:
     task = Task("drinks", "multiclass", (Label("Tea"), Label("Coffee")))
     table = pa.table({"text": [row.split(b",")[0] for row in rows], "label": [row.split(b",")[1] for row in rows]})
     pq.write_table(table, tmp_path / "a.parquet")
-    found = evaluate_labelled(FirstLetter(), task, str(tmp_path / "a.parquet"), text="text", label="label", seed=0)
+    found = evaluated(FirstLetter(), task, tmp_path / "a.parquet")
     assert found.figures.n == 2
     assert found.left_out == {"without a text": 2, "without a label": 1, "without both": 1, "not UTF-8": 1}
 
