@@ -1,5 +1,6 @@
 """What is to be learned, and from which documents."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Literal
 
@@ -64,10 +65,8 @@ class TaskConfig(Section):
     def _distinct(cls, labels: tuple[LabelConfig, ...]) -> tuple[LabelConfig, ...]:
         if len(labels) < 2:
             raise ValueError(f"{len(labels)} label(s): expected at least two, in a binary task what the rest may be")
-        names = [label.name for label in labels]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            times = names.count(twice)
+        twice, times = Counter(label.name for label in labels).most_common(1)[0]
+        if times > 1:
             raise ValueError(f"the label {quoted(twice)} stands {times} times: expected distinct labels")
         for spelling, first, second in _shared(labels):
             raise ValueError(

@@ -34,7 +34,7 @@ class Totals:
     Attributes:
         scored, by_student: texts, those that stand in several rows counted once.
         other_texts: rows whose id stood for another text in the previous output.
-        found_by_text: those of them whose text has its previous label from elsewhere in that output.
+        found_by_text: rows whose previous label is that of their text, which stands under another id in that output.
     """
 
     rows: int

@@ -7,6 +7,7 @@ texts' hashes, a label goes by the id only if the text is the same, and else by 
 from collections.abc import Iterator
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from laud_ray.checksums import dump_json, parse_json
@@ -26,11 +27,12 @@ BATCH = 100_000
 _SCHEMA = pa.schema([("range", pa.int32()), ("place", pa.int32()), ("id", pa.string()), ("text", pa.int64())])
 _OLD = pa.schema([("id", pa.string()), ("label", pa.string()), ("text", pa.int64())])
 _BY_ID = """
-SELECT new.range AS range, any_value(old.label) AS label, false AS other
+SELECT new.range AS range, any_value(old.label) AS label, false AS other, false AS by_text
 FROM new LEFT JOIN old ON old.id = new.id GROUP BY new.range, new.place ORDER BY new.range, new.place
 """
 _BY_TEXT = """
 SELECT new.range AS range, bool_or(old.id IS NOT NULL AND old.text IS DISTINCT FROM new.text) AS other,
+       bool_or(old.id IS NULL OR old.text IS DISTINCT FROM new.text) AND any_value(texts.label) IS NOT NULL AS by_text,
        any_value(CASE WHEN old.id IS NOT NULL AND old.text IS NOT DISTINCT FROM new.text THEN old.label
                       ELSE texts.label END) AS label
 FROM new LEFT JOIN old_rows AS old ON old.id = new.id
@@ -77,16 +79,15 @@ def align(catalog: Catalog, previous: str, to: Folder, max_chars: int | None = N
                 part = catalog.ranges[at]
                 mine = table.slice(0, part.rows)
                 to.write_table(f"{part.name}.parquet", mine.select(["label"]))
-                other = mine.filter(mine["other"])
-                counts["other_texts"] += other.num_rows
-                counts["found_by_text"] += other.num_rows - other["label"].null_count
+                counts["other_texts"] += int(pc.sum(mine["other"]).as_py() or 0)
+                counts["found_by_text"] += int(pc.sum(mine["by_text"]).as_py() or 0)
                 held = table.slice(part.rows).to_batches()
                 at += 1
     to.write(DONE, dump_json({"compared": compared, **counts}))
 
 
 def read_counts(to: Folder) -> tuple[int, int]:
-    """How many ids stood for another text, and how many of these texts were found elsewhere."""
+    """How many ids stood for another text, and how many rows have their label by their text, from another id."""
     done = _done(to)
     return done.get("other_texts", 0), done.get("found_by_text", 0)
 
@@ -99,11 +100,10 @@ def _done(to: Folder) -> dict[str, int]:
 def remarks(to: Folder, previous: str, *, by_row: bool) -> Iterator[str]:
     """Say what the ids of an earlier output do not say; `by_row`: this one's ids are file and row."""
     done = _done(to)
-    if done.get("other_texts"):
-        yield (
-            f"{done['other_texts']:,} ids stand for another text than in {previous}: rows were inserted, removed or "
-            f"moved; {done['found_by_text']:,} of these texts have their label from another id there"
-        )
+    if other := done.get("other_texts"):
+        yield f"{other:,} ids stand for another text than in {previous}: rows were inserted, removed or moved"
+    if by_text := done.get("found_by_text"):
+        yield f"{by_text:,} rows have their previous label by their text, which stands under another id in {previous}"
     if by_row and not done.get("compared"):
         yield (
             f"ids are file and row, and {previous} has no column {COLUMN}: where rows were inserted or removed, "

@@ -166,7 +166,10 @@ def _of_texts(found: Diff) -> list[tuple[object, str]]:
             "another label",
         ),
         (texts.moved, moved),
-        (by_row and not texts.other, "ids are file and row; all that are in both stand for the same text"),
+        (
+            by_row and found.both and not texts.other,
+            "ids are file and row; all that are in both stand for the same text",
+        ),
     ]
 
 

@@ -49,10 +49,10 @@ def relabel_view(outcome: Outcome, out: str, model: str) -> RenderableType:
     if totals.compared:
         share = totals.changed / totals.compared
         lines.append(f"{totals.changed:,} of {totals.compared:,} labels changed ({share:.1%}): `laud diff` shows which")
-    if totals.other_texts:
+    if totals.other_texts or totals.found_by_text:
         lines.append(
-            f"{totals.other_texts:,} ids stand for another text than in --previous; {totals.found_by_text:,} of these "
-            "texts have their previous label from another id"
+            f"{totals.other_texts:,} ids stand for another text than in --previous; {totals.found_by_text:,} rows have "
+            "their previous label by their text, from another id there"
         )
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("label")

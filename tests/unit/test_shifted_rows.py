@@ -119,9 +119,19 @@ def test_previous_labels_follow_the_texts(tmp_path: Path, duplicates: bool) -> N
     assert table["previous_label"].to_pylist()[0] is None
     counts = previous.read_counts(place)
     assert counts == (len(after) - 149, len(after) - 150)
-    assert "ids stand for another text than in OLD: rows were inserted" in "".join(
-        previous.remarks(place, "OLD", by_row=True)
-    )
+    other, by_text = previous.remarks(place, "OLD", by_row=True)
+    assert other.endswith("ids stand for another text than in OLD: rows were inserted, removed or moved")
+    assert by_text.endswith("rows have their previous label by their text, which stands under another id in OLD")
+
+
+def test_a_file_of_another_name_is_compared_by_its_texts(tmp_path: Path) -> None:
+    old = labelled(tmp_path / "a", TEXTS[:60])
+    (tmp_path / "b").mkdir()
+    found = cut(write(tmp_path / "b/tomorrow.parquet", {"text": TEXTS[10:70]}), tmp_path / "b/work", BY_ROW)
+    place = Folder(str(tmp_path / "b/previous"))
+    previous.align(found, str(old), place, 2000)
+    assert previous.read_counts(place) == (0, 50)
+    assert len(list(previous.remarks(place, "OLD", by_row=True))) == 1
 
 
 def test_previous_labels_without_texts_are_noted(tmp_path: Path) -> None:
