@@ -230,6 +230,11 @@ class Ledger:
         """Return what was kept under a name; empty where nothing was."""
         return dict(json.loads(self._store.setting(what) or "{}"))
 
+    def cost(self) -> float:
+        """Dollars paid for answers so far, those too that are no annotation because nothing could be read."""
+        ((paid,),) = self._all(select(func.coalesce(func.sum(oracle_calls.c.cost), 0.0)))
+        return float(paid)
+
     def tokens(self) -> int:
         """Tokens of all oracles' calls so far, upper bounds where a call is still out."""
         ((total,),) = self._all(select(_USED[1]))

@@ -49,6 +49,12 @@ class Legibility:
     def __add__(self, other: "Legibility") -> "Legibility":
         return Legibility(*(a + b for a, b in zip(asdict(self).values(), asdict(other).values(), strict=True)))
 
+    @staticmethod
+    def of(health: Mapping[str, float]) -> "Legibility | None":
+        """The counts among what a scorer measured of itself; None where it did not count."""
+        names = Legibility.__slots__
+        return Legibility(*(int(health[name]) for name in names)) if health.keys() >= set(names) else None
+
     @property
     def share(self) -> float:
         """The share of tokens that say nothing."""

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from laud_ray.checksums import dump_json, parse_json
 from laud_ray.errors import DamageError, PassError
+from laud_ray.legibility import Legibility
 from laud_ray.relabel.plan import Plan, read_plan, work_folder
 from laud_ray.relabel.records import RANGES, Record, checksum, read_record
 from laud_ray.storage import Folder
@@ -35,6 +36,7 @@ class Totals:
         scored, by_student: texts, those that stand in several rows counted once.
         other_texts: rows whose id stood for another text in the previous output.
         found_by_text: rows whose previous label is that of their text, which stands under another id in that output.
+        legibility: counts of what the model's tokenizer does not know; empty where nothing was counted.
     """
 
     rows: int
@@ -49,6 +51,7 @@ class Totals:
     labels: dict[str, int]
     other_texts: int = 0
     found_by_text: int = 0
+    legibility: dict[str, int] = field(default_factory=dict)
 
 
 def finish(plan: Plan, out: Folder, progress: Callable[[int, int], None]) -> Totals:
@@ -170,7 +173,14 @@ def _sum(records: list[Record], scored: int, by_student: int) -> Totals:
         compared=total("compared"),
         changed=total("changed"),
         labels=dict(labels.most_common()),
+        legibility=_legibility(records),
     )
+
+
+def _legibility(records: list[Record]) -> dict[str, int]:
+    counted = (Legibility.of(record.health) for record in records)
+    whole = sum((one for one in counted if one is not None), Legibility())
+    return asdict(whole) if whole.texts else {}
 
 
 def _manifest(plan: Plan, out: Folder, totals: Totals, records: dict[str, Record]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The output rows of some input rows: read, cleaned, scored where the answer is not known."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +11,13 @@ import pyarrow.compute as pc
 from laud_ray.cleaning import clean
 from laud_ray.data import text_hashes
 from laud_ray.data.cells import as_texts
+from laud_ray.legibility import ENOUGH
 from laud_ray.relabel import repeats
 from laud_ray.relabel.catalog import Catalog, Range
 from laud_ray.relabel.reading import ids_of
 from laud_ray.scoring import TOP, distinct, likeliest, load_scorer, score_texts
 from laud_ray.storage import Folder
-from laud_ray.types import Bools, Floats, Indices, Scorer
+from laud_ray.types import Bools, Floats, Indices, LegibleScorer, Scorer
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,8 @@ def label(table: pa.Table, part: Range, job: Job, *, only: Bools | None = None) 
         old = job.previous.read_table(f"{part.name}.parquet")["label"].cast(pa.string()).combine_chunks()
         made = made.append_column("previous_label", old.take(pa.array(rows)).dictionary_encode())
     health = {key: float(value) for key, value in dict(getattr(scorer, "health", {})).items()}
+    if isinstance(scorer, LegibleScorer):
+        health |= asdict(scorer.legibility(texts.drop_null()[:ENOUGH].to_pylist()))
     return Labelled(made, texts, answered, by_student, int(known.sum()), health)
 
 

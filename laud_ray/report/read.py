@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from laud_ray import model_records, second_opinions
 from laud_ray.auditing import LeftOut
+from laud_ray.calls import Ledger
 from laud_ray.corpus import open_corpus
 from laud_ray.diagnosis import Reply, diagnose
 from laud_ray.feedback import judge
@@ -43,7 +44,7 @@ def read(run: RunFolder) -> RunSummary:
         corpus=dict(corpus.counts) if corpus else {},
         annotations=store.counts(),
         budget=run.config.budget.annotations,
-        cost=store.cost(),
+        cost=max(store.cost(), Ledger(store).cost()),
         not_found=missing,
         queries=tuple(
             QueryShown(

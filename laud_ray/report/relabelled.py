@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from laud_ray.legibility import Legibility
 from laud_ray.relabel import Outcome
 from laud_ray.report.formatting import duration
 
@@ -42,6 +43,8 @@ def relabel_view(outcome: Outcome, out: str, model: str) -> RenderableType:
     lines.append(
         f"{totals.scored:,} texts scored; {totals.looked_up:,} rows have one that stands in several, scored once"
     )
+    if (remark := Legibility(**totals.legibility).remark("the model's encoder")) is not None:
+        lines.append(remark)
     if totals.by_student:
         lines.append(f"{totals.by_student:,} of the scored texts were answered by the student")
     if outcome.student is not None:
