@@ -152,6 +152,8 @@ def _head(text: str, start: int, words: _Vocabulary, *, folded: bool = True) -> 
         yield _Named(labels, start, start + len(line))
         yield from _others(text[start + len(line) : end], words)
         return
+    if frames.announces(line):
+        return  # "Answer: A", where a label may be called "answer"
     (named, end_of_name), (coded, end_of_code) = words.name_at(line), words.code_at(line)
     labels, length = (coded, end_of_code) if end_of_code > end_of_name else (named, end_of_name)
     labels |= coded if end_of_code == end_of_name else frozenset()

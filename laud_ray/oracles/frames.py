@@ -60,14 +60,17 @@ _SAYING = re.compile(
     re.IGNORECASE,
 )
 _OPTION = re.compile(
-    r"\b(?:category|option|class|code|label|answer|choice)[\s\"'`*(\[]+([A-Z]{1,2}|[0-9]{1,4})(?![\w'’])", re.IGNORECASE
+    r"\b(?i:category|option|class|code|label|answer|choice)[\s\"'`*(\[]+([A-Z]{1,2}|[0-9]{1,4})"
+    r"(?=[\s\"'`*)\]]*(?:[.,;:!(]|$|because\b|since\b))"
 )
 _PUT = re.compile(
     r"\b(?:classif(?:y|ied)\s+(?:(?:it|this|that|the\s+\w+)\s+)?as|belongs\s+(?:to|in|under)|falls\s+(?:under|into|in)|"
     r"I(?:'d|\s+would)?\s+(?:choose|pick|select|say|go\s+with))\b(?:\s+(?:the\s+)?(?:category|class|label|code|option)\b)?",
     re.IGNORECASE,
 )
-_SENTENCE = re.compile(rf"\b(?:{_SUBJECT})\s+(?:for|of|here|that|which)\b[^.:;\n]{{0,80}}?\b(?:{_IS})\b", re.IGNORECASE)
+_SENTENCE = re.compile(
+    rf"\b(?:{_SUBJECT})\s+(?:for|of|here|that|which|I)\b[^.:;\n]{{0,80}}?\b(?:{_IS})\b", re.IGNORECASE
+)
 _IN_CATEGORY = re.compile(
     r"\b(?:to|in|under|into|as|is)\s+the\s+([^\n.;]{1,100}?)\s+(?:category|class|label)\b(?!\s+of)", re.IGNORECASE
 )
@@ -148,6 +151,12 @@ def sayings(text: str, start: int) -> Iterator[Saying]:
                 yield Saying(match.start(), *match.span(1), True)
     for match in _TAGGED.finditer(text, start):
         yield Saying(match.start(), *match.span(2 if match[2] is not None else 3), False)
+
+
+def announces(line: str) -> bool:
+    """Whether a line begins by saying that the answer follows."""
+    found = _SAYING.match(line)
+    return found is not None and bool(found["sign"])
 
 
 def _doubtful(text: str, start: int, end: int) -> bool:

@@ -1,17 +1,65 @@
 """Answers as real models word them: what names one label is read, and nothing else is."""
 
+import itertools
+import random
 import time
 
 import pytest
 
 from laud_ray.labels import UNSURE
 from laud_ray.oracles.answers import read_answer
-from laud_ray.prompts import Option
+from laud_ray.prompts import Option, codes
 from laud_ray.types import Label
 
 DAIRY, BREAD, SKIMMED = "Dairy products", "Bread", "Bread, rolls"
 OPTIONS = tuple(Option(code, Label(name)) for code, name in zip("ABCD", (DAIRY, BREAD, SKIMMED, "乳製品"), strict=True))
 CODES = "E"
+
+
+NAMES = (
+    *(
+        "Milk",
+        "Bread",
+        "Bread, rolls",
+        "Tea",
+        "Tea & herbs",
+        "Coffee (ground)",
+        "C++",
+        "C",
+        "Obst/Gemüse",
+        "乳製品",
+        "パン",
+    ),
+    *(
+        "Молоко",
+        "حليب",
+        "Non-food",
+        "No",
+        "not sure",
+        "Other",
+        "A",
+        "I",
+        "1",
+        "10",
+        "yes",
+        "Category",
+        "answer",
+        "unknown",
+    ),
+    *(
+        "Dairy - fresh",
+        "Ice cream",
+        '"Quoted"',
+        "O'Neill",
+        "x_y",
+        "x y z",
+        "100 %",
+        "Straße",
+        "None of these",
+        "or",
+        "and B",
+    ),
+)
 
 
 def read(answer: str, **more: bool) -> str | None:
@@ -99,6 +147,8 @@ def read(answer: str, **more: bool) -> str | None:
         "<b>A</b>",
         "The best category for this product is **A**.",
         "A is the best category for it.",
+        "The category that fits best is A.",
+        "This is category A (Dairy products)",
         "Category: A\nReason: made of milk, not B",
         "A - because it is milk, not Bread",
         "This belongs to the category Dairy products.",
@@ -173,6 +223,8 @@ def test_other_labels(answer: str, label: str) -> None:
         "Answer: A\nCategory code: B",
         "Code: B\nCategory: A",
         "A. No, rather B.",
+        "Category A does not fit.",
+        "Category A is wrong",
         "The category is A. The label is B.",
         "The category is not A.",
         "It is not category A.",
@@ -224,6 +276,49 @@ def test_where_a_code_is_the_name_of_another_label_it_is_unread() -> None:
     assert read_answer("a b", near, "C").label is None
 
 
+def test_labels_that_are_called_as_answers_are_announced() -> None:
+    named = tuple(Option(code, Label(name)) for code, name in zip("XYZ", ("Answer", "Category", "Tea"), strict=True))
+    given = ("Answer: Z", "Category: Z", '{"category": "Z"}', "Z", "Tea", "Answer: tea")
+    assert [read_answer(one, named, "W").label for one in given] == ["Tea"] * 6
+    assert [read_answer(one, named, "W").label for one in ("Answer", "X", "Answer: X")] == ["Answer"] * 3
+    assert read_answer("Answer: X or Z", named, "W").label is None
+
+
+def test_whatever_labels_are_called_no_answer_is_taken_for_another() -> None:
+    rng = random.Random(1)
+    forms = [
+        "{c}",
+        "{n}",
+        "Answer: {c}",
+        "**{n}**",
+        "{c}) {n}",
+        "{n} ({c})",
+        '{{"label": "{c}"}}',
+        "Category: {n}",
+        "{c}.",
+    ]
+    of_two = [
+        "{c} or {d}",
+        "{n} or {m}",
+        "{c}, {d}",
+        "Answer: {n} or {m}",
+        "{c}) {m}",
+        "{n}\n{m}",
+        "{n}, {m}",
+        "{n} and {m}",
+    ]
+    for _ in range(300):
+        labels = [Label(name) for name in rng.sample(NAMES, rng.choice([2, 3, 8, 12]))]
+        chosen = list(itertools.islice(codes(labels), len(labels) + 1))
+        options = tuple(Option(code, label) for code, label in zip(chosen, labels, strict=False))
+        one, other = rng.sample(options, 2)
+        said = {"c": one.code, "n": one.label.name, "d": other.code, "m": other.label.name}
+        for form in forms:
+            assert read_answer(form.format(**said), options, chosen[-1]).label == one.label.name, form.format(**said)
+        for form in of_two:
+            assert read_answer(form.format(**said), options, chosen[-1]).label is None, form.format(**said)
+
+
 def test_a_label_has_other_spellings_and_the_rest_has_names() -> None:
     rest = Label("other", rest=(Label("Bread"), Label("Tea", also=("Chai",))))
     binary = (Option("A", Label("Dairy products", also=("Milk products",))), Option("B", rest))
@@ -252,6 +347,14 @@ def test_codes_of_two_letters_and_of_digits() -> None:
     ] * 5
     assert one("A", cut=True) is None, "it may be the beginning of AB"
     assert one("AB", cut=True) == names[63]
+
+
+def test_the_pronoun_is_no_code() -> None:
+    nine = tuple(Option(code, Label(name)) for code, name in zip("ABCDEFGHI", "qrstuvwxy", strict=True))
+    given = ("The category I would choose is B.", "I", "I.", "I) y", "Answer: I")
+    assert [read_answer(one, nine, "J").label for one in given] == ["r", *["y"] * 4]
+    unread = ("I cannot say", "I, as a model", "I - as a model - cannot", "The category I cannot tell", "I'd say none")
+    assert [read_answer(one, nine, "J").label for one in unread] == [None] * 5
 
 
 def test_what_was_cut_is_read_only_where_it_could_not_have_gone_on() -> None:
