@@ -15,6 +15,7 @@ from laud_ray.types import Label, Task
 # What a language model answers where it does not know; no label is called so that it is asked about.
 UNSURE = "unsure"
 SHOWN = 10
+LONGEST = 1000
 # Control characters, and halves of characters that no UTF-8 can hold.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 # Emoji in colour or in black and white; old forms of the same Chinese character.
@@ -27,9 +28,11 @@ def read_name(text: str) -> str:
     """Normalise the name of a label.
 
     Raises:
-        ValueError: if nothing is left of it, or it has control characters.
+        ValueError: if nothing is left of it, or it has control characters or too many others.
     """
     name = normalise_text(text)
+    if len(name) > LONGEST:
+        raise ValueError(f"{quoted(text)} is not valid; expected a name of at most {LONGEST:,} characters")
     if not name or _CONTROL.search(name):
         raise ValueError(f"{quoted(text)} is not valid; expected a name of visible characters")
     return name

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -58,16 +59,24 @@ def read(name: str, text: str) -> list[dict[str, Any]]:
 
 
 def as_list(value: object, where: str) -> list[dict[str, Any]]:
-    """Make labels of what YAML or JSON holds: a list of names or mappings, or one mapping of names to descriptions.
+    """Make labels of what YAML holds: a list of names or mappings, or one mapping of names to descriptions.
 
     Raises:
         ConfigError: if it holds anything else.
     """
+    return [_one(item, f"{where}[{i}]") for i, item in enumerate(_items(value, where))]
+
+
+def _items(value: object, where: str) -> list[object]:
     if isinstance(value, dict):
-        value = [{"name": name, "description": text} for name, text in value.items()]
+        odd = next((name for name, text in value.items() if isinstance(text, list | dict)), None)
+        if odd is not None:
+            kind = "a list" if isinstance(value[odd], list) else "a mapping"
+            raise ConfigError(f"{where}: {quoted(odd)} holds {kind}; expected the list of labels alone")
+        return [{"name": name, "description": text} for name, text in value.items()]
     if not isinstance(value, list):
         raise ConfigError(f"{where}: {short(value)}: expected a list of labels")
-    return [_one(item, f"{where}[{i}]") for i, item in enumerate(value)]
+    return value
 
 
 def _one(item: object, where: str) -> dict[str, Any]:
@@ -81,13 +90,21 @@ def _one(item: object, where: str) -> dict[str, Any]:
 
 
 def _numbered(value: object, name: str) -> list[Entry]:
-    return [Entry(f"{name} label {i}", label) for i, label in enumerate(as_list(value, name), 1)]
+    places = ((f"{name} label {i}", item) for i, item in enumerate(_items(value, name), 1))
+    return [Entry(where, _one(item, where)) for where, item in places]
 
 
 def _json(text: str, name: str) -> object:
     """Numbers stay as they are written: 1.10 is no 1.1."""
+
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        twice = next((key for key, times in Counter(key for key, _ in pairs).items() if times > 1), None)
+        if twice is not None:
+            raise ConfigError(f"{name}: the key {quoted(twice)} stands twice; expected it once")
+        return dict(pairs)
+
     try:
-        return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+        return json.loads(text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=once)
     except json.JSONDecodeError as error:
         raise ConfigError(f"{name} line {error.lineno}: is not valid JSON: {error.msg}") from None
     except RecursionError:
@@ -111,7 +128,9 @@ def _text_lines(text: str, name: str) -> Iterator[Entry]:
 def _table_lines(text: str, name: str, delimiter: str | None) -> Iterator[Entry]:
     """Read one label a line, under a header that names the columns."""
     lines = _lines(text)
-    number, first = next(lines, (1, ""))
+    number, first = next(lines, (0, ""))
+    if not number:
+        return
     header, delimiter = _header(first, f"{name} line {number}", delimiter)
     for number, line in lines:
         where = f"{name} line {number}"
