@@ -13,16 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
-    Column,
     ColumnElement,
     Connection,
-    DateTime,
-    Float,
-    Integer,
     Row,
     Select,
-    String,
-    Table,
     and_,
     case,
     func,
@@ -38,35 +32,8 @@ from laud_ray.causes import full_disk
 from laud_ray.database import in_turn, read, write
 from laud_ray.spare_room import SpareRoom
 from laud_ray.store import Store
-from laud_ray.tables import Words, metadata
+from laud_ray.tables import CHECKSUM, oracle_calls, row_checksum
 
-oracle_calls = Table(
-    "oracle_calls",
-    metadata,
-    Column("position", Integer, primary_key=True, autoincrement=True),
-    Column("key", String, nullable=False, index=True),
-    Column("oracle", String, nullable=False, index=True),
-    Column("engine", String, nullable=False),
-    Column("model", String, nullable=False),
-    Column("prompt_version", String, nullable=False),
-    Column("document_id", Words, nullable=False),
-    Column("vote", Integer, nullable=False),
-    Column("attempt", Integer, nullable=False),
-    Column("state", String, nullable=False),
-    Column("answer", Words),
-    Column("label", Words),
-    Column("confidence", Float),
-    Column("reason", Words),
-    Column("prompt_tokens", Integer),
-    Column("completion_tokens", Integer),
-    Column("cost", Float),
-    Column("latency", Float),
-    # What counts against the caps: the reservation, then what was used.
-    Column("tokens", Integer, nullable=False),
-    Column("dollars", Float, nullable=False),
-    Column("begun_at", DateTime(timezone=True), nullable=False),
-    Column("ended_at", DateTime(timezone=True)),
-)
 _AT_ONCE = 500
 
 
@@ -244,14 +211,21 @@ class Ledger:
         return read(self._engine, lambda connection: connection.execute(found).all())
 
     def _end(self, number: int, **values: object) -> None:
-        ended = update(oracle_calls).where(oracle_calls.c.position == number)
-        ended = ended.values(**values, ended_at=datetime.now(UTC))
+        this = oracle_calls.c.position == number
+        ended = update(oracle_calls).where(this).values(**values, ended_at=datetime.now(UTC))
+
+        def record(connection: Connection) -> None:
+            connection.execute(ended)
+            row = connection.execute(select(oracle_calls).where(this)).mappings().one()
+            summed = {CHECKSUM: row_checksum(oracle_calls, dict(row))}
+            connection.execute(update(oracle_calls).where(this).values(summed))
+
         try:
-            write(self._engine, lambda connection: connection.execute(ended))
+            write(self._engine, record)
         except SQLAlchemyError as error:
             if full_disk(error) is None or not self._room.give():
                 raise
-            write(self._engine, lambda connection: connection.execute(ended))
+            write(self._engine, record)
 
 
 _USED = (

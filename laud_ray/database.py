@@ -18,7 +18,7 @@ from laud_ray.errors import RunError
 
 T = TypeVar("T")
 # The newest revision in migrations/versions: a test holds the two together.
-REVISION = "0003"
+REVISION = "0004"
 MIGRATING = 0x6C617564
 # For how long a lost connection is made anew, in seconds.
 PATIENCE = "laud_patience"

@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine, exists, func, insert, literal, select
 
 from laud_ray.database import in_turn, read, write
-from laud_ray.tables import feedback, in_utc, now
+from laud_ray.tables import CHECKSUM, feedback, in_utc, now, row_checksum
 from laud_ray.texts import cut, normalise_text
 
 
@@ -66,6 +66,7 @@ def add(
     key = text_id(text)
     said_of = {"id": key, "text": text, "label": label, "who": who, "predicted": predicted, "model": model}
     values: dict[str, object] = {**said_of, "created_at": now()}
+    values[CHECKSUM] = row_checksum(feedback, values)
     theirs = (feedback.c.id == key, feedback.c.who == who)
     last = select(func.max(feedback.c.position)).where(*theirs).scalar_subquery()
     said = exists().where(feedback.c.position == last, feedback.c.label.is_not_distinct_from(label))

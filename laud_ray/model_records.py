@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine, insert, literal, select
+from sqlalchemy import Connection, Engine, insert, literal, select, update
 
 from laud_ray import tables
 from laud_ray.database import in_turn, read, write
-from laud_ray.tables import in_utc, now, promotions, put_setting, settings
+from laud_ray.tables import CHECKSUM, in_utc, now, promotions, put_setting, row_checksum, settings
 from laud_ray.types import Promotion
 
 _CURRENT = select(settings.c.value).where(settings.c.key == "current")
@@ -40,16 +40,19 @@ def promote(engine: Engine, model: str) -> str | None:
     """
     values = select(literal(model), _CURRENT.scalar_subquery(), literal(now(), promotions.c.created_at.type))
     # Writing comes first, so that what is read is not read before another writer is done.
-    adding = insert(promotions).from_select(["model", "previous", "created_at"], values)
+    adding = insert(promotions).from_select(["model", "previous", "created_at"], values, include_defaults=False)
 
     def change(connection: Connection) -> str | None:
         in_turn(connection, "current")
         position = connection.scalar(adding.returning(promotions.c.position))
         this = promotions.c.position == position
-        previous = connection.scalar(select(promotions.c.previous).where(this))
+        row = connection.execute(select(promotions).where(this)).mappings().one()
+        previous: str | None = row["previous"]
         if previous == model:
             connection.execute(promotions.delete().where(this))
         else:
+            summed = {CHECKSUM: row_checksum(promotions, dict(row))}
+            connection.execute(update(promotions).where(this).values(summed))
             put_setting(connection, "current", model)
         return previous
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
-from laud_ray import run_schema
+from laud_ray import integrity, run_schema
 from laud_ray.causes import most_telling
 from laud_ray.config import RunConfig
 from laud_ray.database import open_database
@@ -22,6 +22,8 @@ DATABASE = "laud.db"
 PATIENCE_WRITING, PATIENCE_READING = 120.0, 5.0
 # What is only made once the database stands.
 BUILT = ("models", "rounds")
+# What this process has read through: a long command opens its run again and again.
+_checked: set[tuple[Path, tuple[int, int] | None]] = set()
 
 
 def open_sqlite(folder: Folder) -> Engine:
@@ -32,6 +34,7 @@ def open_sqlite(folder: Folder) -> Engine:
 
     Raises:
         ConfigError: if the folder is not local.
+        DamageError: if what is in it is not what was written.
         RunError: if the file is lost; later, by any transaction, if it was moved away or replaced.
     """
     if folder.local is None:
@@ -40,6 +43,13 @@ def open_sqlite(folder: Folder) -> Engine:
     place = Path(os.path.abspath(folder.local / DATABASE))
     engine = open_database(f"sqlite:///{place}")
     opened = _identity(place)
+    if (place, opened) not in _checked:
+        try:
+            integrity.check(engine, f"{folder.uri}/{DATABASE}")
+        except BaseException:
+            engine.dispose()
+            raise
+        _checked.add((place, opened))
 
     def check(_: Connection) -> None:
         found = _identity(place)

@@ -2,8 +2,12 @@
 `database.REVISION`.
 """
 
+import hashlib
 import json
+import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -51,7 +55,48 @@ class _JsonText(TypeDecorator[object]):
         return json.loads(value or "null")
 
 
-settings = Table("settings", metadata, Column("key", String, primary_key=True), Column("value", String, nullable=False))
+CHECKSUM = "checksum"
+# What of a row changes after it was written, each by itself: the checksum does not cover it.
+_CHANGES = frozenset({"position", "stop_reason", CHECKSUM})
+
+
+def row_checksum(table: Table, values: Mapping[str, object]) -> str:
+    """The checksum of a row. What is null is left out, so that a later version may add columns."""
+    found = {
+        column.name: _plain(column.type, values[column.name])
+        for column in table.columns
+        if column.name not in _CHANGES and values.get(column.name) is not None
+    }
+    data = json.dumps({name: value for name, value in found.items() if value is not None}, sort_keys=True)
+    return hashlib.blake2b(f"{table.name} {data}".encode(), digest_size=16).hexdigest()
+
+
+def _plain(kind: object, value: Any) -> object:
+    """A value as JSON, the same before it is written and after it was read, from whichever database."""
+    if isinstance(value, datetime):
+        return in_utc(value).astimezone(UTC).isoformat()
+    if isinstance(kind, Float):
+        return None if math.isnan(value) else float(value)  # SQLite keeps no NaN
+    if isinstance(kind, Boolean | Integer):
+        return int(value)
+    return value.replace("\0", "\u2400") if isinstance(value, str) else value
+
+
+def _checksum(name: str) -> "Column[str]":
+    """The column that holds the checksum of its row, for the table of that name."""
+    made: Column[str] = Column(
+        CHECKSUM, String, default=lambda context: row_checksum(metadata.tables[name], context.get_current_parameters())
+    )
+    return made
+
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", String, nullable=False),
+    _checksum("settings"),
+)
 queries = Table(
     "queries",
     metadata,
@@ -69,6 +114,7 @@ queries = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     # No document is ever asked about twice.
     UniqueConstraint("document_id"),
+    _checksum("queries"),
 )
 annotations = Table(
     "annotations",
@@ -82,6 +128,7 @@ annotations = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     ForeignKeyConstraint(["document_id"], ["queries.document_id"]),
     UniqueConstraint("document_id", "oracle"),
+    _checksum("annotations"),
 )
 # A document is asked about again, for the `attempt`-th time: the first is that of `queries`.
 second_queries = Table(
@@ -96,6 +143,7 @@ second_queries = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     ForeignKeyConstraint(["document_id"], ["queries.document_id"]),
     UniqueConstraint("document_id", "attempt"),
+    _checksum("second_queries"),
 )
 second_answers = Table(
     "second_answers",
@@ -110,6 +158,7 @@ second_answers = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     ForeignKeyConstraint(["document_id", "attempt"], ["second_queries.document_id", "second_queries.attempt"]),
     UniqueConstraint("document_id", "attempt"),
+    _checksum("second_answers"),
 )
 sample = Table(
     "sample",
@@ -121,6 +170,7 @@ sample = Table(
     Column("document_id", Words, nullable=False),
     Column("stratum", Integer, nullable=False),
     Column("stratum_size", Integer, nullable=False),
+    _checksum("sample"),
 )
 rounds = Table(
     "rounds",
@@ -129,6 +179,7 @@ rounds = Table(
     Column("result", JSON().with_variant(_JsonText(), "postgresql"), nullable=False),
     Column("stop_reason", String),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    _checksum("rounds"),
 )
 models = Table(
     "models",
@@ -138,6 +189,7 @@ models = Table(
     Column("round", Integer, nullable=False),
     Column("accepted", Boolean, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    _checksum("models"),
 )
 timings = Table(
     "timings",
@@ -146,6 +198,7 @@ timings = Table(
     Column("round", Integer, nullable=False),
     Column("step", String, nullable=False),
     Column("seconds", Float, nullable=False),
+    _checksum("timings"),
 )
 # Models that a person made current, and what was current before.
 promotions = Table(
@@ -155,6 +208,7 @@ promotions = Table(
     Column("model", String, nullable=False),
     Column("previous", String),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    _checksum("promotions"),
 )
 # What people said of served answers. `id` is that of the text; label is null for "wrong, I do not say what".
 feedback = Table(
@@ -168,6 +222,38 @@ feedback = Table(
     Column("predicted", Words),
     Column("model", Words),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    _checksum("feedback"),
+)
+
+# Calls of paid oracles; `calls` says more.
+oracle_calls = Table(
+    "oracle_calls",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("key", String, nullable=False, index=True),
+    Column("oracle", String, nullable=False, index=True),
+    Column("engine", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("prompt_version", String, nullable=False),
+    Column("document_id", Words, nullable=False),
+    Column("vote", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("state", String, nullable=False),
+    Column("answer", Words),
+    Column("label", Words),
+    Column("confidence", Float),
+    Column("reason", Words),
+    Column("prompt_tokens", Integer),
+    Column("completion_tokens", Integer),
+    Column("cost", Float),
+    Column("latency", Float),
+    # What counts against the caps: the reservation, then what was used.
+    Column("tokens", Integer, nullable=False),
+    Column("dollars", Float, nullable=False),
+    Column("begun_at", DateTime(timezone=True), nullable=False),
+    Column("ended_at", DateTime(timezone=True)),
+    # Of a call that has ended.
+    Column(CHECKSUM, String),
 )
 
 
@@ -182,5 +268,6 @@ def in_utc(found: datetime) -> datetime:
 
 def put_setting(connection: Connection, key: str, value: str) -> None:
     """Set what the key says, whether or not it was there."""
-    if connection.execute(update(settings).where(settings.c.key == key).values(value=value)).rowcount == 0:
-        connection.execute(insert(settings).values(key=key, value=value))
+    values = {"value": value, CHECKSUM: row_checksum(settings, {"key": key, "value": value})}
+    if connection.execute(update(settings).where(settings.c.key == key).values(values)).rowcount == 0:
+        connection.execute(insert(settings).values(key=key, **values))

@@ -54,7 +54,7 @@ def test_a_database_from_before_revisions_is_taken_over(tmp_path: Path, lacking:
     metadata.create_all(old, [table for table in metadata.sorted_tables if table.name not in lacking])
     with old.begin() as connection:
         connection.exec_driver_sql("DROP TABLE alembic_version")
-        connection.exec_driver_sql("INSERT INTO settings VALUES ('current', 'round-0002')")
+        connection.exec_driver_sql("INSERT INTO settings (key, value) VALUES ('current', 'round-0002')")
     old.dispose()
     (tmp_path / "made-by-code.db").rename(path)
     store = Store(f"sqlite:///{path}")
