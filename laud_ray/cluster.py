@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import ray
 from ray._private import utils
 
+from laud_ray import ray_token
 from laud_ray.errors import JobError
 from laud_ray.workers import NICENESS
 
@@ -30,6 +31,8 @@ def connect() -> None:
         return
     os.environ.setdefault(*NICENESS)
     address = os.environ.get("RAY_ADDRESS")
+    if address is None:
+        ray_token.keep_private()
     for attempt in range(1, STARTS + 1):
         try:
             with _own_sigterm():

@@ -5,7 +5,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -52,8 +52,31 @@ def publish(source: Path, target: Path) -> None:
     shutil.rmtree(source, ignore_errors=True)
 
 
-def clear(folders: Iterable[Path]) -> None:
-    """Remove what a killed process left half-written anywhere in folders that nobody else writes now."""
+def remove(folder: Path) -> None:
+    """Delete a folder and all in it; killed on the way, it leaves nothing under its name. Without one nothing happens.
+
+    Raises:
+        OSError: if something in it cannot be deleted.
+    """
+    if folder.is_symlink():  # to another disk, where the folder stays
+        for one in folder.iterdir():
+            remove(one) if one.is_dir() else one.unlink()
+        return
+    staging = _staging(folder)
+    with suppress(FileNotFoundError):
+        folder.rename(staging)
+        shutil.rmtree(staging)
+
+
+def clear(folders: Iterable[Path], *, beside: Path | None = None) -> None:
+    """Remove what a killed process left half-written, or half-deleted, anywhere in folders that nobody else writes now.
+
+    Args:
+        beside: a folder whose own folders of this kind are removed too; others may be writing files there.
+    """
+    for one in [] if beside is None else list(beside.iterdir()):
+        if _STAGING.fullmatch(one.name) and one.is_dir():
+            shutil.rmtree(one, ignore_errors=True)
     for folder in folders:
         for parent, inner, files in os.walk(folder):
             for name in [one for one in inner if _STAGING.fullmatch(one)]:

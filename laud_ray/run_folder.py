@@ -25,6 +25,7 @@ from laud_ray.run_database import (
     refuse_other_store,
 )
 from laud_ray.run_schema import SCHEMA
+from laud_ray.spare_room import SpareRoom
 from laud_ray.storage import Folder
 from laud_ray.store import Store
 
@@ -91,9 +92,10 @@ def claim(config: RunConfig) -> Iterator[RunFolder]:
     with ExitStack() as held, one_line(folder):
         if folder.local is not None:
             held.enter_context(_locked(folder.local))
-            local_folders.clear(folder.local / name for name in WRITTEN)
+            local_folders.clear([folder.local / name for name in WRITTEN], beside=folder.local)
         if config.store is None:
             engine = open_sqlite(folder)
+            held.callback(SpareRoom(folder.local).give)
         else:
             schema = held.enter_context(run_schema.claimed(config.store, folder))
             engine = open_schema(folder, config.store, schema, PATIENCE_WRITING)

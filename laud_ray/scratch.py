@@ -34,8 +34,8 @@ def private_folder(name: str) -> Path:
     """
     try:
         root = Path(tempfile.gettempdir()) / f"laud-{os.getuid()}"
-        _make_private(root)
-        _make_private(root / name)
+        make_private(root)
+        make_private(root / name)
     except OSError as error:
         where = error.filename or "the temporary directory"
         raise ScratchError(
@@ -103,7 +103,13 @@ def _remove_unless_held(entry: Path) -> None:
             os.close(handle)
 
 
-def _make_private(folder: Path) -> None:
+def make_private(folder: Path) -> None:
+    """Make a folder that only this user can read and write, or find that it is one.
+
+    Raises:
+        ScratchError: if it is another user's or a link.
+        OSError: if it cannot be made.
+    """
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     found = os.lstat(folder)

@@ -244,6 +244,9 @@ class Folder:
 
     def remove(self) -> None:
         """Delete the folder and all in it; nothing happens if there is none."""
+        if self.local is not None:
+            local_folders.remove(self.local)
+            return
         fs, path = filesystem(self.uri)
         with explained(self.uri):
             if fs.get_file_info(path).type == pafs.FileType.Directory:

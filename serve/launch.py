@@ -18,8 +18,9 @@ from typing import Any
 import httpx
 from pydantic import ValidationError
 
+from laud_ray import ray_token, scratch
 from laud_ray.config import mistakes
-from laud_ray.errors import ConfigError, JobError
+from laud_ray.errors import ConfigError, JobError, ScratchError
 from laud_ray.workers import NICENESS
 from serve import proxy
 from serve.arguments import Arguments
@@ -133,6 +134,7 @@ def _start_once(arguments: Arguments, host: str, port: int) -> None:
 
     # Its word on what goes on here; the replicas' logs are in files.
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
+    ray_token.keep_private()
     ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     # After Ray, which has a handler of its own for SIGTERM.
     for one in (signal.SIGINT, signal.SIGTERM):
@@ -151,6 +153,8 @@ def _stop() -> None:
         with suppress(Exception):  # nobody waits for its answer any more
             serve.shutdown()
         ray.shutdown()
+    with suppress(ScratchError):
+        scratch.tidy(scratch.private_folder("serve"), days=0.0)
 
 
 def _say_what_failed(url: str, token: str | None, say: Callable[[str], None]) -> None:

@@ -1,6 +1,5 @@
 """Where the models come from: a run, whose current model may change, or one model's folder."""
 
-import hashlib
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ import numpy as np
 
 from laud_ray.config import CausalConfig
 from laud_ray.errors import ModelError, RunError
-from laud_ray.model_folder import DESCRIPTION, describe
+from laud_ray.model_folder import DESCRIPTION, describe, version_of
 from laud_ray.run_database import DATABASE
 from laud_ray.run_folder import RunFolder, look_at
 from laud_ray.run_schema import SCHEMA
@@ -72,6 +71,10 @@ class Registry(Protocol):
         """
         ...
 
+    def version(self, name: str) -> str | None:
+        """What is in a model's folder now, as `Entry.version`; None where its files are gone."""
+        ...
+
     def entry(self, name: str) -> Entry:
         """Look a model up, its files checked.
 
@@ -104,6 +107,9 @@ class OneModel:
     def run(self) -> RunFolder | None:
         return None
 
+    def version(self, name: str) -> str | None:  # noqa: ARG002 - there is one
+        return version_of(Folder(str(self._path)))
+
     def entry(self, name: str) -> Entry:
         description = describe(str(self._path))[1]
         labels = tuple(Label(label, None) for label in description["labels"])
@@ -131,6 +137,9 @@ class RunModels:
 
     def current(self) -> str | None:
         return self.run().store.setting("current")
+
+    def version(self, name: str) -> str | None:
+        return version_of(self.run().models / name)
 
     def entry(self, name: str) -> Entry:
         run = self.run()
@@ -191,11 +200,10 @@ def _entry(
     weights: Floats | None,
     accuracy: Estimate | None,
 ) -> Entry:
-    version = hashlib.sha256((folder / DESCRIPTION).read_bytes()).hexdigest()[:12]
     return Entry(
         name,
         str(folder),
-        version,
+        version_of(Folder(str(folder))) or "",
         str(description["kind"]),
         str(description.get("base", "")),
         int(description.get("examples", 0)),

@@ -2,13 +2,14 @@
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 
 import psutil
 import ray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, generate_latest
 from prometheus_client import multiprocess as shared
+
+from laud_ray import scratch
 
 # Read by prometheus_client when it is imported: the replicas' environment has it from the start.
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
@@ -24,7 +25,15 @@ def directory_of(run: str) -> str:
     """
     cluster = ray.get_runtime_context().gcs_address if ray.is_initialized() else ""
     name = hashlib.sha256(f"{cluster} {run}".encode()).hexdigest()[:12]
-    return str(Path(tempfile.gettempdir()) / f"laud-serve-{name}")
+    return str(scratch.private_folder("serve") / name)
+
+
+def _hold(directory: Path) -> None:
+    """Make the place, on a node that may be another one than that which named it, and remove those without replicas."""
+    for folder in (directory.parent.parent, directory.parent):
+        scratch.make_private(folder)
+    scratch.hold(directory)
+    scratch.tidy(directory.parent, days=0.0)
 
 
 class Telemetry:
@@ -33,7 +42,7 @@ class Telemetry:
     def __init__(self) -> None:
         self._directory = os.environ.get(DIRECTORY)
         if self._directory is not None:
-            os.makedirs(self._directory, exist_ok=True)
+            _hold(Path(self._directory))
         self._registry = CollectorRegistry()
         mine = None if self._directory is not None else self._registry
         self.requests = Counter("laud_requests", "Requests answered.", ["path", "status"], registry=mine)

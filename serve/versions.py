@@ -98,18 +98,18 @@ class Versions:
         async with self._turn:
             loop = asyncio.get_running_loop()
             try:
-                name = await loop.run_in_executor(self._thread, self._registry.current)
+                name, version = await loop.run_in_executor(self._thread, self._wanted)
             except Exception as error:  # noqa: BLE001 - the service's edge: the registry is away, the model is not
                 if self.away is None:
                     self._log.warning("the registry cannot be read", extra={"error": _line(error)})
                 self.away = _line(error)
                 return
             self.away = None
-            if name is None or (self.current is not None and self.current.entry.name == name) or self._gave_up(name):
+            if name is None or self._serves(name, version) or self._gave_up(name):
                 return
             self.loading = name
             try:
-                version = await self._load(name)
+                loaded = await self._load(name)
             except Exception as error:  # noqa: BLE001 - the service's edge: a broken model must not end what works
                 self.failed = Failed(name, _line(error), datetime.now(UTC))
                 self._log.error("a model was not taken", extra={"model": name, "error": _line(error)})
@@ -117,13 +117,23 @@ class Versions:
                 return
             finally:
                 self.loading = None
-            before, self.current, self.failed = self.current, version, None
+            before, self.current, self.failed = self.current, loaded, None
             self._log.info(
-                "now serving", extra={"model": name, "version": version.entry.version, "before": _name(before)}
+                "now serving", extra={"model": name, "version": loaded.entry.version, "before": _name(before)}
             )
             self._swapped(True)
             if before is not None:
                 self._engine(before.entry.kind).release(before.scorer)
+
+    def _wanted(self) -> tuple[str | None, str | None]:
+        """The current model's name and what is in its folder; blocks."""
+        name = self._registry.current()
+        return name, None if name is None else self._registry.version(name)
+
+    def _serves(self, name: str, version: str | None) -> bool:
+        """Whether a model answers already; one that was made anew under its name is another."""
+        entry = None if self.current is None else self.current.entry
+        return entry is not None and entry.name == name and version in (None, entry.version)
 
     def _gave_up(self, name: str) -> bool:
         failed = self.failed

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from laud_ray import locks
+from laud_ray import local_folders, locks
 from laud_ray.data.seen import Seen
 from laud_ray.errors import PassError, RunError
 from laud_ray.events import Event, Observer
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 LOCK = f"{WORK}/lock"
 BUSY = "another process is working on this output; expected one at a time"
-# A file that a killed writer left: a name of ours, hidden, with a random end.
-_LEFT = re.compile(r"\..+-[0-9a-f]{32}")
+# A file that a killed writer left beside others' files: a name of ours, hidden, with a random end.
 _LEFT_BESIDE = re.compile(r"\.(part-\d{5,}\.parquet|_manifest\.json|_SUCCESS)-[0-9a-f]{32}")
 
 
@@ -109,8 +108,7 @@ def clear(out: Folder) -> None:
     """Delete what killed writers left in an output that is known to be ours, and nothing else that lies there."""
     if out.local is None:
         return
-    left = [file for file in (out.local / WORK).rglob(".*") if _LEFT.fullmatch(file.name)]
-    beside = [*out.local.glob(".*"), *out.local.glob("*=*/.*")]
-    for file in (*left, *(file for file in beside if _LEFT_BESIDE.fullmatch(file.name))):
-        if file.is_file():
+    local_folders.clear([out.local / WORK])
+    for file in (*out.local.glob(".*"), *out.local.glob("*=*/.*")):
+        if _LEFT_BESIDE.fullmatch(file.name) and file.is_file():
             file.unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """A run with a cascade of a language model and a replay: it waits at a cap, and goes on with a higher one."""
 
+import asyncio
 import random
 import sqlite3
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import laud_ray
 from laud_ray import cli
 from laud_ray.cli.output import EXIT_WAITING
 from tests.endpoint import Reply, chat, endpoint
@@ -57,7 +59,13 @@ def test_a_run_waits_at_its_cap_and_goes_on(
         assert len(server.seen) == 8
         llm["max_calls"] = 100
         path.write_text(yaml.safe_dump(settings))
-        cli.main(["run", str(path)])
+
+        async def cell() -> laud_ray.Outcome:
+            """What a notebook does: a call within an event loop that is running."""
+            return laud_ray.run(laud_ray.load(str(path)))
+
+        outcome = asyncio.run(cell())
+        assert (outcome.state, outcome.reason) == ("finished", "budget: 16 of 16 annotations are spent")
         assert len(server.seen) == len(set(server.prompts)) == 16
     with sqlite3.connect(tmp_path / "run" / "laud.db") as database:
         found = database.execute(

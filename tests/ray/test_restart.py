@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from ray.train import TrainingFailedError
 from safetensors.torch import load_file
 
 from laud_ray import causal_training, training
@@ -84,3 +85,45 @@ def test_a_lost_worker_costs_an_epoch_at_most(ray_session: str, tmp_path: Path) 
     assert any(tensor.abs().max() > 0 for name, tensor in whole.items() if "lora_B" in name)
     for name, tensor in whole.items():
         torch.testing.assert_close(broken[name], tensor, rtol=1e-4, atol=1e-6)
+
+
+def counting(config: dict[str, Any]) -> None:
+    """A training that leaves its epoch behind, and fails for good in its third, once."""
+    from pathlib import Path
+
+    import ray.train
+
+    from laud_ray import training
+
+    with training.left_behind() as path:
+        first = 0 if path is None else 1 + int((path / "epoch").read_text())
+    for epoch in range(first, 4):
+        with Path(config["began"]).open("a") as log:
+            log.write(f"{epoch}\n")
+        if epoch == 2 and not Path(config["fallen"]).exists():
+            Path(config["fallen"]).touch()
+            ray.train.get_all_reported_checkpoints()
+            raise RuntimeError("for good")
+        training.deliver(lambda folder, epoch=epoch: (folder / "epoch").write_text(str(epoch)), {})  # type: ignore[misc]
+
+
+@pytest.mark.timeout(300)
+def test_the_same_call_goes_on_from_the_only_checkpoint_that_is_kept(ray_session: str, tmp_path: Path) -> None:
+    """As when the process that trains is killed: what another training left is removed, its own is taken up."""
+    place, began = tmp_path / "training", tmp_path / "began"
+    (place / "train-of-another-round" / "checkpoint_1").mkdir(parents=True)
+    config = {"began": str(began), "fallen": str(tmp_path / "fallen")}
+    resources = Resources(workers=1, storage=str(place), max_failures=0)
+    with pytest.raises(TrainingFailedError, match="for good"):
+        training.fit(counting, config, resources, str(tmp_path / "out"))
+    (left,) = place.iterdir()
+    assert len(list(left.glob("checkpoint_2*"))) == 1
+    training.fit(counting, config, resources, str(tmp_path / "out"))
+    assert began.read_text().split() == ["0", "1", "2", "2", "3"]
+    assert (tmp_path / "out" / "epoch").read_text() == "3"
+    assert list(place.iterdir()) == [left]
+    assert len(list(left.glob("checkpoint_2*"))) == 1, "no more is kept than a restart needs"
+    # Other settings are another training.
+    training.fit(counting, config | {"began": str(tmp_path / "anew")}, resources, str(tmp_path / "out"))
+    assert (tmp_path / "anew").read_text().split() == ["0", "1", "2", "3"]
+    assert left not in place.iterdir()

@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 
 from laud_ray import Client, models
 from laud_ray.errors import ConfigError
+from laud_ray.model_folder import seal
 from laud_ray.model_records import promote
 from laud_ray.run_folder import look_at
 from laud_ray.scoring import score_texts
+from laud_ray.storage import Folder
 from serve.answers import check_size
 from serve.arguments import Arguments, Limits
 from serve.guard import _Bodies, _Bounded
@@ -405,6 +407,21 @@ def test_the_loop_may_push_instead_of_being_polled(own_run: Path) -> None:
         add_model(own_run, 2)
         assert client.post("/v1/reload").status_code == 202
         eventually(lambda: serving(client) == "round-0002")
+
+
+def test_a_model_that_was_made_anew_under_its_name_is_served_anew(own_run: Path) -> None:
+    """As after a run was begun again, or put back from a backup, in the same place."""
+    with live(run=str(own_run), poll_s=0.05) as client:
+        before = client.get("/v1/model").json()
+        model = own_run / "models" / before["name"]
+        description = json.loads((model / "model.json").read_text())
+        again = own_run / "again"
+        shutil.copytree(model, again)
+        seal(again, {**{k: v for k, v in description.items() if k not in ("files", "checksum")}, "examples": 7})
+        Folder(str(own_run / "models")).publish(again, before["name"], "model.json")
+        eventually(lambda: client.get("/v1/model").json()["version"] != before["version"])
+        assert client.get("/v1/model").json()["name"] == before["name"]
+        assert post(client, {"texts": "x"}).status_code == 200
 
 
 def test_a_broken_model_leaves_the_old_one_where_it_is(own_run: Path) -> None:

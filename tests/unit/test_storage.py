@@ -146,6 +146,30 @@ def test_a_publish_that_is_killed_anywhere_is_whole_or_absent(tmp_path: Path) ->
     assert half > 3
 
 
+def test_what_is_deleted_is_gone_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deletion that is killed leaves no half of a model under its name, which would count as one."""
+    folder = Folder(str(tmp_path / "run" / "models"))
+    model(tmp_path / "run" / "models" / "m", "w")
+
+    def killed(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            folder.remove()
+    assert folder.folders() == set()
+    local_folders.clear([], beside=tmp_path / "run")
+    assert list((tmp_path / "run").iterdir()) == []
+    folder.remove()
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "run" / "models").symlink_to(tmp_path / "disk")
+    folder.publish(model(tmp_path / "new", "w"), "m", last="model.json")
+    folder.remove()
+    assert list((tmp_path / "disk").iterdir()) == []
+    assert folder.is_empty()
+
+
 def test_what_a_killed_process_left_is_cleared_and_nothing_else(tmp_path: Path) -> None:
     hexadecimal = "0123456789abcdef" * 2
     kept = ["m/model.json", ".lock", "m/.hidden", "zero-shot/a-0123"]

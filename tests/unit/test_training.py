@@ -1,9 +1,16 @@
 """What every learner trains by: the learning rate's course, and batches that ranks share."""
 
+import json
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from laud_ray import training
+from laud_ray.storage import Folder
+from tests.s3 import s3_server
 
 
 @pytest.mark.parametrize(("progress", "part"), [(0, 0.04), (0.05, 0.54), (0.1, 1), (0.55, 0.5), (1, 0)])
@@ -18,3 +25,46 @@ def test_a_rank_without_rows_takes_part_with_no_weight() -> None:
         assert (rows.tolist(), weight) == ([7], 0.0)
     rows, weight = training.or_stand_in(batch[1:], batch)
     assert (rows.tolist(), weight) == ([8, 9], 1.0)
+
+
+def attempt(place: Folder, name: str, last: str | None, *checkpoints: str) -> None:
+    """What Ray Train leaves of a training: its checkpoints, and a snapshot that names the last one."""
+    for one in checkpoints:
+        (place / name / one).write("state.safetensors", b"weights")
+    if last is not None:
+        snapshot = json.dumps({"latest_checkpoint_result": {"checkpoint_dir_name": last}})
+        (place / name).write(training.SNAPSHOT, snapshot.encode())
+
+
+@pytest.mark.parametrize("kind", ["local", "s3"])
+def test_only_what_can_be_continued_is_kept(kind: str, tmp_path: Path) -> None:
+    with s3_server("laud-tests") if kind == "s3" else nullcontext():
+        place = Folder("s3://laud-tests/run/training" if kind == "s3" else str(tmp_path / "training"))
+        training._keep_only(place, "mine")  # there is none
+        attempt(place, "other", "checkpoint_1", "checkpoint_1")
+        attempt(place, "mine", "checkpoint_2", "checkpoint_1", "checkpoint_2")
+        training._keep_only(place, "mine")
+        assert place.folders() == {"mine"}
+        for last, checkpoints in ((None, ["checkpoint_1"]), ("checkpoint_2", ["checkpoint_1"])):
+            (place / "mine").remove()
+            attempt(place, "mine", last, *checkpoints)
+            training._keep_only(place, "mine")
+            assert place.folders() == set(), "Ray Train would fail over it, again and again"
+        attempt(place, "mine", None, "checkpoint_1")
+        (place / "mine").write(training.SNAPSHOT, b'{"latest_ch')  # cut off by a kill
+        training._keep_only(place, "mine")
+        assert place.folders() == set()
+
+
+def test_a_training_is_named_by_all_that_it_depends_on() -> None:
+    resources = training.Resources(2, 0, "runs/a/training")
+    config = {"examples": ("a", "b"), "seed": 0}
+    name = training._name_of(training.fit, config, resources)
+    assert name == training._name_of(training.fit, dict(reversed(config.items())), replace(resources, storage="/b"))
+    others = [
+        training._name_of(training.fit, config | {"seed": 1}, resources),
+        training._name_of(training.fit, config | {"examples": ("a",)}, resources),
+        training._name_of(training.fit, config, replace(resources, workers=1)),
+        training._name_of(training.deliver, config, resources),
+    ]
+    assert len({name, *others}) == 5
