@@ -35,6 +35,7 @@ CLUSTER_FIELDS: dict[str, Any] = {
         "version": {"v1", "v2"},
         "upscalingMode": {"Default", "Aggressive", "Conservative"},
         "idleTimeoutSeconds": int,
+        "securityContext": {"allowPrivilegeEscalation": bool, "capabilities": {"drop": [str]}},
     },
     "headGroupSpec": GROUP | {"serviceType": str},
     "workerGroupSpecs": [
@@ -73,6 +74,11 @@ def custom(file: str) -> dict[str, Any]:
 def cluster_of(file: str) -> dict[str, Any]:
     spec = custom(file)["spec"]
     return spec.get("rayClusterSpec") or spec["rayClusterConfig"]
+
+
+def policy_of(file: str) -> dict[str, Any]:
+    (policy,) = (one["spec"] for one in objects(file) if one["kind"] == "NetworkPolicy")
+    return policy
 
 
 def groups(file: str) -> list[dict[str, Any]]:
@@ -169,7 +175,8 @@ def test_a_job_runs_a_script_of_ours_and_ends_with_its_cluster(file: str) -> Non
     assert gpu["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == 1
     assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in gpu["tolerations"]
     for volume in spec["rayClusterSpec"]["headGroupSpec"]["template"]["spec"].get("volumes", []):
-        assert volume["configMap"]["name"] in (ROOT / file).read_text().split("kind:")[0]
+        if "emptyDir" not in volume:
+            assert volume["configMap"]["name"] in (ROOT / file).read_text().split("kind:")[0]
 
 
 @pytest.mark.parametrize("file", JOBS)
@@ -185,15 +192,90 @@ def test_every_secret_is_explained_and_none_is_written_down(file: str) -> None:
     assert not [one for one in objects(file) if one["kind"] == "Secret"]
 
 
-@pytest.mark.parametrize("file", JOBS)
-def test_only_the_operator_and_prometheus_reach_the_pods(file: str) -> None:
-    (policy,) = (one["spec"] for one in objects(file) if one["kind"] == "NetworkPolicy")
+@pytest.mark.parametrize("file", FILES)
+def test_the_head_is_reached_by_its_pods_and_the_operator_alone(file: str) -> None:
+    policy = policy_of(file)
     chosen = policy["podSelector"]["matchLabels"]
     for group in groups(file):
         assert chosen.items() <= group["template"]["metadata"]["labels"].items()
-    within, others = policy["ingress"]
-    assert within == {"from": [{"podSelector": {"matchLabels": chosen}}]}
-    assert {one["port"] for one in others["ports"]} == {8265, 8080}
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert policy["ingress"][0] == {"from": [{"podSelector": {"matchLabels": chosen}}]}
+    reached = {one["port"]: rule.get("from") for rule in policy["ingress"][1:] for one in rule["ports"]}
+    assert not reached.keys() & {6379, 10001, 8076, 9101, 8404}
+    (operator,) = reached[8265]
+    assert operator["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "kuberay-operator"}}
+    assert reached.keys() == ({8265, 8000} if "serve" in file else {8265, 8080})
+    # What others reach without a token is for Prometheus.
+    assert "serve" in file or reached[8080] == [
+        {"namespaceSelector": {}, "podSelector": {"matchLabels": {"app.kubernetes.io/name": "prometheus"}}}
+    ]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_pods_reach_no_more_than_they_need(file: str) -> None:
+    """DNS and each other; jobs also the store, the database and Kubernetes; nobody the credentials of the machine."""
+    policy = policy_of(file)
+    within, names, *outside = policy["egress"]
+    assert within == {"to": [{"podSelector": policy["podSelector"]}]}
+    assert {one["port"] for one in names["ports"]} == {53}
+    assert [sorted(one["port"] for one in rule["ports"]) for rule in outside] == (
+        [] if "serve" in file else [[443, 6443], [5432]]
+    )
+    for rule in outside:
+        (place,) = (one["ipBlock"] for one in rule["to"])
+        assert place["cidr"] != "0.0.0.0/0" or place["except"] == ["169.254.0.0/16"]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_pods_have_no_more_rights_than_they_need(file: str) -> None:
+    for group in groups(file):
+        spec = group["template"]["spec"]
+        own = spec["securityContext"]
+        assert own["runAsNonRoot"] is True
+        assert (own["runAsUser"], own["runAsGroup"]) == (1000, 100)
+        assert own["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert "hostNetwork" not in spec
+        # Only the autoscaler, which runs beside the head, asks Kubernetes for anything.
+        autoscaled = (
+            cluster_of(file).get("enableInTreeAutoscaling", False) and group["labels"]["laud.run/pool"] == "head"
+        )
+        assert spec["automountServiceAccountToken"] is autoscaled
+        volumes = {one["name"]: one for one in spec["volumes"]}
+        for container in spec["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+                "readOnlyRootFilesystem": True,
+            }
+            # Where Ray and the libraries write.
+            places = {one["mountPath"]: volumes[one["name"]] for one in container["volumeMounts"]}
+            needed = {"/tmp", "/home/ray/.cache"}
+            if "nvidia.com/gpu" in container["resources"]["limits"]:
+                needed |= {"/home/ray/.config", "/home/ray/.triton"}
+            assert needed <= {place for place, volume in places.items() if "emptyDir" in volume}
+    if options := cluster_of(file).get("autoscalerOptions"):
+        assert options["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_images_are_named_by_a_digest_that_must_be_filled_in(file: str) -> None:
+    for group in groups(file):
+        (container,) = group["template"]["spec"]["containers"]
+        assert re.fullmatch(rf"laud(-serve)?:{laud_ray.__version__}(-gpu)?@sha256:0{{64}}", container["image"])
+    assert "the digest that `docker push` prints" in " ".join((ROOT / file).read_text().replace("#", "").split())
+
+
+@pytest.mark.parametrize("file", JOBS)
+def test_a_secret_is_given_to_those_who_need_it_alone(file: str) -> None:
+    given = [
+        {one["secretRef"]["name"] for one in group["template"]["spec"]["containers"][0]["envFrom"]}
+        for group in groups(file)
+    ]
+    assert given == [{"laud-storage", "laud-driver"}, {"laud-storage"}, {"laud-storage"}]
+    told = (ROOT / file).read_text()
+    driver = told[told.index("generic laud-driver") :].split("\n#\n")[0]
+    assert "PGPASSWORD" in driver
+    assert "OPENAI_API_KEY" in driver
 
 
 @pytest.fixture(scope="module")

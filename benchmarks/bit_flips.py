@@ -1,0 +1,187 @@
+"""Flip random bits in the files of a finished run, and see what its readers make of each.
+
+    python benchmarks/bit_flips.py runs/demo --flips 2000
+
+One bit at a time, in a copy, with as many flips in each kind of file. Everything that reads a run reads it then: its
+status and report, every range of its corpus, scores and shortlists, and every model with the answers that it gives. A
+flip is *noticed* if a reader refuses or a note says what was changed, *without effect* if all is read as before, and
+else *other data*, which must not be. report.html is for people, and nothing reads it.
+"""
+
+import argparse
+import hashlib
+import logging
+import os
+import random
+import shutil
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+
+from laud_ray import corpus as corpora
+from laud_ray import models, passes, run_folder
+from laud_ray.errors import LaudError
+from laud_ray.model_folder import describe
+from laud_ray.report.read import read, read_models
+from laud_ray.report.run_json import to_json
+from laud_ray.run_folder import RunFolder, look_at
+from laud_ray.shortlists import SHORTLIST
+from laud_ray.storage import Folder
+
+TEXTS = ("green tea", "washing powder 2 kg", "PIZZA FUNGHI")
+UNREAD = ("report.html", ".lock")
+
+
+def kind_of(path: str) -> str:
+    """The kind of a run's file by its path within the run."""
+    name = path.rpartition("/")[2]
+    if "/" not in path:
+        return name
+    if path.startswith("models/"):
+        return "model.json" if name == "model.json" else "weights"
+    if name.endswith(".json"):
+        return "corpus.json, pass.json"
+    return "sealed labels" if "sealed" in path else "shortlists" if SHORTLIST in path else path.split("/")[0]
+
+
+def digest(table: pa.Table) -> str:
+    return hashlib.sha256(repr((table.schema, table.to_pydict())).encode()).hexdigest()
+
+
+def seen(place: Path, *, with_models: bool) -> dict[str, object]:
+    """Everything that the readers of a run make of it."""
+    found: dict[str, object] = {}
+    with look_at(str(place)) as run:
+        summary = to_json(read(run))
+        found |= {"status": summary, "models": read_models(run), "config": run.config.dump()}
+        found |= {"queries": run.store.queries(), "sample": run.store.sample("evaluation")}
+        found |= {"timings": [run.store.timings(one.number) for one in run.store.history()]}
+        found |= dict(tables_of(run))
+        if with_models:
+            found |= dict(answers_of(place / "models"))
+    return found
+
+
+def tables_of(run: RunFolder) -> Iterator[tuple[str, object]]:
+    """Every range of the corpus, of its sealed labels, and of each pass with its shortlist."""
+    corpus = corpora.open_corpus(run.corpus)
+    assert corpus is not None
+    yield "corpus", (corpus.ranges, dict(corpus.counts), corpus.fingerprint, corpus.notes)
+    yield "sealed labels", corpora.sealed_labels(corpus)
+    for result in [None, *run.store.history()]:
+        number = 0 if result is None else result.number
+        scores = run.scores(number)
+        if not scores.exists(passes.DESCRIPTION):
+            continue
+        passes._claim(scores, {"model": run.model_name(number), "corpus": corpus.fingerprint})
+        for place in (scores, scores / SHORTLIST):
+            for name in sorted(one for one in place.names() if one.endswith(".parquet")):
+                yield f"{place.uri}/{name}", digest(place.read_table(name))
+    for place in (run.corpus, run.corpus / "sealed"):
+        for name in sorted(one for one in place.names() if one.endswith(".parquet")):
+            yield f"{place.uri}/{name}", digest(place.read_table(name))
+
+
+def answers_of(place: Path) -> Iterator[tuple[str, object]]:
+    """The description of every model, and its probabilities for some texts."""
+    for folder in sorted(one for one in place.iterdir() if one.is_dir()):
+        description = describe(str(folder))[1]
+        yield folder.name, ({key: description[key] for key in sorted(description)}, answer(str(folder)))
+
+
+def answer(folder: str) -> list[list[float]]:
+    return [[float(p) for p in row] for row in models.load(folder).score(list(TEXTS))]
+
+
+@contextmanager
+def flipped(path: Path, bit: int) -> Iterator[None]:
+    """Flip one bit of a file for a while, in a new file under its name, as a restored copy is."""
+    whole = path.read_bytes()
+    changed = bytearray(whole)
+    changed[bit // 8] ^= 1 << bit % 8
+    put(path, bytes(changed))
+    try:
+        yield
+    finally:
+        put(path, whole)
+
+
+def put(path: Path, data: bytes) -> None:
+    other = path.with_name(f"{path.name}.new")
+    other.write_bytes(data)
+    os.replace(other, path)
+    for end in ("-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+
+
+class Notes(logging.Handler):
+    """Keeps what a run's readers log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+def outcome(place: Path, path: str, was: dict[str, object], notes: Notes) -> tuple[str, str]:
+    """What the readers make of the run as it is now, and what they say of it."""
+    notes.lines.clear()
+    run_folder._note.cache_clear()
+    try:
+        found = seen(place, with_models=path.startswith("models/"))
+    except (LaudError, pa.ArrowException, OSError) as error:
+        return "noticed", str(error).partition("\n")[0]
+    except Exception as error:  # noqa: BLE001 - noticed, and not in one line
+        return "noticed, with a traceback", repr(error)[:200]
+    if notes.lines:
+        return "noticed", notes.lines[0]
+    changed = [key for key, value in found.items() if repr(value) != repr(was[key])]
+    return ("other data", f"{path}: {', '.join(changed)}") if changed else ("without effect", "")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--flips", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    rng, notes = random.Random(options.seed), Notes()
+    logging.getLogger("laud_ray").addHandler(notes)
+    logging.getLogger("laud_ray").propagate = False
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch) / "run"
+        shutil.copytree(options.run, place)
+        was = seen(place, with_models=True)
+        assert not notes.lines, notes.lines
+        kinds: dict[str, list[str]] = defaultdict(list)
+        for entry in Folder(str(place)).entries(recursive=True):
+            if entry.path not in UNREAD and entry.size:
+                kinds[kind_of(entry.path)].append(entry.path)
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        for i in range(options.flips):
+            kind = sorted(kinds)[i % len(kinds)]
+            path = rng.choice(kinds[kind])
+            with flipped(place / path, rng.randrange(8 * (place / path).stat().st_size)):
+                result, said = outcome(place, path, was, notes)
+            counts[kind][result] += 1
+            if result not in ("noticed", "without effect"):
+                print(f"{result}: {path}: {said}")
+        report(counts)
+
+
+def report(counts: dict[str, Counter[str]]) -> None:
+    results = ("noticed", "without effect", "noticed, with a traceback", "other data")
+    total = sum(counts.values(), Counter[str]())
+    print(f"{'kind of file':26}" + "".join(f"{name:>27}" for name in results))
+    for kind, found in [*sorted(counts.items()), ("all", total)]:
+        print(f"{kind:26}" + "".join(f"{found[name]:27,}" for name in results))
+
+
+if __name__ == "__main__":
+    main()
