@@ -17,7 +17,7 @@ AT_ONCE = 1000
 def check(engine: Engine, place: str) -> None:
     """Read a whole SQLite database: its structure, and every row that has a checksum.
 
-    Rows that earlier versions wrote have none. 100,000 rows take about two seconds.
+    Rows that earlier versions wrote have none. 100,000 rows take two to four seconds.
 
     Args:
         place: what an error calls the database.

@@ -15,6 +15,7 @@ from laud_ray.causes import full_disk
 from laud_ray.cli import catalogs, evaluation, jobs, registry, runs, serving
 from laud_ray.cli.ending import STOPPED, TERMINATED, close_ray, leave_on_sigterm
 from laud_ray.cli.output import ShownFormatter, print_crash, print_text, say
+from laud_ray.credentials import held_by
 from laud_ray.errors import LaudError, UserError
 
 COMMANDS = (
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     leave_on_sigterm()
     _quieten()
     sys.excepthook = print_crash
+    _refuse_credentials(sys.argv[1:] if arguments is None else arguments)
     try:
         laud.main(args=None if arguments is None else list(arguments), standalone_mode=False)
     except SystemExit as leaving:
@@ -81,6 +83,13 @@ def _quieten() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     for name in ("ray", "ray.data", "ray.train", "huggingface_hub"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _refuse_credentials(arguments: Sequence[str]) -> None:
+    """Refuse an address with a password or key in it, which would be written into plans, logs and the list of jobs."""
+    for one in arguments:
+        if (found := held_by(one)) is not None:
+            _leave(f"{one}: holds {found}; expected an address without credentials, which belong in the environment", 2)
 
 
 def _leave(message: str, code: int) -> NoReturn:

@@ -15,6 +15,7 @@ from rich.progress import Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from laud_ray import cli
 from laud_ray.cli import output
 from laud_ray.cli.ending import TERMINATED
 from laud_ray.console import Show
@@ -119,3 +120,15 @@ def test_sigterm_is_one_line_and_143_also_before_ray_is_up(tmp_path: Path, comma
     if handle is not None:
         os.close(handle)
     assert (child.returncode, said) == (TERMINATED, "laud: stopped; run the same command again to resume\n")
+
+
+@pytest.mark.parametrize("address", ["s3://AKIAX:hush4Pass@bucket/names", "https://host/names.csv?sig=hush4Pass"])
+def test_an_address_with_credentials_is_refused_without_showing_them(
+    address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["init", address, "--text", "text"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "expected an address without credentials" in said
+    assert "hush4Pass" not in said
