@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*")
-# The user and password of a URL: a password may hold slashes, and digits up to a slash are a port.
-_PASSWORD = re.compile(r"(?<=://)[^/?#@\s:]*:(?!\d+(?:[/?#\s]|$))[^@\s]+@")
+# The user and password of a URL: a password may hold slashes and @, and digits up to a slash are a port.
+_PASSWORD = re.compile(r"(?<=://)[^/?#@\s:]*:(?!\d+(?:[/?#\s]|$))\S+@")
+# The same where all of a text is a URL: then a password may hold spaces too.
+_PASSWORD_OF_ALL = re.compile(r"(?<=://)[^/?#@\s:]*:(?!\d+(?:[/?#\s]|$)).+@", re.DOTALL)
+_ALL = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
 _USER = re.compile(r"(?<=://)[^/?#@\s]+@")
 # A user alone is a token for these; elsewhere, as in postgresql://laud@db/laud, it is nobody's secret.
 _TOKEN_SCHEMES = ("http", "https", "s3", "s3a", "ws", "wss")
@@ -40,6 +43,8 @@ def held_by(text: str) -> str | None:
     >>> held_by("https://host/data.csv?sig=abc")
     'the parameter sig'
     """
+    if _ALL.match(text) and _PASSWORD_OF_ALL.search(text):
+        return "a user and password"
     for url in _urls(text):
         scheme = url.partition(":")[0].lower()
         if _PASSWORD.search(url) or (scheme in _TOKEN_SCHEMES and _USER.search(url)):
@@ -54,6 +59,8 @@ def held_by(text: str) -> str | None:
 
 def masked(text: str) -> str:
     """Return a text to be shown: whatever is or may be a password, key or token in it is `***`."""
+    if _ALL.match(text):
+        text = _PASSWORD_OF_ALL.sub(f"{MASK}@", text)
     for pattern in (_PASSWORD, _BARE):
         text = pattern.sub(f"{MASK}@", text)
     text = _URL.sub(lambda found: _masked_url(found[0]), text)

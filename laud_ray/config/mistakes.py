@@ -96,6 +96,7 @@ def join(key: str, part: str | int) -> str:
     if isinstance(part, int):
         return f"{key}[{part}]"
     name = str(part) if str(part).isprintable() else ascii(str(part))
+    name = masked(name) if "://" in name else name
     return f"{key}.{name}" if key and name else key or name
 
 
