@@ -14,10 +14,11 @@ import numpy as np
 
 from laud_ray.agreement import AGREEMENT, Verification, fit_threshold, verify_or_raise
 from laud_ray.errors import ModelError
+from laud_ray.legibility import Legibility
 from laud_ray.model_folder import describe
 from laud_ray.storage import Folder
 from laud_ray.student import RECIPE, Recipe, Student, distil
-from laud_ray.types import Bools, Floats, Scorer
+from laud_ray.types import Bools, Floats, LegibleScorer, Scorer
 
 # The teacher answers the sample too: a twentieth of the rows, but no more than the student still learns from.
 SHARE, LEAST, MOST = 0.05, 5_000, 100_000
@@ -56,6 +57,10 @@ class CascadeScorer:
     def health(self) -> Mapping[str, float]:
         """What a pass reports of it."""
         return {"seen": self.seen, "answered_by_student": self.answered}
+
+    def legibility(self, texts: Sequence[str]) -> Legibility:
+        """Count what of n texts the teacher does not know: what it does not read, it did not teach."""
+        return self.teacher.legibility(texts) if isinstance(self.teacher, LegibleScorer) else Legibility()
 
     def score(self, texts: Sequence[str]) -> Floats:
         """Map n texts to (n, k) probabilities, float32."""

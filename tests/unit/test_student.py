@@ -140,6 +140,7 @@ def test_a_cascade_asks_its_teacher_only_where_the_student_is_unsure(tmp_path: P
     assert teacher.asked == [text for text, own in zip(unseen, by_student, strict=True) if not own]
     assert 0 < len(teacher.asked) < len(unseen) / 2
     assert scorer.health == {"seen": 2000, "answered_by_student": int(by_student.sum())}
+    assert scorer.legibility(unseen).texts == 0, "the teacher has no tokenizer"
     expected = Rule().score(unseen)
     assert np.array_equal(proba[~by_student], expected[~by_student])
     # Three standard errors under what was verified.
