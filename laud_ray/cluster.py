@@ -40,7 +40,7 @@ def connect() -> None:
             break
         except Exception as error:  # noqa: BLE001 - Ray raises bare ones, as when a node is not up in time
             ray.shutdown()
-            if attempt == STARTS or not timed_out(error):
+            if address or attempt == STARTS or not timed_out(error):
                 what = f"the Ray at {address} cannot be reached" if address else "Ray could not be started"
                 raise JobError(f"{what}: {_reason(error)}. Run the same command again to resume.") from None
             _log.warning("Ray was not up in time (%s); trying again (%d of %d)", _reason(error), attempt + 1, STARTS)

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from importlib.util import find_spec
 from typing import Any
@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from laud_ray import ray_token, scratch
 from laud_ray.config import mistakes
 from laud_ray.errors import ConfigError, JobError, ScratchError
+from laud_ray.printable import printable
 from laud_ray.workers import NICENESS
 from serve import proxy
 from serve.arguments import Arguments
@@ -30,6 +31,12 @@ from serve.tokens import ENVIRONMENT, Tokens, first_token
 
 # Seconds in which the proxy learns of the replicas.
 PROXY_S = 30
+_PORTS = (
+    "RAY_SERVE_HAPROXY_METRICS_PORT",
+    "RAY_SERVE_HAPROXY_STATS_PORT",
+    "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT",
+    "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT",
+)
 
 
 def command(settings: Mapping[str, object], *, host: str, port: int, say: Callable[[str], None]) -> None:
@@ -111,16 +118,18 @@ def _start(arguments: Arguments, host: str, port: int, say: Callable[[str], None
     """
     from laud_ray.cluster import STARTS, timed_out
 
+    ours = [name for name in _PORTS if name not in os.environ]
     for attempt in range(1, STARTS + 1):
+        _choose_ports(ours)
         try:
             _start_once(arguments, host, port)
         except (ConfigError, KeyboardInterrupt):
             raise
         except Exception as error:  # noqa: BLE001 - Ray raises bare ones, as when a node is not up in time
-            if attempt == STARTS or not timed_out(error):
-                reason = str(error).strip().rpartition("\n")[2] or type(error).__name__
-                raise JobError(f"the service could not be started: {reason}") from None
-            say(f"Ray was not up in time; trying again ({attempt + 1} of {STARTS})")
+            if attempt == STARTS or not (timed_out(error) or proxy.LOST_PORT in str(error)):
+                raise JobError(f"The service could not be started: {_reason(error)}") from None
+            what = "Ray was not up in time" if timed_out(error) else "a port of the proxy was taken meanwhile"
+            say(f"{what}; trying again ({attempt + 1} of {STARTS})")
             _stop()
         else:
             return
@@ -142,6 +151,17 @@ def _start_once(arguments: Arguments, host: str, port: int) -> None:
     _check_room(arguments, ray.cluster_resources())
     serve.start(http_options={"host": host, "port": port})
     serve.run(build(arguments), name=NAME, route_prefix="/")
+
+
+def _reason(error: Exception) -> str:
+    """Why a start failed, in one line: what a replica said, if it came so far."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    with suppress(Exception):  # Ray may be gone
+        from ray import serve
+
+        deployments = [one for app in serve.status().applications.values() for one in app.deployments.values()]
+        lines += [line for one in deployments for line in one.message.strip().splitlines() if line.strip()]
+    return printable(lines[-1].strip())
 
 
 def _stop() -> None:
@@ -208,16 +228,19 @@ def _environment(arguments: Arguments) -> str:
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": f"{place}/metrics.sock",
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": place,
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": f"{place}/server-state",
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(_free_port()),
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(_free_port()),
-        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(_free_port()),
-        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(_free_port()),
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+        "RAY_SERVE_HAPROXY_MAXCONN": str(proxy.connections()),
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
     }
     for key, value in settings.items():
         os.environ.setdefault(key, value)
     return place
+
+
+def _choose_ports(names: Iterable[str]) -> None:
+    """Choose those ports of the proxy that a person has not: anew for each start, since another may have taken one."""
+    for name in names:
+        os.environ[name] = str(proxy.free_port())
 
 
 def _clear_up_after(place: str) -> None:
@@ -230,12 +253,6 @@ def _clear_up_after(place: str) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
 
 
 def _shown(host: str) -> str:

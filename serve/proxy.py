@@ -4,10 +4,14 @@ Before `ray start` on a cluster: eval "$(python -m serve.proxy)"
 """
 
 import json
+import random
+import resource
 import shlex
 import signal
+import socket
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 import psutil
 
@@ -23,6 +27,11 @@ LOOK_S, LOOK_ANSWER_S = 2, 3
 # Seconds beyond a service's deadline: what is not answered then never is.
 PATIENCE_S = 5
 DEADLINE_S = 10.0
+# Connections that it has at once where the system lets a process open enough files: it wants 2.5 for each.
+MOST_CONNECTIONS, FILES_EACH, OTHER_FILES = 10_000, 3, 100
+# Where its ports for metrics and such are sought, and what it says where another process has taken one.
+PORTS = (20_000, 29_000)
+LOST_PORT = "failed to start their listeners"
 # The proxy's own answers, in the form of the service's. 502, 503 and 504 would otherwise be a 500 of Ray's, in text.
 SAID = {
     408: ("too_slow", f"the request did not come within {REQUEST_S} s"),
@@ -70,6 +79,22 @@ def _lines() -> Iterator[str]:
         body = json.dumps({"error": {"code": code, "message": message, "request_id": ""}})
         again = " hdr Retry-After 1" if status in _AGAIN else ""
         yield f"http-error status {status} content-type application/json string '{body}'{again}"
+
+
+def connections() -> int:
+    """How many connections a proxy on this machine can have at once."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if files == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return min(MOST_CONNECTIONS, max((files - OTHER_FILES) // FILES_EACH, 1))
+
+
+def free_port() -> int:
+    """A port that nobody has now. Below those that the system gives to outgoing connections: Ray makes many of them."""
+    while True:
+        port = random.randrange(*PORTS)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def drain(place: str, seconds: float) -> None:

@@ -102,6 +102,36 @@ def labels_of(page: Page, url: str) -> list[str]:
     return [label["name"] for label in page.request.get(f"{url}/v1/labels").json()["labels"]]
 
 
+def test_a_name_that_cannot_be_classified_has_its_reason_and_the_others_their_labels(
+    page: Page, service_url: str
+) -> None:
+    page.goto(service_url)
+    classify(page, NAMES[0], "bad\x07name", NAMES[1])
+    expect(rows(page)).to_have_count(3)
+    bad = rows(page).nth(1)
+    expect(bad.locator(".problem")).to_have_text(
+        "This name has the control character U+0007 at character 3; expected none."
+    )
+    expect(bad.get_by_role("button")).to_have_count(0)
+    expect(rows(page).nth(2).locator(".bar")).to_have_count(3)
+    expect(page.locator("#summary")).to_contain_text("2 names classified by round-0001")
+    expect(page.locator("#summary")).to_contain_text("1 cannot be classified.")
+    page.get_by_label("Unsure below").fill("100")
+    expect(page.locator("#summary")).to_contain_text("2 unsure; 1 cannot be classified.")
+
+
+def test_the_documentation_comes_from_this_machine_alone(page: Page, service_url: str) -> None:
+    pytest.importorskip("fastapi_offline")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{service_url}/docs")
+    expect(page.locator(".opblock-summary-path", has_text="classify")).to_be_visible()
+    page.locator(".opblock-summary", has_text="classify").click()
+    expect(page.get_by_text("Classify one text or a list").first).to_be_visible()
+    assert len(asked) >= 4
+    assert [url for url in asked if not url.startswith((service_url, "data:"))] == []
+
+
 def test_each_name_gets_its_label_and_bars_in_the_order_of_confidence(page: Page, service_url: str) -> None:
     page.goto(service_url)
     model = page.request.get(f"{service_url}/v1/model").json()

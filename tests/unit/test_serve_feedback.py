@@ -15,8 +15,8 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from laud_ray.run_folder import look_at
 from laud_ray.store import Store
 from serve.arguments import Limits
-from tests.served import eventually, live, serve_run
-from tests.tiny import LABELS
+from tests.served import add_model, eventually, live, serve_run
+from tests.tiny import LABELS, products
 
 SECRET = "a name that nobody else may read"
 WRONG = {"text": "x", "wrong": True}
@@ -132,12 +132,20 @@ def test_a_run_replaced_while_it_is_written_is_not_answered_as_stored(
     assert say(client) == (201, "")
 
 
-def test_a_promotion_in_a_run_that_was_put_back_is_followed(run: Path, made: Path) -> None:
+def test_the_model_of_a_run_that_was_put_in_its_place_is_served_though_it_has_the_same_name(
+    run: Path, tmp_path: Path
+) -> None:
+    other = serve_run(tmp_path / "other", models=0)
+    add_model(other, 1, products(90))
     with live(run=str(run), poll_s=0.05) as client:
+        before = client.get("/v1/model").json()
         run.rename(run.with_name("away"))
         eventually(lambda: client.get("/readyz").json()["registry"] != "ok")
-        shutil.copytree(made, run)
-        eventually(lambda: client.get("/readyz").json()["registry"] == "ok")
+        assert client.post("/v1/classify", json={"texts": "x"}).status_code == 200
+        other.rename(run)
+        eventually(lambda: client.get("/v1/model").json()["version"] != before["version"])
+        assert client.get("/v1/model").json()["name"] == before["name"]
+        assert client.get("/readyz").json()["registry"] == "ok"
 
 
 @pytest.mark.parametrize("field", ["label", "who", "predicted", "model"])
