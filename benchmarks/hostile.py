@@ -1,6 +1,6 @@
 """Hostile requests to a real `laud serve`: what each is answered, what they cost in memory, and whether others wait.
 
-    python benchmarks/hostile.py runs/demo
+    python -m benchmarks.hostile runs/demo
 
 Starts the service with one replica and sends each kind of request, while another caller classifies a text every 50 ms;
 then it holds slow bodies and half-sent headers open. Ends with 1 if an answer is 5xx other than 503 or 504, or takes
@@ -24,7 +24,8 @@ from pathlib import Path
 
 import httpx
 import psutil
-from hostile_kinds import HALF_HEADERS, TOKEN, answered, is_wrong, kinds, slow_kinds
+
+from benchmarks.hostile_kinds import HALF_HEADERS, TOKEN, answered, is_wrong, kinds, slow_kinds
 
 MOST_GROWTH, OTHERS_S = 1.3, 1.0
 AT_ONCE = 4

