@@ -1,5 +1,6 @@
 """One language model's account with the ledger: caps, prices, and what its answers mean."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,6 +19,21 @@ MOST_KEPT = 4000
 def answer_tokens(config: LlmConfig) -> int:
     """How many tokens an answer may have."""
     return config.max_answer_tokens or (RATIONALE_TOKENS if config.rationale else ANSWER_TOKENS)
+
+
+def key_of(config: LlmConfig, where: str) -> str | None:
+    """The key for the endpoint, from the environment; None for an endpoint of one's own that needs none.
+
+    Raises:
+        ConfigError: if there is none and the endpoint is not one's own.
+    """
+    key = os.environ.get(config.key_variable, "").strip()
+    if not key and config.base_url is None:
+        raise ConfigError(
+            f"{where}.key_variable: the environment variable {config.key_variable} is not set; expected the key "
+            "for the endpoint in it, or base_url for an endpoint of your own"
+        )
+    return key or None
 
 
 def needs_confidence(config: LlmConfig) -> bool:

@@ -7,7 +7,6 @@ is asked by nobody until then.
 import asyncio
 import json
 import logging
-import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -17,12 +16,11 @@ from laud_ray.backoff import asked_for, backoff
 from laud_ray.calls import Answer
 from laud_ray.causes import most_telling
 from laud_ray.config import LlmConfig
-from laud_ray.errors import ConfigError, UserError
 from laud_ray.event_loop import complete
-from laud_ray.oracles.account import answer_tokens, needs_confidence, no_confidence
+from laud_ray.oracles.account import answer_tokens, key_of, needs_confidence, no_confidence
 from laud_ray.oracles.engines import Asked, Desk, Request, all_refused
 from laud_ray.oracles.openai_parameters import consequence, parameters, refused
-from laud_ray.oracles.openai_replies import mistake, most_tokens, passing, read_completion, unpaid, words
+from laud_ray.oracles.openai_replies import mistake, most_tokens, passing, read_completion, refused_all, unpaid, words
 
 if TYPE_CHECKING:
     from openai import APIStatusError
@@ -30,21 +28,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LONGEST_WAIT = 120.0
-
-
-def key_of(config: LlmConfig, where: str) -> str | None:
-    """The key for the endpoint, from the environment; None for an endpoint of one's own that needs none.
-
-    Raises:
-        ConfigError: if there is none and the endpoint is not one's own.
-    """
-    key = os.environ.get(config.key_variable, "").strip()
-    if not key and config.base_url is None:
-        raise ConfigError(
-            f"{where}.key_variable: the environment variable {config.key_variable} is not set; expected the key "
-            "for the endpoint in it, or base_url for an endpoint of your own"
-        )
-    return key or None
 
 
 def content(request: Request) -> str:
@@ -134,7 +117,7 @@ class _Asking:
             raise most_telling(self._failures) from None
         reason = all_refused(self._answers)
         if reason and not self._desk.answered():
-            raise UserError(f"{self._engine.where}: {self._place} refused every request ({reason})")
+            raise refused_all(self._place, reason, self._config, self._engine.where)
         return Asked(self._answers, self._waiting)
 
     async def _work(self, left: Iterator[Request]) -> None:

@@ -31,14 +31,15 @@ _LARGEST = re.compile(
     re.IGNORECASE,
 )
 _OUT_OF_RANGE = re.compile(
-    r"too (?:large|small|high|low|big)|at (?:least|most)|exceed|minimum|below|above|between|range|>=?|<=?|"
+    r"too (?:large|small|high|low|big)|at (?:least|most)|exceed|minimum|below|above|between|range|[<>]=?\s*\d|"
     r"(?:greater|less|larger|smaller|more) than",
     re.IGNORECASE,
 )
 _UNKNOWN = re.compile(r"unsupport|not support|unrecogni[sz]|unknown|extra|not permitted|instead", re.IGNORECASE)
 _TOO_LONG = re.compile(
-    r"context[ _-]?(?:length|window|size)|maximum (?:context|prompt|input|sequence)|(?:prompt|input|messages?|request) "
-    r"(?:is|are|was) too (?:long|large)|too many (?:input )?tokens|reduce the length|(?:prompt|input).{0,40}exceed",
+    r"context[ _-]?(?:length|window|size|limit)|maximum (?:context|prompt|input|sequence)|reduce the length|"
+    r"(?:prompt|input|messages?|request) (?:is|are|was) too (?:long|large)|too many (?:input )?tokens|"
+    r"(?:prompt|input).{0,40}exceed",
     re.IGNORECASE,
 )
 
@@ -74,8 +75,12 @@ def refused(error: "APIStatusError", sent: Mapping[str, Any], text: str) -> dict
 
 def too_long(error: "APIStatusError") -> bool:
     """Whether the prompt is longer than the model's context: the document's fault alone."""
-    longer = error.code == "context_length_exceeded" or _TOO_LONG.search(_message(error))
-    return error.status_code in (400, 413, 422) and bool(longer)
+    longer = error.code == "context_length_exceeded" or says_too_long(_message(error))
+    return error.status_code in (400, 413, 422) and longer
+
+
+def says_too_long(message: str) -> bool:
+    return _TOO_LONG.search(message) is not None
 
 
 def out_of_range(error: "APIStatusError", sent: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from laud_ray.config import LlmConfig
 from laud_ray.errors import UserError
 from laud_ray.oracles.account import answer_tokens
 from laud_ray.oracles.engines import Completion, Token
-from laud_ray.oracles.openai_parameters import out_of_range, too_long
+from laud_ray.oracles.openai_parameters import out_of_range, says_too_long, too_long
 
 if TYPE_CHECKING:
     from openai import APIStatusError
@@ -122,3 +122,13 @@ def mistake(
             "a base_url that ends as the endpoint's documents say, often in /v1"
         )
     return None
+
+
+def refused_all(place: str, reason: str, config: LlmConfig, where: str) -> UserError:
+    """The user's error where an endpoint refuses every document."""
+    if says_too_long(reason):
+        return UserError(
+            f"{where}.max_text_chars: {config.max_text_chars}: {place} refused every request ({reason}); expected "
+            "fewer characters, or fewer labels and examples"
+        )
+    return UserError(f"{where}: {place} refused every request ({reason})")

@@ -223,6 +223,15 @@ def test_where_all_are_refused_it_is_not_the_documents(make: Make) -> None:
         make(server).annotate(DOCUMENTS[:3])
 
 
+def test_where_all_are_too_long_the_key_is_named(make: Make) -> None:
+    reply = refusal(400, "maximum context length is 9 tokens", code="context_length_exceeded")
+    with (
+        endpoint(lambda body, before: reply) as server,
+        pytest.raises(UserError, match=r"^oracle\.max_text_chars: 2000: "),
+    ):
+        make(server).annotate(DOCUMENTS[:3])
+
+
 def test_a_document_that_breaks_the_server_is_an_abstention(make: Make) -> None:
     asked_all = threading.Event()
 
@@ -250,6 +259,14 @@ REFUSALS = [
     (400, {"message": "property 'logprobs' is unsupported, did you mean 'top_p'?"}, "logprobs"),
     (400, {"message": "Log probabilities are not available for reasoning models"}, "logprobs"),
     (422, {"message": "bad request", "param": "logprobs"}, "logprobs"),
+    (400, {"message": "Unrecognized request arguments supplied: logprobs, top_logprobs"}, "logprobs"),
+    (
+        400,
+        {"message": "Additional properties are not allowed ('logprobs', 'top_logprobs' were unexpected)"},
+        "logprobs",
+    ),
+    (400, {"message": 'Invalid JSON payload received. Unknown name "logprobs": Cannot find field.'}, "logprobs"),
+    (400, {"message": "UnsupportedParamsError: m does not support parameters: {'logprobs': True}"}, "logprobs"),
     (422, {"detail": [{"type": "extra_forbidden", "loc": ["body", "logprobs"], "msg": "no extra inputs"}]}, "logprobs"),
     (400, {"message": "`temperature` is deprecated for this model"}, "temperature"),
     (
@@ -264,6 +281,7 @@ REFUSALS = [
     ),
     (400, {"message": "Use 'max_completion_tokens' in place of 'max_tokens'", "param": "max_tokens"}, "max_tokens"),
     (422, {"message": "Unrecognized request argument supplied: max_tokens"}, "max_tokens"),
+    (400, {"message": "Unexpected field <max_tokens>; max_tokens is no longer supported"}, "max_tokens"),
 ]
 
 
@@ -348,6 +366,8 @@ def test_a_length_limit_out_of_range_names_its_key(make: Make) -> None:
     [
         {"message": "This model's maximum context length is 4096 tokens", "code": "context_length_exceeded"},
         {"message": "'max_tokens' is too large: 16. This model's maximum context length is 9 tokens"},
+        {"message": "input length and `max_tokens` exceed context limit: 199211 + 16 > 9"},
+        {"message": "The input token count (12) exceeds the maximum number of tokens allowed (9)."},
         {"message": "Prompt is too long: logprobs and temperature of text 2;"},
     ],
 )
