@@ -21,9 +21,11 @@ def unread(answers: Sequence[Answer], answered: int, config: LlmConfig, where: s
     Args:
         answered: how many answers there are in this run, none of which was read before these.
     """
-    if answered < FIRST or not answers or any(one.label is not None or one.text is None for one in answers):
+    told = [answer for answer in answers if answer.text is not None]
+    refused = len(answers) - len(told)
+    if answered + refused < FIRST or not told or any(one.label is not None for one in told):
         return None
-    whole = [answer for answer in answers if answer.text] or list(answers)
+    whole = [answer for answer in told if answer.text] or told
     reason = str(whole[0].reason)
     said = f"none of {answered} answers of {config.model} can be read, such as {_quoted(whole[0].text)}"
     change = "change it and run the same command: it asks again"

@@ -478,6 +478,16 @@ def test_an_oracle_of_which_nothing_can_be_read_ends_after_a_few_answers(make: M
     assert ledger.totals("llm:m").unreadable == 8
 
 
+def test_a_few_refused_documents_do_not_hide_that_nothing_can_be_read(make: Make) -> None:
+    def script(body: dict, before: int) -> Reply:
+        return refusal(400, "filtered") if number(body) in (2, 5) else chat("Well, hard to say")
+
+    with endpoint(script) as server:
+        with pytest.raises(UserError, match=r"^oracle\.model: none of 6 answers of m can be read"):
+            make(server).annotate(DOCUMENTS)
+        assert len(server.seen) == 8
+
+
 def test_answers_that_are_cut_name_the_key(make: Make) -> None:
     def script(body: dict, before: int) -> Reply:
         if body["max_tokens"] < 100:
