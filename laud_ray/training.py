@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import math
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import ray.train
-from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchTrainer
 
 from laud_ray import scratch
+from laud_ray.errors import EngineError, LaudError
+from laud_ray.faults import reason
 from laud_ray.storage import Folder, filesystem
 from laud_ray.types import Indices
 
@@ -45,6 +48,9 @@ def fit(loop: Callable[[dict[str, Any]], None], config: Mapping[str, Any], resou
 
     What workers left in `resources.storage` stays, the last checkpoint alone: if this process is killed before the
     result is published, the same call goes on from it. Whoever published the result removes it.
+
+    Raises:
+        LaudError: what a worker raised, if that is one of ours; EngineError for whatever else it failed with.
     """
     with scratch.temporary("train") as place:
         storage = Folder(resources.storage or str(place))
@@ -53,7 +59,7 @@ def fit(loop: Callable[[dict[str, Any]], None], config: Mapping[str, Any], resou
         _keep_only(storage, name)
         fs, path = filesystem(storage.uri)
         trainer = TorchTrainer(
-            loop,
+            _where_we_are(loop) if resources.workers else loop,
             train_loop_config=dict(config),
             scaling_config=ScalingConfig(
                 num_workers=resources.workers,
@@ -69,11 +75,35 @@ def fit(loop: Callable[[dict[str, Any]], None], config: Mapping[str, Any], resou
                 failure_config=FailureConfig(max_failures=resources.max_failures),
             ),
         )
-        checkpoint = trainer.fit().checkpoint
+        try:
+            checkpoint = trainer.fit().checkpoint
+        except WorkerGroupError as error:
+            raise _first_failure(error) from error
         with checkpoint.as_directory() as folder:
             shutil.copytree(folder, out, dirs_exist_ok=True)
         if not resources.workers:
             shutil.rmtree(checkpoint.path)
+
+
+def _where_we_are(loop: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    """Have workers train in this process's working directory, if their node has it, and not in one of Ray Train's.
+
+    A model may be named by a relative folder.
+    """
+    here = os.getcwd()
+
+    def placed(config: dict[str, Any]) -> None:
+        if os.path.isdir(here):
+            os.chdir(here)
+        loop(config)
+
+    return placed
+
+
+def _first_failure(error: WorkerGroupError) -> LaudError:
+    """What the first of the workers that failed raised; of another kind than ours, in one line."""
+    failure = error.worker_failures[min(error.worker_failures)]
+    return failure if isinstance(failure, LaudError) else EngineError(f"training: {reason(failure)}")
 
 
 def deliver(save: Callable[[Path], None], metrics: Mapping[str, float]) -> None:

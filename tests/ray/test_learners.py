@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from laud_ray import models
+from laud_ray.encoding import BUNDLED, model_path
 from laud_ray.errors import ModelError
 from laud_ray.models import EncoderLearner, LinearLearner
 from laud_ray.models.encoder import EncoderScorer
@@ -91,10 +92,12 @@ def test_training_is_deterministic(trained: Path, tmp_path: Path) -> None:
 def test_two_workers_learn_the_same(
     ray_session: str, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A relative storage, as most configurations have: Ray Train takes none, and works in another directory.
+    # Relative folders, as most configurations have: Ray Train takes none, and works in another directory.
     monkeypatch.chdir(tmp_path)
     resources = Resources(workers=2, storage="training")
-    EncoderLearner(epochs=6, resources=resources).fit(TASK, EXAMPLES, out=str(tmp_path / "two"), seed=0)
+    (tmp_path / "base").symlink_to(model_path(BUNDLED))
+    learner = EncoderLearner(model="base", epochs=6, resources=resources)
+    learner.fit(TASK, EXAMPLES, out=str(tmp_path / "two"), seed=0)
     assert right(tmp_path / "two") >= 0.9
     one, other = (json.loads((path / "model.json").read_text()) for path in (trained, tmp_path / "two"))
     assert other["examples"] == len(EXAMPLES) == one["examples"]

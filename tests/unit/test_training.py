@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ray.train import WorkerGroupError
 
 from laud_ray import training
+from laud_ray.errors import EngineError, ModelError
 from laud_ray.storage import Folder
+from laud_ray.training import _first_failure
 from tests.s3 import s3_server
 
 
@@ -68,3 +71,11 @@ def test_a_training_is_named_by_all_that_it_depends_on() -> None:
         training._name_of(training.deliver, config, resources),
     ]
     assert len({name, *others}) == 5
+
+
+def test_a_training_that_fails_says_why_in_one_line() -> None:
+    ours, other = ModelError("model: 'gone' cannot be loaded"), RuntimeError("CUDA error: x\nfor debugging, pass y")
+    assert _first_failure(WorkerGroupError("a traceback", {1: other, 0: ours})) is ours
+    found = _first_failure(WorkerGroupError("a traceback", {0: other}))
+    assert isinstance(found, EngineError)
+    assert str(found) == "training: RuntimeError: CUDA error: x for debugging, pass y"
