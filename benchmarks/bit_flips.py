@@ -10,6 +10,7 @@ else *other data*, which must not be. report.html is for people, and nothing rea
 
 import argparse
 import hashlib
+import io
 import logging
 import os
 import random
@@ -18,12 +19,13 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
 
 from laud_ray import corpus as corpora
-from laud_ray import models, passes, run_folder
+from laud_ray import models, passes, run_database, run_folder
 from laud_ray.errors import LaudError
 from laud_ray.model_folder import describe
 from laud_ray.report.read import read, read_models
@@ -48,8 +50,22 @@ def kind_of(path: str) -> str:
     return "sealed labels" if "sealed" in path else "shortlists" if SHORTLIST in path else path.split("/")[0]
 
 
-def digest(table: pa.Table) -> str:
-    return hashlib.sha256(repr((table.schema, table.to_pydict())).encode()).hexdigest()
+def version(file: Path) -> tuple[int, int]:
+    found = file.stat()
+    return found.st_ino, found.st_mtime_ns
+
+
+def digest(place: Folder, name: str) -> str:
+    """The digest of what a table's reader returns; a file that was not touched is read once."""
+    return _digest(place, name, version(Path(place.uri, name)))
+
+
+@cache
+def _digest(place: Folder, name: str, _version: tuple[int, int]) -> str:
+    table, sink = place.read_table(name).combine_chunks(), io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return hashlib.sha256(sink.getvalue()).hexdigest()
 
 
 def seen(place: Path, *, with_models: bool) -> dict[str, object]:
@@ -59,7 +75,7 @@ def seen(place: Path, *, with_models: bool) -> dict[str, object]:
         summary = to_json(read(run))
         found |= {"status": summary, "models": read_models(run), "config": run.config.dump()}
         found |= {"queries": run.store.queries(), "sample": run.store.sample("evaluation")}
-        found |= {"timings": [run.store.timings(one.number) for one in run.store.history()]}
+        found |= {"timings": run.store.timings()}
         found |= dict(tables_of(run))
         if with_models:
             found |= dict(answers_of(place / "models"))
@@ -80,21 +96,23 @@ def tables_of(run: RunFolder) -> Iterator[tuple[str, object]]:
         passes._claim(scores, {"model": run.model_name(number), "corpus": corpus.fingerprint})
         for place in (scores, scores / SHORTLIST):
             for name in sorted(one for one in place.names() if one.endswith(".parquet")):
-                yield f"{place.uri}/{name}", digest(place.read_table(name))
+                yield f"{place.uri}/{name}", digest(place, name)
     for place in (run.corpus, run.corpus / "sealed"):
         for name in sorted(one for one in place.names() if one.endswith(".parquet")):
-            yield f"{place.uri}/{name}", digest(place.read_table(name))
+            yield f"{place.uri}/{name}", digest(place, name)
 
 
 def answers_of(place: Path) -> Iterator[tuple[str, object]]:
     """The description of every model, and its probabilities for some texts."""
     for folder in sorted(one for one in place.iterdir() if one.is_dir()):
-        description = describe(str(folder))[1]
-        yield folder.name, ({key: description[key] for key in sorted(description)}, answer(str(folder)))
+        yield folder.name, _answers(folder, tuple(version(file) for file in sorted(folder.rglob("*"))))
 
 
-def answer(folder: str) -> list[list[float]]:
-    return [[float(p) for p in row] for row in models.load(folder).score(list(TEXTS))]
+@cache
+def _answers(folder: Path, _versions: tuple[tuple[int, int], ...]) -> object:
+    description = describe(str(folder))[1]
+    probabilities = models.load(str(folder)).score(list(TEXTS))
+    return sorted(description.items()), [[float(p) for p in row] for row in probabilities]
 
 
 @contextmanager
@@ -133,6 +151,7 @@ def outcome(place: Path, path: str, was: dict[str, object], notes: Notes) -> tup
     """What the readers make of the run as it is now, and what they say of it."""
     notes.lines.clear()
     run_folder._note.cache_clear()
+    run_database._checked.clear()
     try:
         found = seen(place, with_models=path.startswith("models/"))
     except (LaudError, pa.ArrowException, OSError) as error:
