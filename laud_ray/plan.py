@@ -103,6 +103,7 @@ def plan(config: RunConfig, gpu: str | None = None) -> Plan:
         )
         for where, one in asked.items():
             oracles.check_column(one, task, corpus, where)
+        notes += corpus.notes
         texts = corpus.some_texts(SAMPLE)
         steps = tuple(_steps(config, task, corpus, texts, device))
     return Plan(corpus.counts, _rounds(config), device, steps, tuple(dict.fromkeys(filter(None, notes))))

@@ -85,7 +85,7 @@ def encoding(value: str) -> str:
     """
     try:
         found = codecs.lookup(value)
-        b"".decode(found.name)
+        "a".encode(found.name)
     except (LookupError, ValueError):
         raise ValueError(f"{value!r} is no known encoding: expected one such as utf-8, utf-16 or cp1252") from None
     name = found.name.removesuffix("-sig") if found.name == "utf-8-sig" else found.name

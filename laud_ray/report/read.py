@@ -73,6 +73,7 @@ def read(run: RunFolder) -> RunSummary:
         oracle_error=oracle_error(store, task.names, seed=run.config.seed),
         left_out=_left_out(store, history),
         legibility=legible.last(store, len(history)),
+        notes=corpus.notes if corpus else (),
     )
 
 

@@ -37,6 +37,7 @@ def to_json(summary: RunSummary) -> dict[str, object]:
         ],
         "diagnosis": [asdict(finding) for finding in summary.diagnosis],
         "corpus": dict(summary.corpus),
+        "notes": list(summary.notes),
         "legibility": legibility_json(summary.legibility),
         **models_json(summary.models),
         "labels": list(summary.labels),

@@ -100,6 +100,7 @@ class RunSummary:
         oracle_error: how the run's oracle does on what a trusted one answered; None where there is none.
         left_out: what the last model did not learn as probably wrong; None where nothing was judged.
         legibility: how much of the corpus the last model's encoder reads; None where nothing was counted.
+        notes: what a person should know of how the corpus was read.
     """
 
     name: str
@@ -129,6 +130,7 @@ class RunSummary:
     oracle_error: OracleError | None = None
     left_out: LeftOut | None = None
     legibility: Legibility | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def spent(self) -> int:

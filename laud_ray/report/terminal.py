@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from laud_ray.diagnosis import Finding
+from laud_ray.printable import printable
 from laud_ray.report.curve import curve
 from laud_ray.report.formatting import (
     ABSENT,
@@ -119,6 +120,8 @@ def _facts(summary: RunSummary) -> Table:
     if summary.promoted is not None:
         at = f"{summary.promoted.created_at.astimezone():%Y-%m-%d %H:%M}"
         rows = (*rows, ("promoted", f"in place of {summary.promoted.previous or 'none'}, {at}"))
+    # What is read back from a run's files may have been changed since.
+    rows = (*rows, *(("note", printable(note)) for note in summary.notes))
     for name, value in (*rows, *_opinions(summary)):
         table.add_row(Text(name, style="dim"), Text(value))
     if (better := better_before(summary)) is not None:

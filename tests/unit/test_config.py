@@ -43,6 +43,17 @@ def test_dump_reads_back_equal() -> None:
     assert config.parse(parsed.dump()) == parsed
 
 
+def test_how_text_files_are_written_has_names() -> None:
+    parsed = config.parse(changed(corpus__delimiter="tab", corpus__quote="none", corpus__encoding="UTF8"))
+    assert (parsed.corpus.delimiter, parsed.corpus.quote, parsed.corpus.encoding) == ("\t", "none", "utf-8")
+    assert config.parse(parsed.dump()) == parsed
+    assert config.differences(parsed, config.parse(changed())) == [
+        "corpus.delimiter: \t -> None",
+        "corpus.quote: none -> None",
+        "corpus.encoding: utf-8 -> None",
+    ]
+
+
 def test_config_is_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         config.parse(changed()).seed = 3  # type: ignore[misc]
@@ -77,6 +88,13 @@ def test_config_is_frozen() -> None:
         ({"task__labels": [{"nme": "Tea"}, {"name": "b"}]}, r"task.labels\[0\].nme: unknown key"),
         ({"task__kind": "binry"}, "task.kind: 'binry'.*did you mean 'binary'"),
         ({"oracle": {"kind": "replay"}}, "oracle.label: is missing"),
+        ({"oracle__label": "text"}, "oracle.label: the column 'text' is corpus.text too: expected a column for each"),
+        ({"corpus__id": "label"}, "oracle.label: the column 'label' is corpus.id too: expected a column for each"),
+        ({"corpus__id": "text"}, "corpus: the column 'text' is both text and id: expected a column for each"),
+        ({"corpus__delimiter": "ab"}, "corpus.delimiter: 'ab': expected one ASCII character, or one of comma"),
+        ({"corpus__quote": "x"}, "corpus.quote: 'x': expected none"),
+        ({"corpus__encoding": "cp9999"}, "corpus.encoding: 'cp9999' is no known encoding: expected one such as utf-8"),
+        ({"corpus__encoding": "base64"}, "corpus.encoding: 'base64' is no known encoding"),
         ({"oracle__noise": 1.5}, "oracle.noise: 1.5"),
         (
             {"query__mix": {"margin": 0.5, "random": 0.5}},

@@ -206,6 +206,7 @@ def test_hostile_text_is_shown_not_obeyed() -> None:
         config_yaml=HOSTILE,
         versions={HOSTILE: HOSTILE},
         corpus={HOSTILE: 1},
+        notes=(HOSTILE,),
         storage=HOSTILE,
     )
     parsed = Page(page.render(summary))
@@ -329,7 +330,7 @@ def test_json_has_the_stable_structure() -> None:
     assert list(report) == [
         "run", "kind", "state", "stop_reason", "current_model", "rounds", "classes", "promoted", "annotations", "audit",
         "agreement", "left_out", "oracle_error", "feedback", "budget", "cost", "not_found", "not_found_in", "choices",
-        "diagnosis", "corpus", "legibility", "models", "labels", "storage", "versions",
+        "diagnosis", "corpus", "notes", "legibility", "models", "labels", "storage", "versions",
     ]  # fmt: skip
     assert isinstance(report["rounds"], list)
     assert report["rounds"][2] == {

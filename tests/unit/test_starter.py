@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from laud_ray import config
+from laud_ray.data.reading import Reading
 from laud_ray.errors import CorpusError
 from laud_ray.planning.text_sample import MOST, TextSample
 from laud_ray.starter import starter
@@ -195,3 +196,52 @@ def test_the_shared_inputs() -> None:
     assert "has the label 'Milk' in all 160 rows with a label" in made.notes[0]
     with pytest.raises(CorpusError, match="all 160 texts in 'text' are the same"):
         starter(str(CASES / "sizes/same.csv"), text="text")
+
+
+def test_how_text_is_written_stands_in_the_yaml_and_is_noted(tmp_path: Path) -> None:
+    made = starter(write(tmp_path / "a.csv", "id;text;label\n1;a, b;Tea\n2;c;Coffee\n"), text="text")
+    corpus = config.parse(made.text).corpus
+    assert (corpus.delimiter, corpus.quote, corpus.encoding) == (";", '"', "utf-8")
+    assert any("is read with delimiter ';'" in note for note in made.notes)
+    assert all(f"# {note}" in made.text for note in made.notes)
+    tabs = starter(write(tmp_path / "b.tsv", 'text\tlabel\n"a\tTea\n5"\tCoffee\n'), text="text")
+    assert config.parse(tabs.text).corpus.reading == Reading("\t", "none", "utf-8")
+    stated = starter(
+        write(tmp_path / "c.csv", "text,label\ngrün,Tee\nb,Kaffee\n".encode("cp1252")),
+        text="text",
+        reading=Reading(encoding="cp1252"),
+    )
+    assert config.parse(stated.text).corpus.encoding == "cp1252"
+    plain = starter(
+        write(tmp_path / "d.jsonl", '{"text": "a", "label": "x"}\n{"text": "b", "label": "y"}\n'), text="text"
+    )
+    assert yaml.safe_load(plain.text)["corpus"] == {"path": str(tmp_path / "d.jsonl"), "text": "text", "id": None}
+
+
+@pytest.mark.parametrize("content", ["text,label,label\na,b,c\n", "text,label\na,Tea\nb,Tea\n"])
+def test_a_guessed_column_that_does_not_fit_is_passed_over(tmp_path: Path, content: str) -> None:
+    made = starter(write(tmp_path / "a.csv", content), text="text")
+    assert made.fill_in is not None
+    assert any("'label'" in note and "passed over" in note for note in made.notes)
+
+
+@pytest.mark.parametrize("roles", [{"label": "text"}, {"id": "text"}, {"id": "label", "label": "label"}])
+def test_a_column_has_one_role(tmp_path: Path, roles: dict[str, str]) -> None:
+    path = write(tmp_path / "a.csv", "text,label\na,Tea\nb,Coffee\n")
+    with pytest.raises(CorpusError, match="is the column of --(text|id) too; expected a column for each"):
+        starter(path, text="text", **roles)  # type: ignore[arg-type]
+
+
+def test_data_without_a_text_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="the column 'text' is empty in all 2 rows; expected texts"):
+        starter(write(tmp_path / "a.csv", "text,label\n,Tea\n ,Coffee\n"), text="text")
+
+
+def test_names_of_files_cannot_write_into_the_yaml(tmp_path: Path) -> None:
+    place = tmp_path / "a\nstorage: elsewhere"
+    place.mkdir()
+    write(place / "a.txt", "?")
+    write(place / "a.csv", "text;n\na;1\n")
+    made = starter(str(place), text="text")
+    assert yaml.safe_load(made.text)["storage"] != "elsewhere"
+    assert all("\n" not in note for note in made.notes)
