@@ -56,7 +56,7 @@ def batches(
     if found.problem is not None:
         raise _refusal(name, found.problem, 0, found.reading)
     seen.readings[name] = replace(found.reading, encoding=wanted.encoding or UTF8)
-    _say(name, kind, found, seen)
+    _say(name, kind, found, wanted, seen)
     unsure = wanted.quote is None and found.note is None
     at = [found.names.index(column) for column in columns]
     kept = merged = 0
@@ -155,9 +155,12 @@ def _kept_quotes(data: bytes, block: Block, found: Found, *, header: bool) -> in
     return int(dialects.in_quotes(data, block)[1 if header else 0 :].sum())
 
 
-def _say(name: str, kind: str, found: Found, seen: Seen) -> None:
-    """Note where a file is not written as its ending lets expect."""
-    other = found.reading.describe(dialects.usual(kind))
+def _say(name: str, kind: str, found: Found, wanted: Reading, seen: Seen) -> None:
+    """Note what was found out and is not as the file's ending lets expect."""
+    usual = dialects.usual(kind)
+    other = found.reading.describe(
+        Reading(wanted.delimiter or usual.delimiter, wanted.quote or usual.quote, wanted.encoding or usual.encoding)
+    )
     if other and found.note is None:
         seen.note(f"{name}: is read with {other}")
     if found.note is not None:

@@ -169,10 +169,33 @@ def _regions(data: bytes, one: Dialect, *, final: bool) -> tuple[Indices, Indice
     if one.quote is None or one.quote not in data:
         none = np.zeros(0, np.int64)
         return none, none, len(data) + 1
+    begins, stops = _by_turns(data, one) or _one_by_one(data, one)
+    # At the very end a closing quote may be the first of two.
+    return begins, stops, int(begins[-1]) if not final and len(begins) and stops[-1] == len(data) else len(data) + 1
+
+
+def _one_by_one(data: bytes, one: Dialect) -> tuple[Indices, Indices]:
     found = [match.span() for match in _cell(one).finditer(data)]
     begins, stops = np.asarray(found, np.int64).reshape(-1, 2).T
-    # At the very end a closing quote may be the first of two.
-    return begins, stops, int(begins[-1]) if not final and len(found) and stops[-1] == len(data) else len(data) + 1
+    return begins, stops
+
+
+def _by_turns(data: bytes, one: Dialect) -> tuple[Indices, Indices] | None:
+    """The same at once: quotes open and close by turns. None where one is not at an edge of a cell, nor doubled."""
+    if one.escapes:
+        return None
+    raw = np.frombuffer(data, np.uint8)
+    quotes = np.flatnonzero(raw == (one.quote or b"\0")[0])
+    opens, closes = quotes[0::2], quotes[1::2] + 1
+    stops = closes if len(opens) == len(closes) else np.append(closes, len(data))
+    apart = opens[1:] != stops[:-1]
+    begins, stops = opens[np.append(True, apart)], stops[np.append(apart, True)]
+    marks = (one.delimiter[0], one.end[0])
+    inner = begins[begins > 0]
+    after = raw[stops[stops < len(data)]]
+    if np.isin(raw[inner - 1], marks).all() and np.isin(after, (*marks, 13) if one.end == LF else marks).all():
+        return begins, stops
+    return None
 
 
 def _structure(
