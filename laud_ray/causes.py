@@ -74,6 +74,8 @@ def naming_full_disk(folder: str) -> Iterator[None]:
     """
     try:
         yield
+    except LaudError:  # which says what happened, and where
+        raise
     except Exception as error:
         if (full := full_disk(error)) is None:
             raise

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import torch
-from ray.train import TrainingFailedError
 from safetensors.torch import load_file
 
 from laud_ray import causal_training, training
 from laud_ray.causal_training import ADAPTER
 from laud_ray.config import CausalConfig
+from laud_ray.errors import EngineError
 from laud_ray.models.causal import fixed_prompt
 from laud_ray.training import Resources
 from laud_ray.types import Label, Task
@@ -114,7 +114,7 @@ def test_the_same_call_goes_on_from_the_only_checkpoint_that_is_kept(ray_session
     (place / "train-of-another-round" / "checkpoint_1").mkdir(parents=True)
     config = {"began": str(began), "fallen": str(tmp_path / "fallen")}
     resources = Resources(workers=1, storage=str(place), max_failures=0)
-    with pytest.raises(TrainingFailedError, match="for good"):
+    with pytest.raises(EngineError, match="for good"):
         training.fit(counting, config, resources, str(tmp_path / "out"))
     (left,) = place.iterdir()
     assert len(list(left.glob("checkpoint_2*"))) == 1

@@ -84,6 +84,8 @@ def test_what_does_not_name_its_file_gets_the_folders_name() -> None:
         raise RuntimeError("I/O error: No space left on device (os error 28)")
     with pytest.raises(OSError, match="No space left on device: 'run/laud.db'"), naming_full_disk("/tmp/fit"):
         raise in_file()
+    with pytest.raises(StoreError, match="^run: No space"), naming_full_disk("/tmp/fit"):
+        raise StoreError("run: No space left on device")
     with pytest.raises(ValueError, match="x"), naming_full_disk("/tmp/fit"):
         raise ValueError("x")
 
