@@ -75,7 +75,8 @@ def make_api(service: Service, tokens: Tokens, *, name_requests: bool = True) ->
 
     @api.get("/healthz")
     async def alive() -> Response:
-        return _json({"status": "alive"})
+        """200 while the service can score; 503 when its engine has failed and the process has to be replaced."""
+        return _json({"status": "alive"}) if service.failure is None else _json({"status": "failed"}, 503)
 
     @api.get("/readyz")
     async def ready(request: Request) -> Response:

@@ -45,10 +45,11 @@ class Endpoint:
         """What Ray Serve asks every few seconds; a replica that fails is replaced.
 
         Raises:
-            EngineError: if the engine has stopped.
+            EngineError: if the engine can score no more.
         """
-        if not self._service.healthy:
-            raise EngineError("the engine has stopped")
+        failure = self._service.failure
+        if failure is not None:
+            raise EngineError(failure)
 
     def __serve_build_asgi_app__(self) -> Guard:
         # Ray Serve puts the request's id into every answer itself.

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TypeVarTuple
 
-from laud_ray.faults import reason
+from laud_ray.faults import is_of_engine, is_out_of_memory, reason
 from laud_ray.types import Floats, TokenScorer
 from serve.schemas import FaultError, too_late
 from serve.scoring import Scores, score_tokens
@@ -23,6 +23,7 @@ from serve.waiting import Job, tokenize
 # Texts that are tokenized in one go: a fraction of a second.
 AT_ONCE = 4096
 NICE = 5
+HANGS_S = 60.0  # a batch takes a fraction of a second
 
 Place = tuple[Job, int]
 Told = TypeVarTuple("Told")
@@ -33,7 +34,6 @@ class Batcher:
 
     Attributes:
         waiting: texts that are accepted and not yet scored.
-        broken: why nothing can be scored any more; None while it can. The next batch that is scored mends it.
     """
 
     def __init__(
@@ -63,11 +63,27 @@ class Batcher:
         self._task: asyncio.Task[None] | None = None
         self._rate = 0.0
         self.waiting = 0
-        self.broken: str | None = None
+        self._broken: str | None = None
+        self._thread: threading.Thread | None = None
+        self._began: float | None = None  # when the batch that is being scored was
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._tokenize())
-        threading.Thread(target=self._score, args=(asyncio.get_running_loop(),), name="score", daemon=True).start()
+        loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._score, args=(loop,), name="score", daemon=True)
+        self._thread.start()
+
+    @property
+    def failure(self) -> str | None:
+        """Why nothing can be scored any more; None while it can. A batch that is scored again mends what can be."""
+        began = self._began
+        if self._closed or self._thread is None or self._task is None:
+            return None
+        if not self._thread.is_alive() or self._task.done():
+            return "the thread or the task that scores has ended"
+        if began is not None and time.monotonic() - began > HANGS_S:
+            return f"a batch has been scored for more than {HANGS_S:g} s"
+        return self._broken
 
     async def close(self) -> None:
         with self._ready:
@@ -94,7 +110,7 @@ class Batcher:
             refused = self.overload(len(texts))
             if refused is not None:
                 raise refused
-        job = Job(scorer, texts, asyncio.get_running_loop().create_future())
+        job = Job(scorer, texts, asyncio.get_running_loop().create_future(), trial=deadline_s is None)
         self.waiting += len(texts)
         self._fresh.append(job)
         self._came.set()
@@ -155,12 +171,14 @@ class Batcher:
                 if self._closed:
                     return
             scorer, ids = batch[0][0].scorer, [job.ids[i] for job, i in batch]
-            began = time.perf_counter()
+            began, self._began = time.perf_counter(), time.monotonic()
             try:
                 proba, failures = score_tokens(scorer, ids)
             except Exception as error:  # noqa: BLE001 - the worker's edge: those who wait are told
                 self._tell(loop, self._fail, [job for job, _ in batch], error)
                 continue
+            finally:
+                self._began = None
             self._tell(loop, self._deliver, batch, proba, failures, time.perf_counter() - began)
 
     def _tell(self, loop: asyncio.AbstractEventLoop, what: Callable[[*Told], None], *about: *Told) -> None:
@@ -194,7 +212,7 @@ class Batcher:
         return batch
 
     def _deliver(self, batch: Sequence[Place], proba: Floats, failures: dict[int, str], seconds: float) -> None:
-        self.broken = None
+        self._broken = None
         self._rate = 0.8 * self._rate + 0.2 * len(batch) / seconds if self._rate else len(batch) / seconds
         self._observe(len(batch), sum(len(job.ids[i]) for job, i in batch), seconds)
         for at, (job, i) in enumerate(batch):
@@ -215,12 +233,21 @@ class Batcher:
             job.future.set_result((job.proba, job.failures))
 
     def _fail(self, jobs: Sequence[Job], error: Exception) -> None:
-        """Nothing can be scored, whatever the texts are."""
-        self.broken = reason(error)
+        """Nothing can be scored, whatever the texts are.
+
+        A new model that scores nothing while it is tried out is not to end what serves the one before it, unless its
+        error shows that no other can be served either.
+        """
+        if not all(job.trial for job in jobs) or _ends_all(error.__cause__ or error):
+            self._broken = reason(error)
         fault = FaultError(503, "engine", "the model cannot score any text; the service restarts")
         for job in jobs:
             if job.live:
                 job.future.set_exception(fault)
+
+
+def _ends_all(error: BaseException) -> bool:
+    return is_of_engine(error) and not is_out_of_memory(error)
 
 
 def _give_way() -> None:

@@ -28,8 +28,8 @@ class Engine(Protocol):
         ...
 
     @property
-    def healthy(self) -> bool:
-        """Whether it can go on; one that cannot needs a new process around it."""
+    def failure(self) -> str | None:
+        """Why it can score no more, and needs a new process around it; None while it can go on."""
         ...
 
     def start(self) -> None: ...
@@ -101,8 +101,8 @@ class TorchEngine:
         return self._batcher.waiting
 
     @property
-    def healthy(self) -> bool:
-        return self._batcher.broken is None
+    def failure(self) -> str | None:
+        return self._batcher.failure
 
     def start(self) -> None:
         self._batcher.start()

@@ -109,9 +109,9 @@ class Service:
         return None if version is None else self._engine(version.entry.kind).overload(1)
 
     @property
-    def healthy(self) -> bool:
-        """Whether all engines can go on."""
-        return all(engine.healthy for engine in self._engines.values())
+    def failure(self) -> str | None:
+        """Why an engine can score no more; None while all can go on."""
+        return next((engine.failure for engine in self._engines.values() if engine.failure is not None), None)
 
     def model(self) -> dict[str, object]:
         version = self._version()

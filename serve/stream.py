@@ -48,6 +48,10 @@ class StreamEngine:
         """Whether the engine runs, or has not been needed yet; one that died needs a new process around it."""
         return self._stream is None or self._stream.healthy
 
+    @property
+    def failure(self) -> str | None:
+        return None if self.healthy else "the engine has stopped"
+
     def start(self) -> None: ...
 
     async def close(self) -> None:

@@ -16,10 +16,13 @@ class Job:
         failures: why a text has no probabilities, by its place in the request.
         given: the place of the next text to score.
         done: how many texts have an answer, be it an error.
+        trial: whether a new model is tried out, and no caller waits.
     """
 
-    def __init__(self, scorer: TokenScorer, texts: Sequence[str], future: "asyncio.Future[Scores]") -> None:
-        self.scorer, self.texts, self.future = scorer, texts, future
+    def __init__(
+        self, scorer: TokenScorer, texts: Sequence[str], future: "asyncio.Future[Scores]", *, trial: bool = False
+    ) -> None:
+        self.scorer, self.texts, self.future, self.trial = scorer, texts, future, trial
         self.ids: list[list[int]] = []
         self.proba = np.zeros((len(texts), len(scorer.labels)), np.float32)
         self.failures: dict[int, str] = {}

@@ -9,6 +9,7 @@ import pytest
 
 from laud_ray.errors import EngineError
 from laud_ray.types import Floats
+from serve import batching
 from serve.batching import Batcher
 from serve.schemas import FaultError
 from serve.scoring import Scores, score_tokens
@@ -197,14 +198,94 @@ def test_a_scorer_that_can_score_nothing_costs_only_its_own_requests_and_is_know
     async def run() -> Floats:
         batcher = make()
         with pytest.raises(FaultError, match="cannot score any text") as caught:
-            await batcher.score(Broken(), ["a", "b"])
-        assert (caught.value.status, batcher.broken) == (503, "RuntimeError: out of memory")
+            await batcher.score(Broken(), ["a", "b"], deadline_s=20)
+        assert (caught.value.status, batcher.failure) == (503, "RuntimeError: out of memory")
         found, _ = await batcher.score(Letters(), ["aa"])
-        assert (batcher.waiting, batcher.broken) == (0, None)
+        assert (batcher.waiting, batcher.failure) == (0, None)
         await batcher.close()
         return found
 
     assert asyncio.run(run())[0, 1] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("error", "ends_all"),
+    [
+        (ValueError("no weights"), False),
+        (RuntimeError("CUDA out of memory"), False),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), True),
+    ],
+    ids=lambda one: str(one)[:20],
+)
+def test_a_new_model_that_scores_nothing_does_not_end_the_one_that_serves(error: Exception, ends_all: bool) -> None:
+    class New(Letters):
+        def score_tokens(self, ids: Sequence[Sequence[int]]) -> Floats:
+            raise error
+
+    async def run() -> None:
+        batcher = make()
+        with pytest.raises(FaultError, match="cannot score any text"):
+            await batcher.score(New(), ["a"])
+        assert (batcher.failure is not None) == ends_all
+        await batcher.close()
+
+    asyncio.run(run())
+
+
+def test_an_engine_that_fails_every_second_time_answers() -> None:
+    class Flaky(Letters):
+        def score_tokens(self, ids: Sequence[Sequence[int]]) -> Floats:
+            if len(self.batches) % 2 == 0:
+                self.batches.append([])
+                raise RuntimeError("not now")
+            return super().score_tokens(ids)
+
+    async def run() -> None:
+        batcher, scorer = make(), Flaky()
+        for text in ("a", "aa", "aaa"):
+            proba, failures = await batcher.score(scorer, [text], deadline_s=20)
+            assert (proba[0, 1], failures) == (pytest.approx(len(text) / 10), {})
+        assert batcher.failure is None
+        await batcher.close()
+
+    asyncio.run(run())
+
+
+async def until(batcher: Batcher, failure: bool) -> None:
+    async with asyncio.timeout(20):
+        while (batcher.failure is not None) != failure:
+            await asyncio.sleep(0.01)
+
+
+def test_a_batch_that_takes_too_long_is_a_failure_until_it_is_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        batcher, scorer = make(), Letters(held=True)
+        held = await first_batch(batcher, scorer)
+        assert batcher.failure is None
+        monkeypatch.setattr(batching, "HANGS_S", 0.0)
+        await until(batcher, failure=True)
+        scorer.go.set()
+        await held
+        await until(batcher, failure=False)
+        await batcher.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_has_ended_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end() -> None:
+        raise SystemExit
+
+    async def run() -> None:
+        batcher = make()
+        monkeypatch.setattr(batcher, "_take", end)
+        with pytest.raises(FaultError, match="no answer within"):
+            await batcher.score(Letters(), ["a"], deadline_s=0.1)
+        await until(batcher, failure=True)
+        await batcher.close()
+
+    asyncio.run(run())
 
 
 class Choosy(Letters):
@@ -233,7 +314,7 @@ def test_texts_that_fail_alone_are_errors_of_their_own_rows() -> None:
             await asyncio.sleep(0)
         scorer.go.set()
         found = await asyncio.gather(*asked)
-        assert (batcher.waiting, batcher.broken) == (0, None)
+        assert (batcher.waiting, batcher.failure) == (0, None)
         await asyncio.gather(held, batcher.close())
         return found
 

@@ -6,7 +6,7 @@ import logging
 import shutil
 import socket
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,9 +19,11 @@ from laud_ray import Client, models
 from laud_ray.errors import ConfigError
 from laud_ray.model_folder import seal
 from laud_ray.model_records import promote
+from laud_ray.models.linear import LinearScorer
 from laud_ray.run_folder import look_at
 from laud_ray.scoring import score_texts
 from laud_ray.storage import Folder
+from laud_ray.types import Floats
 from serve.answers import check_size
 from serve.arguments import Arguments, Limits
 from serve.guard import _Bodies, _Bounded
@@ -442,6 +444,30 @@ def test_a_broken_model_leaves_the_old_one_where_it_is(own_run: Path) -> None:
         assert 'laud_swaps_total{result="failed"} 1.0' in client.get("/metrics").text
         with look_at(str(own_run)) as folder:
             promote(folder.store.engine, "round-0001")
+
+
+def test_an_engine_that_can_score_no_more_is_known_and_one_bad_text_is_no_reason(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score, bad = LinearScorer.score_tokens, {"text"}
+
+    def failing(self: LinearScorer, ids: Sequence[Sequence[int]]) -> Floats:
+        if "all" in bad or ("text" in bad and any(len(row) > 20 for row in ids)):
+            raise RuntimeError("no more")
+        return score(self, ids)
+
+    monkeypatch.setattr(LinearScorer, "score_tokens", failing)
+    with live(run=str(run)) as client:
+        results = post(client, {"texts": ["tea", "tea " * 40]}).json()["results"]
+        assert "label" in results[0]
+        assert "error" in results[1]
+        assert client.get("/healthz").status_code == 200
+        bad.add("all")
+        assert post(client, {"texts": "tea"}).status_code == 503
+        assert (client.get("/healthz").status_code, client.get("/healthz").json()) == (503, {"status": "failed"})
+        bad.clear()
+        assert post(client, {"texts": "tea"}).status_code == 200
+        assert client.get("/healthz").status_code == 200
 
 
 def test_no_answer_mixes_two_models_while_they_change(own_run: Path) -> None:
