@@ -10,6 +10,7 @@ from laud_ray.data.files import FORMATS as FORMATS
 from laud_ray.data.files import format_of as format_of
 from laud_ray.data.reading import AS_FOUND, Reading
 from laud_ray.data.seen import Seen, listed
+from laud_ray.data.text_files import opened
 from laud_ray.errors import CorpusError
 from laud_ray.listing import list_inputs
 from laud_ray.printable import printable
@@ -137,7 +138,7 @@ def _hint(path: str) -> str:
     """What a file of an unknown ending seems to be."""
     if not path.lower().endswith((".json", ".json.gz")):
         return ""
-    with files.opened(path) as stream:
+    with opened(path) as stream:
         begins = stream.read(_SNIFFED).lstrip()[:1]
     if begins == b"[":
         return "is a JSON array; expected one object a line, in a file that ends in .jsonl"

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 UTF8 = "utf-8"
+# Bytes of a file that say how it is written.
+HEAD = 1 << 18
 # The longer ones first: one mark begins like another.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),

@@ -8,16 +8,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray.data import dialect as dialects
-from laud_ray.data.charset import UTF8, Peeked, Stream, looks_like, peek
+from laud_ray.data.charset import HEAD, UTF8, Peeked, Stream, looks_like, peek
 from laud_ray.data.dialect import Found
-from laud_ray.data.grammar import Block, Dialect, Problem, open_rows, scan, unescape
+from laud_ray.data.faults import Dialect, Problem
+from laud_ray.data.grammar import Block, open_rows, scan, unescape
 from laud_ray.data.jsonl import require
 from laud_ray.data.reading import NONE, Reading
 from laud_ray.data.seen import Seen
 from laud_ray.errors import CorpusError
 from laud_ray.printable import quoted
 
-HEAD = 1 << 18
 BLOCK = 1 << 20
 # From this size on a row that has no end yet is looked at, and at this size it is no row.
 LONG, LONGEST = 1 << 23, 1 << 28

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from laud_ray.data.grammar import CR, LF, Block, Dialect, Problem, dialect, open_rows, scan, unescape
+from laud_ray.data.faults import CR, LF, Dialect, Problem, dialect
+from laud_ray.data.grammar import Block, open_rows, scan, unescape
 from laud_ray.data.reading import NONE, Reading
 from laud_ray.types import Bools
 

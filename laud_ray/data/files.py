@@ -1,7 +1,7 @@
 """Read one file of a user's: an iterator of batches of texts, whatever its format. Independent of any other file."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from dataclasses import replace
 from urllib.parse import unquote
 
@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 from laud_ray.data import charset, delimited, jsonl
 from laud_ray.data import dialect as dialects
 from laud_ray.data.cells import as_texts, check_type, is_text
-from laud_ray.data.charset import UTF8, Peeked, Recoded, Stream, peek
+from laud_ray.data.charset import UTF8, peek
 from laud_ray.data.jsonl import require
 from laud_ray.data.reading import AS_FOUND, Reading
 from laud_ray.data.seen import NotText, Seen
+from laud_ray.data.text_files import is_empty, opened, unpacked
 from laud_ray.errors import CorpusError
 from laud_ray.printable import printable
 from laud_ray.storage import filesystem
@@ -58,7 +59,7 @@ def batches(
     kind, named = format_of(file), partitions(file)
     first, bad = 1, NotText()
     try:
-        if _is_empty(file):
+        if is_empty(file):
             seen.empty.append(file)
             return
         reading = fitting(file, reading, columns, seen)
@@ -87,7 +88,7 @@ def column_names(file: str, reading: Reading = AS_FOUND, columns: Sequence[str] 
     """
     kind = format_of(file)
     try:
-        if _is_empty(file):
+        if is_empty(file):
             return []
         if kind == "parquet":
             return [str(name) for name in _schema(file).names]
@@ -128,7 +129,7 @@ def fitting(file: str, reading: Reading, columns: Sequence[str], seen: Seen) -> 
 
 def _in_encoding(file: str, name: str) -> bool:
     """Whether a file can be in an encoding, and not rather in UTF-8: by its first part that is more than ASCII."""
-    with closing(_unpacked(file)) as stream:
+    with closing(unpacked(file)) as stream:
         part = peek(stream, delimited.HEAD)
         if charset.marked(part):
             return True  # it decides
@@ -138,11 +139,6 @@ def _in_encoding(file: str, name: str) -> bool:
     if name != UTF8 and charset.detect(part) != name and not lines.isascii() and charset.fits(lines, UTF8, final=True):
         return False
     return charset.fits(part, name, final=False)
-
-
-def opened(file: str, reading: Reading = AS_FOUND, seen: Seen | None = None) -> "AbstractContextManager[Text]":
-    """Open a text file, unpacked, as a stream of UTF-8."""
-    return closing(Text(file, reading, Seen() if seen is None else seen))
 
 
 def partitions(file: str) -> dict[str, str | None]:
@@ -184,11 +180,6 @@ def _encoded(value: str | None) -> bytes | None:
     return None if value is None else value.encode()
 
 
-def _is_empty(file: str) -> bool:
-    fs, path = filesystem(file)
-    return bool(fs.get_file_info(path).size == 0)
-
-
 def _schema(file: str) -> pa.Schema:
     fs, path = filesystem(file)
     with fs.open_input_file(path) as opened:
@@ -227,38 +218,6 @@ def _parquet(file: str, columns: Sequence[str]) -> Iterator[list[pa.Array]]:
         for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=list(columns), use_threads=False):
             yield [as_texts(file, column, batch.column(column), first) for column in columns]
             first += batch.num_rows
-
-
-def _unpacked(file: str) -> pa.NativeFile:
-    fs, path = filesystem(file)
-    return fs.open_input_stream(path, compression="gzip" if file.lower().endswith(".gz") else None)
-
-
-class Text:
-    """A text file as a stream of UTF-8.
-
-    Attributes:
-        encoding: the one that it is in: what a byte order mark says, else what is stated, else what was found.
-    """
-
-    def __init__(self, file: str, reading: Reading, seen: Seen) -> None:
-        self._opened = _unpacked(file)
-        head = peek(self._opened, delimited.HEAD)
-        marked, stated = charset.marked(head), reading.encoding
-        self.encoding = marked or stated or charset.detect(head)
-        if stated is not None and marked is not None and not stated.startswith(marked):
-            seen.note(f"{file}: begins with the byte order mark of {marked}, and is read so instead of as {stated}")
-        elif stated not in (None, UTF8) and not head.isascii() and charset.fits(head, UTF8, final=False):
-            seen.note(f"{file}: is valid {UTF8}, and is read as {stated}, which is stated")
-        elif stated is None and self.encoding != UTF8:
-            seen.note(f"{file}: is read as {self.encoding}")
-        self._stream: Stream = Recoded(Peeked(head, self._opened.read), self.encoding)
-
-    def read(self, n: int) -> bytes:
-        return self._stream.read(n)
-
-    def close(self) -> None:
-        self._opened.close()
 
 
 def _first_line(error: Exception) -> str:

@@ -38,6 +38,7 @@ class Outcome:
     seconds: float
     rows: int
     student: "Verification | None"
+    notes: tuple[str, ...] = ()
 
 
 def relabel(source: Source, data: str, out: str, options: Options, check: Canary | None, observe: Observer) -> Outcome:
@@ -66,11 +67,12 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
     with _held(folder):
         plan = open_plan(folder, source.run, data, source.name, source.checksum, options, inputs)
         clear(folder)
-        for note in (*seen.notes, *plan.catalog.notes):
+        notes = (*seen.notes, *plan.catalog.notes)
+        for note in notes:
             observe(Event("note", "relabel", 0, note=note))
         whole = finished(plan, folder)
         if whole is not None:
-            return Outcome(whole, True, time.monotonic() - began, 0, None)
+            return Outcome(whole, True, time.monotonic() - began, 0, None, notes)
         from laud_ray.relabel.steps import Work  # with all that labelling imports, which what is whole does without
 
         work = Work(source, plan, folder, observe)
@@ -80,7 +82,7 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
             raise PassError(f"{data}: was changed while it was labelled; expected it to stay as it was")
         with work.step("verify", plan.catalog.rows) as progress:
             totals = finish(plan, folder, progress)
-    return Outcome(totals, False, time.monotonic() - began, rows, student)
+    return Outcome(totals, False, time.monotonic() - began, rows, student, notes)
 
 
 def _require_apart(data: str, out: str) -> None:

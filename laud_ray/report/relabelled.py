@@ -24,6 +24,7 @@ def to_json(outcome: Outcome, out: str, model: str) -> dict[str, object]:
         **asdict(outcome.totals),
         "student": None if outcome.student is None else asdict(outcome.student),
         "seconds": outcome.seconds,
+        "notes": list(outcome.notes),
     }
 
 
