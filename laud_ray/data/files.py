@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from laud_ray.data import charset, delimited, jsonl
 from laud_ray.data import dialect as dialects
 from laud_ray.data.cells import as_texts, check_type, is_text
-from laud_ray.data.charset import UTF8, peek
+from laud_ray.data.charset import HEAD, UTF8, peek
 from laud_ray.data.jsonl import require
 from laud_ray.data.reading import AS_FOUND, Reading
 from laud_ray.data.seen import NotText, Seen
@@ -95,7 +95,7 @@ def column_names(file: str, reading: Reading = AS_FOUND, columns: Sequence[str] 
         with opened(file, reading) as stream:
             if kind == "jsonl":
                 return jsonl.names(file, stream, _KEYS_OF)
-            head = peek(stream, delimited.HEAD)
+            head = peek(stream, HEAD)
             return list(delimited.find(file, str(kind), head, reading, columns).names) if head.strip() else []
     except UnicodeDecodeError as error:
         raise CorpusError(f"{file}: is not {error.encoding}; expected its encoding") from None
@@ -118,8 +118,8 @@ def fitting(file: str, reading: Reading, columns: Sequence[str], seen: Seen) -> 
     fits = reading.encoding is None or _in_encoding(file, reading.encoding)
     if fits and kind != "jsonl":
         with opened(file, reading) as stream:
-            head = peek(stream, delimited.HEAD)
-        found = dialects.find(head, str(kind), reading, columns, final=len(head) < delimited.HEAD)
+            head = peek(stream, HEAD)
+        found = dialects.find(head, str(kind), reading, columns, final=len(head) < HEAD)
         fits = not head.strip() or (found.problem is None and all(name in found.names for name in columns))
     if not fits:
         seen.note(f"{file}: is not written as the run's corpus is ({reading.describe()}), so that it is found out how")
@@ -130,11 +130,11 @@ def fitting(file: str, reading: Reading, columns: Sequence[str], seen: Seen) -> 
 def _in_encoding(file: str, name: str) -> bool:
     """Whether a file can be in an encoding, and not rather in UTF-8: by its first part that is more than ASCII."""
     with closing(unpacked(file)) as stream:
-        part = peek(stream, delimited.HEAD)
+        part = peek(stream, HEAD)
         if charset.marked(part):
             return True  # it decides
         while part and part.isascii() and b"\0" not in part:
-            part = peek(stream, delimited.HEAD)
+            part = peek(stream, HEAD)
     lines = part[: part.rfind(b"\n") + 1] or part
     if name != UTF8 and charset.detect(part) != name and not lines.isascii() and charset.fits(lines, UTF8, final=True):
         return False
