@@ -19,6 +19,7 @@ from laud_ray.errors import CorpusError
 from laud_ray.printable import quoted
 
 BLOCK = 1 << 20
+BLANK = b"\r\n"
 # From this size on a row that has no end yet is looked at, and at this size it is no row.
 LONG, LONGEST = 1 << 23, 1 << 28
 
@@ -29,7 +30,7 @@ def find(name: str, kind: str, head: bytes, wanted: Reading, columns: Sequence[s
     Raises:
         CorpusError: if the header cannot be read.
     """
-    found = dialects.find(head, kind, wanted, columns, final=len(head) < HEAD)
+    found = dialects.find(head.lstrip(BLANK), kind, wanted, columns, final=len(head) < HEAD)
     if found.problem is not None and found.problem.row == 0:
         raise _refusal(name, found.problem, 0, found.reading)
     if not found.names:
@@ -52,7 +53,11 @@ def batches(
     if not head.strip():
         return
     found = find(name, kind, head, wanted, columns)
-    require(name, columns, found.names)
+    head = head.lstrip(BLANK)
+    try:
+        require(name, columns, found.names)
+    except CorpusError as error:
+        raise CorpusError(f"{error} (read with {found.reading.describe()})") from None
     if found.problem is not None:
         raise _refusal(name, found.problem, 0, found.reading)
     seen.readings[name] = replace(found.reading, encoding=wanted.encoding or UTF8)

@@ -119,7 +119,8 @@ def fitting(file: str, reading: Reading, columns: Sequence[str], seen: Seen) -> 
     if fits and kind != "jsonl":
         with opened(file, reading) as stream:
             head = peek(stream, HEAD)
-        found = dialects.find(head, str(kind), reading, columns, final=len(head) < HEAD)
+        start = head.lstrip(delimited.BLANK)
+        found = dialects.find(start, str(kind), reading, columns, final=len(head) < HEAD)
         fits = not head.strip() or (found.problem is None and all(name in found.names for name in columns))
     if not fits:
         seen.note(f"{file}: is not written as the run's corpus is ({reading.describe()}), so that it is found out how")

@@ -64,6 +64,7 @@ def refusal(path: Path, reading: Reading = AS_FOUND, *columns: str) -> str:
         ("a.csv", "id,text\n1,ä\n".encode("utf-32"), ["ä"]),
         ("a.csv", b"text\na\n\nb\n", ["a", None, "b"]),
         ("a.csv", b"text,\na,\n", ["a"]),
+        ("a.csv", b"\r\n\ntext,id\n\na,1\n\n\n", ["a"]),
         ("a.jsonl", "\ufeff".encode() + b'{"text": "a"}\n', ["a"]),
         ("a.jsonl", '{"text": "ä"}\n'.encode("utf-16"), ["ä"]),
         ("a.jsonl", b'{"id": 1}\n{"text": "a"}\n', [None, "a"]),
