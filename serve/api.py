@@ -41,7 +41,13 @@ def make_api(service: Service, tokens: Tokens, *, name_requests: bool = True) ->
 
     about = "A run's current classifier."
     api = FastAPI(
-        title="laud_ray", description=about, version=__version__, redoc_url=None, docs_url=None, lifespan=lifespan
+        title="laud_ray",
+        description=about,
+        version=__version__,
+        redoc_url=None,
+        docs_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
     )
 
     @api.post(CLASSIFY, openapi_extra=_body(ClassifyRequest), responses={200: {"model": ClassifyResponse}, **_ERRORS})

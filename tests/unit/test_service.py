@@ -301,6 +301,7 @@ def test_what_is_too_much_is_refused_with_a_time_to_come_again(run: Path) -> Non
 
 def test_unknown_paths_and_methods_have_the_same_form(service: httpx.Client) -> None:
     assert service.get("/v1/nothing").json()["error"]["code"] == "not_found"
+    assert service.get("/v1/labels/").json()["error"]["code"] == "not_found"
     assert service.get("/v1/classify").json()["error"]["code"] == "method_not_allowed"
 
 
