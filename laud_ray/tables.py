@@ -2,12 +2,8 @@
 `database.REVISION`.
 """
 
-import hashlib
 import json
-import math
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -28,6 +24,10 @@ from sqlalchemy import (
     insert,
     update,
 )
+
+from laud_ray.row_checksums import CHECKSUM as CHECKSUM
+from laud_ray.row_checksums import in_utc as in_utc
+from laud_ray.row_checksums import row_checksum as row_checksum
 
 metadata = MetaData()
 
@@ -53,33 +53,6 @@ class _JsonText(TypeDecorator[object]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> object:  # noqa: ARG002
         return json.loads(value or "null")
-
-
-CHECKSUM = "checksum"
-# What of a row changes after it was written, each by itself: the checksum does not cover it.
-_CHANGES = frozenset({"position", "stop_reason", CHECKSUM})
-
-
-def row_checksum(table: Table, values: Mapping[str, object]) -> str:
-    """The checksum of a row. What is null is left out, so that a later version may add columns."""
-    found = {
-        column.name: _plain(column.type, values[column.name])
-        for column in table.columns
-        if column.name not in _CHANGES and values.get(column.name) is not None
-    }
-    data = json.dumps({name: value for name, value in found.items() if value is not None}, sort_keys=True)
-    return hashlib.blake2b(f"{table.name} {data}".encode(), digest_size=16).hexdigest()
-
-
-def _plain(kind: object, value: Any) -> object:
-    """A value as JSON, the same before it is written and after it was read, from whichever database."""
-    if isinstance(value, datetime):
-        return in_utc(value).astimezone(UTC).isoformat()
-    if isinstance(kind, Float):
-        return None if math.isnan(value) else float(value)  # SQLite keeps no NaN
-    if isinstance(kind, Boolean | Integer):
-        return int(value)
-    return value.replace("\0", "\u2400") if isinstance(value, str) else value
 
 
 def _checksum(name: str) -> "Column[str]":
@@ -259,11 +232,6 @@ oracle_calls = Table(
 
 def now() -> datetime:
     return datetime.now(UTC)
-
-
-def in_utc(found: datetime) -> datetime:
-    """A time as it was stored: SQLite forgets the zone."""
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def put_setting(connection: Connection, key: str, value: str) -> None:
