@@ -165,6 +165,10 @@ def _new_worker() -> None:
 
 @pytest.fixture
 def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    work_here(monkeypatch)
+
+
+def work_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have passes and relabels work in this process, in small chunks."""
     monkeypatch.setattr("laud_ray.passes.dispatch", dispatch)
     monkeypatch.setattr("laud_ray.dispatch.dispatch", dispatch)
@@ -174,8 +178,7 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def main() -> None:
-    patch = pytest.MonkeyPatch()
-    one_process.__wrapped__(patch) if hasattr(one_process, "__wrapped__") else None
+    work_here(pytest.MonkeyPatch())
     for name, work in (("pass", pass_over), ("relabel", relabel_all)):
         began, outputs, compared, different, most = time.monotonic(), 0, 0, 0, 0
         with TemporaryDirectory(prefix="engines-") as scratch:
