@@ -169,6 +169,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--flips", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kind", help="Flip bits in this kind of file alone.")
     options = parser.parse_args()
     rng, notes = random.Random(options.seed), Notes()
     logging.getLogger("laud_ray").addHandler(notes)
@@ -180,8 +181,9 @@ def main() -> None:
         assert not notes.lines, notes.lines
         kinds: dict[str, list[str]] = defaultdict(list)
         for entry in Folder(str(place)).entries(recursive=True):
-            if entry.path not in UNREAD and entry.size:
-                kinds[kind_of(entry.path)].append(entry.path)
+            kind = kind_of(entry.path)
+            if entry.path not in UNREAD and entry.size and options.kind in (None, kind):
+                kinds[kind].append(entry.path)
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         for i in range(options.flips):
             kind = sorted(kinds)[i % len(kinds)]

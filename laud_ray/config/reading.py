@@ -66,8 +66,8 @@ def differences(old: RunConfig, new: RunConfig) -> list[str]:
 
 
 def changes(old: RunConfig, new: RunConfig) -> list[str]:
-    """List all keys that differ, but for the place of the run: "key: old -> new"."""
-    return [line for _, line in _changed(old, new, {"storage", "store"})]
+    """List all keys that differ: "key: old -> new"."""
+    return [line for _, line in _changed(old, new, set())]
 
 
 def _changed(old: RunConfig, new: RunConfig, without: set[str]) -> Iterator[tuple[str, str]]:

@@ -156,6 +156,12 @@ def test_a_configuration_that_is_edited_in_the_run_is_refused_like_any_other(
     with look_at(str(run)) as folder:
         assert folder.config.task.to_task().names == ("Tea", "Coffee")
     assert "was changed since the run was last continued (task.labels[0].name: Tea -> Chai)" in caplog.text
+    caplog.clear()
+    # The place of the run is that where it is, but the file is not what was written.
+    (run / "config.yaml").write_text(text.replace(f"storage: {run}", "storage: elsewhere"))
+    with look_at(str(run)) as folder:
+        assert folder.folder.uri == str(run)
+    assert f"(storage: {run} -> elsewhere)" in caplog.text
     (run / "config.yaml").write_text(text)
     caplog.clear()
     with look_at(str(run)) as folder:
