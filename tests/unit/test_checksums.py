@@ -78,8 +78,7 @@ def test_no_flipped_bit_of_json_is_read_as_something_else() -> None:
         except DamageError as error:
             noticed += str(error).startswith("a.json: ")
         else:
-            # At most the name of the checksum itself was hit, or white space.
-            assert {key: found[key] for key in VALUE} == VALUE
+            assert found == VALUE  # white space was hit
     assert noticed > 6 * len(data)
 
 
