@@ -5,45 +5,46 @@ a range; every range is a random sample of the corpus; and the order does not de
 """
 
 import hashlib
-import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray import sources
 from laud_ray.checksums import count, dump_json, parse_json, texts
 from laud_ray.checksums import text as text_of
-from laud_ray.cleaning import clean
 from laud_ray.config import CorpusConfig
-from laud_ray.data.label_counts import ColumnLabels, SortedLabels, load_labels
+from laud_ray.data import files
+from laud_ray.data.buckets import digest_of
+from laud_ray.data.label_counts import ColumnLabels, load_labels
+from laud_ray.data.ordering import RANGE_SCHEMA as RANGE_SCHEMA
+from laud_ray.data.ordering import SEALED, Ordered, OrderJob, order_group, plan_groups, range_size, repeated_id
+from laud_ray.data.ordering import Range as Range
 from laud_ray.data.seen import Seen
-from laud_ray.errors import CorpusError
+from laud_ray.data.sharding import Sharded, ShardJob, plan_units, shard_unit, together
+from laud_ray.errors import CorpusError, PassError
 from laud_ray.labels import Known
 from laud_ray.printable import quoted
-from laud_ray.sorting import IdBuckets, Row, RowBuckets, digest_of, identify, parts
-from laud_ray.sources import Cell
-from laud_ray.storage import Folder
-from laud_ray.texts import normalise_text
+from laud_ray.storage import Entry, Folder
 
 MANIFEST = "corpus.json"
-SEALED, SEALED_LABELS = "sealed", "labels.json"
-RANGE_SCHEMA = pa.schema(
-    [("id", pa.string()), ("text", pa.string()), ("error", pa.string()), ("duplicate_of", pa.string())]
-)
-SEALED_SCHEMA = pa.schema([("id", pa.string()), ("value", pa.string())])
+SEALED_LABELS = "labels.json"
+SCRATCH = "unsorted"
+# Bytes of input from which on the cluster's workers are worth their start.
+LARGE = 64_000_000
+
+J = TypeVar("J")
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
-    """A part of the corpus that is scored and committed as one: a file and its number of rows."""
+class Mapped(Protocol):
+    """Does the work of each name; returns the results under the names."""
 
-    name: str
-    rows: int
+    def __call__(self, names: Sequence[str], work: Callable[[str, J], T], job: J) -> dict[str, T]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +106,11 @@ def open_corpus(folder: Folder) -> Corpus | None:
 def normalise(
     config: CorpusConfig, folder: Folder, *, sealed: str | None = None, labels: Known | None = None
 ) -> Corpus:
-    """Read the source in a stream and write its ranges; the manifest comes last and makes it whole.
+    """Read the source and write its ranges; the manifest comes last and makes the corpus whole.
 
     Texts are put into Unicode NFC, white space runs become one space, and what is longer than
     config.max_chars characters is cut. Ids are the given column's, or the hash of the text; equal
-    texts then get "-2", "-3" and so on.
+    texts then get "-2", "-3" and so on. A large source is normalised by the workers of the cluster.
 
     Args:
         sealed: a column of labels that is kept apart, under the ids, for the one who may look at it.
@@ -118,27 +119,16 @@ def normalise(
     Raises:
         CorpusError: if a file or column is missing, an id occurs twice, or there are no documents.
     """
-    columns = [config.text] + ([config.id] if config.id else []) + ([sealed] if sealed else [])
-    counts: Counter[str] = Counter(documents=0, unique=0, duplicates=0, errors=0, truncated=0)
     seen = Seen()
-    local = folder.local
-    if local is not None:
-        local.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=local, prefix=".spill-") as scratch:
-        rows, ids = RowBuckets(Path(scratch)), IdBuckets(Path(scratch))
-        for part in sources.parts(config.path, columns, config.reading, seen):
-            names: list[str] | list[None] = [None] * part.batch.num_rows
-            if config.id:
-                names = [_id(part, i, key) for i, key in enumerate(part.batch.column(1).to_pylist())]
-                ids.add(part.file, part.first, names)
-            values = part.batch.column(len(columns) - 1) if sealed else None
-            for row in _rows(part.batch.column(0), names, values, labels, config, counts):
-                rows.add(row)
-        if not counts["documents"]:
-            raise CorpusError(f"{config.path}: holds no documents; expected at least one row")
-        _refuse_duplicate_ids(ids, config)
-        class_of = (lambda label: labels.find_class(label) or label) if labels is not None else str
-        return _write(rows, folder, counts, seen, SortedLabels(class_of) if sealed else None)
+    entries = sources.inputs(config.path, seen)
+    scratch = folder.absolute() / SCRATCH
+    scratch.remove()  # of an attempt that was broken off
+    mapped = _here if sum(entry.size for entry in entries) < LARGE else _over_cluster
+    try:
+        sharded = _shard(config, entries, scratch, mapped, seen, sealed, labels)
+        return _order(config, folder, sharded, scratch, mapped, seen, sealed, labels)
+    finally:
+        scratch.remove()
 
 
 def document_id(text: str) -> str:
@@ -146,78 +136,64 @@ def document_id(text: str) -> str:
     return digest_of(text.encode()).hex()
 
 
-def _id(part: sources.Part, i: int, key: Cell) -> str:
-    try:
-        name = key.decode() if key else None
-    except UnicodeDecodeError:
-        name = None
-    if not name:
-        shown = "missing" if not key else quoted(key)
-        raise CorpusError(f"{part.file} row {part.first + i}: the id is {shown}; expected a text")
-    return name
-
-
-def _label(cell: Cell, labels: Known | None) -> str | None:
-    """Return a label of the sealed column by its name; None where there is none."""
-    text = normalise_text((cell or b"").decode(errors="replace"))
-    return (labels.find(text) if labels is not None else None) or text or None
-
-
-def _rows(
-    cells: pa.Array,
-    names: Sequence[str | None],
-    values: pa.Array | None,
-    labels: Known | None,
+def _shard(
     config: CorpusConfig,
-    counts: Counter[str],
-) -> Iterator[Row]:
-    """Normalise some documents, and count what was done to them."""
-    cleaned = clean(cells, config.max_chars)
-    counts["documents"] += len(cells)
-    counts["truncated"] += cleaned.truncated
-    errors = cleaned.errors.to_pylist()
-    found = Counter(error for error in errors if error is not None)
-    counts.update({"errors": found.total(), **found})
-    sealed = [None] * len(cells) if values is None else [_label(cell, labels) for cell in values.to_pylist()]
-    for cell, text, error, name, value in zip(
-        cells.to_pylist(), cleaned.texts.to_pylist(), errors, names, sealed, strict=True
-    ):
-        digest = digest_of(text.encode() if text is not None else cell or b"")
-        yield Row(digest, name, text, error, value)
-
-
-def _refuse_duplicate_ids(ids: IdBuckets, config: CorpusConfig) -> None:
-    places = ids.repeated()
-    if places is None:
-        return
-    (file, row), (again, second) = places
-    found = sources.parts(again, [config.text, str(config.id)], config.reading)
-    part = next(one for one in found if one.first <= second < one.first + one.batch.num_rows)
-    name = _id(part, second - part.first, part.batch.column(1)[second - part.first].as_py())
-    raise CorpusError(
-        f"{again} row {second}: the id {quoted(name)} stands in {file} row {row} already; expected distinct ids"
+    entries: Sequence[Entry],
+    scratch: Folder,
+    mapped: Mapped,
+    seen: Seen,
+    sealed: str | None,
+    labels: Known | None,
+) -> Sharded:
+    """Read and clean the source, and put its rows into buckets."""
+    units = plan_units(entries)
+    columns = (config.text, *([config.id] if config.id else []), *([sealed] if sealed else []))
+    job = ShardJob(
+        {unit.name: unit for unit in units},
+        columns,
+        config.id is not None,
+        sealed is not None,
+        config.reading,
+        config.max_chars,
+        labels,
+        scratch,
     )
+    found = mapped([unit.name for unit in units], shard_unit, job)
+    whole = together([found[unit.name] for unit in units])
+    seen.merge(whole.seen)
+    seen.finish(config.path)
+    if not whole.counts["documents"]:
+        raise CorpusError(f"{config.path}: holds no documents; expected at least one row")
+    return whole
 
 
-def _write(rows: RowBuckets, folder: Folder, counts: Counter[str], seen: Seen, sealed: SortedLabels | None) -> Corpus:
-    size = min(max(len(rows) // 64, 1024), 50_000)
-    fingerprint = hashlib.blake2b(digest_size=16)
-    ranges: list[Range] = []
-    for number, part in enumerate(parts(identify(rows.sorted(), counts), size)):
-        name = f"part-{number:05d}.parquet"
-        for document in part:
-            fingerprint.update(f"{document.id}\0{document.text}\0".encode())
-        folder.write_table(name, _table([(d.id, d.text, d.error, d.duplicate_of) for d in part], RANGE_SCHEMA))
-        if sealed is not None:
-            (folder / SEALED).write_table(name, _table([(d.id, d.sealed) for d in part], SEALED_SCHEMA))
-            sealed.add((d.duplicate_of is not None, d.sealed) for d in part if d.text is not None)
-        ranges.append(Range(name, len(part)))
+def _order(
+    config: CorpusConfig,
+    folder: Folder,
+    sharded: Sharded,
+    scratch: Folder,
+    mapped: Mapped,
+    seen: Seen,
+    sealed: str | None,
+    labels: Known | None,
+) -> Corpus:
+    """Sort the buckets, write the ranges, and the manifest last."""
+    groups = plan_groups(sharded.rows, size := range_size(sharded.counts["documents"]))
+    named = {group.name: group for group in groups}
+    written = tuple(one.name for one in sharded.files)
+    job = OrderJob(named, written, scratch, folder.absolute(), size, config.id is not None, sealed is not None, labels)
+    if config.id is not None:
+        _refuse_repeated_id(config, sharded, mapped(list(named), repeated_id, job))
+    found = mapped(list(named), order_group, job)
+    ordered = [found[name] for name in named]
+    counts = sum((one.counts for one in ordered), sharded.counts)
+    ranges = tuple(part for one in ordered for part in one.ranges)
     if sealed is not None:
-        (folder / SEALED).write(SEALED_LABELS, sealed.found().dump())
-    corpus = Corpus(folder, tuple(ranges), dict(counts), fingerprint.hexdigest(), tuple(seen.notes))
+        (folder / SEALED).write(SEALED_LABELS, _labels_of(ordered).dump())
+    corpus = Corpus(folder, ranges, _counts(counts), _fingerprint(folder, ranges), tuple(seen.notes))
     manifest = {
-        "ranges": [asdict(r) for r in ranges],
-        "counts": dict(counts),
+        "ranges": [asdict(part) for part in ranges],
+        "counts": corpus.counts,
         "fingerprint": corpus.fingerprint,
         "notes": list(corpus.notes),
         "read": {**seen.counts(), "readings": seen.distinct_readings()},
@@ -226,9 +202,80 @@ def _write(rows: RowBuckets, folder: Folder, counts: Counter[str], seen: Seen, s
     return corpus
 
 
-def _table(rows: Sequence[tuple[str | None, ...]], schema: pa.Schema) -> pa.Table:
-    columns = zip(*rows, strict=True)
-    return pa.Table.from_arrays([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
+def _here(names: Sequence[str], work: Callable[[str, J], T], job: J) -> dict[str, T]:
+    """Do the work of each name in this process."""
+    return {name: work(name, job) for name in names}
+
+
+def _over_cluster(names: Sequence[str], work: Callable[[str, J], T], job: J) -> dict[str, T]:
+    """Do the work of each name on the cluster's workers.
+
+    Raises:
+        PassError: if some were given up, since their workers died again and again.
+    """
+    from laud_ray.cluster import connect  # here and not before: a small source needs no Ray
+    from laud_ray.dispatch import Lost, Workers, dispatch
+
+    connect()
+    found: dict[str, T] = {}
+    for result in dispatch(names, work, job, Workers()):
+        if isinstance(result, Lost):
+            raise PassError(f"{result.name}: could not be normalised ({result.reason}, {result.times} times)")
+        found[result.name] = result.value
+    return found
+
+
+def _counts(counts: Counter[str]) -> dict[str, int]:
+    first = ("documents", "unique", "duplicates", "errors", "truncated")
+    return {key: counts[key] for key in (*first, *sorted(key for key in counts if key not in first))}
+
+
+def _labels_of(ordered: Sequence[Ordered]) -> ColumnLabels:
+    whole, *others = (one.labels for one in ordered)
+    assert whole is not None
+    for one in others:
+        assert one is not None
+        whole.merge(one)
+    return whole.found()
+
+
+def _fingerprint(folder: Folder, ranges: Sequence[Range]) -> str:
+    """Hash all ids and texts in their order."""
+    fingerprint, kind = hashlib.blake2b(digest_size=16), pa.large_string()
+    for part in ranges:
+        table = folder.read_table(part.name, ["id", "text"])
+        texts = pc.fill_null(table.column("text").cast(kind), "None")
+        ends = pa.scalar("", kind), pa.scalar("\0", kind)
+        lines = pc.binary_join_element_wise(table.column("id").cast(kind), texts, *ends)
+        for chunk in lines.chunks:
+            offsets = np.frombuffer(chunk.buffers()[1], np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
+            fingerprint.update(memoryview(chunk.buffers()[2])[offsets[0] : offsets[-1]])
+    return fingerprint.hexdigest()
+
+
+def _refuse_repeated_id(
+    config: CorpusConfig,
+    sharded: Sharded,
+    found: Mapping[str, tuple[tuple[int, int], tuple[int, int]] | None],
+) -> None:
+    """Name the first row whose id stands before.
+
+    Raises:
+        CorpusError: if there is one.
+    """
+    places = min((place for place in found.values() if place is not None), default=None)
+    if places is None:
+        return
+    (again, second), (file, row) = ((sharded.files[number].file, row) for number, row in places)
+    at = 1
+    for batch in files.batches(again, [str(config.id)], config.reading):
+        if second < at + batch.num_rows:
+            break
+        at += batch.num_rows
+    name = batch.column(0)[second - at].as_py().decode()
+    raise CorpusError(
+        f"{again} row {second}: the id {quoted(name)} stands in {file} row {row} already; expected distinct ids"
+    )
 
 
 def sealed_values(corpus: Corpus, ids: Sequence[str]) -> dict[str, str | None]:

@@ -71,9 +71,7 @@ def parts(path: str, columns: Sequence[str], reading: Reading = AS_FOUND, seen: 
         for batch in files.batches(entry.path, columns, reading, seen):
             yield Part(entry.path, first, batch)
             first += batch.num_rows
-    if seen.empty:
-        number = "1 file without rows was" if len(seen.empty) == 1 else f"{len(seen.empty):,} files without rows were"
-        seen.note(f"{path}: {number} passed over: {listed([_name(one) for one in seen.empty])}")
+    seen.finish(path)
 
 
 def inputs(path: str, seen: Seen) -> tuple[Entry, ...]:

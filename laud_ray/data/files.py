@@ -41,7 +41,12 @@ def format_of(name: str) -> str | None:
 
 
 def batches(
-    file: str, columns: Sequence[str], reading: Reading = AS_FOUND, seen: Seen | None = None
+    file: str,
+    columns: Sequence[str],
+    reading: Reading = AS_FOUND,
+    seen: Seen | None = None,
+    groups: tuple[int, int] | None = None,
+    first: int = 1,
 ) -> Iterator[pa.RecordBatch]:
     """Read columns of a file in a stream, each row once: large_binary, null where a value is missing.
 
@@ -51,20 +56,22 @@ def batches(
         file: a path or URI.
         reading: what is stated of how text is written; the rest is found out.
         seen: learns what a person should know.
+        groups: of a Parquet file, the row groups to read, from the first to before the last; None: all.
+        first: the number of their first row in the file, for errors.
 
     Raises:
         CorpusError: if the file or a row cannot be read without doubt, or a column is missing or stands twice.
     """
     seen = Seen() if seen is None else seen
     kind, named = format_of(file), partitions(file)
-    first, bad = 1, NotText()
+    began, bad = first, seen.not_text.setdefault(file, NotText())
     try:
         if is_empty(file):
             seen.empty.append(file)
             return
         reading = fitting(file, reading, columns, seen)
         own = [column for column in columns if column not in named or column in column_names(file, reading, columns)]
-        for arrays in _arrays(file, kind, own, reading, seen):
+        for arrays in _arrays(file, kind, own, reading, seen, groups, first):
             bad.look(arrays, first)
             yield _batch(columns, dict(zip(own, arrays, strict=True)), named, len(arrays[0]))
             first += len(arrays[0])
@@ -73,11 +80,9 @@ def batches(
     except (pa.ArrowException, OSError, EOFError) as error:
         place = f" after row {first - 1}" if first > 1 else ""
         raise CorpusError(f"{file}{place}: cannot be read: {_first_line(error)}") from None
-    seen.rows[file] = first - 1
-    if first == 1:
+    seen.rows[file] = first - began
+    if first == began:
         seen.empty.append(file)
-    if note := bad.note(file, seen.readings[file].encoding if file in seen.readings else None):
-        seen.note(note)
 
 
 def column_names(file: str, reading: Reading = AS_FOUND, columns: Sequence[str] = ()) -> list[str]:
@@ -153,10 +158,16 @@ def partitions(file: str) -> dict[str, str | None]:
 
 
 def _arrays(
-    file: str, kind: str | None, columns: Sequence[str], reading: Reading, seen: Seen
+    file: str,
+    kind: str | None,
+    columns: Sequence[str],
+    reading: Reading,
+    seen: Seen,
+    groups: tuple[int, int] | None,
+    first: int,
 ) -> Iterator[list[pa.Array]]:
     if kind == "parquet":
-        yield from _parquet(file, columns)
+        yield from _parquet(file, columns, groups, first)
         return
     with opened(file, reading, seen) as stream:
         if kind == "jsonl":
@@ -210,13 +221,16 @@ def check_values(file: str, columns: Sequence[str]) -> None:
         pass
 
 
-def _parquet(file: str, columns: Sequence[str]) -> Iterator[list[pa.Array]]:
+def _parquet(
+    file: str, columns: Sequence[str], groups: tuple[int, int] | None = None, first: int = 1
+) -> Iterator[list[pa.Array]]:
     fs, path = filesystem(file)
     with fs.open_input_file(path) as opened:
         table = pq.ParquetFile(opened)
         check_parquet(file, table.schema_arrow, columns, columns)
-        first = 1
-        for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=list(columns), use_threads=False):
+        wanted = None if groups is None else range(*groups)
+        how = {"batch_size": BATCH_ROWS, "columns": list(columns), "use_threads": False}
+        for batch in table.iter_batches(row_groups=wanted, **how):
             yield [as_texts(file, column, batch.column(column), first) for column in columns]
             first += batch.num_rows
 

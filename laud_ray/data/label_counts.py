@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from laud_ray.checksums import dump_json, parse_json
-from laud_ray.sorting import digest_of
+from laud_ray.data.buckets import digest_of
 
 MOST_LABELS = 10_000
 MOST_PAIRS = 20_000_000
@@ -130,6 +130,13 @@ class SortedLabels:
             self._classes.add(self._class_of(label))
             self._two += before == 1 and len(self._classes) == 2
         self._counts.add(labels)
+
+    def merge(self, other: "SortedLabels") -> None:
+        """Add what was counted among other texts."""
+        self._counts.add(other._counts.counts)
+        self._counts.others += other._counts.others
+        self._missing += other._missing
+        self._two += other._two
 
     def found(self) -> ColumnLabels:
         return ColumnLabels(dict(self._counts.counts), self._counts.others, self._missing, self._two)

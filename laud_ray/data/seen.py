@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from laud_ray.data.charset import UTF8, looks_like
 from laud_ray.data.reading import Reading
+from laud_ray.printable import printable
 
 _FEW = 5
 # Bytes of bad cells that a guess of their encoding is made from.
@@ -23,13 +24,39 @@ class Seen:
         rows: of each file that was read to its end.
         passed_over: files that are none of ours by their ending.
         empty: files without rows.
+        not_text: of each file the rows whose bytes are not its encoding.
     """
 
     readings: dict[str, Reading] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
     passed_over: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
+    not_text: dict[str, "NotText"] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def merge(self, other: "Seen") -> None:
+        """Add what was met in another part of the files, which comes after this one."""
+        self.readings |= other.readings
+        self.passed_over += other.passed_over
+        self.empty += other.empty
+        for file, rows in other.rows.items():
+            self.rows[file] = self.rows.get(file, 0) + rows
+        for file, bad in other.not_text.items():
+            self.not_text.setdefault(file, NotText()).merge(bad)
+        for note in other.notes:
+            self.note(note)
+
+    def finish(self, path: str) -> None:
+        """Add the notes that are known at the end only: bytes that are not text, files without rows."""
+        for file, bad in self.not_text.items():
+            reading = self.readings.get(file)
+            if note := bad.note(file, reading.encoding if reading is not None else None):
+                self.note(note)
+        if self.empty:
+            one = "1 file without rows was"
+            files = one if len(self.empty) == 1 else f"{len(self.empty):,} files without rows were"
+            names = [printable(file.rstrip("/").rsplit("/", 1)[-1]) for file in self.empty]
+            self.note(f"{path}: {files} passed over: {listed(names)}")
 
     def note(self, text: str) -> None:
         if text not in self.notes:
@@ -55,6 +82,12 @@ class NotText:
     rows: int = 0
     first: int | None = None
     _sample: bytearray = field(default_factory=bytearray)
+
+    def merge(self, later: "NotText") -> None:
+        """Add the rows of a later part of the file."""
+        self.rows += later.rows
+        self.first = later.first if self.first is None else self.first
+        self._sample += later._sample[: max(0, _SAMPLE - len(self._sample))]
 
     def look(self, columns: Sequence[pa.Array], first: int) -> None:
         """Look at columns of large_binary; `first` is the number of their first row."""

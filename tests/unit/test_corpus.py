@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import tempfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laud_ray import corpus as corpora
-from laud_ray import sorting
 from laud_ray.config import CorpusConfig
 from laud_ray.corpus import Corpus, normalise, open_corpus, sealed_values
+from laud_ray.data import ordering, sharding
 from laud_ray.errors import CorpusError
 from laud_ray.storage import Folder
 
@@ -148,17 +149,28 @@ def test_sealed_column_is_in_no_range(tmp_path: Path) -> None:
     assert sealed_values(corpus, [corpora.document_id("tea")]) == {corpora.document_id("tea"): "Drinks"}
 
 
-def test_spilling_to_disk_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = write(
-        tmp_path / "a.parquet",
-        {"text": [f"n {i % 700}" for i in range(1000)], "id": list(map(str, range(1000)))},
-    )
-    whole = read(source, tmp_path / "1", id="id")
-    monkeypatch.setattr(sorting, "SPILL_ROWS", 90)
-    spilled = read(source, tmp_path / "2", id="id")
-    assert rows(spilled) == rows(whole)
-    assert spilled.counts == whole.counts
-    assert not list((tmp_path / "2").glob(".spill*"))
+def test_units_and_groups_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However small the pieces in which a source is read, held and sorted: the same documents, ids and counts."""
+    texts = [f"n {i % 700}" for i in range(3000)]
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": texts, "id": list(map(str, range(3000)))}), path, row_group_size=100)
+    whole = read(path, tmp_path / "1", id="id")
+    for module, name in ((sharding, "UNIT_ROWS"), (sharding, "HELD_ROWS"), (ordering, "GROUP_ROWS")):
+        monkeypatch.setattr(module, name, 250)
+    pieces = read(path, tmp_path / "2", id="id")
+    assert rows(pieces) == rows(whole)
+    assert (pieces.counts, pieces.fingerprint) == (whole.counts, whole.fingerprint)
+    assert len(pieces.ranges) > len(whole.ranges)
+    assert not (tmp_path / "2" / corpora.SCRATCH).exists()
+
+
+def test_a_broken_attempt_leaves_nothing_in_the_next(tmp_path: Path) -> None:
+    left = tmp_path / "out" / corpora.SCRATCH / "rows"
+    left.mkdir(parents=True)
+    (left / "unit-000000-00000.arrow").write_bytes(b"half of a file")
+    corpus = read(write(tmp_path / "a.parquet", {"text": ["milk", "tea"]}), tmp_path / "out")
+    assert corpus.counts["documents"] == 2
+    assert not left.exists()
 
 
 @settings(max_examples=25, deadline=None)
@@ -167,20 +179,17 @@ def test_spilling_to_disk_changes_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     size=st.integers(1, 5),
 )
 def test_every_row_gets_one_place(texts: list[str], size: int) -> None:
-    """Whatever the duplicates and the range size: each document once, each text fresh once."""
-    from collections import Counter
-
-    counts: Counter[str] = Counter()
-    digests = sorted((t.encode().ljust(16, b"\0"), t) for t in texts)
-    source = iter(
-        [sorting.Row(digest, None, text or None, None if text else "empty", None) for digest, text in digests]
-    )
-    parts = list(sorting.parts(sorting.identify(source, counts), size))
-    found = [row for part in parts for row in part]
-    assert len({row.id for row in found}) == len(texts)
-    fresh = [row.text for row in found if row.text is not None and row.duplicate_of is None]
-    assert sorted(fresh) == sorted({t for t in texts if t})
+    """Whatever the duplicates and the range size: each document once, each text fresh once, no text in two ranges."""
+    with tempfile.TemporaryDirectory() as scratch, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpora, "range_size", lambda n: size)
+        corpus = read(write(Path(scratch) / "a.parquet", {"text": texts}), Path(scratch) / "out")
+        found = rows(corpus)
+        parts = [corpus.read(part.name).column("text").to_pylist() for part in corpus.ranges]
+    assert len({row["id"] for row in found}) == len(texts)
+    fresh = [row["text"] for row in found if row["text"] is not None and row["duplicate_of"] is None]
+    assert sorted(map(str, fresh)) == sorted({t for t in texts if t})
     assert all(len(part) <= 2 * size for part in parts)
+    assert all(len(part) >= size for part in parts[:-1])
 
 
 def test_manifest_makes_it_whole(tmp_path: Path) -> None:
