@@ -24,15 +24,18 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from laud_ray import corpus as corpora
-from laud_ray import models, passes, run_database, run_folder
+from laud_ray.data import corpus as corpora
 from laud_ray.errors import LaudError
-from laud_ray.model_folder import describe
+from laud_ray.models import kinds as models
+from laud_ray.passes import run as passes
+from laud_ray.passes.shortlists import SHORTLIST
 from laud_ray.report.read import read, read_models
 from laud_ray.report.run_json import to_json
-from laud_ray.run_folder import RunFolder, look_at
-from laud_ray.shortlists import SHORTLIST
-from laud_ray.storage import Folder
+from laud_ray.storage.folder import Folder
+from laud_ray.storage.model_folder import describe
+from laud_ray.store import run as run_folder
+from laud_ray.store import run_database
+from laud_ray.store.run import RunFolder, look_at
 
 TEXTS = ("green tea", "washing powder 2 kg", "PIZZA FUNGHI")
 UNREAD = ("report.html", ".lock")

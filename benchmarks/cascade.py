@@ -22,7 +22,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
-from laud_ray import cascade, models
+from laud_ray.models import kinds
+from laud_ray.models.student import cascade
 from laud_ray.texts import normalise_text
 from laud_ray.types import Example, Floats, Label, Scorer, Task
 
@@ -45,8 +46,8 @@ def full_model(name: str, labelled: Sequence[Example], labels: Sequence[str], pl
     folder = place / name
     if not (folder / "model.json").exists():
         task = Task(name, "multiclass", tuple(map(Label, labels)))
-        models.EncoderLearner().fit(task, labelled, out=str(folder), seed=0)
-    return models.load(str(folder))
+        kinds.EncoderLearner().fit(task, labelled, out=str(folder), seed=0)
+    return kinds.load(str(folder))
 
 
 def measure(folder: Path, place: Path, targets: Sequence[float], most: int) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Coverage and width of the 95 % intervals of laud_ray.estimation, by simulation. NumPy only, one core.
+"""Coverage and width of the 95 % intervals of laud_ray.stats, by simulation. NumPy only, one core.
 
     .venv/bin/python benchmarks/estimation_coverage.py [--repetitions 2000]
 
@@ -19,8 +19,8 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import binom
 
-from laud_ray.estimation import boundaries, share_limits, share_out
-from laud_ray.estimation.powered import HIT, MISS, NEITHER, Share, powered_factor, powered_limits, unseen_events
+from laud_ray.stats import boundaries, share_limits, share_out
+from laud_ray.stats.powered import HIT, MISS, NEITHER, Share, powered_factor, powered_limits, unseen_events
 from laud_ray.types import Bools, Floats, Indices
 
 DOCUMENTS = 20_000

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from math import sqrt
 
 from laud_ray import config as configuration
-from laud_ray import oracles, sources
-from laud_ray.calls import Ledger
+from laud_ray import oracles
 from laud_ray.config import LlmConfig
+from laud_ray.data import sources
 from laud_ray.loop import connect
 from laud_ray.oracles.llm import LlmOracle
-from laud_ray.store import Store
+from laud_ray.store.ledger import Ledger
+from laud_ray.store.store import Store
 from laud_ray.texts import normalise_text
 from laud_ray.types import Document, Oracle, Task
 

@@ -26,12 +26,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from laud_ray import chat, label_prompt, loop, models, passes
+from laud_ray import loop
+from laud_ray.cluster.dispatch import Workers
 from laud_ray.config import CorpusConfig, VllmZeroShotConfig
-from laud_ray.corpus import normalise
-from laud_ray.dispatch import Workers
-from laud_ray.label_scoring import engine
-from laud_ray.storage import Folder
+from laud_ray.data.corpus import normalise
+from laud_ray.models import kinds
+from laud_ray.models.language import chat, label_prompt
+from laud_ray.models.language.scorer import engine
+from laud_ray.passes import run
+from laud_ray.storage.folder import Folder
 from laud_ray.types import Label, Task
 
 ROOT = Path(__file__).parents[1]
@@ -105,7 +108,7 @@ def decoding(model: str, texts: Sequence[str]) -> dict[str, Any]:
     from vllm import LLM, SamplingParams
     from vllm.sampling_params import StructuredOutputsParams
 
-    from laud_ray.label_engine import BLOCK, prepare
+    from laud_ray.models.language.engine import BLOCK, prepare
 
     prepare(on_cpu=True)
     tokenizer = chat.open_tokenizer(model)
@@ -169,9 +172,9 @@ def one_pass(model: str, texts: Sequence[str], reader: str, cpus: int) -> dict[s
         place = Path(scratch)
         pq.write_table(pa.table({"text": [*texts, *bad]}), place / "names.parquet")
         corpus = normalise(CorpusConfig(path=str(place / "names.parquet"), text="text"), Folder(str(place / "corpus")))
-        models.InContextLearner(settings(model, reader)).fit(TASK, [], out=str(place / "model"), seed=0)
+        kinds.InContextLearner(settings(model, reader)).fit(TASK, [], out=str(place / "model"), seed=0)
         loop.connect()
-        result = passes.run_pass(
+        result = run.run_pass(
             corpus,
             Folder(str(place / "model")),
             Folder(str(place / "out")),

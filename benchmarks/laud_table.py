@@ -39,9 +39,9 @@ from learners_under_study import LEARNERS, StudiedLearner
 from llm_answers import LlmAnswers
 from simulation import Run, Settings
 
-from laud_ray.auditing import believe, noise
-from laud_ray.calibration import softmax
-from laud_ray.stages.audit import LIKELY, NEGLIGIBLE
+from laud_ray.quality.noise import believe, noise
+from laud_ray.stats.calibration import softmax
+from laud_ray.steps.judging import LIKELY, NEGLIGIBLE
 from laud_ray.types import Bools, Floats, Indices, Label, Task
 
 PREVALENCE = (0.003, 0.05)

@@ -12,9 +12,9 @@ from typing import Protocol
 import numpy as np
 from labelled_sets import LabelledSet
 
-from laud_ray.models.encoder import EncoderLearner, EncoderScorer
-from laud_ray.models.linear import FOLDS, LinearLearner
-from laud_ray.stages.train import memory_size
+from laud_ray.models.encoder.learner import EncoderLearner, EncoderScorer
+from laud_ray.models.encoder.linear import FOLDS, LinearLearner
+from laud_ray.steps.training import memory_size
 from laud_ray.types import Example, Floats, Indices
 
 

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from laud_ray import config, loop, models
-from laud_ray.stages.labelled import evaluate_labelled
+from laud_ray import config, loop
+from laud_ray.evaluation.labelled_file import evaluate_labelled
+from laud_ray.models import kinds
 
 
 def settings(data: Path, storage: str, args: argparse.Namespace, strategy: str, seed: int) -> config.RunConfig:
@@ -50,7 +51,7 @@ def measure(data: Path, args: argparse.Namespace, strategy: str, seed: int) -> d
         seconds = time.monotonic() - began
         figures = {}
         for model in ("zero-shot", str(outcome.model)):
-            scorer = models.load(f"{storage}/models/{model}")
+            scorer = kinds.load(f"{storage}/models/{model}")
             path, most = str(data / "test.parquet"), run.corpus.max_chars
             task = run.task.to_task()
             found = evaluate_labelled(scorer, task, path, text="text", label="label", seed=seed, max_chars=most).figures

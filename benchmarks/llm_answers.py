@@ -8,10 +8,10 @@ from labelled_sets import LabelledSet
 from simulation import ABSTAINED
 
 from laud_ray import oracles
-from laud_ray.calls import Ledger
 from laud_ray.config import LlmConfig
 from laud_ray.errors import LaudError
-from laud_ray.store import Store
+from laud_ray.store.ledger import Ledger
+from laud_ray.store.store import Store
 from laud_ray.types import Document, Indices
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from laud_ray.student import Network, Recipe, Student, distil
+from laud_ray.models.student.model import Network, Recipe, Student, distil
 
 DEMO = Path(__file__).parents[1] / "examples" / "demo" / "catalog.py"
 SEEDS = 20_000  # names of the demo's grammar; the others are these with a number

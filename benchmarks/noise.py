@@ -25,21 +25,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sklearn.metrics import f1_score
 
-from laud_ray import config, second_opinions
-from laud_ray.calibration import softmax
+from laud_ray import config
 from laud_ray.config import RunConfig
-from laud_ray.corpus import Corpus, normalise
-from laud_ray.encoding import Encoder
-from laud_ray.models.linear import LinearLearner
+from laud_ray.data.corpus import Corpus, normalise
+from laud_ray.models.encoder.encoding import Encoder
+from laud_ray.models.encoder.linear import LinearLearner
 from laud_ray.oracles import ReplayOracle
+from laud_ray.oracles.asking import annotate
+from laud_ray.passes.shortlists import to_candidates
 from laud_ray.query import build
-from laud_ray.shortlists import to_candidates
-from laud_ray.stages import audit
-from laud_ray.stages.annotate import annotate
-from laud_ray.stages.seed import next_wave, ranking_depth
-from laud_ray.stages.select import select, shortlist_depth
-from laud_ray.storage import Folder
-from laud_ray.store import Answered, Query, Store
+from laud_ray.stats.calibration import softmax
+from laud_ray.steps import judging as audit
+from laud_ray.steps.picking import select, shortlist_depth
+from laud_ray.steps.seed_walk import next_wave, ranking_depth
+from laud_ray.storage.folder import Folder
+from laud_ray.store import rechecks
+from laud_ray.store.store import Answered, Query, Store
 from laud_ray.types import Annotation, Document, Floats, Indices, Oracle, Task
 
 
@@ -178,7 +179,7 @@ class Run:
 
     def asked(self) -> list[Answered]:
         asked = [*self.store.queries("seed"), *self.store.queries("query")]
-        found = audit.settled(self.config, second_opinions.opinions(self.store.engine))
+        found = audit.settled(self.config, rechecks.opinions(self.store.engine))
         return audit.with_settled(asked, found.labels)
 
     def embedded(self, asked: Sequence[Answered]) -> tuple[Floats, Indices]:
@@ -190,7 +191,7 @@ class Run:
         return self.learner.cross_validate(x, labels, self.bench.prior, seed=self.seed)
 
     def judged(self) -> audit.Judged:
-        return audit.judge(self.asked(), second_opinions.opinions(self.store.engine), self.names, self.proba)
+        return audit.judge(self.asked(), rechecks.opinions(self.store.engine), self.names, self.proba)
 
     def taught(self, left: int) -> list[Answered]:
         """What the arm trains on, with so many answers left to buy."""
@@ -236,10 +237,10 @@ class Run:
     def audit(self, round: int, spent: int) -> int:
         n, engine = audit.quota(self.config, round, spent), self.store.engine
         if n:
-            new = audit.questions(self.judged(), second_opinions.opinions(engine), n, most=self.config.most_answers)
-            second_opinions.record(engine, round, new)
+            new = audit.questions(self.judged(), rechecks.opinions(engine), n, most=self.config.most_answers)
+            rechecks.record(engine, round, new)
             audit.ask_again(engine, self.oracle, round, lambda done, total: None)
-        return second_opinions.asked_in(engine, round)
+        return rechecks.asked_in(engine, round)
 
     def query(self, round: int, n: int, proba: Floats) -> None:
         margin = build("margin", counts=[0] * len(self.names))

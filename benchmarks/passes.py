@@ -20,10 +20,12 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from laud_ray import loop, models, passes
+from laud_ray import loop
 from laud_ray.config import CorpusConfig
-from laud_ray.corpus import Corpus, normalise
-from laud_ray.storage import Folder
+from laud_ray.data.corpus import Corpus, normalise
+from laud_ray.models import kinds
+from laud_ray.passes import run
+from laud_ray.storage.folder import Folder
 from laud_ray.types import Floats, Label, Scorer, Task
 
 
@@ -45,8 +47,8 @@ def rate(data: Path, n: int) -> None:
         texts = real_names(data, n)
         corpus = make_corpus(texts, place)
         task = Task("t", "multiclass", tuple(Label(name) for name in ("food", "tool", "bank", "cloth", "machine")))
-        models.EncoderLearner().fit(task, [], out=str(place / "model"), seed=0)
-        scorer = models.load(str(place / "model"))
+        kinds.EncoderLearner().fit(task, [], out=str(place / "model"), seed=0)
+        scorer = kinds.load(str(place / "model"))
         scorer.score(texts[:500])
         bare = timed(lambda: scorer.score(texts))
         print(f"bare single-process loop, length-sorted batches: {len(texts) / bare:.0f} texts/s", flush=True)
@@ -54,7 +56,7 @@ def rate(data: Path, n: int) -> None:
         loop.connect()
         ray_start = time.monotonic() - began
         for name in ("cold", "warm"):
-            result = passes.run_pass(corpus, Folder(str(place / "model")), Folder(str(place / name)), name="m")
+            result = run.run_pass(corpus, Folder(str(place / "model")), Folder(str(place / name)), name="m")
             whole = result.rows / result.seconds
             # One range's own work is not start-up: what the first result took beyond its share of the rest.
             steady = (result.rows - corpus.ranges[0].rows) / (result.seconds - result.start_up)
@@ -67,7 +69,7 @@ def rate(data: Path, n: int) -> None:
             )
         from sentence_transformers import SentenceTransformer
 
-        from laud_ray.encoding import model_path
+        from laud_ray.models.encoder.encoding import model_path
 
         rival = SentenceTransformer(model_path("bundled"), device="cpu")
         rival.encode(texts[:500])
@@ -107,7 +109,7 @@ def one_pass(n: int) -> None:
         corpus = normalise(corpus_config, Folder(str(place / "corpus")))
         loop.connect()
         print("pass begins", flush=True)
-        result = passes.run_pass(corpus, Folder("none"), Folder(str(place / "out")), name="m", load=cheap)
+        result = run.run_pass(corpus, Folder("none"), Folder(str(place / "out")), name="m", load=cheap)
         print(f"pass ends {result.rows} rows in {result.seconds:.1f} s", flush=True)
 
 

@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 import torch
 from names import demo, write_catalog, write_model
 
-from laud_ray import models
+from laud_ray.models import kinds
 from laud_ray.types import Label, Task
 
 CORES = len(os.sched_getaffinity(0))
@@ -111,7 +111,7 @@ def bare(model: str, data: str, out: str) -> None:
     """What a person would write: one process, one thread. Prints rows/s after the imports and the model's opening."""
     torch.set_num_threads(1)
     pa.set_cpu_count(1)
-    scorer = models.load(model)
+    scorer = kinds.load(model)
     scorer.score(["a name"] * 1000)
     began, rows = time.monotonic(), 0
     writer: pq.ParquetWriter | None = None
@@ -218,7 +218,7 @@ def resume(place: Path, scale: float) -> None:
 def duplicates(place: Path, scale: float) -> None:
     rows, model = round(40_000 * scale), place / "encoder"
     task = Task("demo", "multiclass", tuple(Label(*one) for one in demo().LABELS.items()))
-    models.EncoderLearner().fit(task, [], out=str(model), seed=0)
+    kinds.EncoderLearner().fit(task, [], out=str(model), seed=0)
     data = write_catalog(place / "repeated.parquet", rows, repeated=0.3)
     once = relabel(model, data, place / "once")
     each = relabel(model, data, place / "each", "--no-deduplicate")

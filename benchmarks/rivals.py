@@ -19,7 +19,7 @@ from labelled_sets import LabelledSet
 from learners_under_study import FrozenLinear
 from simulation import Run, Settings
 
-from laud_ray.encoding import BUNDLED, model_path
+from laud_ray.models.encoder.encoding import BUNDLED, model_path
 
 PYTHON = Path(__file__).parents[1] / ".venv-rivals" / "bin" / "python"
 SMALL_TEXT = ("BreakingTies", "LeastConfidence", "PredictionEntropy", "ContrastiveActiveLearning", "EmbeddingKMeans")

@@ -23,11 +23,11 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from laud_ray import query
-from laud_ray.corpus import Corpus, Range
-from laud_ray.scoring import score_table
-from laud_ray.shortlists import SHORTLIST, Shortlist, read_shortlist, shortlist_range, to_candidates
-from laud_ray.stages.select import select, shortlist_depth
-from laud_ray.storage import Folder
+from laud_ray.data.corpus import Corpus, Range
+from laud_ray.passes.scoring import score_table
+from laud_ray.passes.shortlists import SHORTLIST, Shortlist, read_shortlist, shortlist_range, to_candidates
+from laud_ray.steps.picking import select, shortlist_depth
+from laud_ray.storage.folder import Folder
 
 RANGE = 50_000  # the largest that the corpus makes
 CLASSES = 20
@@ -140,14 +140,14 @@ def measured(name: str, place: Path, batch: int) -> dict[str, object]:
 
 def diversity(place: Path, candidates: int, batch: int) -> dict[str, dict[str, float]]:
     """Seconds to embed a shortlist on this machine's workers and to choose a batch from it, each cold and whole."""
-    from laud_ray import models
-    from laud_ray.cluster import connect
-    from laud_ray.stages.space import survey
+    from laud_ray.cluster.connect import connect
+    from laud_ray.models import kinds
+    from laud_ray.passes.candidates import survey
     from laud_ray.types import Document, Label, Task
 
     rng = np.random.default_rng(0)
     task = Task("t", "multiclass", tuple(Label(word) for word in WORDS[:CLASSES]))
-    models.EncoderLearner().fit(task, [], out=str(place / "model"), seed=0)
+    kinds.EncoderLearner().fit(task, [], out=str(place / "model"), seed=0)
     texts = names(candidates, rng)
     listed = pa.table(
         {

@@ -107,12 +107,12 @@ def bare(what: str, folder: str, file: str) -> None:
     """Measure the bare model in this process, on one core."""
     import torch
 
-    from laud_ray import models
+    from laud_ray.models import kinds
 
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     torch.set_num_threads(1)
     texts = json.loads(Path(file).read_text())
-    scorer = models.load(folder)
+    scorer = kinds.load(folder)
     scorer.score(texts[:200])
     if what == "single":
         # At the same gaps as the requests of the light load: what lies idle between is slower than a loop without rest.
@@ -183,13 +183,14 @@ def overload_one_by_one(bench: Bench) -> None:
 
 
 def swaps(bench: Bench) -> None:
-    from laud_ray import model_records, models
-    from laud_ray.run_folder import look_at
+    from laud_ray.models import kinds
+    from laud_ray.store import model_records
+    from laud_ray.store.run import look_at
 
     with look_at(str(bench.run)) as folder:
         made = [m.name for m in model_records.models(folder.store.engine)]
     accepted = [name for name in made if (bench.run / "models" / name).is_dir()][-3:]
-    expected = {name: expectation(models.load(str(bench.model(name))), bench.texts) for name in accepted}
+    expected = {name: expectation(kinds.load(str(bench.model(name))), bench.texts) for name in accepted}
     with bench.service(poll_s=0.5) as url:
         bench.answers(url, rate=20, seconds=5)
         calm = bench.answers(url, rate=20, seconds=40, each=4)

@@ -14,15 +14,15 @@ from labelled_sets import LabelledSet
 from learners_under_study import StudiedLearner, View
 
 from laud_ray import query
-from laud_ray.metrics import accuracy, confusion, macro_f1
+from laud_ray.passes.scoring import score_table
+from laud_ray.passes.shortlists import Shortlist, shortlist_range, to_candidates
 from laud_ray.query.auto import Batch, Evidence, choose, knows
-from laud_ray.query.space import committee, reach
-from laud_ray.scoring import score_table
-from laud_ray.shortlists import Shortlist, shortlist_range, to_candidates
-from laud_ray.stages.nearby import Nearby
-from laud_ray.stages.seed import ClassRanking, next_wave, ranking_depth, to_rankings
-from laud_ray.stages.select import select, shortlist_depth
-from laud_ray.store import Answered, Query
+from laud_ray.query.spatial.space import committee, reach
+from laud_ray.stats.metrics import accuracy, confusion, macro_f1
+from laud_ray.steps.nearby import Nearby
+from laud_ray.steps.picking import select, shortlist_depth
+from laud_ray.steps.seed_walk import ClassRanking, next_wave, ranking_depth, to_rankings
+from laud_ray.store.store import Answered, Query
 from laud_ray.types import Floats, Indices, QueryStrategy, Space
 
 SCRATCH = "random_scratch"  # random queries without the seed walk: what people do who have no zero-shot model

@@ -6,7 +6,7 @@ ray job submit --working-dir . -- python jobs/active_loop.py task.yaml
 
 import sys
 
-from laud_ray.job import main
+from laud_ray.cli.job import main
 
 if __name__ == "__main__":
     main(["run", *sys.argv[1:]])

@@ -6,7 +6,7 @@ ray job submit --working-dir . -- python jobs/relabel.py RUN DATA --out DIR
 
 import sys
 
-from laud_ray.job import main
+from laud_ray.cli.job import main
 
 if __name__ == "__main__":
     main(["relabel", *sys.argv[1:]])

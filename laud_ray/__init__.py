@@ -34,10 +34,10 @@ from laud_ray.types import (
 )
 
 if TYPE_CHECKING:
-    from laud_ray.client import Client
+    from laud_ray.client.client import Client
     from laud_ray.config import RunConfig, load, parse
     from laud_ray.loop import Outcome, run
-    from laud_ray.models import load as load_model
+    from laud_ray.models.kinds import load as load_model
 
 __version__ = "0.1.0"
 
@@ -79,11 +79,11 @@ __all__ = [
 
 # What needs Ray, torch, pydantic or httpx is imported when it is first asked for, so that `import laud_ray` is cheap.
 _LATER = {
-    "Client": ("laud_ray.client", "Client"),
+    "Client": ("laud_ray.client.client", "Client"),
     "Outcome": ("laud_ray.loop", "Outcome"),
     "RunConfig": ("laud_ray.config", "RunConfig"),
     "load": ("laud_ray.config", "load"),
-    "load_model": ("laud_ray.models", "load"),
+    "load_model": ("laud_ray.models.kinds", "load"),
     "parse": ("laud_ray.config", "parse"),
     "run": ("laud_ray.loop", "run"),
 }

@@ -7,16 +7,13 @@ no answer is paid for that no model learns from.
 from dataclasses import dataclass
 from typing import Literal
 
-from laud_ray.cluster import connect
+from laud_ray.cluster.connect import connect
 from laud_ray.config import RunConfig
 from laud_ray.errors import RunError
+from laud_ray.evaluation.trusted import choose_first
 from laud_ray.events import Event as Event
 from laud_ray.events import Observer as Observer
-from laud_ray.run_folder import claim
-from laud_ray.stages.heal import lost_ranges
-from laud_ray.stages.stop import reconsider
-from laud_ray.stages.train import is_made
-from laud_ray.stages.trusted import choose_first
+from laud_ray.passes.incomplete import lost_ranges
 from laud_ray.steps.annotate import annotate
 from laud_ray.steps.audit import audit
 from laud_ray.steps.close import close
@@ -25,9 +22,12 @@ from laud_ray.steps.score import score, zero_shot
 from laud_ray.steps.seed import one_sided, seed
 from laud_ray.steps.select import exhausted, select
 from laud_ray.steps.start import start
+from laud_ray.steps.stopping import reconsider
 from laud_ray.steps.train import train
+from laud_ray.steps.training import is_made
 from laud_ray.steps.trust import trust
 from laud_ray.steps.work import WaitingError, Work
+from laud_ray.store.run import claim
 
 ZERO_SHOT_DONE = "the zero-shot pass is done; `laud run` without --zero-shot-only goes on from it"
 

@@ -8,8 +8,6 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from laud_ray.legibility import Legibility
-
 Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 Indices: TypeAlias = npt.NDArray[np.int64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
@@ -255,15 +253,6 @@ class SpatialScorer(Scorer, Protocol):
 
     def examine(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
         """Map n texts to (n, d) unit vectors and to the (n, k) probabilities that `score` gives them."""
-        ...
-
-
-@runtime_checkable
-class LegibleScorer(Scorer, Protocol):
-    """A scorer whose tokenizer may not know the script of a text."""
-
-    def legibility(self, texts: Sequence[str]) -> Legibility:
-        """Count what of n texts it does not know."""
         ...
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TypeVarTuple
 
-from laud_ray.faults import is_of_engine, is_out_of_memory, reason
+from laud_ray.models.faults import is_of_engine, is_out_of_memory, reason
 from laud_ray.types import Floats, TokenScorer
 from serve.schemas import FaultError, too_late
 from serve.scoring import Scores, score_tokens

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from laud_ray import drift
-from laud_ray.drift import LEAST as LEAST
-from laud_ray.drift import THRESHOLD as THRESHOLD
-from laud_ray.drift import Baseline as Baseline
+from laud_ray.stats import drift
+from laud_ray.stats.drift import LEAST as LEAST
+from laud_ray.stats.drift import THRESHOLD as THRESHOLD
+from laud_ray.stats.drift import Baseline as Baseline
 from laud_ray.types import Floats
 
 # The texts that are looked back on.

@@ -5,9 +5,9 @@ from typing import Protocol
 
 import torch
 
-from laud_ray import models
-from laud_ray.encoding import device
 from laud_ray.errors import ConfigError
+from laud_ray.models import kinds
+from laud_ray.models.encoder.encoding import device
 from laud_ray.types import Scorer, TokenScorer
 from serve.arguments import Arguments
 from serve.batching import Batcher
@@ -64,7 +64,7 @@ class Engine(Protocol):
 
 def sort_of(kind: str) -> str:
     """The engine that a kind of model needs."""
-    return "vllm" if kind in models.ENGINES else "torch"
+    return "vllm" if kind in kinds.ENGINES else "torch"
 
 
 def build(arguments: Arguments, kind: str, observe: Callable[[int, int, float], None]) -> Engine:
@@ -114,7 +114,7 @@ class TorchEngine:
         return self._batcher.overload(texts)
 
     def open(self, entry: Entry) -> Scorer:
-        return models.load(entry.folder)
+        return kinds.load(entry.folder)
 
     def release(self, scorer: Scorer) -> None: ...
 

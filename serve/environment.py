@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable
 from importlib.util import find_spec
 
-from laud_ray.workers import NICENESS
+from laud_ray.cluster.workers import NICENESS
 from serve import proxy
 from serve.arguments import Arguments
 

@@ -16,7 +16,7 @@ from laud_ray.config.mistakes import known_names
 from laud_ray.errors import StoreError, UserError
 from laud_ray.labels import known_labels
 from laud_ray.printable import quoted
-from laud_ray.run_folder import RunFolder
+from laud_ray.store.run import RunFolder
 from laud_ray.types import Task
 from serve.arguments import Limits
 from serve.registry import Registry

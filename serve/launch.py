@@ -14,10 +14,11 @@ from typing import Any
 import httpx
 from pydantic import ValidationError
 
-from laud_ray import ray_token, scratch
+from laud_ray.cluster import ray_token
 from laud_ray.config import mistakes
 from laud_ray.errors import ConfigError, JobError, ScratchError
 from laud_ray.printable import printable
+from laud_ray.storage import scratch
 from serve import environment, proxy
 from serve.arguments import Arguments
 from serve.origin import is_loopback
@@ -105,7 +106,7 @@ def _start(arguments: Arguments, host: str, port: int, say: Callable[[str], None
     Raises:
         JobError: in one line, if it does not start.
     """
-    from laud_ray.cluster import STARTS, timed_out
+    from laud_ray.cluster.connect import STARTS, timed_out
 
     ours = environment.unset_ports()
     for attempt in range(1, STARTS + 1):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TypeVar
 
-from laud_ray.faults import Scoring, checked, engine_errors, reason
+from laud_ray.models.faults import Scoring, checked, engine_errors, reason
 from laud_ray.types import Floats, Scorer, TokenScorer
 
 Item = TypeVar("Item")

@@ -12,10 +12,10 @@ from dataclasses import replace
 from threading import Lock
 
 from laud_ray.errors import EngineError, ModelError
-from laud_ray.label_engine import EngineSettings
-from laud_ray.label_scoring import PromptedScorer
-from laud_ray.label_stream import LabelStream, StreamReader
-from laud_ray.models import CausalLearner, InContextLearner
+from laud_ray.models.kinds import CausalLearner, InContextLearner
+from laud_ray.models.language.engine import EngineSettings
+from laud_ray.models.language.scorer import PromptedScorer
+from laud_ray.models.language.stream import LabelStream, StreamReader
 from laud_ray.types import Scorer
 from serve.arguments import Arguments
 from serve.registry import Entry

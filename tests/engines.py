@@ -17,16 +17,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from laud_ray import faults, scoring
-from laud_ray.corpus import RANGE_SCHEMA, Corpus, Range
-from laud_ray.deaths import Deaths
-from laud_ray.dispatch import Done, Workers
+from laud_ray.cluster.deaths import Deaths
+from laud_ray.cluster.dispatch import Done, Workers
+from laud_ray.data.corpus import RANGE_SCHEMA, Corpus, Range
 from laud_ray.errors import EngineError, PassError
-from laud_ray.passes import run_pass
+from laud_ray.models import faults
+from laud_ray.passes import scoring
+from laud_ray.passes.run import run_pass
 from laud_ray.relabel import Columns, Options, relabel
 from laud_ray.relabel.source import Source
 from laud_ray.relabel.work import label_range
-from laud_ray.storage import Folder
+from laud_ray.storage.folder import Folder
 from laud_ray.types import Floats, Scorer
 from tests.relabeling import LABELS, Hashing, cut, job, rows, write
 
@@ -170,9 +171,9 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def work_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have passes and relabels work in this process, in small chunks."""
-    monkeypatch.setattr("laud_ray.passes.dispatch", dispatch)
-    monkeypatch.setattr("laud_ray.dispatch.dispatch", dispatch)
-    monkeypatch.setattr("laud_ray.cluster.connect", lambda: None)
+    monkeypatch.setattr("laud_ray.passes.run.dispatch", dispatch)
+    monkeypatch.setattr("laud_ray.cluster.dispatch.dispatch", dispatch)
+    monkeypatch.setattr("laud_ray.cluster.connect.connect", lambda: None)
     monkeypatch.setattr(faults, "CHUNK", CHUNK)
     monkeypatch.setattr(os, "fsync", lambda file: None)  # thousands of small files, of which none need last
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from laud_ray.corpus import RANGE_SCHEMA, Corpus, Range
-from laud_ray.storage import Folder
+from laud_ray.data.corpus import RANGE_SCHEMA, Corpus, Range
+from laud_ray.storage.folder import Folder
 from laud_ray.types import Floats, Scorer
 
 RANGES, ROWS = 12, 5
@@ -77,9 +77,9 @@ def loader(place: str, work: str) -> Callable[[str], Scorer]:
 
 
 def one_pass(place: Path, work: str, engines: int) -> dict[str, Any]:
-    from laud_ray.dispatch import Workers
+    from laud_ray.cluster.dispatch import Workers
     from laud_ray.errors import PassError
-    from laud_ray.passes import run_pass
+    from laud_ray.passes.run import run_pass
 
     done: list[int] = []
     try:
@@ -99,9 +99,9 @@ def one_pass(place: Path, work: str, engines: int) -> dict[str, Any]:
 
 def training(place: Path, wait: bool) -> dict[str, Any]:
     """Train the encoder in two workers; if told to wait, they do before their second epoch."""
-    from laud_ray.models import EncoderLearner
-    from laud_ray.models.encoder import train
-    from laud_ray.training import Resources, fit
+    from laud_ray.models.encoder.learner import train
+    from laud_ray.models.kinds import EncoderLearner
+    from laud_ray.models.ray_train import Resources, fit
     from laud_ray.types import Example, Label, Task
 
     def held(config: dict[str, Any]) -> None:
@@ -111,7 +111,7 @@ def training(place: Path, wait: bool) -> dict[str, Any]:
 
         import ray
 
-        from laud_ray.models import encoder
+        from laud_ray.models.encoder import learner as encoder
 
         place = Path(config["place"])
         whole = encoder.Course._epoch

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy.special import expit
 
-from laud_ray.corpus import Corpus
-from laud_ray.scoring import score_table
-from laud_ray.storage import Folder
+from laud_ray.data.corpus import Corpus
+from laud_ray.passes.scoring import score_table
+from laud_ray.storage.folder import Folder
 
 NAMES = ("Tea", "other")
 DOCUMENTS = 900

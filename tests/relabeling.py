@@ -13,7 +13,7 @@ from laud_ray.relabel import catalog
 from laud_ray.relabel.catalog import Catalog, Columns
 from laud_ray.relabel.rows import Job
 from laud_ray.relabel.work import label_range
-from laud_ray.storage import Folder
+from laud_ray.storage.folder import Folder
 from laud_ray.types import Floats, Scorer
 
 NAMED = Columns("text", "id")

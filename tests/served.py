@@ -12,10 +12,10 @@ import httpx
 import uvicorn
 
 from laud_ray import config
-from laud_ray.models import LinearLearner
-from laud_ray.run_folder import claim, configured
-from laud_ray.stages.train import train
-from laud_ray.store import Query, Sampled
+from laud_ray.models.kinds import LinearLearner
+from laud_ray.steps.training import train
+from laud_ray.store.run import claim, configured
+from laud_ray.store.store import Query, Sampled
 from laud_ray.types import Document, Estimate, Example, Figures, RoundResult
 from serve.api import make_api
 from serve.arguments import Arguments

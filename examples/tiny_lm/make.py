@@ -39,7 +39,7 @@ from torch.nn import functional
 from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
 from laud_ray.labels import UNSURE
-from laud_ray.prompts import Option, Prompt, codes, fenced
+from laud_ray.models.language.prompts import Option, Prompt, codes, fenced
 from laud_ray.types import Example, Label
 
 HERE = Path(__file__).parent

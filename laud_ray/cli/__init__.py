@@ -11,12 +11,12 @@ from typing import NoReturn
 
 import click
 
-from laud_ray.causes import full_disk
 from laud_ray.cli import catalogs, evaluation, jobs, registry, runs, serving
 from laud_ray.cli.ending import STOPPED, TERMINATED, close_ray, leave_on_sigterm
 from laud_ray.cli.output import ShownFormatter, print_crash, print_text, say
-from laud_ray.credentials import held_by
 from laud_ray.errors import LaudError, UserError
+from laud_ray.storage.causes import full_disk
+from laud_ray.storage.credentials import held_by
 
 COMMANDS = (
     *(runs.init, runs.plan, runs.run, runs.status, runs.report),

@@ -52,11 +52,11 @@ def relabel(
     RUN may be the folder of a model. DATA is a file, folder, glob or URI of Parquet, CSV or JSONL.
     """
     from laud_ray import relabel as relabeling
-    from laud_ray.console import Show
-    from laud_ray.lasting import check_lasting
+    from laud_ray.cli.console import Show
+    from laud_ray.cli.metrics import counted
+    from laud_ray.cli.paths import check_lasting
     from laud_ray.report.relabelled import relabel_view, stopped_json, to_json
-    from laud_ray.storage import Folder
-    from laud_ray.watch import counted
+    from laud_ray.storage.folder import Folder
 
     for path, key in ((run, "RUN"), (data, "DATA"), (out, "--out"), (previous or out, "--previous")):
         check_lasting(path, key)
@@ -106,7 +106,7 @@ def relabel(
 @json_option
 def diff(old: str, new: str, examples: int, text: str | None, as_json: bool) -> None:
     """Say what changed from OLD to NEW: two outputs of `laud relabel`, or any Parquet with the columns id and label."""
-    from laud_ray.diff import compare
+    from laud_ray.compare.diff import compare
     from laud_ray.report.changes import diff_json, diff_view
 
     found = compare(old, new, examples=examples, text=text)

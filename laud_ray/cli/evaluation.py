@@ -45,9 +45,9 @@ def evaluate(
     if label is None:
         raise click.UsageError("Missing option '--label': the column of DATA that holds the true labels")
     from laud_ray.data.seen import Seen
-    from laud_ray.registry import fetched, find
-    from laud_ray.run_folder import look_at
-    from laud_ray.stages.labelled import check_labelled, evaluate_labelled
+    from laud_ray.evaluation.labelled_file import check_labelled, evaluate_labelled
+    from laud_ray.store.registry import fetched, find
+    from laud_ray.store.run import look_at
 
     with look_at(run) as folder:
         config, task = folder.config, folder.config.task.to_task()
@@ -56,9 +56,9 @@ def evaluate(
         reading = reading_of(delimiter, quote, encoding, config.corpus.reading)
         # Before the model is loaded, which takes seconds.
         check_labelled(task, data, text=text, label=label, reading=reading)
-        from laud_ray import models
+        from laud_ray.models import kinds
 
-        scorer = models.load(fetched(folder, name))
+        scorer = kinds.load(fetched(folder, name))
         seen, most = Seen(), config.corpus.max_chars
         found = evaluate_labelled(
             scorer, task, data, text=text, label=label, seed=config.seed, max_chars=most, reading=reading, seen=seen
@@ -74,10 +74,10 @@ def evaluate(
 
 
 def _buy(run: str, budget: int, width: float | None, model: str | None, *, as_json: bool) -> None:
-    from laud_ray.console import Show
-    from laud_ray.evaluation import buy
+    from laud_ray.cli.console import Show
+    from laud_ray.evaluation.buy import buy
     from laud_ray.report.bought import bought_json, bought_view
-    from laud_ray.run_folder import claim, configured, look_at
+    from laud_ray.store.run import claim, configured, look_at
 
     with look_at(run):  # that there is a run at all, before one is claimed
         settings = configured(f"{run.rstrip('/')}/config.yaml")

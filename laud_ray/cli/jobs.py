@@ -32,8 +32,8 @@ def submit(
 
     What runs is followed, what has succeeded is not run again, what has failed continues. The exit code is the job's.
     """
-    from laud_ray.submission import Needs, submission
-    from laud_ray.submit import submit_and_follow
+    from laud_ray.cluster.submission import Needs, submission
+    from laud_ray.cluster.submit import submit_and_follow
 
     wanted = submission(script, arguments, working_dir, Needs.of(cpus, gpus, on))
     code = submit_and_follow(wanted, address=address, again=again, follow=not no_follow, say=say)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from laud_ray.data.reading import Reading
+    from laud_ray.storage.text_reading import Reading
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -49,15 +49,15 @@ def reading_of(
     Raises:
         click.BadParameter: if a value of theirs can be none.
     """
-    from laud_ray.data import reading
+    from laud_ray.storage import text_reading
 
     made: dict[str, str | None] = {}
     for key, value in (("delimiter", delimiter), ("quote", quote), ("encoding", encoding)):
         try:
-            made[key] = None if value is None else getattr(reading, key)(value)
+            made[key] = None if value is None else getattr(text_reading, key)(value)
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint=f"--{key}") from None
-    found = reading.Reading(made["delimiter"], made["quote"], made["encoding"])
+    found = text_reading.Reading(made["delimiter"], made["quote"], made["encoding"])
     return found if found.stated or default is None else default.as_default()
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from laud_ray.credentials import masked
 from laud_ray.printable import shown
+from laud_ray.storage.credentials import masked
 
 if TYPE_CHECKING:  # a command with --json needs no rich
     from rich.console import RenderableType

@@ -12,7 +12,7 @@ from laud_ray.cli.output import print_json, print_text, print_view, say
 def models(run: str, as_json: bool) -> None:
     """List the models of RUN and say which one is current."""
     from laud_ray.report.read import read_models
-    from laud_ray.run_folder import look_at
+    from laud_ray.store.run import look_at
 
     with look_at(run) as folder:
         found = read_models(folder)
@@ -35,7 +35,7 @@ def promote(run: str, model: str) -> None:
     It may be done while `laud run` works on RUN. The next round that closes with an accepted model makes that model
     current, as always.
     """
-    from laud_ray import registry
+    from laud_ray.store import registry
 
     changed = registry.promote(run, model)
     if changed.old == changed.new:

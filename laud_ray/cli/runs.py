@@ -26,7 +26,7 @@ def init(
     encoding: str | None,
 ) -> None:
     """Print a commented task.yaml for DATA: a file, folder, glob or URI."""
-    from laud_ray.starter import starter
+    from laud_ray.planning.starter import starter
 
     reading = reading_of(delimiter, quote, encoding)
     made = starter(data, text=text, label=label, id=id, name=name, reading=reading)
@@ -43,8 +43,8 @@ def init(
 @json_option
 def plan(config: str, gpu: str | None, as_json: bool) -> None:
     """Say what the run that CONFIG describes will cost, before anything is spent."""
-    from laud_ray.plan import plan as make_plan
-    from laud_ray.run_folder import configured
+    from laud_ray.planning.plan import plan as make_plan
+    from laud_ray.store.run import configured
 
     found = make_plan(configured(config), gpu)
     if as_json:
@@ -60,13 +60,13 @@ def plan(config: str, gpu: str | None, as_json: bool) -> None:
 @click.option("--zero-shot-only", is_flag=True, help="Stop after the zero-shot pass; without it the run goes on.")
 def run(config: str, zero_shot_only: bool) -> None:
     """Start the run that the YAML file CONFIG describes, or continue it."""
-    from laud_ray.console import Show
-    from laud_ray.lasting import check_lasting
+    from laud_ray.cli.console import Show
+    from laud_ray.cli.metrics import watched
+    from laud_ray.cli.paths import check_lasting
     from laud_ray.loop import run as run_loop
     from laud_ray.report import read
     from laud_ray.report.terminal import status_view
-    from laud_ray.run_folder import configured, look_at
-    from laud_ray.watch import watched
+    from laud_ray.store.run import configured, look_at
 
     settings = configured(config)
     check_lasting(settings.storage, f"{config}: storage")
@@ -90,7 +90,7 @@ def status(run: str, as_json: bool) -> None:
     """Show the rounds of RUN, their figures, why it stopped, and its current model."""
     from laud_ray.report.read import read
     from laud_ray.report.run_json import to_json
-    from laud_ray.run_folder import look_at
+    from laud_ray.store.run import look_at
 
     with look_at(run) as folder:
         summary = read(folder)
@@ -108,7 +108,7 @@ def report(run: str) -> None:
     """Write RUN/report.html: everything about RUN on one page."""
     from laud_ray.report.page import render
     from laud_ray.report.read import read
-    from laud_ray.run_folder import look_at
+    from laud_ray.store.run import look_at
 
     with look_at(run) as folder:
         folder.folder.write("report.html", render(read(folder)).encode())

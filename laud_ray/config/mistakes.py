@@ -6,7 +6,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from laud_ray.credentials import held_by, is_variable, masked
+from laud_ray.storage.credentials import held_by, is_variable, masked
 
 MOST_NAMES = 30
 

@@ -14,7 +14,7 @@ from laud_ray.config.run import RunConfig
 from laud_ray.config.task import STORED
 from laud_ray.config.yaml_text import read_yaml
 from laud_ray.errors import ConfigError
-from laud_ray.storage import Folder
+from laud_ray.storage.folder import Folder
 
 
 def load(path: str) -> RunConfig:

@@ -7,10 +7,10 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from laud_ray.config.section import Section
-from laud_ray.data import reading
-from laud_ray.data.reading import Reading
 from laud_ray.labels import fold, read_name
 from laud_ray.printable import quoted
+from laud_ray.storage import text_reading as reading
+from laud_ray.storage.text_reading import Reading
 from laud_ray.types import Label, Task
 
 OTHER = "other"

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from laud_ray.storage import Folder, filesystem
+from laud_ray.storage.folder import Folder, filesystem
 from laud_ray.types import Indices
 
 BUCKETS = 256

@@ -13,10 +13,10 @@ from laud_ray.data.dialect import Found
 from laud_ray.data.faults import Dialect, Problem
 from laud_ray.data.grammar import Block, open_rows, scan, unescape
 from laud_ray.data.jsonl import require
-from laud_ray.data.reading import NONE, Reading
 from laud_ray.data.seen import Seen
 from laud_ray.errors import CorpusError
 from laud_ray.printable import quoted
+from laud_ray.storage.text_reading import NONE, Reading
 
 BLOCK = 1 << 20
 BLANK = b"\r\n"

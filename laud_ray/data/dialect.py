@@ -11,7 +11,7 @@ import numpy as np
 
 from laud_ray.data.faults import CR, LF, Dialect, Problem, dialect
 from laud_ray.data.grammar import Block, open_rows, scan, unescape
-from laud_ray.data.reading import NONE, Reading
+from laud_ray.storage.text_reading import NONE, Reading
 from laud_ray.types import Bools
 
 DOUBLED, ESCAPED = '"', '\\"'

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from laud_ray.data.reading import NONE, Reading
+from laud_ray.storage.text_reading import NONE, Reading
 from laud_ray.types import Indices
 
 LF, CR = b"\n", b"\r"

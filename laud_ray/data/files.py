@@ -13,12 +13,12 @@ from laud_ray.data import dialect as dialects
 from laud_ray.data.cells import as_texts, check_type, is_text
 from laud_ray.data.charset import HEAD, UTF8, peek
 from laud_ray.data.jsonl import require
-from laud_ray.data.reading import AS_FOUND, Reading
 from laud_ray.data.seen import NotText, Seen
 from laud_ray.data.text_files import is_empty, opened, unpacked
 from laud_ray.errors import CorpusError
 from laud_ray.printable import printable
-from laud_ray.storage import filesystem
+from laud_ray.storage.folder import filesystem
+from laud_ray.storage.text_reading import AS_FOUND, Reading
 
 BATCH_ROWS = 16_384
 FORMATS = {

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from laud_ray.checksums import dump_json, parse_json
 from laud_ray.data.buckets import digest_of
+from laud_ray.storage.checksums import dump_json, parse_json
 
 MOST_LABELS = 10_000
 MOST_PAIRS = 20_000_000

@@ -16,7 +16,7 @@ from laud_ray.data.buckets import halves, read_buckets
 from laud_ray.data.label_counts import SortedLabels
 from laud_ray.data.sharding import IDS, ROWS
 from laud_ray.labels import Known
-from laud_ray.storage import Folder
+from laud_ray.storage.folder import Folder
 from laud_ray.types import Bools, Indices
 
 RANGE_SCHEMA = pa.schema(

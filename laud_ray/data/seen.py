@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from laud_ray.data.charset import UTF8, looks_like
-from laud_ray.data.reading import Reading
 from laud_ray.printable import printable
+from laud_ray.storage.text_reading import Reading
 
 _FEW = 5
 # Bytes of bad cells that a guess of their encoding is made from.

@@ -14,15 +14,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from laud_ray.cleaning import clean
 from laud_ray.data import files
 from laud_ray.data.buckets import BUCKETS, digests_of, write_buckets
-from laud_ray.data.reading import Reading
+from laud_ray.data.cleaning import clean
 from laud_ray.data.seen import Seen
 from laud_ray.errors import CorpusError
 from laud_ray.labels import Known
 from laud_ray.printable import quoted
-from laud_ray.storage import Entry, Folder, filesystem
+from laud_ray.storage.folder import Entry, Folder, filesystem
+from laud_ray.storage.text_reading import Reading
 from laud_ray.texts import normalise_text
 
 ROWS, IDS = "rows", "ids"

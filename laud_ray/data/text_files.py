@@ -6,9 +6,9 @@ import pyarrow as pa
 
 from laud_ray.data import charset
 from laud_ray.data.charset import HEAD, UTF8, Peeked, Recoded, Stream, peek
-from laud_ray.data.reading import AS_FOUND, Reading
 from laud_ray.data.seen import Seen
-from laud_ray.storage import filesystem
+from laud_ray.storage.folder import filesystem
+from laud_ray.storage.text_reading import AS_FOUND, Reading
 
 
 def opened(file: str, reading: Reading = AS_FOUND, seen: Seen | None = None) -> "AbstractContextManager[Text]":

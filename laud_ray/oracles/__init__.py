@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from laud_ray.calls import Ledger
 from laud_ray.config import CascadeConfig, LlmConfig, OracleConfig, ReplayConfig
-from laud_ray.corpus import Corpus, first_sealed_values, sealed_labels
+from laud_ray.data.corpus import Corpus, first_sealed_values, sealed_labels
 from laud_ray.errors import ConfigError
 from laud_ray.labels import known_labels, no_known_label, two_labels
+from laud_ray.models.language.prompts import Prompt
 from laud_ray.oracles.account import key_of
 from laud_ray.oracles.cascade import CascadeOracle
 from laud_ray.oracles.engines import Engine
@@ -14,7 +14,7 @@ from laud_ray.oracles.llm import VOTE_TEMPERATURE, LlmOracle, oracle_prompt, tem
 from laud_ray.oracles.openai_engine import OpenAiEngine
 from laud_ray.oracles.replay import ReplayOracle
 from laud_ray.oracles.vllm_engine import VllmEngine, open_tokenizer, token_codes
-from laud_ray.prompts import Prompt
+from laud_ray.store.ledger import Ledger
 from laud_ray.types import Example, Oracle, Task
 
 __all__ = [

@@ -4,12 +4,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from laud_ray.calls import Answer, Call, Caps, Ledger
 from laud_ray.config import LlmConfig
 from laud_ray.errors import ConfigError
+from laud_ray.models.language.prompts import Prompt
 from laud_ray.oracles.engines import Completion, Request
 from laud_ray.oracles.reading import read
-from laud_ray.prompts import Prompt
+from laud_ray.store.ledger import Answer, Call, Caps, Ledger
 
 ANSWER_TOKENS = 16
 RATIONALE_TOKENS = 256

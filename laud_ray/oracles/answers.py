@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from laud_ray.labels import UNSURE, fold
+from laud_ray.models.language.prompts import Option
 from laud_ray.oracles import frames
-from laud_ray.prompts import Option
 from laud_ray.types import Label
 
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "´": "'", "`": "'", "“": '"', "”": '"', "_": " ", "–": "-", "—": "-"})

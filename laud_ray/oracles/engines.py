@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from laud_ray.calls import Answer
-from laud_ray.prompts import Prompt
+from laud_ray.models.language.prompts import Prompt
+from laud_ray.store.ledger import Answer
 
 
 @dataclass(frozen=True, slots=True)

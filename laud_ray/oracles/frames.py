@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from laud_ray.prompts import ANSWER
+from laud_ray.models.language.prompts import ANSWER
 
 DECORATION = " \t\r\n\"'`´“”‘’«»「」『』【】*_#.:;,!<>()[]{}。、：．・•-–—=>→\\$"
 _THINKING = r"think(?:ing)?|thoughts?|reasoning|reflection|scratchpad|analysis"

@@ -7,14 +7,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from laud_ray.calls import Answer, Ledger
 from laud_ray.config import LlmConfig
-from laud_ray.neighbours import Neighbours
+from laud_ray.models.encoder.neighbours import Neighbours
+from laud_ray.models.language.prompts import Option, Prompt, codes, fenced
 from laud_ray.oracles.account import Account, answer_tokens, needs_confidence
 from laud_ray.oracles.engines import Engine, Request
 from laud_ray.oracles.reading import decide, was_cut
 from laud_ray.oracles.silence import FIRST, abstained, unread
-from laud_ray.prompts import Option, Prompt, codes, fenced
+from laud_ray.store.ledger import Answer, Ledger
 from laud_ray.types import Annotation, Document, Example, Task
 
 logger = logging.getLogger(__name__)

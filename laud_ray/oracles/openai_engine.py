@@ -12,15 +12,15 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from laud_ray.backoff import asked_for, backoff
-from laud_ray.calls import Answer
-from laud_ray.causes import most_telling
+from laud_ray.cluster.event_loop import complete
 from laud_ray.config import LlmConfig
-from laud_ray.event_loop import complete
 from laud_ray.oracles.account import answer_tokens, key_of, needs_confidence, no_confidence
 from laud_ray.oracles.engines import Asked, Desk, Request, all_refused
 from laud_ray.oracles.openai_parameters import consequence, parameters, refused
 from laud_ray.oracles.openai_replies import mistake, most_tokens, passing, read_completion, refused_all, unpaid, words
+from laud_ray.storage.causes import most_telling
+from laud_ray.storage.retry import asked_for, backoff
+from laud_ray.store.ledger import Answer
 
 if TYPE_CHECKING:
     from openai import APIStatusError

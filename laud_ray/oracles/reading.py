@@ -5,11 +5,11 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from laud_ray.calls import Answer
 from laud_ray.labels import UNSURE
+from laud_ray.models.language.prompts import Option
 from laud_ray.oracles.answers import Reading, read_answer
 from laud_ray.oracles.engines import Completion, Token
-from laud_ray.prompts import Option
+from laud_ray.store.ledger import Answer
 
 CUT = "it was cut at its length limit"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from laud_ray.corpus import Corpus, document_id, sealed_values
+from laud_ray.data.corpus import Corpus, document_id, sealed_values
 from laud_ray.labels import Known, known_labels
 from laud_ray.types import Annotation, Document, Task
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from laud_ray.calls import Answer
 from laud_ray.config import LlmConfig
 from laud_ray.errors import ConfigError
 from laud_ray.labels import UNSURE
 from laud_ray.oracles.account import answer_tokens
 from laud_ray.oracles.reading import was_cut
+from laud_ray.store.ledger import Answer
 
 # So many answers in a row of which none is of use are no accident of the documents.
 FIRST = 8

@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from laud_ray import chat
-from laud_ray.calls import Answer
 from laud_ray.config import LlmConfig
 from laud_ray.errors import ModelError
-from laud_ray.label_engine import engine_arguments, environment, require_vllm
+from laud_ray.models.language import chat
+from laud_ray.models.language.engine import engine_arguments, environment, require_vllm
+from laud_ray.models.language.prompts import Prompt
 from laud_ray.oracles.account import answer_tokens
 from laud_ray.oracles.engines import Asked, Completion, Desk, Request, Token, all_refused
-from laud_ray.prompts import Prompt
+from laud_ray.store.ledger import Answer
 from laud_ray.types import Label
 
 logger = logging.getLogger(__name__)

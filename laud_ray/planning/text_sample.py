@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from laud_ray.sources import Cell
+from laud_ray.data.sources import Cell
 from laud_ray.texts import normalise_text
 
 MOST = 4096

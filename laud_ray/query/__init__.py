@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 from laud_ray.errors import ConfigError
-from laud_ray.query.anchors import Anchors
-from laud_ray.query.answerable import Answering
 from laud_ray.query.auto import Auto, Choice
-from laud_ray.query.committee import Disagreement
-from laud_ray.query.contrast import Contrastive
-from laud_ray.query.covering import CoreSet, KMeans, ProbCover, TypiClust
-from laud_ray.query.diverse import Diverse, Method
-from laud_ray.query.gradient import Badge
 from laud_ray.query.mix import Mix
 from laud_ray.query.rare import RareClass
+from laud_ray.query.spatial.anchors import Anchors
+from laud_ray.query.spatial.answerable import Answering
+from laud_ray.query.spatial.committee import Disagreement
+from laud_ray.query.spatial.contrast import Contrastive
+from laud_ray.query.spatial.covering import CoreSet, KMeans, ProbCover, TypiClust
+from laud_ray.query.spatial.diverse import Diverse, Method
+from laud_ray.query.spatial.gradient import Badge
 from laud_ray.query.uncertainty import Entropy, HighConfidence, LeastConfidence, Margin, Random
 from laud_ray.types import QueryStrategy
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from laud_ray.metrics import error_auc
-from laud_ray.query.covering import TypiClust
-from laud_ray.query.diverse import Diverse
 from laud_ray.query.mix import Mix
+from laud_ray.query.spatial.covering import TypiClust
+from laud_ray.query.spatial.diverse import Diverse
 from laud_ray.query.uncertainty import Margin, Random
+from laud_ray.stats.metrics import error_auc
 from laud_ray.types import Bools, Candidates, Floats, Indices, QueryStrategy
 
 # Where the model errs on more than this share of the corpus, typical documents teach most (docs/LOG.md).

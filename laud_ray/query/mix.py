@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from laud_ray.query.ranking import require_pick
-from laud_ray.query.space import committee, reach
+from laud_ray.query.spatial.space import committee, reach
 from laud_ray.types import Bools, Candidates, Floats, Indices, QueryStrategy
 
 

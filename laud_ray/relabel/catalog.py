@@ -12,14 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from laud_ray import sources
-from laud_ray.checksums import count, dump_json, parse_json, texts
-from laud_ray.data import files
-from laud_ray.data.reading import AS_FOUND, Reading
+from laud_ray.data import files, sources
 from laud_ray.data.seen import Seen
 from laud_ray.errors import CorpusError
 from laud_ray.relabel import kept
-from laud_ray.storage import Entry, Folder, filesystem
+from laud_ray.storage.checksums import count, dump_json, parse_json, texts
+from laud_ray.storage.folder import Entry, Folder, filesystem
+from laud_ray.storage.text_reading import AS_FOUND, Reading
 
 COPIES = "source"
 COPY_ROWS = 200_000

@@ -12,7 +12,7 @@ from laud_ray.errors import PassError
 from laud_ray.relabel.plan import LONGEST_NAME
 from laud_ray.relabel.records import Written, checksum
 from laud_ray.relabel.rows import Job
-from laud_ray.storage import Folder
+from laud_ray.storage.folder import Folder
 from laud_ray.types import Bools
 
 # Their values hardly repeat: written by a dictionary they took three times as long, and half as much space again.

@@ -12,13 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from laud_ray.checksums import dump_json, parse_json
+from laud_ray.cluster.workers import Workers
 from laud_ray.errors import DamageError, PassError
-from laud_ray.legibility import Legibility
 from laud_ray.relabel.plan import Plan, read_plan, work_folder
 from laud_ray.relabel.records import RANGES, Record, checksum, read_record
-from laud_ray.storage import Folder
-from laud_ray.workers import Workers
+from laud_ray.stats.legibility import Legibility
+from laud_ray.storage.checksums import dump_json, parse_json
+from laud_ray.storage.folder import Folder
 
 # Up to so many rows are checked sooner here than Ray and its workers start; READERS files at a time.
 HERE, READERS = 10_000_000, 8
@@ -105,8 +105,8 @@ def _checked(names: list[str], out: Folder, *, here: bool) -> Iterator[tuple[str
         with ThreadPoolExecutor(READERS) as pool:
             yield from zip(names, pool.map(lambda name: check_range(name, out), names), strict=True)
         return
-    from laud_ray.cluster import connect  # with Ray, the same
-    from laud_ray.dispatch import Lost, dispatch
+    from laud_ray.cluster.connect import connect  # with Ray, the same
+    from laud_ray.cluster.dispatch import Lost, dispatch
 
     connect()
     for result in dispatch(names, check_range, out, Workers()):

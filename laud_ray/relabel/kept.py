@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from laud_ray.errors import CorpusError
 from laud_ray.printable import quoted
-from laud_ray.storage import filesystem
+from laud_ray.storage.folder import filesystem
 
 # A double holds every whole number up to this one.
 _EXACT = 2**53

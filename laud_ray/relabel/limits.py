@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from laud_ray.errors import PassError
 
 if TYPE_CHECKING:
-    from laud_ray.canary import Verdict
+    from laud_ray.compare.canary import Verdict
 
 
 @dataclass(frozen=True, slots=True)

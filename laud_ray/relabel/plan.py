@@ -8,13 +8,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from laud_ray.checksums import dump_json, parse_json, text
-from laud_ray.data.reading import AS_FOUND, Reading
 from laud_ray.errors import RunError
-from laud_ray.model_folder import DESCRIPTION
 from laud_ray.relabel import catalog
 from laud_ray.relabel.catalog import Catalog, Columns
-from laud_ray.storage import Entry, Folder
+from laud_ray.storage.checksums import dump_json, parse_json, text
+from laud_ray.storage.folder import Entry, Folder
+from laud_ray.storage.model_folder import DESCRIPTION
+from laud_ray.storage.text_reading import AS_FOUND, Reading
 
 WORK = "_laud"
 PLAN = f"{WORK}/plan.json"

@@ -10,16 +10,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from laud_ray.checksums import dump_json, parse_json
-from laud_ray.cleaning import clean
+from laud_ray.compare.outputs import Output, open_output
 from laud_ray.data.cells import as_texts
+from laud_ray.data.cleaning import clean
 from laud_ray.data.text_hashes import COLUMN, text_hashes
 from laud_ray.errors import RunError
-from laud_ray.outputs import Output, open_output
 from laud_ray.relabel import tables
 from laud_ray.relabel.catalog import Catalog
 from laud_ray.relabel.reading import ids_of, read
-from laud_ray.storage import Folder
+from laud_ray.storage.checksums import dump_json, parse_json
+from laud_ray.storage.folder import Folder
 from laud_ray.texts import normalise_text
 
 FOLDER, DONE = "previous", "done.json"

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from laud_ray.data.cells import as_texts
 from laud_ray.errors import CorpusError
 from laud_ray.relabel.catalog import Catalog, Columns, Range
-from laud_ray.storage import filesystem
+from laud_ray.storage.folder import filesystem
 
 # A row group of up to this size, uncompressed, stays in a worker's memory for its next range.
 HELD_BYTES = 256 * 2**20

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field
 
 import pyarrow as pa
 
-from laud_ray.checksums import dump_json, parse_json
-from laud_ray.storage import Folder
+from laud_ray.storage.checksums import dump_json, parse_json
+from laud_ray.storage.folder import Folder
 
 RANGES = "_laud/ranges"
 # What a table writes of its own; a kept column must not have one of these names.

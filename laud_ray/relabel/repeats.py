@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from laud_ray.checksums import count, dump_json, parse_json
+from laud_ray.passes.scoring import TOP
 from laud_ray.relabel.catalog import Catalog
 from laud_ray.relabel.tables import repeated_texts
-from laud_ray.scoring import TOP
-from laud_ray.storage import Entry, Folder
+from laud_ray.storage.checksums import count, dump_json, parse_json
+from laud_ray.storage.folder import Entry, Folder
 from laud_ray.types import Floats, Indices
 
 REPEATS, FOUND, ANSWERS, COUNTS = "repeats", "found.json", "answers", "counts"

@@ -8,16 +8,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from laud_ray.cleaning import clean
 from laud_ray.data import text_hashes
 from laud_ray.data.cells import as_texts
-from laud_ray.legibility import ENOUGH
+from laud_ray.data.cleaning import clean
+from laud_ray.passes.scoring import TOP, distinct, likeliest, load_scorer, score_texts
 from laud_ray.relabel import repeats
 from laud_ray.relabel.catalog import Catalog, Range
 from laud_ray.relabel.reading import ids_of
-from laud_ray.scoring import TOP, distinct, likeliest, load_scorer, score_texts
-from laud_ray.storage import Folder
-from laud_ray.types import Bools, Floats, Indices, LegibleScorer, Scorer
+from laud_ray.stats.legibility import ENOUGH, LegibleScorer
+from laud_ray.storage.folder import Folder
+from laud_ray.types import Bools, Floats, Indices, Scorer
 
 
 @dataclass(frozen=True, slots=True)

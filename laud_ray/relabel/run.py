@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from laud_ray import local_folders, locks
 from laud_ray.data.seen import Seen
 from laud_ray.errors import PassError, RunError
 from laud_ray.events import Event, Observer
@@ -18,10 +17,11 @@ from laud_ray.relabel.limits import Canary
 from laud_ray.relabel.plan import WORK, Options, open_plan, require_ours
 from laud_ray.relabel.records import COLUMNS
 from laud_ray.relabel.source import Source
-from laud_ray.storage import Folder
+from laud_ray.storage import local_folders, locks
+from laud_ray.storage.folder import Folder
 
 if TYPE_CHECKING:
-    from laud_ray.agreement import Verification
+    from laud_ray.models.student.threshold import Verification
 
 LOCK = f"{WORK}/lock"
 BUSY = "another process is working on this output; expected one at a time"

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from laud_ray import scratch
-from laud_ray.agreement import Verification
+from laud_ray.data.sampling import chosen
+from laud_ray.models.student.threshold import Verification
 from laud_ray.relabel.reading import read
 from laud_ray.relabel.rows import Job, label
-from laud_ray.sampling import chosen
-from laud_ray.storage import Folder
+from laud_ray.storage import scratch
+from laud_ray.storage.folder import Folder
 from laud_ray.types import Floats
 
 SEED = 0
@@ -65,7 +65,7 @@ def make_student(sample: pa.Table, labels: tuple[str, ...], agreement: float, to
     Raises:
         ModelError: if the sample is too small, or no threshold reaches the agreement.
     """
-    from laud_ray import cascade  # with PyTorch, which takes seconds and is not needed without a student
+    from laud_ray.models.student import cascade  # with PyTorch, which takes seconds and is not needed without a student
 
     if not (to / STUDENT).exists("model.json"):
         sample = sample.filter(sample["label"].is_valid())

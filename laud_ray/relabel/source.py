@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from laud_ray.data.reading import AS_FOUND, Reading
+from laud_ray.cluster.workers import Workers
 from laud_ray.errors import ModelError
-from laud_ray.model_folder import DESCRIPTION, ENGINES, describe
+from laud_ray.passes.scoring import open_model
 from laud_ray.relabel.plan import checksum_in
-from laud_ray.scoring import open_model
-from laud_ray.storage import Folder
+from laud_ray.storage.folder import Folder
+from laud_ray.storage.model_folder import DESCRIPTION, ENGINES, describe
+from laud_ray.storage.text_reading import AS_FOUND, Reading
 from laud_ray.types import Scorer
-from laud_ray.workers import Workers
 
 if TYPE_CHECKING:
-    from laud_ray import canary
-    from laud_ray.run_folder import RunFolder
+    from laud_ray.compare import canary
+    from laud_ray.store.run import RunFolder
 
 # Without a run, what a run's corpus has by default; the configuration itself takes long to import.
 MAX_CHARS = 2000
@@ -73,8 +73,8 @@ def open_source(path: str, model: str | None) -> Source:
             None,
             lambda: None,
         )
-    from laud_ray import registry  # with a database, which the folder of a model does without
-    from laud_ray.run_folder import look_at
+    from laud_ray.store import registry  # with a database, which the folder of a model does without
+    from laud_ray.store.run import look_at
 
     with look_at(path) as run:
         name = registry.find(run, model)
@@ -103,7 +103,7 @@ def open_source(path: str, model: str | None) -> Source:
 
 def _expected(path: str, name: str) -> "canary.Expected | None":
     """The labels and confidences that a model gave the evaluation sample of its run."""
-    from laud_ray.run_folder import look_at
+    from laud_ray.store.run import look_at
 
     with look_at(path) as run:
         return _of_sample(run, name)
@@ -113,8 +113,9 @@ def _of_sample(run: "RunFolder", name: str) -> "canary.Expected | None":
     import numpy as np
     import pyarrow as pa
 
-    from laud_ray import canary, model_records
-    from laud_ray.stages.evaluate import predictions
+    from laud_ray.compare import canary
+    from laud_ray.evaluation.measure import predictions
+    from laud_ray.store import model_records
 
     number = next((model.round for model in model_records.models(run.store.engine) if model.name == name), None)
     drawn = run.store.sample("evaluation")

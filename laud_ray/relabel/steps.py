@@ -8,12 +8,11 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from laud_ray import canary
-from laud_ray.agreement import Verification
-from laud_ray.deaths import Lost, set_aside
+from laud_ray.cluster.deaths import Lost, set_aside
+from laud_ray.compare import canary
 from laud_ray.errors import PassError
 from laud_ray.events import Event, Observer
-from laud_ray.model_folder import version_of
+from laud_ray.models.student.threshold import Verification
 from laud_ray.relabel import previous, repeats
 from laud_ray.relabel.limits import Canary, CanaryError
 from laud_ray.relabel.plan import Plan, work_folder
@@ -22,7 +21,8 @@ from laud_ray.relabel.rows import Job
 from laud_ray.relabel.sample import STUDENT, SampleJob, label_sample, make_student, read_sample
 from laud_ray.relabel.source import Source
 from laud_ray.relabel.work import label_range, score_repeats
-from laud_ray.storage import Folder
+from laud_ray.storage.folder import Folder
+from laud_ray.storage.model_folder import version_of
 
 J = TypeVar("J")
 
@@ -64,7 +64,9 @@ class Work:
         """Do what must be known before the first range."""
         options, rows = self._plan.options, self._plan.catalog.rows
         if options.cascade is not None:
-            from laud_ray import cascade  # with PyTorch, which takes seconds and is not needed without a student
+            from laud_ray.models.student import (
+                cascade,  # with PyTorch, which takes seconds and is not needed without a student
+            )
         if options.previous is not None:
             with self.step("previous", rows):
                 place = self._place / previous.FOLDER
@@ -154,8 +156,8 @@ class Work:
             progress(before, total)
             if not todo:
                 return 0
-            from laud_ray.cluster import connect  # here and not before: what is all done needs no Ray
-            from laud_ray.dispatch import dispatch
+            from laud_ray.cluster.connect import connect  # here and not before: what is all done needs no Ray
+            from laud_ray.cluster.dispatch import dispatch
 
             connect()
             rows = 0

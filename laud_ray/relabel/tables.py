@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from laud_ray.data.cells import as_texts
 from laud_ray.errors import CorpusError, LaudError
 from laud_ray.relabel.catalog import READERS, Catalog
-from laud_ray.storage import filesystem
+from laud_ray.storage.folder import filesystem
 
 MEMORY = "1GB"
 THREADS = 4

@@ -6,13 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from laud_ray.cleaning import clean
+from laud_ray.data.cleaning import clean
+from laud_ray.passes.scoring import load_scorer
 from laud_ray.relabel import repeats
 from laud_ray.relabel.files import write
 from laud_ray.relabel.reading import read
 from laud_ray.relabel.records import Record, write_record
 from laud_ray.relabel.rows import Job, label, score_rows
-from laud_ray.scoring import load_scorer
 
 
 def label_range(name: str, job: Job) -> Record:

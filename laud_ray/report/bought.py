@@ -5,7 +5,7 @@ from dataclasses import asdict
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from laud_ray.evaluation import Bought
+from laud_ray.evaluation.buy import Bought
 from laud_ray.report.formatting import figure, measured_on, percent
 from laud_ray.report.run_tables import figures_table
 

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from laud_ray.changes import Diff, Side
+from laud_ray.compare.changes import Diff, Side
 from laud_ray.report.formatting import ABSENT, percent
 
 ROWS = 15

@@ -5,11 +5,11 @@ from dataclasses import asdict
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from laud_ray.evaluation.labelled_file import LabelledFigures
 from laud_ray.labels import two_labels
 from laud_ray.report.formatting import figure, kinds, percent
 from laud_ray.report.run_json import legibility_json
 from laud_ray.report.run_tables import figures_table
-from laud_ray.stages.labelled import LabelledFigures
 
 
 def labelled_view(found: LabelledFigures, model: str, data: str, *, binary: bool) -> RenderableType:

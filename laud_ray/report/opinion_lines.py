@@ -1,6 +1,6 @@
 """Audit and agreement in plain words, the same in the terminal and on the page."""
 
-from laud_ray.raters import Agreement, Confused, OracleError, PairAgreement
+from laud_ray.quality.raters import Agreement, Confused, OracleError, PairAgreement
 from laud_ray.report.formatting import decimal, figure, percent
 from laud_ray.report.summary import AuditShown, measured
 from laud_ray.types import ClassFigures

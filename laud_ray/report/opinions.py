@@ -2,20 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 
-from laud_ray import second_opinions
-from laud_ray.aggregation import MODEL, Opinion
-from laud_ray.raters import Agreement, compare
+from laud_ray.quality.raters import Agreement, compare
+from laud_ray.quality.settling import MODEL, Opinion
 from laud_ray.report.summary import AuditShown, DisputeShown
-from laud_ray.run_folder import RunFolder
-from laud_ray.stages.audit import settled
-from laud_ray.store import Answered
+from laud_ray.steps.judging import settled
+from laud_ray.store import rechecks
+from laud_ray.store.run import RunFolder
+from laud_ray.store.store import Answered
 
 PEOPLE = "people"
 
 
 def read_audit(run: RunFolder, asked: Iterable[Answered], said: dict[str, str]) -> AuditShown | None:
     """Collect what came of asking again; None where nothing was. `said` is what people say, by text."""
-    opinions = second_opinions.opinions(run.store.engine)
+    opinions = rechecks.opinions(run.store.engine)
     if not opinions:
         return None
     texts = {a.query.document.id: a.query.document.text for a in asked}
@@ -38,7 +38,7 @@ def read_audit(run: RunFolder, asked: Iterable[Answered], said: dict[str, str]) 
 
 def read_agreement(run: RunFolder, asked: Sequence[Answered], said: dict[str, str]) -> Agreement | None:
     """Compare all who gave a label to the same documents: oracles, and people by their feedback on the same text."""
-    opinions = second_opinions.opinions(run.store.engine)
+    opinions = rechecks.opinions(run.store.engine)
     known = {one.document_id for one in opinions}
     last = max((one.attempt for one in opinions), default=1) + 1
     for a in asked:

@@ -5,20 +5,20 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from laud_ray import model_records, second_opinions
-from laud_ray.auditing import LeftOut
-from laud_ray.calls import Ledger
-from laud_ray.corpus import open_corpus
-from laud_ray.diagnosis import Reply, diagnose
-from laud_ray.feedback import judge
+from laud_ray.data.corpus import open_corpus
+from laud_ray.evaluation.trusted import oracle_error
+from laud_ray.quality.diagnosis import Reply, diagnose
+from laud_ray.quality.noise import LeftOut
 from laud_ray.report.opinions import read_agreement, read_audit
 from laud_ray.report.summary import ModelShown, QueryShown, RunSummary, State
-from laud_ray.run_folder import RunFolder, is_held
-from laud_ray.stages import audit, legible
-from laud_ray.stages.auto import kept
-from laud_ray.stages.seed import not_found, outcome
-from laud_ray.stages.trusted import oracle_error
-from laud_ray.store import Answered, Store
+from laud_ray.steps import judging, legible
+from laud_ray.steps.choices import kept
+from laud_ray.steps.seed_walk import not_found, outcome
+from laud_ray.store import model_records, rechecks
+from laud_ray.store.feedback import judge
+from laud_ray.store.ledger import Ledger
+from laud_ray.store.run import RunFolder, is_held
+from laud_ray.store.store import Answered, Store
 from laud_ray.types import RoundResult
 
 SHOWN_VERSIONS = ("laud_ray", "ray", "torch", "transformers", "peft", "pyarrow", "numpy")
@@ -88,13 +88,13 @@ def read_models(run: RunFolder) -> tuple[ModelShown, ...]:
 
 
 def _is_waiting(store: Store, asked: Sequence[Answered]) -> bool:
-    again = second_opinions.pending(store.engine) or second_opinions.pending_trusted(store.engine)
+    again = rechecks.pending(store.engine) or rechecks.pending_trusted(store.engine)
     return bool(again) or any(not a.answered for a in asked)
 
 
 def _left_out(store: Store, history: Sequence[RoundResult]) -> LeftOut | None:
     """What the last round's model did not learn; after a raised budget models learn everything again."""
-    found = audit.kept(store)
+    found = judging.kept(store)
     return found if found is not None and history and found.round == history[-1].number else None
 
 

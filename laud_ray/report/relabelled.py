@@ -7,12 +7,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from laud_ray.legibility import Legibility
 from laud_ray.relabel import Outcome
 from laud_ray.report.formatting import duration
+from laud_ray.stats.legibility import Legibility
 
 if TYPE_CHECKING:
-    from laud_ray.canary import Verdict
+    from laud_ray.compare.canary import Verdict
 
 SHOWN = 15
 

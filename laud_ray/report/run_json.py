@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from laud_ray.legibility import Legibility
-from laud_ray.raters import Agreement, Confused, OracleError
+from laud_ray.quality.raters import Agreement, Confused, OracleError
 from laud_ray.report.summary import AuditShown, ModelShown, RunSummary, measured
+from laud_ray.stats.legibility import Legibility
 from laud_ray.types import ClassFigures, Estimate, Promotion, RoundResult
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from laud_ray.auditing import LeftOut
-from laud_ray.diagnosis import Finding
-from laud_ray.legibility import Legibility
+from laud_ray.quality.diagnosis import Finding
+from laud_ray.quality.noise import LeftOut
+from laud_ray.quality.raters import Agreement, OracleError
 from laud_ray.query.auto import Choice
-from laud_ray.raters import Agreement, OracleError
+from laud_ray.stats.legibility import Legibility
 from laud_ray.types import ClassFigures, Estimate, Figures, Promotion, Purpose, RoundResult
 
 # stopped: neither finished nor waiting, and no process works on it; the same command continues it.

@@ -7,18 +7,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from laud_ray.diagnosis import Finding
 from laud_ray.printable import printable
+from laud_ray.quality.diagnosis import Finding
 from laud_ray.report.curve import curve
-from laud_ray.report.formatting import (
-    ABSENT,
-    corpus_line,
-    dollars,
-    duration,
-    figure,
-    measured_on,
-    spaced,
-)
+from laud_ray.report.formatting import ABSENT, corpus_line, dollars, duration, figure, measured_on, spaced
 from laud_ray.report.opinion_lines import (
     agreement_line,
     audit_line,
@@ -29,18 +21,11 @@ from laud_ray.report.opinion_lines import (
     worst_classes,
 )
 from laud_ray.report.run_tables import rounds_table
-from laud_ray.report.summary import (
-    RunSummary,
-    State,
-    better_before,
-    next_commands,
-    sought,
-    switches,
-)
+from laud_ray.report.summary import RunSummary, State, better_before, next_commands, sought, switches
 from laud_ray.types import ClassFigures
 
 if TYPE_CHECKING:  # the plan needs torch, which takes seconds to import
-    from laud_ray.plan import Plan
+    from laud_ray.planning.plan import Plan
 
 _STATE_STYLE: dict[State, str] = {"running": "blue", "waiting": "yellow", "stopped": "red", "finished": "green"}
 

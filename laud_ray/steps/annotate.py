@@ -1,6 +1,6 @@
 """Get the answers to what was asked."""
 
-from laud_ray.stages import annotate as stage
+from laud_ray.oracles import asking as stage
 from laud_ray.steps.oracle import oracle_of
 from laud_ray.steps.work import Progress, WaitingError, Work
 from laud_ray.types import Purpose

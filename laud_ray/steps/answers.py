@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from laud_ray import second_opinions
-from laud_ray.feedback import Feedback, judge
-from laud_ray.stages.audit import settled, with_settled
+from laud_ray.steps.judging import settled, with_settled
 from laud_ray.steps.work import Work
-from laud_ray.store import Answered
+from laud_ray.store import rechecks
+from laud_ray.store.feedback import Feedback, judge
+from laud_ray.store.store import Answered
 
 
 def asked(work: Work, before: int | None = None) -> list[Answered]:
@@ -16,7 +16,7 @@ def asked(work: Work, before: int | None = None) -> list[Answered]:
         before: what an earlier round than this asked for.
     """
     found = [*work.store.queries("seed"), *work.store.queries("query")]
-    labels = settled(work.config, second_opinions.opinions(work.store.engine, before)).labels
+    labels = settled(work.config, rechecks.opinions(work.store.engine, before)).labels
     return with_settled([a for a in found if before is None or a.round < before or a.purpose == "seed"], labels)
 
 

@@ -1,11 +1,11 @@
 """Ask again about answers that are probably wrong."""
 
-from laud_ray import second_opinions
-from laud_ray.stages import audit as stage
+from laud_ray.steps import judging as stage
 from laud_ray.steps.answers import spent
 from laud_ray.steps.doubt import judged_answers
 from laud_ray.steps.oracle import second_oracle
 from laud_ray.steps.work import WaitingError, Work
+from laud_ray.store import rechecks
 
 
 def audit(work: Work, round: int) -> None:
@@ -15,17 +15,17 @@ def audit(work: Work, round: int) -> None:
         WaitingError: if answers stay pending.
     """
     engine = work.store.engine
-    decided = work.store.queries("query", round) or second_opinions.asked_in(engine, round)
+    decided = work.store.queries("query", round) or rechecks.asked_in(engine, round)
     n = 0 if decided else stage.quota(work.config, round, spent(work))
-    if not n and not second_opinions.pending(engine, round):
+    if not n and not rechecks.pending(engine, round):
         return
     with work.step("audit", round) as progress:
-        second_opinions.record(engine, round, _doubts(work, n) if n else [])
+        rechecks.record(engine, round, _doubts(work, n) if n else [])
         pending, waiting = stage.ask_again(engine, lambda n: second_oracle(work, n, round), round, progress)
     if pending:
         raise WaitingError(waiting, pending)
 
 
-def _doubts(work: Work, n: int) -> list[second_opinions.SecondQuery]:
-    opinions = second_opinions.opinions(work.store.engine)
+def _doubts(work: Work, n: int) -> list[rechecks.SecondQuery]:
+    opinions = rechecks.opinions(work.store.engine)
     return stage.questions(judged_answers(work), opinions, n, most=work.config.most_answers)

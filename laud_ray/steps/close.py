@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from laud_ray import push
+from laud_ray.client import notify
+from laud_ray.evaluation.measure import agreement, evaluate_round
 from laud_ray.events import Event
-from laud_ray.models import ZERO_SHOT
-from laud_ray.stages.evaluate import agreement, evaluate_round
-from laud_ray.stages.stop import verdict
+from laud_ray.models.kinds import ZERO_SHOT
 from laud_ray.steps.answers import said, spent
+from laud_ray.steps.stopping import verdict
 from laud_ray.steps.work import Work
 from laud_ray.types import Figures, RoundResult
 
@@ -23,7 +23,7 @@ def close(work: Work, round: int) -> str | None:
     kind = config.learner.kind if round else ZERO_SHOT[config.zero_shot.engine]
     store.close_round(result, kind, reason)
     work.observer(Event("round", "evaluate", round, result=result))
-    if result.accepted and (failure := push.reload(config.serving)) is not None:
+    if result.accepted and (failure := notify.reload(config.serving)) is not None:
         work.note("evaluate", round, failure)
     return reason
 

@@ -1,20 +1,20 @@
 """Which answers are probably wrong, by a model that did not learn them."""
 
-from laud_ray import second_opinions
-from laud_ray.auditing import LeftOut
 from laud_ray.config import EncoderZeroShotConfig
-from laud_ray.encoding import BUNDLED
-from laud_ray.stages import audit as stage
+from laud_ray.models.encoder.encoding import BUNDLED
+from laud_ray.quality.noise import LeftOut
+from laud_ray.steps import judging as stage
 from laud_ray.steps.answers import asked, spent
 from laud_ray.steps.work import Work
-from laud_ray.store import Answered
+from laud_ray.store import rechecks
+from laud_ray.store.store import Answered
 
 
 def judged_answers(work: Work) -> stage.Judged:
     """Judge all answers so far."""
     return stage.judge(
         asked(work),
-        second_opinions.opinions(work.store.engine),
+        rechecks.opinions(work.store.engine),
         work.task.names,
         lambda labelled: stage.out_of_fold(work.task, labelled, _encoder(work), seed=work.config.seed),
     )

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from laud_ray import oracles
-from laud_ray.calls import Ledger
 from laud_ray.config import OracleConfig
 from laud_ray.steps.answers import asked
 from laud_ray.steps.work import Work
+from laud_ray.store.ledger import Ledger
 from laud_ray.types import Example, Oracle, Purpose
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from laud_ray.stages import sample
-from laud_ray.stages.strata import CUTS, Population, dump_cuts
+from laud_ray.evaluation import draw
+from laud_ray.evaluation.strata import CUTS, Population, dump_cuts
 from laud_ray.steps.work import Work
 
 
@@ -16,8 +16,8 @@ def draw_evaluation(work: Work) -> None:
         stratify = work.task.kind == "binary" if settings.stratify is None else settings.stratify
         positive = work.task.names[0] if stratify else None
         everything = Population(work.corpus, work.run.scores, positive)
-        cuts = () if positive is None else (sample.cut(everything, 0, [sample.STRATA]),)
-        drawn = sample.draw(replace(everything, cuts=cuts), settings.size, seed=(seed, 1))
-        stop = sample.draw(everything, settings.stop_set, seed=(seed, 2))
+        cuts = () if positive is None else (draw.cut(everything, 0, [draw.STRATA]),)
+        drawn = draw.draw(replace(everything, cuts=cuts), settings.size, seed=(seed, 1))
+        stop = draw.draw(everything, settings.stop_set, seed=(seed, 2))
         work.store.set_samples({"evaluation": drawn, "stop": stop}, {CUTS: dump_cuts(cuts)})
-        work.store.add_queries("evaluation", 0, sample.to_queries(work.corpus, drawn))
+        work.store.add_queries("evaluation", 0, draw.to_queries(work.corpus, drawn))

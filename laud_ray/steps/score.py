@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 
-from laud_ray import models
 from laud_ray.events import Event
-from laud_ray.passes import run_pass
-from laud_ray.shortlists import Shortlist
-from laud_ray.stages import legible
-from laud_ray.stages.seed import ClassRanking, ranking_depth, seed_cap
-from laud_ray.stages.train import PROBE, train
+from laud_ray.models import kinds
+from laud_ray.passes.run import run_pass
+from laud_ray.passes.shortlists import Shortlist
+from laud_ray.steps import legible
+from laud_ray.steps.seed_walk import ClassRanking, ranking_depth, seed_cap
 from laud_ray.steps.strategy import depth, strategy_of
+from laud_ray.steps.training import PROBE, train
 from laud_ray.steps.work import Work
 
 LEAST_MASS, MOST_FLIPS = 0.5, 0.1
@@ -19,7 +19,7 @@ def zero_shot(work: Work) -> None:
     """Make the model that learned nothing, and let it rank the corpus for the seed walk."""
     config, corpus = work.config, work.corpus
     with work.step("zero-shot", 0):
-        learner = models.zero_shot(config.zero_shot, work.task, corpus.some_texts(PROBE))
+        learner = kinds.zero_shot(config.zero_shot, work.task, corpus.some_texts(PROBE))
         train(learner, work.task, [], work.run.models, work.run.model_name(0), config.seed)
         per_class = ranking_depth(len(work.task.labels), seed_cap(config))
         _pass(work, 0, Shortlist(ClassRanking(), per_class, frozenset(), (config.seed, 0), corpus.pool_size))

@@ -1,12 +1,20 @@
 """Find the first annotations, and whether there is anything to learn from."""
 
-from laud_ray.neighbours import Neighbours
-from laud_ray.shortlists import read_shortlist
-from laud_ray.stages.nearby import Nearby
-from laud_ray.stages.seed import next_wave, nothing_to_learn, outcome, ranking_depth, seed_cap, shortfall, to_rankings
-from laud_ray.stages.train import to_examples
+from laud_ray.models.encoder.neighbours import Neighbours
+from laud_ray.passes.shortlists import read_shortlist
 from laud_ray.steps.annotate import answer
 from laud_ray.steps.answers import judged
+from laud_ray.steps.nearby import Nearby
+from laud_ray.steps.seed_walk import (
+    next_wave,
+    nothing_to_learn,
+    outcome,
+    ranking_depth,
+    seed_cap,
+    shortfall,
+    to_rankings,
+)
+from laud_ray.steps.training import to_examples
 from laud_ray.steps.work import Work
 
 

@@ -6,19 +6,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from laud_ray.model_folder import ENGINES
+from laud_ray.evaluation.measure import knows
+from laud_ray.passes.candidates import known, survey, survey_scored
+from laud_ray.passes.shortlists import read_shortlist, to_candidates
 from laud_ray.query.auto import Choice, choose
-from laud_ray.query.space import committee, reach
-from laud_ray.second_opinions import asked_in
-from laud_ray.shortlists import read_shortlist, to_candidates
-from laud_ray.stages import auto
-from laud_ray.stages import select as stage
-from laud_ray.stages.evaluate import knows
-from laud_ray.stages.space import known, survey, survey_scored
-from laud_ray.stages.train import is_made
+from laud_ray.query.spatial.space import committee, reach
+from laud_ray.steps import choices
+from laud_ray.steps import picking as stage
 from laud_ray.steps.answers import asked, spent
 from laud_ray.steps.strategy import criteria, depth, strategy_of
+from laud_ray.steps.training import is_made
 from laud_ray.steps.work import Progress, Work
+from laud_ray.storage.model_folder import ENGINES
+from laud_ray.store.rechecks import asked_in
 from laud_ray.types import Candidates, QueryStrategy, Space
 
 
@@ -61,12 +61,12 @@ def _choice(work: Work, round: int) -> Choice | None:
     """How `auto` asks after a round, as the round's own model and the answers of earlier rounds say."""
     if work.config.query.strategy != "auto":
         return None
-    if (made := auto.kept(work.store, round)) is not None:
+    if (made := choices.kept(work.store, round)) is not None:
         return made
     told, result = asked(work, before=round), work.store.history()[round]
-    choice = choose(auto.evidence(result, knows(work.run, round), told, work.task.names))
-    auto.keep(work.store, round, choice)
-    if choice.differs(auto.kept(work.store, round - 1)):
+    choice = choose(choices.evidence(result, knows(work.run, round), told, work.task.names))
+    choices.keep(work.store, round, choice)
+    if choice.differs(choices.kept(work.store, round - 1)):
         work.note("select", round, f"auto asks by {choice.name}: {choice.why}")
     return choice
 

@@ -1,13 +1,14 @@
 """Begin to work on a run: find out whether it can be done at all, and normalise its corpus."""
 
-from laud_ray import models, oracles
+from laud_ray import oracles
 from laud_ray.config import RunConfig
-from laud_ray.corpus import Corpus, normalise, open_corpus
+from laud_ray.data.corpus import Corpus, normalise, open_corpus
 from laud_ray.errors import ConfigError, CorpusError
 from laud_ray.events import Event, Observer
 from laud_ray.labels import known_labels, remarks
-from laud_ray.run_folder import RunFolder
+from laud_ray.models import kinds
 from laud_ray.steps.work import Work, timed
+from laud_ray.store.run import RunFolder
 
 
 def start(run: RunFolder, observer: Observer) -> Work:
@@ -18,7 +19,7 @@ def start(run: RunFolder, observer: Observer) -> Work:
             for its evaluation sample.
     """
     config, task = run.config, run.config.task.to_task()
-    models.check(config.learner, config.zero_shot, task)
+    kinds.check(config.learner, config.zero_shot, task)
     asked = config.asked_oracles()
     for where, one in asked.items():
         oracles.check(one, where)

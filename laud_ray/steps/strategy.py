@@ -4,9 +4,9 @@ import numpy as np
 
 from laud_ray import query
 from laud_ray.query.auto import Choice
-from laud_ray.query.space import reach
-from laud_ray.stages.select import shortlist_depth
+from laud_ray.query.spatial.space import reach
 from laud_ray.steps.answers import asked
+from laud_ray.steps.picking import shortlist_depth
 from laud_ray.steps.work import Work
 from laud_ray.types import QueryStrategy
 

@@ -1,12 +1,12 @@
 """Train a round's model."""
 
-from laud_ray import models
 from laud_ray.config import EncoderConfig
-from laud_ray.stages import train as stage
+from laud_ray.models import kinds
+from laud_ray.models.ray_train import Resources
+from laud_ray.steps import training as stage
 from laud_ray.steps.answers import held_out, said
 from laud_ray.steps.doubt import believed
 from laud_ray.steps.work import Work
-from laud_ray.training import Resources
 
 
 def train(work: Work, round: int) -> None:
@@ -16,7 +16,7 @@ def train(work: Work, round: int) -> None:
         config, resources = work.config, work.config.resources
         place = (work.run.folder / "training").absolute()
         where = place.uri if resources.workers else None
-        learner = models.build(
+        learner = kinds.build(
             config.learner,
             config.zero_shot,
             Resources(resources.workers, resources.gpus_per_worker, where),

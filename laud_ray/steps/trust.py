@@ -1,8 +1,8 @@
 """Get the trusted answers to a part of the evaluation sample."""
 
-from laud_ray import second_opinions
-from laud_ray.stages import trusted
+from laud_ray.evaluation import trusted
 from laud_ray.steps.work import WaitingError, Work
+from laud_ray.store import rechecks
 
 
 def trust(work: Work) -> None:
@@ -11,7 +11,7 @@ def trust(work: Work) -> None:
     Raises:
         WaitingError: if answers stay pending.
     """
-    if not second_opinions.pending_trusted(work.store.engine):
+    if not rechecks.pending_trusted(work.store.engine):
         return
     with work.step("annotate", 0) as progress:
         pending, waiting = trusted.ask(work.store, work.config, work.corpus, progress)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from laud_ray.cluster.dispatch import Workers
 from laud_ray.config import RunConfig
-from laud_ray.corpus import Corpus
-from laud_ray.dispatch import Workers
+from laud_ray.data.corpus import Corpus
 from laud_ray.events import Event, Observer
-from laud_ray.model_folder import ENGINES
-from laud_ray.run_folder import RunFolder
-from laud_ray.store import Store
+from laud_ray.storage.model_folder import ENGINES
+from laud_ray.store.run import RunFolder
+from laud_ray.store.store import Store
 from laud_ray.types import Task
 
 Progress = Callable[[int, int], None]

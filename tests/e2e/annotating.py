@@ -2,11 +2,11 @@
 
 import sys
 
-from laud_ray.calls import Ledger
 from laud_ray.config import LlmConfig
 from laud_ray.oracles.llm import LlmOracle, oracle_prompt
 from laud_ray.oracles.openai_engine import OpenAiEngine
-from laud_ray.store import Store
+from laud_ray.store.ledger import Ledger
+from laud_ray.store.store import Store
 from laud_ray.types import Document, Label, Task
 
 if __name__ == "__main__":

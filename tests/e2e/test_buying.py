@@ -11,17 +11,17 @@ import pytest
 import yaml
 
 from laud_ray import cli, config
-from laud_ray.corpus import Corpus, normalise
+from laud_ray.data.corpus import Corpus, normalise
 from laud_ray.errors import RunError
-from laud_ray.evaluation import buy
+from laud_ray.evaluation import draw
+from laud_ray.evaluation.buy import buy
+from laud_ray.evaluation.measure import evaluate_round
+from laud_ray.evaluation.strata import CUTS, Population, dump_cuts, load_cuts
 from laud_ray.events import Event
-from laud_ray.run_folder import RunFolder, claim, configured
-from laud_ray.stages import sample
-from laud_ray.stages.evaluate import evaluate_round
-from laud_ray.stages.strata import CUTS, Population, dump_cuts, load_cuts
 from laud_ray.steps.close import floor
 from laud_ray.steps.work import Work
-from laud_ray.store import Query
+from laud_ray.store.run import RunFolder, claim, configured
+from laud_ray.store.store import Query
 from laud_ray.types import Annotation, Document, Estimate, Figures, RoundResult
 from tests.rare import score_of, truth, write_catalog, write_scores
 
@@ -55,10 +55,10 @@ def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 def begin(folder: RunFolder, corpus: Corpus, names: Sequence[str], kind: str) -> None:
     """Draw and answer the evaluation sample, ask about the likeliest others, and close the rounds, as the loop does."""
     everything = Population(corpus, folder.scores, "Tea" if kind == "binary" else None)
-    cuts = (sample.cut(everything, 0, [3]),) if kind == "binary" else ()
-    drawn = sample.draw(replace(everything, cuts=cuts), 60, seed=(0, 1))
+    cuts = (draw.cut(everything, 0, [3]),) if kind == "binary" else ()
+    drawn = draw.draw(replace(everything, cuts=cuts), 60, seed=(0, 1))
     folder.store.set_samples({"evaluation": drawn, "stop": drawn[:5]}, {CUTS: dump_cuts(cuts)})
-    queries = sample.to_queries(corpus, drawn)
+    queries = draw.to_queries(corpus, drawn)
     folder.store.add_queries("evaluation", 0, queries)
     answer = {True: "Tea", False: names[1]}
     told = [Annotation(q.document.id, answer[truth(int(q.document.id[1:]))], "replay") for q in queries]

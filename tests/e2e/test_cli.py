@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from laud_ray import cli, config, loop
-from laud_ray.run_folder import claim, look_at
+from laud_ray.store.run import claim, look_at
 
 ROOT = Path(__file__).parents[2]
 

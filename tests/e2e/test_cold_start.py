@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from laud_ray import cli, config, loop
-from laud_ray.run_folder import look_at
+from laud_ray.store.run import look_at
 
 THINGS = ("tea", "coffee", "juice", "soap", "bread", "rice", "nails", "socks")
 

@@ -15,7 +15,7 @@ import yaml
 
 from laud_ray import config, loop
 from laud_ray.errors import RunError
-from laud_ray.run_folder import claim
+from laud_ray.store.run import claim
 from laud_ray.types import RoundResult
 
 SCRIPT = Path(__file__).parent / "interrupted.py"

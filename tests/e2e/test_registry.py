@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from laud_ray import cli, config, loop, models
+from laud_ray import cli, config, loop
 from laud_ray.config import EncoderZeroShotConfig, VllmZeroShotConfig
-from laud_ray.run_folder import claim, look_at
+from laud_ray.models import kinds
+from laud_ray.store.run import claim, look_at
 from laud_ray.types import Label, Task
-from tests.unit.test_push import service
+from tests.unit.client.test_notify import service
 
 KINDS = {"Tea": "green black oolong mint", "Coffee": "latte mocha espresso decaf", "Juice": "apple pear mango grape"}
 
@@ -101,7 +102,7 @@ def test_the_kind_of_zero_shot_is_that_of_the_learner_that_makes_it(
     section: EncoderZeroShotConfig | VllmZeroShotConfig,
 ) -> None:
     task = Task("x", "multiclass", (Label("a"), Label("b")))
-    assert type(models.zero_shot(section, task)) is models.LEARNERS[models.ZERO_SHOT[section.engine]]
+    assert type(kinds.zero_shot(section, task)) is kinds.LEARNERS[kinds.ZERO_SHOT[section.engine]]
 
 
 def test_promoting_and_the_way_back(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -199,10 +200,10 @@ def spoken(run: Path) -> list[str]:
 
 def test_the_next_round_learns_from_feedback(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spoken(run)
-    before = models.load(str(run / "models" / "round-0001")).score(["zebra z99"])
+    before = kinds.load(str(run / "models" / "round-0001")).score(["zebra z99"])
     outcome = loop.run(config.load(str(run.with_suffix(".yaml"))))
     assert outcome.state == "finished"
-    after = models.load(str(run / "models" / "round-0002")).score(["zebra z99"])
+    after = kinds.load(str(run / "models" / "round-0002")).score(["zebra z99"])
     assert list(KINDS)[int(after.argmax())] == "Juice"
     assert after[0, 2] > before[0, 2]
     description = json.loads((run / "models" / "round-0002" / "model.json").read_text())

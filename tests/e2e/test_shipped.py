@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from laud_ray import cli, config
-from laud_ray.run_folder import look_at
+from laud_ray.store.run import look_at
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {path.name: path for path in (ROOT / "examples").rglob("*.yaml") if "\ntask:" in path.read_text()}

@@ -13,11 +13,12 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from laud_ray import config, loop, models
-from laud_ray.corpus import Corpus, Range
-from laud_ray.scoring import score_table
-from laud_ray.stages.space import survey_scored
-from laud_ray.storage import Folder
+from laud_ray import config, loop
+from laud_ray.data.corpus import Corpus, Range
+from laud_ray.models import kinds
+from laud_ray.passes.candidates import survey_scored
+from laud_ray.passes.scoring import score_table
+from laud_ray.storage.folder import Folder
 from laud_ray.types import Candidates, Document, SpatialScorer
 
 SCRIPT = Path(__file__).parent / "interrupted.py"
@@ -80,7 +81,7 @@ def test_killed_between_looking_and_asking_a_run_asks_the_same(
     assert {row[1] for row in rows if row[0] == "query"} == {1, 2}
     assert len({row[2] for row in rows}) == len(rows) == 16 + 20
 
-    scorer = models.load(str(unbroken / "models" / "round-0001"))
+    scorer = kinds.load(str(unbroken / "models" / "round-0001"))
     assert isinstance(scorer, SpatialScorer)
     vectors, proba = scorer.examine(["green 7", "pear 1"])
     assert proba == pytest.approx(scorer.score(["green 7", "pear 1"]))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from laud_ray.dispatch import Done, Lost, Workers, dispatch
+from laud_ray.cluster.dispatch import Done, Lost, Workers, dispatch
 from laud_ray.errors import PassError
 
 pytestmark = pytest.mark.usefixtures("ray_session")

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import yaml
 
-from laud_ray.run_folder import look_at
+from laud_ray.store.run import look_at
 from tests.clusters import ROOT, Cluster, head
 from tests.served import eventually
 from tests.tiny import LABELS, products
@@ -160,7 +160,7 @@ def test_the_exit_code_is_that_of_the_command(cluster: Cluster, task: Path) -> N
 
 COUNT = """
 import ray, sys, time
-from laud_ray.progress import JobMetrics
+from laud_ray.cluster.metrics import JobMetrics
 ray.init(address=sys.argv[1])
 metrics = JobMetrics("relabel", "s3://bucket/runs/food")
 metrics.begin("score")

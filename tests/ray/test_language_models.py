@@ -12,15 +12,16 @@ import pytest
 import torch
 from peft import PeftModel
 
-from laud_ray import chat, label_prompt, models
-from laud_ray.causal_training import ADAPTER, load_base
+from laud_ray.cluster.dispatch import Workers
 from laud_ray.config import CausalConfig, CorpusConfig, InContextConfig, VllmZeroShotConfig
-from laud_ray.corpus import Corpus, normalise
-from laud_ray.dispatch import Workers
+from laud_ray.data.corpus import Corpus, normalise
 from laud_ray.errors import ModelError
-from laud_ray.passes import PassResult, run_pass
-from laud_ray.storage import Folder
-from laud_ray.training import Resources
+from laud_ray.models import kinds
+from laud_ray.models.language import chat, label_prompt
+from laud_ray.models.language.causal_training import ADAPTER, load_base
+from laud_ray.models.ray_train import Resources
+from laud_ray.passes.run import PassResult, run_pass
+from laud_ray.storage.folder import Folder
 from laud_ray.types import Example, Floats, Label, Task
 from tests.tiny import LABELS, TINY, products
 
@@ -98,7 +99,7 @@ def zero_shot(
     corpus: Corpus, known: Sequence[Example], ray_session: str, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, PassResult, dict[str, dict[str, Any]]]:
     place = tmp_path_factory.mktemp("zero-shot")
-    learner = models.InContextLearner(section(VllmZeroShotConfig), probe=corpus.some_texts(16))
+    learner = kinds.InContextLearner(section(VllmZeroShotConfig), probe=corpus.some_texts(16))
     learner.fit(TASK, [], out=str(place / "model"), seed=0)
     return place / "model", *score(corpus, place / "model", place / "out")
 
@@ -139,7 +140,7 @@ def test_an_adapter_learned_by_two_workers_changes_the_scores(
     tmp_path: Path,
 ) -> None:
     config = section(CausalConfig, reader="classify", epochs=5, learning_rate=3e-3, batch=16, batch_tokens=512)
-    learner = models.CausalLearner(config, Resources(workers=2, storage=str(tmp_path / "train")))
+    learner = kinds.CausalLearner(config, Resources(workers=2, storage=str(tmp_path / "train")))
     learner.fit(TASK, known[:120], out=str(tmp_path / "model"), seed=0)
     _, rows = score(corpus, tmp_path / "model", tmp_path / "out")
     _, _, before = zero_shot
@@ -157,7 +158,7 @@ def test_in_context_shows_each_document_its_nearest_examples(
     corpus: Corpus, known: Sequence[Example], tmp_path: Path, ray_session: str
 ) -> None:
     config = section(InContextConfig, examples=2, max_labels=6)
-    learner = models.InContextLearner(config, examples=2, max_example_tokens=128)
+    learner = kinds.InContextLearner(config, examples=2, max_example_tokens=128)
     learner.fit(TASK, known[:100], out=str(tmp_path / "model"), seed=0)
     # With options of its own for each document too: 6 of 12 labels.
     result, rows = score(corpus, tmp_path / "model", tmp_path / "out")
@@ -168,10 +169,10 @@ def test_in_context_shows_each_document_its_nearest_examples(
 
 def test_a_model_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="zero_shot.model: '.*nothing' cannot be loaded.*expected a model folder"):
-        models.check(section(CausalConfig), section(VllmZeroShotConfig, model=str(tmp_path / "nothing")), TASK)
+        kinds.check(section(CausalConfig), section(VllmZeroShotConfig, model=str(tmp_path / "nothing")), TASK)
 
 
 def test_causal_refuses_labels_that_do_not_fit_one_prompt() -> None:
     many = Task("t", "multiclass", tuple(Label(f"label {i}") for i in range(97)))
     with pytest.raises(ModelError, match="learner.max_labels: 97 labels"):
-        models.check(section(CausalConfig), section(VllmZeroShotConfig), many)
+        kinds.check(section(CausalConfig), section(VllmZeroShotConfig), many)

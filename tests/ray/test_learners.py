@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from laud_ray import models
-from laud_ray.encoding import BUNDLED, model_path
 from laud_ray.errors import ModelError
-from laud_ray.models import EncoderLearner, LinearLearner
-from laud_ray.models.encoder import EncoderScorer
-from laud_ray.training import Resources
+from laud_ray.models import kinds
+from laud_ray.models.encoder.encoding import BUNDLED, model_path
+from laud_ray.models.encoder.learner import EncoderScorer
+from laud_ray.models.kinds import EncoderLearner, LinearLearner
+from laud_ray.models.ray_train import Resources
 from laud_ray.types import Example, Label, Task
 
 TASK = Task("drinks", "multiclass", (Label("Tea"), Label("Coffee"), Label("Juice", "fruit drinks")))
@@ -51,7 +51,7 @@ TRUTH = [label for label in ODD for _ in range(4)]
 
 
 def right(path: Path) -> float:
-    scorer = models.load(str(path))
+    scorer = kinds.load(str(path))
     proba = scorer.score(TEXTS)
     assert proba.shape == (12, 3)
     assert np.allclose(proba.sum(1), 1, atol=1e-5)
@@ -73,7 +73,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_no_examples_are_the_zero_shot_classifier(zero_shot: Path) -> None:
-    scorer = models.load(str(zero_shot))
+    scorer = kinds.load(str(zero_shot))
     proba = scorer.score(["sencha green tea", "roasted coffee beans", "fresh orange juice"])
     assert proba.argmax(1).tolist() == [0, 1, 2]
     assert right(zero_shot) < 0.8
@@ -85,7 +85,7 @@ def test_examples_teach(trained: Path, zero_shot: Path) -> None:
 
 def test_training_is_deterministic(trained: Path, tmp_path: Path) -> None:
     EncoderLearner(epochs=6).fit(TASK, EXAMPLES, out=str(tmp_path / "again"), seed=0)
-    one, other = (models.load(str(path)).score(TEXTS) for path in (trained, tmp_path / "again"))
+    one, other = (kinds.load(str(path)).score(TEXTS) for path in (trained, tmp_path / "again"))
     assert np.array_equal(one, other)
 
 
@@ -106,16 +106,16 @@ def test_two_workers_learn_the_same(
 
 def test_long_and_odd_texts_are_scored(trained: Path) -> None:
     texts = ["word " * 5000, "x", "\u0000\ud7ff", "日本茶", "a" * 100_000]
-    assert np.isfinite(models.load(str(trained)).score(texts)).all()
+    assert np.isfinite(kinds.load(str(trained)).score(texts)).all()
     # Order and company do not change a text's score.
-    alone = [models.load(str(trained)).score([text])[0] for text in texts[:2]]
-    assert np.allclose(models.load(str(trained)).score(texts)[:2], alone, atol=1e-5)
+    alone = [kinds.load(str(trained)).score([text])[0] for text in texts[:2]]
+    assert np.allclose(kinds.load(str(trained)).score(texts)[:2], alone, atol=1e-5)
 
 
 def test_a_memory_is_saved_and_has_its_say(tmp_path: Path) -> None:
     for name, texts in (("without", ()), ("with", tuple(TEXTS))):
         EncoderLearner(epochs=1, texts=texts).fit(TASK, EXAMPLES, out=str(tmp_path / name), seed=0)
-    one, other = (models.load(str(tmp_path / name)) for name in ("without", "with"))
+    one, other = (kinds.load(str(tmp_path / name)) for name in ("without", "with"))
     assert isinstance(one, EncoderScorer)
     assert isinstance(other, EncoderScorer)
     assert one.memory is None
@@ -128,7 +128,7 @@ def test_a_memory_is_saved_and_has_its_say(tmp_path: Path) -> None:
 
 def test_the_zero_shot_classifier_remembers_nothing(tmp_path: Path) -> None:
     EncoderLearner(texts=tuple(TEXTS)).fit(TASK, [], out=str(tmp_path / "none"), seed=0)
-    scorer = models.load(str(tmp_path / "none"))
+    scorer = kinds.load(str(tmp_path / "none"))
     assert isinstance(scorer, EncoderScorer)
     assert scorer.memory is None
 
@@ -141,7 +141,7 @@ def test_held_back_examples_set_the_temperature(tmp_path: Path) -> None:
 
 def test_linear_learns_and_starts_as_zero_shot(tmp_path: Path, zero_shot: Path) -> None:
     LinearLearner().fit(TASK, [], out=str(tmp_path / "none"), seed=0)
-    one, other = (models.load(str(path)).score(TEXTS) for path in (zero_shot, tmp_path / "none"))
+    one, other = (kinds.load(str(path)).score(TEXTS) for path in (zero_shot, tmp_path / "none"))
     assert np.allclose(one, other, atol=1e-4)
     LinearLearner().fit(TASK, EXAMPLES, out=str(tmp_path / "some"), seed=0)
     assert right(tmp_path / "some") >= 0.9
@@ -150,12 +150,12 @@ def test_linear_learns_and_starts_as_zero_shot(tmp_path: Path, zero_shot: Path) 
 def test_binary_rest_is_as_good_as_many_classes(tmp_path: Path) -> None:
     task = Task("tea", "binary", (Label("Tea"), Label("other", rest=(Label("Coffee"), Label("Juice")))))
     EncoderLearner().fit(task, [], out=str(tmp_path / "two"), seed=0)
-    two = models.load(str(tmp_path / "two")).score(["sencha green tea", "roasted coffee", "apple juice"])
+    two = kinds.load(str(tmp_path / "two")).score(["sencha green tea", "roasted coffee", "apple juice"])
     assert two.argmax(1).tolist() == [0, 1, 1]
     EncoderLearner().fit(TASK, [], out=str(tmp_path / "three"), seed=0)
     examples = [Example(e.text, e.label if e.label == "Tea" else "other") for e in EXAMPLES]
     EncoderLearner(epochs=4).fit(task, examples, out=str(tmp_path / "fitted"), seed=0)
-    proba = models.load(str(tmp_path / "fitted")).score(TEXTS)
+    proba = kinds.load(str(tmp_path / "fitted")).score(TEXTS)
     assert np.mean((proba.argmax(1) == 0) == np.asarray([t == "Tea" for t in TRUTH])) >= 0.9
 
 
@@ -163,16 +163,16 @@ def test_broken_models_are_refused(trained: Path, tmp_path: Path) -> None:
     import shutil
 
     with pytest.raises(ModelError, match="no such model"):
-        models.load(str(tmp_path / "none"))
+        kinds.load(str(tmp_path / "none"))
     broken = tmp_path / "broken"
     shutil.copytree(trained, broken)
     head = broken / "head.safetensors"
     head.write_bytes(head.read_bytes()[:-1] + b"!")
     with pytest.raises(ModelError, match=r"head\.safetensors: checksum differs"):
-        models.load(str(broken))
+        kinds.load(str(broken))
     head.unlink()
     with pytest.raises(ModelError, match="is not a whole model"):
-        models.load(str(broken))
+        kinds.load(str(broken))
 
 
 def test_unknown_base_model_is_one_line(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_a_gpu_gives_the_scores_of_the_cpu(trained: Path) -> None:
     from copy import deepcopy
     from dataclasses import replace
 
-    scorer = models.load(str(trained))
+    scorer = kinds.load(str(trained))
     assert isinstance(scorer, EncoderScorer)
     assert next(scorer.encoder.parameters()).device.type == "cuda"
     host = replace(scorer, encoder=deepcopy(scorer.encoder).cpu())

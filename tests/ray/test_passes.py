@@ -12,15 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from laud_ray.cluster.workers import Workers
 from laud_ray.config import CorpusConfig
-from laud_ray.corpus import Corpus, normalise
+from laud_ray.data.corpus import Corpus, normalise
 from laud_ray.errors import PassError, RunError
-from laud_ray.passes import run_pass
+from laud_ray.passes.run import run_pass
+from laud_ray.passes.shortlists import Shortlist, read_shortlist
 from laud_ray.query import build
-from laud_ray.shortlists import Shortlist, read_shortlist
-from laud_ray.storage import Folder
+from laud_ray.storage.folder import Folder
 from laud_ray.types import Floats, Scorer
-from laud_ray.workers import Workers
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 LABELS = ("Tea", "Coffee", "Juice")

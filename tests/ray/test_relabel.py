@@ -21,16 +21,16 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from laud_ray import models
 from laud_ray.cli import main
 from laud_ray.config import CorpusConfig
-from laud_ray.corpus import normalise
+from laud_ray.data.corpus import normalise
 from laud_ray.errors import PassError
 from laud_ray.events import Event
-from laud_ray.passes import run_pass
+from laud_ray.models import kinds as models
+from laud_ray.passes.run import run_pass
 from laud_ray.relabel import Columns, Options, Outcome, open_source, relabel
-from laud_ray.run_folder import look_at
-from laud_ray.storage import Folder
+from laud_ray.storage.folder import Folder
+from laud_ray.store.run import look_at
 from laud_ray.types import Floats, Scorer
 from tests.relabeling import rows
 from tests.s3 import s3_server

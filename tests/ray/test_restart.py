@@ -12,12 +12,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from laud_ray import causal_training, training
-from laud_ray.causal_training import ADAPTER
 from laud_ray.config import CausalConfig
 from laud_ray.errors import EngineError
-from laud_ray.models.causal import fixed_prompt
-from laud_ray.training import Resources
+from laud_ray.models import ray_train
+from laud_ray.models.language import causal_training
+from laud_ray.models.language.causal import fixed_prompt
+from laud_ray.models.language.causal_training import ADAPTER
+from laud_ray.models.ray_train import Resources
 from laud_ray.types import Label, Task
 from tests.tiny import LABELS, TINY, products
 
@@ -29,13 +30,14 @@ def fragile(config: dict[str, Any]) -> None:
 
     import ray.train
 
-    from laud_ray import causal_training, training
+    from laud_ray.models import ray_train
+    from laud_ray.models.language import causal_training
 
     fallen, began = Path(config["fallen"]), Path(config["began"])
     whole = causal_training.Course.epoch
 
     def epoch(self: Any, number: int) -> float:
-        if training.rank() == 0:
+        if ray_train.rank() == 0:
             with began.open("a") as log:
                 kinds = {type(parameter).__name__ for parameter in self._named.values()}
                 log.write(f"{number} {' '.join(kinds)}\n")
@@ -76,10 +78,10 @@ def test_a_lost_worker_costs_an_epoch_at_most(ray_session: str, tmp_path: Path) 
         "began": str(tmp_path / "began"),
     }
     resources = Resources(workers=2, storage=str(tmp_path / "train"), max_failures=1)
-    training.fit(fragile, config, resources, str(tmp_path / "broken"))
+    ray_train.fit(fragile, config, resources, str(tmp_path / "broken"))
     assert (tmp_path / "began").read_text().splitlines() == [f"{epoch} DTensor" for epoch in (0, 1, 1, 2)]
     config["settings"] = settings.model_copy(update={"shard": False})
-    training.fit(causal_training.train, config, resources, str(tmp_path / "whole"))
+    ray_train.fit(causal_training.train, config, resources, str(tmp_path / "whole"))
     broken, whole = (load_file(tmp_path / name / ADAPTER / "adapter_model.safetensors") for name in ("broken", "whole"))
     assert broken.keys() == whole.keys()
     assert any(tensor.abs().max() > 0 for name, tensor in whole.items() if "lora_B" in name)
@@ -93,9 +95,9 @@ def counting(config: dict[str, Any]) -> None:
 
     import ray.train
 
-    from laud_ray import training
+    from laud_ray.models import ray_train
 
-    with training.left_behind() as path:
+    with ray_train.left_behind() as path:
         first = 0 if path is None else 1 + int((path / "epoch").read_text())
     for epoch in range(first, 4):
         with Path(config["began"]).open("a") as log:
@@ -104,7 +106,7 @@ def counting(config: dict[str, Any]) -> None:
             Path(config["fallen"]).touch()
             ray.train.get_all_reported_checkpoints()
             raise RuntimeError("for good")
-        training.deliver(lambda folder, epoch=epoch: (folder / "epoch").write_text(str(epoch)), {})  # type: ignore[misc]
+        ray_train.deliver(lambda folder, epoch=epoch: (folder / "epoch").write_text(str(epoch)), {})  # type: ignore[misc]
 
 
 @pytest.mark.timeout(300)
@@ -115,15 +117,15 @@ def test_the_same_call_goes_on_from_the_only_checkpoint_that_is_kept(ray_session
     config = {"began": str(began), "fallen": str(tmp_path / "fallen")}
     resources = Resources(workers=1, storage=str(place), max_failures=0)
     with pytest.raises(EngineError, match="for good"):
-        training.fit(counting, config, resources, str(tmp_path / "out"))
+        ray_train.fit(counting, config, resources, str(tmp_path / "out"))
     (left,) = place.iterdir()
     assert len(list(left.glob("checkpoint_2*"))) == 1
-    training.fit(counting, config, resources, str(tmp_path / "out"))
+    ray_train.fit(counting, config, resources, str(tmp_path / "out"))
     assert began.read_text().split() == ["0", "1", "2", "2", "3"]
     assert (tmp_path / "out" / "epoch").read_text() == "3"
     assert list(place.iterdir()) == [left]
     assert len(list(left.glob("checkpoint_2*"))) == 1, "no more is kept than a restart needs"
     # Other settings are another training.
-    training.fit(counting, config | {"began": str(tmp_path / "anew")}, resources, str(tmp_path / "out"))
+    ray_train.fit(counting, config | {"began": str(tmp_path / "anew")}, resources, str(tmp_path / "out"))
     assert (tmp_path / "anew").read_text().split() == ["0", "1", "2", "3"]
     assert left not in place.iterdir()

@@ -18,7 +18,8 @@ import psutil
 import pytest
 
 from benchmarks import hostile_kinds
-from laud_ray import Client, models
+from laud_ray import Client
+from laud_ray.models import kinds
 from serve.proxy import AT_ONCE, REQUEST_S, WAIT_S, free_port
 from tests.served import add_model, eventually, serve_run
 from tests.tiny import products
@@ -99,9 +100,9 @@ def test_the_client_gets_the_scores_of_the_model(service: Running) -> None:
         assert client.ready()
         found = client.classify(texts)
         assert [label.name for label in client.labels()] == list(
-            models.load(str(service.run / "models/round-0002")).labels
+            kinds.load(str(service.run / "models/round-0002")).labels
         )
-    proba = models.load(str(service.run / "models" / "round-0002")).score(texts)
+    proba = kinds.load(str(service.run / "models" / "round-0002")).score(texts)
     assert [one.confidence for one in found.results] == pytest.approx(proba.max(1).tolist(), abs=2e-5)
     assert {model.name for model in found.models} == {"round-0002"}
 

@@ -12,13 +12,14 @@ import numpy as np
 import psutil
 import pytest
 
-from laud_ray import config, models
+from laud_ray import config
 from laud_ray.config import CausalConfig, InContextConfig, VllmZeroShotConfig
 from laud_ray.errors import EngineError, ModelError
-from laud_ray.label_stream import LabelStream
-from laud_ray.run_folder import claim
-from laud_ray.stages.train import train
-from laud_ray.training import Resources
+from laud_ray.models import kinds
+from laud_ray.models.language.stream import LabelStream
+from laud_ray.models.ray_train import Resources
+from laud_ray.steps.training import train
+from laud_ray.store.run import claim
 from laud_ray.types import Figures, Floats, Label, RoundResult, Scorer, Task
 from serve.arguments import Arguments, Limits
 from serve.registry import Entry, OneModel, RunModels
@@ -41,13 +42,13 @@ def causal(out: Path, examples: int, **changed: Any) -> Path:
     """Train a causal model in a second or two."""
     quick = {"epochs": 2, "learning_rate": 3e-3, "batch": 16, "batch_tokens": 512, "rank": 8}
     settings = CausalConfig.model_validate({"kind": "causal", **COMMON, **quick, **changed})
-    models.CausalLearner(settings, Resources()).fit(TASK, KNOWN[:examples], out=str(out), seed=0)
+    kinds.CausalLearner(settings, Resources()).fit(TASK, KNOWN[:examples], out=str(out), seed=0)
     return out
 
 
 def in_context(out: Path, **changed: Any) -> Path:
     settings = InContextConfig.model_validate({"kind": "in_context", **COMMON, "examples": 2, **changed})
-    models.InContextLearner(settings, examples=2, max_example_tokens=128).fit(TASK, KNOWN[:50], out=str(out), seed=0)
+    kinds.InContextLearner(settings, examples=2, max_example_tokens=128).fit(TASK, KNOWN[:50], out=str(out), seed=0)
     return out
 
 
@@ -69,7 +70,7 @@ def first_of_a_run(storage: Path) -> Entry:
         name = folder.model_name(0)
         zero = settings.zero_shot
         assert isinstance(zero, VllmZeroShotConfig)
-        train(models.InContextLearner(zero), settings.task.to_task(), [], folder.models, name, 0)
+        train(kinds.InContextLearner(zero), settings.task.to_task(), [], folder.models, name, 0)
         figures = Figures(40, FIGURE, FIGURE, 0.1, ())
         folder.store.close_round(RoundResult(0, name, 0, 500, 900, figures, None, True, {}), "zero_shot", None)
     registry = RunModels(str(storage))
@@ -127,14 +128,14 @@ def test_scores_are_those_of_a_pass_with_the_adapter_merged(
     found = [scored(engine, scorer, TEXTS) for scorer in scorers]
     assert np.abs(found[0] - found[1]).max() > 0.05
     for path, proba in zip(rounds, found, strict=True):
-        np.testing.assert_allclose(proba, models.load(str(path)).score(TEXTS), atol=1e-3)
+        np.testing.assert_allclose(proba, kinds.load(str(path)).score(TEXTS), atol=1e-3)
 
 
 def test_in_context_scores_are_those_of_a_pass(engine: StreamEngine, tmp_path: Path) -> None:
     # With nearest examples, and with options of a document's own.
     path = in_context(tmp_path / "model", max_labels=6)
     proba = scored(engine, engine.open(entry(path)), TEXTS[:20])
-    np.testing.assert_allclose(proba, models.load(str(path)).score(TEXTS[:20]), atol=1e-3)
+    np.testing.assert_allclose(proba, kinds.load(str(path)).score(TEXTS[:20]), atol=1e-3)
 
 
 def test_many_callers_of_two_models_each_get_their_own(engine: StreamEngine, scorers: Sequence[Scorer]) -> None:
@@ -247,7 +248,7 @@ def test_an_engine_that_dies_fails_its_callers_and_is_not_healthy(rounds: Sequen
 def test_nothing_of_an_engine_outlives_a_process_that_is_killed() -> None:
     code = (
         "import os, signal, subprocess\n"
-        "from laud_ray.async_engine import guard\n"
+        "from laud_ray.models.language.process import guard\n"
         "other = subprocess.Popen(['sleep', '600'], stdout=subprocess.DEVNULL)\n"
         "watcher = guard([other.pid])\n"
         "print(other.pid, flush=True)\n"

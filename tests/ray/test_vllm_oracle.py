@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from laud_ray import oracles
-from laud_ray.calls import Ledger
-from laud_ray.chat import open_tokenizer
 from laud_ray.config import LlmConfig
 from laud_ray.errors import ModelError
+from laud_ray.models.language.chat import open_tokenizer
 from laud_ray.oracles.engines import Request
 from laud_ray.oracles.llm import LlmOracle, oracle_prompt
 from laud_ray.oracles.vllm_engine import VllmEngine
-from laud_ray.store import Store
+from laud_ray.store.ledger import Ledger
+from laud_ray.store.store import Store
 from laud_ray.types import Document, Label, Task
 from tests.tiny import LABELS, TINY, products
 

@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from laud_ray import oracles
-from laud_ray.calls import Ledger
 from laud_ray.config import LlmConfig
-from laud_ray.store import Store
+from laud_ray.store.ledger import Ledger
+from laud_ray.store.store import Store
 from laud_ray.types import Document, Label, Task
 from tests.tiny import LABELS, TINY, products
 

@@ -1,0 +1,65 @@
+"""Watch a run: show it to a person, and count it for Prometheus."""
+
+from laud_ray.cluster.metrics import JobMetrics
+from laud_ray.errors import LaudError
+from laud_ray.events import Event, Observer
+
+
+def watched(observer: Observer, storage: str, metrics: JobMetrics | None = None) -> Observer:
+    """Return an observer that also counts what it sees as the metrics of the run in `storage`."""
+    counts = metrics or JobMetrics("run", storage)
+    count = _counting(counts)
+    tokens: int | None = None
+
+    def observe(event: Event) -> None:
+        nonlocal tokens
+        observer(event)
+        count(event)
+        if event.step == "annotate" and event.kind in ("begin", "end"):
+            tokens = _count_spend(counts, storage, tokens)
+
+    return observe
+
+
+def counted(observer: Observer, kind: str, run: str, model: str) -> Observer:
+    """The same for a job without rounds, with the model that it uses."""
+    counts = JobMetrics(kind, run)
+    count = _counting(counts)
+
+    def observe(event: Event) -> None:
+        observer(event)
+        count(event)
+        if event.kind == "begin":
+            counts.round(event.round, model)
+
+    return observe
+
+
+def _counting(counts: JobMetrics) -> Observer:
+    def count(event: Event) -> None:
+        if event.kind == "begin":
+            counts.begin(event.step)
+            counts.round(event.round)
+        elif event.kind == "progress":
+            counts.progress(event.done, event.total)
+            counts.errors(event.errors)
+        elif event.kind == "round" and event.result is not None:
+            counts.round(event.round, event.result.model)
+
+    return count
+
+
+def _count_spend(counts: JobMetrics, storage: str, before: int | None) -> int | None:
+    """Count what the run has spent so far, and what tokens it bought since there were `before`; return them now."""
+    from laud_ray.store.ledger import Ledger  # with a database, which a job without rounds does without
+    from laud_ray.store.run import look_at
+
+    try:
+        with look_at(storage) as folder:
+            counts.spend(folder.store.cost())
+            tokens = Ledger(folder.store).tokens()
+    except LaudError:
+        return before  # a count is never worth a run
+    if before is not None:
+        counts.tokens(tokens - before)
+    return tokens

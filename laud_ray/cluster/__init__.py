@@ -1,0 +1,1 @@
+"""Ray under the package: connect, map names over workers, submit jobs, publish metrics."""

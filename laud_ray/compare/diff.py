@@ -1,0 +1,195 @@
+"""What a relabel changed: two labelled outputs compared by id. Memory is bounded, the rest is on the disk.
+
+A document is compared where both outputs have its id once, with a label.
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import duckdb
+import pyarrow as pa
+
+from laud_ray.compare import queries
+from laud_ray.compare.changes import ClassChange, Confidence, Diff, Example, Flow, Side, Texts, Turned
+from laud_ray.compare.outputs import SCHEMA, Codes, Counts, Output, open_output, require_two
+from laud_ray.data.text_hashes import COLUMN
+from laud_ray.errors import CorpusError, LaudError
+
+MEMORY = "2GB"
+THREADS = 8
+FLOWS = 1000
+
+
+def compare(old: str, new: str, *, examples: int = 10, text: str | None = None, memory: str = MEMORY) -> Diff:
+    """Compare two labelled outputs.
+
+    Args:
+        old: what `laud relabel` wrote, or any Parquet file, folder, glob or URI with the columns id and label.
+        new: the same.
+        examples: how many changed documents to show, at least 0.
+        text: the column that texts are compared by and examples shown with; by default `text` where an output has it.
+        memory: what the comparison may use before it goes on on the disk, under TMPDIR.
+
+    Raises:
+        CorpusError: if an output is missing, unfinished, broken, or lacks a column.
+        LaudError: if the memory or the disk is too small.
+    """
+    require_two(old, new)
+    sides = open_output(old), open_output(new)
+    column = _text_column(sides, text)
+    with tempfile.TemporaryDirectory(prefix="laud-diff-") as place:
+        connection = duckdb.connect(
+            f"{place}/documents.duckdb",
+            config={
+                "memory_limit": memory,
+                "temp_directory": f"{place}/spilled",
+                "preserve_insertion_order": False,
+                "autoinstall_known_extensions": False,
+            },
+        )
+        try:
+            connection.execute(f"SET threads = least({THREADS}, current_setting('threads'))")
+            by = _compared_by(sides, text or "text")
+            counts, names = _read(connection, sides, by)
+            found = _compared(connection, sides, counts, names, examples, texts=by is not None)
+        except (RuntimeError, duckdb.InterruptException) as error:
+            if "interrupt" not in str(error).lower():
+                raise
+            raise KeyboardInterrupt from None  # Ctrl-C in the middle of a query
+        except duckdb.Error as error:
+            first = str(error).partition("\n")[0]
+            raise LaudError(f"the comparison failed under {place} with {memory} of memory: {first}") from None
+        finally:
+            connection.close()
+    return found if column is None else _with_texts(found, column[0], column[1])
+
+
+def _text_column(sides: Sequence[Output], name: str | None) -> tuple[Output, str] | None:
+    """Find the column that examples are shown with, first in the new output."""
+    wanted = name or "text"
+    holder = next((side for side in reversed(sides) if wanted in side.columns), None)
+    if holder is not None:
+        return holder, wanted
+    if name is not None:
+        raise CorpusError(f"{sides[1].uri}: no column {name!r}; expected one of {', '.join(sorted(sides[1].columns))}")
+    return None
+
+
+def _compared_by(sides: Sequence[Output], text: str) -> str | None:
+    """The column that says whether an id stands for the same text in both outputs; None where there is none."""
+    if all(side.has_texts(text) for side in sides):
+        return text
+    return COLUMN if all(COLUMN in side.columns for side in sides) else None
+
+
+def _with_texts(found: Diff, holder: Output, column: str) -> Diff:
+    if not found.examples:
+        return found
+    texts = holder.texts(column, [one.id for one in found.examples])
+    return replace(found, examples=tuple(replace(one, text=texts.get(one.id)) for one in found.examples))
+
+
+def _read(
+    connection: duckdb.DuckDBPyConnection, sides: tuple[Output, Output], text: str | None
+) -> tuple[tuple[Counts, Counts], list[str]]:
+    """Bring both outputs together by id; return what was counted on the way, and the names of the labels."""
+    codes, counts, failures = Codes(), (Counts(), Counts()), list[BaseException]()
+
+    def rows(side: Output, count: Counts) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from side.batches(codes, count, text)
+        except (CorpusError, KeyboardInterrupt) as error:  # DuckDB would make a text with a traceback of it
+            failures.append(error)
+            raise
+
+    for name, side, count in zip(("old_rows", "new_rows"), sides, counts, strict=True):
+        connection.register(name, pa.RecordBatchReader.from_batches(SCHEMA, rows(side, count)))
+    try:
+        connection.execute(queries.DOCUMENTS)
+    except duckdb.Error:
+        if failures:
+            raise failures[0] from None
+        raise
+    connection.execute(queries.VIEWS)
+    named = {"code": pa.array(range(len(codes.names)), pa.int32()), "name": pa.array(codes.names, pa.string())}
+    connection.register("labels", pa.table(named))
+    return counts, codes.names
+
+
+def _compared(
+    connection: duckdb.DuckDBPyConnection,
+    sides: tuple[Output, Output],
+    counts: tuple[Counts, Counts],
+    names: list[str],
+    examples: int,
+    *,
+    texts: bool,
+) -> Diff:
+    both, only_old, only_new, repeated = _row(connection, queries.PRESENCE)
+    abstained, answered, failed, mended = _row(connection, queries.TURNED)
+    flows = connection.execute(queries.FLOWS, [FLOWS]).fetchall()
+    classes = [ClassChange(names[row[0]], *row[1:]) for row in connection.execute(queries.CLASSES).fetchall()]
+    same, moved = _confidences(connection)
+    shown = connection.execute(queries.EXAMPLES, [examples]).fetchall()
+    old, new = (
+        Side(
+            side.uri,
+            tuple(sorted(count.models)),
+            count.rows,
+            count.without_label,
+            count.without_id,
+            count.abstained,
+            side.row_ids,
+        )
+        for side, count in zip(sides, counts, strict=True)
+    )
+    return Diff(
+        old=old,
+        new=new,
+        both=both,
+        only_old=only_old,
+        only_new=only_new,
+        repeated=repeated,
+        compared=_row(connection, "SELECT count(*) FROM compared")[0],
+        changed=_row(connection, "SELECT count(*) FROM changed")[0],
+        flows=tuple(Flow(*row) for row in flows),
+        flow_count=_row(connection, "SELECT count(*) FROM (SELECT DISTINCT old_label, new_label FROM changed)")[0],
+        classes=tuple(sorted(classes, key=lambda one: (-one.gained - one.lost, one.label))),
+        confidence_changed=moved,
+        confidence_same=same,
+        abstained=Turned(abstained, answered),
+        without_label=Turned(failed, mended),
+        examples=tuple(Example(key, None, names[a], names[b], *row) for key, a, b, *row in shown),
+        texts=Texts(*_row(connection, queries.TEXTS)) if texts else None,
+    )
+
+
+def _row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
+    row = connection.execute(query).fetchone()
+    assert row is not None, query
+    return tuple(int(value) for value in row)
+
+
+def _confidences(connection: duckdb.DuckDBPyConnection) -> tuple[Confidence, Confidence]:
+    """Return the confidences of the documents that kept their label, and of those that did not."""
+    old, new = (connection.execute(queries.CONFIDENCES.format(name)).fetchall() for name in ("old", "new"))
+    made = []
+    for moved in (False, True):
+        (n, old_mean, old_median), (_, new_mean, new_median) = (
+            _middle([(bin, count, total) for is_moved, bin, count, total in rows if is_moved == moved])
+            for rows in (old, new)
+        )
+        made.append(Confidence(n, old_mean, new_mean, old_median, new_median))
+    return made[0], made[1]
+
+
+def _middle(bins: Sequence[tuple[int, int, float]]) -> tuple[int, float | None, float | None]:
+    """Return n, the mean and the median of (bin, count, sum of confidences), in the order of the bins."""
+    n = sum(count for _, count, _ in bins)
+    seen = 0
+    for bin, count, _ in bins:
+        seen += count
+        if 2 * seen >= n:
+            return n, round(sum(total for _, _, total in bins) / n, 6), (bin + 0.5) / queries.BINS
+    return 0, None, None

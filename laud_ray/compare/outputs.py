@@ -1,0 +1,243 @@
+"""Open labelled Parquet, such as `laud relabel` writes, and stream ids and labels out of it in bounded memory."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+import pyarrow.fs as pafs
+
+from laud_ray.data.cleaning import clean
+from laud_ray.data.text_hashes import text_hashes
+from laud_ray.errors import CorpusError
+from laud_ray.storage.folder import Folder, filesystem
+from laud_ray.storage.listing import find_files
+from laud_ray.texts import normalise_text
+
+# What of a file is in memory at once: batches of these rows, of this many row groups.
+BATCH_ROWS, BATCHES_AHEAD, FILES_AHEAD = 65_536, 4, 2
+# A document without a label; NULL is a document that is not there.
+WITHOUT_LABEL = -1
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("label", pa.int32()),
+        ("confidence", pa.float32()),
+        ("abstained", pa.int8()),
+        ("text", pa.int64()),
+    ]
+)
+_ENDINGS = (".parquet", ".pq")
+_EXPECTED = "expected a folder that `laud relabel` wrote, or Parquet files with the columns id and label"
+
+
+class Codes:
+    """Numbers for labels, normalised, in the order in which they are met; threads may share it."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._lock = Lock()
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._numbers)
+
+    def of(self, labels: pa.Array) -> pa.Array:
+        """Map n labels to (n,) int32 numbers; no label is WITHOUT_LABEL."""
+        if not pa.types.is_dictionary(labels.type):
+            labels = pc.cast(labels, pa.string()).dictionary_encode()
+        read = (
+            None if one is None else normalise_text(one) for one in pc.cast(labels.dictionary, pa.string()).to_pylist()
+        )
+        values = [one or None for one in read]
+        with self._lock:
+            known = [WITHOUT_LABEL if v is None else self._numbers.setdefault(v, len(self._numbers)) for v in values]
+        places = pc.fill_null(labels.indices, len(known)).to_numpy().astype(np.int64)
+        return pa.array(np.asarray([*known, WITHOUT_LABEL], np.int32)[places])
+
+
+@dataclass(slots=True)
+class Counts:
+    """What went by: rows, and of these the ones without an id, without a label, and abstained."""
+
+    rows: int = 0
+    without_id: int = 0
+    without_label: int = 0
+    abstained: int = 0
+    models: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Output:
+    """Labelled Parquet files, at least one.
+
+    Attributes:
+        uri: as the user gave it.
+        columns: of the files and of the folders' names.
+        row_ids: whether ids are file and row; None where nothing says it.
+    """
+
+    uri: str
+    columns: frozenset[str]
+    dataset: Any
+    row_ids: bool | None = None
+
+    def has_texts(self, column: str) -> bool:
+        """Whether a column of texts is there."""
+        kind = self.dataset.schema.field(column).type if column in self.columns else pa.null()
+        return kind in (pa.string(), pa.large_string(), pa.string_view())
+
+    def batches(self, codes: Codes, counts: Counts, text: str | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield all rows that have an id, with SCHEMA; counts are complete at the end.
+
+        Args:
+            text: the column of the texts, or of their hashes; None: the column `text` is null.
+
+        Raises:
+            CorpusError: if a file cannot be read or a column holds something else.
+        """
+        wanted = ("id", "label", "confidence", "abstained", "model", text)
+        asked = [name for name in dict.fromkeys(wanted) if name in self.columns]
+        try:
+            scanner = self.dataset.scanner(
+                columns=asked,
+                batch_size=BATCH_ROWS,
+                batch_readahead=BATCHES_AHEAD,
+                fragment_readahead=FILES_AHEAD,
+            )
+            for batch in scanner.to_batches():
+                yield _normal(batch, codes, counts, text)
+        except (pa.ArrowException, OSError) as error:
+            raise CorpusError(f"{self.uri}: cannot be read: {_first_line(error)}") from None
+
+    def texts(self, column: str, ids: Sequence[str]) -> dict[str, str]:
+        """Return a column's values for some ids; ids without one are left out."""
+        key, text = pc.field("id").cast(pa.string()), pc.field(column).cast(pa.string())
+        try:
+            scanner = self.dataset.scanner(
+                columns={"id": key, "text": text},
+                filter=key.isin(pa.array(ids, pa.string())),
+                batch_size=BATCH_ROWS,
+                batch_readahead=BATCHES_AHEAD,
+                fragment_readahead=FILES_AHEAD,
+            )
+            found = scanner.to_table()
+        except (pa.ArrowException, OSError) as error:
+            raise CorpusError(f"{self.uri}: column {column!r} cannot be read: {_first_line(error)}") from None
+        pairs = zip(found["id"].to_pylist(), found["text"].to_pylist(), strict=True)
+        return {one: said for one, said in pairs if said is not None}
+
+
+def open_output(uri: str) -> Output:
+    """Open what a relabel wrote, or any Parquet file, folder or glob with the columns id and label.
+
+    Raises:
+        CorpusError: if nothing is there, it is unfinished, it is not Parquet, or a column is missing.
+    """
+    try:
+        _require_finished(uri)
+        found = list(find_files(uri))
+        files = [name for _, name in found if name.lower().endswith(_ENDINGS)]
+        if not files:
+            raise CorpusError(f"{uri}: {'no Parquet file' if found else 'no such data'}; {_EXPECTED}")
+        columns, dataset = _dataset(found[0][0], files)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise CorpusError(f"{uri}: cannot be opened: {_first_line(error)}") from None
+    missing = [name for name in ("id", "label") if name not in columns]
+    if missing:
+        raise CorpusError(f"{uri}: no column {' and no column '.join(missing)} in {', '.join(columns)}; {_EXPECTED}")
+    return Output(uri, frozenset(columns), dataset, _row_ids(uri))
+
+
+def require_two(old: str, new: str) -> None:
+    """Refuse to compare an output with itself.
+
+    Raises:
+        CorpusError: if both are the same place.
+    """
+    if _place(old) == _place(new):
+        raise CorpusError(f"{old} and {new} are the same place; expected two outputs to compare")
+
+
+def _place(uri: str) -> str:
+    return uri.rstrip("/") if "://" in uri else os.path.realpath(uri)
+
+
+def _require_finished(uri: str) -> None:
+    if any(mark in uri for mark in "*?["):
+        return
+    fs, path = filesystem(uri)
+    if fs.get_file_info(path).type != pafs.FileType.Directory:
+        return
+    folder = Folder(uri)
+    if not folder.exists("_laud/plan.json") or folder.exists("_SUCCESS"):
+        return
+    done = len([name for name in (folder / "_laud/ranges").names() if name.endswith(".json")])
+    try:
+        plan = json.loads(folder.read("_laud/plan.json"))
+    except ValueError:
+        plan = {}
+    ranges = plan.get("ranges") if isinstance(plan, dict) else None
+    of = f" of {len(ranges)}" if isinstance(ranges, list) else ""
+    raise CorpusError(
+        f"{uri}: the relabel is not finished: no _SUCCESS, {done}{of} ranges are committed; "
+        "the `laud relabel` command that began it finishes it"
+    )
+
+
+def _row_ids(uri: str) -> bool | None:
+    """Whether an output's ids are file and row, as its plan says."""
+    if any(mark in uri for mark in "*?["):
+        return None
+    try:
+        columns = json.loads(Folder(uri).read("_manifest.json"))["columns"]
+        return columns["id"] is None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _dataset(fs: pafs.FileSystem, files: list[str]) -> tuple[list[str], Any]:
+    """Open files as one; a needed column that only the folders' names have, as in label=Milk/, comes from there."""
+    kind = pads.ParquetFileFormat()
+    columns = list(kind.inspect(files[0], fs).names)
+    named = [part.partition("=")[0] for part in files[0].split("/")[:-1] if "=" in part]
+    absent = [name for name in named if name not in columns]
+    hive = pads.HivePartitioning(pa.schema([(name, pa.string()) for name in absent])) if absent else None
+    return [*columns, *absent], pads.dataset(files, filesystem=fs, format=kind, partitioning=hive)
+
+
+def _hashes(column: pa.Array) -> pa.Array:
+    """Hashes of a column of texts, or the column itself where it holds hashes."""
+    if pa.types.is_integer(column.type):
+        return pc.cast(column, pa.int64())
+    return text_hashes(clean(pc.cast(pc.cast(column, pa.large_string()), pa.large_binary()), sys.maxsize).texts)
+
+
+def _normal(batch: pa.RecordBatch, codes: Codes, counts: Counts, text: str | None) -> pa.RecordBatch:
+    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+    rows = batch.num_rows
+    ids = pc.cast(columns["id"], pa.string())
+    labels = codes.of(columns["label"])
+    confidence = pc.cast(columns.get("confidence", pa.nulls(rows)), pa.float32())
+    abstained = pc.cast(pc.cast(columns.get("abstained", pa.nulls(rows)), pa.bool_()), pa.int8())
+    counts.rows += rows
+    counts.without_id += ids.null_count
+    counts.without_label += int(pc.sum(pc.equal(labels, WITHOUT_LABEL)).as_py() or 0)
+    counts.abstained += int(pc.sum(abstained).as_py() or 0)
+    if "model" in columns:
+        counts.models |= {str(name) for name in pc.unique(columns["model"]).to_pylist() if name is not None}
+    finite = pc.if_else(pc.is_finite(confidence), confidence, None)
+    hashes = pa.nulls(rows, pa.int64()) if text is None else _hashes(columns[text])
+    made = pa.RecordBatch.from_arrays([ids, labels, pc.cast(finite, pa.float32()), abstained, hashes], schema=SCHEMA)
+    return made.filter(pc.is_valid(ids)) if ids.null_count else made
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

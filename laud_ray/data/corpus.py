@@ -1,0 +1,304 @@
+"""Sources -> normalised ranges: documents with stable ids, sorted by a hash of their text, in Parquet.
+
+The sort makes three things cheap at any size: equal texts lie side by side, so duplicates are found within
+a range; every range is a random sample of the corpus; and the order does not depend on that of the input.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from laud_ray.config import CorpusConfig
+from laud_ray.data import files, sources
+from laud_ray.data.buckets import digest_of
+from laud_ray.data.label_counts import ColumnLabels, load_labels
+from laud_ray.data.ordering import RANGE_SCHEMA as RANGE_SCHEMA
+from laud_ray.data.ordering import SEALED, Ordered, OrderJob, order_group, plan_groups, range_size, repeated_id
+from laud_ray.data.ordering import Range as Range
+from laud_ray.data.seen import Seen
+from laud_ray.data.sharding import Sharded, ShardJob, plan_units, shard_unit, together
+from laud_ray.errors import CorpusError, PassError
+from laud_ray.labels import Known
+from laud_ray.printable import quoted
+from laud_ray.storage.checksums import count, dump_json, parse_json, texts
+from laud_ray.storage.checksums import text as text_of
+from laud_ray.storage.folder import Entry, Folder
+
+MANIFEST = "corpus.json"
+SEALED_LABELS = "labels.json"
+SCRATCH = "unsorted"
+# Bytes of input from which on the cluster's workers are worth their start.
+LARGE = 64_000_000
+
+J = TypeVar("J")
+T = TypeVar("T")
+
+
+class Mapped(Protocol):
+    """Does the work of each name; returns the results under the names."""
+
+    def __call__(self, names: Sequence[str], work: Callable[[str, J], T], job: J) -> dict[str, T]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Documents, normalised once.
+
+    Each range has the columns id, text, error and duplicate_of. A document that cannot be scored has
+    no text and an error that says why; duplicate_of is the id of the first document with that text.
+
+    Attributes:
+        counts: documents, unique, duplicates, errors, truncated, and a count for each error.
+        fingerprint: changes when any id or text does.
+        notes: what a person should know of how the source was read.
+    """
+
+    folder: Folder
+    ranges: tuple[Range, ...]
+    counts: Mapping[str, int]
+    fingerprint: str
+    notes: tuple[str, ...] = ()
+
+    def read(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        """Return a range's rows, always in the same order."""
+        return self.folder.read_table(name, columns)
+
+    def some_texts(self, n: int) -> tuple[str, ...]:
+        """Return at most n distinct texts, always the same: a random sample, since ranges are sorted by hash."""
+        texts: dict[str, None] = {}
+        for one in self.ranges:
+            table = self.read(one.name, ["text"])
+            texts |= dict.fromkeys(text for text in table.column("text").to_pylist() if text is not None)
+            if len(texts) >= n:
+                break
+        return tuple(texts)[:n]
+
+    @property
+    def pool_size(self) -> int:
+        """How many documents can be asked about: those with a text, equal texts once."""
+        return self.counts["unique"]
+
+
+def open_corpus(folder: Folder) -> Corpus | None:
+    """Return the corpus in the folder, or None if it has not been finished.
+
+    Raises:
+        DamageError: if its description is not what was written.
+    """
+    if not folder.exists(MANIFEST):
+        return None
+
+    def read(found: Mapping[str, Any]) -> Corpus:
+        ranges = tuple(Range(text_of(one["name"]), count(one["rows"])) for one in found["ranges"])
+        counts = {name: count(number) for name, number in found["counts"].items()}
+        return Corpus(folder, ranges, counts, text_of(found["fingerprint"]), texts(found.get("notes", [])))
+
+    return parse_json(folder.read(MANIFEST), f"{folder.uri}/{MANIFEST}", read)
+
+
+def normalise(
+    config: CorpusConfig, folder: Folder, *, sealed: str | None = None, labels: Known | None = None
+) -> Corpus:
+    """Read the source and write its ranges; the manifest comes last and makes the corpus whole.
+
+    Texts are put into Unicode NFC, white space runs become one space, and what is longer than
+    config.max_chars characters is cut. Ids are the given column's, or the hash of the text; equal
+    texts then get "-2", "-3" and so on. A large source is normalised by the workers of the cluster.
+
+    Args:
+        sealed: a column of labels that is kept apart, under the ids, for the one who may look at it.
+        labels: the task's, whose names stand there in place of their other spellings.
+
+    Raises:
+        CorpusError: if a file or column is missing, an id occurs twice, or there are no documents.
+    """
+    seen = Seen()
+    entries = sources.inputs(config.path, seen)
+    scratch = folder.absolute() / SCRATCH
+    scratch.remove()  # of an attempt that was broken off
+    mapped = _here if sum(entry.size for entry in entries) < LARGE else _over_cluster
+    try:
+        sharded = _shard(config, entries, scratch, mapped, seen, sealed, labels)
+        return _order(config, folder, sharded, scratch, mapped, seen, sealed, labels)
+    finally:
+        scratch.remove()
+
+
+def document_id(text: str) -> str:
+    """The id of a normalised text where the source has no id column: 32 hexadecimal digits."""
+    return digest_of(text.encode()).hex()
+
+
+def _shard(
+    config: CorpusConfig,
+    entries: Sequence[Entry],
+    scratch: Folder,
+    mapped: Mapped,
+    seen: Seen,
+    sealed: str | None,
+    labels: Known | None,
+) -> Sharded:
+    """Read and clean the source, and put its rows into buckets."""
+    units = plan_units(entries)
+    columns = (config.text, *([config.id] if config.id else []), *([sealed] if sealed else []))
+    job = ShardJob(
+        {unit.name: unit for unit in units},
+        columns,
+        config.id is not None,
+        sealed is not None,
+        config.reading,
+        config.max_chars,
+        labels,
+        scratch,
+    )
+    found = mapped([unit.name for unit in units], shard_unit, job)
+    whole = together([found[unit.name] for unit in units])
+    seen.merge(whole.seen)
+    seen.finish(config.path)
+    if not whole.counts["documents"]:
+        raise CorpusError(f"{config.path}: holds no documents; expected at least one row")
+    return whole
+
+
+def _order(
+    config: CorpusConfig,
+    folder: Folder,
+    sharded: Sharded,
+    scratch: Folder,
+    mapped: Mapped,
+    seen: Seen,
+    sealed: str | None,
+    labels: Known | None,
+) -> Corpus:
+    """Sort the buckets, write the ranges, and the manifest last."""
+    groups = plan_groups(sharded.rows, size := range_size(sharded.counts["documents"]))
+    named = {group.name: group for group in groups}
+    written = tuple(one.name for one in sharded.files)
+    job = OrderJob(named, written, scratch, folder.absolute(), size, config.id is not None, sealed is not None, labels)
+    if config.id is not None:
+        _refuse_repeated_id(config, sharded, mapped(list(named), repeated_id, job))
+    found = mapped(list(named), order_group, job)
+    ordered = [found[name] for name in named]
+    counts = sum((one.counts for one in ordered), sharded.counts)
+    ranges = tuple(part for one in ordered for part in one.ranges)
+    if sealed is not None:
+        (folder / SEALED).write(SEALED_LABELS, _labels_of(ordered).dump())
+    corpus = Corpus(folder, ranges, _counts(counts), _fingerprint(folder, ranges), tuple(seen.notes))
+    manifest = {
+        "ranges": [asdict(part) for part in ranges],
+        "counts": corpus.counts,
+        "fingerprint": corpus.fingerprint,
+        "notes": list(corpus.notes),
+        "read": {**seen.counts(), "readings": seen.distinct_readings()},
+    }
+    folder.write(MANIFEST, dump_json(manifest))
+    return corpus
+
+
+def _here(names: Sequence[str], work: Callable[[str, J], T], job: J) -> dict[str, T]:
+    """Do the work of each name in this process."""
+    return {name: work(name, job) for name in names}
+
+
+def _over_cluster(names: Sequence[str], work: Callable[[str, J], T], job: J) -> dict[str, T]:
+    """Do the work of each name on the cluster's workers.
+
+    Raises:
+        PassError: if some were given up, since their workers died again and again.
+    """
+    from laud_ray.cluster.connect import connect  # here and not before: a small source needs no Ray
+    from laud_ray.cluster.dispatch import Lost, Workers, dispatch
+
+    connect()
+    found: dict[str, T] = {}
+    for result in dispatch(names, work, job, Workers()):
+        if isinstance(result, Lost):
+            raise PassError(f"{result.name}: could not be normalised ({result.reason}, {result.times} times)")
+        found[result.name] = result.value
+    return found
+
+
+def _counts(counts: Counter[str]) -> dict[str, int]:
+    first = ("documents", "unique", "duplicates", "errors", "truncated")
+    return {key: counts[key] for key in (*first, *sorted(key for key in counts if key not in first))}
+
+
+def _labels_of(ordered: Sequence[Ordered]) -> ColumnLabels:
+    whole, *others = (one.labels for one in ordered)
+    assert whole is not None
+    for one in others:
+        assert one is not None
+        whole.merge(one)
+    return whole.found()
+
+
+def _fingerprint(folder: Folder, ranges: Sequence[Range]) -> str:
+    """Hash all ids and texts in their order."""
+    fingerprint, kind = hashlib.blake2b(digest_size=16), pa.large_string()
+    for part in ranges:
+        table = folder.read_table(part.name, ["id", "text"])
+        texts = pc.fill_null(table.column("text").cast(kind), "None")
+        ends = pa.scalar("", kind), pa.scalar("\0", kind)
+        lines = pc.binary_join_element_wise(table.column("id").cast(kind), texts, *ends)
+        for chunk in lines.chunks:
+            offsets = np.frombuffer(chunk.buffers()[1], np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
+            fingerprint.update(memoryview(chunk.buffers()[2])[offsets[0] : offsets[-1]])
+    return fingerprint.hexdigest()
+
+
+def _refuse_repeated_id(
+    config: CorpusConfig,
+    sharded: Sharded,
+    found: Mapping[str, tuple[tuple[int, int], tuple[int, int]] | None],
+) -> None:
+    """Name the first row whose id stands before.
+
+    Raises:
+        CorpusError: if there is one.
+    """
+    places = min((place for place in found.values() if place is not None), default=None)
+    if places is None:
+        return
+    (again, second), (file, row) = ((sharded.files[number].file, row) for number, row in places)
+    at = 1
+    for batch in files.batches(again, [str(config.id)], config.reading):
+        if second < at + batch.num_rows:
+            break
+        at += batch.num_rows
+    name = batch.column(0)[second - at].as_py().decode()
+    raise CorpusError(
+        f"{again} row {second}: the id {quoted(name)} stands in {file} row {row} already; expected distinct ids"
+    )
+
+
+def sealed_values(corpus: Corpus, ids: Sequence[str]) -> dict[str, str | None]:
+    """Look up the sealed column for some documents. Only an oracle calls this."""
+    wanted = pa.array(list(ids), pa.string())
+    found: dict[str, str | None] = {}
+    for part in corpus.ranges:
+        table = (corpus.folder / SEALED).read_table(part.name)
+        table = table.filter(pc.is_in(table.column("id"), wanted))
+        found.update(zip(table.column("id").to_pylist(), table.column("value").to_pylist(), strict=True))
+        if len(found) == len(ids):
+            break
+    return found
+
+
+def sealed_labels(corpus: Corpus) -> ColumnLabels | None:
+    """What the sealed column holds, over all documents with a text; None where an earlier version made the corpus."""
+    sealed = corpus.folder / SEALED
+    if not sealed.exists(SEALED_LABELS):
+        return None
+    return load_labels(sealed.read(SEALED_LABELS), f"{sealed.uri}/{SEALED_LABELS}")
+
+
+def first_sealed_values(corpus: Corpus) -> set[str]:
+    """The distinct sealed values of the first ranges, which are a random sample of the corpus."""
+    tables = ((corpus.folder / SEALED).read_table(part.name, ["value"]) for part in corpus.ranges[:8])
+    return {value for table in tables for value in table.column("value").unique().to_pylist() if value is not None}

@@ -1,0 +1,215 @@
+"""Buy further evaluation answers for a run, so that the figures of a model get narrower intervals.
+
+In a run with `evaluation.trusted` these are trusted answers for documents of the sample that has cheap ones: what the
+cheap ones are wrong by is known the least. In others the sample itself grows.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from laud_ray import oracles
+from laud_ray.cluster.connect import connect
+from laud_ray.config import OracleConfig
+from laud_ray.data.corpus import Corpus, open_corpus
+from laud_ray.errors import RunError
+from laud_ray.evaluation import draw, trusted
+from laud_ray.evaluation.enlarge import extend, headline, held_out, needed
+from laud_ray.evaluation.measure import evaluate_round, evaluation_answers
+from laud_ray.evaluation.strata import CUTS, Population, dump_cuts, load_cuts
+from laud_ray.events import Event, Observer
+from laud_ray.oracles.asking import annotate
+from laud_ray.store import model_records, rechecks
+from laud_ray.store.ledger import Ledger
+from laud_ray.store.registry import find
+from laud_ray.store.run import RunFolder
+from laud_ray.types import Estimate, Figures
+
+Progress: TypeAlias = Callable[[int, int], None]
+
+_PURCHASE = "evaluation purchase"
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """What a purchase led to.
+
+    Attributes:
+        bought: answers that came in this call.
+        pending: answers that are still to come, for the reason given.
+        resumed: whether this finished an earlier purchase instead of beginning one.
+        headline: the figure that `width` is asked of, by name.
+        needed: about how many answers in all that width would take, by these figures; None without a width.
+    """
+
+    model: str
+    figures: Figures
+    bought: int
+    pending: int
+    waiting: str
+    resumed: bool
+    headline: tuple[str, Estimate]
+    width: float | None
+    needed: int | None
+
+
+def buy(
+    run: RunFolder,
+    n: int,
+    *,
+    model: str | None = None,
+    width: float | None = None,
+    observer: Observer = lambda event: None,
+) -> Bought:
+    """Buy at most n further answers from the most trusted oracle, and estimate a model's figures from all there are.
+
+    What is asked about is drawn and recorded before anything is asked. So a call after a crash, or while answers were
+    pending, goes on with that purchase, whatever its n, and begins no other.
+
+    Args:
+        model: by default the current one.
+        width: of the headline's 95 % interval; no more is bought than it takes, as far as can be foreseen.
+
+    Raises:
+        RunError: if there is no such model, or its scores are gone.
+    """
+    name = find(run, model)
+    number = next(one.round for one in model_records.models(run.store.engine) if one.name == name)
+    corpus = _scored(run, number)
+    if run.config.evaluation.trusted is not None:
+        return _buy_trusted(run, corpus, name, number, n, width, observer)
+    answered = run.store.counts()["evaluation"]
+    before = evaluate_round(run, number)
+    purchase = json.loads(run.store.setting(_PURCHASE) or "{}")
+    resumed = bool(purchase) and not purchase["done"]
+    if not resumed and (wanted := _wanted(run, before, n, width)) > 0:
+        purchase = {"number": purchase.get("number", 0) + 1, "done": False, "round": len(run.store.history()) - 1}
+        _draw(run, corpus, number, wanted, purchase)
+    pending, waiting = _ask(run, corpus, purchase, observer) if purchase and not purchase["done"] else (0, "")
+    figures = evaluate_round(run, number)
+    shown = headline(figures, run.config.task.to_task())
+    if purchase and not pending:
+        run.store.set(_PURCHASE, json.dumps({**purchase, "done": True}))
+    bought = run.store.counts()["evaluation"] - answered
+    goal = None if width is None else needed(shown[1], width, run.store.sample("evaluation"))
+    return Bought(name, figures, bought, pending, waiting, resumed, shown, width, goal)
+
+
+def _buy_trusted(
+    run: RunFolder, corpus: Corpus, name: str, number: int, n: int, width: float | None, observer: Observer
+) -> Bought:
+    """Buy trusted answers for documents of the sample that have none."""
+    store, task = run.store, run.config.task.to_task()
+    answered, most, round = store.counts()["trusted"], len(store.queries("evaluation")), len(store.history()) - 1
+
+    def goal(figures: Figures, width: float) -> int:
+        _, estimate = headline(figures, task)
+        return min(most, needed(replace(estimate, n=figures.trusted or 0), width, store.sample("evaluation")))
+
+    resumed = bool(rechecks.pending_trusted(store.engine))
+    wanted = n
+    if width is not None:
+        before = evaluate_round(run, number)
+        wanted = min(n, goal(before, width) - (before.trusted or 0))
+    if wanted > 0 and not resumed and not trusted.choose(store, wanted, seed=run.config.seed, round=round):
+        raise RunError(
+            f"{run.folder.uri}: the trusted oracle was asked about all {most} documents of the evaluation sample; "
+            "expected some that are left"
+        )
+    pending, waiting = _ask_trusted(run, corpus, round, observer)
+    figures = evaluate_round(run, number)
+    bought = store.counts()["trusted"] - answered
+    total = None if width is None else goal(figures, width)
+    return Bought(name, figures, bought, pending, waiting, resumed, headline(figures, task), width, total)
+
+
+def _ask_trusted(run: RunFolder, corpus: Corpus, round: int, observer: Observer) -> tuple[int, str]:
+    """Ask the trusted oracle what is open; how many answers stay pending, and why."""
+    chosen = run.config.trusted_oracle()
+    if chosen is None or not rechecks.pending_trusted(run.store.engine):
+        return 0, ""
+    _make_ready(*chosen)
+    return _told(observer, round, lambda progress: trusted.ask(run.store, run.config, corpus, progress))
+
+
+def _scored(run: RunFolder, number: int) -> Corpus:
+    """Open the corpus, once the scores of a round, and those that strata are made of, are all there."""
+    corpus = open_corpus(run.corpus)
+    if corpus is None:
+        raise RunError(f"{run.corpus.uri}: the corpus is not there; `laud run` makes it")
+    for round in sorted({number, *(cut.round for cut in load_cuts(run.store.setting(CUTS)))}):
+        if {part.name for part in corpus.ranges} - run.scores(round).names():
+            name = run.model_name(round)
+            raise RunError(
+                f"{run.scores(round).uri}: the scores of {name} are not all there; expected those of every range "
+                "(`laud run` makes the last round's again)"
+            )
+    return corpus
+
+
+def _wanted(run: RunFolder, before: Figures, n: int, width: float | None) -> int:
+    """Say how many answers to buy, at most n: no more than a width takes."""
+    if width is None:
+        return n
+    _, estimate = headline(before, run.config.task.to_task())
+    return min(n, needed(estimate, width, run.store.sample("evaluation")) - before.n)
+
+
+def _draw(run: RunFolder, corpus: Corpus, number: int, n: int, purchase: dict[str, int | bool]) -> None:
+    """Record the enlarged sample, how it was drawn, and that it is being bought: all or nothing."""
+    store, task = run.store, run.config.task.to_task()
+    drawn, cuts = store.sample("evaluation"), load_cuts(store.setting(CUTS))
+    if not cuts and len({one.stratum for one in drawn}) > 1:
+        raise RunError(f"{run.folder.uri}: its sample was drawn by an earlier version, which did not record its strata")
+    answers = evaluation_answers(store)
+    trained = held_out([a.query.document.id for a in store.queries()], drawn)
+    positive = task.names[0] if task.kind == "binary" else None
+    population = Population(corpus, run.scores, positive, cuts, trained)
+    seed = (run.config.seed, 3, int(purchase["number"]))
+    found = extend(population, drawn, answers, task.names, n, round=number, seed=seed)
+    said = {CUTS: dump_cuts(found.cuts), _PURCHASE: json.dumps(purchase)}
+    store.set_samples({"evaluation": found.sample, "stop": store.sample("stop")}, said)
+
+
+def _ask(run: RunFolder, corpus: Corpus, purchase: dict[str, int], observer: Observer) -> tuple[int, str]:
+    """Record the queries that the sample still lacks, and ask what is open; how many stay pending, and why."""
+    store = run.store
+    asked = {a.query.document.id for a in store.queries()}
+    learned = {one.text for one in store.feedback()}  # a model may have learned what people said of these
+    lacking = [one for one in store.sample("evaluation") if one.document_id not in asked]
+    new = [query for query in draw.to_queries(corpus, lacking) if query.document.text not in learned]
+    store.add_queries("evaluation", purchase["round"], new)
+    rounds = {a.round for a in store.queries("evaluation") if not a.answered}
+    asked_for = [_ask_about(run, corpus, round, observer) for round in sorted(rounds)]
+    return sum(left for left, _ in asked_for), next((why for left, why in asked_for if left), "")
+
+
+def _ask_about(run: RunFolder, corpus: Corpus, round: int, observer: Observer) -> tuple[int, str]:
+    """Ask what is open of the queries that were recorded under a round."""
+    config = run.config
+    where, chosen = config.evaluation_oracle()
+    _make_ready(where, chosen)
+    oracle = oracles.build(chosen, config.task.to_task(), corpus, config.seed, Ledger(run.store), where=where)
+
+    def ask(progress: Progress) -> tuple[int, str | None]:
+        return annotate(run.store, oracle, "evaluation", round, progress), getattr(oracle, "waiting", None)
+
+    return _told(observer, round, ask)
+
+
+def _told(observer: Observer, round: int, ask: Callable[[Progress], tuple[int, str | None]]) -> tuple[int, str]:
+    """Ask, and tell the observer of it; how many answers stay pending, and why."""
+    began = time.monotonic()
+    observer(Event("begin", "annotate", round))
+    left, waiting = ask(lambda done, total: observer(Event("progress", "annotate", round, done, total)))
+    observer(Event("end", "annotate", round, seconds=time.monotonic() - began))
+    return left, waiting or "answers are pending"
+
+
+def _make_ready(where: str, chosen: OracleConfig) -> None:
+    """Find out whether an oracle can be asked, and start what it computes on."""
+    oracles.check(chosen, where)
+    if oracles.needs_ray(chosen):
+        connect()

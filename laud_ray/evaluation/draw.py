@@ -1,0 +1,107 @@
+"""Draw the evaluation sample and the stop set, before anything is selected, with known probabilities."""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import pyarrow as pa
+from scipy.special import expit, logit
+
+from laud_ray.data.corpus import Corpus
+from laud_ray.data.range_files import side_by_side
+from laud_ray.evaluation.strata import Cut, Population
+from laud_ray.stats import boundaries, share_out
+from laud_ray.store.store import Query, Sampled
+from laud_ray.types import Document, Floats, Indices
+
+STRATA = 3
+BINS = 10_000
+
+
+def draw(
+    population: Population,
+    size: int,
+    *,
+    seed: Sequence[int],
+    round: int = 0,
+    taken: Collection[Sampled] = (),
+    shift: float = 0.0,
+) -> list[Sampled]:
+    """Draw documents at random from each stratum, more from those whose scores are unsure.
+
+    Within a stratum all are alike likely; `share_out` says how many come from each. Equal texts are separate
+    documents here, asked about once. Memory grows with `size`, not with the corpus.
+
+    Args:
+        round: whose scores say how unsure a stratum is.
+        taken: documents that are in the sample already, under their strata. They are drawn with the rest: the
+            result has them too.
+        shift: what is added to the scores' log-odds to make them right on average.
+    """
+    strata = population.strata
+    sizes, doubt = np.zeros(strata, np.int64), np.zeros(strata)
+    kept: list[list[tuple[float, str, int]]] = [[] for _ in range(strata)]
+    before = {(one.range, one.row): one for one in taken}
+    have = np.zeros(strata, np.int64)
+    placed: list[tuple[int, str, int]] = []
+    for part in population.parts(round):
+        digits = [int(c) for c in part.name if c.isdigit()]
+        keys = np.random.default_rng([*seed, *digits]).random(len(part.usable))
+        proba = _shifted(part.score, shift)
+        old: Indices = np.array([row for name, row in before if name == part.name], np.int64)
+        placed += [(int(part.stratum[row]), part.name, int(row)) for row in old]
+        have += np.bincount(part.stratum[old][part.usable[old]], minlength=strata)
+        fresh = part.usable.copy()
+        fresh[old] = False
+        sizes += np.bincount(part.stratum[part.usable], minlength=strata)
+        doubt += np.bincount(part.stratum, part.usable * proba * (1 - proba), minlength=strata)
+        for h in range(strata):
+            rows: Indices = np.flatnonzero(fresh & (part.stratum == h))
+            best = rows[np.argsort(keys[rows], kind="stable")[:size]]
+            kept[h] = sorted([*kept[h], *((float(keys[i]), part.name, int(i)) for i in best)])[:size]
+    variance = np.divide(doubt, sizes, out=np.zeros(strata), where=sizes > 0)
+    shares = share_out(sizes, variance, size, taken=have, room=sizes - have)
+    chosen = [(h, name, row) for h in range(strata) for _, name, row in kept[h][: shares[h]]]
+    return _describe(population.corpus, [*placed, *chosen], sizes)
+
+
+def cut(population: Population, round: int, parts: Sequence[int]) -> Cut:
+    """Cut each stratum of a population into at most so many parts, by the scores of a round's pass."""
+    counts = np.zeros((population.strata, BINS), np.int64)
+    for part in population.parts(round):
+        bins = np.minimum((part.score * BINS).astype(np.int64), BINS - 1)
+        for h in range(population.strata):
+            counts[h] += np.bincount(bins[part.usable & (part.stratum == h)], minlength=BINS)
+    return Cut(round, tuple(_edges(one, wanted) for one, wanted in zip(counts, parts, strict=True)))
+
+
+def to_queries(corpus: Corpus, drawn: Sequence[Sampled]) -> list[Query]:
+    """Make one query for each distinct text of the sample."""
+    texts: dict[str, str] = {}
+    names = list(dict.fromkeys(one.range for one in drawn))
+    for name, table in zip(names, side_by_side(lambda one: corpus.read(one, ["text"]), names), strict=True):
+        rows = [one for one in drawn if one.range == name]
+        column = table.column("text").take(pa.array([one.row for one in rows]))
+        texts |= {one.document_id: text for one, text in zip(rows, column.to_pylist(), strict=True)}
+    return [Query(Document(key, text), "drawn at random for evaluation") for key, text in texts.items()]
+
+
+def _edges(counts: Indices, parts: int) -> tuple[float, ...]:
+    if parts < 2 or not counts.sum():
+        return ()
+    return tuple((boundaries(counts, parts) / BINS).tolist())
+
+
+def _shifted(score: Floats, shift: float) -> Floats:
+    return np.asarray(expit(logit(score.clip(1e-9, 1 - 1e-9)) + shift) if shift else score)
+
+
+def _describe(corpus: Corpus, chosen: Sequence[tuple[int, str, int]], sizes: Indices) -> list[Sampled]:
+    found: list[Sampled] = []
+    names = sorted({name for _, name, _ in chosen})
+    tables = side_by_side(lambda one: corpus.read(one, ["id", "duplicate_of"]), names)
+    for name, table in zip(names, tables, strict=True):
+        ids, firsts = table.column("id").to_pylist(), table.column("duplicate_of").to_pylist()
+        found += [
+            Sampled(name, row, firsts[row] or ids[row], h, int(sizes[h])) for h, part, row in chosen if part == name
+        ]
+    return found

@@ -1,0 +1,151 @@
+"""Figures of a model on a labelled file of the user's."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from laud_ray.data import sources
+from laud_ray.data.label_counts import LabelCounts, TwoLabels
+from laud_ray.data.seen import Seen
+from laud_ray.errors import CorpusError
+from laud_ray.labels import Known, Unknown, known_labels, no_known_label
+from laud_ray.passes.scoring import score_texts
+from laud_ray.stats import Sample, figures
+from laud_ray.stats.legibility import ENOUGH, Legibility, LegibleScorer
+from laud_ray.storage.text_reading import AS_FOUND, Reading
+from laud_ray.texts import cut, normalise_text
+from laud_ray.types import Figures, Floats, Indices, Scorer, Task
+
+# Classes that are none of the task's; the rest of them are one class together.
+MOST_STRANGE = 1000
+STRANGER = "(further labels)"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledFigures:
+    """Figures of a file.
+
+    Attributes:
+        left_out: rows that cannot count, by the reason.
+        unknown_labels: rows whose label is not one of the task's.
+        unknown: the most frequent of those labels.
+        two_labels: texts that stand with two different labels, one of which is wrong.
+        legibility: what of the texts the model's tokenizer does not know; no texts where it knows all.
+    """
+
+    figures: Figures
+    left_out: Mapping[str, int]
+    unknown_labels: int
+    unknown: tuple[Unknown, ...] = ()
+    two_labels: int = 0
+    legibility: Legibility = field(default_factory=Legibility)
+
+
+def check_labelled(task: Task, path: str, *, text: str, label: str, reading: Reading = AS_FOUND) -> None:
+    """Find out before a model is loaded whether a file can say anything about it.
+
+    Raises:
+        CorpusError: if a file or column is missing, or the column holds labels and none of them is the task's.
+    """
+    if text == label:
+        raise CorpusError(f"--label {label}: is the column of the texts too; expected another")
+    sources.require_columns(path, [text, label], reading)
+    known, others = known_labels(task), LabelCounts()
+    for rows in sources.read(path, [text, label], reading):
+        found = [normalise_text((cell or b"").decode(errors="replace")) for cell in rows.columns[1]]
+        if any(known.find(one) is not None for one in set(found)):
+            return
+        others.add([one for one in found if one])
+    if others.rows:
+        raise no_known_label(task, path, label, known.unknown(others.counts))
+
+
+def evaluate_labelled(
+    scorer: Scorer,
+    task: Task,
+    path: str,
+    *,
+    text: str,
+    label: str,
+    seed: int,
+    max_chars: int,
+    reading: Reading = AS_FOUND,
+    seen: Seen | None = None,
+) -> LabelledFigures:
+    """Score a file in a stream and compare with its labels; longer texts are cut as in the run's corpus.
+
+    A label that is not one of the task's counts as a class of its own, which the model cannot get right; in a
+    binary task, as everything but the positive one, it is `other`.
+
+    Args:
+        reading: what is stated of how text files are written.
+        seen: learns what a person should know of how they were read.
+
+    Raises:
+        CorpusError: if a file or column is missing, no row has both a text and a label, no label is the task's, or
+            no text can be scored.
+        EngineError: if the model's engine fails, whatever the texts are.
+    """
+    check_labelled(task, path, text=text, label=label, reading=reading)
+    known = known_labels(task)
+    strange, two = LabelCounts(), TwoLabels()
+    index = {name: i for i, name in enumerate(task.names)}
+    true: list[int] = []
+    parts: list[tuple[Indices, Floats]] = []
+    left_out, legible, failures = Counter[str](), Legibility(), list[str]()
+    for rows in sources.read(path, [text, label], reading, seen):
+        usable = list(_usable(rows, max_chars, left_out))
+        if not usable:
+            continue
+        proba, unscored = score_texts(scorer, [one for one, _ in usable])
+        failures += unscored.values()
+        scored = [i for i in range(len(usable)) if i not in unscored]
+        texts, golds = [usable[i][0] for i in scored], [usable[i][1] for i in scored]
+        strange.add(Counter(gold for gold in golds if known.find(gold) is None))
+        true += [index.setdefault(_class(gold, known, index), len(index)) for gold in golds]
+        two.add(texts, [known.find_class(gold) or gold for gold in golds])
+        if isinstance(scorer, LegibleScorer):
+            legible += scorer.legibility(texts[:ENOUGH])
+        parts.append((proba[scored].argmax(1), proba[scored].max(1)))
+    if failures:
+        left_out[f"cannot be scored (first: {failures[0]})"] = len(failures)
+    if failures and not true:
+        raise CorpusError(f"{path}: none of its {len(failures):,} texts can be scored; the first: {failures[0]}")
+    if not parts:
+        raise CorpusError(f"{path}: no row has both {text!r} and {label!r}; expected at least one")
+    predicted, confidence = (np.concatenate(column) for column in zip(*parts, strict=True))
+    sample = Sample(
+        np.asarray(true, np.int64),
+        predicted,
+        confidence.clip(0, 1),
+        np.zeros(len(true), np.int64),
+        sizes=None,
+    )
+    found = figures(sample, list(index), seed=seed)
+    return LabelledFigures(
+        found, dict(left_out.most_common()), strange.rows, known.unknown(strange.counts), two.count(), legible
+    )
+
+
+def _class(gold: str, known: Known, index: dict[str, int]) -> str:
+    """Return a class of the task's, or one that the model does not know."""
+    found = known.find_class(gold)
+    if found is not None:
+        return found
+    return gold if gold in index or len(index) < len(known.task.names) + MOST_STRANGE else STRANGER
+
+
+def _usable(rows: sources.Rows, max_chars: int, left_out: Counter[str]) -> Iterator[tuple[str, str]]:
+    """Yield the normalised text, cut, and label of the rows that have both; count the others by what they lack."""
+    for pair in zip(*rows.columns, strict=True):
+        try:
+            text, label = (normalise_text((cell or b"").decode()) for cell in pair)
+        except UnicodeDecodeError:
+            left_out["not UTF-8"] += 1
+            continue
+        if text and label:
+            yield cut(text, max_chars), label
+        else:
+            left_out["without a text" if label else "without a label" if text else "without both"] += 1

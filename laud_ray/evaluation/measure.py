@@ -1,0 +1,175 @@
+"""Figures of a round's model: on the evaluation sample, and in agreement with the model before."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+
+from laud_ray.data.range_files import side_by_side
+from laud_ray.errors import RunError
+from laud_ray.query import auto
+from laud_ray.stats import PoweredSample, Sample, figures, powered_figures
+from laud_ray.stats.metrics import cohen_kappa, delta_f
+from laud_ray.storage.folder import Folder
+from laud_ray.store import rechecks
+from laud_ray.store.ledger import Ledger
+from laud_ray.store.run import RunFolder
+from laud_ray.store.store import Sampled, Store
+from laud_ray.types import Bools, Figures, Floats, Indices
+
+# Why a document of the sample is in no figure.
+ABSTAINED, PENDING, NOT_ASKED, NOT_SCORED = "abstained", "pending", "not asked", "not scored"
+
+
+def predictions(scores: Folder, rows: Sequence[Sampled], names: Sequence[str]) -> tuple[Indices, Floats]:
+    """Look up what a pass said of some documents: (m,) class indices, -1 for an error row; (m,) confidences."""
+    index = {name: i for i, name in enumerate(names)}
+    label, confidence = np.full(len(rows), -1, np.int64), np.zeros(len(rows))
+    by_range: dict[str, list[int]] = {}
+    for i, one in enumerate(rows):
+        by_range.setdefault(one.range, []).append(i)
+    tables = side_by_side(lambda name: scores.read_table(name, ["label", "confidence"]), by_range)
+    for places, table in zip(by_range.values(), tables, strict=True):
+        found = table.take(pa.array([rows[i].row for i in places]))
+        for i, row in zip(places, found.to_pylist(), strict=True):
+            if row["label"] is not None:
+                label[i], confidence[i] = index[row["label"]], row["confidence"]
+    return label, confidence
+
+
+def evaluate(
+    scores: Folder,
+    drawn: Sequence[Sampled],
+    answers: Mapping[str, str | None],
+    names: Sequence[str],
+    *,
+    seed: int,
+    trusted: Mapping[str, str | None] | None = None,
+    reasons: Mapping[str, str] | None = None,
+) -> Figures:
+    """Estimate how good a pass's labels are, from the answers to the evaluation sample.
+
+    For a document without an answer, or that could not be scored, the rest of its stratum stands.
+
+    Args:
+        reasons: why documents have no answer, where it is not an abstention, by their ids.
+        trusted: what a trusted oracle said of a part of the sample, None for an abstention: the figures are then
+            about its answers, and `answers` are cheap ones.
+
+    Raises:
+        RunError: if nothing was answered.
+    """
+    index = {name: i for i, name in enumerate(names)}
+    label, confidence = predictions(scores, drawn, names)
+    decisive = answers if trusted is None else trusted
+    use = [i for i, one in enumerate(drawn) if label[i] >= 0 and decisive.get(one.document_id) is not None]
+    if not use:
+        raise RunError(
+            f"evaluation: the oracle answered for none of {len(drawn)} documents; expected at least one label"
+        )
+    answered = [drawn[i] for i in use]
+    strata, sizes = merge_unanswered(drawn, answered)
+
+    def labels(said: Mapping[str, str | None], rows: Sequence[Sampled]) -> Indices:
+        return np.asarray([index.get(said.get(one.document_id) or "", -1) for one in rows], np.int64)
+
+    asked = [i for i, one in enumerate(drawn) if trusted is None or one.document_id in trusted]
+    unanswered = _unanswered([drawn[i].document_id for i in asked], label[asked] >= 0, decisive, reasons or {})
+    if trusted is None:
+        sample = Sample(labels(answers, answered), label[use], confidence[use], strata, sizes)
+        return replace(figures(sample, names, seed=seed), unanswered=unanswered)
+    scored = np.flatnonzero(label >= 0)
+    rows = [drawn[i] for i in scored]
+    into = nearest_answered(drawn, answered)
+    everywhere = np.asarray([into[one.stratum] for one in rows], np.int64)
+    cheap, final = labels(answers, rows), labels(trusted, rows)
+    powered = PoweredSample(cheap, final, label[scored], confidence[scored], everywhere, sizes)
+    return replace(powered_figures(powered, names, seed=seed), unanswered=unanswered)
+
+
+def _unanswered(
+    ids: Sequence[str], scored: Bools, answers: Mapping[str, str | None], reasons: Mapping[str, str]
+) -> dict[str, int]:
+    """Count the documents that cannot be in the figures, by why, the commonest first."""
+    whys = [
+        NOT_SCORED if answers.get(name) else reasons.get(name, ABSTAINED if name in answers else NOT_ASKED)
+        for name, fine in zip(ids, scored, strict=True)
+        if not fine or answers.get(name) is None
+    ]
+    return dict(Counter(whys).most_common())
+
+
+def why_unanswered(store: Store) -> dict[str, str]:
+    """Say of the documents of the evaluation sample without an answer why, where nobody abstained."""
+    trusted = {one.document.id for one in rechecks.pending_trusted(store.engine)}
+    asked = store.queries("evaluation")
+    pending = trusted | {a.query.document.id for a in asked if not a.answered}
+    return Ledger(store).without_label([a.query.document.id for a in asked]) | dict.fromkeys(pending, PENDING)
+
+
+def evaluate_round(run: RunFolder, round: int) -> Figures:
+    """Estimate how good the model of a round is, from all that was answered for evaluation.
+
+    Raises:
+        RunError: if nothing was answered.
+    """
+    store, names = run.store, run.config.task.to_task().names
+    trusted = None if run.config.evaluation.trusted is None else rechecks.trusted_answers(store.engine)
+    drawn, answers = store.sample("evaluation"), evaluation_answers(store)
+    seed, reasons = run.config.seed, why_unanswered(store)
+    return evaluate(run.scores(round), drawn, answers, names, seed=seed, trusted=trusted, reasons=reasons)
+
+
+def evaluation_answers(store: Store) -> dict[str, str | None]:
+    """The labels of the evaluation sample by document id; None where the oracle abstained or is still to answer."""
+    return {a.query.document.id: a.label for a in store.queries("evaluation")}
+
+
+def knows(run: RunFolder, round: int) -> float | None:
+    """The chance that a round's model is surer of a document that it labels rightly than of one that it does not."""
+    drawn, names = run.store.sample("evaluation"), run.config.task.to_task().names
+    # What a cheap oracle errs in would count as errors of the model, of which no confidence could know.
+    trusted = run.config.evaluation.trusted is not None
+    answers = rechecks.trusted_answers(run.store.engine) if trusted else evaluation_answers(run.store)
+    label, confidence = predictions(run.scores(round), drawn, names)
+    use = [i for i, one in enumerate(drawn) if label[i] >= 0 and answers.get(one.document_id) is not None]
+    right = np.asarray([names[label[i]] == answers[drawn[i].document_id] for i in use], np.bool_)
+    return auto.knows(confidence[use], right)
+
+
+def merge_unanswered(drawn: Sequence[Sampled], answered: Sequence[Sampled]) -> tuple[Indices, dict[int, int]]:
+    """Join each stratum without an answer to the nearest one with answers, since nothing is known of it alone."""
+    into, sizes = nearest_answered(drawn, answered), {one.stratum: one.stratum_size for one in drawn}
+    merged = dict.fromkeys(sorted(set(into.values())), 0)
+    for stratum, size in sizes.items():
+        merged[into[stratum]] += size
+    return np.asarray([one.stratum for one in answered], np.int64), merged
+
+
+def nearest_answered(drawn: Sequence[Sampled], answered: Sequence[Sampled]) -> dict[int, int]:
+    """Map each stratum to itself, or where it has no answer to the nearest one that has."""
+    known = sorted({one.stratum for one in answered})
+    return {
+        stratum: min(known, key=lambda other: (abs(other - stratum), other))
+        for stratum in sorted({one.stratum for one in drawn})
+    }
+
+
+def agreement(
+    before: Folder, after: Folder, stop_set: Sequence[Sampled], names: Sequence[str], *, binary: bool
+) -> tuple[float, float] | tuple[None, None]:
+    """Compare two passes on the stop set: Cohen's kappa, and the predicted change of F1; (None, None) without one.
+
+    The change is of the positive class, the first, in a binary task; of more classes it is the mean over those that
+    either pass predicts.
+    """
+    if not stop_set:
+        return None, None
+    one, other = (predictions(scores, stop_set, names)[0] for scores in (before, after))
+    both = (one >= 0) & (other >= 0)
+    one, other = one[both], other[both]
+    classes = [0] if binary else np.union1d(one, other)
+    change = float(np.mean([delta_f(one, other, int(c)) for c in classes]))
+    return cohen_kappa(one, other, len(names)), change

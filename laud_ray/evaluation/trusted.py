@@ -1,0 +1,87 @@
+"""Ask a trusted oracle about a part of the evaluation sample, and measure the run's own oracle by its answers."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from laud_ray import oracles
+from laud_ray.config import RunConfig
+from laud_ray.data.corpus import Corpus
+from laud_ray.evaluation.measure import evaluation_answers, merge_unanswered
+from laud_ray.oracles.asking import ask_again
+from laud_ray.quality.raters import OracleError, compare
+from laud_ray.quality.settling import Opinion
+from laud_ray.stats import Sample, allocate, figures
+from laud_ray.store import rechecks
+from laud_ray.store.ledger import Ledger
+from laud_ray.store.rechecks import FIRST_ATTEMPT, SecondQuery
+from laud_ray.store.store import Store
+
+# What the two are called where they are compared: the keys of the configuration.
+CHEAP, TRUSTED = "oracle", "evaluation.oracle"
+
+
+def choose_first(store: Store, config: RunConfig) -> None:
+    """Record which documents of a new evaluation sample the trusted oracle is asked about, if that is not done."""
+    n = config.evaluation.trusted
+    if n is not None and not rechecks.trusted_answers(store.engine):
+        choose(store, n, seed=config.seed, round=0)
+
+
+def choose(store: Store, n: int, *, seed: int, round: int) -> int:
+    """Record n further documents of the evaluation sample, or what is left, for the trusted oracle; how many.
+
+    Distinct texts are drawn at random within each stratum. Strata get their share of the texts that the sample has of
+    them: it has more where scores leave doubt.
+    """
+    asked = rechecks.trusted_answers(store.engine).keys()
+    texts = {a.query.document.id: a.query.document for a in store.queries("evaluation")}
+    stratum = {one.document_id: one.stratum for one in store.sample("evaluation") if one.document_id in texts}
+    strata = sorted(set(stratum.values()))
+    members = [[name for name in sorted(stratum) if stratum[name] == h] for h in strata]
+    fresh = [[name for name in names if name not in asked] for names in members]
+    sizes = np.array([len(names) for names in members], np.int64)
+    taken = sizes - np.array([len(names) for names in fresh], np.int64)
+    shares = allocate(sizes, np.ones(len(strata)), n, taken=taken)
+    rng = np.random.default_rng([seed, 4, len(asked)])
+    chosen = [names[i] for names, m in zip(fresh, shares, strict=True) for i in rng.permutation(len(names))[:m]]
+    why = "drawn at random from the evaluation sample, to measure the oracle"
+    rechecks.record(store.engine, round, [SecondQuery(texts[name], FIRST_ATTEMPT, why) for name in chosen])
+    return len(chosen)
+
+
+def ask(
+    store: Store, config: RunConfig, corpus: Corpus, progress: Callable[[int, int], None]
+) -> tuple[int, str | None]:
+    """Ask the trusted oracle what is open; how many answers are still pending, and its reason to wait."""
+    chosen = config.trusted_oracle()
+    assert chosen is not None, "only a run with a trusted oracle has chosen documents for it"
+    where, settings = chosen
+    task, ledger = config.task.to_task(), Ledger(store)
+    oracle = oracles.build(settings, task, corpus, config.seed, ledger, where=where, attempt=FIRST_ATTEMPT)
+    return ask_again(store.engine, rechecks.pending_trusted(store.engine), lambda attempt: oracle, progress)
+
+
+def oracle_error(store: Store, names: tuple[str, ...], *, seed: int) -> OracleError | None:
+    """Measure the run's oracle; None where no document has a label from both."""
+    cheap, trusted = evaluation_answers(store), rechecks.trusted_answers(store.engine)
+    both = {name for name, label in trusted.items() if label is not None and cheap[name] is not None}
+    if not both:
+        return None
+    drawn = store.sample("evaluation")
+    rows = [one for one in drawn if one.document_id in both]
+    strata, sizes = merge_unanswered(drawn, rows)
+    index = {name: i for i, name in enumerate(names)}
+
+    def labels(said: Mapping[str, str | None]) -> list[int]:
+        return [index[str(said[one.document_id])] for one in rows]
+
+    sample = Sample(np.array(labels(trusted)), np.array(labels(cheap)), np.ones(len(rows)), strata, sizes)
+    opinions = [
+        Opinion(name, attempt, 0, said[name], who)
+        for attempt, (who, said) in enumerate(((CHEAP, cheap), (TRUSTED, trusted)), 1)
+        for name in both
+    ]
+    found = compare(opinions)
+    assert found is not None, "both gave a label to each"
+    return OracleError(figures(sample, names, seed=seed), found.pairs[0].kappa, found.confused)

@@ -1,0 +1,1 @@
+"""Sentence encoders: the LoRA learner, the linear learner, and how texts become embeddings."""

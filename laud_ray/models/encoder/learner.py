@@ -1,0 +1,187 @@
+"""LoRA on an encoder, and a cosine head whose rows start as the embeddings of the labels.
+
+With no examples it is the zero-shot classifier, and examples only move it from there.
+n examples, k classes, r head rows (one a class; more for the rest of a binary task), d dimensions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch.nn.functional import normalize
+
+from laud_ray.models import ray_train
+from laud_ray.models.encoder.encoding import Encoder
+from laud_ray.models.encoder.propagation import Memory
+from laud_ray.models.encoder.training import CosineClassifier, Course
+from laud_ray.models.ray_train import Resources
+from laud_ray.stats.legibility import Legibility
+from laud_ray.storage.model_folder import describe, seal
+from laud_ray.types import Example, Floats, Indices, Task
+
+LORA_TARGETS = "all-linear"
+# Mean pooling leaves the pooler out, and a parameter without a gradient stops the exchange between workers.
+UNUSED_MODULES = r".*pooler.*"
+MEMORY = "memory.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderLearner:
+    """Fine-tunes an encoder with LoRA (Hu et al. 2021, arXiv 2106.09685) under a cosine head.
+
+    Attributes:
+        template: turns a label's name into the text whose embedding its head row starts as.
+        class_balance: weight of an example is (class frequency) ** -class_balance; 0 leaves all alike.
+        holdout: share of the examples kept out of the first part of training. On it the temperature is
+            fitted and overfitting is noticed; the last epochs use it too.
+        texts: unlabelled documents that a model remembers, to compare with what it scores; none by default.
+    """
+
+    model: str = "bundled"
+    template: str = "{label}"
+    rank: int = 16
+    epochs: int = 10
+    learning_rate: float = 1e-3
+    batch: int = 32
+    max_tokens: int = 64
+    class_balance: float = 0.0
+    holdout: float = 0.0
+    resources: Resources = field(default_factory=Resources)
+    texts: tuple[str, ...] = ()
+
+    def fit(self, task: Task, examples: Sequence[Example], *, out: str, seed: int) -> None:
+        if examples:
+            config = {"learner": self, "task": task, "examples": tuple(examples), "seed": seed}
+            ray_train.fit(train, config, self.resources, out)
+        else:
+            classifier = CosineClassifier(Encoder(self.model, self.max_tokens).eval(), task, self.template)
+            Path(out).mkdir(parents=True, exist_ok=True)
+            save(Path(out), self, task, classifier, temperature=1.0, examples=0)
+
+    @staticmethod
+    def open(model: str) -> "EncoderScorer":
+        """Open a model folder; it knows its base model and settings."""
+        path, description = describe(model)
+        encoder = Encoder(description["base"], description["max_tokens"])
+        if (path / "adapter").is_dir():
+            from peft import PeftModel  # takes seconds, which a process without adapters need not pay
+
+            adapted = PeftModel.from_pretrained(encoder.model, str(path / "adapter"))
+            encoder.model = adapted.merge_and_unload()
+        head = load_file(path / "head.safetensors")
+        scorer = EncoderScorer(
+            labels=tuple(description["labels"]),
+            encoder=encoder.freeze(),
+            head=head["weight"].numpy(),
+            owners=head["owners"].numpy(),
+            scale=float(description["scale"]) / float(description["temperature"]),
+        )
+        if not (path / MEMORY).is_file():
+            return scorer
+        vectors = load_file(path / MEMORY)["vectors"].numpy()
+        return replace(scorer, memory=Memory(vectors, scorer.proba(vectors)))
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderScorer:
+    """Class probabilities from an encoder and its cosine head. head is (r, d), owners (r,).
+
+    With a memory, the texts it holds have their say.
+    """
+
+    labels: tuple[str, ...]
+    encoder: Encoder
+    head: Floats
+    owners: Indices
+    scale: float
+    memory: Memory | None = None
+
+    def score(self, texts: Sequence[str]) -> Floats:
+        """Map n texts to (n, k) probabilities, float32."""
+        return self.score_tokens(self.tokenize(texts))
+
+    def legibility(self, texts: Sequence[str]) -> Legibility:
+        """Count what of n texts the encoder does not know."""
+        return self.encoder.legibility(texts)
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        return self.encoder.tokenize(texts) if len(texts) else []
+
+    def score_tokens(self, ids: Sequence[Sequence[int]]) -> Floats:
+        """Map the token ids of n texts to (n, k) probabilities, float32."""
+        return self.proba(self.encoder.embed_tokens(ids))
+
+    def examine(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
+        """Map n texts to (n, d) unit vectors and (n, k) probabilities, float32."""
+        vectors = self.encoder.embed_tokens(self.tokenize(texts))
+        return vectors, self.proba(vectors)
+
+    def proba(self, vectors: Floats) -> Floats:
+        """Map (n, d) unit vectors to (n, k) probabilities."""
+        logits: Floats = self.scale * vectors @ self.head.T
+        rows: Floats = np.exp(logits - logits.max(1, keepdims=True))
+        rows /= rows.sum(1, keepdims=True)
+        if len(self.owners) != len(self.labels):
+            proba = np.zeros((len(vectors), len(self.labels)), np.float32)
+            np.add.at(proba.T, self.owners, rows.T)
+            rows = proba
+        return rows if self.memory is None else self.memory.mix(vectors, rows)
+
+
+def train(config: dict[str, Any]) -> None:
+    """Train on one rank, as Ray Train calls it. Every rank holds all examples and takes its part of every batch."""
+    from peft import LoraConfig, get_peft_model
+
+    learner: EncoderLearner = config["learner"]
+    task: Task = config["task"]
+    examples: tuple[Example, ...] = config["examples"]
+    torch.manual_seed(config["seed"])
+    classifier = CosineClassifier(Encoder(learner.model, learner.max_tokens).eval(), task, learner.template)
+    lora = LoraConfig(
+        r=learner.rank, lora_alpha=2 * learner.rank, target_modules=LORA_TARGETS, exclude_modules=UNUSED_MODULES
+    )
+    classifier.encoder.model = get_peft_model(classifier.encoder.model, lora)
+    index = {name: i for i, name in enumerate(task.names)}
+    targets = np.asarray([index[e.label] for e in examples], np.int64)
+    course = Course(learner, classifier, classifier.encoder.tokenize([e.text for e in examples]), targets)
+    temperature = course.run(np.random.default_rng(config["seed"]))
+    ray_train.deliver(
+        lambda path: save(path, learner, task, classifier, temperature=temperature, examples=len(examples)),
+        {"temperature": temperature},
+    )
+
+
+def save(
+    path: Path,
+    learner: EncoderLearner,
+    task: Task,
+    classifier: CosineClassifier,
+    *,
+    temperature: float,
+    examples: int,
+) -> None:
+    """Write adapter, head, memory and model.json into an existing folder. The zero-shot classifier has no memory."""
+    from peft import PeftModel
+
+    if isinstance(classifier.encoder.model, PeftModel):
+        classifier.encoder.model.save_pretrained(str(path / "adapter"))
+    head = normalize(classifier.head.detach(), dim=-1).cpu().contiguous()
+    save_file({"weight": head, "owners": classifier.owners.cpu()}, path / "head.safetensors")
+    if examples and learner.texts:
+        vectors = classifier.encoder.embed(learner.texts)
+        save_file({"vectors": torch.from_numpy(vectors)}, path / MEMORY)
+    description = {
+        "kind": "encoder",
+        "base": learner.model,
+        "template": learner.template,
+        "max_tokens": learner.max_tokens,
+        "labels": list(task.names),
+        "scale": float(classifier.log_scale.detach().exp()),
+        "temperature": temperature,
+        "examples": examples,
+    }
+    seal(path, description)

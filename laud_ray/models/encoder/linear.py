@@ -1,0 +1,222 @@
+"""Frozen embeddings and a regularised linear head: the cheap baseline.
+
+Multinomial logistic regression pulled not towards zero but towards the zero-shot head, so that a class
+without examples keeps what its name says. n examples, k classes, d dimensions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch.nn.functional import cross_entropy
+
+from laud_ray.models.encoder.encoding import Encoder, label_vectors
+from laud_ray.stats.calibration import COSINE_SCALE, fit_temperature, softmax
+from laud_ray.stats.legibility import Legibility
+from laud_ray.storage.model_folder import describe, seal
+from laud_ray.types import Example, Floats, Indices, Task
+
+STRENGTHS = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+FOLDS = 5
+Solution: TypeAlias = tuple[torch.Tensor, torch.Tensor]  # weight (k, d), bias (k,)
+# Where a comparison of strengths may stop: the out-of-fold loss is then right to its third digit.
+ROUGHLY = 1e-5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """What was solved for: weight is (k, d), bias (k,), and the temperature divides their logits."""
+
+    weight: Floats
+    bias: Floats
+    strength: float
+    temperature: float
+
+    def proba(self, x: Floats) -> Floats:
+        """Map (n, d) unit vectors to (n, k) probabilities, float32."""
+        return softmax(x @ (self.weight.T / self.temperature) + self.bias / self.temperature)
+
+
+@dataclass(frozen=True, slots=True)
+class LinearLearner:
+    """Fits the head by L-BFGS; its strength of regularisation and temperature by cross-validation.
+
+    `smoothing` is the share of each label that is spread evenly over all classes: against labels that are wrong.
+    """
+
+    model: str = "bundled"
+    template: str = "{label}"
+    max_tokens: int = 64
+    class_balance: float = 0.0
+    smoothing: float = 0.0
+
+    def fit(self, task: Task, examples: Sequence[Example], *, out: str, seed: int) -> None:
+        encoder = Encoder(self.model, self.max_tokens).freeze()
+        index = {name: i for i, name in enumerate(task.names)}
+        targets = np.asarray([index[e.label] for e in examples], np.int64)
+        head = self.solve(encoder.embed([e.text for e in examples]), targets, self.prior(encoder, task), seed=seed)
+        path = Path(out)
+        path.mkdir(parents=True, exist_ok=True)
+        tensors = {"weight": torch.from_numpy(head.weight), "bias": torch.from_numpy(head.bias)}
+        save_file(tensors, path / "head.safetensors")
+        description = {
+            "kind": "linear",
+            "base": self.model,
+            "template": self.template,
+            "max_tokens": self.max_tokens,
+            "labels": list(task.names),
+            "strength": head.strength,
+            "temperature": head.temperature,
+            "examples": len(examples),
+        }
+        seal(path, description)
+
+    @staticmethod
+    def open(model: str) -> "LinearScorer":
+        """Open a model folder; it knows its base model and settings."""
+        path, description = describe(model)
+        head = load_file(path / "head.safetensors")
+        encoder = Encoder(description["base"], description["max_tokens"]).freeze()
+        temperature = float(description["temperature"])
+        return LinearScorer(
+            labels=tuple(description["labels"]),
+            encoder=encoder,
+            weight=head["weight"].numpy() / temperature,
+            bias=head["bias"].numpy() / temperature,
+        )
+
+    def prior(self, encoder: Encoder, task: Task) -> Floats:
+        """The (k, d) zero-shot head that the weights are pulled to."""
+        vectors, owners = label_vectors(encoder, task.labels, self.template)
+        prior: Floats = np.stack([vectors[owners == c].mean(0) for c in range(len(task.labels))]) * COSINE_SCALE
+        return prior
+
+    def solve(self, x: Floats, targets: Indices, prior: Floats, *, seed: int) -> Head:
+        """Fit the head to (n, d) unit vectors and their (n,) classes; seed draws the folds."""
+        strength, temperature = self._validate(x, targets, prior, np.random.default_rng(seed))
+        weight, bias = self._solve(x, targets, prior, strength)
+        return Head(weight.numpy(), bias.numpy(), strength, temperature)
+
+    def out_of_fold(self, task: Task, texts: Sequence[str], labels: Sequence[str], *, seed: int) -> Floats:
+        """Return (n, k) calibrated probabilities of n examples, none of which taught the head that gave them."""
+        encoder, index = Encoder(self.model, self.max_tokens).freeze(), {name: i for i, name in enumerate(task.names)}
+        targets = np.asarray([index[label] for label in labels], np.int64)
+        return self.cross_validate(encoder.embed(texts), targets, self.prior(encoder, task), seed=seed)
+
+    def cross_validate(self, x: Floats, targets: Indices, prior: Floats, *, seed: int) -> Floats:
+        """The same of (n, d) unit vectors and their (n,) classes. With too few for folds it is zero-shot's word."""
+        if len(targets) < 2 * FOLDS:
+            return softmax(x @ prior.T)
+        strength, temperature = self._validate(x, targets, prior, np.random.default_rng(seed))
+        folds = np.random.default_rng(seed).permutation(len(targets)) % FOLDS
+        logits = self._held_out_logits(x, targets, prior, strength, folds, [None] * FOLDS)
+        return softmax(logits / temperature)
+
+    def _validate(self, x: Floats, targets: Indices, prior: Floats, rng: np.random.Generator) -> tuple[float, float]:
+        """Return the strength with the least out-of-fold loss, and the temperature for its logits."""
+        if len(targets) < 2 * FOLDS:
+            return STRENGTHS[-1], 1.0
+        folds = rng.permutation(len(targets)) % FOLDS
+        # The only example of a class is never held out: its loss would speak for the names, whatever the rest says.
+        folds[np.bincount(targets, minlength=len(prior))[targets] == 1] = FOLDS
+        held = folds < FOLDS
+        if not held.any():
+            return STRENGTHS[-1], 1.0
+        best = (np.inf, STRENGTHS[-1], 1.0)
+        starts: list[Solution | None] = [None] * FOLDS
+        for strength in sorted(STRENGTHS, reverse=True):
+            logits = self._held_out_logits(x, targets, prior, strength, folds, starts)
+            temperature = fit_temperature(logits[held], targets[held])
+            scaled = torch.from_numpy(logits[held] / temperature)
+            loss = float(cross_entropy(scaled, torch.from_numpy(targets[held])))
+            best = min(best, (loss, strength, temperature))
+        return best[1], best[2]
+
+    def _held_out_logits(
+        self,
+        x: Floats,
+        targets: Indices,
+        prior: Floats,
+        strength: float,
+        folds: Indices,
+        starts: list[Solution | None],
+    ) -> Floats:
+        """Return (n, k) logits of rows in folds 0 to FOLDS - 1, from heads that did not see the fold; `starts` learns.
+
+        What was found for a stronger pull is near: from there it takes half as many steps.
+        """
+        logits = np.empty((len(targets), len(prior)), np.float32)
+        for fold in range(FOLDS):
+            out = folds == fold
+            solution = self._solve(x[~out], targets[~out], prior, strength, starts[fold], precision=ROUGHLY)
+            starts[fold] = solution
+            logits[out] = x[out] @ solution[0].numpy().T + solution[1].numpy()
+        return logits
+
+    def _solve(
+        self,
+        x: Floats,
+        targets: Indices,
+        prior: Floats,
+        strength: float,
+        start: Solution | None = None,
+        *,
+        precision: float = 1e-9,
+    ) -> Solution:
+        """Minimise mean cross-entropy + strength * squared distance from the prior; convex, so unique."""
+        centre = torch.from_numpy(prior)
+        weight, bias = (part.clone().requires_grad_() for part in start or (centre, torch.zeros(len(prior))))
+        inputs, labels = torch.from_numpy(x), torch.from_numpy(targets)
+        counts = np.bincount(targets, minlength=len(prior))
+        each = torch.from_numpy(counts[targets].astype(np.float32) ** -self.class_balance)
+        optimizer = torch.optim.LBFGS(
+            [weight, bias], max_iter=60, tolerance_change=precision, line_search_fn="strong_wolfe"
+        )
+
+        def loss() -> torch.Tensor:
+            optimizer.zero_grad()
+            losses = cross_entropy(inputs @ weight.T + bias, labels, reduction="none", label_smoothing=self.smoothing)
+            value = (losses * each).sum() / each.sum() if len(labels) else torch.zeros(())
+            value = value + strength * (((weight - centre) ** 2).sum() + (bias**2).sum())
+            value.backward()  # type: ignore[no-untyped-call]
+            return value
+
+        optimizer.step(loss)  # type: ignore[no-untyped-call]
+        return weight.detach(), bias.detach()
+
+
+@dataclass(frozen=True, slots=True)
+class LinearScorer:
+    """Class probabilities from frozen embeddings. weight is (k, d), bias (k,)."""
+
+    labels: tuple[str, ...]
+    encoder: Encoder
+    weight: Floats
+    bias: Floats
+
+    def score(self, texts: Sequence[str]) -> Floats:
+        """Map n texts to (n, k) probabilities, float32."""
+        return self.score_tokens(self.tokenize(texts))
+
+    def legibility(self, texts: Sequence[str]) -> Legibility:
+        """Count what of n texts the encoder does not know."""
+        return self.encoder.legibility(texts)
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        return self.encoder.tokenize(texts) if len(texts) else []
+
+    def score_tokens(self, ids: Sequence[Sequence[int]]) -> Floats:
+        """Map the token ids of n texts to (n, k) probabilities, float32."""
+        return self._proba(self.encoder.embed_tokens(ids))
+
+    def examine(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
+        """Map n texts to (n, d) unit vectors and (n, k) probabilities, float32."""
+        vectors = self.encoder.embed_tokens(self.tokenize(texts))
+        return vectors, self._proba(vectors)
+
+    def _proba(self, vectors: Floats) -> Floats:
+        return softmax(vectors @ self.weight.T + self.bias)

@@ -1,0 +1,158 @@
+"""Train an encoder under a cosine head, on every rank of Ray Train alike.
+
+n examples, k classes, r head rows (one a class; more for the rest of a binary task), d dimensions, (B, T) tokens.
+"""
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from ray.train.torch import prepare_model
+from torch.nn.functional import cross_entropy, normalize
+
+from laud_ray.models import ray_train
+from laud_ray.models.encoder.encoding import Encoder, label_vectors
+from laud_ray.stats.calibration import COSINE_SCALE, fit_temperature
+from laud_ray.types import Floats, Indices, Task
+
+logger = logging.getLogger(__name__)
+
+# Holding back fewer examples than this says more about luck than about the model.
+MIN_HOLDOUT = 20
+PATIENCE = 3
+# Held-back examples were mostly queried for being hard, so their temperature is too high for the corpus; the scale
+# that the head starts and ends with is nearly right (docs/LOG.md), so log T may leave 0 only by evidence.
+PRIOR = 0.1
+
+
+class Settings(Protocol):
+    """What a course needs to know of its learner."""
+
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def batch(self) -> int: ...
+    @property
+    def class_balance(self) -> float: ...
+    @property
+    def holdout(self) -> float: ...
+
+
+class CosineClassifier(torch.nn.Module):
+    """An encoder and a head of unit rows, compared by cosine times a learned scale."""
+
+    def __init__(self, encoder: Encoder, task: Task, template: str) -> None:
+        super().__init__()
+        vectors, owners = label_vectors(encoder, task.labels, template)
+        self.encoder = encoder
+        self.head = torch.nn.Parameter(torch.from_numpy(vectors))
+        self.log_scale = torch.nn.Parameter(torch.tensor(math.log(COSINE_SCALE)))
+        self.register_buffer("owners", torch.from_numpy(owners))
+        self.classes = len(task.labels)
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Map (B, T) token ids to (B, k) logits; a class of several rows has their log-sum-exp."""
+        rows: torch.Tensor = self.log_scale.exp() * self.encoder(ids, mask) @ normalize(self.head, dim=-1).T
+        if self.classes == len(self.head):
+            return rows
+        grouped = [torch.logsumexp(rows[:, self.owners == c], 1) for c in range(self.classes)]
+        return torch.stack(grouped, 1)
+
+
+class Course:
+    """One training: epochs without the held-back examples while these improve, then the last ones with them.
+
+    ids are the token ids of the n texts, targets (n,) their classes.
+    """
+
+    def __init__(self, learner: Settings, classifier: CosineClassifier, ids: list[list[int]], targets: Indices) -> None:
+        self._learner, self._classifier, self._ids, self._targets = learner, classifier, ids, targets
+        self._model = prepare_model(classifier)
+        adapter = [p for p in classifier.encoder.parameters() if p.requires_grad]
+        head = [classifier.head, classifier.log_scale]
+        self._rates = (learner.learning_rate, 2 * learner.learning_rate)
+        groups = [{"params": p, "lr": r} for p, r in zip((adapter, head), self._rates, strict=True)]
+        self._optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
+        counts = np.bincount(targets, minlength=classifier.classes)
+        weights = counts[targets].astype(np.float32) ** -learner.class_balance
+        self._weights = torch.from_numpy(weights / weights.mean())
+
+    def run(self, rng: np.random.Generator) -> float:
+        """Train, and return the temperature fitted on the held-back examples; 1.0 if there were too few."""
+        epochs = self._learner.epochs
+        held = _hold_back(self._targets, self._learner.holdout, rng)
+        kept = np.setdiff1d(np.arange(len(self._targets)), held)
+        first = epochs - max(1, epochs // 5) if len(held) else 0
+        losses: list[float] = []
+        for epoch in range(first):
+            self._epoch(kept, epoch / epochs, (epoch + 1) / epochs, rng)
+            losses.append(self._loss(held))
+            if min(losses) < min(losses[-PATIENCE:]):
+                logger.info("held-back loss has not improved for %d epochs: %s", PATIENCE, losses)
+                break
+        temperature = fit_temperature(self._logits(held), self._targets[held], prior=PRIOR) if len(held) else 1.0
+        for epoch in range(first, epochs):
+            self._epoch(np.arange(len(self._targets)), epoch / epochs, (epoch + 1) / epochs, rng)
+        self._model.eval()
+        return temperature
+
+    def _epoch(self, rows: Indices, start: float, end: float, rng: np.random.Generator) -> None:
+        """Go over the rows once; progress runs from start to end of the whole course."""
+        self._model.train()
+        batches = list(_batches([len(self._ids[i]) for i in rows], self._learner.batch, rng))
+        for step, positions in enumerate(batches):
+            progress = start + (end - start) * step / len(batches)
+            for group, highest in zip(self._optimizer.param_groups, self._rates, strict=True):
+                group["lr"] = ray_train.rate(progress, highest)
+            self._step(rows[positions])
+
+    def _step(self, rows: Indices) -> None:
+        here, weight = ray_train.or_stand_in(ray_train.shares(rows)[ray_train.rank()], rows)
+        self._optimizer.zero_grad()
+        logits = self._model(*self._classifier.encoder.pad([self._ids[i] for i in here]))
+        targets = torch.from_numpy(self._targets[here]).to(logits.device)
+        weights = self._weights[here].to(logits.device) * weight
+        losses = cross_entropy(logits, targets, reduction="none")
+        # The exchange averages over ranks; times their number, it is the mean over the whole batch.
+        loss = (losses * weights).sum() * ray_train.world_size() / self._weights[rows].sum().to(logits.device)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+
+    @torch.inference_mode()
+    def _logits(self, rows: Indices) -> Floats:
+        self._model.eval()
+        batches = [self._ids[i] for i in rows]
+        parts = [self._classifier(*self._classifier.encoder.pad(batches[i : i + 64])) for i in range(0, len(rows), 64)]
+        logits: Floats = torch.cat(parts).float().cpu().numpy()
+        return logits
+
+    def _loss(self, rows: Indices) -> float:
+        return float(cross_entropy(torch.from_numpy(self._logits(rows)), torch.from_numpy(self._targets[rows])))
+
+
+def _hold_back(targets: Indices, share: float, rng: np.random.Generator) -> Indices:
+    """Draw examples to hold back, never the last one of a class; none if they would be too few."""
+    order = rng.permutation(len(targets))
+    left = np.bincount(targets)
+    held: list[int] = []
+    for i in order:
+        if len(held) < round(share * len(targets)) and left[targets[i]] > 1:
+            held.append(int(i))
+            left[targets[i]] -= 1
+    return np.sort(np.asarray(held, np.int64)) if len(held) >= MIN_HOLDOUT else np.empty(0, np.int64)
+
+
+def _batches(lengths: Sequence[int], size: int, rng: np.random.Generator) -> Iterator[Indices]:
+    """Shuffle, sort by length within chunks of a few batches, and yield the batches in random order."""
+    order = rng.permutation(len(lengths))
+    batches = []
+    for start in range(0, len(order), 8 * size):
+        chunk = order[start : start + 8 * size]
+        chunk = chunk[np.argsort(np.asarray(lengths)[chunk], kind="stable")]
+        batches += [chunk[i : i + size] for i in range(0, len(chunk), size)]
+    yield from (batches[i] for i in rng.permutation(len(batches)))

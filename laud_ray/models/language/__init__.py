@@ -1,0 +1,1 @@
+"""Language models: prompts, label codes, engines, the causal and the in-context learner."""

@@ -1,0 +1,119 @@
+"""LoRA on a decoder language model whose target is the code of the label, after the prompt it is scored with."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from laud_ray.config import CausalConfig
+from laud_ray.errors import ModelError
+from laud_ray.models import ray_train
+from laud_ray.models.language import chat, label_prompt
+from laud_ray.models.language.causal_training import ADAPTER, load_base, train
+from laud_ray.models.language.label_prompt import LabelPrompt
+from laud_ray.models.language.scorer import PromptedScorer, engine, engine_settings
+from laud_ray.models.language.stream import StreamFor
+from laud_ray.models.ray_train import Resources
+from laud_ray.storage import scratch
+from laud_ray.storage.model_folder import describe
+from laud_ray.types import Example, Task
+
+
+@dataclass(frozen=True, slots=True)
+class CausalLearner:
+    """Fine-tunes a language model with LoRA (Hu et al. 2021, arXiv 2106.09685), loss on the answer's token only."""
+
+    settings: CausalConfig
+    resources: Resources = field(default_factory=Resources)
+
+    def fit(self, task: Task, examples: Sequence[Example], *, out: str, seed: int) -> None:
+        """Train from the base model.
+
+        Raises:
+            ModelError: if there are no examples, or the labels are too many to stand in one prompt.
+        """
+        if not examples:
+            raise ModelError("learner: causal has nothing to learn from; expected at least one annotation")
+        prompt = fixed_prompt(task, self.settings)
+        ray_train.fit(
+            train,
+            {
+                "settings": self.settings,
+                "prompt": prompt,
+                "examples": tuple(examples),
+                "seed": seed,
+                "description": {
+                    "kind": "causal",
+                    "base": self.settings.model,
+                    "labels": list(task.names),
+                    "examples": len(examples),
+                    "temperature": 1.0,
+                    "prompt": prompt.to_json(),
+                },
+                "restartable": self.resources.workers > 0,
+            },
+            self.resources,
+            out,
+        )
+
+    @staticmethod
+    def open(model: str) -> PromptedScorer:
+        """Open a model folder and start its engine on the base model with the adapter merged into it.
+
+        An adapter beside the base model costs vLLM up to a third of its rate; bulk passes are worth a merge.
+        """
+        path, description = describe(model)
+        tokenizer = chat.open_tokenizer(description["base"])
+        prompt = label_prompt.from_json(description["prompt"], tokenizer)
+        with scratch.temporary("merged") as place:
+            merged = str(place)
+            merge(description["base"], path / ADAPTER, prompt.settings.dtype, merged)
+            return PromptedScorer(
+                prompt, tokenizer, engine(prompt, tokenizer, merged), temperature=description["temperature"]
+            )
+
+    @staticmethod
+    def open_beside(model: str, stream_for: StreamFor) -> PromptedScorer:
+        """Open a model folder with its adapter beside the base model, in an engine that serves others too.
+
+        Args:
+            stream_for: gives the engine for settings and a rank of adapters.
+        """
+        path, description = describe(model)
+        tokenizer = chat.open_tokenizer(description["base"])
+        prompt = label_prompt.from_json(description["prompt"], tokenizer)
+        stream = stream_for(engine_settings(prompt, description["base"]), adapter_rank(path / ADAPTER))
+        reads = stream.reader(prompt.token_ids, str(path / ADAPTER))
+        return PromptedScorer(prompt, tokenizer, reads, temperature=description["temperature"])
+
+
+def fixed_prompt(task: Task, settings: CausalConfig) -> LabelPrompt:
+    """The prompt that a model is trained and scored with: all labels, in one order.
+
+    Raises:
+        ModelError: if they do not fit.
+    """
+    prompt = label_prompt.build(chat.open_tokenizer(settings.model), task, settings, orders=1)
+    if prompt.narrow:
+        raise ModelError(
+            f"learner.max_labels: {len(task.labels)} labels; a prompt of this model and max_context "
+            f"{prompt.settings.max_context} holds {len(prompt.codes)}, and causal learns them all in one: "
+            "expected more room, or learner.kind encoder or in_context"
+        )
+    return prompt
+
+
+def merge(base: str, adapter: Path, dtype: str, out: str) -> None:
+    """Write the base model with an adapter merged into its weights."""
+    from peft import PeftModel  # takes seconds, which a process without adapters need not pay
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = PeftModel.from_pretrained(load_base(base, dtype, device), str(adapter))
+    model.merge_and_unload().save_pretrained(out)
+
+
+def adapter_rank(adapter: Path) -> int:
+    """Read the rank of an adapter in PEFT's format."""
+    return int(json.loads((adapter / "adapter_config.json").read_text())["r"])

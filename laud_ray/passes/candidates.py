@@ -1,0 +1,204 @@
+"""Where the candidates of a round lie: workers embed them and what was asked about.
+
+m candidates, a annotated documents, c models, k classes, d dimensions.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from laud_ray.cluster.dispatch import Lost, Workers, dispatch
+from laud_ray.data.corpus import Corpus
+from laud_ray.errors import PassError
+from laud_ray.models.encoder.encoding import BUNDLED, Encoder
+from laud_ray.models.faults import engine_errors
+from laud_ray.passes.scoring import load_scorer, open_model
+from laud_ray.storage.folder import Folder
+from laud_ray.store.store import Answered
+from laud_ray.types import Candidates, Document, Floats, Indices, Scorer, Space, SpatialScorer
+
+CHUNK = 2000  # texts: a few seconds of a core
+TOKENS = 64
+TASKS = Workers()
+
+T = TypeVar("T")
+J = TypeVar("J")
+Progress = Callable[[int, int], None]
+Examined = tuple[Floats, Floats]
+
+
+def known(asked: Sequence[Answered], names: Sequence[str]) -> tuple[list[Document], Indices]:
+    """Return what was answered, without the evaluation sample, and the class of each; -1 for an abstention."""
+    places = {name: i for i, name in enumerate(names)}
+    told = [one for one in asked if one.answered and one.purpose != "evaluation"]
+    labels = [-1 if one.label is None else places[one.label] for one in told]
+    return [one.query.document for one in told], np.asarray(labels, np.int64)
+
+
+def survey(
+    pool: Candidates,
+    asked: Sequence[Document],
+    labels: Indices,
+    models: Sequence[Folder],
+    *,
+    votes: bool,
+    workers: Workers = TASKS,
+    load: Callable[[str], Scorer] = open_model,
+    progress: Progress = lambda done, total: None,
+) -> Space:
+    """Let the round's model embed and score candidates and what was asked about, the models before it only score.
+
+    Args:
+        labels: (a,) the classes of `asked`.
+        models: of the last rounds, the newest last; each is a SpatialScorer.
+        votes: whether a committee is wanted.
+
+    Raises:
+        PassError: if the work fails, or its workers die again and again.
+    """
+    candidates = tuple(pool.texts)
+    every = (*candidates, *(document.text for document in asked))
+    jobs = [_Reading(every, models[-1], load), *(_Reading(candidates, one, load) for one in models[-2::-1])]
+    # A worker process has the round's model from the score pass; the others it loads one after the other.
+    (vectors, proba), *earlier = _read(jobs, workers, progress)
+    m = len(candidates)
+    voices = np.stack([*(one for _, one in reversed(earlier)), proba[:m]]) if votes else None
+    return Space(vectors[:m], proba[:m], vectors[m:], proba[m:], labels, voices)
+
+
+def survey_scored(
+    pool: Candidates,
+    asked: Sequence[Document],
+    labels: Indices,
+    names: Sequence[str],
+    corpus: Corpus,
+    scores: Sequence[Folder],
+    *,
+    votes: bool,
+    progress: Progress = lambda done, total: None,
+) -> Space:
+    """The same for models that have no vectors: the bundled encoder embeds, and probabilities are read from scores.
+
+    Of these only the likeliest classes are known; what is left of 1 is spread evenly over the others.
+
+    Args:
+        names: the k labels.
+        scores: finished passes of the last rounds' models, the newest last.
+
+    Raises:
+        PassError: if the work fails, or its workers die again and again.
+    """
+    ids = [*pool.ids, *(document.id for document in asked)]
+    every = (*pool.texts, *(document.text for document in asked))
+    ((vectors, _),) = _read([_Reading(every, None, open_model)], TASKS, progress)
+    proba = _probabilities(corpus, scores, ids, names)
+    m = len(pool)
+    return Space(vectors[:m], proba[-1, :m], vectors[m:], proba[-1, m:], labels, proba[:, :m] if votes else None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """Texts and the model that reads them; None: the bundled encoder, which has no classes."""
+
+    texts: tuple[str, ...]
+    model: Folder | None
+    load: Callable[[str], Scorer]
+
+
+def _read(readings: Sequence[_Reading], workers: Workers, progress: Progress) -> list[Examined]:
+    """Return (n, d) vectors and (n, k) probabilities for each reading; the workers take a chunk at a time."""
+    sizes = {
+        f"texts {start} to {min(start + CHUNK, len(one.texts))} of reading {number}": (number, start)
+        for number, one in enumerate(readings)
+        for start in range(0, len(one.texts), CHUNK)
+    }
+    found: list[Examined | None] = [None] * len(readings)
+    total, done = sum(len(one.texts) for one in readings), 0
+    for name, (vectors, proba) in _dispatched(list(sizes), _read_chunk, (sizes, tuple(readings)), workers):
+        number, start = sizes[name]
+        n = len(readings[number].texts)
+        if (whole := found[number]) is None:
+            whole = np.empty((n, vectors.shape[1]), np.float32), np.empty((n, proba.shape[1]), np.float32)
+            found[number] = whole
+        whole[0][start : start + CHUNK], whole[1][start : start + CHUNK] = vectors, proba
+        done += len(vectors)
+        progress(done, total)
+    return [one for one in found if one is not None]
+
+
+def _read_chunk(name: str, job: tuple[Mapping[str, tuple[int, int]], Sequence[_Reading]]) -> Examined:
+    """In the worker: embed and score a chunk; a model that only votes sends no vectors back."""
+    number, start = job[0][name]
+    reading = job[1][number]
+    texts = reading.texts[start : start + CHUNK]
+    with engine_errors():
+        if reading.model is None:
+            return _bundled().embed(texts), np.empty((len(texts), 0), np.float32)
+        scorer = load_scorer(reading.model, reading.load)
+        if number:
+            return np.empty((len(texts), 0), np.float32), scorer.score(texts)
+        if isinstance(scorer, SpatialScorer):
+            return scorer.examine(texts)
+    raise PassError(f"{reading.model.uri}: a {type(scorer).__name__} has no vectors; expected an encoder's model")
+
+
+@cache
+def _bundled() -> Encoder:
+    return Encoder(BUNDLED, TOKENS).freeze()
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """Which documents to find in which scores."""
+
+    scores: tuple[Folder, ...]
+    ids: pa.Array
+
+
+def _probabilities(corpus: Corpus, scores: Sequence[Folder], ids: Sequence[str], names: Sequence[str]) -> Floats:
+    """Return the (c, n, k) probabilities of n documents in c passes."""
+    wanted = {f"{number}/{part.name}": number for number in range(len(scores)) for part in corpus.ranges}
+    job = _Finding(tuple(scores), pa.array(ids, pa.string()))
+    tables: list[list[pa.Table]] = [[] for _ in scores]
+    for name, table in _dispatched(list(wanted), _find, job, TASKS):
+        tables[wanted[name]].append(table)
+    return np.stack([from_likeliest(pa.concat_tables(one), job.ids, names) for one in tables])
+
+
+def _find(name: str, job: _Finding) -> pa.Table:
+    """In the worker: the rows of the wanted documents in a range."""
+    number, _, part = name.partition("/")
+    table = job.scores[int(number)].read_table(part, ["id", "top_labels", "top_probabilities"])
+    found = table.filter(pc.is_in(table.column("id"), value_set=job.ids))
+    plain = [("id", pa.string()), ("top_labels", pa.list_(pa.string())), ("top_probabilities", pa.list_(pa.float32()))]
+    return found.cast(pa.schema(plain))
+
+
+def from_likeliest(found: pa.Table, ids: pa.Array, names: Sequence[str]) -> Floats:
+    """Turn the likeliest classes of documents into (n, k) probabilities; all classes alike where there are none."""
+    rows = pc.index_in(ids, value_set=found.column("id"))
+    taken = found.take(rows)
+    labels, values = taken.column("top_labels").combine_chunks(), taken.column("top_probabilities").combine_chunks()
+    counts = pc.fill_null(pc.list_value_length(labels), 0).to_numpy()
+    at = np.repeat(np.arange(len(ids)), counts)
+    columns = pc.index_in(labels.flatten(), value_set=pa.array(names, pa.string())).to_numpy()
+    proba = np.full((len(ids), len(names)), np.nan, np.float32)
+    proba[at, columns] = values.flatten().to_numpy()
+    others = np.isnan(proba)
+    rest = np.maximum(1 - np.nansum(proba, axis=1), 0) / np.maximum(others.sum(axis=1), 1)
+    proba = np.where(others, rest[:, None], proba).astype(np.float32)
+    normal: Floats = proba / proba.sum(axis=1, keepdims=True)
+    return normal
+
+
+def _dispatched(names: Sequence[str], work: Callable[[str, J], T], job: J, workers: Workers) -> Iterator[tuple[str, T]]:
+    """Yield what the work returns by its name."""
+    for result in dispatch(names, work, job, workers):
+        if isinstance(result, Lost):
+            raise PassError(f"{result.name}: given up, {result.reason}, {result.times} times")
+        yield result.name, result.value

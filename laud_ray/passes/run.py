@@ -1,0 +1,147 @@
+"""Score every document of a corpus exactly once: zero-shot, and each round's scores.
+
+The work list is the list of ranges without a committed output. A worker reads its range, scores it and writes
+one Parquet file whose name the range fixes; the file appears whole or not at all, and to resume is to list
+what is there. Memory grows with the number of ranges, never with documents.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from laud_ray.cluster.deaths import Lost, set_aside
+from laud_ray.cluster.dispatch import Workers, dispatch
+from laud_ray.data.corpus import Corpus
+from laud_ray.errors import PassError, RunError
+from laud_ray.passes.scoring import distinct, load_scorer, open_model, score_table, score_texts, with_failures
+from laud_ray.passes.shortlists import SHORTLIST, Shortlist, shortlist_range
+from laud_ray.stats.legibility import ENOUGH, Legibility, LegibleScorer
+from laud_ray.storage.checksums import dump_json, parse_json
+from laud_ray.storage.folder import Folder
+from laud_ray.types import Scorer
+
+DESCRIPTION = "pass.json"
+TASKS = Workers()
+
+
+@dataclass(frozen=True, slots=True)
+class PassResult:
+    """What a pass did. Rows and errors count this attempt only; `resumed` ranges were there already.
+
+    Attributes:
+        health: what the scorer measured of itself, if it does.
+        legibility: what of a sample of the texts the scorer's tokenizer does not know; no texts where it knows all.
+        start_up: seconds until the first range came back.
+        seconds: seconds in all.
+    """
+
+    ranges: int
+    resumed: int
+    rows: int
+    errors: int
+    start_up: float
+    seconds: float
+    health: Mapping[str, float]
+    legibility: Legibility
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """All that a worker needs to know beside the range."""
+
+    corpus: Corpus
+    model: Folder
+    out: Folder
+    name: str
+    shortlist: Shortlist | None
+    load: Callable[[str], Scorer]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """What came of a range."""
+
+    rows: int
+    errors: int
+    health: dict[str, float]
+    legibility: Legibility
+
+
+def run_pass(
+    corpus: Corpus,
+    model: Folder,
+    out: Folder,
+    *,
+    name: str,
+    shortlist: Shortlist | None = None,
+    workers: Workers = TASKS,
+    load: Callable[[str], Scorer] = open_model,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> PassResult:
+    """Score the ranges that have no output in `out`; call progress(rows done, rows in all) as they come.
+
+    Args:
+        name: the model's name, written into every row.
+        load: opens the model in a worker, once per process.
+
+    Raises:
+        PassError: if a range cannot be read or written, or the engine fails on one range after the other; and, when
+            all others are committed, if some were set aside because their workers died again and again.
+        RunError: if `out` holds the output of another model or corpus.
+    """
+    began = time.monotonic()
+    _claim(out, {"model": name, "corpus": corpus.fingerprint})
+    committed = out.names()
+    todo = [part for part in corpus.ranges if part.name not in committed]
+    total = sum(part.rows for part in corpus.ranges)
+    done = total - sum(part.rows for part in todo)
+    progress(done, total)
+    rows = errors = 0
+    start_up = 0.0
+    health: dict[str, float] = {}
+    legibility = Legibility()
+    lost: list[Lost] = []
+    # A worker's working directory need not be this process's.
+    corpus, model, out = replace(corpus, folder=corpus.folder.absolute()), model.absolute(), out.absolute()
+    job = _Job(corpus, model, out, name, shortlist, load)
+    for result in dispatch([part.name for part in todo], _score_range, job, workers):
+        if isinstance(result, Lost):
+            lost.append(result)
+            continue
+        start_up = start_up or time.monotonic() - began
+        health, legibility = result.value.health or health, legibility + result.value.legibility
+        rows, errors = rows + result.value.rows, errors + result.value.errors
+        progress(done + rows, total)
+    if lost:
+        raise PassError(set_aside(lost, len(corpus.ranges)))
+    seconds = time.monotonic() - began
+    resumed = len(corpus.ranges) - len(todo)
+    return PassResult(len(corpus.ranges), resumed, rows, errors, start_up, seconds, health, legibility)
+
+
+def _claim(out: Folder, identity: dict[str, str]) -> None:
+    """Make sure that all ranges in a folder come from one model and one corpus."""
+    if not out.exists(DESCRIPTION):
+        out.write(DESCRIPTION, dump_json(identity))
+        return
+    found = parse_json(out.read(DESCRIPTION), f"{out.uri}/{DESCRIPTION}", dict)
+    for key, value in identity.items():
+        if found.get(key) != value:
+            raise RunError(f"{out.uri}: holds a pass with {key} {found.get(key)!r}; expected {value!r}")
+
+
+def _score_range(name: str, job: _Job) -> _Scored:
+    """Score one range and commit it: the shortlist first, the scores last, since these mark it as done."""
+    table = job.corpus.read(name)
+    texts, inverse = distinct(table.column("text"))
+    scorer = load_scorer(job.model, job.load)
+    proba, failures = score_texts(scorer, texts)
+    errors, usable = with_failures(table.column("error"), failures, inverse)
+    scores = score_table(table.column("id"), proba, inverse, usable, errors, scorer.labels, job.name)
+    if job.shortlist is not None:
+        listed = shortlist_range(job.shortlist, name, table, scores, proba, inverse, usable)
+        (job.out / SHORTLIST).write_table(name, listed)
+    job.out.write_table(name, scores)
+    # A range is a random sample of the corpus, and so are its first texts.
+    legibility = scorer.legibility(texts[:ENOUGH]) if isinstance(scorer, LegibleScorer) else Legibility()
+    return _Scored(table.num_rows, int((~usable).sum()), dict(getattr(scorer, "health", {})), legibility)

@@ -1,0 +1,244 @@
+"""What a run will cost, before anything is spent: documents, tokens, calls, dollars and hours of each step.
+
+Nothing is scored and nobody is asked. The corpus is read and a sample of it is tokenized. Hours are operations over
+what the device does a second: 2 for each parameter and token in scoring; 4 in training, since the frozen weights get
+no gradient, and 6 where activations are computed twice to save memory.
+"""
+
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from laud_ray import oracles
+from laud_ray.config import (
+    CausalConfig,
+    EncoderConfig,
+    EncoderZeroShotConfig,
+    InContextConfig,
+    LinearConfig,
+    LlmConfig,
+    PromptedSection,
+    RunConfig,
+    VllmZeroShotConfig,
+)
+from laud_ray.data.corpus import Corpus, normalise, open_corpus
+from laud_ray.models import kinds
+from laud_ray.models.encoder.encoding import model_path
+from laud_ray.models.language import chat, label_prompt
+from laud_ray.models.language.prompts import Option, Prompt
+from laud_ray.planning.devices import Device, check_memory, find_device
+from laud_ray.planning.model_size import guessed_size, parameters
+from laud_ray.steps.seed_walk import seed_cap
+from laud_ray.storage.folder import Folder
+from laud_ray.types import Task
+
+SAMPLE = 500
+# Characters of a token where a model's own tokenizer is not at hand.
+CHARACTERS = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the plan. tokens are those computed: a prefix that documents share counts once.
+
+    Attributes:
+        hours: on the given devices; None where another party computes.
+    """
+
+    name: str
+    documents: int
+    tokens: int
+    calls: int = 0
+    dollars: float = 0.0
+    hours: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run comes to.
+
+    Attributes:
+        counts: what the corpus holds: documents, unique, duplicates, errors, truncated.
+        notes: what had to be guessed.
+    """
+
+    counts: Mapping[str, int]
+    rounds: int
+    device: Device
+    steps: tuple[Step, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def dollars(self) -> float:
+        return sum(step.dollars for step in self.steps)
+
+    @property
+    def hours(self) -> float:
+        return sum(step.hours or 0.0 for step in self.steps)
+
+
+def plan(config: RunConfig, gpu: str | None = None) -> Plan:
+    """Count what a run would do.
+
+    Args:
+        gpu: plan for this GPU, one of GPUS; None for what this machine has.
+
+    Raises:
+        UserError: whatever `run` would refuse later.
+    """
+    task, device = config.task.to_task(), find_device(gpu)
+    asked = config.asked_oracles()
+    sections = (("zero_shot", config.zero_shot), ("learner", config.learner))
+    notes = [_unless_guessed(section.model, kinds.check_section, key, section, task) for key, section in sections]
+    for where, one in asked.items():
+        notes += [_unless_guessed(model, oracles.check, one, where) for model in _models(one)]
+    for key, section in sections:
+        if isinstance(section, PromptedSection):
+            check_memory(key, section, device, max(1, int(config.resources.gpus_per_scorer)))
+    with tempfile.TemporaryDirectory(prefix="laud-plan-") as scratch:
+        corpus = open_corpus(Folder(f"{config.storage}/corpus")) or normalise(
+            config.corpus, Folder(scratch), sealed=oracles.sealed_column(asked)
+        )
+        for where, one in asked.items():
+            oracles.check_column(one, task, corpus, where)
+        notes += corpus.notes
+        texts = corpus.some_texts(SAMPLE)
+        steps = tuple(_steps(config, task, corpus, texts, device))
+    return Plan(corpus.counts, _rounds(config), device, steps, tuple(dict.fromkeys(filter(None, notes))))
+
+
+def _unless_guessed(model: str, check: Callable[..., None], *arguments: object) -> str | None:
+    """Check, and say so if the model is on a hub that this machine does not reach: its name may tell enough."""
+    if guessed_size(model) is not None:
+        return (
+            f"{model} cannot be loaded here: its parameters are read off its name, a token is reckoned as "
+            f"{CHARACTERS:g} characters, and nothing says that the run will find it"
+        )
+    check(*arguments)
+    return None
+
+
+def _steps(config: RunConfig, task: Task, corpus: Corpus, texts: Sequence[str], device: Device) -> Iterator[Step]:
+    unique, budget = corpus.pool_size, config.budget.annotations
+    oracle, rounds = config.oracle, _rounds(config)
+    _, sampled = config.evaluation_oracle()
+    trusted = config.trusted_oracle()
+    seed = seed_cap(config)
+    resources = config.resources
+    scorers = resources.scorers * max(1.0, resources.gpus_per_scorer)
+    training = device.flops * max(1, resources.workers)
+    left = max(0, budget - seed)
+    again = int(config.audit.share * left) // config.audit.every
+    asked = (
+        ("evaluation", sampled, config.evaluation.size),
+        *((("evaluation, trusted", trusted[1], config.evaluation.trusted or 0),) if trusted else ()),
+        ("seed (at most)", oracle, seed),
+        ("queries", oracle, left - again),
+        *((("asked again (at most)", config.second_oracles()[0][1], again),) if again else ()),
+    )
+    size, each, shared = _scored(config.zero_shot, task, texts)
+    yield _pass("zero-shot pass", unique, size, each, shared, scorers * _scoring(config.zero_shot, device))
+    for name, one, calls in asked:
+        for config_of_one in _llms(one):
+            yield _calls(name, config_of_one, task, texts, calls, device)
+        if not _llms(one):
+            yield Step(name, calls, 0, calls)
+    size, each, shared = _scored(config.learner, task, texts)
+    sizes = [min(budget, _shortest_walk(config) + i * config.query.batch) for i in range(rounds)]
+    if isinstance(config.learner, EncoderConfig | CausalConfig):
+        examples = sum(sizes) * config.learner.epochs
+        packs = math.ceil(examples / config.learner.batch) if shared else 0
+        tokens = round(examples * each + packs * shared)
+        work = 6 if isinstance(config.learner, CausalConfig) and config.learner.checkpointing else 4
+        yield Step("training", examples, tokens, hours=work * size * tokens / training / 3600)
+    scoring = scorers * _scoring(config.learner, device)
+    yield _pass(f"score passes ({rounds})", unique * rounds, size, each, shared, scoring)
+
+
+def _scoring(section: object, device: Device) -> float:
+    """Operations a second of one scorer."""
+    return device.flops * (1.0 if isinstance(section, PromptedSection) else device.encoder)
+
+
+def _shortest_walk(config: RunConfig) -> int:
+    """How few queries the seed may take: none in vain. What it leaves of the budget makes rounds."""
+    return min(seed_cap(config), config.init.per_class * len(config.task.to_task().labels))
+
+
+def _rounds(config: RunConfig) -> int:
+    """How many rounds the budget allows; other rules may stop before."""
+    left = config.budget.annotations - _shortest_walk(config)
+    limit = min((rule.maximum for rule in config.stop if rule.kind == "rounds"), default=None)
+    most = 1 + math.ceil(left / config.query.batch)
+    return most if limit is None else min(most, limit)
+
+
+def _pass(name: str, documents: int, size: int, each: float, shared: int, flops: float) -> Step:
+    tokens = round(documents * each + shared)
+    return Step(name, documents, tokens, hours=2 * size * tokens / flops / 3600)
+
+
+def _scored(
+    section: EncoderZeroShotConfig | VllmZeroShotConfig | EncoderConfig | LinearConfig | CausalConfig | InContextConfig,
+    task: Task,
+    texts: Sequence[str],
+) -> tuple[int, float, int]:
+    """A scorer's parameters, mean tokens computed for each document, and tokens computed once."""
+    if not isinstance(section, PromptedSection):
+        tokenizer = chat.open_tokenizer(model_path(section.model))
+        limit = getattr(section, "max_tokens", 64)
+        lengths = [min(limit, len(ids)) for ids in tokenizer(list(texts))["input_ids"]]
+        return parameters(section.model, causal=False), float(np.mean(lengths)), 0
+    if guessed_size(section.model) is not None:
+        return _guessed(section, task, texts)
+    tokenizer = chat.open_tokenizer(section.model)
+    prompt = label_prompt.build(tokenizer, task, section, orders=1, spare=kinds.spare(section))
+    shared = len(prompt.frames[0].prefix_ids)
+    own = prompt.opening(tokenizer, classes=range(len(prompt.codes)) if prompt.narrow else ())
+    bodies = prompt.ids(tokenizer, texts, [own] * len(texts))
+    each = float(np.mean([len(ids) - shared for ids in bodies]))
+    if isinstance(section, InContextConfig):
+        each += min(section.max_example_tokens, section.examples * (each - len(prompt.frames[0].suffix_ids)))
+    return parameters(section.model, causal=True), each * section.orders, shared * section.orders
+
+
+def _guessed(section: PromptedSection, task: Task, texts: Sequence[str]) -> tuple[int, float, int]:
+    """The same where only the model's name is known."""
+    prompt = Prompt(tuple(Option(str(i), label) for i, label in enumerate(task.labels)), section.guideline)
+    own = float(np.mean([min(len(t) / CHARACTERS, section.max_text_tokens) for t in texts]))
+    each, shared = own + len(prompt.tail()) / CHARACTERS + 4, round(len(prompt.head()) / CHARACTERS)
+    if isinstance(section, InContextConfig):
+        each += min(section.max_example_tokens, section.examples * each)
+    return parameters(section.model, causal=True), each * section.orders, shared * section.orders
+
+
+def _models(oracle: Any) -> list[str]:
+    return [one.model for one in _llms(oracle)] or [""]
+
+
+def _llms(oracle: Any) -> list[LlmConfig]:
+    """The language models of an oracle; a cascade asks every one of them in the worst case."""
+    return [one for one in getattr(oracle, "oracles", (oracle,)) if isinstance(one, LlmConfig)]
+
+
+def _calls(name: str, oracle: LlmConfig, task: Task, texts: Sequence[str], documents: int, device: Device) -> Step:
+    options = tuple(Option(str(i), label) for i, label in enumerate(task.labels))
+    prompt = Prompt(options, oracle.guideline, unsure="?", rationale=oracle.rationale)
+    fixed = len(prompt.head() + prompt.opening() + prompt.tail()) / CHARACTERS
+    text = float(np.mean([min(len(t), oracle.max_text_chars) for t in texts])) / CHARACTERS
+    calls = documents * oracle.votes
+    answer = 60 if oracle.rationale else 2
+    given = round(calls * (fixed + text * (1 + oracle.examples)))
+    dollars = (given * oracle.input_price + calls * answer * oracle.output_price) / 1e6
+    tokens = given + calls * answer
+    if oracle.engine == "openai":
+        return Step(f"{name}: {oracle.model}", documents, tokens, calls, dollars)
+    # Here the instructions and labels are computed once, and each engine's start is not reckoned.
+    tokens -= round(max(0, calls - 1) * len(prompt.head()) / CHARACTERS)
+    flops = device.flops * oracle.replicas * max(1, oracle.gpus_per_replica)
+    hours = 2 * parameters(oracle.model, causal=True) * tokens / flops / 3600
+    return Step(f"{name}: {oracle.model}", documents, tokens, calls, dollars, hours)

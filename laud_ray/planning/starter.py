@@ -1,0 +1,199 @@
+"""Write a commented task.yaml for somebody's data."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import yaml
+
+from laud_ray import config
+from laud_ray.data import sources
+from laud_ray.data.seen import Seen
+from laud_ray.errors import CorpusError
+from laud_ray.labels import remarks
+from laud_ray.planning.found_labels import FoundLabels, Spelt
+from laud_ray.planning.template import TEMPLATE
+from laud_ray.planning.text_sample import TextSample
+from laud_ray.printable import printable, quoted, shown
+from laud_ray.stats.legibility import of_bundled
+from laud_ray.storage.text_reading import AS_FOUND, Reading
+from laud_ray.texts import normalise_text
+
+LIKELY = ("label", "labels", "category", "class", "target", "intent")
+# Rows that are looked at where no column may hold labels.
+LOOK_AT = 200_000
+# The smallest evaluation sample, and as many texts to learn from.
+ENOUGH_TEXTS = 40
+PLACEHOLDERS = ("first label", "second label")
+NO_ORACLE = "{kind: llm, engine: openai, model: MODEL_NAME}      # write your own here"
+FILL_IN = (
+    "fill in task.labels and oracle before you run this: no column was found that holds labels, which kind: replay "
+    "needs; kind: llm needs a model and an endpoint"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """The YAML, valid as it stands.
+
+    Attributes:
+        fill_in: what a person must still write into it, or None.
+        notes: what a person should know of the data.
+    """
+
+    text: str
+    fill_in: str | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What was seen of the data.
+
+    Attributes:
+        texts: rows with a text.
+        distinct: different texts, of ENOUGH_TEXTS or more so many.
+        labels: of the column that may hold labels; None without one.
+        sample: some of the texts, from all that was read.
+    """
+
+    rows: int
+    texts: int
+    distinct: int
+    labels: FoundLabels | None
+    sample: Sequence[str]
+
+
+def starter(
+    data: str,
+    *,
+    text: str,
+    label: str | None = None,
+    id: str | None = None,
+    name: str | None = None,
+    reading: Reading = AS_FOUND,
+) -> Starter:
+    """Make the YAML, with the labels of the data where a column has them, else with labels to be replaced.
+
+    Args:
+        reading: what is stated of how text files are written; the rest is found out, and written into the YAML.
+
+    Raises:
+        CorpusError: if the data or a column is missing or empty, a column has two roles, or the label column that was
+            asked for cannot be one. A column that is only guessed is passed over with a note.
+    """
+    _require_roles(text=text, label=label, id=id)
+    present = sources.column_names(data, reading, [text])
+    column = label or next((one for one in present if one.lower() in LIKELY and one not in (text, id)), None)
+    look, seen, passed_over = _look_or_pass_over(data, text, column, id, reading, guessed=label is None)
+    if not look.rows:
+        raise CorpusError(f"{data}: holds no documents; expected at least one row")
+    if not look.texts:
+        raise CorpusError(f"{data}: the column {quoted(text)} is empty in all {look.rows:,} rows; expected texts")
+    if look.distinct == 1 < look.rows:
+        raise CorpusError(f"{data}: all {look.texts:,} texts in {quoted(text)} are the same; expected different ones")
+    labels = look.labels
+    if labels is not None and (wrong := labels.fault()) is not None:
+        if label:
+            raise CorpusError(f"{data}: {wrong}")
+        passed_over, labels = f"{wrong}: it is passed over", None
+    column = None if labels is None else labels.column
+    classes = [] if labels is None else labels.classes()
+    notes = [*seen.notes, *filter(None, [passed_over]), *(labels.notes() if labels is not None else ())]
+    if look.distinct < ENOUGH_TEXTS:
+        notes.append(
+            f"{data}: holds {look.distinct} different texts; a run needs at least {ENOUGH_TEXTS}, since half of them "
+            "may be for evaluation"
+        )
+    path = PurePosixPath(data)
+    name = name or (path.parent.name if path.stem in ("train", "data") else path.stem.strip("*")) or "task"
+    written = TEMPLATE.format(
+        name=_inline(name),
+        note="" if column else "                      # write your own labels here",
+        labels="\n".join(_labels(classes) if classes else (f"    - {{name: {one}}}" for one in PLACEHOLDERS)),
+        path=_inline(data),
+        text=_inline(text),
+        id=_inline(id),
+        reading=_reading(seen, reading),
+        notes="".join(f"\n# {printable(note)}" for note in notes),
+        storage=_inline(f"runs/{name}"),
+        oracle=f"{{kind: replay, label: {_inline(column)}}}" if column else NO_ORACLE,
+        evaluation=max(20, min(300, look.rows // 4)),
+    )
+    parsed = config.parse(written, "task.yaml")
+    notes += [*remarks(parsed.task.to_task()), *filter(None, [of_bundled(look.sample).remark("the bundled encoder")])]
+    return Starter(written, None if column else FILL_IN, tuple(map(printable, notes)))
+
+
+def _require_roles(*, text: str, label: str | None, id: str | None) -> None:
+    """Refuse one column in two roles."""
+    roles: dict[str, str] = {}
+    for role, column in (("text", text), ("id", id), ("label", label)):
+        if column is not None and column in roles:
+            raise CorpusError(f"--{role} {column}: is the column of --{roles[column]} too; expected a column for each")
+        if column is not None:
+            roles[column] = role
+
+
+def _look_or_pass_over(
+    data: str, text: str, column: str | None, id: str | None, reading: Reading, *, guessed: bool
+) -> tuple[_Look, Seen, str | None]:
+    """Look at the data with a column of labels, or without if it is only guessed and does not fit; say why."""
+    if column is None:
+        return *_look(data, text, None, id, reading), None
+    try:
+        return *_look(data, text, column, id, reading), None
+    except CorpusError as error:
+        if not guessed:
+            raise
+        found = _look(data, text, None, id, reading)
+        return *found, f"the column {quoted(column)} is passed over: {error}"
+
+
+def _reading(seen: Seen, stated: Reading) -> str:
+    """The keys that say how the text files are read, where they are all read alike."""
+    found = {one for one in seen.readings.values() if one.delimiter is not None}
+    if len(found) == 1:
+        one = found.pop()
+    elif stated.stated:
+        one = stated
+    else:
+        return ""
+    keys = (("delimiter", one.delimiter), ("quote", one.quote), ("encoding", one.encoding))
+    return "".join(f", {key}: {_inline(value)}" for key, value in keys if value is not None)
+
+
+def _look(data: str, text: str, column: str | None, id: str | None, reading: Reading) -> tuple[_Look, Seen]:
+    """Read all rows where a column may hold labels, else the first ones."""
+    labels = None if column is None else FoundLabels(column)
+    columns = [one for one in (text, column, id) if one is not None]
+    rows = texts = 0
+    seen, distinct, sample = Seen(), set[str](), TextSample()
+    for batch in sources.read(data, columns, reading, seen):
+        cells = batch.columns[0]
+        rows += len(cells)
+        sample.add(cells)
+        texts += sum(1 for cell in cells if cell is not None and cell.strip())
+        if len(distinct) < ENOUGH_TEXTS:
+            distinct |= {normalise_text((cell or b"").decode(errors="replace")) for cell in cells} - {""}
+        if labels is not None:
+            labels.add(batch.file, batch.first, cells, batch.columns[1])
+        if texts and (rows >= LOOK_AT if labels is None else labels.too_many):
+            break
+    return _Look(rows, texts, min(len(distinct), ENOUGH_TEXTS), labels, sample.texts), seen
+
+
+def _labels(classes: Sequence[Spelt]) -> Iterator[str]:
+    """The lines of the labels, and what their other spellings mean."""
+    if any(one.also for one in classes):
+        yield "    # also: spellings in the data that mean the same label; give one a line of its own to keep it apart"
+    for one in classes:
+        also = f", also: [{', '.join(_inline(name) for name, _ in one.also)}]" if one.also else ""
+        yield f"    - {{name: {_inline(one.name)}{also}}}"
+
+
+def _inline(value: str | None) -> str:
+    """A value as YAML within braces."""
+    # What a terminal would obey, such as a mark that turns a line round, is written as YAML's own escape.
+    plain = value is None or shown(value) == value
+    return yaml.safe_dump([value], default_flow_style=True, allow_unicode=plain, width=10_000).strip()[1:-1]

@@ -1,0 +1,1 @@
+"""Are the answers right: noise, settled votes, raters, where a model is wrong."""

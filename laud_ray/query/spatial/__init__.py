@@ -1,0 +1,1 @@
+"""Query strategies that look at where documents lie in embedding space."""

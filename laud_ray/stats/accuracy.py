@@ -1,0 +1,64 @@
+"""Accuracy and simple shares, with Wilson score intervals. Pure NumPy."""
+
+from math import sqrt
+
+import numpy as np
+
+from laud_ray.stats.metrics import accuracy
+from laud_ray.stats.sample import Sample
+from laud_ray.types import Estimate, Floats, Indices
+
+_Z = 1.959963984540054  # the 97.5 % quantile of the normal distribution
+
+
+def estimate_accuracy(sample: Sample) -> Estimate:
+    """Estimate the accuracy on the population, with a Wilson score interval.
+
+    The interval is Wilson's on the effective sample size: the size at which a simple random sample would have
+    the variance of this stratified one. With one stratum that is Wilson's interval with the finite population
+    correction. Each stratum's accuracy is drawn towards the pooled one for the variance only, so that a small
+    stratum without an error does not claim certainty.
+
+    Wilson (1927), "Probable Inference, the Law of Succession, and Statistical Inference"; Cochran (1977),
+    "Sampling Techniques", sections 2.6 and 5.4; Korn and Graubard (1998) for the effective size.
+    """
+    weights = sample.weights
+    value = accuracy(sample.true, sample.predicted, weights)
+    low, high = _wilson(value, _effective_size(sample, weights, value))
+    return Estimate(value, low, high, len(sample))
+
+
+def estimate_share(hits: int, n: int) -> Estimate:
+    """Estimate a share from a simple random sample of n in which `hits` have it, with a Wilson score interval.
+
+    Raises:
+        ValueError: if n is less than 1, or hits is outside [0, n].
+    """
+    if n < 1 or not 0 <= hits <= n:
+        raise ValueError(f"{hits} of {n}, expected at least 0 of at least 1, and no more than all")
+    low, high = _wilson(hits / n, n)
+    return Estimate(hits / n, low, high, n)
+
+
+def _effective_size(sample: Sample, weights: Floats, value: float) -> float:
+    """Return the size of the simple random sample that has the variance of this one."""
+    _, stratum, sampled = np.unique(sample.strata, return_inverse=True, return_counts=True)
+    correct = np.bincount(stratum, sample.true == sample.predicted)
+    share = np.bincount(stratum, weights) / weights.sum()
+    spread = share**2 * sample.unseen / sampled  # a stratum's part of the variance, over p (1 - p)
+    pooled = float(_toward(value, 1 / spread.sum(), 0.5))
+    within = _toward(correct / sampled, sampled, pooled)
+    overall = (share * within).sum()
+    return float(overall * (1 - overall) / (spread * within * (1 - within)).sum())
+
+
+def _toward(value: Floats | float, n: Floats | Indices | float, centre: float) -> Floats:
+    """Draw shares from n documents towards a centre with the weight of z² more, as Wilson's interval does."""
+    return np.asarray((n * value + _Z**2 * centre) / (n + _Z**2))
+
+
+def _wilson(value: float, n: float) -> tuple[float, float]:
+    centre = float(_toward(value, n, 0.5))
+    half = _Z / (n + _Z**2) * sqrt(n * value * (1 - value) + _Z**2 / 4)
+    # At 0 and 1 rounding could leave the value just outside.
+    return max(0.0, min(centre - half, value)), min(1.0, max(centre + half, value))

@@ -1,0 +1,48 @@
+"""Prevalence, precision, recall and F1 of each class, with 95 % intervals. k classes, H strata."""
+
+import numpy as np
+
+from laud_ray.stats.sample import Sample
+from laud_ray.stats.shares import share_limits
+from laud_ray.types import Bools, ClassEstimates, Estimate, Floats, Indices
+
+
+def estimate_classes(sample: Sample, k: int) -> tuple[ClassEstimates, ...]:
+    """Estimate what a model does for each of k classes on the population.
+
+    A figure that the sample says nothing about (the recall of a class without a document in it) is 0, with the
+    interval [0, 1]. The limits are those of `share_limits`; F1 is 2 J / (1 + J) of the Jaccard index J, which is a
+    share: of the documents that are of the class or given to it, those that are both.
+
+    Raises:
+        ValueError: if a label is outside [0, k).
+    """
+    for labels in (sample.true, sample.predicted):
+        if ((labels < 0) | (labels >= k)).any():
+            raise ValueError(f"label {labels[(labels < 0) | (labels >= k)][0]} is outside [0, {k})")
+    present, stratum, sampled = np.unique(sample.strata, return_inverse=True, return_counts=True)
+    known = sample.sizes
+    sizes = sampled.astype(float) if known is None else np.array([float(known[int(h)]) for h in present])
+    strata = len(present)
+
+    def count(labels: Indices, where: Bools) -> Floats:
+        cells = labels[where] * strata + stratum[where]
+        return np.bincount(cells, minlength=k * strata).reshape(k, strata).astype(np.float64)
+
+    everything = np.ones(len(sample), np.bool_)
+    both = count(sample.true, sample.true == sample.predicted)
+    true, predicted = count(sample.true, everything), count(sample.predicted, everything)
+    given, not_given, anything = predicted > 0, predicted < sampled, np.ones((k, strata), np.bool_)
+    design = (sizes, sampled.astype(float), sample.unseen)
+    prevalence = share_limits(true, sampled - true, *design, anything, anything)
+    precision = share_limits(both, predicted - both, *design, given, given)
+    recall = share_limits(both, true - both, *design, given, not_given)
+    jaccard = share_limits(both, true + predicted - 2 * both, *design, given, anything)
+    f1 = tuple(2 * one / (1 + one) for one in jaccard)
+    figures = (prevalence, precision, recall, f1)
+    return tuple(ClassEstimates(*(_estimate(one, c, len(sample)) for one in figures)) for c in range(k))
+
+
+def _estimate(limits: tuple[Floats, ...], c: int, n: int) -> Estimate:
+    value, low, high = (float(one[c]) for one in limits)
+    return Estimate(0.0 if np.isnan(value) else value, low, high, n)

@@ -1,0 +1,39 @@
+"""Every figure of a model from one sample. n annotated documents, k classes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from laud_ray.stats.accuracy import estimate_accuracy
+from laud_ray.stats.classes import estimate_classes
+from laud_ray.stats.macro import estimate_macro_f1, no_narrower
+from laud_ray.stats.metrics import calibration_error, confusion, precision_recall_f1
+from laud_ray.stats.sample import Sample
+from laud_ray.types import ClassFigures, Figures
+
+
+def figures(sample: Sample, labels: Sequence[str], *, seed: int) -> Figures:
+    """Return every figure of a model; labels are the k names in the order of the integer labels.
+
+    Raises:
+        ValueError: if a label is outside [0, k), or a confidence outside [0, 1].
+    """
+    k = len(labels)
+    correct, per_class = sample.true == sample.predicted, _per_class(sample, labels)
+    return Figures(
+        n=len(sample),
+        accuracy=estimate_accuracy(sample),
+        macro_f1=no_narrower(estimate_macro_f1(sample, k, seed=seed), per_class),
+        calibration_error=calibration_error(sample.confidence, correct, sample.weights),
+        per_class=per_class,
+    )
+
+
+def _per_class(sample: Sample, labels: Sequence[str]) -> tuple[ClassFigures, ...]:
+    k = len(labels)
+    support = np.bincount(sample.true, minlength=k).tolist()
+    scores = precision_recall_f1(confusion(sample.true, sample.predicted, k, sample.weights))
+    predicted = np.bincount(sample.predicted, minlength=k).tolist()
+    estimates = estimate_classes(sample, k)
+    rows = zip(labels, support, *(score.tolist() for score in scores), predicted, estimates, strict=True)
+    return tuple(ClassFigures(*row) for row in rows)

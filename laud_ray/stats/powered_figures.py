@@ -1,0 +1,202 @@
+"""Every figure of a model from many answers of a cheap oracle and few of a trusted one. Pure NumPy.
+
+n documents have a cheap answer, m of them a trusted one too; k classes, H strata.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+
+from laud_ray.stats.macro import bootstrap, no_narrower
+from laud_ray.stats.metrics import calibration_error
+from laud_ray.stats.powered import HIT, MISS, NEITHER, TINY, Share, powered_factor, powered_limits, unseen_events
+from laud_ray.types import Bools, ClassEstimates, ClassFigures, Estimate, Figures, Floats, Indices
+
+Pair: TypeAlias = tuple[Bools, Bools]  # of the trusted oracle, then of the cheap one
+
+_NONE = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PoweredSample:
+    """Documents drawn at random from each stratum, what two oracles answered of them, and what a model says.
+
+    Attributes:
+        cheap: (n,) labels; -1 where the cheap oracle abstained.
+        trusted: (n,) labels; -1 where the trusted oracle was not asked, or abstained. Who was asked was chosen at
+            random within each stratum.
+        predicted: (n,) labels from the model.
+        confidence: (n,) probability, in [0, 1], that the model gives to its label.
+        strata: (n,) the stratum of each document.
+        sizes: the number N_h of documents in each stratum of the population.
+
+    Raises:
+        ValueError: if the arrays differ in length, or the strata of the trusted answers are not those of sizes.
+    """
+
+    cheap: Indices
+    trusted: Indices
+    predicted: Indices
+    confidence: Floats
+    strata: Indices
+    sizes: Mapping[int, int]
+
+    def __post_init__(self) -> None:
+        lengths = [len(one) for one in (self.cheap, self.trusted, self.predicted, self.confidence, self.strata)]
+        known = set(self.strata[self.asked].tolist()) if len(set(lengths)) == 1 else set()
+        if not known or {*self.strata.tolist(), *self.sizes} != known:
+            raise ValueError(
+                f"cheap, trusted, predicted, confidence and strata have {lengths} documents, and trusted answers are "
+                f"in {sorted(known)} of the strata {sorted(self.sizes)}; expected one length, and one in every stratum"
+            )
+
+    @property
+    def asked(self) -> Bools:
+        """(n,) whether there is a trusted answer."""
+        return np.asarray(self.trusted != _NONE)
+
+    def __len__(self) -> int:
+        return len(self.cheap)
+
+
+def powered_figures(sample: PoweredSample, labels: Sequence[str], *, seed: int, replicates: int = 1000) -> Figures:
+    """Return every figure of a model, by the trusted oracle's labels; `labels` are the k names in their order.
+
+    Intervals are those of `powered_limits`, and a bootstrap's of so many replicates for macro-F1. The calibration
+    error is that of the documents with a trusted answer.
+
+    Raises:
+        ValueError: if a label is outside [0, k), or a confidence outside [0, 1].
+    """
+    for answers, least in ((sample.cheap, _NONE), (sample.trusted, _NONE), (sample.predicted, 0)):
+        if answers.min() < least or answers.max() >= len(labels):
+            raise ValueError(f"labels span {answers.min()} to {answers.max()}, expected {least} to {len(labels) - 1}")
+    shares = _Shares(sample)
+    right = (sample.trusted == sample.predicted, sample.cheap == sample.predicted)
+    anywhere = np.ones((1, len(shares.sizes)), np.bool_)
+    limits, (factor,) = shares.estimate(right, shares.all, unseen_events("prevalence", anywhere, anywhere))
+    value, low, high = (float(one[0]) for one in limits)
+    accuracy = Estimate(value, low, high, len(sample))
+    asked, per_class = sample.asked, _per_class(sample, shares, labels)
+    macro = _macro_f1(sample, shares, len(labels), float(factor), accuracy, seed, replicates)
+    return Figures(
+        n=len(sample),
+        accuracy=accuracy,
+        macro_f1=no_narrower(macro, per_class),
+        calibration_error=calibration_error(sample.confidence[asked], right[0][asked], shares.weight_asked[asked]),
+        per_class=per_class,
+        trusted=int(asked.sum()),
+    )
+
+
+class _Shares:
+    """Shares of a sample, each from both oracles. Arrays of documents are (n,) or, of several shares, (s, n)."""
+
+    def __init__(self, sample: PoweredSample) -> None:
+        present, self.stratum = np.unique(sample.strata, return_inverse=True)
+        self.asked, self.sizes = sample.asked, np.array([float(sample.sizes[int(h)]) for h in present])
+        drawn, asked = np.bincount(self.stratum), np.bincount(self.stratum, self.asked)
+        self.weight = (self.sizes / drawn)[self.stratum]
+        self.weight_asked = np.where(self.asked, (self.sizes / asked)[self.stratum], 0.0)
+        everyone = np.ones(len(sample), np.bool_)
+        self.all: Pair = (everyone, everyone)
+
+    def estimate(self, hit: Pair, part: Pair, events: tuple[Floats, Floats]) -> tuple[tuple[Floats, ...], Floats]:
+        """Return what `powered_limits` finds of s shares, and their factors; what is outside of `part` is no hit."""
+        trusted, cheap = (
+            np.atleast_2d(np.where(inside, np.where(yes, HIT, MISS), NEITHER))
+            for yes, inside in zip(hit, part, strict=True)
+        )
+        table = self._count(3 * trusted + cheap, self.asked, 9).reshape(len(cheap), len(self.sizes), 3, 3)
+        rest = self._count(cheap, ~self.asked, 3)
+        factor = powered_factor(table, rest, self.sizes)
+        return powered_limits(table, rest, self.sizes, factor, *events), factor
+
+    def strata_of(self, some: Bools) -> Bools:
+        """Return (s, H) whether a stratum has a document of these (s, n)."""
+        return self._count(some.astype(np.int64), self.all[0], 2)[..., 1] > 0
+
+    def _count(self, kinds: Indices, use: Bools, of: int) -> Floats:
+        """Return (s, H, of) documents to use, by kind."""
+        rows, strata = len(kinds), len(self.sizes)
+        cell = (np.arange(rows)[:, None] * strata + self.stratum[use]) * of + kinds[:, use]
+        return np.bincount(cell.ravel(), minlength=rows * strata * of).reshape(rows, strata, of).astype(np.float64)
+
+
+def _per_class(sample: PoweredSample, shares: _Shares, labels: Sequence[str]) -> tuple[ClassFigures, ...]:
+    k = len(labels)
+    classes = np.arange(k)[:, None]
+    given = sample.predicted == classes
+    of = (sample.trusted == classes, sample.cheap == classes)
+    both, either = (of[0] & given, of[1] & given), (of[0] | given, of[1] | given)
+    places = shares.strata_of(given), shares.strata_of(~given)
+    kinds: tuple[tuple[Share, Pair, Pair], ...] = (
+        ("prevalence", of, shares.all),
+        ("precision", both, (given, given)),
+        ("recall", both, of),
+        ("jaccard", both, either),
+    )
+    *rates, jaccard = (shares.estimate(hit, part, unseen_events(kind, *places))[0] for kind, hit, part in kinds)
+    f1 = tuple(2 * one / (1 + one) for one in jaccard)
+    best = np.where(sample.asked, sample.trusted, sample.cheap)
+    support, predicted = (np.bincount(one[one >= 0], minlength=k).tolist() for one in (best, sample.predicted))
+    found = []
+    for c, name in enumerate(labels):
+        figures = [[float(one[c]) for one in limits] for limits in (*rates, f1)]
+        estimates = ClassEstimates(*(Estimate(0.0 if np.isnan(v) else v, a, b, len(sample)) for v, a, b in figures))
+        estimates = replace(estimates, f1=_between(estimates.f1, estimates.precision.value, estimates.recall.value))
+        values = (estimates.precision.value, estimates.recall.value, estimates.f1.value)
+        found.append(ClassFigures(name, support[c], *values, predicted[c], estimates))
+    return tuple(found)
+
+
+def _between(f1: Estimate, precision: float, recall: float) -> Estimate:
+    """Make F1 the harmonic mean that its name promises: each share has its own factor, so they come out unequal."""
+    value = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    return Estimate(value, min(f1.low, value), max(f1.high, value), f1.n)
+
+
+def _macro_f1(
+    sample: PoweredSample, shares: _Shares, k: int, factor: float, accuracy: Estimate, seed: int, replicates: int
+) -> Estimate:
+    """Estimate the mean F1 of the classes that occur, with one factor, by a bootstrap.
+
+    The factor is that of accuracy: with a handful of trusted answers each, classes cannot well choose their own. In
+    simulation that covers 92 % with 200 trusted answers for 77 classes, where factors of their own cover 75 %.
+    Resampling never makes an error of the cheap oracle that nobody has seen, which accuracy's interval allows for. So
+    the interval is no narrower than that, on either side.
+    """
+    value = _mean_f1(sample, shares, k, factor, np.arange(len(sample)))
+    groups = 2 * shares.stratum + shares.asked
+
+    def resampled(rows: Indices) -> float:
+        return _mean_f1(sample, shares, k, factor, rows)
+
+    found = bootstrap(value, groups, resampled, seed=seed, replicates=replicates)
+    low = min(found.low, max(0.0, value - accuracy.value + accuracy.low))
+    return Estimate(value, low, max(found.high, min(1.0, value + accuracy.high - accuracy.value)), len(sample))
+
+
+def _mean_f1(sample: PoweredSample, shares: _Shares, k: int, factor: float, rows: Indices) -> float:
+    """Return the macro-F1 by the difference estimator, from these rows."""
+    predicted = sample.predicted[rows]
+
+    def masses(answers: Indices, weight: Floats) -> tuple[Floats, Floats]:
+        """Return (k,) weights of hits, and of what is of a class or given to it, hits counted twice."""
+        told = answers >= 0
+        hits = np.bincount(predicted, weight * (answers == predicted), minlength=k)
+        of = np.bincount(answers[told], weight[told], minlength=k)
+        return np.asarray(hits, np.float64), np.asarray(of + np.bincount(predicted, weight, minlength=k), np.float64)
+
+    cheap, asked = sample.cheap[rows], shares.weight_asked[rows]
+    every, those, trusted = (
+        masses(cheap, shares.weight[rows]),
+        masses(cheap, asked),
+        masses(sample.trusted[rows], asked),
+    )
+    hits, twice = (factor * (a - b) + c for a, b, c in zip(every, those, trusted, strict=True))
+    hits, misses = hits.clip(0), (twice - 2 * hits).clip(0)
+    occurs = hits + misses > TINY * shares.sizes.sum()
+    return float((2 * hits[occurs] / (2 * hits + misses)[occurs]).mean()) if occurs.any() else 0.0

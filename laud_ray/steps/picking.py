@@ -1,0 +1,125 @@
+"""Choose the documents of a round's queries from the shortlist that its score pass left."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from laud_ray.data.near_duplicates import NearDuplicates
+from laud_ray.store.store import Query
+from laud_ray.types import Candidates, Document, Indices, QueryStrategy
+
+# So many candidates for each query, so that near-duplicates can be passed over.
+SPARE = 4
+# So often a spatial strategy picks anew for those that it was passed over.
+TURNS = 4
+
+
+def shortlist_depth(batch: int, *, reach: int = 0, criteria: int = 1, cap: int | None = None) -> int:
+    """How many documents a pass must shortlist by each criterion.
+
+    Args:
+        reach: candidates for each document of a batch that a spatial strategy wants; 0 for the others.
+        cap: on the candidates of a spatial strategy, over all criteria.
+    """
+    plain = SPARE * batch + 50
+    if not reach:
+        return plain
+    wanted = max(plain, reach * batch)
+    return wanted if cap is None else min(wanted, max(cap // criteria, 1))
+
+
+def select(
+    strategy: QueryStrategy,
+    name: str,
+    shortlist: pa.Table,
+    pool: Candidates,
+    asked: Iterable[str],
+    n: int,
+    *,
+    rng: np.random.Generator,
+) -> list[Query]:
+    """Pick at most n documents, best first, passing over near-duplicates of each other and of `asked`.
+
+    When passing over leaves fewer than n, near-duplicates fill the rest.
+
+    Args:
+        pool: what `to_candidates` makes of the shortlist, with a space for a strategy that needs one.
+    """
+    if not len(pool):
+        return []
+    seen = NearDuplicates(asked)
+    choose = _spared if pool.space is None else _fresh_first
+    fresh, near = choose(strategy, pool, seen, n, rng)
+    places = pc.index_in(
+        pa.array([pool.ids[i] for i in [*fresh, *near][:n]], pa.string()), value_set=shortlist.column("id")
+    )
+    return [_query(row, name) for row in shortlist.take(places).to_pylist()]
+
+
+Chosen: TypeAlias = tuple[list[int], list[int]]  # rows of a pool: the fresh ones, and the near-duplicates
+
+
+def _spared(
+    strategy: QueryStrategy, pool: Candidates, seen: NearDuplicates, n: int, rng: np.random.Generator
+) -> Chosen:
+    """Pick more than n at once, best first, so that near-duplicates can be passed over."""
+    fresh: list[int] = []
+    near: list[int] = []
+    for i in strategy.pick(pool, min(SPARE * n, len(pool)), rng=rng).tolist():
+        if len(fresh) == n:
+            break
+        (near if pool.texts[i] in seen else fresh).append(i)
+        seen.add(pool.texts[i])
+    return fresh, near
+
+
+def _fresh_first(
+    strategy: QueryStrategy, pool: Candidates, seen: NearDuplicates, n: int, rng: np.random.Generator
+) -> Chosen:
+    """Pick n, and again for the places of near-duplicates: who is asked for more at once spreads over more."""
+    fresh: list[int] = []
+    near: list[int] = []
+    left = np.arange(len(pool))
+    for turn in range(TURNS):
+        wanted = (n - len(fresh)) * (SPARE if turn else 1)
+        picked = left[strategy.pick(_without(pool, left, fresh), min(wanted, len(left)), rng=rng)]
+        for i in picked.tolist():
+            if len(fresh) == n:
+                break
+            (near if pool.texts[i] in seen else fresh).append(i)
+            seen.add(pool.texts[i])
+        left = np.setdiff1d(left, picked)
+        if len(fresh) == n or not len(left):
+            break
+    return fresh, near
+
+
+def _without(pool: Candidates, left: Indices, picked: Sequence[int]) -> Candidates:
+    """Return the rows that are left, and the picked ones among the known, as if the model were right about them."""
+    rest = pool.take(left)
+    if pool.space is None or rest.space is None or not picked:
+        return rest
+    space = pool.space.take(np.asarray(picked, np.int64))
+    grown = replace(
+        rest.space,
+        known_vectors=np.concatenate([rest.space.known_vectors, space.vectors]),
+        known_proba=np.concatenate([rest.space.known_proba, space.proba]),
+        known_labels=np.concatenate([rest.space.known_labels, space.proba.argmax(1)]),
+    )
+    return replace(rest, space=grown)
+
+
+def _query(row: dict[str, object], name: str) -> Query:
+    labels, proba = row["top_labels"], row["top_probabilities"]
+    assert isinstance(labels, list)
+    assert isinstance(proba, list)
+    return Query(
+        Document(str(row["id"]), str(row["text"])),
+        f"{name}: {labels[0]} {proba[0]:.2f} or {labels[1]} {proba[1]:.2f}",
+        labels[0],
+        proba[0],
+    )

@@ -1,0 +1,90 @@
+"""The files of a model: model.json says what it is and holds the checksum of every other file."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from laud_ray.errors import DamageError, ModelError
+from laud_ray.storage.checksums import dump_json, parse_json, text, texts
+from laud_ray.storage.folder import Folder
+
+DESCRIPTION = "model.json"
+STUDENT = "student"  # the kind that needs the fewest imports
+# Kinds whose scorer owns an engine that takes a minute to start.
+ENGINES = ("causal", "in_context")
+
+
+def seal(folder: Path, description: Mapping[str, Any]) -> None:
+    """Write model.json over the files that are there; nothing may change after it."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != DESCRIPTION)
+    sums = {str(p.relative_to(folder)): _checksum(p) for p in files}
+    (folder / DESCRIPTION).write_bytes(dump_json({**description, "files": sums}))
+
+
+def describe(model: str) -> tuple[Path, dict[str, Any]]:
+    """Return a model's folder and description, its files checked.
+
+    Raises:
+        ModelError: if a file is missing or not what was written.
+    """
+    folder = local_folder(model)
+    try:
+        description = parse_json((folder / DESCRIPTION).read_bytes(), str(folder / DESCRIPTION), _described)
+        for name, expected in description["files"].items():
+            if _checksum(folder / name) != expected:
+                raise ModelError(f"{folder / name}: checksum differs from that in {DESCRIPTION}: the file was changed")
+    except DamageError as error:
+        raise ModelError(str(error)) from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder}: is not a whole model: {error!r}") from None
+    return folder, description
+
+
+def kind_of(model: str) -> str:
+    """Say which kind of model a folder holds; its files are not checked.
+
+    Raises:
+        ModelError: if there is no model.
+    """
+    try:
+        file = local_folder(model) / DESCRIPTION
+        return str(parse_json(file.read_bytes(), str(file), _described)["kind"])
+    except DamageError as error:
+        raise ModelError(str(error)) from None
+    except OSError as error:
+        raise ModelError(f"{model}/{DESCRIPTION}: cannot be read: {error.strerror}") from None
+
+
+def _described(found: dict[str, Any]) -> dict[str, Any]:
+    """Require what every description has."""
+    text(found["kind"]), texts(found["labels"]), texts(list(found["files"].values()))
+    return found
+
+
+def version_of(model: Folder) -> str | None:
+    """Return what tells a model's content from any other's; None where there is no model.
+
+    Its description holds the checksums of all its files.
+    """
+    try:
+        return hashlib.sha256(model.read(DESCRIPTION)).hexdigest()[:12]
+    except FileNotFoundError:
+        return None
+
+
+def _checksum(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def local_folder(path: str) -> Path:
+    """Return the folder of a model.
+
+    Raises:
+        ModelError: if there is none.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise ModelError(f"{path}: no such model; expected a folder with {DESCRIPTION}")
+    return folder

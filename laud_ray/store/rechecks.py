@@ -1,0 +1,149 @@
+"""Documents that are asked about again, and the answers. Only ever added, like queries and annotations.
+
+A question is recorded before an oracle is asked and an answer as soon as it arrives, so after a crash the open
+questions are exactly those without an answer. Documents of the evaluation sample are asked about again to measure the
+first answers, all others to audit them: the two never mix, for no document of the sample trains.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Engine, func, insert, select
+
+from laud_ray.quality.settling import MODEL, Opinion
+from laud_ray.store.database import read, write
+from laud_ray.store.tables import annotations, now, queries, second_answers, second_queries
+from laud_ray.types import Annotation, Document
+
+FIRST_ATTEMPT = 2
+AGAIN = ", asked again"
+# Every question with the document's first, and with its answer if there is one.
+_QUESTIONS = second_queries.join(queries, second_queries.c.document_id == queries.c.document_id).outerjoin(
+    second_answers,
+    (second_queries.c.document_id == second_answers.c.document_id)
+    & (second_queries.c.attempt == second_answers.c.attempt),
+)
+_SAMPLED = queries.c.purpose == "evaluation"
+
+
+@dataclass(frozen=True, slots=True)
+class SecondQuery:
+    """A document to ask about for the `attempt`-th time, and why.
+
+    `predicted` is what a model says of it that did not learn its first answer.
+    """
+
+    document: Document
+    attempt: int
+    reason: str
+    predicted: str | None = None
+
+
+def record(engine: Engine, round: int, new: Sequence[SecondQuery]) -> None:
+    """Record questions, all or none.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: if a document was asked about so many times before.
+    """
+    rows = [
+        {
+            "document_id": one.document.id,
+            "attempt": one.attempt,
+            "round": round,
+            "reason": one.reason,
+            "predicted": one.predicted,
+            "created_at": now(),
+        }
+        for one in new
+    ]
+    if rows:
+        write(engine, lambda connection: connection.execute(insert(second_queries), rows))
+
+
+def pending(engine: Engine, round: int | None = None) -> list[SecondQuery]:
+    """Return the audit questions without an answer, of a round or of all, in the order of asking."""
+    return _open(engine, ~_SAMPLED, *([] if round is None else [second_queries.c.round == round]))
+
+
+def pending_trusted(engine: Engine) -> list[SecondQuery]:
+    """Return the questions about the evaluation sample without a trusted answer, in the order of asking."""
+    return _open(engine, _SAMPLED)
+
+
+def trusted_answers(engine: Engine) -> dict[str, str | None]:
+    """Return what the trusted oracle was asked about: labels by document id, None if it abstained or is to answer."""
+    asked, answers = second_queries.c, second_answers.c
+    found = select(asked.document_id, answers.label).select_from(_QUESTIONS).where(_SAMPLED)
+    rows = read(engine, lambda connection: connection.execute(found.order_by(asked.position)).all())
+    return {row.document_id: row.label for row in rows}
+
+
+def _open(engine: Engine, *which: ColumnElement[bool]) -> list[SecondQuery]:
+    asked, answers = second_queries.c, second_answers.c
+    found = (
+        select(asked.document_id, queries.c.text, asked.attempt, asked.reason, asked.predicted)
+        .select_from(_QUESTIONS)
+        .where(answers.position.is_(None), *which)
+        .order_by(asked.position)
+    )
+    rows = read(engine, lambda connection: connection.execute(found).all())
+    return [SecondQuery(Document(r.document_id, r.text), r.attempt, r.reason, r.predicted) for r in rows]
+
+
+def asked_in(engine: Engine, round: int | None = None) -> int:
+    """How many audit questions a round has, or all rounds together."""
+    found = select(func.count()).select_from(_QUESTIONS).where(~_SAMPLED)
+    if round is not None:
+        found = found.where(second_queries.c.round == round)
+    return read(engine, lambda connection: connection.scalar(found)) or 0
+
+
+def add(engine: Engine, attempt: int, new: Sequence[Annotation]) -> None:
+    """Record answers to questions of one attempt."""
+    rows = [
+        {
+            "document_id": one.document_id,
+            "attempt": attempt,
+            "label": one.label,
+            "oracle": one.oracle,
+            "cost": one.cost,
+            "confidence": one.confidence,
+            "created_at": now(),
+        }
+        for one in new
+    ]
+    if rows:
+        write(engine, lambda connection: connection.execute(insert(second_answers), rows))
+
+
+def opinions(engine: Engine, before: int | None = None) -> list[Opinion]:
+    """Return all answers on the documents that audits asked about, the first answers and the model's too.
+
+    Args:
+        before: only what was asked for again in an earlier round than this.
+    """
+    asked, answers = second_queries.c, second_answers.c
+    again = select(
+        answers.document_id, answers.attempt, asked.round, answers.label, answers.oracle, asked.predicted
+    ).select_from(_QUESTIONS)
+    again = again.where(answers.position.is_not(None), ~_SAMPLED)
+    if before is not None:
+        again = again.where(asked.round < before)
+    again = again.order_by(asked.position)
+    first = (
+        select(annotations.c.document_id, queries.c.round, annotations.c.label, annotations.c.oracle)
+        .select_from(annotations.join(queries, annotations.c.document_id == queries.c.document_id))
+        .where(annotations.c.document_id.in_(select(answers.document_id)))
+    )
+    later = read(engine, lambda connection: connection.execute(again).all())
+    known = {row.document_id: row for row in read(engine, lambda connection: connection.execute(first).all())}
+    found: list[Opinion] = []
+    for name in dict.fromkeys(row.document_id for row in later):
+        one = known[name]
+        found.append(Opinion(name, 1, one.round, one.label, one.oracle))
+    for row in later:
+        who = row.oracle + AGAIN if row.oracle == known[row.document_id].oracle else row.oracle
+        if row.predicted is not None:
+            found.append(Opinion(row.document_id, row.attempt, row.round, row.predicted, MODEL))
+        found.append(Opinion(row.document_id, row.attempt, row.round, row.label, who))
+    return found

@@ -1,0 +1,280 @@
+"""What a run must never lose: queries, annotations, the evaluation sample, rounds, models, feedback.
+
+Queries and annotations are only ever added. A query is recorded before an oracle is asked, and an answer as
+soon as it arrives, so after a crash the open queries are exactly those without an annotation.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from sqlalchemy import Connection, Engine, func, insert, select, update
+
+from laud_ray.store import feedback, round_results
+from laud_ray.store.database import in_turn, open_database, read, write
+from laud_ray.store.feedback import Feedback
+from laud_ray.store.tables import (
+    annotations,
+    models,
+    now,
+    put_setting,
+    queries,
+    rounds,
+    sample,
+    second_answers,
+    settings,
+    timings,
+)
+from laud_ray.types import Annotation, Document, Purpose, RoundResult, Walk
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A document to ask about, and why: what the model of that round thought of it.
+
+    Attributes:
+        reason: for people; nothing is read off it.
+        sought: the class that the seed walk made the query for, and `walk` how it came to it; None for other queries.
+    """
+
+    document: Document
+    reason: str
+    predicted: str | None = None
+    confidence: float | None = None
+    sought: str | None = None
+    walk: Walk | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A query as it was recorded, with its answer and who gave it. answered is False while it is pending."""
+
+    query: Query
+    purpose: Purpose
+    round: int
+    answered: bool
+    label: str | None
+    oracle: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A document of the evaluation sample or the stop set, and where its scores stand.
+
+    `document_id` is the one that is asked about: the first with this text.
+    """
+
+    range: str
+    row: int
+    document_id: str
+    stratum: int
+    stratum_size: int
+
+
+class Store:
+    """One run's state in a database.
+
+    A connection that is lost is made anew, and what was under way is done again, once in all.
+    """
+
+    def __init__(self, database: str | Engine) -> None:
+        """Take an open database, or the URL of one."""
+        self._engine = open_database(database) if isinstance(database, str) else database
+
+    @property
+    def engine(self) -> Engine:
+        """The database, for tables that other modules keep in it."""
+        return self._engine
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def setting(self, key: str) -> str | None:
+        found = select(settings.c.value).where(settings.c.key == key)
+        return read(self._engine, lambda connection: connection.scalar(found))
+
+    def set(self, key: str, value: str) -> None:
+        write(self._engine, lambda connection: put_setting(connection, key, value))
+
+    def add_queries(self, purpose: Purpose, round: int, new: Sequence[Query]) -> None:
+        """Record queries, all or none.
+
+        Raises:
+            sqlalchemy.exc.IntegrityError: if a document was asked about before.
+        """
+        rows = [
+            {
+                "document_id": query.document.id,
+                "text": query.document.text,
+                "purpose": purpose,
+                "round": round,
+                "reason": query.reason,
+                "predicted": query.predicted,
+                "confidence": query.confidence,
+                "sought": query.sought,
+                "walk": query.walk,
+                "created_at": now(),
+            }
+            for query in new
+        ]
+        if rows:
+            write(self._engine, lambda connection: connection.execute(insert(queries), rows))
+
+    def queries(self, purpose: Purpose | None = None, round: int | None = None) -> list[Answered]:
+        """Return queries with their answers, in the order of asking."""
+        joined = queries.outerjoin(annotations, queries.c.document_id == annotations.c.document_id)
+        answer = (annotations.c.label, annotations.c.oracle, annotations.c.position.label("answer"))
+        found = select(queries, *answer).select_from(joined)
+        if purpose is not None:
+            found = found.where(queries.c.purpose == purpose)
+        if round is not None:
+            found = found.where(queries.c.round == round)
+        found = found.order_by(queries.c.position)
+        rows = read(self._engine, lambda connection: connection.execute(found).mappings().all())
+        return [
+            Answered(
+                Query(
+                    Document(r["document_id"], r["text"]),
+                    r["reason"],
+                    r["predicted"],
+                    r["confidence"],
+                    r["sought"],
+                    r["walk"],
+                ),
+                r["purpose"],
+                r["round"],
+                r["answer"] is not None,
+                r["label"],
+                r["oracle"],
+            )
+            for r in rows
+        ]
+
+    def add_annotations(self, new: Sequence[Annotation]) -> None:
+        rows = [{**asdict(annotation), "created_at": now()} for annotation in new]
+        if rows:
+            write(self._engine, lambda connection: connection.execute(insert(annotations), rows))
+
+    def counts(self) -> dict[str, int]:
+        """Answers for each purpose, abstentions included; and how many of the first abstained.
+
+        `audit` were asked for again; `trusted` are second answers for the evaluation sample.
+        """
+        joined = queries.join(annotations, queries.c.document_id == annotations.c.document_id)
+        by_purpose = select(queries.c.purpose, func.count()).select_from(joined).group_by(queries.c.purpose)
+        abstained = select(func.count()).select_from(annotations).where(annotations.c.label.is_(None))
+        twice = second_answers.join(queries, queries.c.document_id == second_answers.c.document_id)
+        again = select(queries.c.purpose, func.count()).select_from(twice).group_by(queries.c.purpose)
+
+        def count(connection: Connection) -> dict[str, int]:
+            found: dict[str, int] = {row[0]: row[1] for row in connection.execute(by_purpose)}
+            second: dict[str, int] = {row[0]: row[1] for row in connection.execute(again)}
+            return {
+                **{purpose: found.get(purpose, 0) for purpose in ("seed", "query", "evaluation")},
+                "audit": sum(n for purpose, n in second.items() if purpose != "evaluation"),
+                "trusted": second.get("evaluation", 0),
+                "abstained": connection.scalar(abstained) or 0,
+            }
+
+        return read(self._engine, count)
+
+    def cost(self) -> float:
+        """Dollars spent on answers so far."""
+        spent = [select(func.sum(table.c.cost)) for table in (annotations, second_answers)]
+        return read(self._engine, lambda connection: sum(float(connection.scalar(one) or 0.0) for one in spent))
+
+    def set_samples(self, samples: Mapping[str, Sequence[Sampled]], said: Mapping[str, str] | None = None) -> None:
+        """Record samples by purpose, in place of those recorded before, and settings with them: all or none."""
+        rows = [{"purpose": purpose, **asdict(row)} for purpose, drawn in samples.items() for row in drawn]
+
+        def exchange(connection: Connection) -> None:
+            connection.execute(sample.delete())
+            connection.execute(insert(sample), rows)
+            for key, value in (said or {}).items():
+                put_setting(connection, key, value)
+
+        write(self._engine, exchange)
+
+    def sample(self, purpose: str) -> list[Sampled]:
+        found = select(sample).where(sample.c.purpose == purpose).order_by(sample.c.position)
+        rows = read(self._engine, lambda connection: connection.execute(found).all())
+        return [Sampled(r.range, r.row, r.document_id, r.stratum, r.stratum_size) for r in rows]
+
+    def add_timing(self, round: int, step: str, seconds: float) -> None:
+        row = insert(timings).values(round=round, step=step, seconds=seconds)
+        write(self._engine, lambda connection: connection.execute(row))
+
+    def timings(self) -> dict[int, dict[str, float]]:
+        """Seconds of each step, by round; all attempts add up, but for those that a kill cut off."""
+        found = select(timings.c.round, timings.c.step, func.sum(timings.c.seconds))
+        grouped = found.group_by(timings.c.round, timings.c.step).order_by(func.min(timings.c.position))
+        by_round: dict[int, dict[str, float]] = {}
+        for round, step, seconds in read(self._engine, lambda connection: connection.execute(grouped).all()):
+            by_round.setdefault(round, {})[step] = seconds
+        return by_round
+
+    def close_round(self, result: RoundResult, kind: str, stop_reason: str | None) -> None:
+        """Record a round, its model, and whether the run ends, in one transaction.
+
+        An accepted model becomes current.
+        """
+        closed = {"number": result.number, "result": asdict(result), "stop_reason": stop_reason, "created_at": now()}
+        made = {"name": result.model, "kind": kind, "round": result.number, "accepted": result.accepted}
+
+        def close(connection: Connection) -> None:
+            in_turn(connection, "current")
+            connection.execute(insert(rounds).values(closed))
+            connection.execute(insert(models).values({**made, "created_at": now()}))
+            if result.accepted:
+                put_setting(connection, "current", result.model)
+
+        write(self._engine, close)
+
+    def history(self) -> list[RoundResult]:
+        """The closed rounds. Their seconds are all that was spent on them so far, also after they were closed."""
+        found = select(rounds.c.result).order_by(rounds.c.number)
+        closed = [round_results.from_json(result) for result in read(self._engine, lambda c: c.scalars(found).all())]
+        spent = self.timings()
+        return [replace(one, seconds={**one.seconds, **spent.get(one.number, {})}) for one in closed]
+
+    def stop_reason(self) -> str | None:
+        last = select(rounds.c.stop_reason).order_by(rounds.c.number.desc()).limit(1)
+        return read(self._engine, lambda connection: connection.scalar(last))
+
+    def set_stop_reason(self, reason: str | None) -> None:
+        """Say anew why the run ended with its last closed round; None: it goes on."""
+        last = select(func.max(rounds.c.number)).scalar_subquery()
+        changed = update(rounds).where(rounds.c.number == last).values(stop_reason=reason)
+        write(self._engine, lambda connection: connection.execute(changed))
+
+    def add_feedback(
+        self, text: str, label: str | None, who: str, predicted: str | None = None, model: str | None = None
+    ) -> tuple[str, bool]:
+        """Record what somebody says of a served answer; many processes may, also while `laud run` writes.
+
+        Args:
+            label: the right one; None for "wrong, I do not say what".
+            predicted: the answer that was seen.
+            model: whose answer it was.
+
+        Returns:
+            The id of the normalised text, and whether this is new: not what the same person said of it last.
+
+        Raises:
+            ValueError: if the text is empty.
+        """
+        return feedback.add(self._engine, text, label, who, predicted, model)
+
+    def feedback_size(self) -> int:
+        """The characters of all feedback."""
+        return feedback.size(self._engine)
+
+    def feedback(self, until: int | None = None) -> list[Feedback]:
+        """Return what people said, in order; with `until`, up to that position."""
+        return feedback.entries(self._engine, until)
+
+    def feedback_of(self, round: int) -> list[Feedback]:
+        """Return what a round's model learns from: what was said when this was first asked for, for ever."""
+        key = f"feedback of round {round}"
+        if (until := self.setting(key)) is None:
+            self.set(key, until := str(feedback.last_position(self._engine)))
+        return self.feedback(int(until))

@@ -1,0 +1,241 @@
+"""The tables of a run's database. Whoever changes one adds a revision to migrations/versions, and says so in
+`database.REVISION`.
+"""
+
+import json
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Connection,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKeyConstraint,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    insert,
+    update,
+)
+
+from laud_ray.store.row_checksums import CHECKSUM as CHECKSUM
+from laud_ray.store.row_checksums import in_utc as in_utc
+from laud_ray.store.row_checksums import row_checksum as row_checksum
+
+metadata = MetaData()
+
+
+class Words(TypeDecorator[str]):
+    """A text from outside. PostgreSQL takes no NUL: there it becomes the sign for it."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return value.replace("\0", "\u2400") if value is not None and dialect.name == "postgresql" else value
+
+
+class _JsonText(TypeDecorator[object]):
+    """JSON with NaN, which a figure may be and PostgreSQL's own type does not know."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: object, dialect: Dialect) -> str:  # noqa: ARG002
+        return json.dumps(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> object:  # noqa: ARG002
+        return json.loads(value or "null")
+
+
+def _checksum(name: str) -> "Column[str]":
+    """The column that holds the checksum of its row, for the table of that name."""
+    made: Column[str] = Column(
+        CHECKSUM, String, default=lambda context: row_checksum(metadata.tables[name], context.get_current_parameters())
+    )
+    return made
+
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", String, nullable=False),
+    _checksum("settings"),
+)
+queries = Table(
+    "queries",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("document_id", Words, nullable=False),
+    Column("purpose", String, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("text", Words, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("predicted", Words),
+    Column("confidence", Float),
+    # Of a seed query: the class that it was made for, and how the walk came to it.
+    Column("sought", Words),
+    Column("walk", String),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    # No document is ever asked about twice.
+    UniqueConstraint("document_id"),
+    _checksum("queries"),
+)
+annotations = Table(
+    "annotations",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("document_id", Words, nullable=False),
+    Column("label", Words),
+    Column("oracle", String, nullable=False),
+    Column("cost", Float, nullable=False),
+    Column("confidence", Float),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    ForeignKeyConstraint(["document_id"], ["queries.document_id"]),
+    UniqueConstraint("document_id", "oracle"),
+    _checksum("annotations"),
+)
+# A document is asked about again, for the `attempt`-th time: the first is that of `queries`.
+second_queries = Table(
+    "second_queries",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("document_id", Words, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("predicted", Words),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    ForeignKeyConstraint(["document_id"], ["queries.document_id"]),
+    UniqueConstraint("document_id", "attempt"),
+    _checksum("second_queries"),
+)
+second_answers = Table(
+    "second_answers",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("document_id", Words, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("label", Words),
+    Column("oracle", String, nullable=False),
+    Column("cost", Float, nullable=False),
+    Column("confidence", Float),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    ForeignKeyConstraint(["document_id", "attempt"], ["second_queries.document_id", "second_queries.attempt"]),
+    UniqueConstraint("document_id", "attempt"),
+    _checksum("second_answers"),
+)
+sample = Table(
+    "sample",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("purpose", String, nullable=False),
+    Column("range", String, nullable=False),
+    Column("row", Integer, nullable=False),
+    Column("document_id", Words, nullable=False),
+    Column("stratum", Integer, nullable=False),
+    Column("stratum_size", Integer, nullable=False),
+    _checksum("sample"),
+)
+rounds = Table(
+    "rounds",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("result", JSON().with_variant(_JsonText(), "postgresql"), nullable=False),
+    Column("stop_reason", String),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    _checksum("rounds"),
+)
+models = Table(
+    "models",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("accepted", Boolean, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    _checksum("models"),
+)
+timings = Table(
+    "timings",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("round", Integer, nullable=False),
+    Column("step", String, nullable=False),
+    Column("seconds", Float, nullable=False),
+    _checksum("timings"),
+)
+# Models that a person made current, and what was current before.
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("model", String, nullable=False),
+    Column("previous", String),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    _checksum("promotions"),
+)
+# What people said of served answers. `id` is that of the text; label is null for "wrong, I do not say what".
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, index=True),
+    Column("text", Words, nullable=False),
+    Column("label", Words),
+    Column("who", Words, nullable=False),
+    Column("predicted", Words),
+    Column("model", Words),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    _checksum("feedback"),
+)
+
+# Calls of paid oracles; `calls` says more.
+oracle_calls = Table(
+    "oracle_calls",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("key", String, nullable=False, index=True),
+    Column("oracle", String, nullable=False, index=True),
+    Column("engine", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("prompt_version", String, nullable=False),
+    Column("document_id", Words, nullable=False),
+    Column("vote", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("state", String, nullable=False),
+    Column("answer", Words),
+    Column("label", Words),
+    Column("confidence", Float),
+    Column("reason", Words),
+    Column("prompt_tokens", Integer),
+    Column("completion_tokens", Integer),
+    Column("cost", Float),
+    Column("latency", Float),
+    # What counts against the caps: the reservation, then what was used.
+    Column("tokens", Integer, nullable=False),
+    Column("dollars", Float, nullable=False),
+    Column("begun_at", DateTime(timezone=True), nullable=False),
+    Column("ended_at", DateTime(timezone=True)),
+    # Of a call that has ended.
+    Column(CHECKSUM, String),
+)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def put_setting(connection: Connection, key: str, value: str) -> None:
+    """Set what the key says, whether or not it was there."""
+    values = {"value": value, CHECKSUM: row_checksum(settings, {"key": key, "value": value})}
+    if connection.execute(update(settings).where(settings.c.key == key).values(values)).rowcount == 0:
+        connection.execute(insert(settings).values(key=key, **values))

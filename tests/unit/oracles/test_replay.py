@@ -1,0 +1,65 @@
+"""A replay column: labels are read as the task reads them, contradictions counted, unknown ones listed."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from laud_ray import oracles
+from laud_ray.config import CorpusConfig, ReplayConfig
+from laud_ray.data.corpus import Corpus, normalise
+from laud_ray.errors import CorpusError
+from laud_ray.labels import known_labels
+from laud_ray.oracles.replay import ReplayOracle
+from laud_ray.storage.folder import Folder
+from laud_ray.types import Document, Label, Task
+
+
+def replayed(tmp_path: Path, task: Task, labels: Sequence[str | None]) -> Corpus:
+    """A corpus of the texts t0, t1, ... with a sealed column; texts are numbered anew after ten."""
+    lines = [json.dumps({"text": f"t{i % 10}", "label": label}) for i, label in enumerate(labels)]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    config = CorpusConfig(path=str(tmp_path / "a.jsonl"), text="text")
+    return normalise(config, Folder(str(tmp_path / "corpus")), sealed="label", labels=known_labels(task))
+
+
+def test_a_replay_column_is_read_as_labels_are(tmp_path: Path) -> None:
+    task = Task("t", "multiclass", (Label("Milk", also=("lait",)), Label("Bread")))
+    corpus = replayed(
+        tmp_path, task, ["Milk", "Milk ", "\u200blait", "Bread\u00a0", "milk", "milk ", "Brad", "", None, "x"]
+    )
+    said = {a.document_id: a.label for a in ReplayOracle(corpus, task).annotate(texts_of(corpus))}
+    assert Counter(said.values()) == {"Milk": 3, "Bread": 1, None: 6}
+    (line,) = oracles.remarks(ReplayConfig(kind="replay", label="label"), task, corpus)
+    assert line == (
+        "oracle.label: 4 documents have a label that is not the task's, the oracle abstains there: "
+        "'milk' (2, nearest: 'Milk'), 'Brad' (1, nearest: 'Bread'), 'x' (1)"
+    )
+
+
+def test_texts_with_two_labels_are_counted_by_class(tmp_path: Path) -> None:
+    labels = ["a", "a", "b", "a", "a", "b", "x", "a", "a", "a", "a", "b", "a", "c", "A", "b", "y", "", "a", "a"]
+    many = Task("t", "multiclass", tuple(Label(name, also=("A",) if name == "a" else ()) for name in "abcxy"))
+    (line,) = oracles.remarks(ReplayConfig(kind="replay", label="label"), many, replayed(tmp_path, many, labels))
+    assert line == "oracle.label: 4 texts stand with two different labels in 'label'; that of the first row counts"
+    binary = Task("t", "binary", (Label("a", also=("A",)), Label("other", rest=(Label("b"), Label("c")))))
+    strange, two = oracles.remarks(
+        ReplayConfig(kind="replay", label="label"), binary, replayed(tmp_path, binary, labels)
+    )
+    assert strange.startswith("oracle.label: 2 documents have a label that is not the task's, they count as other: 'x'")
+    assert two.startswith("oracle.label: 3 texts stand with two")
+
+
+def test_a_replay_column_without_a_label_of_the_task_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    task = Task("t", "multiclass", (Label("Milk"), Label("Bread")))
+    with pytest.raises(CorpusError, match=r"oracle.label: the column 'label' holds 'milk' \(2, nearest: 'Milk'\); exp"):
+        oracles.check_column(
+            ReplayConfig(kind="replay", label="label"), task, replayed(tmp_path, task, ["milk", "milk"])
+        )
+
+
+def texts_of(corpus: Corpus) -> list[Document]:
+    rows = [row for part in corpus.ranges for row in corpus.read(part.name).to_pylist()]
+    return [Document(row["id"], row["text"]) for row in rows]
