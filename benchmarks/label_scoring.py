@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from laud_ray import loop
-from laud_ray.cluster.dispatch import Workers
+from laud_ray.cluster.workers import Workers
 from laud_ray.config import CorpusConfig, VllmZeroShotConfig
 from laud_ray.data.corpus import normalise
 from laud_ray.models import kinds

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pytest
 
 from laud_ray.cluster.deaths import Deaths
-from laud_ray.cluster.dispatch import Done, Workers
+from laud_ray.cluster.ranges import Done, Workers
 from laud_ray.data.corpus import RANGE_SCHEMA, Corpus, Range
 from laud_ray.errors import EngineError, PassError
 from laud_ray.models import faults
@@ -124,7 +124,7 @@ def relabel_ranges(place: Path, load: Callable[[str], Scorer]) -> Rows:
     """The ranges of a relabel, without what goes before and after them."""
     found = cut(_catalog(place, None), place / "work", size=ROWS)
     todo = replace(job(found, place / "out"), load=load)
-    for one in dispatch([part.name for part in found.ranges], label_range, todo, Workers()):
+    for one in map_here([part.name for part in found.ranges], label_range, todo, Workers()):
         assert isinstance(one, Done)
     return rows(place / "out").to_pylist()
 
@@ -136,7 +136,7 @@ def _catalog(place: Path, documents: Sequence[str | None] | None) -> Path:
     return place / "in.parquet"
 
 
-def dispatch(names: Sequence[str], work: Callable[[str, Any], Any], job: Any, workers: Workers) -> Iterator[Any]:
+def map_here(names: Sequence[str], work: Callable[[str, Any], Any], job: Any, workers: Workers) -> Iterator[Any]:
     """In the place of laud_ray's: a worker that ends is followed by one that opens its model anew."""
     queue, deaths = deque(names), Deaths()
     _new_worker()
@@ -171,8 +171,8 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def work_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have passes and relabels work in this process, in small chunks."""
-    monkeypatch.setattr("laud_ray.passes.run.dispatch", dispatch)
-    monkeypatch.setattr("laud_ray.cluster.dispatch.dispatch", dispatch)
+    monkeypatch.setattr("laud_ray.passes.run.map_ranges", map_here)
+    monkeypatch.setattr("laud_ray.cluster.ranges.map_ranges", map_here)
     monkeypatch.setattr("laud_ray.cluster.connect.connect", lambda: None)
     monkeypatch.setattr(faults, "CHUNK", CHUNK)
     monkeypatch.setattr(os, "fsync", lambda file: None)  # thousands of small files, of which none need last

@@ -77,7 +77,7 @@ def loader(place: str, work: str) -> Callable[[str], Scorer]:
 
 
 def one_pass(place: Path, work: str, engines: int) -> dict[str, Any]:
-    from laud_ray.cluster.dispatch import Workers
+    from laud_ray.cluster.workers import Workers
     from laud_ray.errors import PassError
     from laud_ray.passes.run import run_pass
 

@@ -24,7 +24,7 @@ class Lost:
 
 
 class Deaths:
-    """The deaths of workers in a dispatch."""
+    """The deaths of workers in a pass."""
 
     def __init__(self) -> None:
         self._own, self._accidents = Counter[str](), Counter[str]()

@@ -213,11 +213,11 @@ def _over_cluster(names: Sequence[str], work: Callable[[str, J], T], job: J) -> 
         PassError: if some were given up, since their workers died again and again.
     """
     from laud_ray.cluster.connect import connect  # here and not before: a small source needs no Ray
-    from laud_ray.cluster.dispatch import Lost, Workers, dispatch
+    from laud_ray.cluster.ranges import Lost, Workers, map_ranges
 
     connect()
     found: dict[str, T] = {}
-    for result in dispatch(names, work, job, Workers()):
+    for result in map_ranges(names, work, job, Workers()):
         if isinstance(result, Lost):
             raise PassError(f"{result.name}: could not be normalised ({result.reason}, {result.times} times)")
         found[result.name] = result.value

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from laud_ray.cluster.dispatch import Lost, Workers, dispatch
+from laud_ray.cluster.ranges import Lost, Workers, map_ranges
 from laud_ray.data.corpus import Corpus
 from laud_ray.errors import PassError
 from laud_ray.models.encoder.encoding import BUNDLED, Encoder
@@ -119,7 +119,7 @@ def _read(readings: Sequence[_Reading], workers: Workers, progress: Progress) ->
     }
     found: list[Examined | None] = [None] * len(readings)
     total, done = sum(len(one.texts) for one in readings), 0
-    for name, (vectors, proba) in _dispatched(list(sizes), _read_chunk, (sizes, tuple(readings)), workers):
+    for name, (vectors, proba) in _mapped(list(sizes), _read_chunk, (sizes, tuple(readings)), workers):
         number, start = sizes[name]
         n = len(readings[number].texts)
         if (whole := found[number]) is None:
@@ -165,7 +165,7 @@ def _probabilities(corpus: Corpus, scores: Sequence[Folder], ids: Sequence[str],
     wanted = {f"{number}/{part.name}": number for number in range(len(scores)) for part in corpus.ranges}
     job = _Finding(tuple(scores), pa.array(ids, pa.string()))
     tables: list[list[pa.Table]] = [[] for _ in scores]
-    for name, table in _dispatched(list(wanted), _find, job, TASKS):
+    for name, table in _mapped(list(wanted), _find, job, TASKS):
         tables[wanted[name]].append(table)
     return np.stack([from_likeliest(pa.concat_tables(one), job.ids, names) for one in tables])
 
@@ -196,9 +196,9 @@ def from_likeliest(found: pa.Table, ids: pa.Array, names: Sequence[str]) -> Floa
     return normal
 
 
-def _dispatched(names: Sequence[str], work: Callable[[str, J], T], job: J, workers: Workers) -> Iterator[tuple[str, T]]:
+def _mapped(names: Sequence[str], work: Callable[[str, J], T], job: J, workers: Workers) -> Iterator[tuple[str, T]]:
     """Yield what the work returns by its name."""
-    for result in dispatch(names, work, job, workers):
+    for result in map_ranges(names, work, job, workers):
         if isinstance(result, Lost):
             raise PassError(f"{result.name}: given up, {result.reason}, {result.times} times")
         yield result.name, result.value

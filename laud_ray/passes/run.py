@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from laud_ray.cluster.deaths import Lost, set_aside
-from laud_ray.cluster.dispatch import Workers, dispatch
+from laud_ray.cluster.ranges import Workers, map_ranges
 from laud_ray.data.corpus import Corpus
 from laud_ray.errors import PassError, RunError
 from laud_ray.passes.scoring import distinct, load_scorer, open_model, score_table, score_texts, with_failures
@@ -104,7 +104,7 @@ def run_pass(
     # A worker's working directory need not be this process's.
     corpus, model, out = replace(corpus, folder=corpus.folder.absolute()), model.absolute(), out.absolute()
     job = _Job(corpus, model, out, name, shortlist, load)
-    for result in dispatch([part.name for part in todo], _score_range, job, workers):
+    for result in map_ranges([part.name for part in todo], _score_range, job, workers):
         if isinstance(result, Lost):
             lost.append(result)
             continue

@@ -106,10 +106,10 @@ def _checked(names: list[str], out: Folder, *, here: bool) -> Iterator[tuple[str
             yield from zip(names, pool.map(lambda name: check_range(name, out), names), strict=True)
         return
     from laud_ray.cluster.connect import connect  # with Ray, the same
-    from laud_ray.cluster.dispatch import Lost, dispatch
+    from laud_ray.cluster.ranges import Lost, map_ranges
 
     connect()
-    for result in dispatch(names, check_range, out, Workers()):
+    for result in map_ranges(names, check_range, out, Workers()):
         if isinstance(result, Lost):
             raise PassError(f"{result.name}: could not be checked: {result.reason}")
         yield result.name, result.value

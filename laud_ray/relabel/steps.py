@@ -98,7 +98,7 @@ class Work:
         sizes = {part.name: part.rows for part in self._plan.catalog.ranges}
         todo = [name for name in sizes if name not in done]
         before = sum(sizes.values()) - sum(sizes[name] for name in todo)
-        return self._dispatch("relabel", todo, label_range, self._job, sizes, before)
+        return self._map("relabel", todo, label_range, self._job, sizes, before)
 
     def _sample(self, share: float, *, with_probabilities: bool) -> pa.Table:
         to = self._place / f"sample-{share:.6f}"
@@ -106,7 +106,7 @@ class Work:
         there = to.names()
         todo = [name for name in sizes if f"{name}.parquet" not in there]
         sample = SampleJob(self._job, share, to, with_probabilities)
-        self._dispatch("canary", todo, label_sample, sample, sizes, 0)
+        self._map("canary", todo, label_sample, sample, sizes, 0)
         return read_sample(to)
 
     def _check(self, check: Canary, sample: pa.Table) -> None:
@@ -133,9 +133,9 @@ class Work:
         there = (place / repeats.ANSWERS).names()
         todo = [name for name in sizes if repeats.answer_name(name) not in there]
         # What is given up here is not lost: each range scores the texts that have no answer itself.
-        self._dispatch("repeats", todo, score_repeats, self._job, sizes, 0, may_lose=True)
+        self._map("repeats", todo, score_repeats, self._job, sizes, 0, may_lose=True)
 
-    def _dispatch(
+    def _map(
         self,
         step: str,
         todo: Sequence[str],
@@ -157,12 +157,12 @@ class Work:
             if not todo:
                 return 0
             from laud_ray.cluster.connect import connect  # here and not before: what is all done needs no Ray
-            from laud_ray.cluster.dispatch import dispatch
+            from laud_ray.cluster.ranges import map_ranges
 
             connect()
             rows = 0
             lost: list[Lost] = []
-            for result in dispatch(todo, work, job, self._source.workers):
+            for result in map_ranges(todo, work, job, self._source.workers):
                 if isinstance(result, Lost):
                     lost.append(result)
                     continue

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from laud_ray.cluster.dispatch import Workers
+from laud_ray.cluster.workers import Workers
 from laud_ray.config import RunConfig
 from laud_ray.data.corpus import Corpus
 from laud_ray.events import Event, Observer

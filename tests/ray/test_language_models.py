@@ -12,7 +12,7 @@ import pytest
 import torch
 from peft import PeftModel
 
-from laud_ray.cluster.dispatch import Workers
+from laud_ray.cluster.workers import Workers
 from laud_ray.config import CausalConfig, CorpusConfig, InContextConfig, VllmZeroShotConfig
 from laud_ray.data.corpus import Corpus, normalise
 from laud_ray.errors import ModelError
