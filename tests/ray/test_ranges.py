@@ -35,6 +35,8 @@ def sender(what: str, bad: str = "n03") -> Any:
             raise EngineError(f"CUDA error of {name}"[:10])
         if name == bad and what == "user":
             raise CorpusError("names.csv row 3: is not valid")
+        if what == "raise":
+            time.sleep(0.05)
         if name == bad and what == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         if what == "stay" and name != NAMES[0]:
@@ -59,12 +61,13 @@ def test_no_names_are_no_work() -> None:
 
 @KINDS
 def test_an_error_ends_the_pass_and_says_where(workers: Workers, tmp_path: Path) -> None:
+    many = [f"n{i:02d}" for i in range(400)]
     with pytest.raises(PassError, match=r"^n03: TwoPartError: cannot: do it$"):
-        list(map_ranges(NAMES, sender("raise"), str(tmp_path), workers))
+        list(map_ranges(many, sender("raise"), str(tmp_path), workers))
     # Nothing begins after that: another pass has the workers to itself.
     begun = len(list(tmp_path.iterdir()))
     assert len(list(map_ranges(NAMES[:4], sender("plain"), str(tmp_path / "none"), workers))) == 4
-    assert len(list(tmp_path.iterdir())) == begun < len(NAMES)
+    assert len(list(tmp_path.iterdir())) == begun < len(many)
 
 
 @KINDS
