@@ -20,7 +20,7 @@ from laud_ray.evaluation.strata import CUTS, Population, dump_cuts, load_cuts
 from laud_ray.events import Event
 from laud_ray.steps.close import floor
 from laud_ray.steps.work import Work
-from laud_ray.store.run import RunFolder, claim, configured
+from laud_ray.store.run import CONFIGURATION, RunFolder, claim, configured, look_at
 from laud_ray.store.store import Query
 from laud_ray.types import Annotation, Document, Estimate, Figures, RoundResult
 from tests.rare import score_of, truth, write_catalog, write_scores
@@ -165,6 +165,8 @@ def test_answers_that_are_not_there_yet_leave_with_75(
     unreachable = {"kind": "llm", "engine": "openai", "model": "m", "base_url": "http://127.0.0.1:9/v1", "retries": 0}
     settings["evaluation"]["oracle"] = {**unreachable, "key_variable": "TEST_KEY"}
     monkeypatch.setenv("TEST_KEY", "none")
+    with look_at(str(run)) as folder:  # as if the run had been made so
+        folder.store.set(CONFIGURATION, config.parse(yaml.safe_dump(settings)).dump())
     (run / "config.yaml").write_text(yaml.safe_dump(settings))
     assert laud("evaluate", str(run), "--budget", "20") == 75
     shown = capsys.readouterr()
