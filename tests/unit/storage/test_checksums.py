@@ -30,7 +30,9 @@ def flipped(data: bytes, bit: int) -> bytes:
 def test_a_sealed_table_is_parquet_for_everybody(tmp_path: Path) -> None:
     Folder(str(tmp_path)).write_table("a.parquet", TABLE)
     assert pq.read_table(tmp_path / "a.parquet", page_checksum_verification=True).equals(TABLE)
-    assert duckdb.connect().sql(f"SELECT count(*), max(text) FROM '{tmp_path}/a.parquet'").fetchall() == [(300, "biscuit 6")]
+    assert duckdb.connect().sql(f"SELECT count(*), max(text) FROM '{tmp_path}/a.parquet'").fetchall() == [
+        (300, "biscuit 6")
+    ]
     assert Folder(str(tmp_path)).read_table("a.parquet", ["text"]).equals(TABLE.select(["text"]))
 
 
