@@ -1,5 +1,8 @@
 """What a pass costs beside what it must do: rate against a bare loop and sentence-transformers, memory against size.
 
+python benchmarks/passes.py corpus                   2,000,000 names normalised, here and on workers, twice each
+python benchmarks/passes.py corpus --before TREE     the same beside an earlier checkout, alternating
+python benchmarks/passes.py ranges                   20,000 ranges of next to nothing over the workers
 python benchmarks/passes.py rate ../shared/data      20,000 real names with the bundled encoder
 python benchmarks/passes.py memory                   200,000 and 2,000,000 short names with a cheap scorer
 """
@@ -7,7 +10,9 @@ python benchmarks/passes.py memory                   200,000 and 2,000,000 short
 from __future__ import annotations  # a class that is sent to workers must not need this module's names
 
 import argparse
+import json
 import logging
+import os
 import subprocess
 import sys
 import tempfile
@@ -113,6 +118,83 @@ def one_pass(n: int) -> None:
         print(f"pass ends {result.rows} rows in {result.seconds:.1f} s", flush=True)
 
 
+# In a process of its own, of whichever version: "here" is without Ray, "workers" with it started before the clock.
+NORMALISE = """
+import json, sys, tempfile, time
+import psutil
+try:
+    from laud_ray.data import corpus
+    from laud_ray.storage.folder import Folder
+except ImportError:
+    from laud_ray import corpus
+    from laud_ray.storage import Folder
+from laud_ray.config import CorpusConfig
+path, how = sys.argv[1:]
+if how == "here":
+    corpus.LARGE = 1 << 60
+else:
+    corpus.LARGE = 0
+    from laud_ray.cluster.connect import connect
+    from laud_ray.cluster.ranges import Workers, map_ranges
+    connect()
+    def warm(name, job):
+        import laud_ray.data.ordering, laud_ray.data.sharding
+    list(map_ranges(["a", "b", "c", "d"], warm, None, Workers()))
+def cpu():
+    me = psutil.Process()
+    return sum(sum(one.cpu_times()[:2]) for one in [me, *me.children(recursive=True)])
+with tempfile.TemporaryDirectory() as place:
+    spent, began = cpu(), time.monotonic()
+    found = corpus.normalise(CorpusConfig(path=path, text="text"), Folder(place + "/corpus"))
+    seconds = time.monotonic() - began
+    print(json.dumps([found.counts["documents"] / seconds, cpu() - spent, found.fingerprint]))
+"""
+
+
+def corpus(documents: int, before: str | None) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "names.parquet"
+        with pq.ParquetWriter(path, pa.schema([("text", pa.string())])) as writer:
+            for start in range(0, documents, 100_000):
+                rows = range(start, min(start + 100_000, documents))
+                writer.write_table(
+                    pa.table({"text": [f"choc bar {i * 7919 % 1_000_003} {i % 1_605_600}g" for i in rows]})
+                )
+        ways = [("before", before, "here")] if before else []
+        ways += [("here", None, "here"), ("workers", None, "workers")]
+        for name, tree, how in 2 * ways:
+            done = subprocess.run(
+                [sys.executable, "-c", NORMALISE, str(path), how],
+                cwd=tree or Path(__file__).parents[1],
+                env=os.environ | {"PYTHONPATH": tree or str(Path(__file__).parents[1])},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            rate, cpu, fingerprint = json.loads(done.stdout.splitlines()[-1])
+            print(f"{name}: {rate:,.0f} rows/s, {cpu:.1f} CPU seconds, fingerprint {fingerprint[:12]}", flush=True)
+
+
+def ranges(n: int) -> None:
+    from laud_ray.cluster.connect import connect
+    from laud_ray.cluster.ranges import Workers, map_ranges
+
+    def nothing(name: str, job: None) -> str:  # noqa: ARG001 - what is mapped takes both
+        return name
+
+    connect()
+    for names in ([f"w{i}" for i in range(20)], [f"n{i}" for i in range(n)]):
+        held, began, first = psutil.Process().memory_info().rss, time.monotonic(), 0.0
+        for _ in map_ranges(names, nothing, None, Workers()):
+            first = first or time.monotonic() - began
+        grown = psutil.Process().memory_info().rss - held
+        print(
+            f"{len(names):,} names: {time.monotonic() - began:.1f} s, the first after {first:.1f} s; "
+            f"the driver grew by {grown / 1e6:.0f} MB",
+            flush=True,
+        )
+
+
 def memory() -> None:
     peaks = {}
     for n in (200_000, 2_000_000):
@@ -147,13 +229,18 @@ def usage(pid: int) -> dict[str, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("rate", "memory", "one"))
+    parser.add_argument("what", choices=("corpus", "ranges", "rate", "memory", "one"))
     parser.add_argument("argument", nargs="?")
-    parser.add_argument("--documents", type=int, default=20_000)
+    parser.add_argument("--documents", type=int)
+    parser.add_argument("--before", help="an earlier checkout, to normalise the same names")
     args = parser.parse_args()
     logging.disable(logging.WARNING)
     if args.what == "rate":
-        rate(Path(args.argument), args.documents)
+        rate(Path(args.argument), args.documents or 20_000)
+    elif args.what == "corpus":
+        corpus(args.documents or 2_000_000, args.before)
+    elif args.what == "ranges":
+        ranges(args.documents or 20_000)
     elif args.what == "one":
         one_pass(int(args.argument))
     else:

@@ -102,7 +102,7 @@ def starter(
     notes = [*seen.notes, *filter(None, [passed_over]), *(labels.notes() if labels is not None else ())]
     if look.distinct < ENOUGH_TEXTS:
         notes.append(
-            f"{data}: holds {look.distinct} different texts; a run needs at least {ENOUGH_TEXTS}, since half of them "
+            f"{data}: holds {_texts(look.distinct)}; a run needs at least {ENOUGH_TEXTS}, since half of them "
             "may be for evaluation"
         )
     path = PurePosixPath(data)
@@ -190,6 +190,10 @@ def _labels(classes: Sequence[Spelt]) -> Iterator[str]:
     for one in classes:
         also = f", also: [{', '.join(_inline(name) for name, _ in one.also)}]" if one.also else ""
         yield f"    - {{name: {_inline(one.name)}{also}}}"
+
+
+def _texts(n: int) -> str:
+    return "1 different text" if n == 1 else f"{n} different texts"
 
 
 def _inline(value: str | None) -> str:

@@ -169,7 +169,7 @@ def test_no_command_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_init_says_what_is_to_fill_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "a.csv").write_text("text\nmilk\n")
+    (tmp_path / "a.csv").write_text("text\n" + "".join(f"milk {i}\n" for i in range(50)))
     assert laud("init", str(tmp_path / "a.csv"), "--text", "text") == 0
     captured = capsys.readouterr()
     assert config.parse(captured.out).oracle.kind == "llm"
