@@ -6,7 +6,7 @@ from laud_ray.cli.options import SHARE, json_option, reading_of, reading_options
 from laud_ray.cli.output import print_json, print_view, say, terminal
 
 
-@click.command()
+@click.command(short_help="Label every row of DATA with a model of RUN, resumably.")
 @click.argument("run")
 @click.argument("data")
 @click.option("--out", required=True, metavar="DIR", help="Where the labels go: a folder or URI.")
@@ -14,16 +14,50 @@ from laud_ray.cli.output import print_json, print_view, say, terminal
 @click.option("--text", help="The column that holds the texts; by default that of the run's corpus.")
 @click.option("--id", help="The column that holds the ids; by default that of the run's corpus, else file and row.")
 @reading_options
-@click.option("--keep", multiple=True, metavar="COLUMN", help="A column of DATA to put beside the labels; repeatable.")
-@click.option("--partition", metavar="COLUMN", help="Write a folder for each value of `label` or a kept column.")
-@click.option("--threshold", default=0.0, show_default=True, type=click.FloatRange(0, 1), help="Mark rows of less.")
-@click.option("--previous", metavar="DIR", help="An earlier output, to put its labels beside the new ones.")
-@click.option("--sample", metavar="SHARE", type=SHARE, help="Label this share first, such as 1%; stop beyond a limit:")
-@click.option("--max-change", metavar="SHARE", type=SHARE, help="changed labels, such as 5%; needs --previous;")
-@click.option("--max-drift", type=click.FloatRange(0), help="population stability index, such as 0.2.")
-@click.option("--cascade", metavar="SHARE", type=SHARE, help="Let a distilled student answer where it agrees so often.")
-@click.option("--deduplicate/--no-deduplicate", default=True, help="Score texts that stand in several files once.")
-@click.option("--range-rows", default=50_000, type=click.IntRange(1), show_default=True, help="Rows committed as one.")
+@click.option(
+    "--keep", multiple=True, metavar="COLUMN", help="A column of DATA to write beside the labels; repeatable."
+)
+@click.option("--partition", metavar="COLUMN", help="Write one folder for each value of `label`, or of a kept column.")
+@click.option(
+    "--threshold",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Mark rows below this confidence as abstained.",
+)
+@click.option("--previous", metavar="DIR", help="An earlier output; its labels are written beside the new ones.")
+@click.option(
+    "--sample",
+    metavar="SHARE",
+    type=SHARE,
+    help="Label a random sample of this size first (e.g. 1%), and stop if a limit below is exceeded.",
+)
+@click.option(
+    "--max-change",
+    metavar="SHARE",
+    type=SHARE,
+    help="Stop if more than this share of the sample has another label than in --previous (e.g. 5%).",
+)
+@click.option(
+    "--max-drift",
+    type=click.FloatRange(0),
+    help="Stop if the population stability index exceeds this (0.1 is small, 0.25 large).",
+)
+@click.option(
+    "--cascade",
+    metavar="SHARE",
+    type=SHARE,
+    help="Let a small distilled model answer where it is verified to agree with the full model at least this often "
+    "(e.g. 99%).",
+)
+@click.option("--deduplicate/--no-deduplicate", default=True, help="Score a text that occurs in several rows once.")
+@click.option(
+    "--range-rows",
+    default=50_000,
+    type=click.IntRange(1),
+    show_default=True,
+    help="The most rows that are committed together.",
+)
 @json_option
 def relabel(
     run: str,
@@ -47,7 +81,9 @@ def relabel(
     range_rows: int,
     as_json: bool,
 ) -> None:
-    """Label every row of DATA with the current model of RUN; the same command continues what was broken off.
+    """Label every row of DATA with the current model of RUN.
+
+    Run the same command again to resume a relabel that was interrupted.
 
     RUN may be the folder of a model. DATA is a file, folder, glob or URI of Parquet, CSV or JSONL.
     """
@@ -98,11 +134,13 @@ def relabel(
     print_view(relabel_view(outcome, out, source.name))
 
 
-@click.command()
+@click.command(short_help="Show what changed between two labelled outputs.")
 @click.argument("old")
 @click.argument("new")
-@click.option("--examples", default=10, type=click.IntRange(0, 100_000), show_default=True, help="Changes to show.")
-@click.option("--text", help="The column to show them with; by default text, where there is one.")
+@click.option(
+    "--examples", default=10, type=click.IntRange(0, 100_000), show_default=True, help="How many changes to show."
+)
+@click.option("--text", help="The column to show the changes with; by default `text`, where there is one.")
 @json_option
 def diff(old: str, new: str, examples: int, text: str | None, as_json: bool) -> None:
     """Say what changed from OLD to NEW: two outputs of `laud relabel`, or any Parquet with the columns id and label."""

@@ -6,14 +6,16 @@ from laud_ray.cli.options import SHARE, json_option, reading_of, reading_options
 from laud_ray.cli.output import leave_waiting, print_json, print_view, say, terminal
 
 
-@click.command()
+@click.command(short_help="Measure a model on a labelled file, or buy more answers.")
 @click.argument("run")
 @click.argument("data", required=False)
 @click.option("--label", help="The column of DATA that holds the true labels.")
 @click.option("--text", help="The column that holds the texts; by default that of the run's corpus.")
 @reading_options
-@click.option("--budget", metavar="N", type=click.IntRange(1), help="Without DATA: buy up to N further answers.")
-@click.option("--width", metavar="SHARE", type=SHARE, help="Stop buying at this width of the 95 % interval, as 0.05.")
+@click.option("--budget", metavar="N", type=click.IntRange(1), help="Without DATA: buy up to N more answers.")
+@click.option(
+    "--width", metavar="SHARE", type=SHARE, help="Stop buying when the 95 % interval is this narrow (e.g. 0.05)."
+)
 @click.option("--model", help="A model of the run; by default the current one.")
 @json_option
 def evaluate(

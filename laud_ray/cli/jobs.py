@@ -5,15 +5,15 @@ import click
 from laud_ray.cli.output import say
 
 
-@click.command()
+@click.command(short_help="Run a script as a Ray job; the same call is the same job.")
 @click.argument("script")
 @click.argument("arguments", nargs=-1)
 @click.option(
     "--address", help="The cluster's dashboard, such as http://127.0.0.1:8265; by default that of RAY_ADDRESS."
 )
-@click.option("--working-dir", default=".", show_default=True, help="The folder that is sent along.")
-@click.option("--no-follow", is_flag=True, help="Submit, say its id, and leave.")
-@click.option("--again", is_flag=True, help="Run once more what has succeeded.")
+@click.option("--working-dir", default=".", show_default=True, help="The folder that is uploaded with the job.")
+@click.option("--no-follow", is_flag=True, help="Submit the job, print its id and return.")
+@click.option("--again", is_flag=True, help="Run a job again that has already succeeded.")
 @click.option("--cpus", default=0.0, type=click.FloatRange(0), help="Cores to reserve for the script itself.")
 @click.option("--gpus", default=0.0, type=click.FloatRange(0), help="GPUs to reserve for the script itself.")
 @click.option("--on", multiple=True, metavar="LABEL=VALUE", help="Run the script on a node with this label.")

@@ -37,7 +37,7 @@ def reading_options(command: Decorated) -> Decorated:
         ("--quote", "none, or '\"' (doubled within a quoted cell), or '\\\"'."),
         ("--delimiter", "Between the cells of a text file: one character, or comma, semicolon, tab, pipe."),
     ):
-        command = click.option(name, help=f"{text} By default found out.")(command)
+        command = click.option(name, help=f"{text} By default it is detected.")(command)
     return command
 
 

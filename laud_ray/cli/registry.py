@@ -6,7 +6,7 @@ from laud_ray.cli.options import json_option
 from laud_ray.cli.output import print_json, print_text, print_view, say
 
 
-@click.command()
+@click.command(short_help="List the models of RUN and which one is current.")
 @click.argument("run")
 @json_option
 def models(run: str, as_json: bool) -> None:
@@ -26,7 +26,7 @@ def models(run: str, as_json: bool) -> None:
     print_view(models_table(found))
 
 
-@click.command()
+@click.command(short_help="Make a model of RUN current; also the way back.")
 @click.argument("run")
 @click.argument("model")
 def promote(run: str, model: str) -> None:

@@ -8,10 +8,12 @@ from laud_ray.cli.options import json_option, reading_of, reading_options
 from laud_ray.cli.output import leave_waiting, print_json, print_text, print_view, say, terminal
 
 
-@click.command()
+@click.command(short_help="Print a commented task.yaml for DATA.")
 @click.argument("data")
 @click.option("--text", required=True, help="The column that holds the texts.")
-@click.option("--label", help="A column with labels, for the replay oracle; found by its name if it is called so.")
+@click.option(
+    "--label", help="A column of labels for the replay oracle; by default one called label, category or similar."
+)
 @click.option("--id", help="The column that holds the ids.")
 @click.option("--name", help="The task's name; by default that of the data.")
 @reading_options
@@ -37,7 +39,7 @@ def init(
         say(made.fill_in)
 
 
-@click.command()
+@click.command(short_help="Show what a run will cost, before anything is spent.")
 @click.argument("config")
 @click.option("--gpu", help="Plan for this GPU, such as A100; by default for what this machine has.")
 @json_option
@@ -55,9 +57,11 @@ def plan(config: str, gpu: str | None, as_json: bool) -> None:
     print_view(plan_view(found))
 
 
-@click.command()
+@click.command(short_help="Start a run, or resume the one that is there.")
 @click.argument("config")
-@click.option("--zero-shot-only", is_flag=True, help="Stop after the zero-shot pass; without it the run goes on.")
+@click.option(
+    "--zero-shot-only", is_flag=True, help="Stop after the zero-shot pass; run again without this option to continue."
+)
 def run(config: str, zero_shot_only: bool) -> None:
     """Start the run that the YAML file CONFIG describes, or continue it."""
     from laud_ray.cli.console import Show
@@ -83,7 +87,7 @@ def run(config: str, zero_shot_only: bool) -> None:
         leave_waiting(outcome.pending, outcome.reason if known else "run it again when they can come")
 
 
-@click.command()
+@click.command(short_help="Show a run's rounds, figures, state and current model.")
 @click.argument("run")
 @json_option
 def status(run: str, as_json: bool) -> None:
@@ -102,7 +106,7 @@ def status(run: str, as_json: bool) -> None:
     print_view(status_view(summary))
 
 
-@click.command()
+@click.command(short_help="Write RUN/report.html: everything about RUN on one page.")
 @click.argument("run")
 def report(run: str) -> None:
     """Write RUN/report.html: everything about RUN on one page."""

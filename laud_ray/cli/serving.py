@@ -7,22 +7,28 @@ import click
 from laud_ray.cli.output import print_text
 
 
-@click.command()
+@click.command(short_help="Serve a run's current model over HTTP.")
 @click.argument("run")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8000, type=click.IntRange(1, 65535), show_default=True, help="The port to listen on.")
-@click.option("--replicas", default=1, type=click.IntRange(1), show_default=True, help="How many processes answer.")
-@click.option("--cpus", default=1.0, show_default=True, help="Cores that each of them computes on.")
-@click.option("--gpus", default=0.0, show_default=True, help="The GPUs, or the share of one, that each of them takes.")
-@click.option("--tokens", metavar="FILE", help="Bearer tokens, one a line; LAUD_TOKENS in the environment counts too.")
+@click.option(
+    "--replicas", default=1, type=click.IntRange(1), show_default=True, help="The number of processes that answer."
+)
+@click.option("--cpus", default=1.0, show_default=True, help="CPU cores for each replica.")
+@click.option("--gpus", default=0.0, show_default=True, help="GPUs for each replica, or the share of one.")
+@click.option(
+    "--tokens",
+    metavar="FILE",
+    help="A file of bearer tokens, one per line; LAUD_TOKENS in the environment is read too.",
+)
 @click.option(
     "--allow-host",
     "allow_hosts",
     multiple=True,
     metavar="NAME",
-    help="Without tokens: a host name by which it may be asked, beside localhost, such as that of a proxy before it.",
+    help="Without tokens: another host name, beside localhost, that requests may name (e.g. a proxy's).",
 )
-@click.option("--threshold", default=0.0, show_default=True, help="Mark answers of less confidence as abstained.")
+@click.option("--threshold", default=0.0, show_default=True, help="Mark answers below this confidence as abstained.")
 def serve(
     run: str,
     host: str,

@@ -70,5 +70,5 @@ def set_aside(lost: Sequence[Lost], ranges: int) -> str:
     )
     return (
         f"{len(lost)} of {ranges} ranges were set aside: {named}; the others are committed, "
-        "and the same command tries these again"
+        "run the same command again to retry these"
     )

@@ -49,7 +49,9 @@ def submit_and_follow(
             return 0
         return _follow(client, name, say)
     except (*_UNREACHABLE, RuntimeError, RayError) as error:
-        raise JobError(f"the cluster answers no more, or wrongly ({_line(error)}); the same command goes on") from None
+        raise JobError(
+            f"Lost contact with the cluster ({_line(error)}). Run the same command again to resume."
+        ) from None
 
 
 SUBMITTED, RUNNING = "submitted", "runs already"
@@ -131,7 +133,7 @@ def _follow(client: JobSubmissionClient, name: str, say: Callable[[str], None]) 
         return _exit_code(client.get_job_info(name), say)
     except KeyboardInterrupt:
         where = f" --address {client.get_address()}"
-        say(f"{name}: goes on; the same command or `ray job logs -f {name}{where}` follows it again")
+        say(f"{name}: the job goes on. Run the same command again, or `ray job logs -f {name}{where}`, to follow it.")
         say(f"`ray job stop {name}{where}` stops it")
         return DETACHED
 
@@ -169,7 +171,7 @@ def _exit_code(ended: JobDetails, say: Callable[[str], None]) -> int:
     if ended.status == JobStatus.SUCCEEDED:
         return 0
     code: int | None = ended.driver_exit_code
-    say(f"{ended.submission_id}: {_ended(ended)}; the same command continues it")
+    say(f"{ended.submission_id}: {_ended(ended)}. Run the same command again to resume.")
     if ended.status == JobStatus.STOPPED or not code:
         return 1
     return 128 - code if code < 0 else code

@@ -1,74 +1,75 @@
 """The commented task.yaml that `laud init` fills in."""
 
 TEMPLATE = """\
-# What to learn. Labels are the classes; a description, where a name says too little, makes the start better:
+# What to learn. Labels are the classes. A description improves the start where a name alone is not clear:
 #   - {{name: Yogurt, description: plain and flavoured yogurt}}
-# They can also stand in a file of their own (YAML, JSON, CSV with name and description, or text):  labels: labels.csv
-# also: [milk, MILK] lists other spellings of a label in the data, which mean the same.
+# Labels can also be in a file (YAML, JSON, CSV with the columns name and description, or text):  labels: labels.csv
+# also: [milk, MILK] lists other spellings of a label that occur in the data.
 task:
   name: {name}
-  kind: multiclass             # or binary: the label marked `positive: true` against all the others
+  kind: multiclass             # or binary: the label marked `positive: true` against all others
   labels:{note}
 {labels}
 
-# The documents: a file, folder, glob or URI; Parquet, CSV or JSONL. Without an id column, the text's hash is the id.
-# delimiter, quote and encoding say how text files are written; without them it is found out from each file. quote is
-# none, '"' (a quote within a quoted cell is doubled) or '\\"' (it is written so).{notes}
+# The documents: a file, folder, glob or URI of Parquet, CSV, TSV or JSONL. Without an id column, ids are text hashes.
+# delimiter, quote and encoding describe text files; without them they are detected in each file. quote is none, '"' (a
+# quote inside a quoted cell is doubled) or '\\"' (it is escaped with a backslash).{notes}
 corpus: {{path: {path}, text: {text}, id: {id}{reading}}}
 
-# Where the run keeps everything: annotations, scores, models, report. `laud run` on it again continues it.
+# Where the run keeps everything: annotations, scores, models, report. Run `laud run` again to resume it.
 storage: {storage}
 seed: 0
 
-# Before any annotation: the encoder compares each text with the names of the labels.
+# Before there are annotations, the encoder compares each text with the names of the labels.
 zero_shot: {{engine: encoder, model: bundled}}
 
-# What learns. encoder: LoRA on a sentence encoder; linear: frozen embeddings, fast and weaker.
+# What learns. encoder: LoRA on a sentence encoder. linear: a linear model on frozen embeddings, faster but weaker.
 learner: {{kind: encoder, model: bundled}}
 
 # Who answers:
-#   {{kind: replay, label: COLUMN}}                    a column of the data that only the oracle sees, to try things out
+#   {{kind: replay, label: COLUMN}}                    a column of the data that only the oracle sees
 #   {{kind: llm, engine: openai, model: MODEL_NAME}}   a language model; base_url names an endpoint that speaks OpenAI's
-#                                                    protocol, key_variable where its key is; engine: vllm runs it here
-#   {{kind: cascade, oracles: [...]}}                  the first one answers; where it abstains, as an llm does under
-#                                                    its threshold, the next one does
+#                                                    protocol, key_variable names the variable of its key;
+#                                                    engine: vllm runs the model on this cluster
+#   {{kind: cascade, oracles: [...]}}                  where one abstains, as an llm does below its threshold, the
+#                                                    next one answers
 oracle: {oracle}
 
-# The first annotations: walk down each class's zero-shot ranking until per_class of it are confirmed.
+# The first annotations: ask down each class's zero-shot ranking until per_class documents of it are confirmed.
 init: {{per_class: 1, max_queries: 300}}
 
-# What to ask next. auto: after each round what suits, by what the evaluation sample and the last answers show.
-#   the model's doubt: margin, entropy, least_confidence;   of several rounds' models: disagreement
-#   where documents lie: kmeans, core_set, typiclust, prob_cover, badge, contrastive
+# Which documents to ask about next. auto chooses after each round, by the evaluation sample and the last answers.
+#   uncertainty of the model: margin, entropy, least_confidence;   disagreement of several rounds' models: disagreement
+#   position in embedding space: kmeans, core_set, typiclust, prob_cover, badge, contrastive
 #   classes with few annotations: rare_class, anchors;   others: random, high_confidence
-#   several of them: strategy: mix, with shares such as  mix: {{margin: 0.7, typiclust: 0.3}}
-# diversity: kmeans, core_set or badge spreads each batch of a strategy of doubt; shortlist: 50000 is the most documents
-# that are embedded for this; answerable: false does not avoid the like of what the oracle abstained from.
+#   several together: strategy: mix, with shares such as  mix: {{margin: 0.7, typiclust: 0.3}}
+# diversity: kmeans, core_set or badge spreads an uncertainty batch over different documents; shortlist: 50000 caps how
+# many candidates are embedded for it; answerable: true skips documents similar to ones that the oracle abstained on.
 query: {{strategy: auto, batch: 50}}
 
-# A random sample that is annotated, never trains, and says honestly how good each model is.
+# A random sample that is annotated and never trains. All figures come from it.
 evaluation: {{size: {evaluation}}}
 
-# Against an oracle that errs: leave_out: true trains the model that learns when the budget is spent without what is
-# probably wrong; share 0.1 spends up to a tenth of each batch on asking that again.
+# If the oracle makes mistakes: leave_out: true trains the final model without answers that are probably wrong;
+# share: 0.1 spends up to a tenth of each batch on asking about such answers again.
 audit: {{share: 0.0, leave_out: false}}
 
-# Annotations that may be bought for seed, queries and audits; those for evaluation are counted apart.
+# The most annotations for seed, queries and audits. Annotations for evaluation are counted separately.
 budget: {{annotations: 500}}
 
-# When to stop, whichever comes first; the budget always holds:
-#   {{kind: target, metric: macro_f1, value: 0.9}}     the 95 % interval of the metric begins at or above the value
-#   {{kind: gain, metric: macro_f1, per: 100, below: 0.005}}   100 more annotations are expected to add less than that;
-#                 with cost_per_annotation and value_per_point, in dollars: a point costs more than it is worth
-#   {{kind: plateau, gain: 0.005, patience: 3}}        so many rounds added no more than that to macro-F1
-#   {{kind: kappa}}, {{kind: delta_f}}                   consecutive models say the same; these need no labels
+# When to stop. The first rule that applies ends the run; the budget always holds.
+#   {{kind: target, metric: macro_f1, value: 0.9}}     the lower end of the metric's 95 % interval reaches the value
+#   {{kind: gain, metric: macro_f1, per: 100, below: 0.005}}   100 more annotations are expected to add less than this;
+#                 with cost_per_annotation and value_per_point (dollars): a point costs more than it is worth
+#   {{kind: plateau, gain: 0.005, patience: 3}}        this many rounds in turn added no more than gain to macro-F1
+#   {{kind: kappa}}, {{kind: delta_f}}                   consecutive models agree; these rules need no labels
 #   {{kind: rounds, maximum: 10}}, {{kind: pool_exhausted}}
 stop: [{{kind: budget}}]
 
-# Training processes (0: in this one) and their GPUs.
+# Training processes (0: train in this process) and their GPUs.
 resources: {{workers: 0, gpus_per_worker: 0}}
 
-# A service to tell when a model becomes current, such as http://127.0.0.1:8000; token_env names the environment
-# variable that holds its token. Without a url it finds out by itself, a little later.
+# A service to notify when a model becomes current, such as http://127.0.0.1:8000; token_env names the environment
+# variable that holds its token. Without a url, the service notices the new model itself a little later.
 serving: {{url: null, token_env: null}}
 """

@@ -133,8 +133,8 @@ def choose(evidence: Evidence) -> Choice:
     if evidence.knows is not None and evidence.knows < BLIND:
         return Choice(
             {"typiclust": 1.0},
-            f"{errs}, and is as sure of its errors as of the rest ({evidence.knows:.2f}, where a coin has 0.50), so "
-            f"questions go to typical documents of what is not covered; {seen}",
+            f"{errs}, and its confidence does not separate errors from correct answers (AUC {evidence.knows:.2f}; 0.50 is "
+            f"chance), so the next questions go to typical documents in regions without annotations; {seen}",
             "blind",
         )
     if _pointless(evidence):

@@ -69,7 +69,7 @@ def finish(plan: Plan, out: Folder, progress: Callable[[int, int], None]) -> Tot
     for name, found in _checked(names, out, here=plan.catalog.rows <= HERE):
         if isinstance(found, str):
             (out / RANGES).delete(f"{name}.json")
-            raise PassError(f"{found}; the same command makes it again")
+            raise PassError(f"{found}. Run the same command again to label it again.")
         records[name] = found
         done += found.rows
         progress(done, plan.catalog.rows)

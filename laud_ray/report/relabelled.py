@@ -42,7 +42,7 @@ def relabel_view(outcome: Outcome, out: str, model: str) -> RenderableType:
     if totals.abstained:
         lines.append(f"{totals.abstained:,} rows abstained")
     lines.append(
-        f"{totals.scored:,} texts scored; {totals.looked_up:,} rows have one that stands in several, scored once"
+        f"{totals.scored:,} texts scored; {totals.looked_up:,} rows share their text with another and reuse its score"
     )
     if (remark := Legibility(**totals.legibility).remark("the model's encoder")) is not None:
         lines.append(remark)

@@ -159,7 +159,7 @@ def test_a_range_that_kills_its_workers_is_named_and_the_others_are_scored(
     said = nodes.end(place)
     assert said["error"] == (
         f"1 of {RANGES} ranges were set aside: part-00003.parquet (its worker process died, 3 times); "
-        "the others are committed, and the same command tries these again"
+        "the others are committed, run the same command again to retry these"
     )
     assert scores(place) == {name: data for name, data in unbroken.items() if name != "part-00003.parquet"}
     nodes.start(place, "plain")

@@ -235,7 +235,7 @@ def test_damage_is_found_and_mended_by_the_same_command(
     file.write_bytes(data[:500] + bytes([data[500] ^ 1]) + data[501:])
     code, said = fails(command(place, out), capsys)
     assert code == 1
-    assert said == f"{file}: is not what was written: another checksum; the same command makes it again"
+    assert said == f"{file}: is not what was written: another checksum. Run the same command again to label it again."
     assert not (out / "_SUCCESS").exists()
     main(command(place, out))
     assert rows(out).equals(rows(whole))
@@ -329,7 +329,7 @@ def test_a_range_that_kills_its_workers_is_set_aside(place: Place, names: str, t
         scored(place, names, out, scorer(deadly="twice"))
     assert str(stopped.value) == (
         "1 of 5 ranges were set aside: part-00001 (its worker process died, 3 times); the others are committed, "
-        "and the same command tries these again"
+        "run the same command again to retry these"
     )
     assert [path.stem for path in committed(out)] == ["part-00000", "part-00002", "part-00003", "part-00004"]
     assert not (out / "_SUCCESS").exists()

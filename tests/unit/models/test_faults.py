@@ -289,5 +289,5 @@ def test_names_are_set_aside_after_three_deaths_and_named_with_their_reason() ->
     assert set_aside(lost, 40) == (  # type: ignore[arg-type]
         "13 of 40 ranges were set aside: a (its engine ended: MemoryError, 3 times); n00, n01, n02, n03, n04, n05, "
         "n06, n07, n08, n09 and 2 more (its worker process died, 3 times); the others are committed, "
-        "and the same command tries these again"
+        "run the same command again to retry these"
     )
