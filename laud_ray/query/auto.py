@@ -133,8 +133,8 @@ def choose(evidence: Evidence) -> Choice:
     if evidence.knows is not None and evidence.knows < BLIND:
         return Choice(
             {"typiclust": 1.0},
-            f"{errs}, and its confidence does not separate errors from correct answers (AUC {evidence.knows:.2f}; 0.50 is "
-            f"chance), so the next questions go to typical documents in regions without annotations; {seen}",
+            f"{errs}, and its confidence does not separate errors from correct answers (AUC {evidence.knows:.2f}; 0.50 "
+            f"is chance), so the next questions go to typical documents in regions without annotations; {seen}",
             "blind",
         )
     if _pointless(evidence):
@@ -148,7 +148,7 @@ def choose(evidence: Evidence) -> Choice:
     if evidence.errors > MANY_ERRORS:
         return Choice(
             {"typiclust": 1.0},
-            f"{errs}, more than {MANY_ERRORS:.0%}, so questions go to typical documents of what is not covered; {seen}",
+            f"{errs}, more than {MANY_ERRORS:.0%}, so questions go to typical documents in regions without annotations; {seen}",
             "many errors",
         )
     if evidence.errors > FEW_ERRORS:
