@@ -148,7 +148,8 @@ def choose(evidence: Evidence) -> Choice:
     if evidence.errors > MANY_ERRORS:
         return Choice(
             {"typiclust": 1.0},
-            f"{errs}, more than {MANY_ERRORS:.0%}, so questions go to typical documents in regions without annotations; {seen}",
+            f"{errs}, more than {MANY_ERRORS:.0%}, so questions go to typical documents in regions without "
+            f"annotations; {seen}",
             "many errors",
         )
     if evidence.errors > FEW_ERRORS:
