@@ -16,16 +16,14 @@ from laud_ray.events import Observer as Observer
 from laud_ray.passes.incomplete import lost_ranges
 from laud_ray.steps.annotate import annotate
 from laud_ray.steps.audit import audit
-from laud_ray.steps.close import close
-from laud_ray.steps.sample import draw_evaluation
+from laud_ray.steps.close import close, reconsider
+from laud_ray.steps.sample import draw_evaluation, trust
 from laud_ray.steps.score import score, zero_shot
 from laud_ray.steps.seed import one_sided, seed
 from laud_ray.steps.select import exhausted, select
 from laud_ray.steps.start import start
-from laud_ray.steps.stopping import reconsider
 from laud_ray.steps.train import train
 from laud_ray.steps.training import is_made
-from laud_ray.steps.trust import trust
 from laud_ray.steps.work import WaitingError, Work
 from laud_ray.store.run import claim
 

@@ -1,9 +1,9 @@
 """Ask again about answers that are probably wrong."""
 
 from laud_ray.steps import judging as stage
+from laud_ray.steps.annotate import second_oracle
 from laud_ray.steps.answers import spent
 from laud_ray.steps.doubt import judged_answers
-from laud_ray.steps.oracle import second_oracle
 from laud_ray.steps.work import WaitingError, Work
 from laud_ray.store import rechecks
 

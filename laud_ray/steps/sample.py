@@ -1,10 +1,11 @@
-"""Set the evaluation sample aside, before anything is selected."""
+"""Set the evaluation sample aside before anything is selected, and get trusted answers to a part of it."""
 
 from dataclasses import replace
 
-from laud_ray.evaluation import draw
+from laud_ray.evaluation import draw, trusted
 from laud_ray.evaluation.strata import CUTS, Population, dump_cuts
-from laud_ray.steps.work import Work
+from laud_ray.steps.work import WaitingError, Work
+from laud_ray.store import rechecks
 
 
 def draw_evaluation(work: Work) -> None:
@@ -21,3 +22,17 @@ def draw_evaluation(work: Work) -> None:
         stop = draw.draw(everything, settings.stop_set, seed=(seed, 2))
         work.store.set_samples({"evaluation": drawn, "stop": stop}, {CUTS: dump_cuts(cuts)})
         work.store.add_queries("evaluation", 0, draw.to_queries(work.corpus, drawn))
+
+
+def trust(work: Work) -> None:
+    """Ask the trusted oracle what is open, where a run has one.
+
+    Raises:
+        WaitingError: if answers stay pending.
+    """
+    if not rechecks.pending_trusted(work.store.engine):
+        return
+    with work.step("annotate", 0) as progress:
+        pending, waiting = trusted.ask(work.store, work.config, work.corpus, progress)
+    if pending:
+        raise WaitingError(waiting, pending)

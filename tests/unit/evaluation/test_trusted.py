@@ -22,9 +22,8 @@ from laud_ray.report.run_json import to_json
 from laud_ray.steps.annotate import annotate
 from laud_ray.steps.answers import spent
 from laud_ray.steps.close import close
-from laud_ray.steps.sample import draw_evaluation
+from laud_ray.steps.sample import draw_evaluation, trust
 from laud_ray.steps.start import start
-from laud_ray.steps.trust import trust
 from laud_ray.store import rechecks
 from laud_ray.store.run import RunFolder, claim, look_at
 from laud_ray.types import Figures

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from laud_ray.steps.nearby import Nearby
+from laud_ray.steps.seed import Nearby
 from laud_ray.steps.seed_walk import Sought, next_wave, nothing_to_learn, outcome, ranking_depth, shortfall
 from laud_ray.store.store import Answered, Query
 from laud_ray.types import Document, Floats

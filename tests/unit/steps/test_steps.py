@@ -25,9 +25,9 @@ from laud_ray.passes.incomplete import lost_ranges
 from laud_ray.passes.scoring import score_table, score_texts
 from laud_ray.passes.shortlists import SHORTLIST, to_candidates
 from laud_ray.query import build
+from laud_ray.steps.close import reconsider
 from laud_ray.steps.picking import select
 from laud_ray.steps.seed_walk import ClassRanking, next_wave, not_found, ranking_depth
-from laud_ray.steps.stopping import reconsider
 from laud_ray.steps.training import memory_size, to_memory
 from laud_ray.storage.folder import Folder
 from laud_ray.store.ledger import Answer, Call, Caps, Ledger
