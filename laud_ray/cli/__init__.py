@@ -74,6 +74,8 @@ def _quieten() -> None:
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         # Else Ray answers SIGTERM with a dump of its stack. It reads this when it is imported, its workers too.
         "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",
+        # Else whatever asks Ray for something on the way out would start another one.
+        "RAY_ENABLE_AUTO_CONNECT": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "VLLM_LOGGING_LEVEL": "ERROR",
     }.items():
