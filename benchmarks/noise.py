@@ -35,7 +35,7 @@ from laud_ray.oracles.asking import annotate
 from laud_ray.passes.shortlists import to_candidates
 from laud_ray.query import build
 from laud_ray.stats.calibration import softmax
-from laud_ray.steps import judging as audit
+from laud_ray.steps import second_opinions as audit
 from laud_ray.steps.picking import select, shortlist_depth
 from laud_ray.steps.seed_walk import next_wave, ranking_depth
 from laud_ray.storage.folder import Folder

@@ -13,15 +13,16 @@ from laud_ray.errors import RunError
 from laud_ray.evaluation.trusted import choose_first
 from laud_ray.events import Event as Event
 from laud_ray.events import Observer as Observer
-from laud_ray.passes.incomplete import lost_ranges
+from laud_ray.passes.incomplete import drop_incomplete
 from laud_ray.steps.annotate import annotate
 from laud_ray.steps.audit import audit
-from laud_ray.steps.close import close, reconsider
+from laud_ray.steps.close import close
 from laud_ray.steps.sample import draw_evaluation, trust
 from laud_ray.steps.score import score, zero_shot
 from laud_ray.steps.seed import one_sided, seed
 from laud_ray.steps.select import exhausted, select
 from laud_ray.steps.start import start
+from laud_ray.steps.stop import reconsider
 from laud_ray.steps.train import train
 from laud_ray.steps.training import is_made
 from laud_ray.steps.work import WaitingError, Work
@@ -108,7 +109,7 @@ def _query(work: Work, round: int) -> str | None:
 
 def _heal(work: Work, round: int) -> None:
     """Score again what was deleted of the last closed round, whose scores come next."""
-    if not lost_ranges(work.corpus, work.run.scores(round)):
+    if not drop_incomplete(work.corpus, work.run.scores(round)):
         return
     name = work.run.model_name(round)
     if round == 0:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import httpx
 
 from laud_ray.errors import ServiceError, UserError
-from laud_ray.storage.retry import asked_for, backoff
+from laud_ray.storage.backoff import asked_for, backoff
 
 BUSY = frozenset({429, 502, 503})
 DROPPED = (httpx.NetworkError, httpx.ConnectTimeout, httpx.RemoteProtocolError)

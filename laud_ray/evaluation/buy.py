@@ -16,7 +16,7 @@ from laud_ray.config import OracleConfig
 from laud_ray.data.corpus import Corpus, open_corpus
 from laud_ray.errors import RunError
 from laud_ray.evaluation import draw, trusted
-from laud_ray.evaluation.enlarge import extend, headline, held_out, needed
+from laud_ray.evaluation.enlarge import extend, headline, ids_outside_sample, needed
 from laud_ray.evaluation.measure import evaluate_round, evaluation_answers
 from laud_ray.evaluation.strata import CUTS, Population, dump_cuts, load_cuts
 from laud_ray.events import Event, Observer
@@ -164,7 +164,7 @@ def _draw(run: RunFolder, corpus: Corpus, number: int, n: int, purchase: dict[st
     if not cuts and len({one.stratum for one in drawn}) > 1:
         raise RunError(f"{run.folder.uri}: its sample was drawn by an earlier version, which did not record its strata")
     answers = evaluation_answers(store)
-    trained = held_out([a.query.document.id for a in store.queries()], drawn)
+    trained = ids_outside_sample([a.query.document.id for a in store.queries()], drawn)
     positive = task.names[0] if task.kind == "binary" else None
     population = Population(corpus, run.scores, positive, cuts, trained)
     seed = (run.config.seed, 3, int(purchase["number"]))

@@ -126,6 +126,6 @@ def _weights(drawn: Sequence[Sampled], use: Bools) -> Floats:
     return np.array([one.stratum_size / sampled[one.stratum] for one, used in zip(drawn, use, strict=True) if used])
 
 
-def held_out(ids: Collection[str], drawn: Sequence[Sampled]) -> frozenset[str]:
+def ids_outside_sample(ids: Collection[str], drawn: Sequence[Sampled]) -> frozenset[str]:
     """Return the ids that are not of the sample."""
     return frozenset(ids) - {one.document_id for one in drawn}

@@ -11,7 +11,6 @@ from laud_ray.data.range_files import side_by_side
 from laud_ray.errors import RunError
 from laud_ray.query import auto
 from laud_ray.stats import PoweredSample, Sample, figures, powered_figures
-from laud_ray.stats.metrics import cohen_kappa, delta_f
 from laud_ray.storage.folder import Folder
 from laud_ray.store import rechecks
 from laud_ray.store.ledger import Ledger
@@ -155,21 +154,3 @@ def nearest_answered(drawn: Sequence[Sampled], answered: Sequence[Sampled]) -> d
         stratum: min(known, key=lambda other: (abs(other - stratum), other))
         for stratum in sorted({one.stratum for one in drawn})
     }
-
-
-def agreement(
-    before: Folder, after: Folder, stop_set: Sequence[Sampled], names: Sequence[str], *, binary: bool
-) -> tuple[float, float] | tuple[None, None]:
-    """Compare two passes on the stop set: Cohen's kappa, and the predicted change of F1; (None, None) without one.
-
-    The change is of the positive class, the first, in a binary task; of more classes it is the mean over those that
-    either pass predicts.
-    """
-    if not stop_set:
-        return None, None
-    one, other = (predictions(scores, stop_set, names)[0] for scores in (before, after))
-    both = (one >= 0) & (other >= 0)
-    one, other = one[both], other[both]
-    classes = [0] if binary else np.union1d(one, other)
-    change = float(np.mean([delta_f(one, other, int(c)) for c in classes]))
-    return cohen_kappa(one, other, len(names)), change

@@ -18,8 +18,8 @@ from laud_ray.oracles.account import answer_tokens, key_of, needs_confidence, no
 from laud_ray.oracles.engines import Asked, Desk, Request, all_refused
 from laud_ray.oracles.openai_parameters import consequence, parameters, refused
 from laud_ray.oracles.openai_replies import mistake, most_tokens, passing, read_completion, refused_all, unpaid, words
+from laud_ray.storage.backoff import asked_for, backoff
 from laud_ray.storage.causes import most_telling
-from laud_ray.storage.retry import asked_for, backoff
 from laud_ray.store.ledger import Answer
 
 if TYPE_CHECKING:

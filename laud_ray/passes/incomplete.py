@@ -1,11 +1,11 @@
-"""Find what is lost of a pass that was finished."""
+"""Find the ranges that a finished pass has lost, and drop what is left of them."""
 
 from laud_ray.data.corpus import Corpus
 from laud_ray.passes.shortlists import SHORTLIST
 from laud_ray.storage.folder import Folder
 
 
-def lost_ranges(corpus: Corpus, scores: Folder) -> list[str]:
+def drop_incomplete(corpus: Corpus, scores: Folder) -> list[str]:
     """Return the ranges without scores or without a shortlist.
 
     Scores without their shortlist are deleted, since they alone would mark the range as done.

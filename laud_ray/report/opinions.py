@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from laud_ray.quality.raters import Agreement, compare
 from laud_ray.quality.settling import MODEL, Opinion
 from laud_ray.report.summary import AuditShown, DisputeShown
-from laud_ray.steps.judging import settled
+from laud_ray.steps.second_opinions import settled
 from laud_ray.store import rechecks
 from laud_ray.store.run import RunFolder
 from laud_ray.store.store import Answered

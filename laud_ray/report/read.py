@@ -11,7 +11,7 @@ from laud_ray.quality.diagnosis import Reply, diagnose
 from laud_ray.quality.noise import LeftOut
 from laud_ray.report.opinions import read_agreement, read_audit
 from laud_ray.report.summary import ModelShown, QueryShown, RunSummary, State
-from laud_ray.steps import judging, legible
+from laud_ray.steps import legible, second_opinions
 from laud_ray.steps.choices import kept
 from laud_ray.steps.seed_walk import not_found, outcome
 from laud_ray.store import model_records, rechecks
@@ -94,7 +94,7 @@ def _is_waiting(store: Store, asked: Sequence[Answered]) -> bool:
 
 def _left_out(store: Store, history: Sequence[RoundResult]) -> LeftOut | None:
     """What the last round's model did not learn; after a raised budget models learn everything again."""
-    found = judging.kept(store)
+    found = second_opinions.kept(store)
     return found if found is not None and history and found.round == history[-1].number else None
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from laud_ray.steps.judging import settled, with_settled
+from laud_ray.steps.held_out import held_out
+from laud_ray.steps.second_opinions import settled, with_settled
 from laud_ray.steps.work import Work
 from laud_ray.store import rechecks
 from laud_ray.store.feedback import Feedback, judge
@@ -24,11 +25,6 @@ def spent(work: Work) -> int:
     """How many answers count against the budget."""
     counts = work.store.counts()
     return counts["seed"] + counts["query"] + counts["audit"]
-
-
-def held_out(work: Work) -> set[str]:
-    """Return the texts that never train: those of the evaluation sample."""
-    return {a.query.document.text for a in work.store.queries("evaluation")}
 
 
 def said(work: Work, round: int) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Ask again about answers that are probably wrong."""
 
-from laud_ray.steps import judging as stage
+from laud_ray.steps import second_opinions as stage
 from laud_ray.steps.annotate import second_oracle
 from laud_ray.steps.answers import spent
 from laud_ray.steps.doubt import judged_answers

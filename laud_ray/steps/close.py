@@ -1,45 +1,16 @@
 """Close a round: measure its model, decide whether the run ends with it, and make it current."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-from laud_ray import stopping
 from laud_ray.client import notify
-from laud_ray.config import RunConfig, StopConfig
-from laud_ray.evaluation.measure import agreement, evaluate_round
+from laud_ray.evaluation.agreement import agreement
+from laud_ray.evaluation.measure import evaluate_round
 from laud_ray.events import Event
 from laud_ray.models.kinds import ZERO_SHOT
 from laud_ray.steps.answers import said, spent
+from laud_ray.steps.stop import verdict
 from laud_ray.steps.work import Work
-from laud_ray.store.store import Store
-from laud_ray.types import Figures, RoundResult, StoppingRule
-
-
-def verdict(config: RunConfig, history: Sequence[RoundResult]) -> str | None:
-    """Return why the run ends after these rounds, or None to go on. The budget and the pool always hold."""
-    rules = [*map(_rule, config.stop), stopping.Budget(), stopping.PoolExhausted()]
-    return stopping.first_verdict(rules, history) if len(history) > 1 else None
-
-
-def reconsider(config: RunConfig, store: Store) -> str | None:
-    """Judge the last closed round by today's budget and rules, which may have changed; record and return the verdict.
-
-    Once that round's queries are recorded the decision stands: what they buy, a model must learn from.
-    """
-    history = store.history()
-    before = store.stop_reason()
-    if not history or store.queries("query", history[-1].number):
-        return before
-    today = replace(history[-1], budget=config.budget.annotations)
-    reason = verdict(config, [*history[:-1], today])
-    if reason != before:
-        store.set_stop_reason(reason)
-    return reason
-
-
-def _rule(config: StopConfig) -> StoppingRule:
-    rule: StoppingRule = stopping.RULES[config.kind](**config.model_dump(exclude={"kind"}))
-    return rule
+from laud_ray.types import Figures, RoundResult
 
 
 def close(work: Work, round: int) -> str | None:

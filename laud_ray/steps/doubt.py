@@ -3,7 +3,7 @@
 from laud_ray.config import EncoderZeroShotConfig
 from laud_ray.models.encoder.encoding import BUNDLED
 from laud_ray.quality.noise import LeftOut
-from laud_ray.steps import judging as stage
+from laud_ray.steps import second_opinions as stage
 from laud_ray.steps.answers import asked, spent
 from laud_ray.steps.work import Work
 from laud_ray.store import rechecks

@@ -4,8 +4,9 @@ from laud_ray.config import EncoderConfig
 from laud_ray.models import kinds
 from laud_ray.models.ray_train import Resources
 from laud_ray.steps import training as stage
-from laud_ray.steps.answers import held_out, said
+from laud_ray.steps.answers import said
 from laud_ray.steps.doubt import believed
+from laud_ray.steps.held_out import held_out
 from laud_ray.steps.work import Work
 
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pyarrow.fs as pafs
 
 from laud_ray.errors import StorageError, StorageSettingsError
-from laud_ray.storage.retry import backoff
+from laud_ray.storage.backoff import backoff
 
 T = TypeVar("T")
 SCHEMES = ("s3://", "s3a://")

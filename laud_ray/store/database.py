@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_u
 from sqlalchemy.exc import DBAPIError
 
 from laud_ray.errors import RunError
-from laud_ray.storage.retry import backoff
+from laud_ray.storage.backoff import backoff
 
 T = TypeVar("T")
 # The newest revision in migrations/versions: a test holds the two together.

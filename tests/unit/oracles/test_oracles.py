@@ -21,7 +21,7 @@ from laud_ray.oracles.cascade import CascadeOracle
 from laud_ray.oracles.engines import Asked, Completion, Desk, Request, Token
 from laud_ray.oracles.llm import LlmOracle, oracle_prompt
 from laud_ray.oracles.reading import Heard, decide, read
-from laud_ray.storage import retry
+from laud_ray.storage import backoff
 from laud_ray.store.ledger import Answer, Call, Caps, Ledger
 from laud_ray.store.store import Store
 from laud_ray.types import Annotation, Document, Example, Label, Task
@@ -420,13 +420,13 @@ def test_every_kind_of_the_configuration_has_an_oracle() -> None:
     ],
 )
 def test_servers_say_how_long_to_wait(headers: dict[str, str], wait: float | None) -> None:
-    found = retry.asked_for(headers, now=1445412420)
+    found = backoff.asked_for(headers, now=1445412420)
     assert found == (None if wait is None else pytest.approx(wait))
 
 
 def test_backoff_grows_to_a_bound() -> None:
     rng = random.Random(0)
-    longest = [max(retry.backoff(tries, rng) for _ in range(200)) for tries in (0, 3, 50)]
+    longest = [max(backoff.backoff(tries, rng) for _ in range(200)) for tries in (0, 3, 50)]
     assert 0.45 < longest[0] <= 0.5
     assert 3.6 < longest[1] <= 4
     assert 27 < longest[2] <= 30

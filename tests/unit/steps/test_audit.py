@@ -10,7 +10,7 @@ from laud_ray.config import RunConfig
 from laud_ray.data.corpus import normalise
 from laud_ray.events import Event, Observer
 from laud_ray.oracles.asking import annotate
-from laud_ray.steps import judging as stage
+from laud_ray.steps import second_opinions as stage
 from laud_ray.steps.answers import asked, spent
 from laud_ray.steps.audit import audit
 from laud_ray.steps.doubt import believed

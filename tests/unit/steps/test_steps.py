@@ -16,18 +16,19 @@ from laud_ray.data.corpus import Corpus, Range
 from laud_ray.data.near_duplicates import NearDuplicates
 from laud_ray.errors import CorpusError, EngineError
 from laud_ray.evaluation import draw
+from laud_ray.evaluation.agreement import agreement
 from laud_ray.evaluation.labelled_file import LabelledFigures, evaluate_labelled
-from laud_ray.evaluation.measure import agreement, evaluate, merge_unanswered, why_unanswered
+from laud_ray.evaluation.measure import evaluate, merge_unanswered, why_unanswered
 from laud_ray.evaluation.strata import Population
 from laud_ray.labels import Unknown
 from laud_ray.oracles.asking import annotate
-from laud_ray.passes.incomplete import lost_ranges
+from laud_ray.passes.incomplete import drop_incomplete
 from laud_ray.passes.scoring import score_table, score_texts
 from laud_ray.passes.shortlists import SHORTLIST, to_candidates
 from laud_ray.query import build
-from laud_ray.steps.close import reconsider
 from laud_ray.steps.picking import select
 from laud_ray.steps.seed_walk import ClassRanking, next_wave, not_found, ranking_depth
+from laud_ray.steps.stop import reconsider
 from laud_ray.steps.training import memory_size, to_memory
 from laud_ray.storage.folder import Folder
 from laud_ray.store.ledger import Answer, Call, Caps, Ledger
@@ -473,7 +474,7 @@ def test_ranges_that_lost_scores_or_shortlist_are_found(tmp_path: Path) -> None:
     corpus = Corpus(Folder("x"), tuple(Range(name, 1) for name in "abcd"), {}, "")
     for name in ("a", "b", "c", f"{SHORTLIST}/a", f"{SHORTLIST}/c", f"{SHORTLIST}/d"):
         scores.write(name, b"x")
-    assert lost_ranges(corpus, scores) == ["b", "d"]
+    assert drop_incomplete(corpus, scores) == ["b", "d"]
     assert scores.names() == {"a", "c"}
 
 

@@ -15,7 +15,7 @@ from laud_ray.errors import ConfigError
 from laud_ray.oracles import ReplayOracle
 from laud_ray.oracles.asking import annotate
 from laud_ray.quality.settling import MODEL, Opinion
-from laud_ray.steps import judging
+from laud_ray.steps import second_opinions
 from laud_ray.storage.folder import Folder
 from laud_ray.store import rechecks
 from laud_ray.store.rechecks import SecondQuery
@@ -93,9 +93,11 @@ def annotated(store: Store, corpus: Corpus, n: int, noise: float) -> None:
 
 def doubts(store: Store, run: RunConfig, n: int) -> list[SecondQuery]:
     opinions = rechecks.opinions(store.engine)
-    found = judging.settled(run, opinions)
-    asked = judging.with_settled(store.queries("query"), found.labels)
-    return judging.questions(judging.judge(asked, opinions, NAMES, from_text), opinions, n, most=run.most_answers)
+    found = second_opinions.settled(run, opinions)
+    asked = second_opinions.with_settled(store.queries("query"), found.labels)
+    return second_opinions.questions(
+        second_opinions.judge(asked, opinions, NAMES, from_text), opinions, n, most=run.most_answers
+    )
 
 
 def test_a_crash_between_asking_and_answering_buys_nothing_twice(store: Store, corpus: Corpus) -> None:
@@ -104,9 +106,9 @@ def test_a_crash_between_asking_and_answering_buys_nothing_twice(store: Store, c
     rechecks.record(store.engine, 2, doubts(store, run, 9))
     first = Dying(ReplayOracle(corpus, task, 0.2, attempt=2), dies_after=4)
     with pytest.raises(KeyboardInterrupt):
-        judging.ask_again(store.engine, lambda attempt: first, 2, lambda done, total: None)
+        second_opinions.ask_again(store.engine, lambda attempt: first, 2, lambda done, total: None)
     rest = Dying(ReplayOracle(corpus, task, 0.2, attempt=2))
-    assert judging.ask_again(store.engine, lambda attempt: rest, 2, lambda done, total: None) == (0, None)
+    assert second_opinions.ask_again(store.engine, lambda attempt: rest, 2, lambda done, total: None) == (0, None)
     assert len(first.asked) == 4
     assert len(set(first.asked + rest.asked)) == len(first.asked + rest.asked) == 9
     assert rechecks.asked_in(store.engine, 2) == rechecks.asked_in(store.engine) == 9
@@ -124,11 +126,11 @@ def test_asking_again_makes_labels_right(store: Store, corpus: Corpus) -> None:
     before = right(store.queries("query"))
     for round in (2, 3, 4):
         rechecks.record(store.engine, round, doubts(store, run, 20))
-        judging.ask_again(
+        second_opinions.ask_again(
             store.engine, lambda n: ReplayOracle(corpus, task, 0.2, attempt=n), round, lambda done, total: None
         )
-    found = judging.settled(run, rechecks.opinions(store.engine))
-    asked = [a for a in judging.with_settled(store.queries("query"), found.labels) if a.label is not None]
+    found = second_opinions.settled(run, rechecks.opinions(store.engine))
+    asked = [a for a in second_opinions.with_settled(store.queries("query"), found.labels) if a.label is not None]
     assert before < 0.85
     assert right(asked) > 0.97
     assert len(asked) > 140
@@ -150,38 +152,38 @@ def test_what_is_probably_wrong_trains_nothing_and_is_asked_next() -> None:
         *(Opinion("d6", 1, 1, "Coffee", "a"), Opinion("d6", 2, 1, "Coffee", "b")),
         *(Opinion("d10", 1, 1, "Tea", "a"), Opinion("d10", 2, 1, "Coffee", "b")),
     ]
-    judged = judging.judge(asked, opinions, NAMES, from_text)
+    judged = second_opinions.judge(asked, opinions, NAMES, from_text)
     assert 0.03 < judged.rate < 0.2
-    taught = {a.query.document.id: a.label for a in judging.believed(judged)}
+    taught = {a.query.document.id: a.label for a in second_opinions.believed(judged)}
     assert taught.keys() == {a.query.document.id for a in asked} - {"d3", "d7", "d22", "d39", "d11", "d8"}
     assert (taught["d6"], taught["d10"]) == ("Coffee", "Coffee"), "two agree; of two that differ, the likelier"
-    found = judging.questions(judged, opinions, 10, most=3)
+    found = second_opinions.questions(judged, opinions, 10, most=3)
     assert {(one.document.id, one.attempt) for one in found} == {
         *(("d3", 2), ("d7", 2), ("d22", 2), ("d39", 2), ("d11", 3)),
     }
     (third,) = [one for one in found if one.document.id == "d3"]
     assert third.predicted == "Tea"
     assert third.reason.startswith("Coffee is right with probability 0.0")
-    assert judging.questions(judged, opinions, 2, most=3) == found[:2]
+    assert second_opinions.questions(judged, opinions, 2, most=3) == found[:2]
 
 
 def test_a_few_hard_documents_and_the_only_answer_for_a_class_are_kept() -> None:
     asked = [answer(f"d{i}", f"{NAMES[i % 2]} {i}", NAMES[i % 2]) for i in range(90)]
     asked[3] = answer("d3", "Coffee 3", "Tea")
-    few = judging.judge(asked, [], NAMES, from_text)
-    assert few.rate < judging.NEGLIGIBLE
-    assert judging.believed(few) == asked, "an oracle that hardly errs is believed"
+    few = second_opinions.judge(asked, [], NAMES, from_text)
+    assert few.rate < second_opinions.NEGLIGIBLE
+    assert second_opinions.believed(few) == asked, "an oracle that hardly errs is believed"
     for i in (7, 11, 15, 19, 23):
         asked[i] = answer(f"d{i}", f"Coffee {i}", "Tea")
     asked[27] = answer("d27", "Coffee 27", "Juice")
-    kept = {a.query.document.id for a in judging.believed(judging.judge(asked, [], NAMES, from_text))}
+    kept = {a.query.document.id for a in second_opinions.believed(second_opinions.judge(asked, [], NAMES, from_text))}
     assert {f"d{i}" for i in range(90)} - kept == {f"d{i}" for i in (3, 7, 11, 15, 19, 23)}
     for i in (31, 35):
         asked[i] = answer(f"d{i}", f"Coffee {i}", "Juice")
-    kept = {a.query.document.id for a in judging.believed(judging.judge(asked, [], NAMES, from_text))}
+    kept = {a.query.document.id for a in second_opinions.believed(second_opinions.judge(asked, [], NAMES, from_text))}
     assert len(kept & {"d27", "d31", "d35"}) == 1, "a class never loses its likeliest answer"
-    assert judging.believed(judging.judge(asked[:1], [], NAMES, from_text)) == asked[:1]
-    assert judging.believed(judging.judge([], [], NAMES, from_text)) == []
+    assert second_opinions.believed(second_opinions.judge(asked[:1], [], NAMES, from_text)) == asked[:1]
+    assert second_opinions.believed(second_opinions.judge([], [], NAMES, from_text)) == []
 
 
 def test_leaving_out_is_a_choice_and_the_default_where_something_is_asked_again() -> None:
@@ -205,7 +207,7 @@ def test_leaving_out_is_a_choice_and_the_default_where_something_is_asked_again(
 def test_a_round_asks_again_within_its_share_and_the_budget(
     share: float, every: int, round: int, spent: int, expected: int
 ) -> None:
-    assert judging.quota(settings(audit={"share": share, "every": every}), round, spent) == expected
+    assert second_opinions.quota(settings(audit={"share": share, "every": every}), round, spent) == expected
 
 
 def test_a_trusted_second_answer_is_final() -> None:
@@ -215,8 +217,8 @@ def test_a_trusted_second_answer_is_final() -> None:
         Opinion("d", 2, 1, "Juice", "expert"),
     ]
     other = {"kind": "replay", "label": "label"}
-    assert judging.settled(settings(audit={"oracle": other, "trusted": True}), said).labels == {"d": "Juice"}
-    assert judging.settled(settings(audit={"oracle": other}), said).disputed == ("d",)
+    assert second_opinions.settled(settings(audit={"oracle": other, "trusted": True}), said).labels == {"d": "Juice"}
+    assert second_opinions.settled(settings(audit={"oracle": other}), said).disputed == ("d",)
 
 
 @pytest.mark.parametrize("trusted", [True, False])
@@ -228,7 +230,7 @@ def test_an_abstention_leaves_the_first_answer(trusted: bool) -> None:
         Opinion("d", 2, 1, None, "expert"),
     ]
     run = settings(audit={"oracle": {"kind": "replay", "label": "label"}, "trusted": trusted})
-    found = judging.settled(run, said)
+    found = second_opinions.settled(run, said)
     assert (found.labels, found.disputed) == ({"d": "Tea"}, ())
 
 
@@ -242,7 +244,7 @@ def test_nobody_is_asked_who_is_not_there(store: Store, corpus: Corpus, trusted:
         asked = doubts(store, run, 9)
         seen |= {one.attempt for one in asked}
         rechecks.record(store.engine, round, asked)
-        judging.ask_again(store.engine, lambda attempt: mute, round, lambda done, total: None)
+        second_opinions.ask_again(store.engine, lambda attempt: mute, round, lambda done, total: None)
     assert seen == attempts
 
 
