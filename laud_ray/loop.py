@@ -56,8 +56,8 @@ def run(config: RunConfig, observer: Observer = lambda event: None, *, zero_shot
         reason = reconsider(config, folder.store)
         if reason is not None:
             return Outcome("finished", reason, folder.store.setting("current"))
-        connect()
         work = start(folder, observer)
+        connect()
         try:
             reason = _rounds(work, zero_shot_only)
         except WaitingError as waiting:

@@ -94,6 +94,8 @@ def relabel(
     from laud_ray.report.relabelled import relabel_view, stopped_json, to_json
     from laud_ray.storage.folder import Folder
 
+    if not out.strip():
+        raise click.UsageError("--out: '' is not valid; expected a folder or URI")
     for path, key in ((run, "RUN"), (data, "DATA"), (out, "--out"), (previous or out, "--previous")):
         check_lasting(path, key)
     if partition is not None and partition not in ("label", *keep):

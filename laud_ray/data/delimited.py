@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray.data import dialect as dialects
-from laud_ray.data.charset import HEAD, UTF8, Peeked, Stream, looks_like, peek
+from laud_ray.data.charset import HEAD, UTF8, Peeked, Stream, peek
 from laud_ray.data.dialect import Found
 from laud_ray.data.faults import Dialect, Problem
 from laud_ray.data.grammar import Block, open_rows, scan, unescape
 from laud_ray.data.jsonl import require
-from laud_ray.data.seen import Seen
+from laud_ray.data.seen import Seen, suggestion
 from laud_ray.errors import CorpusError
 from laud_ray.printable import quoted
 from laud_ray.storage.text_reading import NONE, Reading
@@ -176,9 +176,7 @@ def _not_utf8(header: str, wanted: Reading) -> str:
     shown = quoted(header)
     if wanted.encoding not in (None, UTF8):
         return f"{shown} is not {wanted.encoding}; expected the encoding that the file is in"
-    guess = looks_like(header.encode(errors="surrogateescape"))
-    reads = f"; it looks like {guess}, which `encoding: {guess}` reads" if guess else "; expected its `encoding`"
-    return f"{shown} is not UTF-8{reads}"
+    return f"{shown} is not UTF-8{suggestion(header.encode(errors='surrogateescape')) or '; expected its `encoding`'}"
 
 
 def _refusal(name: str, problem: Problem, first: int, reading: Reading) -> CorpusError:

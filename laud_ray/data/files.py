@@ -83,6 +83,8 @@ def batches(
     seen.rows[file] = first - began
     if first == began:
         seen.empty.append(file)
+    if groups is None:
+        seen.finish_file(file)
 
 
 def column_names(file: str, reading: Reading = AS_FOUND, columns: Sequence[str] = ()) -> list[str]:
@@ -101,7 +103,8 @@ def column_names(file: str, reading: Reading = AS_FOUND, columns: Sequence[str] 
             if kind == "jsonl":
                 return jsonl.names(file, stream, _KEYS_OF)
             head = peek(stream, HEAD)
-            return list(delimited.find(file, str(kind), head, reading, columns).names) if head.strip() else []
+            stated = stream.stated(reading)
+            return list(delimited.find(file, str(kind), head, stated, columns).names) if head.strip() else []
     except UnicodeDecodeError as error:
         raise CorpusError(f"{file}: is not {error.encoding}; expected its encoding") from None
     except (pa.ArrowException, OSError, EOFError) as error:
@@ -174,7 +177,7 @@ def _arrays(
             seen.readings[file] = Reading(encoding=stream.encoding)
             yield from jsonl.batches(file, stream, columns)
         else:
-            stated = replace(reading, encoding=stream.encoding)
+            stated = replace(stream.stated(reading), encoding=stream.encoding)
             yield from delimited.batches(file, str(kind), stream, columns, stated, seen)
 
 

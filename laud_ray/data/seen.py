@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from laud_ray.data.charset import UTF8, looks_like
-from laud_ray.printable import printable
+from laud_ray.printable import printable, quoted
 from laud_ray.storage.text_reading import Reading
 
 _FEW = 5
@@ -46,12 +46,16 @@ class Seen:
         for note in other.notes:
             self.note(note)
 
+    def finish_file(self, file: str) -> None:
+        """Add the note on a file's bytes that are not its encoding, once all of its rows were met."""
+        reading = self.readings.get(file)
+        if note := self.not_text[file].note(file, reading.encoding if reading is not None else None):
+            self.note(note)
+
     def finish(self, path: str) -> None:
         """Add the notes that are known at the end only: bytes that are not text, files without rows."""
-        for file, bad in self.not_text.items():
-            reading = self.readings.get(file)
-            if note := bad.note(file, reading.encoding if reading is not None else None):
-                self.note(note)
+        for file in self.not_text:
+            self.finish_file(file)
         if self.empty:
             one = "1 file without rows was"
             files = one if len(self.empty) == 1 else f"{len(self.empty):,} files without rows were"
@@ -118,8 +122,16 @@ class NotText:
             return None
         number = "1 row holds" if self.rows == 1 else f"{self.rows:,} rows hold"
         said = f"{file} row {self.first}: {number} bytes that are not {encoding or UTF8}"
-        guess = looks_like(bytes(self._sample)) if encoding == UTF8 else None
-        return f"{said}; they look like {guess}, which `encoding: {guess}` reads" if guess else said
+        return said + (suggestion(bytes(self._sample)) if encoding == UTF8 else "")
+
+
+def suggestion(sample: bytes) -> str:
+    """Say which encoding some bytes may be in, and how they would read, for a person to judge; "" without a guess."""
+    guess = looks_like(sample)
+    if guess is None:
+        return ""
+    text = quoted(sample.decode(guess, "replace").strip(), 30)
+    return f"; as {guess} they would read {text}: if that is right, state `encoding: {guess}`"
 
 
 def _as_in_file(cell: bytes) -> bytes:

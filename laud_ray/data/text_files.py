@@ -1,6 +1,8 @@
 """Open a text file of a user's, packed or not and in whatever encoding, as a stream of UTF-8."""
 
+import re
 from contextlib import AbstractContextManager, closing
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -9,6 +11,8 @@ from laud_ray.data.charset import HEAD, UTF8, Peeked, Recoded, Stream, peek
 from laud_ray.data.seen import Seen
 from laud_ray.storage.folder import filesystem
 from laud_ray.storage.text_reading import AS_FOUND, Reading
+
+_SEP, _SEP_LINE = re.compile(rb'"?sep=([\x01-\x7f])"?[ \t,;]*(?:\r\n|\n|\r)', re.IGNORECASE), 64
 
 
 def opened(file: str, reading: Reading = AS_FOUND, seen: Seen | None = None) -> "AbstractContextManager[Text]":
@@ -31,6 +35,7 @@ class Text:
 
     Attributes:
         encoding: the one that it is in: what a byte order mark says, else what is stated, else what was found.
+        delimiter: the one that a first line `sep=;` names, as Excel reads and writes it; that line is not passed on.
     """
 
     def __init__(self, file: str, reading: Reading, seen: Seen) -> None:
@@ -44,7 +49,15 @@ class Text:
             seen.note(f"{file}: is valid {UTF8}, and is read as {stated}, which is stated")
         elif stated is None and self.encoding != UTF8:
             seen.note(f"{file}: is read as {self.encoding}")
-        self._stream: Stream = Recoded(Peeked(head, self._opened.read), self.encoding)
+        stream: Stream = Recoded(Peeked(head, self._opened.read), self.encoding)
+        start = peek(stream, _SEP_LINE)
+        said = _SEP.match(start)
+        self.delimiter = said[1].decode() if said else None
+        self._stream: Stream = Peeked(start[said.end() :] if said else start, stream.read)
+
+    def stated(self, reading: Reading) -> Reading:
+        """Return what is stated of a file, the delimiter by its own first line where nothing else states it."""
+        return replace(reading, delimiter=self.delimiter) if reading.delimiter is None and self.delimiter else reading
 
     def read(self, n: int) -> bytes:
         return self._stream.read(n)

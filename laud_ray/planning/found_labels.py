@@ -13,6 +13,8 @@ from laud_ray.texts import normalise_text
 LEAST_CLASSES, MOST_CLASSES = 2, 1000
 # In so few rows each may well have a label of its own.
 FEW_ROWS = 20
+# What databases, spreadsheets and pandas write where there is no value, folded.
+_MISSING = {"\\n", "null", "(null)", "nan", "none", "n/a", "na", "#n/a", "nil", "<na>", "nat"}
 # Rows that are searched for texts with two labels; labels are counted in all rows.
 COMPARED_ROWS = 5_000_000
 
@@ -116,6 +118,9 @@ class FoundLabels:
             yield f"{the}: {spellings} are written as one label, {quoted(one.name)}, with the others under also"
         if len(merged) > SHOWN:
             yield f"{the}: {len(merged) - SHOWN} more labels have several spellings, see also in the YAML"
+        if missing := [f"{quoted(one.name)} ({one.rows:,})" for one in self.classes() if fold(one.name) in _MISSING]:
+            listed = ", ".join(missing[:SHOWN])
+            yield f"{the}: {listed} look like missing values; they are written as labels: delete what is none"
         if self.unclean:
             yield f"{the}: white space and unseen characters are left out of the labels of {self.unclean:,} rows"
         if self.unusable:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from laud_ray.data import delimited, sources
+from laud_ray.data import delimited, files, sources
 from laud_ray.data.seen import Seen
 from laud_ray.errors import CorpusError
 from laud_ray.printable import printable, quoted
@@ -93,7 +93,7 @@ def test_what_can_be_read_is(tmp_path: Path, name: str, content: bytes, expected
         (
             "a.csv",
             "id,text,größe\n1,a,b\n".encode("cp1252"),
-            "header: 'gr\\xf6\\xdfe' is not UTF-8; it looks like cp1252",
+            "header: 'gr\\xf6\\xdfe' is not UTF-8; as cp1252 they would read 'gr\xf6\xdfe'",
         ),
         ("a.jsonl", b'{"text": "a", "text": "b"}\n', "row 1: the key 'text' stands twice"),
         ("a.jsonl", b'[{"text": "a"}]\n', "row 1: holds a JSON array; expected one object a line"),
@@ -139,11 +139,12 @@ def test_bytes_that_are_not_the_encoding_are_said_with_row_count_and_likeness(tm
     path = write(tmp_path / "a.csv", "id,text\n1,tea\n2,grün\n3,weiß\n".encode("cp1252"))
     (said,) = notes(path)
     assert said.endswith(
-        "a.csv row 2: 2 rows hold bytes that are not utf-8; they look like cp1252, which `encoding: cp1252` reads"
+        "a.csv row 2: 2 rows hold bytes that are not utf-8; as cp1252 they would read 'grün weiß': if that is right, "
+        "state `encoding: cp1252`"
     )
     assert texts(path, Reading(encoding="cp1252")) == ["tea", "grün", "weiß"]
     japanese = write(tmp_path / "b.csv", "id,text\n1,みかん 大\n2,食パン\n".encode("shift_jis"))
-    assert "they look like shift_jis" in notes(japanese)[0]
+    assert "as shift_jis they would read 'みかん 大 食パン'" in notes(japanese)[0]
     wrong = write(tmp_path / "c.csv", b"id,text\n1,a\x81b\n")
     assert "row 1: 1 row holds bytes that are not cp1252" in notes(wrong, Reading(encoding="cp1252"))[-1]
 
@@ -238,3 +239,11 @@ def test_what_is_quoted_is_printable_and_short() -> None:
 )
 def test_the_shared_cases(case: str, column: str, rows: int) -> None:
     assert len(texts(CASES / case, column=column)) == rows
+
+
+@pytest.mark.parametrize("line", ["sep=;\r\n", '"sep=;"\r\n', "\ufeffsep=;\n", "SEP=;\r"])
+def test_excels_line_that_names_the_delimiter_is_no_header(tmp_path: Path, line: str) -> None:
+    end = line[-2:] if line.endswith("\r\n") else line[-1:]
+    path = write(tmp_path / "a.csv", (line + end.join(["id;text", "1;tea, green", "2;milk", ""])).encode())
+    assert texts(path) == ["tea, green", "milk"]
+    assert files.column_names(str(path)) == ["id", "text"]

@@ -47,7 +47,7 @@ def test_without_labels_the_yaml_is_valid_and_says_what_is_to_fill_in(tmp_path: 
         (b"text,label\n", "a.csv: holds no documents; expected at least one row"),
         (
             "text,labél\na,b\n".encode("latin-1"),
-            "a.csv header: .* is not UTF-8; it looks like cp1252, which `encoding: cp1252` reads",
+            "a.csv header: .* is not UTF-8; as cp1252 they would read '.*': if that is right, state `encoding: cp1252`",
         ),
     ],
 )

@@ -185,3 +185,13 @@ def test_rows_without_an_id_are_named_by_file_and_row(tmp_path: Path) -> None:
         name for part in found.ranges for name in reading.ids_of(found, part, reading.read(UNNAMED, part)).to_pylist()
     ]
     assert ids == ["a.parquet#1", "a.parquet#2", "a.parquet#3", "deep/b.parquet#1"]
+
+
+def test_bytes_that_are_not_the_encoding_are_noted_before_anything_is_scored(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("id,text\n1,tea\n2,grün\n".encode("cp1252"))
+    columns = Columns("text", "id")
+    found = catalog.cut(
+        catalog.inventory(str(tmp_path / "a.csv"), columns), columns, 100, Folder(str(tmp_path / "work"))
+    )
+    (note,) = found.notes
+    assert "a.csv row 2: 1 row holds bytes that are not utf-8; as cp1252 they would read 'grün'" in note
