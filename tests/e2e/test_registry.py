@@ -168,13 +168,18 @@ def test_a_run_without_models(run: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_run_of_an_older_version(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It has no tables of promotions, feedback and revisions, of which rounds and configuration know nothing either."""
+    """It has no promotions, feedback, revisions, checksums, walks of the seed or recorded configuration."""
     settings = yaml.safe_load((run / "config.yaml").read_text())
     del settings["serving"]
     (run / "config.yaml").write_text(yaml.safe_dump(settings))
     with sqlite3.connect(run / "laud.db") as database:
         for table in ("promotions", "feedback", "alembic_version"):
             database.execute(f"drop table {table}")
+        for (table,) in database.execute("select name from sqlite_master where type = 'table'").fetchall():
+            for _, column, *_ in database.execute(f"pragma table_info({table})").fetchall():
+                if column in ("checksum", "sought", "walk"):
+                    database.execute(f"alter table {table} drop column {column}")
+        database.execute("delete from settings where key = 'configuration'")
         database.execute("update rounds set result = json_remove(result, '$.feedback')")
     told = status(run, capsys)
     assert (told["feedback"], told["promoted"]) == ({"answers": 0, "wrong": 0}, None)
