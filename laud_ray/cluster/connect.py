@@ -11,7 +11,7 @@ import ray
 from ray._private import utils
 
 from laud_ray.cluster import ray_token
-from laud_ray.cluster.workers import NICENESS, Workers
+from laud_ray.cluster.workers import NICENESS
 from laud_ray.errors import JobError
 
 # How often Ray is started before that is given up: on a busy machine it ends its own processes when they are slow.
@@ -44,22 +44,6 @@ def connect() -> None:
                 what = f"the Ray at {address} cannot be reached" if address else "Ray could not be started"
                 raise JobError(f"{what}: {_reason(error)}. Run the same command again to resume.") from None
             _log.warning("Ray was not up in time (%s); trying again (%d of %d)", _reason(error), attempt + 1, STARTS)
-    threading.Thread(target=_start_ray_data, daemon=True).start()
-
-
-def _start_ray_data() -> None:
-    """Start what Ray Data and a first worker need, beside the caller's own first steps: it takes seconds."""
-    try:
-        from laud_ray.cluster.ranges import map_ranges
-
-        for _ in map_ranges(["start"], _nothing, None, Workers()):
-            pass
-    except Exception as error:  # noqa: BLE001 - whatever it is, the first pass meets it too, and reports it
-        _log.debug("Ray Data was not started beforehand: %s", error)
-
-
-def _nothing(name: str, job: None) -> None:
-    """Do no work: what counts is that a worker and its imports are there."""
 
 
 @contextmanager

@@ -135,7 +135,7 @@ def test_the_zero_shot_job_stops_there_and_can_be_stopped(cluster: Cluster, task
     # Ctrl-C leaves the job alone; the same command follows it again.
     said = interrupt(process)
     assert process.returncode == 130
-    assert f"{name}: goes on" in said
+    assert f"{name}: the job goes on" in said
     assert f"`ray job stop {name} --address {cluster.dashboard}` stops it" in said
     process = submitting(cluster, "jobs/active_loop.py", "--", str(task))
     assert process.stderr is not None

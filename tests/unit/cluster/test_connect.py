@@ -46,7 +46,6 @@ def connecting(monkeypatch: pytest.MonkeyPatch, *errors: BaseException) -> Start
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", starts.start)
     monkeypatch.setattr(ray, "shutdown", starts.stop)
-    monkeypatch.setattr(connect, "_start_ray_data", lambda: None)
     return starts
 
 
