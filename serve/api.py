@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from laud_ray import __version__
+from laud_ray.printable import quoted
 from serve.guard import CLASSIFY, FEEDBACK, GONE, INTERNAL, TRUSTED, Guard, refusal
 from serve.origin import Origins
 from serve.pages import add_pages
@@ -106,9 +107,7 @@ def make_api(service: Service, tokens: Tokens, *, name_requests: bool = True) ->
 
     @api.exception_handler(HTTPException)
     async def unknown(request: Request, error: HTTPException) -> Response:
-        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
-        path = request.scope["path"][:200]
-        return refusal(FaultError(error.status_code, code, f"{path}: {error.detail}"), request.scope)
+        return refusal(_unrouted(error, request.method, quoted(request.scope["path"], 200)), request.scope)
 
     @api.exception_handler(Exception)
     async def failed(request: Request, _error: Exception) -> Response:
@@ -131,6 +130,17 @@ def make_api(service: Service, tokens: Tokens, *, name_requests: bool = True) ->
         overload=service.overload,
         name_requests=name_requests,
     )
+
+
+def _unrouted(error: HTTPException, method: str, path: str) -> FaultError:
+    """Say that a path is none, or which methods it has."""
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        message = f"{method}: is not a method of {path}; expected {allowed}"
+        return FaultError(405, "method_not_allowed", message, headers={"allow": allowed})
+    if error.status_code == 404:
+        return FaultError(404, "not_found", f"{path}: no such path; expected one that GET /docs lists")
+    return FaultError(error.status_code, "refused", f"{path}: {error.detail}")
 
 
 def _json(value: object, status: int = 200) -> Response:

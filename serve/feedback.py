@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sqlite3
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -16,11 +17,13 @@ from laud_ray.config.mistakes import known_names
 from laud_ray.errors import StoreError, UserError
 from laud_ray.labels import known_labels
 from laud_ray.printable import quoted
+from laud_ray.store.model_records import models
 from laud_ray.store.run import RunFolder
 from laud_ray.types import Task
 from serve.arguments import Limits
 from serve.registry import Registry
-from serve.schemas import FaultError, FeedbackRequest, clean_one, parse
+from serve.request_body import parse
+from serve.schemas import FaultError, FeedbackRequest, clean_one
 
 WRITERS, MOST_WAITING = 2, 64
 # Seconds after which what all replicas have written is counted again.
@@ -90,10 +93,14 @@ class FeedbackWriter:
             raise _away(_cause(error)) from None
 
     def _keep(self, run: RunFolder, request: FeedbackRequest, text: str) -> Kept:
-        label = None if request.label is None else _own_label(request.label, run.config.task.to_task())
-        size = sum(len(one or "") for one in (text, label, request.who, request.predicted, request.model))
+        task = run.config.task.to_task()
+        label, predicted = _own_label("label", request.label, task), _own_label("predicted", request.predicted, task)
+        model = request.model
+        if model is not None:
+            _check_model(model, [one.name for one in models(run.store.engine)])
+        size = sum(len(one or "") for one in (text, label, request.who, predicted, model))
         self._make_room(run, size)
-        id, new = run.store.add_feedback(text, label, request.who, request.predicted, request.model)
+        id, new = run.store.add_feedback(text, label, request.who, predicted, model)
         if self._registry.run() is not run:
             raise FaultError(503, "run_gone", "the run was replaced by another one meanwhile; send it again")
         self._size += size if new else 0
@@ -107,18 +114,27 @@ class FeedbackWriter:
             raise FaultError(429, "feedback_full", message, retry_after=FULL_S)
 
 
-def _own_label(text: str, task: Task) -> str:
+def _own_label(field: str, text: str | None, task: Task) -> str | None:
     """Return the name of the task's label that a caller means, by its name or by another spelling of it.
 
     Raises:
         FaultError: 422 where it is none.
     """
+    if text is None:
+        return None
     known = known_labels(task)
     found = None if known.find(text) is None else known.find_class(text)
     if found is None:
         names = known_names(text, task.names)
-        raise FaultError(422, "invalid", f"label: {quoted(text)} is unknown; expected one of {names}")
+        raise FaultError(422, "invalid", f"{field}: {quoted(text)} is not a label of the run; expected one of {names}")
     return found
+
+
+def _check_model(name: str, made: Sequence[str]) -> None:
+    """Raise FaultError 422 if a run has no model of a name: what is told of its answers would be nobody's."""
+    if name not in made:
+        names = known_names(name, made[::-1])
+        raise FaultError(422, "invalid", f"model: {quoted(name)} is not a model of the run; expected one of {names}")
 
 
 def _away(cause: str) -> FaultError:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from serve.arguments import Limits
 from serve.incoming import REQUEST_ID, printable
-from serve.origin import Origins, check_content_type
+from serve.origin import Origins, check_body_type
 from serve.pages import HEADERS, PATHS
 from serve.schemas import FaultError
 from serve.telemetry import Telemetry
@@ -119,7 +119,7 @@ class Guard:
             if path not in PROBES:
                 self._origins.check(headers)
         if method == "POST" and path in (CLASSIFY, FEEDBACK):
-            check_content_type(headers)
+            check_body_type(headers)
         refused = self._overload() if path == CLASSIFY else None
         if refused is not None:
             raise refused
@@ -193,7 +193,7 @@ def refusal(fault: FaultError, scope: Message) -> Response:
     """The answer to a request that is refused."""
     scope["state"][FAULT] = fault.code
     error = {"code": fault.code, "message": fault.message, "request_id": scope["state"][REQUEST_ID]}
-    headers = {}
+    headers = dict(fault.headers)
     if fault.retry_after is not None:
         headers["retry-after"] = str(fault.retry_after)
     if fault.status == 401:

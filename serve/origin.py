@@ -5,20 +5,37 @@ token is asked for, these checks are all that keeps such pages out.
 """
 
 import ipaddress
+import re
 from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
+from laud_ray.printable import quoted
 from serve.schemas import FaultError
 
 JSON = "application/json"
+_CHARSET = re.compile(r""";\s*charset\s*=\s*["']?([^"';\s]+)""", re.IGNORECASE)
 
 
-def check_content_type(headers: Mapping[str, str]) -> None:
-    """Raise FaultError 415 unless the body is JSON: then a browser asks before it sends it for another site's page."""
-    found = headers.get("content-type", "")
-    if found.partition(";")[0].strip().lower() != JSON:
-        shown = repr(found[:60]) if found else "none"
-        raise FaultError(415, "not_json", f"Content-Type: {shown} is not valid; expected {JSON}")
+def check_body_type(headers: Mapping[str, str]) -> None:
+    """Refuse a body that is not plain JSON. JSON: then a browser asks before it sends it for another site's page.
+
+    Raises:
+        FaultError: 415 if the headers say that it is of another type, in another encoding, or compressed.
+    """
+    kind = headers.get("content-type", "")
+    charset = _CHARSET.search(kind)
+    packed = headers.get("content-encoding", "").strip().lower()
+    if kind.partition(";")[0].strip().lower() != JSON:
+        raise _not_json("Content-Type", kind, JSON)
+    if charset is not None and charset[1].lower() not in ("utf-8", "utf8"):
+        raise _not_json("Content-Type", kind, f"{JSON} in UTF-8")
+    if packed not in ("", "identity"):
+        raise _not_json("Content-Encoding", packed, "a body that is not compressed")
+
+
+def _not_json(header: str, value: str, expected: str) -> FaultError:
+    said = f"{quoted(value)} is not valid" if value else "is missing"
+    return FaultError(415, "not_json", f"{header}: {said}; expected {expected}")
 
 
 class Origins:

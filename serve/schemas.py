@@ -1,12 +1,11 @@
 """What goes over the wire, and what is wrong with it when it is refused."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from laud_ray.texts import normalise_text
 from serve.arguments import Limits
@@ -17,14 +16,22 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _HALF = re.compile(r"[\ud800-\udfff]")
 _NOT_ONE_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _RETRY = {429: 1, 503: 2}
-_SHOWN = 60
 
 
 class FaultError(Exception):
     """A request that is not answered: its status, a code that programs read, and one line that people read."""
 
-    def __init__(self, status: int, code: str, message: str, *, retry_after: int | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        retry_after: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
+        self.headers = dict(headers or {})
         self.status, self.code, self.message = status, code, message
         self.retry_after = _RETRY.get(status) if retry_after is None else retry_after
 
@@ -33,7 +40,16 @@ def too_late(deadline_s: float) -> FaultError:
     return FaultError(504, "deadline", f"no answer within {deadline_s:g} s; the work was dropped")
 
 
-class _Wire(BaseModel):
+class Wire(BaseModel):
+    """What goes over the wire.
+
+    Attributes:
+        EXAMPLE: the least that a request may be.
+        EXPECTED: what each field of a request may hold, in words that follow "expected".
+    """
+
+    EXAMPLE: ClassVar[str] = ""
+    EXPECTED: ClassVar[Mapping[str, str]] = {}
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
@@ -47,13 +63,20 @@ def _without(unwanted: re.Pattern[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
+_LENGTH = "1 to 200 characters"
 # Kept for ever and shown in reports and terminals: so these are short, and on one line.
 Name = Annotated[str, Field(min_length=1, max_length=200), _without(_NOT_ONE_LINE)]
 # One of the task's labels is kept in its place, whatever white space is around it.
 LabelName = Annotated[str, Field(min_length=1, max_length=200), _without(_CONTROL), _without(_HALF)]
 
 
-class ClassifyRequest(_Wire):
+class ClassifyRequest(Wire):
+    EXAMPLE = 'an object such as {"texts": ["choc milk 1l"]}'
+    EXPECTED = {
+        "texts": "a text or a list of texts",
+        "top_k": "a whole number of at least 1",
+        "threshold": "a number from 0 to 1, or null for the service's own",
+    }
     # A long list of anything else costs a gigabyte if all of its errors are collected.
     texts: str | Annotated[list[str], Field(fail_fast=True)] = Field(examples=[["choc milk 1l", "gala apples"]])
     top_k: int = Field(3, ge=1, description="How many labels to list for each text; at most all there are.")
@@ -62,7 +85,7 @@ class ClassifyRequest(_Wire):
     )
 
 
-class Scored(_Wire):
+class Scored(Wire):
     label: str = Field(examples=["Milk"])
     confidence: float = Field(examples=[0.93])
 
@@ -74,25 +97,34 @@ class Result(Scored):
     top: list[Scored]
 
 
-class Failed(_Wire):
+class Failed(Wire):
     """What stands in the place of a result where the text cannot be classified; the other texts have theirs."""
 
     error: str = Field(examples=["is empty; expected a text"])
 
 
-class ModelName(_Wire):
+class ModelName(Wire):
     name: str = Field(examples=["round-0003"])
     version: str = Field(examples=["9f1c2ab34d5e"], description="The start of the model's checksum.")
 
 
-class ClassifyResponse(_Wire):
+class ClassifyResponse(Wire):
     model: ModelName
     results: list[Result | Failed]
 
 
-class FeedbackRequest(_Wire):
+class FeedbackRequest(Wire):
     """The label that a text should have had, or only that the one it got is wrong."""
 
+    EXAMPLE = 'an object such as {"text": "choc milk 1l", "label": "Milk"}'
+    EXPECTED = {
+        "text": "a text",
+        "label": f"the name of a label, of {_LENGTH}",
+        "wrong": "true",
+        "predicted": f"the name of a label, of {_LENGTH}",
+        "model": f"the name of a model, of {_LENGTH}",
+        "who": f"a name of {_LENGTH}",
+    }
     text: str = Field(examples=["choc milk 1l"])
     label: LabelName | None = Field(None, examples=["Milk"])
     wrong: Literal[True] | None = None
@@ -103,85 +135,24 @@ class FeedbackRequest(_Wire):
     @model_validator(mode="after")
     def _says_something(self) -> "FeedbackRequest":
         if (self.label is None) == (self.wrong is None):
-            raise ValueError("expected either label or wrong: true")
+            both = "both `label` and `wrong`" if self.wrong else "neither `label` nor `wrong`"
+            raise ValueError(f"has {both}; expected a label, or wrong: true")
         return self
 
 
-class FeedbackResponse(_Wire):
+class FeedbackResponse(Wire):
     stored: bool
     id: str
 
 
-class ErrorBody(_Wire):
+class ErrorBody(Wire):
     code: str
     message: str
     request_id: str
 
 
-class ErrorResponse(_Wire):
+class ErrorResponse(Wire):
     error: ErrorBody
-
-
-Request = TypeVar("Request", bound=_Wire)
-
-
-def parse(kind: type[Request], body: bytes) -> Request:
-    """Read a request. It takes as long as reading the JSON, whatever is wrong and however often.
-
-    Raises:
-        FaultError: 422 with the place, what stands there and what was expected.
-    """
-    value = _decoded(body)
-    if not isinstance(value, dict):
-        raise _invalid("body", "Input should be an object", value)
-    unknown = next((key for key in value if key not in kind.model_fields), None)
-    if unknown is not None:
-        raise _invalid(_short(unknown).strip("'\""), "Extra inputs are not permitted", value[unknown])
-    try:
-        return kind.model_validate(value)
-    except ValidationError as error:
-        raise _first(error) from None
-
-
-def _decoded(body: bytes) -> object:
-    """Python's own parser: it lets half a character stand, so that this is a fault of one text, not of all."""
-    try:
-        return json.loads(body.decode())
-    except RecursionError:
-        reason = "nested too deeply"
-    except ValueError as error:
-        reason = getattr(error, "reason", None) or str(error)
-    raise FaultError(422, "invalid", f"body: Invalid JSON: {reason[:100]}")
-
-
-def _first(error: ValidationError) -> FaultError:
-    """Say the mistake that is worth saying: of a union's the one of the likelier branch."""
-    found = error.errors(include_url=False, include_context=False)
-    # texts is a string or a list: what is wrong within the list says more than that it is no string.
-    one: Any = max(found, key=lambda e: (len(e["loc"]), e["type"] == "list_type"))
-    parts = [str(part) for part in one["loc"] if part not in ("str", "list[str]") and "list[" not in str(part)]
-    message = one["msg"].removeprefix("Value error, ")
-    if one["type"] in ("missing", "value_error"):
-        return FaultError(422, "invalid", f"{'.'.join(parts) or 'body'}: {message}")
-    return _invalid(".".join(parts), message, one["input"])
-
-
-def _invalid(place: str, message: str, value: object) -> FaultError:
-    return FaultError(422, "invalid", f"{place}: {message}; got {_short(value)}")
-
-
-def _short(value: object, depth: int = 0) -> str:
-    """The beginning of a value: of a large one no more is looked at."""
-    if isinstance(value, str):
-        text = repr(value[:_SHOWN])
-    elif isinstance(value, dict):
-        text = "{...}" if value else "{}"
-    elif isinstance(value, list):
-        inner = ["..."] if depth == 2 else [_short(one, depth + 1) for one in value[:3]]
-        text = f"[{', '.join(inner[: len(value)])}{', ...' if len(value) > 3 else ''}]"
-    else:
-        text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from serve.arguments import Arguments
 from serve.engines import Engine
 from serve.feedback import FeedbackWriter, Kept
 from serve.registry import Registry, open_registry
-from serve.schemas import ClassifyRequest, Cleaned, FaultError, clean, parse, too_late
+from serve.request_body import parse
+from serve.schemas import ClassifyRequest, Cleaned, FaultError, clean, too_late
 from serve.telemetry import Telemetry
 from serve.versions import Version, Versions
 

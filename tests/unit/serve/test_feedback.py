@@ -158,6 +158,22 @@ def test_every_field_is_short_and_on_one_line(client: httpx.Client, field: str, 
     assert len(answer.content) < 1000
 
 
+@pytest.mark.parametrize("field", ["label", "predicted", "model"])
+def test_what_the_run_does_not_know_is_refused_and_nothing_stored(run: Path, client: httpx.Client, field: str) -> None:
+    good = {"text": "x", "label": LABELS[0], "predicted": f" {LABELS[1]} ", "model": "round-0001"}
+    answer = client.post("/v1/feedback", json={**good, field: "round-0009"})
+    kind = "model" if field == "model" else "label"
+    assert answer.status_code == 422
+    message = answer.json()["error"]["message"]
+    assert message.startswith(f"{field}: 'round-0009' is not a {kind} of the run; expected one of ")
+    with look_at(str(run)) as folder:
+        assert folder.store.feedback() == []
+    assert say(client, good)[0] == 201
+    with look_at(str(run)) as folder:
+        (kept,) = folder.store.feedback()
+    assert (kept.predicted, kept.model) == (LABELS[1], "round-0001")
+
+
 def test_half_a_character_is_refused(client: httpx.Client) -> None:
     for field in ("text", "who"):
         said = {"text": "x", "wrong": True, field: "a\ud800"}

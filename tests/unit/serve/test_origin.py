@@ -2,7 +2,7 @@
 
 import pytest
 
-from serve.origin import Origins, check_content_type
+from serve.origin import Origins, check_body_type
 from serve.schemas import FaultError
 
 OURS = Origins(["shop.internal"], ["https://shop.example"])
@@ -72,13 +72,36 @@ def test_pages_of_other_sites_are_refused(origin: str) -> None:
 
 @pytest.mark.parametrize("kind", ["application/json", "Application/JSON; charset=utf-8", " application/json ;x"])
 def test_json_is_what_is_read(kind: str) -> None:
-    check_content_type({"content-type": kind})
+    check_body_type({"content-type": kind})
 
 
 @pytest.mark.parametrize(
     "kind", [None, "", "text/plain", "application/x-www-form-urlencoded", "application/jsonp", "x" * 999]
 )
 def test_anything_else_is_refused(kind: str | None) -> None:
-    with pytest.raises(FaultError, match="Content-Type: .* is not valid; expected application/json") as caught:
-        check_content_type({} if kind is None else {"content-type": kind})
+    with pytest.raises(FaultError, match="Content-Type: .*is (not valid|missing); expected application/json") as caught:
+        check_body_type({} if kind is None else {"content-type": kind})
     assert (caught.value.status, len(caught.value.message) < 150) == (415, True)
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "message"),
+    [
+        (
+            "content-type",
+            "application/json; charset=iso-8859-1",
+            "Content-Type: 'application/json; charset=iso-8859-1' is not valid; expected application/json in UTF-8",
+        ),
+        ("content-type", 'application/json;charset="UTF-16"', "expected application/json in UTF-8"),
+        (
+            "content-encoding",
+            "gzip",
+            "Content-Encoding: 'gzip' is not valid; expected a body that is not compressed",
+        ),
+    ],
+)
+def test_other_encodings_and_packed_bodies_are_refused(header: str, value: str, message: str) -> None:
+    with pytest.raises(FaultError) as caught:
+        check_body_type({"content-type": "application/json", header: value})
+    assert caught.value.status == 415
+    assert caught.value.message.endswith(message)
