@@ -1,4 +1,4 @@
-"""Query strategies: which documents to ask about next. Pure NumPy."""
+"""Query strategies: choose the documents to annotate next. Pure NumPy."""
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -62,13 +62,13 @@ STRATEGIES: dict[str, type] = {
     "rare_class": RareClass,
     "typiclust": TypiClust,
 }
-# What ranks one by one, so that the best of a batch may be much the same.
+# Strategies that score each document alone, so that a batch may consist of similar documents; `diversity` applies here.
 SPREADABLE = ("entropy", "high_confidence", "least_confidence", "margin", "rare_class")
-# How `diversity` can spread them.
+# Values of `diversity`, with the method of Diverse.
 METHODS: dict[str, Method] = {"badge": "badge", "core_set": "coreset", "kmeans": "kmeans"}
-# What is made of other strategies, and cannot be part of a mix.
+# Strategies that are composed of other strategies; they cannot be part of a mix.
 COMPOSED = ("auto", "mix")
-# What is told how many annotations each class has.
+# Strategies that need the number of annotations of each class.
 COUNTING = ("anchors", "rare_class")
 
 
@@ -81,33 +81,37 @@ def build(
     answerable: bool = False,
     choice: Choice | None = None,
 ) -> QueryStrategy:
-    """Make the query strategy of a name.
+    """Build a query strategy from its configuration.
+
+    Example:
+        build("mix", counts=(12, 3), mix={"margin": 0.7, "random": 0.3}, diversity="kmeans")
 
     Args:
         name: a name in STRATEGIES.
-        counts: annotations of each of the k classes so far.
-        mix: for "mix", the share of each strategy by name; None for the others.
-        diversity: spread the batch of an uncertainty strategy, or those of a mix's, by this method.
-        answerable: avoid what is like documents that got no answer.
-        choice: for "auto", how to ask; None in a pass, which comes before the choice.
+        counts: the number of annotations of each of the k classes so far.
+        mix: for "mix", the share of each strategy by name; None for other strategies.
+        diversity: a name in METHODS: make the batches of the strategies in SPREADABLE diverse; None to leave them.
+        answerable: avoid documents that are similar to those on which the oracle abstained.
+        choice: for "auto", the decision of `choose`; None in a pass, which runs before the decision.
 
     Raises:
-        ConfigError: if a name is unknown, mix is missing, out of place, or holds a share not above 0, or there is
-            nothing that diversity could spread.
+        ConfigError: if a name is unknown, if mix is missing, is given for another strategy, or has a share that is
+            not above 0, or if diversity applies to none of the strategies.
     """
     if name != "mix" and mix is not None:
-        raise ConfigError(f"query.mix is given, but query.strategy is {name!r}, expected 'mix'")
+        raise ConfigError(f"query.mix: it is given while query.strategy is {name!r}; expected query.strategy: mix")
     if name == "mix" and not mix:
-        raise ConfigError("query.mix is missing, expected shares such as {margin: 0.7, random: 0.3}")
+        raise ConfigError("query.mix: it is missing; expected shares such as {margin: 0.7, random: 0.3}")
     shares = mix or {name: 1.0}
     if diversity is not None and diversity not in METHODS:
-        raise ConfigError(f"query.diversity {diversity!r} is unknown, expected one of {', '.join(METHODS)}")
+        raise ConfigError(f"query.diversity: {diversity!r} is not valid; expected one of {', '.join(METHODS)}")
     if diversity is not None and not set(shares) & set(SPREADABLE):
         raise ConfigError(
-            f"query.diversity {diversity!r} has nothing to spread, expected one of {', '.join(SPREADABLE)}"
+            f"query.diversity: {diversity!r} does not apply to query.strategy {name!r}; expected one of "
+            f"{', '.join(SPREADABLE)}"
         )
     for part in set(shares) & set(COMPOSED) if name == "mix" else ():
-        raise ConfigError(f"query.mix holds {part!r}, expected single strategies")
+        raise ConfigError(f"query.mix: {part!r} is not valid; expected strategies other than {' and '.join(COMPOSED)}")
     parts = {part: _build_single(part, counts, diversity) for part in shares if part not in COMPOSED}
     strategy: QueryStrategy
     if name == "mix":
@@ -126,11 +130,11 @@ def _build_single(name: str, counts: Sequence[int], diversity: str | None) -> Qu
 
 def _checked_share(part: str, share: float) -> float:
     if not 0 < share < float("inf"):
-        raise ConfigError(f"query.mix: the share of {part} is {share}, expected above 0")
+        raise ConfigError(f"query.mix.{part}: {share} is not valid; expected a share above 0")
     return share
 
 
 def _unknown(name: str) -> str:
     close = get_close_matches(name, STRATEGIES, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"query.strategy {name!r} is unknown, expected one of {', '.join(sorted(STRATEGIES))}{hint}"
+    return f"query.strategy: {name!r} is not valid; expected one of {', '.join(sorted(STRATEGIES))}{hint}"

@@ -1,4 +1,4 @@
-"""Choose how to ask, round by round, from what the run has measured. Pure NumPy. n documents, k classes."""
+"""Choose the query strategy of each round from what the run has measured. Pure NumPy. n documents, k classes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,19 +12,25 @@ from laud_ray.query.uncertainty import Margin, Random
 from laud_ray.stats.metrics import error_auc
 from laud_ray.types import Bools, Candidates, Floats, Indices, QueryStrategy
 
-# Where the model errs on more than this share of the corpus, typical documents teach most (docs/LOG.md).
+# Estimated shares of the corpus that the model labels wrongly. Above MANY_ERRORS, typical documents improve the model
+# most; below FEW_ERRORS, uncertain ones do (docs/LOG.md).
 MANY_ERRORS = 0.6
 FEW_ERRORS = 0.4
-# Below this a model's confidence tells its errors from its hits hardly better than a coin, which has 0.5.
+# Below this AUC, the model's confidence separates its errors from its correct labels hardly better than chance (0.5).
 BLIND = 0.55
-# With fewer errors, or fewer hits, that is chance: at 30 of them a coin may have 0.45 or 0.55. So it also is where a
-# few percent of the answers are wrong and the model's errors are mostly the oracle's.
+# The AUC is computed only from at least this many errors and this many correct labels. At 30, chance alone gives 0.45
+# to 0.55. It also excludes good models, most of whose apparent errors are wrong answers of the oracle.
 TELLING = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One round's queries, answered: of `asked` documents `surprises` got another label than the model had given."""
+    """The answered queries of one round.
+
+    Attributes:
+        asked: the number of documents with an answer.
+        surprises: how many of them got another label than the model had predicted.
+    """
 
     asked: int
     surprises: int
@@ -32,14 +38,14 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known before a round asks.
+    """The measurements from which the strategy of a round is chosen.
 
     Attributes:
-        counts: (k,) annotations of each class.
-        errors: estimated share of the corpus, in [0, 1], that the last model labels wrongly.
-        knows: chance that the last model is surer of a document that it labels rightly than of one that it labels
-            wrongly, on the evaluation sample; None if too few are right there, or too few wrong, to tell.
-        batches: the queries of each round so far, the seed's not, the last one last.
+        counts: (k,) the number of annotations of each class.
+        errors: the estimated share of the corpus, in [0, 1], that the last model labels wrongly.
+        knows: how well the last model's confidence separates correct labels from errors on the evaluation sample, as
+            an AUC in [0, 1] (see `error_auc`); None if there are fewer than TELLING of either.
+        batches: the queries of each round so far, oldest first, without those of the seed.
     """
 
     counts: Sequence[int]
@@ -50,12 +56,12 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """How to ask.
+    """The strategy that was chosen for a round, and why.
 
     Attributes:
-        shares: of each of PARTS by its name, those without one left out.
-        why: in a sentence.
-        cause: the kind of reason, in a word or two; empty in choices of an earlier version.
+        shares: the share of the batch of each strategy, by its name in PARTS; strategies without a share are left out.
+        why: the reason, in a sentence.
+        cause: a short name of the reason, such as "many errors"; empty in choices of an earlier version.
     """
 
     shares: Mapping[str, float]
@@ -64,13 +70,13 @@ class Choice:
 
     @property
     def name(self) -> str:
-        """Such as "typiclust", or "50 % typiclust, 50 % margin"."""
+        """A name for the choice, such as "typiclust" or "50 % typiclust, 50 % margin"."""
         if len(self.shares) == 1:
             return next(iter(self.shares))
         return ", ".join(f"{share:.0%}".replace("%", " %") + f" {part}" for part, share in self.shares.items())
 
     def differs(self, before: "Choice | None") -> bool:
-        """Whether it asks otherwise than the choice before, or for another kind of reason; the first one does."""
+        """Whether the shares or the cause differ from those of the previous choice; true if there is none."""
         return before is None or (self.name, self.cause) != (before.name, before.cause)
 
 
@@ -79,10 +85,12 @@ PARTS: dict[str, QueryStrategy] = {"typiclust": TypiClust(), "margin": Diverse(M
 
 @dataclass(frozen=True, slots=True)
 class Auto:
-    """Asks as `choose` says; a pass makes a shortlist for each of PARTS, since what it finds decides among them.
+    """Follows the decision of `choose`.
+
+    A pass runs before the decision, so it makes a shortlist for each strategy in PARTS.
 
     Attributes:
-        choice: what was decided; None before, and in a pass.
+        choice: the decision; None before it is made, and in a pass.
     """
 
     choice: Choice | None = None
@@ -96,7 +104,7 @@ class Auto:
         return self._mix.committee
 
     def utility(self, proba: Floats) -> Floats:
-        """Map (n, k) probabilities to (n, 3) utilities, a column for each of PARTS; larger is better."""
+        """Map (n, k) probabilities to (n, 3) utilities, one column for each strategy in PARTS; larger is better."""
         return self._mix.utility(proba)
 
     def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
@@ -104,7 +112,7 @@ class Auto:
 
         Raises:
             PoolExhaustedError: if the shortlists hold fewer than n documents.
-            ValueError: if the pool has no space, or not one criterion for each part.
+            ValueError: if the pool has no space, or its criteria are not one for each strategy in PARTS.
         """
         return self._mix.pick(pool, n, rng=rng)
 
@@ -115,21 +123,22 @@ class Auto:
 
 
 def knows(confidence: Floats, correct: Bools) -> float | None:
-    """Return what Evidence wants to know of (n,) evaluation documents, labelled rightly or not, and confidences."""
+    """Return `Evidence.knows` from the (n,) confidences of evaluation documents, and whether each label is correct."""
     if min(int(correct.sum()), int((~correct).sum())) < TELLING:
         return None
     return error_auc(confidence, correct)
 
 
 def choose(evidence: Evidence) -> Choice:
-    """Ask about the typical while the model errs on much; then about what it is unsure of, spread over what differs.
+    """Choose typical documents while the model makes many errors, and diverse uncertain documents afterwards.
 
-    With few labels a model is wrong about whole regions and sure of it, and a typical document of a region teaches
-    more than one at its border; later the errors are at the borders (Hacohen, Dekel and Weinshall 2022, "Active
-    Learning on a Budget"). When to change is not a count of labels, but what the evaluation sample shows.
+    With few labels, a model is confidently wrong in whole regions of the space, and a typical document of a region
+    improves it more than one at its border; later, the remaining errors lie at the borders (Hacohen, Dekel and
+    Weinshall 2022, "Active Learning on a Budget"). The moment of the change depends on the error rate on the evaluation
+    sample, not on a number of labels.
     """
     seen = f"{sum(count > 0 for count in evidence.counts)} of {len(evidence.counts)} classes have an annotation"
-    errs = f"the model errs on about {evidence.errors:.0%} of documents"
+    errs = f"the model mislabels about {evidence.errors:.0%} of documents"
     if evidence.knows is not None and evidence.knows < BLIND:
         return Choice(
             {"typiclust": 1.0},
@@ -141,8 +150,8 @@ def choose(evidence: Evidence) -> Choice:
         last = evidence.batches[-1]
         return Choice(
             {"margin": 0.5, "random": 0.5},
-            f"only {last.surprises} of the last {last.asked} answers were other than the model's label, fewer than "
-            f"among random documents ({evidence.errors:.0%}), so half of the questions are drawn at random",
+            f"only {last.surprises} of the last {last.asked} answers differed from the model's label, fewer than "
+            f"expected for random documents ({evidence.errors:.0%}), so half of the questions are drawn at random",
             "few surprises",
         )
     if evidence.errors > MANY_ERRORS:
@@ -156,17 +165,17 @@ def choose(evidence: Evidence) -> Choice:
         return Choice(
             {"typiclust": 0.5, "margin": 0.5},
             f"{errs}, between {FEW_ERRORS:.0%} and {MANY_ERRORS:.0%}, so half of the questions go to typical documents "
-            "of what is not covered, half to what the model is unsure of",
+            "in regions without annotations, and half to documents of which the model is unsure",
             "some errors",
         )
     return Choice(
         {"margin": 1.0},
-        f"{errs}, no more than {FEW_ERRORS:.0%}, so questions go to what it is unsure of, spread over what differs",
+        f"{errs}, no more than {FEW_ERRORS:.0%}, so questions go to diverse documents of which it is unsure",
         "few errors",
     )
 
 
 def _pointless(evidence: Evidence) -> bool:
-    """Whether the last batch found fewer errors than as many random documents would have held."""
+    """Whether the last batch found fewer errors than the same number of random documents would have."""
     last = evidence.batches[-1] if evidence.batches else None
     return last is not None and last.surprises < evidence.errors * last.asked

@@ -1,4 +1,4 @@
-"""Pick the best documents of one criterion. Pure NumPy."""
+"""Pick the documents with the largest utility by one criterion. Pure NumPy."""
 
 import numpy as np
 
@@ -16,14 +16,19 @@ def best_rows(pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
     require_pick(n, len(pool))
     criteria = pool.utility.shape[1]
     if criteria != 1:
-        raise ValueError(f"the pool has {criteria} criteria, expected 1")
+        raise ValueError(f"the pool has {criteria} criteria; expected 1")
     order: Indices = np.lexsort((rng.random(len(pool)), -pool.utility[:, 0]))
     return order[:n]
 
 
 def require_pick(n: int, size: int) -> None:
-    """Raise if n documents cannot be picked from size documents."""
+    """Check that n documents can be picked from a pool of this size.
+
+    Raises:
+        PoolExhaustedError: if n is larger than the pool.
+        ValueError: if n is negative.
+    """
     if n < 0:
-        raise ValueError(f"asked for {n} documents, expected at least 0")
+        raise ValueError(f"asked for {n} documents; expected at least 0")
     if n > size:
         raise PoolExhaustedError(f"asked for {n} documents, the pool holds {size}")

@@ -1,4 +1,4 @@
-"""Choose documents of classes that few annotations have. Pure NumPy. n documents, k classes."""
+"""Choose documents that probably belong to classes with few annotations. Pure NumPy. n documents, k classes."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,10 @@ class RareClass:
     """Prefer documents that probably belong to a class with few annotations.
 
     The utility is the expected rarity of the document's class, where a class with c annotations has rarity
-    1 / (1 + c). counts holds the annotations of each of the k classes so far.
+    1 / (1 + c).
+
+    Attributes:
+        counts: (k,) the number of annotations of each class so far.
 
     Raises:
         ValueError: if a count is negative.
@@ -23,7 +26,7 @@ class RareClass:
 
     def __post_init__(self) -> None:
         if min(self.counts, default=0) < 0:
-            raise ValueError(f"a class has {min(self.counts)} annotations, expected at least 0")
+            raise ValueError(f"a class has {min(self.counts)} annotations; expected at least 0")
 
     def utility(self, proba: Floats) -> Floats:
         """Map (n, k) probabilities to (n, 1) utilities in (0, 1]; larger is better.
@@ -32,7 +35,7 @@ class RareClass:
             ValueError: if k is not the number of counts.
         """
         if proba.shape[1] != len(self.counts):
-            raise ValueError(f"proba has {proba.shape[1]} classes, the counts have {len(self.counts)}")
+            raise ValueError(f"proba has {proba.shape[1]} classes; expected {len(self.counts)}, as many as counts")
         rarity = 1 / (1 + np.array(self.counts, proba.dtype))
         return proba @ rarity[:, None]
 

@@ -1,4 +1,4 @@
-"""Choose documents by how sure the model is of them. Pure NumPy. n documents, k classes."""
+"""Choose documents by the model's uncertainty. Pure NumPy. n documents, k classes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ import numpy as np
 from laud_ray.query.ranking import best_rows
 from laud_ray.types import Candidates, Floats, Indices
 
-_BLOCK = 4096  # rows; a block's copies stay small where a copy of (n, k) would not
+_BLOCK = 4096  # rows that are processed at once, so that temporary arrays stay smaller than (n, k)
 
 
 @dataclass(frozen=True, slots=True)
 class Random:
-    """Prefer no document: the baseline that every other strategy must beat."""
+    """Pick documents at random: the baseline that every other strategy must beat."""
 
     def utility(self, proba: Floats) -> Floats:
         """Map (n, k) probabilities to (n, 1) zeros."""
@@ -30,7 +30,7 @@ class Random:
 
 @dataclass(frozen=True, slots=True)
 class LeastConfidence:
-    """Prefer documents whose likeliest label is unlikely.
+    """Prefer documents whose likeliest label has a low probability.
 
     Lewis and Gale (1994), "A Sequential Algorithm for Training Text Classifiers".
     """
@@ -51,7 +51,7 @@ class LeastConfidence:
 
 @dataclass(frozen=True, slots=True)
 class Margin:
-    """Prefer documents whose two likeliest labels are nearly tied.
+    """Prefer documents whose two likeliest labels have nearly the same probability.
 
     Scheffer, Decomain and Wrobel (2001), "Active Hidden Markov Models for Information Extraction".
     """
@@ -63,7 +63,7 @@ class Margin:
             ValueError: if k is less than 2.
         """
         if proba.shape[1] < 2:
-            raise ValueError(f"proba has {proba.shape[1]} classes, expected at least 2")
+            raise ValueError(f"proba has {proba.shape[1]} classes; expected at least 2")
         return _by_block(proba, _negative_margin)
 
     def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
@@ -77,7 +77,7 @@ class Margin:
 
 @dataclass(frozen=True, slots=True)
 class Entropy:
-    """Prefer documents whose labels are all about equally likely.
+    """Prefer documents whose class probabilities have a high entropy.
 
     Shannon (1948), "A Mathematical Theory of Communication"; as a query strategy in Settles (2009), "Active
     Learning Literature Survey".
@@ -98,9 +98,9 @@ class Entropy:
 
 @dataclass(frozen=True, slots=True)
 class HighConfidence:
-    """Prefer documents whose likeliest label is most certain: LAUD's exploitation.
+    """Prefer documents whose likeliest label has a high probability: the exploitation strategy of LAUD.
 
-    An oracle that disagrees here has found an error that the model cannot see.
+    Where the oracle disagrees, it reveals an error that the model's uncertainty does not show.
 
     LAUD, arXiv 2511.14738.
     """
@@ -120,7 +120,7 @@ class HighConfidence:
 
 
 def _by_block(proba: Floats, score: Callable[[Floats], Floats]) -> Floats:
-    """Map (n, k) to (n, 1), block by block."""
+    """Apply a function from (b, k) to (b,) block by block; map (n, k) to (n, 1)."""
     utility = np.empty((len(proba), 1), proba.dtype)
     for start in range(0, len(proba), _BLOCK):
         utility[start : start + _BLOCK, 0] = score(proba[start : start + _BLOCK])
@@ -133,6 +133,6 @@ def _negative_margin(proba: Floats) -> Floats:
 
 
 def _entropy(proba: Floats) -> Floats:
-    surprise = np.log(np.maximum(proba, np.finfo(proba.dtype).tiny))  # 0 log 0 is 0
+    surprise = np.log(np.maximum(proba, np.finfo(proba.dtype).tiny))  # finite at 0, so that 0 log 0 is 0
     entropy: Floats = -np.einsum("nk,nk->n", proba, surprise)
     return np.maximum(entropy, 0)

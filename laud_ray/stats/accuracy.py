@@ -14,10 +14,10 @@ _Z = 1.959963984540054  # the 97.5 % quantile of the normal distribution
 def estimate_accuracy(sample: Sample) -> Estimate:
     """Estimate the accuracy on the population, with a Wilson score interval.
 
-    The interval is Wilson's on the effective sample size: the size at which a simple random sample would have
-    the variance of this stratified one. With one stratum that is Wilson's interval with the finite population
-    correction. Each stratum's accuracy is drawn towards the pooled one for the variance only, so that a small
-    stratum without an error does not claim certainty.
+    The interval is Wilson's for the effective sample size: the size of a simple random sample that has the same
+    variance as this stratified one. With one stratum it equals Wilson's interval with the finite population
+    correction. For the variance only, each stratum's accuracy is shrunk towards the pooled accuracy; otherwise a
+    small stratum without an error would contribute a variance of zero.
 
     Wilson (1927), "Probable Inference, the Law of Succession, and Statistical Inference"; Cochran (1977),
     "Sampling Techniques", sections 2.6 and 5.4; Korn and Graubard (1998) for the effective size.
@@ -29,19 +29,19 @@ def estimate_accuracy(sample: Sample) -> Estimate:
 
 
 def estimate_share(hits: int, n: int) -> Estimate:
-    """Estimate a share from a simple random sample of n in which `hits` have it, with a Wilson score interval.
+    """Estimate the share hits / n from a simple random sample of size n, with a 95 % Wilson score interval.
 
     Raises:
         ValueError: if n is less than 1, or hits is outside [0, n].
     """
     if n < 1 or not 0 <= hits <= n:
-        raise ValueError(f"{hits} of {n}, expected at least 0 of at least 1, and no more than all")
+        raise ValueError(f"hits = {hits}, n = {n}; expected n of at least 1 and hits in [0, n]")
     low, high = _wilson(hits / n, n)
     return Estimate(hits / n, low, high, n)
 
 
 def _effective_size(sample: Sample, weights: Floats, value: float) -> float:
-    """Return the size of the simple random sample that has the variance of this one."""
+    """Return the size of a simple random sample with the same variance of the accuracy as this stratified one."""
     _, stratum, sampled = np.unique(sample.strata, return_inverse=True, return_counts=True)
     correct = np.bincount(stratum, sample.true == sample.predicted)
     share = np.bincount(stratum, weights) / weights.sum()
@@ -53,7 +53,7 @@ def _effective_size(sample: Sample, weights: Floats, value: float) -> float:
 
 
 def _toward(value: Floats | float, n: Floats | Indices | float, centre: float) -> Floats:
-    """Draw shares from n documents towards a centre with the weight of z² more, as Wilson's interval does."""
+    """Shrink shares, each measured on n documents, towards a centre that counts as z² documents, as Wilson does."""
     return np.asarray((n * value + _Z**2 * centre) / (n + _Z**2))
 
 

@@ -1,4 +1,4 @@
-"""Turn logits into probabilities that mean what they say. Pure NumPy. n documents, k classes."""
+"""Softmax and temperature scaling: turn logits into calibrated probabilities. Pure NumPy. n documents, k classes."""
 
 from math import log
 
@@ -6,7 +6,8 @@ import numpy as np
 
 from laud_ray.types import Floats, Indices
 
-# The scale of cosine logits at which zero-shot confidence matches its accuracy: docs/LOG.md says how it was fitted.
+# The factor from cosine similarities to logits at which zero-shot confidence matches zero-shot accuracy. docs/LOG.md
+# describes how it was fitted.
 COSINE_SCALE = 20.0
 _COLDEST, _HOTTEST = 0.05, 20.0
 _HALVINGS = 40  # of log(20 / 0.05): an error of 5e-12
@@ -20,32 +21,32 @@ def softmax(logits: Floats) -> Floats:
 
 
 def fit_temperature(logits: Floats, targets: Indices, *, prior: float | None = None) -> float:
-    """Return the temperature T in [0.05, 20] at which softmax(logits / T) is likeliest to give the targets.
+    """Return the temperature T in [0.05, 20] that maximises the likelihood of the targets under softmax(logits / T).
 
-    The negative log-likelihood is convex in 1 / T, so its slope changes sign once: that place is found by
-    halving log T. If every target is the likeliest label, nothing holds T back and it is 0.05. If T changes
-    nothing, because each row's logits are all equal, it is 1.
+    The negative log-likelihood is convex in 1 / T, so its slope changes sign once; bisection over log T finds that
+    point. If every target has the largest logit of its row, the likelihood grows as T falls, and the result is the
+    lower bound 0.05. If the logits of each row are all equal, T has no effect, and the result is 1.
 
     Guo et al. (2017), "On Calibration of Modern Neural Networks".
 
     Args:
-        logits: (n, k) finite, n >= 1.
+        logits: (n, k) finite values, n >= 1.
         targets: (n,) labels in [0, k).
-        prior: the standard deviation of a normal prior on log T around 0, for a sample that is small or
-            harder than what the model will meet; None for the maximum likelihood.
+        prior: standard deviation of a normal prior on log T with mean 0. Use it if the sample is small, or harder
+            than the texts that the model will score. None: no prior (maximum likelihood).
 
     Raises:
         ValueError: if the logits are empty or not finite, or a target is outside [0, k).
     """
     _require_logits(logits, targets)
     targeted = np.take_along_axis(logits, targets[:, None], axis=1)
-    lead = logits.astype(np.float64) - targeted  # (n, k), how far each label is ahead of the target
+    lead = logits.astype(np.float64) - targeted  # (n, k): each label's logit minus the target's
     if not lead.any():
         return 1.0
     low, high = log(_COLDEST), log(_HOTTEST)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        # A positive mean lead: the model is surer than it is right, and T must grow.
+        # If the expected lead is positive, the model is overconfident, and T must grow.
         surplus = (softmax(lead / np.exp(middle)) * lead).sum() / np.exp(middle)
         if surplus > (0 if prior is None else middle / prior**2):
             low = middle
@@ -57,7 +58,7 @@ def fit_temperature(logits: Floats, targets: Indices, *, prior: float | None = N
 def _require_logits(logits: Floats, targets: Indices) -> None:
     n, k = logits.shape
     if n != len(targets) or n == 0:
-        raise ValueError(f"got {n} rows of logits and {len(targets)} targets, expected as many, at least 1")
+        raise ValueError(f"got {n} rows of logits and {len(targets)} targets; expected the same number, at least 1")
     if not np.isfinite(logits).all():
         raise ValueError(f"{np.count_nonzero(~np.isfinite(logits))} logits are not finite")
     outside = (targets < 0) | (targets >= k)

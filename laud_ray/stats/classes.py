@@ -8,11 +8,12 @@ from laud_ray.types import Bools, ClassEstimates, Estimate, Floats, Indices
 
 
 def estimate_classes(sample: Sample, k: int) -> tuple[ClassEstimates, ...]:
-    """Estimate what a model does for each of k classes on the population.
+    """Estimate prevalence, precision, recall and F1 of each of k classes on the population, in class order.
 
-    A figure that the sample says nothing about (the recall of a class without a document in it) is 0, with the
-    interval [0, 1]. The limits are those of `share_limits`; F1 is 2 J / (1 + J) of the Jaccard index J, which is a
-    share: of the documents that are of the class or given to it, those that are both.
+    A figure that is undefined in the sample, such as the recall of a class that has no document in it, is 0 with the
+    interval [0, 1]. The limits come from `share_limits`. F1 has no direct limits there; it is computed as
+    2 J / (1 + J) from the Jaccard index J, which is a share: true positives among all documents whose true or
+    predicted label is the class.
 
     Raises:
         ValueError: if a label is outside [0, k).

@@ -1,6 +1,6 @@
-"""Whether a model's answers look like those on the sample it was measured on.
+"""Detect drift: compare a model's predictions on new texts with its predictions on the evaluation sample.
 
-The distributions of labels and of confidences against those of the same model on another sample.
+Two distributions are compared, each by its population stability index: the predicted labels and the confidences.
 n texts, k classes, b bins. Pure NumPy.
 """
 
@@ -11,26 +11,26 @@ import numpy as np
 from laud_ray.stats.metrics import stability_index
 from laud_ray.types import Floats, Indices
 
-# A population stability index above this is a shift to act on; under 0.1 it is none. By convention (Siddiqi 2006,
-# "Credit Risk Scorecards"); what chance alone would give is taken off before.
+# By convention, a population stability index above 0.2 is a shift to act on, and one below 0.1 is no shift (Siddiqi
+# 2006, "Credit Risk Scorecards"). The index is compared after the value expected by chance was subtracted.
 THRESHOLD = 0.2
-# The fewest texts that say anything; the baseline may be a quarter of that.
+# With fewer texts than this, nothing is compared; a baseline needs a quarter as many.
 LEAST = 200
-# Rarer labels are looked at together: alone they would only be noise.
+# Labels with a smaller share than this go into one common bin, because alone they would only add noise.
 COMMON = 0.05
 BINS = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Baseline:
-    """How a model answers on the sample that it was measured on.
+    """The distributions of a model's labels and confidences on its evaluation sample.
 
     Attributes:
-        groups: (k,) the bin of each label.
-        labels: (b,) share of each bin of labels.
-        edges: the inner edges of the bins of confidence.
-        confidences: shares of these.
-        n: documents in the sample.
+        groups: (k,) the label bin of each label.
+        labels: (b,) the share of each label bin.
+        edges: the inner edges of the confidence bins, ascending.
+        confidences: (len(edges) + 1,) the share of each confidence bin.
+        n: the number of documents in the sample.
     """
 
     groups: Indices
@@ -40,7 +40,7 @@ class Baseline:
     n: int
 
     def indices(self, best: Indices, confidence: Floats) -> tuple[float, float] | None:
-        """The stability indices of (n,) labels and of (n,) confidences; None if there are too few to say."""
+        """Return the stability indices of (n,) labels and of (n,) confidences; None if n is below LEAST."""
         if len(best) < LEAST:
             return None
         groups = np.bincount(self.groups[best], minlength=len(self.labels))
@@ -53,7 +53,14 @@ class Baseline:
 
 
 def baseline(best: Indices, confidence: Floats, weights: Floats, *, k: int) -> Baseline | None:
-    """Describe (n,) labels in [0, k), confidences and weights of a sample; None if it is too small to compare with."""
+    """Make the baseline of a sample; None if it has fewer than LEAST / 4 documents.
+
+    Args:
+        best: (n,) predicted labels in [0, k).
+        confidence: (n,) probabilities of these labels.
+        weights: (n,) the number of documents that each one represents.
+        k: the number of classes.
+    """
     if len(best) < LEAST / 4:
         return None
     shares = np.bincount(best, weights, minlength=k) / weights.sum()

@@ -1,4 +1,4 @@
-"""Every figure of a model from one sample. n annotated documents, k classes."""
+"""All figures of a model (accuracy, macro-F1, calibration, classes) from one sample. n documents, k classes."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,12 @@ from laud_ray.types import ClassFigures, Figures
 
 
 def figures(sample: Sample, labels: Sequence[str], *, seed: int) -> Figures:
-    """Return every figure of a model; labels are the k names in the order of the integer labels.
+    """Return all figures of a model.
+
+    Args:
+        sample: annotated documents with the model's predictions.
+        labels: the k label names, in the order of the integer labels.
+        seed: seeds the bootstrap of macro-F1.
 
     Raises:
         ValueError: if a label is outside [0, k), or a confidence outside [0, 1].

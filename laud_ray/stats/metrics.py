@@ -1,4 +1,4 @@
-"""Figures of agreement between label arrays, and of drift. Pure NumPy.
+"""Metrics of label arrays: agreement, classification, calibration and drift. Pure NumPy.
 
 n documents, k classes, labels are integers in [0, k).
 """
@@ -7,7 +7,7 @@ import numpy as np
 
 from laud_ray.types import Bools, Floats, Indices
 
-_ROUNDING = 1e-5  # a float32 softmax can end just above 1
+_ROUNDING = 1e-5  # rounding can lift a float32 probability just above 1
 
 
 def accuracy(true: Indices, predicted: Indices, weights: Floats | None = None) -> float:
@@ -21,7 +21,7 @@ def accuracy(true: Indices, predicted: Indices, weights: Floats | None = None) -
 
 
 def confusion(true: Indices, predicted: Indices, k: int, weights: Floats | None = None) -> Floats:
-    """Return the (k, k) total weight of documents by true label (row) and predicted label (column).
+    """Return the (k, k) confusion matrix: the weight of documents by true label (row) and predicted label (column).
 
     Raises:
         ValueError: if the arrays are empty or differ in length, a label is outside [0, k), or a weight is
@@ -36,25 +36,30 @@ def confusion(true: Indices, predicted: Indices, k: int, weights: Floats | None 
 
 
 def precision_recall_f1(confusion: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return the (k,) precision, recall and F1 of each class of a (k, k) confusion; 0 where undefined."""
+    """Return (k,) precision, recall and F1 of the classes from a (k, k) confusion matrix; 0 where undefined."""
     hits = np.diagonal(confusion).astype(np.float64)
     truths, predictions = confusion.sum(axis=1), confusion.sum(axis=0)
     return _ratio(hits, predictions), _ratio(hits, truths), _ratio(2 * hits, truths + predictions)
 
 
 def macro_f1(confusion: Floats) -> float:
-    """Return the mean F1, in [0, 1], of the classes that occur in the truth or in the predictions."""
+    """Return the mean F1, in [0, 1], of the classes that occur as a true or a predicted label.
+
+    Raises:
+        ValueError: if the confusion matrix is all zeros.
+    """
     occurs = (confusion.sum(axis=0) + confusion.sum(axis=1)) > 0
     if not occurs.any():
-        raise ValueError("the confusion is empty, expected at least 1 document")
+        raise ValueError("the confusion matrix is empty; expected at least 1 document")
     f1 = precision_recall_f1(confusion)[2]
     return float(f1[occurs].mean())
 
 
 def error_auc(confidence: Floats, correct: Bools) -> float | None:
-    """Return the chance that a right document has more confidence than a wrong one, ties counting half.
+    """Return how well confidence separates correct predictions from errors: the area under the ROC curve, in [0, 1].
 
-    The area under the ROC curve of telling errors by confidence; 0.5 is a coin. None if all are right, or none is.
+    It is the probability that a random correct prediction has a higher confidence than a random error, where ties
+    count half; 0.5 is chance. None if all predictions are correct, or all are errors.
 
     Raises:
         ValueError: if the arrays differ in length.
@@ -69,10 +74,11 @@ def error_auc(confidence: Floats, correct: Bools) -> float | None:
 
 
 def calibration_error(confidence: Floats, correct: Bools, weights: Floats | None = None, bins: int = 15) -> float:
-    """Return the expected calibration error, in [0, 1]: the mean gap between confidence and accuracy.
+    """Return the expected calibration error, in [0, 1]: the mean absolute gap between confidence and accuracy.
 
-    The bins hold equal weight; documents of one confidence share a bin, so their order does not matter.
-    With few documents a bin, chance alone makes gaps: 20 documents a bin leave about 0.05 to a perfect model.
+    The bins have equal weight. Documents with equal confidence share a bin, so that their order does not matter.
+    With few documents in a bin, chance alone makes gaps: with 20 documents per bin, a perfectly calibrated model has
+    an error of about 0.05.
 
     Naeini et al. (2015), "Obtaining Well Calibrated Probabilities Using Bayesian Binning"; equal mass as in
     Nguyen and O'Connor (2015), "Posterior Calibration and Exploratory Analysis for Natural Language
@@ -81,7 +87,7 @@ def calibration_error(confidence: Floats, correct: Bools, weights: Floats | None
     Args:
         confidence: (n,) probability of the predicted label, in [0, 1].
         correct: (n,) whether the predicted label is the true one.
-        weights: (n,) weight of each document; None weighs them alike.
+        weights: (n,) weight of each document; None for equal weights.
         bins: the largest number of bins, at least 1.
 
     Raises:
@@ -89,16 +95,18 @@ def calibration_error(confidence: Floats, correct: Bools, weights: Floats | None
     """
     _require_same_length(confidence=confidence, correct=correct)
     if not np.all((confidence >= 0) & (confidence <= 1 + _ROUNDING)):
-        raise ValueError(f"confidence spans {confidence.min()} to {confidence.max()}, expected [0, 1]")
+        raise ValueError(f"confidence ranges from {confidence.min()} to {confidence.max()}; expected [0, 1]")
     if bins < 1:
-        raise ValueError(f"bins is {bins}, expected at least 1")
+        raise ValueError(f"bins is {bins}; expected at least 1")
     mass = _checked_weights(weights, len(confidence))
     gaps = np.bincount(_equal_mass_bins(confidence, mass, bins), mass * (correct - confidence))
     return float(np.abs(gaps).sum() / mass.sum())
 
 
 def cohen_kappa(a: Indices, b: Indices, k: int) -> float:
-    """Return the agreement of two labellings beyond chance, in [-1, 1]; 1 if both are constant and equal.
+    """Return Cohen's kappa, in [-1, 1]: the agreement of two labellings beyond chance.
+
+    It is 1 if both labellings consist of one and the same label, where kappa is undefined.
 
     Cohen (1960), "A Coefficient of Agreement for Nominal Scales".
 
@@ -109,15 +117,15 @@ def cohen_kappa(a: Indices, b: Indices, k: int) -> float:
     _require_labels(a, k)
     _require_labels(b, k)
     n = len(a)
-    agreed = int(np.count_nonzero(a == b)) * n  # both in units of 1 / n², so that they are exact integers
+    agreed = int(np.count_nonzero(a == b)) * n  # both shares are times n², so that they are exact integers
     by_chance = int(np.bincount(a, minlength=k) @ np.bincount(b, minlength=k))
     return 1.0 if by_chance == n * n else (agreed - by_chance) / (n * n - by_chance)
 
 
 def delta_f(a: Indices, b: Indices, positive: int) -> float:
-    """Return 1 - F1 between two models' predictions of one class, in [0, 1]: how far the F-measure can move.
+    """Return the predicted change of the F-measure of one class between two models, in [0, 1].
 
-    0 if neither model predicts the class.
+    It is 1 - F1, where one model's predictions of the class are scored against the other's; 0 if neither predicts it.
 
     Altschuler and Bloodgood (2019), "Stopping Active Learning based on Predicted Change of F Measure for
     Text Classification".
@@ -132,11 +140,12 @@ def delta_f(a: Indices, b: Indices, positive: int) -> float:
 
 
 def stability_index(expected: Floats, counts: Indices, expected_n: int) -> float:
-    """Return how far observed counts are from an expected distribution beyond chance, at least 0.
+    """Return the population stability index of observed counts against an expected distribution, corrected for chance.
 
-    The population stability index, the sum of (a - e) ln(a / e) over the bins, less what it is expected to be when
-    nothing drifted: (b - 1) (1 / n + 1 / expected_n). As a rule of thumb, 0.1 is a small shift and 0.25 a large
-    one. Both sides are smoothed by half an observation a bin (Jeffreys' prior), so that an empty bin is a number.
+    The index is the sum of (a - e) ln(a / e) over the bins, with the observed shares a and the expected shares e.
+    Its expectation without drift, (b - 1) (1 / n + 1 / expected_n), is subtracted; the result is at least 0. As a
+    rule of thumb, 0.1 is a small shift and 0.25 a large one. Half an observation is added to each bin on both sides
+    (Jeffreys' prior), so that the index is finite for empty bins.
 
     Yurdakul (2018), "Statistical Properties of Population Stability Index".
 
@@ -153,9 +162,12 @@ def stability_index(expected: Floats, counts: Indices, expected_n: int) -> float
     if len(expected) != b:
         raise ValueError(f"got {len(expected)} expected shares for {b} counts")
     if not (expected >= 0).all() or abs(expected.sum() - 1) > _ROUNDING:
-        raise ValueError(f"expected shares sum to {expected.sum()}, the least is {expected.min()}; expected 1 and 0")
+        raise ValueError(
+            f"the expected shares sum to {expected.sum()}, and the smallest is {expected.min()}; expected shares of at "
+            "least 0 that sum to 1"
+        )
     if not (counts >= 0).all() or n < 1 or expected_n < 1:
-        raise ValueError(f"{n} observations against a sample of {expected_n}, expected at least 1 each")
+        raise ValueError(f"{n} observations are compared with a sample of {expected_n}; expected at least 1 each")
     e = (expected * expected_n + 0.5) / (expected_n + b / 2)
     a = (counts + 0.5) / (n + b / 2)
     index = float(np.sum((a - e) * np.log(a / e)))
@@ -163,7 +175,7 @@ def stability_index(expected: Floats, counts: Indices, expected_n: int) -> float
 
 
 def _equal_mass_bins(confidence: Floats, mass: Floats, bins: int) -> Indices:
-    """Return the (n,) bin of each document: where the middle of its confidence's mass lies."""
+    """Return the (n,) bin of each document: the one that holds the middle of the mass with the same confidence."""
     _, group = np.unique(confidence, return_inverse=True)
     group_mass = np.bincount(group, mass)
     middle = group_mass.cumsum() - group_mass / 2
@@ -179,7 +191,7 @@ def _require_same_length(**arrays: Indices | Floats | Bools) -> None:
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
         found = ", ".join(f"{name} has {length}" for name, length in lengths.items())
-        raise ValueError(f"{found} documents, expected the same number, at least 1")
+        raise ValueError(f"{found} documents; expected the same number, at least 1")
 
 
 def _require_labels(labels: Indices, k: int) -> None:
@@ -194,5 +206,5 @@ def _checked_weights(weights: Floats | None, n: int) -> Floats:
     if len(weights) != n:
         raise ValueError(f"got {len(weights)} weights for {n} documents")
     if not (weights >= 0).all() or weights.sum() == 0:
-        raise ValueError(f"the least weight is {weights.min()}, expected at least 0, and a sum above 0")
+        raise ValueError(f"the weights have minimum {weights.min()}, sum {weights.sum()}; expected >= 0 and > 0")
     return weights

@@ -1,8 +1,9 @@
 """Shares from many cheap answers and few trusted ones: prediction-powered inference. Pure NumPy and SciPy.
 
 Stratum h of H holds N_h documents. n_h of them, drawn at random, have a cheap answer, and m_h of these, again drawn at
-random, a trusted one too. The cheap answers may be as wrong as they like: they make intervals narrow, never biased.
-Leading axes, such as classes or simulated samples, go through.
+random, have a trusted answer too. However wrong the cheap answers are, the estimates are unbiased: good cheap answers
+make the intervals narrower, and bad ones do not help. Functions are vectorised over leading axes, written `...`, such
+as classes or simulated samples.
 """
 
 from collections.abc import Mapping
@@ -13,29 +14,35 @@ from scipy.special import betaincinv
 
 from laud_ray.types import Bools, Floats
 
-# What an answer makes of a document: it is outside of the part that a share is of, or a miss in it, or a hit.
+# A share is hits / (hits + misses) within a part of the population. According to an answer, a document is outside that
+# part (NEITHER), or in it as a MISS or a HIT.
 NEITHER, MISS, HIT = range(3)
 _TAIL = 0.025
 Share: TypeAlias = Literal["prevalence", "precision", "recall", "jaccard"]
 
-# What nobody has seen may lower a share, or raise it: what the trusted answer makes of a document, what the cheap one
-# does, and whether only documents that the model gives to the class can be so, or does not give, or any.
+# For each share, the unseen events that would lower it, and those that would raise it. An event is the outcome by the
+# trusted answer, the outcome by the cheap answer, and the documents in which it can occur: those whose predicted label
+# is the class ("given"), the others ("not given"), or all ("any").
 _UNSEEN: Mapping[Share, tuple[list[tuple[int, int, str]], list[tuple[int, int, str]]]] = {
     "prevalence": ([(MISS, HIT, "any")], [(HIT, MISS, "any")]),
     "precision": ([(MISS, HIT, "given")], [(HIT, MISS, "given")]),
     "recall": ([(MISS, NEITHER, "not given")], [(HIT, NEITHER, "given"), (NEITHER, MISS, "not given")]),
     "jaccard": ([(MISS, NEITHER, "any")], [(HIT, MISS, "given")]),
 }
-# Of all documents: what is less than this is nothing, but for rounding.
+# An estimated mass below this share of all documents is zero up to rounding.
 TINY = 1e-9
 
 
 def unseen_events(share: Share, given: Bools, not_given: Bools) -> tuple[Floats, Floats]:
-    """Return (..., H, 3, 3) half events that nobody has seen and that lower a share, and those that raise it.
+    """Return two (..., H, 3, 3) tables of half events not seen in the sample: those that lower a share, then raise it.
+
+    Each table is indexed by stratum, outcome of the trusted answer, and outcome of the cheap answer, as in
+    `powered_limits`.
 
     Args:
-        given, not_given: (..., H) whether a stratum has documents that the model gives to the class, and others.
-            Where no stratum has any, all might.
+        share: the kind of share.
+        given, not_given: (..., H) whether a stratum has documents whose predicted label is the class, or is another.
+            If no stratum has any, an event is added in all of them.
     """
     places = {"any": np.ones_like(given), "given": given, "not given": not_given}
     sides = (np.zeros((*given.shape, 3, 3)), np.zeros((*given.shape, 3, 3)))
@@ -47,10 +54,11 @@ def unseen_events(share: Share, given: Bools, not_given: Bools) -> tuple[Floats,
 
 
 def powered_factor(table: Floats, rest: Floats, sizes: Floats) -> Floats:
-    """Return the (...) weight of the cheap answers, in [0, 1], at which a share's variance is least.
+    """Return the (...) weight of the cheap answers, in [0, 1], that minimises the variance of a share.
 
-    0: they are noise and are left out; 1: they are taken at their word. It is the regression of what trusted answers
-    add to the share's error on what cheap ones add, drawn towards 0 by one event. Arguments as for `powered_limits`.
+    With 0 the cheap answers are ignored; with 1 they count fully. The weight is the regression coefficient of the
+    trusted answers' influence on the share on the cheap answers' influence, shrunk towards 0 by one event. The
+    arguments are those of `powered_limits`.
 
     Angelopoulos, Duchi and Zrnic (2023), "PPI++: Efficient Prediction-Powered Inference", arXiv 2311.01453.
     """
@@ -67,7 +75,7 @@ def powered_factor(table: Floats, rest: Floats, sizes: Floats) -> Floats:
     apart = (by_cheap * z[..., None, :] ** 2).sum(-1) - z_cheap**2 + (share * (1 - share))[..., None] / m
     gain = (sizes / sizes.sum()) ** 2 * (1 / m - 1 / n)
     factor = np.clip((gain * together).sum(-1) / np.maximum((gain * apart).sum(-1), 1e-12), 0, 1)
-    # Where the correction takes more than there is, the trusted answers speak alone.
+    # Where the correction leaves no mass at all, the estimate uses the trusted answers alone.
     hits, misses = _masses(table, rest, sizes, factor)
     return np.where(hits.clip(0) + misses.clip(0) > TINY * sizes.sum(), factor, 0.0)
 
@@ -80,35 +88,36 @@ def powered_limits(
     worse: Floats,
     better: Floats,
 ) -> tuple[Floats, Floats, Floats]:
-    """Return a share of a part of the population by trusted answers, and its lower and upper 95 % limits.
+    """Estimate a share as the trusted oracle would measure it; return the share and its lower and upper 95 % limits.
 
-    Hits and misses are estimated by the difference estimator: what the cheap answers say of all n_h documents, plus
-    what the m_h show that they are wrong by, the cheap ones times `factor`. The variance is that of a sample in two
-    phases, linearised: that of the trusted answers if all n_h had one, plus that of the differences among m_h of n_h.
-    The limits are quantiles of the Beta distribution with this mean and variance. As in `share_limits`, half an event
-    that was not seen is added in every stratum that could hold one, on the side that hurts: here one that the cheap
-    answer hides, or makes up.
+    Hits and misses are estimated by the difference estimator: the rate by the cheap answers of all n_h documents, times
+    `factor`, plus the mean of (trusted - factor * cheap) over the m_h documents that have both. The variance is the
+    linearised one of two-phase sampling: the variance that trusted answers for all n_h documents would have, plus that
+    of the differences in the subsample of m_h. The limits are quantiles of the Beta distribution with this mean and
+    variance. As in `share_limits`, half an unseen event is added in every stratum that could hold one, where it widens
+    the interval; here it is an event on which the cheap answer is wrong.
 
     Angelopoulos, Bates, Fannjiang, Jordan and Zrnic (2023), "Prediction-Powered Inference"; Fisch et al. (2024),
     "Stratified Prediction-Powered Inference"; Cochran (1977), "Sampling Techniques", chapter 12 for two phases.
     Coverage: benchmarks/estimation_coverage.py.
 
     Args:
-        table: (..., H, 3, 3) documents by what the trusted answer makes of them, then by what the cheap one does.
-        rest: (..., H, 3) documents with a cheap answer alone.
+        table: (..., H, 3, 3) numbers of documents with both answers, by the outcome (NEITHER, MISS, HIT) of the
+            trusted answer, then of the cheap one.
+        rest: (..., H, 3) numbers of documents with a cheap answer only, by its outcome.
         sizes: (H,) N_h.
         factor: (...) from `powered_factor`.
-        worse, better: (..., H, 3, 3) events like those of `table` that nobody has seen, for the lower and the upper
-            limit.
+        worse, better: (..., H, 3, 3) unseen events from `unseen_events`, added to `table` for the lower and for the
+            upper limit.
 
     Returns:
-        Three arrays (...): the share, NaN without hits and misses, then [0, 1].
+        Three arrays (...): share, lower and upper limit. With neither hits nor misses: NaN, 0 and 1.
     """
     hits, misses = (one.clip(0) for one in _masses(table, rest, sizes, factor))
     nothing = TINY * sizes.sum()
     known = hits + misses > nothing
     value = np.divide(hits, hits + misses, out=np.full(np.shape(hits), np.nan), where=known)
-    # Without any miss, or any hit, a whole event, as there.
+    # If there is no miss, or no hit, a whole event is added instead of half of one, as in `share_limits`.
     worse, better = (
         (1 + (one <= nothing))[..., None, None, None] * events for one, events in ((misses, worse), (hits, better))
     )
@@ -138,13 +147,13 @@ def _quantile(table: Floats, rest: Floats, sizes: Floats, factor: Floats, level:
 
 
 def _masses(table: Floats, rest: Floats, sizes: Floats, factor: Floats) -> tuple[Floats, Floats]:
-    """Return (...) estimated hits and misses in the population; the correction may leave less than none."""
+    """Return the (...) estimated hits and misses in the population; the correction can make them negative."""
     mass = (sizes[:, None] * _corrected(table, rest, factor)).sum(-2)
     return mass[..., HIT], mass[..., MISS]
 
 
 def _corrected(table: Floats, rest: Floats, factor: Floats) -> Floats:
-    """Return (..., H, 3) shares of each stratum by the difference estimator."""
+    """Return the (..., H, 3) shares of the outcomes in each stratum by the difference estimator."""
     m, n = _counts(table, rest)
     cheap = table.sum(-2)
     everywhere = (cheap + rest) / n[..., None]
@@ -159,5 +168,5 @@ def _counts(table: Floats, rest: Floats) -> tuple[Floats, Floats]:
 
 
 def _influence(share: Floats) -> Floats:
-    """Return (..., 3) what a document adds to the linearised error of a share, times the part's mass."""
+    """Return the (..., 3) influence of a document on a share, by its outcome, times the mass of the part."""
     return np.stack([np.zeros_like(share), -share, 1 - share], -1)

@@ -1,7 +1,7 @@
 """A stratified random sample of annotated documents. Pure NumPy.
 
-n annotated documents. Stratum h holds N_h documents of the corpus, of which n_h are in the sample: each stands
-for N_h / n_h documents.
+n annotated documents. Stratum h holds N_h documents of the corpus. n_h of them are in the sample, and each of these
+represents N_h / n_h documents.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from laud_ray.types import Floats, Indices
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """Documents drawn uniformly without replacement from each stratum, and what a model says about them.
+    """Annotated documents, drawn uniformly without replacement from each stratum, with a model's predictions.
 
     Attributes:
         true: (n,) labels from the oracle.
@@ -22,11 +22,11 @@ class Sample:
         confidence: (n,) probability, in [0, 1], that the model gives to its label.
         strata: (n,) the stratum of each document.
         sizes: the number N_h of documents in each stratum of the population; None if the documents are a
-            simple random sample of a population without end, such as a labelled test file.
+            simple random sample of an infinite population, such as a labelled test file.
 
     Raises:
-        ValueError: if the arrays are empty or differ in length, or a stratum is not sampled, not in sizes, or
-            smaller than its sample.
+        ValueError: if the arrays are empty or differ in length, or a stratum has no document in the sample, is not
+            in sizes, or is smaller than its sample.
     """
 
     true: Indices
@@ -39,7 +39,7 @@ class Sample:
         lengths = [len(self.true), len(self.predicted), len(self.confidence), len(self.strata)]
         if len(set(lengths)) > 1 or not lengths[0]:
             raise ValueError(
-                f"true, predicted, confidence and strata have {lengths} documents, expected the same number, at least 1"
+                f"true, predicted, confidence and strata have {lengths} documents; expected the same number, at least 1"
             )
         if self.sizes is None:
             _require_one_stratum(self.strata)
@@ -51,7 +51,7 @@ class Sample:
 
     @property
     def weights(self) -> Floats:
-        """(n,) the number of documents N_h / n_h that each document stands for; 1 without sizes."""
+        """(n,) the number of documents N_h / n_h that each document represents; 1 if sizes is None."""
         if self.sizes is None:
             return np.ones(len(self))
         present, stratum, sampled = np.unique(self.strata, return_inverse=True, return_counts=True)
@@ -60,9 +60,9 @@ class Sample:
 
     @property
     def unseen(self) -> Floats:
-        """(strata present,) each stratum's finite population correction (N_h - n_h) / (N_h - 1).
+        """(H,) the finite population correction (N_h - n_h) / (N_h - 1) of each of the H strata in the sample.
 
-        At least one document counts as unseen: even a census does not claim an interval of width zero.
+        At least one document of a stratum counts as unseen, so that the interval has a width even if all were drawn.
         """
         present, sampled = np.unique(self.strata, return_counts=True)
         if self.sizes is None:
@@ -74,7 +74,7 @@ class Sample:
 def _require_one_stratum(strata: Indices) -> None:
     present = len(np.unique(strata))
     if present > 1:
-        raise ValueError(f"the sample has {present} strata and no sizes, expected the size of each")
+        raise ValueError(f"the sample has {present} strata and no sizes; expected the size of each stratum")
 
 
 def _require_sampled_strata(strata: Indices, sizes: Mapping[int, int]) -> None:
@@ -83,6 +83,6 @@ def _require_sampled_strata(strata: Indices, sizes: Mapping[int, int]) -> None:
     for stratum in sampled.keys() | sizes.keys():
         drawn, size = sampled.get(stratum, 0), sizes.get(stratum, 0)
         if drawn > size:
-            raise ValueError(f"stratum {stratum} has {drawn} documents in the sample, expected at most {size}")
+            raise ValueError(f"stratum {stratum} has {drawn} documents in the sample; expected at most {size}")
         if size and not drawn:
-            raise ValueError(f"stratum {stratum} holds {size} documents, expected at least 1 of them in the sample")
+            raise ValueError(f"stratum {stratum} holds {size} documents; expected at least 1 of them in the sample")

@@ -1,7 +1,8 @@
 """95 % limits of a share within a part of the population, from a stratified sample. Pure NumPy and SciPy.
 
 Stratum h of H holds N_h documents, of which n_h are in the sample. Prevalence, precision, recall and the Jaccard
-index are all such shares: hits over hits and misses. Leading axes, such as classes or simulated samples, go through.
+index are all such shares: hits / (hits + misses). Functions are vectorised over leading axes, written `...`, such as
+classes or simulated samples.
 """
 
 import numpy as np
@@ -18,13 +19,14 @@ def share_limits(
 ) -> tuple[Floats, Floats, Floats]:
     """Return the share hits / (hits + misses) in the population, and its lower and upper 95 % limits.
 
-    Jeffreys' interval, the quantiles of Beta(hits + 1/2, misses + 1/2), carried over to strata: the share's
-    linearised variance gives the Beta distribution that has its mean and variance (Korn and Graubard 1998 do so
-    with the effective size). What was not seen decides at rare classes: a document of a large stratum stands for
-    many, so the half an event that Jeffreys adds is added in every stratum that could hold one, but only on the side
-    that hurts: unseen misses lower the lower limit, unseen hits raise the upper one (the idea of Fay and Feuer 1997
-    for weighted sums of counts). Without any hit the upper limit takes a whole event, as Brown, Cai and DasGupta
-    modify Jeffreys' interval, and likewise the lower limit without any miss.
+    This is Jeffreys' interval, the quantiles of Beta(hits + 1/2, misses + 1/2), extended to strata: a Beta distribution
+    is fitted to the mean and the linearised variance of the share (Korn and Graubard 1998 use the effective size in the
+    same way). For rare classes the limits depend on events that the sample has not seen, since one document of a large
+    stratum represents many. So the half event that Jeffreys adds is added in every stratum that could hold one, and
+    only where it widens the interval: half misses for the lower limit, half hits for the upper limit (the idea of Fay
+    and Feuer 1997 for weighted sums of counts). If there is no hit at all, a whole event is added for the upper limit,
+    as in the modified Jeffreys interval of Brown, Cai and DasGupta, and likewise for the lower limit if there is no
+    miss.
 
     Brown, Cai and DasGupta (2001), "Interval Estimation for a Binomial Proportion"; Korn and Graubard (1998),
     "Confidence Intervals for Proportions with Small Expected Number of Positive Counts Estimated from Survey Data";
@@ -32,20 +34,20 @@ def share_limits(
     Distribution"; Cochran (1977), section 5.4 and, for ratios, 6.11. Coverage: benchmarks/estimation_coverage.py.
 
     Args:
-        hits, misses: (..., H) documents of the sample; others of the n_h are in neither.
+        hits, misses: (..., H) numbers of documents in the sample; the others of the n_h are outside the part.
         sizes: (H,) N_h, or anything proportional to it.
         sampled: (H,) n_h, at least 1.
         unseen: (H,) finite population corrections, in (0, 1].
-        can_hit, can_miss: (..., H) whether a stratum could hold a hit or miss that the sample has not seen.
+        can_hit, can_miss: (..., H) whether a stratum could hold a hit, or a miss, that the sample has not seen.
 
     Returns:
-        Three arrays (...): the share, NaN without hits and misses, then [0, 1].
+        Three arrays (...): share, lower and upper limit. With neither hits nor misses: NaN, 0 and 1.
     """
     weight = sizes / sampled
     hit_mass, miss_mass = (hits * weight).sum(-1), (misses * weight).sum(-1)
     total = hit_mass + miss_mass
     value = np.divide(hit_mass, total, out=np.full(np.shape(total), np.nan), where=total > 0)
-    # A share that nothing in the sample can speak of is open both ways.
+    # If no stratum could hold an event, the sample says nothing about the share: every stratum might hold one.
     can_hit = np.where(can_hit.any(-1, keepdims=True), can_hit, True)
     can_miss = np.where(can_miss.any(-1, keepdims=True), can_miss, True)
     event_up = np.where(hit_mass > 0, 0.5, 1.0)[..., None] * can_hit
@@ -60,7 +62,7 @@ def share_limits(
 
 
 def _spread(mass: Floats) -> Floats:
-    """Deal half an event out to the strata, as the events seen lie."""
+    """Distribute half an event over the strata, in proportion to the mass of the events seen."""
     return np.asarray(0.5 * (mass + _TINY) / (mass + _TINY).sum(-1, keepdims=True))
 
 

@@ -1,4 +1,4 @@
-"""How to stratify by a score, and how many documents to draw from each stratum. Pure NumPy. H strata."""
+"""Stratify documents by a score, and allocate a sample to the strata. Pure NumPy. H strata."""
 
 import heapq
 
@@ -10,16 +10,21 @@ BINS = 1000
 
 
 def boundaries(counts: Indices, strata: int) -> Indices:
-    """Cut a histogram into at most `strata` strata, and return the first bin of each but the lowest, ascending.
+    """Cut a histogram into at most `strata` strata; return the first bin of each stratum but the lowest, ascending.
 
-    Equal steps of the cumulated square root of the frequencies: Dalenius and Hodges (1959), "Minimum Variance
-    Stratification". At most BINS bins over what is occupied count, so that the frequencies are more than noise.
+    The cuts are equal steps of the cumulated square root of the frequencies: Dalenius and Hodges (1959), "Minimum
+    Variance Stratification". Neighbouring bins are merged until the occupied range has at most BINS of them, so that
+    the frequencies are not mostly noise.
+
+    Args:
+        counts: (b,) the number of documents in each bin of the score.
+        strata: how many strata are wanted, at least 1.
 
     Raises:
         ValueError: if strata is less than 1, or the histogram is empty.
     """
     if strata < 1 or not counts.sum():
-        raise ValueError(f"{strata} strata of {counts.sum()} documents, expected at least 1 of at least 1")
+        raise ValueError(f"strata = {strata}, {counts.sum()} documents; expected at least 1 of each")
     occupied = np.flatnonzero(counts)
     first, last = int(occupied[0]), int(occupied[-1]) + 1
     width = -(-(last - first) // BINS)
@@ -32,14 +37,15 @@ def boundaries(counts: Indices, strata: int) -> Indices:
 def share_out(
     sizes: Indices, variance: Floats, n: int, *, taken: Indices | None = None, room: Indices | None = None
 ) -> Indices:
-    """Deal n documents out to H strata by Neyman's rule, but never trust a score's own word for its errors.
+    """Allocate n documents to H strata by Neyman's rule, made robust against an overconfident score.
 
-    A third is dealt out evenly, and no stratum counts as less varied than half of the whole: a score that is too
-    sure of itself would otherwise leave nobody to look where it errs.
+    A third of the sample is allocated evenly, and the standard deviation of a stratum counts as at least half of the
+    overall one. Otherwise, strata in which the score is wrong but confident would get hardly any document.
 
     Args:
-        variance: (H,) what the score claims: the mean of p (1 - p) within each stratum.
         sizes, taken, room: as for `allocate`.
+        variance: (H,) the variance according to the score: the mean of p (1 - p) within each stratum.
+        n: as for `allocate`.
     """
     overall = np.average(variance, weights=np.maximum(sizes, 1e-9))
     spread = np.maximum(np.sqrt(variance), 0.5 * np.sqrt(overall))
@@ -50,21 +56,24 @@ def share_out(
 def allocate(
     sizes: Indices, spread: Floats, n: int, *, least: int = 2, taken: Indices | None = None, room: Indices | None = None
 ) -> Indices:
-    """Deal n documents out to H strata so that the variance of the total is least.
+    """Allocate n documents to H strata so that the variance of the estimated total is smallest.
 
-    Neyman's n_h ~ N_h S_h in whole numbers: each document goes where it takes most from the sum of
-    N_h² S_h² / n_h, once every stratum has `least`. Exact: Wright (2012), "The Equivalence of Neyman Optimum
-    Allocation for Sampling and Equal Proportions for Apportioning the U.S. House of Representatives".
+    This is Neyman's allocation, n_h proportional to N_h S_h, in whole numbers. First every stratum gets `least`
+    documents; then each document goes to the stratum in which it reduces the sum of N_h² S_h² / n_h most. The result
+    is exact: Wright (2012), "The Equivalence of Neyman Optimum Allocation for Sampling and Equal Proportions for
+    Apportioning the U.S. House of Representatives".
 
     Args:
         sizes: (H,) N_h.
         spread: (H,) standard deviations S_h within the strata, at least 0.
-        least: at least 1: what every stratum gets first, as far as n goes; the smallest strata last.
-        taken: (H,) documents that are in the sample already; they count as drawn, but not in n.
-        room: (H,) how many each stratum can still give; by default all that are not taken.
+        n: how many documents to draw in all, at least 0.
+        least: the number that every stratum gets first, at least 1. If n is too small for all, the smallest strata
+            come last.
+        taken: (H,) documents that are in the sample already; they count towards n_h, but not towards n.
+        room: (H,) how many documents can still be drawn from each stratum; by default all that are not taken.
 
     Returns:
-        (H,) how many to draw, n in all, or as many as there is room for.
+        (H,) how many to draw from each stratum; they sum to n, or to the total of `room` if that is smaller.
 
     Raises:
         ValueError: if n is negative, least is less than 1, or the arrays differ in length.
@@ -73,8 +82,8 @@ def allocate(
     room = np.maximum(sizes - taken, 0) if room is None else room
     if n < 0 or least < 1 or len({len(sizes), len(spread), len(taken), len(room)}) > 1:
         raise ValueError(
-            f"n = {n}, least = {least}, {len(sizes)} sizes, {len(spread)} spreads, {len(taken)} taken, {len(room)} "
-            "room; expected n of at least 0, least of at least 1, and one length"
+            f"n = {n}, least = {least}, and sizes, spread, taken and room have the lengths {len(sizes)}, "
+            f"{len(spread)}, {len(taken)} and {len(room)}; expected n >= 0, least >= 1, and equal lengths"
         )
     drawn = np.zeros(len(sizes), np.int64)
     mass = sizes * spread

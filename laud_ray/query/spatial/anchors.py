@@ -1,4 +1,4 @@
-"""Choose documents near those that are known to be of rare classes. Pure NumPy. n documents, k classes."""
+"""Choose documents near annotated documents of rare classes. Pure NumPy. n documents, k classes."""
 
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -13,19 +13,24 @@ from laud_ray.query.uncertainty import Margin
 from laud_ray.types import Candidates, Floats, Indices, QueryStrategy, Space
 
 _ANCHORS = 10  # for each class
-_BREADTH = 5  # documents of the subpool for each wanted one
+_BREADTH = 5  # size of the subpool, as a multiple of the batch
 
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """Let an inner strategy choose among the candidates nearest to known documents of each class.
+    """Let an inner strategy pick n documents from a subpool of 5 n candidates near annotated documents of each class.
 
-    The rarest class takes its share of 5 n candidates first, those nearest to any of its up to 10 anchors, which are
-    known documents far from each other. A class of which none is known takes its likeliest candidates. The shortlist is
-    that of RareClass; counts holds the annotations of each of the k classes so far.
+    The subpool has about the same number of candidates for each class, filled from the rarest class on. A class
+    contributes the candidates nearest to any of its anchors, which are up to 10 of its annotated documents that lie far
+    apart. A class without annotated documents contributes the candidates to which the model gives it the highest
+    probability. The shortlist is that of RareClass.
 
     Lesci and Vlachos (2024), "AnchorAL: Computationally Efficient Active Learning for Large and Imbalanced Datasets",
     arXiv 2404.05623.
+
+    Attributes:
+        counts: (k,) the number of annotations of each class so far.
+        inner: the strategy that picks from the subpool; margin by default.
 
     Raises:
         ValueError: if a count is negative.
@@ -62,7 +67,7 @@ class Anchors:
 
 
 def _subpool(space: Space, size: int, rng: np.random.Generator) -> Indices:
-    """Return `size` rows, about as many for each class."""
+    """Return `size` rows of candidates, about the same number for each class."""
     vectors, known = as_vectors(space.vectors), as_vectors(space.known_vectors)
     k = space.proba.shape[1]
     asked: Indices = np.bincount(space.known_labels[space.known_labels >= 0], minlength=k)
@@ -82,7 +87,7 @@ def _subpool(space: Space, size: int, rng: np.random.Generator) -> Indices:
 
 
 def _anchors(examples: Floats, rng: np.random.Generator) -> Floats:
-    """Return up to 10 of (e, d) vectors of a class, e >= 1, that lie apart."""
+    """Return up to 10 of the (e, d) vectors of a class, e >= 1, that lie far apart."""
     if len(examples) <= _ANCHORS:
         return examples
     first = int(rng.integers(len(examples)))

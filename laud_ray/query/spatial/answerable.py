@@ -1,4 +1,7 @@
-"""Spend no budget on documents that no oracle can answer. Pure NumPy. m candidates, a known documents."""
+"""Avoid documents on which the oracle would probably abstain. Pure NumPy. m candidates, a known documents.
+
+A document is known if the oracle was asked about it, with an answer or an abstention.
+"""
 
 from dataclasses import dataclass
 
@@ -10,47 +13,48 @@ from laud_ray.query.spatial.space import committee, reach, require_space
 from laud_ray.types import Candidates, Floats, Indices, QueryStrategy, Space
 
 _NEIGHBOURS = 10
-_SHARPNESS = 4  # power of the cosine: 0.7 counts a quarter, 0.2, which unrelated texts have, nearly nothing
-_SPARE = 10  # candidates for each wanted one, so that there is something to turn to
+_SHARPNESS = 4  # power of the cosine: a cosine of 0.7 weighs 0.24; 0.2, typical of unrelated texts, nearly nothing
+_SPARE = 10  # candidates for each place of the batch, so that enough are left after the exclusion
 
 
 def answerable(space: Space) -> Floats:
-    """Map m candidates to (m,) chances in (0, 1] that an oracle can answer them.
+    """Estimate the (m,) probabilities, in (0, 1], that the oracle can answer each of m candidates.
 
-    It is the share of answers among the 10 nearest known documents, each by the fourth power of its cosine, and one
-    document more with the answer rate of all known ones, (answered + 1) / (a + 1). So with no abstentions, or nothing
-    known, all chances are 1.
+    The estimate is the weighted share of answers among the 10 nearest known documents, where the weight is the fourth
+    power of the cosine. One more document of weight 1 counts with the answer rate of all known ones,
+    (answered + 1) / (a + 1). Without an abstention, or with nothing known, all probabilities are 1.
     """
     abstained = space.known_labels < 0
     rate = abstained.sum() / (len(abstained) + 1)
     rows, distances = nearest(as_vectors(space.vectors), as_vectors(space.known_vectors), _NEIGHBOURS)
-    weights = np.maximum(1 - distances**2 / 2, 0) ** _SHARPNESS  # of unit vectors: the cosine
+    weights = np.maximum(1 - distances**2 / 2, 0) ** _SHARPNESS  # for unit vectors, 1 - distance² / 2 is the cosine
     refusal: Floats = (rate + (weights * abstained[rows]).sum(axis=1)) / (1 + weights.sum(axis=1))
     return 1 - refusal
 
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """Let an inner strategy choose among the candidates that an oracle can probably answer.
+    """Let an inner strategy pick from the candidates that the oracle can probably answer.
 
-    Candidates whose chance is under half of the overall answer rate are left out, or, where too few are left, all but
-    the n likeliest. The inner utility stays as it is: utilities have different scales, some are negative, and some
-    strategies look at none, so a product of utility and chance would mean something else for each.
+    Candidates whose probability (from `answerable`) is below half of the overall answer rate are excluded. If fewer
+    than n are left, the n most probable candidates are used instead. The inner strategy's utility is not multiplied by
+    the probability: utilities have different scales, some are negative, and some strategies do not use them, so that
+    the product would mean something different for each strategy.
 
     Donmez and Carbonell (2008), "Proactive Learning: Cost-Sensitive Active Learning with Multiple Imperfect Oracles",
-    for the reluctant oracle.
+    whose reluctant oracle may decline to answer.
     """
 
     inner: QueryStrategy
 
     @property
     def reach(self) -> int:
-        """10, or more if the inner strategy wants more."""
+        """The inner strategy's reach, at least 10."""
         return max(_SPARE, reach(self.inner))
 
     @property
     def committee(self) -> int:
-        """What the inner strategy wants."""
+        """The committee that the inner strategy needs; 0 for none."""
         return committee(self.inner)
 
     def utility(self, proba: Floats) -> Floats:

@@ -1,6 +1,6 @@
-"""Balls around documents: how large they may be, and which of them cover the most. Pure NumPy.
+"""Greedy coverage of vectors by balls around some of them, and the radius of the balls. Pure NumPy.
 
-m vectors, d dimensions, r of them witnesses: coverage is counted in them, all vectors where there are few.
+m vectors, d dimensions. Coverage is counted in r witnesses: all vectors, or a random sample of them if there are many.
 """
 
 from typing import TypeAlias
@@ -14,20 +14,23 @@ from laud_ray.types import Bools, Floats, Indices
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 
 _WITNESSES = 10_000
-_PROBES = 1000  # vectors by which the radius is found
-_LEAST, _MOST = 0.05, 2.0  # radii; no two unit vectors are farther apart
+_PROBES = 1000  # random vectors from which the radius is estimated
+_LEAST, _MOST = 0.05, 2.0  # bounds of the radius; the distance of two unit vectors is at most 2
 _ROWS = 128  # witnesses whose balls are unpacked at once; at most 255, so that a byte can count them
 
 
 def radii(vectors: Floats, predicted: Indices, *, purity: float, rng: np.random.Generator) -> list[float]:
-    """Return radii from the largest at which the share `purity` of the balls holds one predicted class, each half of
-    the one before, down to the median distance to the nearest neighbour: in smaller balls is no one else.
+    """Return the radii to try, in descending order, each half of the previous one.
+
+    The first is the largest radius at which a share `purity` of the balls contains a single predicted class. The last
+    is not below the median distance to the nearest neighbour, because most smaller balls would contain only their
+    centre.
 
     Args:
         vectors: (m, d) unit vectors, m >= 2.
-        predicted: (m,) classes.
+        predicted: (m,) predicted classes.
         purity: in (0, 1).
-        rng: draws the vectors that are looked at.
+        rng: draws the sample of vectors from which the radius is estimated.
     """
     m = len(vectors)
     probes = rng.choice(m, min(m, _PROBES), replace=False)
@@ -46,10 +49,15 @@ def radii(vectors: Floats, predicted: Indices, *, purity: float, rng: np.random.
 def cover(
     vectors: Floats, known: Floats, n: int, *, taken: Indices, radius: float, rng: np.random.Generator
 ) -> Indices:
-    """Pick up to n of (m, d) vectors whose balls cover the most that no ball before them covers.
+    """Pick up to n of (m, d) vectors greedily, each the one whose ball covers most witnesses not yet covered.
 
-    The balls of the (a, d) known ones and of the rows that are taken come first; those rows are not picked again. It
-    stops when everything is covered; rng breaks ties.
+    Args:
+        vectors: (m, d) vectors.
+        known: (a, d) vectors whose balls cover their surroundings from the start.
+        n: the most rows to pick; fewer are picked when all witnesses are covered.
+        taken: rows that were picked before; their balls count from the start, and they are not picked again.
+        radius: the radius of every ball.
+        rng: draws the witnesses and breaks ties.
     """
     m = len(vectors)
     witnesses = vectors if m <= _WITNESSES else vectors[rng.choice(m, _WITNESSES, replace=False)]
@@ -71,7 +79,7 @@ def cover(
 
 
 def _within(witnesses: Floats, vectors: Floats, radius: float) -> Bytes:
-    """Return (r, m / 8) bytes whose bits say which vectors' balls hold a witness."""
+    """Return (r, m / 8) bytes: one bit for each pair of witness and vector, set if they are within the radius."""
     packed = np.zeros((len(witnesses), -(-len(vectors) // 8)), np.uint8)
     for part, squared in blocks(witnesses, vectors):
         packed[part] = np.packbits(squared <= radius**2, axis=1)
@@ -87,7 +95,7 @@ def _covered(witnesses: Floats, known: Floats, radius: float) -> Bools:
 
 
 def _count(packed: Bytes, m: int) -> Indices:
-    """Return for each of m vectors the rows of (r, m / 8) bytes that have its bit."""
+    """Return for each of m vectors in how many of the (r, m / 8) rows its bit is set."""
     counts = np.zeros(m, np.int64)
     for start in range(0, len(packed), _ROWS):
         bits = np.unpackbits(packed[start : start + _ROWS], axis=1, count=m)

@@ -1,4 +1,4 @@
-"""Choose documents that the models of the last rounds disagree about. Pure NumPy."""
+"""Choose documents on which the models of the last rounds disagree. Pure NumPy. m candidates, k classes, c models."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -13,9 +13,10 @@ from laud_ray.types import Candidates, Floats, Indices, Space
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """Prefer candidates on which a committee of models differs: mean Kullback-Leibler divergence from its mean.
+    """Prefer candidates on which a committee of models disagrees.
 
-    With fewer than two models it is the candidate's entropy, which is the utility of the shortlist too.
+    Disagreement is the mean Kullback-Leibler divergence of the models' probabilities from their mean. With fewer than
+    two models, the entropy of the candidate's probabilities is used instead. The shortlist is ranked by entropy.
 
     McCallum and Nigam (1998), "Employing EM and Pool-Based Active Learning for Text Classification".
     """
@@ -39,11 +40,11 @@ class Disagreement:
 
 
 def _disagreement(space: Space) -> Floats:
-    """Map m candidates to their (m,) mean divergences, in [0, log c] nats for c models."""
+    """Return the (m,) mean divergences of the candidates, in [0, log c] nats for c models."""
     if space.committee is None or len(space.committee) < 2:
         alone: Floats = Entropy().utility(space.proba)[:, 0]
         return alone
-    # The mean divergence from the mean is the entropy of the mean less the mean entropy.
+    # The mean divergence from the mean is the entropy of the mean minus the mean of the entropies.
     consensus = Entropy().utility(space.committee.mean(axis=0))[:, 0]
     entropies = [Entropy().utility(member)[:, 0] for member in space.committee]
     disagreement: Floats = np.maximum(consensus - np.mean(entropies, axis=0), 0)

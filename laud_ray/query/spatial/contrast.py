@@ -1,4 +1,4 @@
-"""Choose documents that the model sees otherwise than their neighbours. Pure NumPy."""
+"""Choose documents whose predictions differ from those of their labelled neighbours. Pure NumPy. m candidates."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -12,15 +12,15 @@ from laud_ray.query.uncertainty import Entropy, Random
 from laud_ray.types import Candidates, Floats, Indices, Space
 
 _NEIGHBOURS = 10
-_LEAST = np.float32(1e-7)  # a probability under float32's rounding counts as this, so that no divergence is infinite
+_LEAST = np.float32(1e-7)  # smaller probabilities count as this (about float32's precision); divergences stay finite
 
 
 @dataclass(frozen=True, slots=True)
 class Contrastive:
     """Prefer candidates whose class probabilities differ from those of the 10 nearest labelled documents.
 
-    The score is the mean Kullback-Leibler divergence of the neighbours' probabilities from the candidate's. While
-    nothing is labelled it is the candidate's entropy. The shortlist is a random one.
+    The score is the mean Kullback-Leibler divergence of the neighbours' probabilities from the candidate's. As long as
+    nothing is labelled, it is the entropy of the candidate's probabilities. The shortlist is random.
 
     Margatina, Vernikos, Barrault and Aletras (2021), "Active Learning by Acquiring Contrastive Examples".
     """
@@ -51,10 +51,11 @@ def divergence(space: Space) -> Floats:
         return entropy
     known = np.maximum(as_vectors(space.known_proba[labelled]), _LEAST)
     rows, _ = nearest(as_vectors(space.vectors), as_vectors(space.known_vectors[labelled]), _NEIGHBOURS)
-    # sum p_l log p_l - sum p_l log p_c: of the neighbours l, only two means are needed
+    # KL(p_l || p_c) = sum p_l log p_l - sum p_l log p_c for a neighbour l and a candidate c. Its mean over the
+    # neighbours needs only the mean of p_l log p_l and the mean of p_l.
     certainty: Floats = (known * np.log(known)).sum(axis=1)[rows].mean(axis=1)
     expected = np.zeros(space.proba.shape, np.float32)
-    for column in rows.T:  # a neighbour at a time: (m, k), where all at once would be (m, 10, k)
+    for column in rows.T:  # one neighbour at a time needs (m, k) of memory; all at once would need (m, 10, k)
         expected += known[column]
     surprise = np.log(np.maximum(as_vectors(space.proba), _LEAST))
     cross: Floats = np.einsum("mk,mk->m", expected, surprise) / rows.shape[1]

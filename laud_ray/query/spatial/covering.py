@@ -1,6 +1,7 @@
-"""Choose documents that cover the space, whatever the model thinks of them. Pure NumPy.
+"""Choose documents that cover the space of candidates, independent of the model's uncertainty. Pure NumPy.
 
-m candidates, a known documents, n wanted. The shortlist is a random one: all utilities are 0.
+m candidates, a known documents (those asked about before), n documents to pick. The shortlist is random: all utilities
+are 0.
 """
 
 from dataclasses import dataclass
@@ -15,17 +16,17 @@ from laud_ray.query.spatial.space import require_space
 from laud_ray.query.uncertainty import Random
 from laud_ray.types import Candidates, Floats, Indices
 
-_NEIGHBOURS = 20  # of which typicality is made
+_NEIGHBOURS = 20  # nearest neighbours whose distance defines typicality
 _MOST_CLUSTERS = 500
-_SMALL = 5  # documents; a cluster of no more is left for last
-_MOST_MEMBERS = 5000  # of a cluster that are looked at: typicality is quadratic in them
+_SMALL = 5  # clusters of at most this many documents are used last
+_MOST_MEMBERS = 5000  # members of a cluster that are compared; the time for typicality is quadratic in them
 
 
 @dataclass(frozen=True, slots=True)
 class KMeans:
-    """Prefer the middles of n clusters of the candidates, the largest cluster first.
+    """Prefer the candidates nearest to the centres of n k-means clusters, the largest cluster first.
 
-    Zhdanov (2019), "Diverse mini-batch Active Learning", without its weights.
+    Zhdanov (2019), "Diverse mini-batch Active Learning", here without the weights.
     """
 
     reach: ClassVar[int] = 100
@@ -36,9 +37,9 @@ class KMeans:
         return Random().utility(proba)
 
     def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
-        """Return n row indices into pool, the middle of the largest cluster first.
+        """Return n row indices into pool, the one nearest to the centre of the largest cluster first.
 
-        Where fewer than n candidates differ, duplicates fill up.
+        If fewer than n candidates are distinct, duplicates fill the rest.
 
         Raises:
             PoolExhaustedError: if the pool holds fewer than n documents.
@@ -50,7 +51,7 @@ class KMeans:
             return np.zeros(0, np.int64)
         labels, centres = cluster(vectors, n, rng=rng)
         offset = squared_lengths(vectors - centres[labels])
-        members = np.lexsort((offset, labels))  # cluster by cluster, the nearest to its centre first
+        members = np.lexsort((offset, labels))  # by cluster; within a cluster, the nearest to its centre first
         middles = members[np.flatnonzero(np.diff(labels[members], prepend=-1))]
         picked = middles[np.argsort(-np.bincount(labels), kind="stable")]
         more = farthest(vectors, n - len(picked), known=vectors[:0], first=0, taken=picked)
@@ -59,7 +60,7 @@ class KMeans:
 
 @dataclass(frozen=True, slots=True)
 class CoreSet:
-    """Prefer the candidate that is farthest from all that were asked about: greedy k-centre.
+    """Prefer the candidate that is farthest from all documents asked about before: greedy k-centre.
 
     Sener and Savarese (2018), "Active Learning for Convolutional Neural Networks: A Core-Set Approach".
     """
@@ -72,7 +73,7 @@ class CoreSet:
         return Random().utility(proba)
 
     def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
-        """Return n row indices into pool, the farthest first; the first at random where nothing is known.
+        """Return n row indices into pool, the farthest first; if no document is known, the first is random.
 
         Raises:
             PoolExhaustedError: if the pool holds fewer than n documents.
@@ -86,10 +87,10 @@ class CoreSet:
 
 @dataclass(frozen=True, slots=True)
 class TypiClust:
-    """Prefer the typical documents of large clusters in which nothing was asked about: for the cold start.
+    """Prefer typical documents of large clusters without known documents: a strategy for the cold start.
 
-    A document is typical when its mean distance to its 20 nearest neighbours in its cluster is small. There are as many
-    clusters as known and wanted documents, at most 500; those of 5 documents or fewer are left for last.
+    A document is typical if its mean distance to its 20 nearest neighbours in its cluster is small. The number of
+    clusters is a + n, at most 500. Clusters of 5 documents or fewer are used last.
 
     Hacohen, Dekel and Weinshall (2022), "Active Learning on a Budget: Opposite Strategies Suit High and Low Budgets".
     """
@@ -102,7 +103,7 @@ class TypiClust:
         return Random().utility(proba)
 
     def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
-        """Return n row indices into pool, the least asked and largest cluster first.
+        """Return n row indices into pool, from the clusters with the fewest known documents first, then the largest.
 
         Raises:
             PoolExhaustedError: if the pool holds fewer than n documents.
@@ -131,14 +132,14 @@ class TypiClust:
 
 
 def _least_typical_first(vectors: Floats, rows: Indices, rng: np.random.Generator) -> list[int]:
-    """Sort the rows of a cluster, or some at random of a huge one."""
+    """Sort the rows of a cluster by ascending typicality; of a huge cluster, only a random sample of its rows."""
     if len(rows) > _MOST_MEMBERS:
         rows = rng.choice(rows, _MOST_MEMBERS, replace=False)
     return [int(row) for row in rows[np.argsort(_typicality(vectors[rows]), kind="stable")]]
 
 
 def _typicality(vectors: Floats) -> Floats:
-    """Map (m, d) vectors to the (m,) inverse mean distances to their nearest neighbours; a lone one is not typical."""
+    """Map (m, d) vectors to the (m,) inverse mean distances to their nearest neighbours; 0 for a single vector."""
     _, distances = nearest(vectors, vectors, _NEIGHBOURS + 1)
     others = distances[:, 1:]  # the first is the vector itself
     if others.shape[1] == 0:
@@ -149,13 +150,17 @@ def _typicality(vectors: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class ProbCover:
-    """Prefer the documents in whose neighbourhood most others lie that no asked one covers.
+    """Prefer documents with the most neighbours that are not yet covered by a known or picked document.
 
-    The radius of a neighbourhood is the largest at which the share `purity` of them holds one predicted class. When
-    everything is covered it is halved, and when halving is no use, the farthest documents follow. Over 10,000
-    candidates, coverage is counted in a random 10,000 of them.
+    A document covers the ball around it. The radius is the largest at which a share `purity` of the balls contains a
+    single predicted class. When everything is covered, the radius is halved; when the balls become too small to contain
+    a neighbour, the remaining places go to the farthest documents. With more than 10,000 candidates, coverage is
+    counted in a random 10,000 of them.
 
     Yehuda, Dekel, Hacohen and Weinshall (2022), "Active Learning Through a Covering Lens".
+
+    Attributes:
+        purity: in (0, 1).
 
     Raises:
         ValueError: if purity is not between 0 and 1.
@@ -167,14 +172,14 @@ class ProbCover:
 
     def __post_init__(self) -> None:
         if not 0 < self.purity < 1:
-            raise ValueError(f"purity is {self.purity}, expected between 0 and 1")
+            raise ValueError(f"purity is {self.purity}; expected above 0 and below 1")
 
     def utility(self, proba: Floats) -> Floats:
         """Map (n, k) probabilities to (n, 1) zeros."""
         return Random().utility(proba)
 
     def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
-        """Return n row indices into pool, what covers most first.
+        """Return n row indices into pool, those that cover most first.
 
         Raises:
             PoolExhaustedError: if the pool holds fewer than n documents.

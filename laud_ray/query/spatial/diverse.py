@@ -1,4 +1,4 @@
-"""Make the batch of another strategy diverse. Pure NumPy."""
+"""Pick a diverse batch from the best candidates of another strategy. Pure NumPy."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -11,18 +11,20 @@ from laud_ray.query.spatial.space import committee, reach, require_space
 from laud_ray.types import Candidates, Floats, Indices, QueryStrategy
 
 Method = Literal["badge", "coreset", "kmeans"]
-_BREADTH = 10  # documents that are looked at for each wanted one
+_BREADTH = 10  # the batch is picked from this many times its size of the inner strategy's best
 
 
 @dataclass(frozen=True, slots=True)
 class Diverse:
-    """Choose n documents that lie apart among the best 10 n of an inner strategy.
+    """Pick n documents that lie far apart from the best 10 n of an inner strategy.
 
-    A document's weight falls evenly with its rank, from 1 towards 0. Methods: `kmeans`, the best of each of n weighted
-    clusters; `coreset`, each the farthest from all known and chosen ones; `badge`, drawn as BADGE does, but by weight
-    times squared distance of the vectors.
+    A document's weight falls linearly with its rank, from 1 towards 0. Methods:
 
-    Zhdanov (2019), "Diverse mini-batch Active Learning", for kmeans, who takes the middle of each cluster.
+    - `kmeans`: the best-ranked document of each of n clusters by weighted k-means (Zhdanov 2019, "Diverse mini-batch
+      Active Learning", who takes the document nearest to the centre).
+    - `coreset`: one by one, the document farthest from all known and picked ones.
+    - `badge`: one by one, drawn with a probability proportional to weight times squared distance to the nearest picked
+      document, as BADGE draws, but with the text vectors in the place of gradients.
 
     Raises:
         ValueError: if the method is unknown.
@@ -33,16 +35,16 @@ class Diverse:
 
     def __post_init__(self) -> None:
         if self.method not in get_args(Method):
-            raise ValueError(f"method {self.method!r} is unknown, expected one of {', '.join(get_args(Method))}")
+            raise ValueError(f"method {self.method!r} is not valid; expected one of {', '.join(get_args(Method))}")
 
     @property
     def reach(self) -> int:
-        """10, or more if the inner strategy wants more."""
+        """The inner strategy's reach, at least 10."""
         return max(_BREADTH, reach(self.inner))
 
     @property
     def committee(self) -> int:
-        """What the inner strategy wants."""
+        """The committee that the inner strategy needs; 0 for none."""
         return committee(self.inner)
 
     def utility(self, proba: Floats) -> Floats:
@@ -72,12 +74,12 @@ class Diverse:
 
 
 def _weights(size: int) -> Floats:
-    """Return (size,) weights in (0, 1] that fall evenly."""
+    """Return (size,) weights that fall linearly from 1 towards 0."""
     return 1 - np.arange(size) / size
 
 
 def _best_of_clusters(vectors: Floats, n: int, rng: np.random.Generator) -> Indices:
-    """Return the first row of each of n clusters, and of the others the first where fewer than n vectors differ."""
+    """Return the first row of each of n clusters; with fewer than n distinct vectors, the first other rows fill up."""
     labels, _ = cluster(vectors, n, rng=rng, weights=_weights(len(vectors)))
     firsts = np.unique(labels, return_index=True)[1]
     others = np.setdiff1d(np.arange(len(vectors)), firsts)

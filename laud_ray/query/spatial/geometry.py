@@ -1,7 +1,7 @@
-"""Distances, clusters and spreads of vectors, in blocks that bound the memory. Pure NumPy.
+"""Distances, nearest neighbours, k-means and far-apart selections of vectors, in bounded memory. Pure NumPy.
 
-m vectors, a known ones, d dimensions, k clusters. All distances are Euclidean; on unit vectors their order is that of
-the cosine.
+m vectors, a known ones, d dimensions, k clusters. All distances are Euclidean. For unit vectors, a smaller distance
+means a larger cosine.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,13 +10,13 @@ import numpy as np
 
 from laud_ray.types import Floats, Indices
 
-_BLOCK = 1 << 23  # elements of a block of a distance matrix: 32 MB
-_ITERATIONS = 20  # Lloyd's; later ones move few vectors
-TAKEN = -1.0  # in the place of a squared distance: this row is picked already
+_BLOCK = 1 << 23  # elements of the distance matrix that are computed at once: 32 MB
+_ITERATIONS = 20  # the most iterations of Lloyd's algorithm; later ones move few vectors
+TAKEN = -1.0  # stands in place of a squared distance for a row that is already picked
 
 
 def as_vectors(vectors: Floats) -> Floats:
-    """Return (m, d) vectors as contiguous float32, a copy only where they are not."""
+    """Return (m, d) vectors as contiguous float32; they are copied only if they are not in this form."""
     return np.ascontiguousarray(vectors, np.float32)
 
 
@@ -27,7 +27,7 @@ def squared_lengths(vectors: Floats) -> Floats:
 
 
 def blocks(rows: Floats, points: Floats) -> Iterator[tuple[slice, Floats]]:
-    """Yield slices of (m, d) rows, in order, with their squared distances (b, p) to (p, d) points."""
+    """Yield slices of the (m, d) rows, in order, each with their (b, p) squared distances to (p, d) points."""
     lengths, point_lengths = squared_lengths(rows), squared_lengths(points)
     step = max(1, _BLOCK // max(len(points), 1))
     for start in range(0, len(rows), step):
@@ -40,10 +40,10 @@ def blocks(rows: Floats, points: Floats) -> Iterator[tuple[slice, Floats]]:
 
 
 def nearest(rows: Floats, points: Floats, k: int) -> tuple[Indices, Floats]:
-    """Find the k points nearest to each row, or all where there are fewer.
+    """Find the k nearest of (p, d) points for each of (m, d) rows.
 
     Returns:
-        (m, min(k, p)) indices into points, the nearest first, and their distances.
+        (m, min(k, p)) indices into points, the nearest first, and (m, min(k, p)) distances.
     """
     width = min(k, len(points))
     indices, distances = np.zeros((len(rows), width), np.int64), np.zeros((len(rows), width), np.float32)
@@ -59,7 +59,7 @@ def nearest(rows: Floats, points: Floats, k: int) -> tuple[Indices, Floats]:
 
 
 def squared_from(vectors: Floats) -> Callable[[int], Floats]:
-    """Return the function that maps a row of (m, d) vectors to the (m,) squared distances from it."""
+    """Return a function that maps a row index of (m, d) vectors to the (m,) squared distances from that row."""
     lengths = squared_lengths(vectors)
 
     def squared(row: int) -> Floats:
@@ -70,14 +70,14 @@ def squared_from(vectors: Floats) -> Callable[[int], Floats]:
 
 
 def farthest(vectors: Floats, n: int, *, known: Floats, first: int, taken: Indices | None = None) -> Indices:
-    """Pick n of (m, d) vectors, each the farthest from all that are known, taken or picked: greedy k-centre.
+    """Pick n rows one by one, each the farthest from all known, taken and picked vectors: greedy k-centre.
 
     Args:
-        vectors: what to pick from.
-        n: at most m less the taken ones.
+        vectors: (m, d) vectors to pick from.
+        n: how many to pick; at most m - len(taken).
         known: (a, d) vectors.
-        first: the row to begin with where nothing is known or taken.
-        taken: rows that are picked already.
+        first: the row to begin with if there is no known and no taken vector.
+        taken: rows that were picked before.
     """
     taken = np.zeros(0, np.int64) if taken is None else taken
     around = np.vstack([known, vectors[taken]])
@@ -104,17 +104,18 @@ def scatter(
     rng: np.random.Generator,
     weights: Floats | None = None,
 ) -> Indices:
-    """Draw n <= m rows one by one, by weight times the squared distance to the nearest drawn: k-means++ seeds.
+    """Draw n <= m rows one by one, each with probability proportional to weight * squared distance to the drawn rows.
 
-    Arthur and Vassilvitskii (2007), "k-means++: The Advantages of Careful Seeding".
+    The distance to the drawn rows is that to the nearest of them. These are the seeds of k-means++: Arthur and
+    Vassilvitskii (2007), "k-means++: The Advantages of Careful Seeding".
 
     Args:
-        m: the rows there are.
-        n: the rows to draw.
-        squared: maps a row to the (m,) squared distances from it.
-        first: the first row.
-        rng: draws the others.
-        weights: (m,) above 0; None for equal ones.
+        m: the number of rows.
+        n: how many to draw.
+        squared: maps a row index to the (m,) squared distances from it.
+        first: the row to begin with.
+        rng: draws the other rows.
+        weights: (m,) above 0; None for equal weights.
     """
 
     def choose(gap: Floats) -> int:
@@ -123,7 +124,7 @@ def scatter(
         chances = np.maximum(gap, 0, dtype=np.float64)
         if weights is not None:
             chances *= weights
-        if not chances.any():  # only duplicates of what is drawn are left
+        if not chances.any():  # only duplicates of drawn rows are left
             chances = (gap != TAKEN).astype(np.float64)
         ladder = chances.cumsum()
         return int(np.searchsorted(ladder, rng.random() * ladder[-1], side="right"))
@@ -132,7 +133,7 @@ def scatter(
 
 
 def _pick_by_gap(gap: Floats, n: int, squared: Callable[[int], Floats], choose: Callable[[Floats], int]) -> Indices:
-    """Pick n rows, each by `choose` from the (m,) squared distances to the nearest one picked before."""
+    """Pick n rows; `choose` gets the (m,) squared distances to the nearest picked row and returns the next one."""
     picked = np.zeros(n, np.int64)
     for place in range(n):
         row = picked[place] = choose(gap)
@@ -144,18 +145,18 @@ def _pick_by_gap(gap: Floats, n: int, squared: Callable[[int], Floats], choose: 
 def cluster(
     vectors: Floats, k: int, *, rng: np.random.Generator, weights: Floats | None = None
 ) -> tuple[Indices, Floats]:
-    """Cut (m, d) vectors, m >= 1, into at most k >= 1 clusters by weighted k-means from k-means++ seeds.
+    """Cluster vectors by weighted k-means, from k-means++ seeds.
 
     Lloyd (1982), "Least Squares Quantization in PCM".
 
     Args:
-        vectors: what to cut.
-        k: clusters wanted; there are fewer where fewer vectors differ.
+        vectors: (m, d), m >= 1.
+        k: the number of clusters, at least 1; there are fewer if fewer than k vectors are distinct.
         rng: draws the seeds.
-        weights: (m,) above 0; None for equal ones.
+        weights: (m,) above 0; None for equal weights.
 
     Returns:
-        The (m,) clusters of the vectors, from 0, and the (c, d) centres; no cluster is empty.
+        The (m,) cluster of each vector, in [0, c), and the (c, d) centres, c <= k. No cluster is empty.
     """
     first = int(rng.integers(len(vectors)))
     seeds = scatter(
@@ -173,7 +174,7 @@ def cluster(
 
 
 def _assign(vectors: Floats, centres: Floats) -> Indices:
-    """Return the nearest centre of each vector, numbered without those that are nearest to none."""
+    """Return the (m,) nearest centre of each vector; centres without vectors are dropped and the others renumbered."""
     labels = np.zeros(len(vectors), np.int64)
     for part, squared in blocks(vectors, centres):
         labels[part] = squared.argmin(axis=1)

@@ -1,4 +1,4 @@
-"""Choose documents that would move the model far and in different directions. Pure NumPy."""
+"""Choose documents whose loss gradients are long and point in different directions (BADGE). Pure NumPy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,10 +15,11 @@ from laud_ray.types import Candidates, Floats, Indices
 
 @dataclass(frozen=True, slots=True)
 class Badge:
-    """Prefer candidates whose gradients in the last layer are long and differ: k-means++ seeds of them.
+    """Prefer candidates whose last-layer gradients are long and differ, drawn as k-means++ seeds of the gradients.
 
-    A candidate's gradient, if its likeliest class were its label, is the outer product of (p - onehot) and its vector.
-    The shortlist is of least confidence, because the sure ones have short gradients and are hardly ever drawn.
+    The gradient is that of the loss if the likeliest class were the label: the outer product of (p - onehot) and the
+    candidate's vector. The shortlist is ranked by least confidence, because candidates with high confidence have short
+    gradients and would hardly ever be drawn.
 
     Ash, Zhang, Krishnamurthy, Langford and Agarwal (2020), "Deep Batch Active Learning by Diverse, Uncertain Gradient
     Lower Bounds".
@@ -32,7 +33,7 @@ class Badge:
         return LeastConfidence().utility(proba)
 
     def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
-        """Return n row indices into pool as they are drawn, the longest gradient first.
+        """Return n row indices into pool in the order drawn; the first has the longest gradient.
 
         Raises:
             PoolExhaustedError: if the pool holds fewer than n documents.
@@ -48,17 +49,17 @@ class Badge:
 
 
 def _residuals(proba: Floats) -> Floats:
-    """Map (m, k) probabilities to (m, k) of them less 1 at the likeliest class."""
+    """Map (m, k) probabilities p to (m, k) p - onehot, where onehot is 1 at the likeliest class."""
     residuals = np.array(proba, np.float32)
     residuals[np.arange(len(proba)), proba.argmax(axis=1)] -= 1
     return residuals
 
 
 def outer_distances(left: Floats, right: Floats) -> Callable[[int], Floats]:
-    """Return the function from a row to its (m,) squared distances to the outer products of (m, k) and (m, d) rows.
+    """Return a function from a row index to the (m,) squared distances of outer products of (m, k) and (m, d) rows.
 
-    The (m, k d) products are not made: the scalar product of two of them is that of their left sides times that of
-    their right sides.
+    The (m, k d) outer products are never built: the scalar product of two of them is the scalar product of the left
+    rows times that of the right rows.
     """
     lengths = squared_lengths(left) * squared_lengths(right)
 

@@ -100,7 +100,7 @@ def test_pick_refuses_more_than_the_pool_holds(strategy: QueryStrategy) -> None:
     pool = in_space(pool_of(strategy.utility(PROBA)))
     with pytest.raises(PoolExhaustedError, match="asked for 5 documents, the pool holds 4"):
         strategy.pick(pool, 5, rng=np.random.default_rng(0))
-    with pytest.raises(ValueError, match="asked for -1 documents, expected at least 0"):
+    with pytest.raises(ValueError, match="asked for -1 documents; expected at least 0"):
         strategy.pick(pool, -1, rng=np.random.default_rng(0))
 
 
@@ -122,19 +122,19 @@ def test_ties_are_broken_at_random() -> None:
 
 
 def test_a_single_strategy_needs_one_criterion() -> None:
-    with pytest.raises(ValueError, match="the pool has 2 criteria, expected 1"):
+    with pytest.raises(ValueError, match="the pool has 2 criteria; expected 1"):
         Margin().pick(pool_of(np.zeros((3, 2))), 1, rng=np.random.default_rng(0))
 
 
 def test_margin_needs_two_classes() -> None:
-    with pytest.raises(ValueError, match="proba has 1 classes, expected at least 2"):
+    with pytest.raises(ValueError, match="proba has 1 classes; expected at least 2"):
         Margin().utility(np.ones((3, 1)))
 
 
 def test_rare_class_needs_as_many_counts_as_classes() -> None:
-    with pytest.raises(ValueError, match="proba has 3 classes, the counts have 2"):
+    with pytest.raises(ValueError, match="proba has 3 classes; expected 2, as many as counts"):
         RareClass((1, 2)).utility(PROBA)
-    with pytest.raises(ValueError, match="a class has -1 annotations, expected at least 0"):
+    with pytest.raises(ValueError, match="a class has -1 annotations; expected at least 0"):
         RareClass((1, -1))
 
 
@@ -192,12 +192,12 @@ def test_mix_does_not_pick_what_is_on_no_shortlist() -> None:
 def test_mix_refuses_bad_parts() -> None:
     with pytest.raises(ValueError, match="the mix has 0 parts"):
         Mix(())
-    with pytest.raises(ValueError, match="the mix has 1 parts, expected at least 1 with a share above 0"):
+    with pytest.raises(ValueError, match="the mix has 1 parts; expected at least 1 with a share above 0"):
         Mix(((0, Margin()),))
     nested = Mix(((1, Mix(((1, Margin()), (1, Random())))),))
-    with pytest.raises(ValueError, match="Mix has 2 criteria, expected 1"):
+    with pytest.raises(ValueError, match="Mix has 2 criteria; expected 1"):
         nested.utility(PROBA)
-    with pytest.raises(ValueError, match="the pool has 1 criteria, expected 2"):
+    with pytest.raises(ValueError, match="the pool has 1 criteria; expected 2"):
         Mix(((1, Margin()), (1, Random()))).pick(pool_of([[0]]), 1, rng=np.random.default_rng(0))
 
 
@@ -211,23 +211,23 @@ def test_build_makes_every_strategy() -> None:
 
 
 def test_build_says_what_is_known() -> None:
-    with pytest.raises(ConfigError, match=r"'margn' is unknown, expected one of anchors, .*; did you mean 'margin'\?"):
+    with pytest.raises(ConfigError, match=r"'margn' is not valid; expected one of anchors, .*; did you mean 'margin'\?"):
         build("margn", counts=[1])
-    with pytest.raises(ConfigError, match=r"'zzz' is unknown, expected one of .*typiclust$"):
+    with pytest.raises(ConfigError, match=r"'zzz' is not valid; expected one of .*typiclust$"):
         build("zzz", counts=[1])
     with pytest.raises(ConfigError, match=r"did you mean 'random'\?"):
         build("mix", counts=[1], mix={"ramdom": 1})
-    with pytest.raises(ConfigError, match=r"query.mix is missing"):
+    with pytest.raises(ConfigError, match=r"query.mix: it is missing"):
         build("mix", counts=[1])
-    with pytest.raises(ConfigError, match=r"query.mix is given, but query.strategy is 'margin'"):
+    with pytest.raises(ConfigError, match=r"query.mix: it is given while query.strategy is 'margin'"):
         build("margin", counts=[1], mix={"random": 1})
-    with pytest.raises(ConfigError, match=r"query.mix: the share of random is -1, expected above 0"):
+    with pytest.raises(ConfigError, match=r"query.mix.random: -1 is not valid; expected a share above 0"):
         build("mix", counts=[1], mix={"margin": 1, "random": -1})
-    with pytest.raises(ConfigError, match=r"query.mix holds 'mix'"):
+    with pytest.raises(ConfigError, match=r"query.mix: 'mix' is not valid; expected strategies other than auto and mix"):
         build("mix", counts=[1], mix={"mix": 1})
-    with pytest.raises(ConfigError, match=r"query.diversity 'k' is unknown, expected one of badge, core_set, kmeans"):
+    with pytest.raises(ConfigError, match=r"query.diversity: 'k' is not valid; expected one of badge, core_set, kmeans"):
         build("margin", counts=[1], diversity="k")
-    with pytest.raises(ConfigError, match=r"query.diversity 'badge' has nothing to spread, expected .* of entropy, "):
+    with pytest.raises(ConfigError, match=r"query.diversity: 'badge' does not apply to query.strategy 'random'; expected one of entropy, "):
         build("random", counts=[1], diversity="badge")
 
 

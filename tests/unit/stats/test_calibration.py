@@ -75,7 +75,7 @@ def test_errors_name_the_value_and_the_bound() -> None:
     logits = np.zeros((2, 3))
     with pytest.raises(ValueError, match="got 2 rows of logits and 1 targets"):
         fit_temperature(logits, np.array([0]))
-    with pytest.raises(ValueError, match="got 0 rows of logits and 0 targets, expected as many, at least 1"):
+    with pytest.raises(ValueError, match="got 0 rows of logits and 0 targets; expected the same number, at least 1"):
         fit_temperature(logits[:0], np.array([], int))
     with pytest.raises(ValueError, match=r"target 3 is outside \[0, 3\)"):
         fit_temperature(logits, np.array([0, 3]))

@@ -194,15 +194,15 @@ def test_figures_weigh_the_calibration_error() -> None:
 
 
 def test_bad_samples_are_refused() -> None:
-    with pytest.raises(ValueError, match="stratum 0 has 5 documents in the sample, expected at most 4"):
+    with pytest.raises(ValueError, match="stratum 0 has 5 documents in the sample; expected at most 4"):
         counted([1], [5], {0: 4})
-    with pytest.raises(ValueError, match="stratum 1 has 5 documents in the sample, expected at most 0"):
+    with pytest.raises(ValueError, match="stratum 1 has 5 documents in the sample; expected at most 0"):
         counted([1, 1], [5, 5], {0: 9})
-    with pytest.raises(ValueError, match="stratum 1 holds 9 documents, expected at least 1 of them"):
+    with pytest.raises(ValueError, match="stratum 1 holds 9 documents; expected at least 1 of them"):
         counted([1], [5], {0: 9, 1: 9})
     with pytest.raises(ValueError, match="the sample has 2 strata and no sizes"):
         counted([1, 1], [5, 5])
-    with pytest.raises(ValueError, match=r"have \[2, 1, 2, 2\] documents, expected the same number"):
+    with pytest.raises(ValueError, match=r"have \[2, 1, 2, 2\] documents; expected the same number"):
         Sample(np.array([0, 0]), np.array([0]), np.ones(2), np.zeros(2, int), None)
     with pytest.raises(ValueError, match="at least 1"):
         counted([0], [0])
@@ -211,7 +211,7 @@ def test_bad_samples_are_refused() -> None:
 def test_bad_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match=r"label 4 is outside \[0, 4\)"):
         figures(labelled(100, 5), ["a", "b", "c", "d"], seed=0)
-    with pytest.raises(ValueError, match="replicates is 0, expected at least 1"):
+    with pytest.raises(ValueError, match="replicates is 0; expected at least 1"):
         estimate_macro_f1(labelled(10, 2), 2, seed=0, replicates=0)
 
 

@@ -152,7 +152,7 @@ def test_boundaries_step_evenly_through_the_root_of_the_frequencies() -> None:
     assert boundaries(np.array([0, 7, 0]), 3).tolist() == []
     wide = boundaries(np.full(10_000, 5), 4)
     assert wide.tolist() == pytest.approx([2500, 5000, 7500], abs=10)
-    with pytest.raises(ValueError, match="3 strata of 0 documents"):
+    with pytest.raises(ValueError, match="strata = 3, 0 documents"):
         boundaries(np.zeros(4, np.int64), 3)
 
 

@@ -58,7 +58,7 @@ def encoder() -> Encoder:
 def test_a_script_that_the_encoder_does_not_read(encoder: Encoder, language: str) -> None:
     found = encoder.legibility(FOREIGN[language])
     assert found.poor
-    assert "choose a multilingual encoder: zero_shot.model, learner.model" in str(found.remark())
+    assert "choose a multilingual encoder (zero_shot.model, learner.model)" in str(found.remark())
 
 
 @pytest.mark.parametrize("language", READ)

@@ -158,7 +158,7 @@ def test_the_order_of_documents_does_not_matter(seed: int, n: int) -> None:
 
 def test_errors_name_the_value_and_the_bound() -> None:
     none = np.array([], int)
-    with pytest.raises(ValueError, match="true has 6, predicted has 5 documents, expected the same number"):
+    with pytest.raises(ValueError, match="true has 6, predicted has 5 documents; expected the same number"):
         accuracy(TRUE, PREDICTED[:5])
     with pytest.raises(ValueError, match="at least 1"):
         accuracy(none, none)
@@ -166,15 +166,15 @@ def test_errors_name_the_value_and_the_bound() -> None:
         confusion(TRUE, PREDICTED, 2)
     with pytest.raises(ValueError, match=r"label -1 is outside \[0, 3\)"):
         cohen_kappa(TRUE, PREDICTED - 1, 3)
-    with pytest.raises(ValueError, match=r"the least weight is -1.0, expected at least 0"):
+    with pytest.raises(ValueError, match=r"the weights have minimum -1.0, sum .*; expected >= 0"):
         accuracy(TRUE, PREDICTED, WEIGHTS - 2)
     with pytest.raises(ValueError, match="got 5 weights for 6 documents"):
         confusion(TRUE, PREDICTED, 3, WEIGHTS[:5])
-    with pytest.raises(ValueError, match=r"confidence spans 0.5 to 1.5, expected \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"confidence ranges from 0.5 to 1.5; expected \[0, 1\]"):
         calibration_error(np.array([0.5, 1.5]), np.array([True, False]))
-    with pytest.raises(ValueError, match="bins is 0, expected at least 1"):
+    with pytest.raises(ValueError, match="bins is 0; expected at least 1"):
         calibration_error(np.array([0.5]), np.array([True]), bins=0)
-    with pytest.raises(ValueError, match="the confusion is empty"):
+    with pytest.raises(ValueError, match="the confusion matrix is empty"):
         macro_f1(np.zeros((2, 2)))
 
 
@@ -207,7 +207,7 @@ def test_stability_index_refuses_what_is_no_distribution() -> None:
         stability_index(half, np.array([1, 2, 3]), 10)
     with pytest.raises(ValueError, match=r"expected shares sum to 0.6"):
         stability_index(np.array([0.5, 0.1]), np.array([1, 2]), 10)
-    with pytest.raises(ValueError, match="0 observations against a sample of 10, expected at least 1 each"):
+    with pytest.raises(ValueError, match="0 observations are compared with a sample of 10; expected at least 1 each"):
         stability_index(half, np.array([0, 0]), 10)
-    with pytest.raises(ValueError, match="3 observations against a sample of 0"):
+    with pytest.raises(ValueError, match="3 observations are compared with a sample of 0"):
         stability_index(half, np.array([1, 2]), 0)

@@ -164,5 +164,5 @@ def test_bad_input_is_refused() -> None:
         PoweredSample(two, one, two, np.ones(2), two, {0: 9})
     with pytest.raises(ValueError, match=r"trusted answers are in \[0\] of the strata \[0, 1\]"):
         PoweredSample(two, two, two, np.ones(2), two, {0: 9, 1: 9})
-    with pytest.raises(ValueError, match="labels span 4 to 4, expected 0 to 3"):
+    with pytest.raises(ValueError, match="labels range from 4 to 4; expected 0 to 3"):
         powered_figures(PoweredSample(two, two, two + 4, np.ones(2), two, {0: 9}), LABELS, seed=0)

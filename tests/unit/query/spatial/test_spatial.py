@@ -144,14 +144,14 @@ def test_pick_refuses_what_it_cannot_do(strategy: SpatialStrategy) -> None:
     space = random_space(0, 4, 2)
     with pytest.raises(PoolExhaustedError, match="asked for 5 documents, the pool holds 4"):
         pick(strategy, space, 5)
-    with pytest.raises(ValueError, match="asked for -1 documents, expected at least 0"):
+    with pytest.raises(ValueError, match="asked for -1 documents; expected at least 0"):
         pick(strategy, space, -1)
     names = ["a", "b"]
     pool = Candidates(names, names, strategy.utility(space.proba[:2]))
-    with pytest.raises(ValueError, match=f"no space, but {type(strategy).__name__} looks at where"):
+    with pytest.raises(ValueError, match=f"no space; expected one, because {type(strategy).__name__} uses"):
         strategy.pick(pool, 1, rng=np.random.default_rng(0))
     pool = Candidates(names, names, strategy.utility(space.proba[:2]), space)
-    with pytest.raises(ValueError, match="the space has 4 candidates, the pool holds 2"):
+    with pytest.raises(ValueError, match="the space has 4 candidates; expected 2, as the pool"):
         strategy.pick(pool, 1, rng=np.random.default_rng(0))
 
 
@@ -378,7 +378,7 @@ def test_radii_are_halved_down_to_the_nearest_neighbour() -> None:
     assert radii == [2 / 2**halving for halving in range(len(radii))]
     assert radii[-1] / 2 < least <= radii[-1]
     assert balls.radii(vectors, mixed, purity=0.95, rng=rng) == [pytest.approx(least, abs=1e-3)]
-    with pytest.raises(ValueError, match=r"purity is 1.0, expected between 0 and 1"):
+    with pytest.raises(ValueError, match=r"purity is 1.0; expected above 0 and below 1"):
         ProbCover(purity=1.0)
 
 
@@ -494,7 +494,7 @@ def test_a_class_without_anchors_takes_its_likeliest() -> None:
 def test_anchors_need_counts_of_every_class() -> None:
     with pytest.raises(ValueError, match="a class has -1 annotations"):
         Anchors((1, -1))
-    with pytest.raises(ValueError, match="proba has 3 classes, the counts have 2"):
+    with pytest.raises(ValueError, match="proba has 3 classes; expected 2, as many as counts"):
         Anchors((1, 1)).utility(np.full((1, 3), 1 / 3))
 
 
@@ -523,7 +523,7 @@ def test_a_diverse_batch_is_of_the_best_ten_for_each() -> None:
     best = set(pick(Margin(), space, 30))
     for method in ("kmeans", "coreset", "badge"):
         assert set(pick(Diverse(Margin(), method), space, 3)) <= best  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="method 'kmean' is unknown, expected one of badge, coreset, kmeans"):
+    with pytest.raises(ValueError, match="method 'kmean' is not valid; expected one of badge, coreset, kmeans"):
         Diverse(Margin(), "kmean")  # type: ignore[arg-type]
 
 
