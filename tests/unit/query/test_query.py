@@ -211,7 +211,9 @@ def test_build_makes_every_strategy() -> None:
 
 
 def test_build_says_what_is_known() -> None:
-    with pytest.raises(ConfigError, match=r"'margn' is not valid; expected one of anchors, .*; did you mean 'margin'\?"):
+    with pytest.raises(
+        ConfigError, match=r"'margn' is not valid; expected one of anchors, .*; did you mean 'margin'\?"
+    ):
         build("margn", counts=[1])
     with pytest.raises(ConfigError, match=r"'zzz' is not valid; expected one of .*typiclust$"):
         build("zzz", counts=[1])
@@ -223,11 +225,18 @@ def test_build_says_what_is_known() -> None:
         build("margin", counts=[1], mix={"random": 1})
     with pytest.raises(ConfigError, match=r"query.mix.random: -1 is not valid; expected a share above 0"):
         build("mix", counts=[1], mix={"margin": 1, "random": -1})
-    with pytest.raises(ConfigError, match=r"query.mix: 'mix' is not valid; expected strategies other than auto and mix"):
+    with pytest.raises(
+        ConfigError, match=r"query.mix: 'mix' is not valid; expected strategies other than auto and mix"
+    ):
         build("mix", counts=[1], mix={"mix": 1})
-    with pytest.raises(ConfigError, match=r"query.diversity: 'k' is not valid; expected one of badge, core_set, kmeans"):
+    with pytest.raises(
+        ConfigError, match=r"query.diversity: 'k' is not valid; expected one of badge, core_set, kmeans"
+    ):
         build("margin", counts=[1], diversity="k")
-    with pytest.raises(ConfigError, match=r"query.diversity: 'badge' does not apply to query.strategy 'random'; expected one of entropy, "):
+    with pytest.raises(
+        ConfigError,
+        match=r"query.diversity: 'badge' does not apply to query.strategy 'random'; expected one of entropy, ",
+    ):
         build("random", counts=[1], diversity="badge")
 
 
