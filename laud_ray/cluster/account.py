@@ -1,4 +1,4 @@
-"""Which work was begun and has not ended: a small actor that needs no Ray Data, so that it starts quickly."""
+"""Record which names were begun and have not ended. The actor needs no Ray Data, so it starts quickly."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -8,15 +8,17 @@ import ray
 
 from laud_ray.cluster.deaths import Deaths
 
-Key = tuple[str, str]  # a pass and a name of it
+Key = tuple[str, str]  # the key of a pass, and the name of one of its ranges
 
 
 @dataclass(slots=True)
 class _Attempts:
-    """What is known of a name: the nodes of the attempts that did not end, and why the last worker left.
+    """The state of a name.
 
     Attributes:
-        value: the result, kept until the block that the name is in has come back; None before.
+        nodes: ids of the nodes on which attempts began and did not end.
+        cause: the error of the last engine that ended its worker; None if there was none.
+        value: the pickled result, kept until the name's block has been returned to the driver; None before.
     """
 
     nodes: list[str] = field(default_factory=list)
@@ -26,15 +28,15 @@ class _Attempts:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The account of a name when an attempt asks to begin.
+    """The state of a name at the moment when a worker asks to begin it.
 
     Attributes:
-        deaths: workers that died of it while their node lived.
-        accidents: workers that died with their node.
-        cause: why the last worker left, where it could say.
-        value: the pickled result of an earlier attempt, if there is one.
-        stopped: whether the pass was stopped, so that nothing more must begin.
-        hopeless: why no engine can be expected to work, where that was found; None before.
+        deaths: workers that died during this name while their node stayed alive.
+        accidents: workers that died together with their node.
+        cause: the error of the last engine that ended its worker; None if there was none.
+        value: the pickled result of an earlier attempt; None if there is none.
+        stopped: whether the pass has been stopped, so that no name may begin.
+        hopeless: the error with which engine after engine ended, so that no further one is tried; None otherwise.
     """
 
     deaths: int
@@ -46,7 +48,7 @@ class Record:
 
 
 class Account:
-    """On which nodes each name was begun and has not ended, of all passes of a driver."""
+    """For all passes of one driver: on which nodes each name was begun and has not ended."""
 
     def __init__(self) -> None:
         self._names: dict[Key, _Attempts] = {}
@@ -55,12 +57,13 @@ class Account:
         self._hopeless: dict[str, str] = {}
 
     def begin(self, key: Key, node: str, again: bool, ended: tuple[Key, bytes | None] | None) -> Record:
-        """Return the record of a name; note the attempt if it is the first, or told to by `again`.
+        """Return the record of a name; record an attempt if it is the first one or if `again` is set.
 
-        Node deaths are counted when this is asked, so a late notice of one corrects the count.
+        Which nodes are alive is looked up at each call, so the count is right even if Ray notices a dead node late.
 
         Args:
-            ended: the name that the caller did before, with its result: one message less for each name.
+            ended: the name that the caller finished before this one, with its result. Sending both in one call
+                saves a message for each name.
         """
         if ended is not None:
             self.end(*ended)
@@ -73,28 +76,29 @@ class Account:
         return Record(deaths, len(before) - deaths, attempts.cause, attempts.value, stopped, self._hopeless.get(key[0]))
 
     def end(self, key: Key, value: bytes | None) -> None:
-        """Note that an attempt ended; keep its result until the block that the name is in has come back."""
+        """Record that an attempt ended; keep its result until the name's block has been returned to the driver."""
         self._names.pop(key, None)
         self._deaths[key[0]].done()
         if value is not None:
             self._names[key] = _Attempts(value=value)
 
     def leave(self, key: Key, cause: str, workers: int) -> None:
-        """Note the error with which a name's engine ended: its worker's process ends now.
+        """Record the error with which an engine ended. The caller then ends its process.
 
         Args:
-            workers: how many there are: each may have an engine that is broken by its own surroundings.
+            workers: the number of workers. Each may have an engine that fails for a local reason, so that many
+                failures in a row are needed before the pass is given up.
         """
         self._names.setdefault(key, _Attempts()).cause = cause
         if self._deaths[key[0]].add_cause(key[1], cause, workers=workers):
             self._hopeless[key[0]] = cause
 
     def stop(self, one_pass: str) -> None:
-        """Let no further name of a pass begin."""
+        """Refuse all names of a pass that have not begun."""
         self._stopped.add(one_pass)
 
     def forget(self, one_pass: str) -> None:
-        """Drop all that is known of the names of a pass; none of them begins after that."""
+        """Drop the records of a pass and refuse all its names from now on."""
         self._stopped.add(one_pass)
         self._names = {key: value for key, value in self._names.items() if key[0] != one_pass}
         self._deaths.pop(one_pass, None)
@@ -102,5 +106,5 @@ class Account:
 
 
 def start_account(node: str) -> Any:
-    """Start an account on a node; it ends with the driver."""
+    """Start an account on a node; Ray ends it with the driver."""
     return ray.remote(num_cpus=0, label_selector={"ray.io/node-id": node})(Account).remote()

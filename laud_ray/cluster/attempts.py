@@ -1,4 +1,4 @@
-"""What a worker does with a block of names: one after the other, unless too many workers died of one."""
+"""Run a block of names in a worker, one after the other. A name of which too many workers died is skipped."""
 
 import os
 import pickle
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[T]):
-    """A name's work is done, with what it returned."""
+    """The work of a name is done; `value` is its return value."""
 
     name: str
     value: T
@@ -28,10 +28,10 @@ class Done(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """What the work raised, as text: not every exception survives the way back from a worker.
+    """The exception that the work raised, as text, because not every exception can be pickled.
 
     Attributes:
-        kind: the name of the user's error that it is; None for any other.
+        kind: the class name if it is a UserError; None for any other exception.
     """
 
     text: str
@@ -40,17 +40,28 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """All that a worker needs beside the names: handles only, so that it travels with every block."""
+    """What a worker needs besides the names. It holds only handles, because it is sent with every block.
+
+    Attributes:
+        key: identifies the pass.
+        shared: a list of one object reference, to (work, job).
+        account: handle of the Account actor.
+        keeps: whether the account keeps results until their block has been returned (blocks of several names).
+        workers: the largest number of workers at once.
+    """
 
     key: str
     shared: list[Any]
     account: Any
-    keeps: bool  # whether the account keeps results until their block is back
+    keeps: bool
     workers: int
 
 
 class _Turns:
-    """Names share an engine, but for one that a worker died of: it has the process alone, since others may have."""
+    """Lets several names run in a process at once, except a retried one, which runs alone.
+
+    If two names run in a process that dies, either may be the cause. Running a retry alone settles which it is.
+    """
 
     def __init__(self) -> None:
         self._change, self._inside, self._alone = Condition(), 0, False
@@ -68,7 +79,8 @@ class _Turns:
                 self._change.notify_all()
 
 
-Ended = tuple[tuple[str, str], bytes | None] | None  # a name that a worker did, and its result where it is kept
+# The key of a name that this worker has finished, and its pickled result if the account keeps results.
+Ended = tuple[tuple[str, str], bytes | None] | None
 
 _turns = _Turns()
 _opening = Lock()
@@ -76,7 +88,7 @@ _opened: dict[str, Any] = {}
 
 
 def run_block(batch: pa.Table, one_pass: Pass) -> pa.Table:
-    """In the worker: do the work of a block's names, one after the other."""
+    """Do the work of the names in a block, one after the other. Runs in the worker."""
     results: list[bytes] = []
     ended: Ended = None
     for name in batch.column("name").to_pylist():
@@ -91,7 +103,7 @@ def _result(name: str, one_pass: Pass, ended: Ended) -> tuple[Any, Ended]:
     """Do the work of a name, unless too many workers died of it.
 
     Returns:
-        Done, Lost or Raised, or None in a pass that was stopped; and what the account has not been told yet.
+        Done, Lost or Raised, or None if the pass has been stopped; and what must still be reported to the account.
     """
     key, node, alone = (one_pass.key, name), ray.get_runtime_context().get_node_id(), False
     while True:
@@ -101,7 +113,7 @@ def _result(name: str, one_pass: Pass, ended: Ended) -> tuple[Any, Ended]:
             if record.stopped:
                 return None, None
             if record.hopeless is not None:
-                text = f"its engine ended: {record.hopeless}; so did the engines of other ranges, and none worked"
+                text = f"its engine ended: {record.hopeless}; the engines of other ranges failed in the same way"
                 return Raised(f"{name}: {text}"), None
             if record.value is not None:
                 return pickle.loads(record.value), None
@@ -119,7 +131,7 @@ def _result(name: str, one_pass: Pass, ended: Ended) -> tuple[Any, Ended]:
 
 
 def _worked(name: str, one_pass: Pass) -> Done[Any] | Raised:
-    """Unpack work and job, once per process, so that what the work caches by them is found again."""
+    """Do the work of a name. Work and job are unpickled once per process, so that caches keyed by them are hit."""
     try:
         with _opening:
             if one_pass.key not in _opened:
@@ -128,19 +140,19 @@ def _worked(name: str, one_pass: Pass) -> Done[Any] | Raised:
             work, job = _opened[one_pass.key]
         return Done(name, work(name, job))
     except EngineError as error:
-        # Nothing but the end of the process frees a broken engine's memory and devices.
+        # Only the end of the process frees the memory and devices of a broken engine.
         ray.get(one_pass.account.leave.remote((one_pass.key, name), str(error), one_pass.workers))
         os._exit(1)
     except UserError as error:
         return Raised(str(error), type(error).__name__)
-    except Exception as error:  # noqa: BLE001 - the worker's edge: whatever it is, it becomes data
-        # Our own errors say all in their words.
+    except Exception as error:  # noqa: BLE001 - the worker's edge: every exception is returned as data
+        # The messages of our own errors are complete without the class name.
         text = str(error) if isinstance(error, LaudError) else f"{type(error).__name__}: {error}"
         return Raised(f"{name}: {text}")
 
 
 class Engine:
-    """The same work in an actor, so that the engine that its first name starts stays for the others."""
+    """An actor that runs blocks. The engine that its first name starts is kept for the later names."""
 
     def __init__(self, one_pass: Pass) -> None:
         self._pass = one_pass

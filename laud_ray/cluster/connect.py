@@ -1,4 +1,4 @@
-"""The Ray that a command works on."""
+"""Connect a command to Ray: to an existing cluster, or to one that it starts on this machine."""
 
 import logging
 import os
@@ -14,18 +14,18 @@ from laud_ray.cluster import ray_token
 from laud_ray.cluster.workers import NICENESS
 from laud_ray.errors import JobError
 
-# How often Ray is started before that is given up: on a busy machine it ends its own processes when they are slow.
+# Attempts to start Ray. On a busy machine Ray ends its own processes when they are slow to start.
 STARTS = 3
 _log = logging.getLogger(__name__)
 
 
 def connect() -> None:
-    """Connect to the Ray of RAY_ADDRESS, or start one on this machine, unless that was done.
+    """Connect to the cluster at RAY_ADDRESS, or start one on this machine; do nothing if already connected.
 
     Raises:
-        JobError: if that cannot be.
+        JobError: if the cluster cannot be reached, or Ray cannot be started.
     """
-    # Ray Data sets its loggers up when it is imported, to write among the lines of whoever uses it.
+    # When it is imported, Ray Data sets up loggers that would write between our own lines.
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     if ray.is_initialized():
         return
@@ -38,17 +38,17 @@ def connect() -> None:
             with _own_sigterm():
                 ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
             break
-        except Exception as error:  # noqa: BLE001 - Ray raises bare ones, as when a node is not up in time
+        except Exception as error:  # noqa: BLE001 - Ray raises bare Exceptions, e.g. if a node is not ready in time
             ray.shutdown()
             if address or attempt == STARTS or not timed_out(error):
-                what = f"the Ray at {address} cannot be reached" if address else "Ray could not be started"
+                what = f"the Ray cluster at {address} cannot be reached" if address else "Ray could not be started"
                 raise JobError(f"{what}: {_reason(error)}. Run the same command again to resume.") from None
-            _log.warning("Ray was not up in time (%s); trying again (%d of %d)", _reason(error), attempt + 1, STARTS)
+            _log.warning("Ray did not start in time (%s); retrying (%d of %d)", _reason(error), attempt + 1, STARTS)
 
 
 @contextmanager
 def _own_sigterm() -> Iterator[None]:
-    """Keep what the caller does on SIGTERM: while Ray starts, it puts three handlers of its own in that place."""
+    """Keep the caller's SIGTERM handler: while it starts, Ray would replace it three times."""
     stopping = signal.getsignal(signal.SIGTERM)
     if not callable(stopping) or threading.current_thread() is not threading.main_thread():
         yield
@@ -63,7 +63,7 @@ def _own_sigterm() -> Iterator[None]:
 
 
 def timed_out(error: BaseException) -> bool:
-    """Whether Ray failed because it was slow, so that another try may succeed."""
+    """Whether Ray failed because it was slow, so that a retry may succeed."""
     words = f"{type(error).__name__} {error}".lower().replace(" ", "")
     slow = ("timedout", "timeout", "readinesscheck", "actordied", "actorunavailable", "nodedied")
     return isinstance(error, (TimeoutError, ConnectionError)) or any(word in words for word in slow)

@@ -1,7 +1,7 @@
-"""When names whose workers died again and again are set aside, and when all work ends. Pure.
+"""Decide when a range is set aside because its workers keep dying, and when the whole pass ends. Pure.
 
-A range is not tried for ever: it may itself be what its workers die of. Nor is every range tried three times with an
-engine that works on none.
+A range is not retried without limit, because it may itself kill its workers. If the engines fail on one range after
+the other, the pass ends rather than trying every range three times.
 """
 
 import re
@@ -9,14 +9,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-DEATHS = 3  # of its own worker, before a name is set aside
-ACCIDENTS = 20  # of its worker's node, before a name is set aside
-ROW = 3  # names whose engines failed in the same way with none done in between, before all work ends
+DEATHS = 3  # a name is set aside after this many deaths of its worker while the node stayed alive
+ACCIDENTS = 20  # a name is set aside after this many deaths of its worker's node
+ROW = 3  # a pass ends after the engines of this many names failed with one error and no name succeeded in between
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A name that was set aside: its worker, or its worker's node, died that many times."""
+    """A name that was set aside because its worker, or its worker's node, died `times` times."""
 
     name: str
     times: int
@@ -32,20 +32,21 @@ class Deaths:
         self._cause = ""
 
     def of(self, name: str) -> int:
-        """How many workers of its own a name has had that died."""
+        """Return how often a name's worker died while its node stayed alive."""
         return self._own[name]
 
     def add(self, name: str, reason: str, *, own: bool) -> Lost | None:
-        """Count a death of the name's worker, or of its node where that is not `own`; return the name if it is lost."""
+        """Count a death of a name's worker (`own`) or of its node; return the name as Lost at its limit."""
         count, limit = (self._own, DEATHS) if own else (self._accidents, ACCIDENTS)
         count[name] += 1
         return Lost(name, count[name], reason) if count[name] >= limit else None
 
     def add_cause(self, name: str, cause: str, *, workers: int) -> bool:
-        """Note the error that a name's engine ended with; return whether no engine can be expected to work.
+        """Record the error with which a name's engine ended; return whether the pass should end.
 
         Args:
-            workers: how many there are: each may have an engine that is broken by its own surroundings.
+            workers: the number of workers. Each may have an engine that fails for a local reason, so at least that
+                many names must fail in a row.
         """
         kind = re.sub(r"\d+", "0", cause)
         if kind != self._cause:
@@ -55,12 +56,12 @@ class Deaths:
         return len(self._row) >= max(ROW, workers)
 
     def done(self) -> None:
-        """Note that a name was done: the engines work."""
+        """Record a success, which shows that the engines work."""
         self._row.clear()
 
 
 def set_aside(lost: Sequence[Lost], ranges: int) -> str:
-    """Name the ranges that were set aside, at most ten of each reason, in one line."""
+    """Return one line that names the ranges that were set aside, at most ten for each reason."""
     by_reason: dict[tuple[str, int], list[str]] = {}
     for one in sorted(lost, key=lambda one: one.name):
         by_reason.setdefault((one.reason, one.times), []).append(one.name)

@@ -1,4 +1,4 @@
-"""Asynchronous work from code that is not: also within a running event loop, as in a notebook."""
+"""Run a coroutine from synchronous code, also inside a running event loop, as in a notebook."""
 
 import asyncio
 import contextvars
@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 def complete(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end and return its result; the caller waits.
+    """Block until a coroutine has ended, and return its result.
 
-    Within a running event loop, which cannot run another one, a thread of its own runs it. When the caller is
-    interrupted, it is cancelled.
+    Inside a running event loop, which cannot run a second one, the coroutine runs in a thread with its own loop. It
+    is cancelled if the caller is interrupted.
     """
     try:
         asyncio.get_running_loop()

@@ -1,7 +1,7 @@
-"""Metrics of a job, in Ray's own export: how far it is, how fast, what failed, what it spent.
+"""Publish a job's progress, rate, errors and spending through Ray's metrics.
 
-Ray writes them with the prefix `ray_`, and counters with the ending `_total`, on the metrics port of the node that the
-job runs on, where its Prometheus looks. Without Ray nothing is counted, and no fault of counting ends a job.
+Ray exports them on the metrics port of the job's node, for Prometheus to scrape. It adds the prefix `ray_`, and the
+suffix `_total` to counters. Without Ray nothing is published. An error in publishing never ends a job.
 """
 
 import logging
@@ -15,7 +15,7 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 TAGS = ("kind", "run")
-# Between two figures of a step; a pass may speak far more often.
+# Seconds between two updates of a step; a pass reports progress far more often.
 EVERY_S = 1.0
 GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "laud_job_done": ("Documents, answers or examples of the current step that are done.", ("step",)),
@@ -35,13 +35,20 @@ COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 
 @dataclass(slots=True)
 class _Step:
-    """A step as it goes: what was done when it began counting, and when that was."""
+    """The current step.
+
+    Attributes:
+        began: time of the first report, in seconds since 1970.
+        first: the count in the first report, which includes what earlier attempts did; None before it.
+        done: the largest count so far.
+        published: time of the last update, in seconds since 1970; 0 before it.
+    """
 
     name: str
     began: float
     first: int | None = None
     done: int = 0
-    spoke: float = 0.0
+    published: float = 0.0
 
 
 class JobMetrics:
@@ -59,19 +66,19 @@ class JobMetrics:
         self._broken = False
 
     def begin(self, step: str) -> None:
-        """A step begins, such as score; without it, the job is one step of its kind's name."""
+        """Begin a step, such as score. A job that never calls this is one step, named after its kind."""
         self._step = _Step(step, self._clock())
         self._set("laud_job_progress_time_seconds", self._clock())
 
     def progress(self, done: int, total: int) -> None:
-        """So many of so many are done. What was done before, in an attempt that was broken off, is in the first."""
+        """Report that `done` of `total` are done; both include what earlier attempts of the job did."""
         step, now = self._step, self._clock()
         if step.first is None:
             step.first = step.done = done
             step.began = now
-        if done < total and now - step.spoke < EVERY_S and step.spoke:
+        if done < total and now - step.published < EVERY_S and step.published:
             return
-        step.spoke = now
+        step.published = now
         tags = {"step": step.name}
         if done > step.done:
             self._add("laud_job_documents", done - step.done, tags)
@@ -83,19 +90,19 @@ class JobMetrics:
         self._set("laud_job_progress_time_seconds", now)
 
     def errors(self, n: int) -> None:
-        """So many more documents could not be scored."""
+        """Add n documents that could not be scored."""
         self._add("laud_job_errors", n)
 
     def tokens(self, n: int) -> None:
-        """So many more tokens were computed or bought."""
+        """Add n tokens that were computed or bought."""
         self._add("laud_job_tokens", n)
 
     def spend(self, dollars: float) -> None:
-        """So much is spent on the oracle, over the whole run."""
+        """Set the dollars spent on the oracle over the whole run."""
         self._set("laud_job_spend_dollars", dollars)
 
     def round(self, n: int, model: str | None = None) -> None:
-        """The job is in round n; its newest model has this name."""
+        """Set the current round, and the name of the newest model."""
         self._set("laud_job_round", n)
         if model is None:
             return
@@ -117,15 +124,15 @@ class JobMetrics:
         self._safely(lambda: self._metrics[name].set(float(value), self._tags | dict(tags or {})))
 
     def _add(self, name: str, value: float, tags: Mapping[str, str] | None = None) -> None:
-        if value > 0:  # Ray refuses anything else
+        if value > 0:  # Ray raises for other increments
             self._safely(lambda: self._metrics[name].inc(float(value), self._tags | dict(tags or {})))
 
     def _safely(self, record: Callable[[], None]) -> None:
-        ray = sys.modules.get("ray")  # not imported here: what has nothing to do is done sooner without
+        ray = sys.modules.get("ray")  # not imported here: a command with nothing to do ends sooner without Ray
         if self._broken or ray is None or not ray.is_initialized():
             return
         try:
             record()
         except (RuntimeError, ValueError, TypeError, OSError, ray.exceptions.RayError) as error:
             self._broken = True
-            logger.warning("metrics are off: %s", error)
+            logger.warning("metrics are switched off: %s", error)

@@ -1,10 +1,10 @@
-"""Map names over the cluster's workers with Ray Data, so that neither a dead worker nor a dead node loses one.
+"""Map names over the cluster's workers with Ray Data. Every name survives the death of a worker or a node.
 
-A block of the data set holds a name (several, where there are thousands); a call does the work of a name, which commits
-its own output under that name, and returns one small row. Ray Data starts, feeds, replaces and ends the workers and
-retries the block of a worker that died. It does not report which name a worker died of, so an `Account` beside the
-driver does: a name that was begun DEATHS times on nodes that live, and never ended, is not begun again. Work may be
-begun more than once, so it must write its output whole or not at all.
+A block of the dataset holds one name, or several if there are thousands. A call does the work of one name: it commits
+its own output under that name and returns one small row. Ray Data starts, feeds, replaces and ends the workers, and
+retries the block of a worker that died. It does not report which name the worker was doing, so an `Account` actor
+on the driver's node keeps count: a name that was begun DEATHS times on nodes that are alive, and never ended, is not
+begun again. Work may be begun more than once, so it must write its output whole or not at all.
 """
 
 import logging
@@ -34,18 +34,18 @@ J = TypeVar("J")
 
 logger = logging.getLogger(__name__)
 
-FAILED_STARTS = 20  # of an engine's actor in a row, before the pass ends
-MOST_BLOCKS = 2000  # a block costs the driver a few milliseconds and 30 kB
-WINDOW = 256  # tasks that wait in Ray at most, so that an autoscaler sees a demand
-AT_ONCE = 2  # names in an engine: one is read, tokenized or written while the engine has the other
+FAILED_STARTS = 20  # the pass ends after this many failed starts of an engine's actor in a row
+MOST_BLOCKS = 2000  # each block costs the driver a few milliseconds and 30 kB
+WINDOW = 256  # most tasks submitted to Ray at once: enough for an autoscaler to see the demand
+AT_ONCE = 2  # names per engine at once: one is read, tokenized or written while the other is in the engine
 
 
 def map_ranges(names: Sequence[str], work: Callable[[str, J], T], job: J, workers: Workers) -> Iterator[Done[T] | Lost]:
     """Call work(name, job) for each name on the cluster's workers; yield results as they come.
 
-    A name whose worker died is retried; with engines, which have two names each, alone in its process, since either
-    may have killed it. Work that raises EngineError ends its worker, which counts as such a death. Workers and nodes
-    may come and go. Closing the iterator ends what is under way.
+    A name whose worker died is retried, alone in its process: an engine has two names at once, and either may have
+    killed it. Work that raises EngineError ends its worker, which counts as a death. Workers and nodes may join and
+    leave. Closing the iterator cancels the work in progress.
 
     Example:
         for result in map_ranges(["part-00000", "part-00001"], score_range, job, Workers(cpus=1)):
@@ -53,15 +53,15 @@ def map_ranges(names: Sequence[str], work: Callable[[str, J], T], job: J, worker
 
     Raises:
         UserError: if work raises one, as it was raised.
-        PassError: if work raises anything else, Ray cannot run it, or one engine after the other ends with the same
-            error and none does any work; the message begins with the name.
+        PassError: if work raises anything else, Ray cannot run it, or engine after engine ends with the same error
+            and none completes a name. The message begins with the name.
     """
     if not names:
         return
-    # Ray Data sets its loggers up when it is imported, to write among the lines of whoever uses it.
+    # When it is imported, Ray Data sets up loggers that would write between our own lines.
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     if not slots(workers):
-        logger.warning("no node has %g CPUs and %g GPUs: waiting for one", workers.cpus, workers.gpus)
+        logger.warning("no node has %g CPUs and %g GPUs; waiting for one", workers.cpus, workers.gpus)
     blocks = min(len(names), MOST_BLOCKS)
     shared, account = [ray.put((work, job))], _account()
     size = min(workers.engines or slots(workers), len(names))
@@ -74,34 +74,35 @@ def map_ranges(names: Sequence[str], work: Callable[[str, J], T], job: J, worker
         except failed.RayError as error:
             raise PassError(f"{type(error).__name__}: {_first_line(error)}") from error
         finally:
-            del data  # which ends by force what is under way
+            del data  # this cancels the tasks in progress
             account.forget.remote(one_pass.key)
 
 
 def _mapped(rows: list[dict[str, str]], blocks: int, one_pass: Pass, workers: Workers) -> ray.data.Dataset:
     data = ray.data.from_items(rows, override_num_blocks=blocks)
-    # Ray Data wants a batch size where there is a GPU: one that holds a block.
-    how: dict[str, Any] = {"batch_size": -(-len(rows) // blocks), "batch_format": "pyarrow"} | workers.settings
+    # With a GPU, Ray Data requires a batch size. This one holds a whole block.
+    options: dict[str, Any] = {"batch_size": -(-len(rows) // blocks), "batch_format": "pyarrow"} | workers.settings
     if workers.engines:
         most = min(workers.engines, blocks)
         pool = ActorPoolStrategy(
             min_size=1,
             initial_size=most,
             max_size=most,
-            max_tasks_in_flight_per_actor=2 * AT_ONCE,  # the pool grows at 1.75 times what runs at once
+            max_tasks_in_flight_per_actor=2 * AT_ONCE,  # the pool grows when it has 1.75 times AT_ONCE in flight
             max_concurrent_calls_per_actor=AT_ONCE,
             enable_true_multi_threading=True,
         )
-        return data.map_batches(Engine, fn_constructor_args=(one_pass,), compute=pool, **how)
+        return data.map_batches(Engine, fn_constructor_args=(one_pass,), compute=pool, **options)
     pool = TaskPoolStrategy(size=min(WINDOW, blocks))
-    # Without max_calls=0 a process that has a GPU ends after each task, and its model with it.
-    how["max_calls"] = 0 if workers.gpus else None
-    # A worker that dies before it begins a name is on no account: the retries of its block bound that.
-    retries = ACCIDENTS + DEATHS * (how["batch_size"] + 1)
+    # Without max_calls=0, Ray ends a process that has a GPU after each task, and the loaded model is lost.
+    options["max_calls"] = 0 if workers.gpus else None
+    # The account does not see a worker that dies before it begins a name. The block's retries limit these deaths.
+    retries = ACCIDENTS + DEATHS * (options["batch_size"] + 1)
     with warnings.catch_warnings():
-        # Ray Data has no other bound for it; ours of Ray's version holds it.
+        # max_retries is deprecated, but Ray Data has no other limit; our pinned version of Ray still supports it.
         warnings.simplefilter("ignore", category=DeprecationWarning)
-        return data.map_batches(run_block, fn_kwargs={"one_pass": one_pass}, compute=pool, max_retries=retries, **how)
+        fixed = {"one_pass": one_pass}
+        return data.map_batches(run_block, fn_kwargs=fixed, compute=pool, max_retries=retries, **options)
 
 
 def _results(batch: pa.Table) -> Iterator[Any]:
@@ -119,22 +120,22 @@ def _context() -> DataContext:
     context.max_consecutive_actor_init_deaths = FAILED_STARTS
     context.execution_no_progress_timeout_s = -1  # a range, or the wait for a node, may take long
     context.memory_usage_poll_interval_s = None
-    context.op_resource_reservation_enabled = False  # else no task waits in Ray Core, and slots idle for 0.1 s
+    context.op_resource_reservation_enabled = False  # if on, no task queues in Ray Core, and slots idle for 0.1 s
     return context
 
 
 def _account() -> Any:
-    """One for all passes of a driver, on its node."""
+    """Return the account of this driver, which all its passes share and which runs on its node."""
     return _accounts(ray.get_runtime_context().get_job_id(), ray.get_runtime_context().get_node_id())
 
 
 @cache
-def _accounts(job: str, node: str) -> Any:  # noqa: ARG001 - a driver that connects to another Ray is another job
+def _accounts(job: str, node: str) -> Any:  # noqa: ARG001 - job is part of the cache key: another cluster, another job
     return start_account(node)
 
 
 def slots(workers: Workers) -> int:
-    """Return how many such workers the cluster would have room for if it did nothing else."""
+    """Return how many such workers an otherwise idle cluster has room for."""
     wanted = [(kind, amount) for kind, amount in (("CPU", workers.cpus), ("GPU", workers.gpus)) if amount]
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return sum(min((int(node.get(kind, 0) / amount) for kind, amount in wanted), default=1) for node in nodes)

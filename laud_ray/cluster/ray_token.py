@@ -1,22 +1,23 @@
-"""The token of a Ray on this machine: whoever has it runs code as this user, so nobody else may read it."""
+"""Protect the authentication token of a local Ray: anyone who reads it can run code as this user."""
 
 import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
 
-# Where Ray looks for a token before its own file, and what says whether it uses any.
+# Variables that Ray reads before its token file, and the variable that switches authentication on.
 _GIVEN, _MODE = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"), "RAY_AUTH_MODE"
 
 
 def keep_private() -> None:
-    """Make the token that Ray is going to make, since Ray lets everybody read its file; and close one that is open.
+    """Create Ray's token file with mode 0600, or correct the mode of an existing one.
 
-    To be called before Ray is started here. Where the home cannot be written, Ray says so itself.
+    Call this before Ray is started on this machine, because Ray creates the file readable by everybody. If the home
+    directory cannot be written, nothing happens here, and Ray reports it.
     """
     if any(os.environ.get(name) for name in _GIVEN) or os.environ.get(_MODE, "token").lower() != "token":
         return
-    with suppress(OSError, RuntimeError):  # RuntimeError: there is no home
+    with suppress(OSError, RuntimeError):  # RuntimeError: the user has no home directory
         file = Path.home() / ".ray" / "auth_token"
         if not file.exists():
             _make(file)
@@ -26,7 +27,7 @@ def keep_private() -> None:
 
 
 def _make(file: Path) -> None:
-    """Write a token, whole at once; one that another process writes meanwhile stays."""
+    """Write a token atomically; keep a token that another process has written in the meantime."""
     file.parent.mkdir(mode=0o700, exist_ok=True)
     staging = file.with_name(f".{file.name}-{secrets.token_hex(8)}")
     handle = os.open(staging, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)

@@ -1,8 +1,8 @@
-"""What a submission is: its id, its command, and the files that must arrive with it.
+"""Describe a job to submit: its id, its command, and the files that are uploaded with it.
 
-The id is made of what decides the results: the script, its arguments, and the contents of the files that the arguments
-name, such as a task.yaml, and of those that these name, such as its labels. Not among them: the package's code, so that
-mended code continues the same job; the cluster's address; and what the script reserves, which decides where it runs.
+The id is a hash of everything that decides the results: the script, its arguments, the contents of files that the
+arguments name (a task.yaml), and of files that those name (its label file). Three things are left out: the package's
+code, so that fixed code resumes the same job; the cluster's address; and the resources of the script.
 """
 
 import hashlib
@@ -20,10 +20,10 @@ from laud_ray.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What the script itself reserves; what it starts reserves its own.
+    """Resources that the script itself reserves. Its tasks and actors reserve their own.
 
     Attributes:
-        labels: of the node that it runs on.
+        labels: node labels that the script's node must have, e.g. {"ray.io/node-group": "cpu"}.
     """
 
     cpus: float = 0.0
@@ -32,24 +32,25 @@ class Needs:
 
     @classmethod
     def of(cls, cpus: float, gpus: float, labels: Sequence[str]) -> "Needs":
-        """Read labels of the form NAME=VALUE.
+        """Parse labels of the form NAME=VALUE.
 
         Raises:
-            UserError: for one of another form.
+            UserError: for a label of another form.
         """
         for one in labels:
             if not all(one.partition("=")):
-                raise UserError(f"--on: {one!r}; expected LABEL=VALUE, such as ray.io/node-group=cpu")
+                raise UserError(f"--on: {one!r} is not valid; expected LABEL=VALUE, such as ray.io/node-group=cpu")
         return cls(cpus, gpus, dict(one.split("=", 1) for one in labels))
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A job to be.
+    """A job that can be submitted.
 
     Attributes:
-        id: of its first attempt; the n-th is id-n.
-        folder: what is sent along.
+        id: submission id of the first attempt; attempt n > 1 has the id `id-n`.
+        entrypoint: shell command that Ray runs.
+        folder: working directory, which is uploaded.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Submission:
     needs: Needs
 
     def attempt(self, number: int) -> str:
+        """Return the submission id of attempt `number`, counted from 1."""
         return self.id if number == 1 else f"{self.id}-{number}"
 
 
@@ -65,14 +67,15 @@ def submission(script: str, arguments: Sequence[str], working_dir: str, needs: N
     """Describe a job.
 
     Args:
-        script: a path from working_dir, or from here into it.
+        script: path of the script, relative to working_dir or to the current directory; it must lie in working_dir.
+        working_dir: folder that is uploaded.
 
     Raises:
-        UserError: if the script or a file it is given cannot be sent along.
+        UserError: if the script is not in working_dir, or a file that it needs would not be uploaded.
     """
     folder = Path(working_dir)
     if not folder.is_dir():
-        raise UserError(f"--working-dir: {working_dir!r} is no folder; expected the one to send along")
+        raise UserError(f"--working-dir: {working_dir!r} is not a folder; expected the folder to upload")
     folder = folder.resolve()
     path = folder / script if (folder / script).is_file() else Path(script).resolve()
     if not path.is_file() or not path.is_relative_to(folder):
@@ -80,7 +83,7 @@ def submission(script: str, arguments: Sequence[str], working_dir: str, needs: N
     name = path.relative_to(folder).as_posix()
     sent = {name: path, **dict(_named(folder, arguments))}
     for one, reason in left_behind(folder, sent):
-        raise UserError(f"{one}: {reason} keeps it from being sent along; expected a file that is sent, or a URI")
+        raise UserError(f"{one}: is not uploaded, because of {reason}; expected a file that is uploaded, or a URI")
     digest = hashlib.sha256()
     for part in (name, *arguments):
         digest.update(f"{len(part.encode())}:{part}".encode())
@@ -92,7 +95,7 @@ def submission(script: str, arguments: Sequence[str], working_dir: str, needs: N
 
 
 def _named(folder: Path, arguments: Sequence[str]) -> Iterator[tuple[str, Path]]:
-    """The files in the folder that arguments name, and that YAML files among these name; as they are named."""
+    """Yield the files in the folder that the arguments name, and those that YAML files among them name."""
     for argument in arguments:
         value = argument.partition("=")[2] if argument.startswith("--") else argument
         for name, path in _inside(folder, value):
@@ -105,7 +108,7 @@ def _mentioned(folder: Path, file: Path) -> Iterator[tuple[str, Path]]:
     try:
         stack = [yaml.safe_load(file.read_text())]
     except (yaml.YAMLError, UnicodeDecodeError):
-        return  # the job itself says what is wrong with it
+        return  # the job itself reports the error
     while stack:
         value = stack.pop()
         if isinstance(value, dict):
@@ -117,7 +120,7 @@ def _mentioned(folder: Path, file: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _inside(folder: Path, value: str) -> Iterator[tuple[str, Path]]:
-    """The file that a value names, if it names one that would be sent along."""
+    """Yield the file that a value names, if it names a file inside the folder."""
     if not value or "://" in value or "\n" in value or len(value) > 1024 or os.path.isabs(value):
         return
     path = Path(os.path.normpath(folder / value))

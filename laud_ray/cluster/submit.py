@@ -17,12 +17,11 @@ from laud_ray.cluster.upload import EXCLUDES
 from laud_ray.errors import AddressError, JobError
 from laud_ray.printable import shown
 
-# A log that breaks off is asked for again after so many seconds, so often.
+# If the log stream breaks off, it is reopened after RETRY_S seconds, at most RETRIES times in a row.
 RETRY_S, RETRIES = 1.0, 30
-DETACHED = 130
-# The log ends a moment before the status is written.
-SETTLE_S = 0.2
-START = "`ray start --head` starts one on this machine, docs/cluster.md says how to start others"
+DETACHED = 130  # exit code when the user stops following the log
+SETTLE_S = 0.2  # the log ends a moment before Ray updates the job's status
+START = "`ray start --head` starts one on this machine; docs/cluster.md describes other ways"
 _UNREACHABLE = (ConnectionError, requests.RequestException, aiohttp.ClientError)
 
 
@@ -32,14 +31,14 @@ def submit_and_follow(
     """Submit a job unless it runs or has succeeded, follow its log, and return its exit code.
 
     Args:
-        address: of the cluster; None for that of RAY_API_SERVER_ADDRESS or RAY_ADDRESS, or the one on this machine.
-        again: run once more what has succeeded.
-        follow: False returns 0 as soon as the job is submitted.
-        say: is given lines about the job; its own log goes to stdout.
+        address: of the cluster; None: RAY_API_SERVER_ADDRESS, else RAY_ADDRESS, else the cluster on this machine.
+        again: whether to run a job again that has succeeded.
+        follow: whether to follow the log; if not, 0 is returned as soon as the job is submitted.
+        say: called with each line about the job; the job's own log goes to stdout.
 
     Raises:
         AddressError: if the cluster cannot be reached.
-        JobError: if it refuses.
+        JobError: if the cluster refuses the job, or contact with it is lost.
     """
     client = connect(address)
     try:
@@ -54,14 +53,17 @@ def submit_and_follow(
         ) from None
 
 
-SUBMITTED, RUNNING = "submitted", "runs already"
-SUCCEEDED = "has succeeded already; --again runs it once more"
+SUBMITTED, RUNNING = "submitted", "is already running"
+SUCCEEDED = "has already succeeded; --again runs it again"
 
 
 def submit(client: JobSubmissionClient, job: Submission, *, again: bool = False) -> tuple[str, str]:
-    """Submit the next attempt at a job, unless one runs or has succeeded; return its id and what was found.
+    """Submit the next attempt at a job, unless one is running or has succeeded.
 
-    Of any number of callers at once, one submits: Ray refuses an id that is used.
+    Of several callers at once, only one submits, because Ray refuses an id that is in use.
+
+    Returns:
+        The submission id of the attempt, and its state in words, such as "submitted".
 
     Raises:
         JobError: if the cluster refuses the job.
@@ -85,25 +87,25 @@ def submit(client: JobSubmissionClient, job: Submission, *, again: bool = False)
             )
         except (RuntimeError, ValueError) as error:
             if len(_attempts(client, job)) > number:
-                again = False  # another caller was faster: theirs is the one
+                again = False  # another caller was faster; use its attempt
                 continue
-            raise JobError(f"{name}: the cluster refuses it: {_line(error)}") from None
+            raise JobError(f"{name}: the cluster refuses the job: {_line(error)}") from None
         return name, SUBMITTED if last is None else f"{SUBMITTED}; {job.attempt(number)} {_ended(last)}"
 
 
 def connect(address: str | None) -> JobSubmissionClient:
-    """Reach the cluster's head.
+    """Connect to the cluster's head node.
 
     Raises:
-        AddressError: one line that names the address that was tried.
+        AddressError: if no cluster answers at the address, or it refuses the token.
     """
     if address is not None:
-        # In Ray, the environment wins over what it is given.
+        # Ray prefers this environment variable to the argument.
         os.environ["RAY_API_SERVER_ADDRESS"] = address
     tried = os.environ.get("RAY_API_SERVER_ADDRESS") or os.environ.get("RAY_ADDRESS") or "a cluster on this machine"
-    # Ray sets its own levels when it is imported, and would write before the lines of the command.
+    # Ray sets its log levels when it is imported, and would write before the command's own lines.
     logging.getLogger("ray").setLevel(logging.ERROR)
-    # As ray.init and `ray start` do, and the client does not: a token that is there is used.
+    # ray.init and `ray start` use an existing token; the job client does so only after this call.
     maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
     try:
         return JobSubmissionClient(address)
@@ -111,15 +113,15 @@ def connect(address: str | None) -> JobSubmissionClient:
         raise AddressError(f"no Ray cluster was reached at {tried} ({_line(error)}); {START}") from None
     except AuthenticationError:
         raise AddressError(
-            f"the Ray cluster at {tried} refuses the token that it was given, or was given none; expected its own in "
+            f"the Ray cluster at {tried} refuses the token, or received none; expected the cluster's token in "
             "RAY_AUTH_TOKEN or ~/.ray/auth_token, and RAY_AUTH_MODE=token"
         ) from None
     except (RuntimeError, ValueError, RayError) as error:
-        raise AddressError(f"the Ray cluster at {tried} was not usable: {_line(error)}") from None
+        raise AddressError(f"the Ray cluster at {tried} cannot be used: {_line(error)}") from None
 
 
 def _attempts(client: JobSubmissionClient, job: Submission) -> list[JobDetails]:
-    """All attempts at a job that the cluster knows, in order."""
+    """Return all attempts at a job on the cluster, in order."""
     known = {one.submission_id: one for one in client.list_jobs() if one.submission_id}
     found: list[JobDetails] = []
     while job.attempt(len(found) + 1) in known:
@@ -133,8 +135,9 @@ def _follow(client: JobSubmissionClient, name: str, say: Callable[[str], None]) 
         return _exit_code(client.get_job_info(name), say)
     except KeyboardInterrupt:
         where = f" --address {client.get_address()}"
-        say(f"{name}: the job goes on. Run the same command again, or `ray job logs -f {name}{where}`, to follow it.")
-        say(f"`ray job stop {name}{where}` stops it")
+        say(f"{name}: the job keeps running.")
+        say(f"Follow it: run the same command again, or `ray job logs -f {name}{where}`")
+        say(f"Stop it: `ray job stop {name}{where}`")
         return DETACHED
 
 
@@ -145,7 +148,7 @@ async def _copy_log(client: JobSubmissionClient, name: str) -> None:
         passed = 0
         try:
             async for text in client.tail_job_logs(name):
-                fresh = text[max(0, written - passed) :]  # a new connection begins at the start
+                fresh = text[max(0, written - passed) :]  # a new connection sends the log from its start
                 passed += len(text)
                 written, failures = max(written, passed), 0
                 sys.stdout.write(shown(fresh))
@@ -162,12 +165,12 @@ async def _copy_log(client: JobSubmissionClient, name: str) -> None:
 def _has_ended(client: JobSubmissionClient, name: str) -> bool:
     try:
         return bool(client.get_job_status(name).is_terminal())
-    except requests.RequestException:  # the next look at the log tells whether the head comes back
+    except requests.RequestException:  # the next read of the log shows whether the head node is back
         return False
 
 
 def _exit_code(ended: JobDetails, say: Callable[[str], None]) -> int:
-    """The exit code of the script; 1 where there is none, and 128 + n where signal n ended it."""
+    """Return the script's exit code: 1 if it has none, and 128 + n if signal n ended it."""
     if ended.status == JobStatus.SUCCEEDED:
         return 0
     code: int | None = ended.driver_exit_code

@@ -1,17 +1,20 @@
-"""Who works for a pass, in a module that needs no Ray: what is all done needs none."""
+"""Describe the workers of a pass. This module imports no Ray, so that a finished command ends without starting it."""
 
 from dataclasses import dataclass
 
-# Ray's own is 15, with which a worker beside anything busy gets a thirtieth of a core. Ray's daemons stay before it.
+# Ray's default of 15 leaves a worker a thirtieth of a core beside another busy process. At 5, Ray's daemons still come
+# first.
 NICENESS = ("RAY_worker_niceness", "5")
 
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """Who works: tasks in warm processes, or, for work that owns an engine, a pool of `engines` actors.
+    """Workers of a pass: tasks in reused processes, or actors for work that owns an engine.
 
     Attributes:
-        cpus, gpus: what each of them takes.
+        cpus: CPU cores that each worker reserves.
+        gpus: GPUs that each worker reserves.
+        engines: size of the actor pool; 0 for tasks.
     """
 
     cpus: float = 1
@@ -20,5 +23,5 @@ class Workers:
 
     @property
     def settings(self) -> dict[str, float | None]:
-        """The same in Ray's words."""
+        """Return the reservation as Ray's options num_cpus and num_gpus."""
         return {"num_cpus": self.cpus, "num_gpus": self.gpus or None}

@@ -86,7 +86,10 @@ def test_one_submission_is_one_job_that_continues(cluster: Cluster, task: Path) 
     ends = [(*one.communicate(timeout=60), one.returncode) for one in both]
     assert [code for _, _, code in ends] == [137, 137]
     assert all("reading and normalising the corpus" in out for out, _, _ in ends)
-    assert sorted(re.findall(r": (submitted|runs already)", ends[0][1] + ends[1][1])) == ["runs already", "submitted"]
+    assert sorted(re.findall(r": (submitted|is already running)", ends[0][1] + ends[1][1])) == [
+        "is already running",
+        "submitted",
+    ]
     zero_shot = (task.parent / "run" / "zero_shot" / "part-00000.parquet").stat().st_mtime_ns
 
     code, out, said = submit(cluster, *arguments)
@@ -99,7 +102,7 @@ def test_one_submission_is_one_job_that_continues(cluster: Cluster, task: Path) 
 
     code, out, said = submit(cluster, *arguments)
     assert (code, out) == (0, "")
-    assert f"{second['submission_id']}: has succeeded already" in said
+    assert f"{second['submission_id']}: has already succeeded" in said
     assert len(jobs_of(cluster, str(task))) == 2
     code, _, said = submit(cluster, "--again", "--no-follow", *arguments)
     assert code == 0
@@ -135,11 +138,11 @@ def test_the_zero_shot_job_stops_there_and_can_be_stopped(cluster: Cluster, task
     # Ctrl-C leaves the job alone; the same command follows it again.
     said = interrupt(process)
     assert process.returncode == 130
-    assert f"{name}: the job goes on" in said
-    assert f"`ray job stop {name} --address {cluster.dashboard}` stops it" in said
+    assert f"{name}: the job keeps running" in said
+    assert f"Stop it: `ray job stop {name} --address {cluster.dashboard}`" in said
     process = submitting(cluster, "jobs/active_loop.py", "--", str(task))
     assert process.stderr is not None
-    assert process.stderr.readline() == f"laud: {name}: runs already\n"
+    assert process.stderr.readline() == f"laud: {name}: is already running\n"
     cluster.ask(f"/api/jobs/{name}/stop", "POST")
     out, said = process.communicate(timeout=60)
     assert process.returncode == 1

@@ -61,7 +61,7 @@ def test_a_run_tries_again_and_says_so(monkeypatch: pytest.MonkeyPatch, caplog: 
     with caplog.at_level(logging.WARNING):
         connect.connect()
     assert (starts.tries, starts.stops) == (3, 2)
-    assert [line.partition(" (")[0] for line in caplog.messages] == ["Ray was not up in time"] * 2
+    assert [line.partition(" (")[0] for line in caplog.messages] == ["Ray did not start in time"] * 2
 
 
 def test_a_run_gives_up_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +78,7 @@ def test_what_will_not_pass_and_other_machines_are_not_tried_again(monkeypatch: 
     assert starts.tries == 1
     starts = connecting(monkeypatch, ConnectionError("nobody is there"))
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
-    with pytest.raises(JobError, match=r"the Ray at 10\.0\.0\.1:6379 cannot be reached: nobody is there"):
+    with pytest.raises(JobError, match=r"the Ray cluster at 10\.0\.0\.1:6379 cannot be reached: nobody is there"):
         connect.connect()
     assert starts.tries == 1
 

@@ -90,7 +90,7 @@ def test_a_fault_of_counting_ends_the_counting_alone(
     metrics.spend(1.0)
     metrics.spend(2.0)
     assert len(calls) == 1
-    assert "metrics are off: the exporter is gone" in caplog.text
+    assert "metrics are switched off: the exporter is gone" in caplog.text
 
 
 def test_without_ray_nothing_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What a submission is made of, and what is sent along with it."""
+"""What a submission consists of, and which files are uploaded with it."""
 
 from pathlib import Path
 
@@ -79,8 +79,8 @@ def test_words_of_an_argument_stay_one_word(folder: Path) -> None:
             "jobs/other.py",
             r"jobs/other.py: no such file in .*; expected a script in the working directory",
         ),
-        (["data/names.csv"], "jobs/active_loop.py", "data/names.csv: .gitignore keeps it from being sent along"),
-        (["--labels=data/names.csv"], "jobs/active_loop.py", "data/names.csv: .gitignore keeps it"),
+        (["data/names.csv"], "jobs/active_loop.py", "data/names.csv: is not uploaded, because of .gitignore"),
+        (["--labels=data/names.csv"], "jobs/active_loop.py", "data/names.csv: is not uploaded, because of .gitignore"),
     ],
 )
 def test_what_would_not_arrive_is_refused(folder: Path, arguments: list[str], script: str, said: str) -> None:
@@ -90,11 +90,11 @@ def test_what_would_not_arrive_is_refused(folder: Path, arguments: list[str], sc
 
 def test_data_that_a_config_names_and_nobody_sends_is_refused(folder: Path) -> None:
     (folder / "task.yaml").write_text("corpus: {path: data/names.csv}\n")
-    with pytest.raises(UserError, match="data/names.csv: .gitignore keeps it from being sent along"):
+    with pytest.raises(UserError, match="data/names.csv: is not uploaded, because of .gitignore"):
         named("task.yaml")
     (folder / ".gitignore").write_text("")
     (folder / "data/.rayignore").write_text("*.csv\n")
-    with pytest.raises(UserError, match="data/names.csv: data/.rayignore keeps it"):
+    with pytest.raises(UserError, match="data/names.csv: is not uploaded, because of data/.rayignore"):
         named("task.yaml")
     (folder / "data/.rayignore").unlink()
     assert named("task.yaml")
@@ -105,7 +105,7 @@ def test_a_script_outside_is_refused(folder: Path, tmp_path_factory: pytest.Temp
     outside.write_text("")
     with pytest.raises(UserError, match="expected a script in the working directory"):
         named(script=str(outside))
-    with pytest.raises(UserError, match="--working-dir: 'absent' is no folder"):
+    with pytest.raises(UserError, match="--working-dir: 'absent' is not a folder"):
         submission("jobs/active_loop.py", [], "absent")
 
 
