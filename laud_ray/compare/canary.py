@@ -1,6 +1,6 @@
-"""Whether relabeling everything is safe: look at a sample first. Pure: pyarrow and NumPy.
+"""Check a labelled sample before the whole catalog is relabelled. Pure: pyarrow and NumPy.
 
-A canary is a sample of the documents, labelled before the rest. Its columns, of n rows each:
+A canary is a sample of the documents that is labelled before the rest. Its columns, of n rows each:
     label           string or dictionary, null where the document could not be labelled
     confidence      float in [0, 1], null where there is no label
     previous_label  string or dictionary, null where the document had none
@@ -23,16 +23,16 @@ _SHOWN = 3  # changes named in a verdict
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What one limit found.
+    """The result of checking one limit.
 
     Attributes:
-        name: `change`, or `drift of labels`, or `drift of confidences`.
-        passed: False also where the sample cannot tell: a check that was asked for and not made is not passed.
-        value: the change rate or the stability index; None where the sample cannot tell.
+        name: `change`, `drift of labels` or `drift of confidences`; `drift` if drift could not be measured.
+        passed: whether the value is within the limit; False also if the sample is too small to measure it.
+        value: the change rate or the population stability index; None if it could not be measured.
         limit: the largest value that passes.
-        n: documents that it was computed from.
+        n: documents that the value was computed from.
         interval: the 95 % interval of a change rate; None for drift.
-        found: what was found, in words, in one line.
+        found: the result in one line of words.
     """
 
     name: str
@@ -46,18 +46,19 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a canary says. `documents` were looked at."""
+    """The results of all checks on a canary of `documents` documents."""
 
     documents: int
     checks: tuple[Check, ...]
 
     @property
     def stop(self) -> bool:
+        """Whether a check failed, so that the relabel must not go on."""
         return not all(check.passed for check in self.checks)
 
     @property
     def reason(self) -> str:
-        """One line: what failed; what passed if nothing did."""
+        """One line with the results of the failed checks, or of all checks if none failed."""
         failed = [check.found for check in self.checks if not check.passed]
         return "; ".join(failed or [check.found for check in self.checks])
 
@@ -67,8 +68,9 @@ class Expected:
     """The distribution of labels and confidences that a canary is compared with.
 
     Attributes:
-        names: the k labels of the sample; any other label counts among the rare ones.
-        source: the sample in words, such as "the evaluation sample".
+        names: the k labels of the reference sample; all other labels are counted as one more class.
+        baseline: the distributions.
+        source: the reference sample in words, such as "the evaluation sample".
     """
 
     names: tuple[str, ...]
@@ -76,7 +78,12 @@ class Expected:
     source: str
 
     def indices(self, labels: pa.ChunkedArray, confidence: Floats) -> tuple[float, float] | None:
-        """The stability indices of labels, none null, and confidences; None if there are too few to say."""
+        """Return the population stability indices of labels and of confidences; None if there are too few.
+
+        Args:
+            labels: (n,) strings, none null.
+            confidence: (n,) in [0, 1].
+        """
         position = pc.index_in(labels, value_set=pa.array(self.names, pa.string()))
         best = pc.fill_null(position, len(self.names)).to_numpy().astype(np.int64)
         return self.baseline.indices(best, confidence)
@@ -85,13 +92,13 @@ class Expected:
 def expected(
     labels: pa.Array | pa.ChunkedArray, confidence: pa.Array | pa.ChunkedArray, *, source: str, weights: Floats | None
 ) -> Expected | None:
-    """Describe n labels and confidences; None if it is fewer than 50 labels, too few to compare with.
+    """Describe a reference sample; return None if it has fewer than 50 labels, which are too few to compare with.
 
     Args:
-        labels: as in a canary; rows without a label or a confidence do not count.
-        confidence: as in a canary.
+        labels: (n,) as in a canary; rows without a label or a confidence do not count.
+        confidence: (n,) as in a canary.
         source: the sample in words.
-        weights: (n,) documents that each row stands for; None weighs them alike.
+        weights: (n,) the number of documents that each row stands for; None weighs all rows equally.
     """
     names, scores, kept = _labelled(labels, confidence)
     if not len(names):
@@ -100,7 +107,7 @@ def expected(
     known = tuple(coded.dictionary.to_pylist())
     best: Indices = coded.indices.to_numpy().astype(np.int64)
     share = np.ones(len(names)) if weights is None else weights[kept]
-    # One class more, of no document: where labels go that the sample does not know.
+    # An extra, empty class takes the labels that the reference sample does not have.
     made = baseline(best, scores, share, k=len(known) + 1)
     return None if made is None else Expected(known, made, source)
 
@@ -115,18 +122,18 @@ def decide(
     """Check a canary against the limits that are not None.
 
     Args:
-        canary: previous_label is needed for max_change, label and confidence for max_drift.
-        max_change: the largest share, in [0, 1], of documents with a previous label that may have another one now.
+        canary: the columns label and previous_label are needed for max_change, label and confidence for max_drift.
+        max_change: of the documents with a previous label, the largest share, in [0, 1], whose label may change.
         max_drift: the largest population stability index, at least 0; 0.1 is a small shift, 0.25 a large one.
-        expected: what drift is measured against.
+        expected: the reference that drift is measured against.
 
     Raises:
         ValueError: if a limit is outside its range.
     """
     if max_change is not None and not 0 <= max_change <= 1:
-        raise ValueError(f"max_change is {max_change}, expected 0 to 1")
+        raise ValueError(f"max_change: {max_change} is not valid; expected 0 to 1")
     if max_drift is not None and not max_drift >= 0:
-        raise ValueError(f"max_drift is {max_drift}, expected at least 0")
+        raise ValueError(f"max_drift: {max_drift} is not valid; expected at least 0")
     checks: list[Check] = []
     if max_change is not None:
         checks.append(check_change(canary["label"], canary["previous_label"], max_change))
@@ -136,9 +143,9 @@ def decide(
 
 
 def check_change(labels: pa.ChunkedArray, previous: pa.ChunkedArray, limit: float) -> Check:
-    """Compare the share of changed labels with a limit; a label that became an error is a change.
+    """Compare the share of changed labels with a limit. A document that lost its label counts as changed.
 
-    It is the measured share that must not exceed the limit, not an end of its interval: the limit reads as it is set.
+    The measured share itself must not exceed the limit; the ends of its interval are only reported.
     """
     old, new = _strings(previous), _strings(labels)
     had = pc.is_valid(old)
@@ -146,7 +153,7 @@ def check_change(labels: pa.ChunkedArray, previous: pa.ChunkedArray, limit: floa
     missing = pc.is_null(_strings(labels)).filter(had)
     n, words = len(old), f"limit {100 * limit:g} %"
     if not n:
-        found = f"change cannot be told: none of {len(labels):,} sampled documents has a previous label; {words}"
+        found = f"change cannot be measured: none of {len(labels):,} sampled documents has a previous label; {words}"
         return Check("change", False, None, limit, 0, None, found)
     changed = pc.or_(missing, pc.not_equal(old, new))
     hits = int(pc.sum(changed).as_py() or 0)
@@ -172,10 +179,10 @@ def check_drift(
         why = (
             "there is no sample of at least 50 documents to compare with"
             if expected is None
-            else f"{len(names):,} labelled documents in the sample, expected at least {LEAST}"
+            else f"the sample has {len(names):,} labelled documents; expected at least {LEAST}"
         )
-        said = f"drift cannot be told: {why}; limit {limit:g}"
-        return (Check("drift", False, None, limit, len(names), None, said),)
+        text = f"drift cannot be measured: {why}; limit {limit:g}"
+        return (Check("drift", False, None, limit, len(names), None, text),)
     against = f"n = {len(names):,} against {expected.baseline.n:,} of {expected.source}"
     return tuple(
         Check(kind, index <= limit, index, limit, len(names), None, f"{kind} {index:.3f}, limit {limit:g}, {against}")
@@ -186,7 +193,7 @@ def check_drift(
 def _labelled(
     labels: pa.Array | pa.ChunkedArray, confidence: pa.Array | pa.ChunkedArray
 ) -> tuple[pa.ChunkedArray, Floats, Bools]:
-    """Return the m labels and confidences of the rows that have both, and (n,) which these are."""
+    """Return the (m,) labels and confidences of the rows that have both, and the (n,) mask of these rows."""
     names, scores = _strings(labels), pc.cast(confidence, pa.float64())
     kept = pc.and_(pc.is_valid(names), pc.is_valid(scores))
     return _chunked(names.filter(kept)), _chunked(scores.filter(kept)).to_numpy(), np.asarray(kept, np.bool_)

@@ -1,14 +1,21 @@
-"""What two labelled outputs differ in, as values."""
+"""The differences between two labelled outputs, as values."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the outputs, with the number of its rows of each kind. `models` are the ones that labelled it.
+    """One of the two outputs, with counts of its rows.
 
     Attributes:
-        row_ids: whether ids are file and row, which change when a row is inserted or removed; None: not known.
+        path: as the user gave it.
+        models: names of the models that labelled it.
+        documents: all rows.
+        without_label: rows without a label.
+        without_id: rows without an id, which are not compared.
+        abstained: rows that are marked as abstained.
+        row_ids: whether an id consists of file and row number, so that it changes when a row above is inserted or
+            removed; None if unknown.
     """
 
     path: str
@@ -22,7 +29,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """How many documents went from one label to another, with their mean confidences."""
+    """The number of documents whose label changed from `old` to `new`, and their mean confidences in [0, 1]."""
 
     old: str
     new: str
@@ -33,7 +40,7 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class ClassChange:
-    """Compared documents of a label: new = old + gained - lost."""
+    """Counts of compared documents with a label: new = old + gained - lost."""
 
     label: str
     old: int
@@ -55,7 +62,12 @@ class Confidence:
 
 @dataclass(frozen=True, slots=True)
 class Turned:
-    """Documents in both outputs that are something in the new one but not in the old, and the reverse."""
+    """For a property of documents in both outputs: how many have it only in the new output, and only in the old.
+
+    Attributes:
+        began: documents that have the property only in the new output.
+        ended: documents that have it only in the old output.
+    """
 
     began: int
     ended: int
@@ -63,13 +75,13 @@ class Turned:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """What came of comparing texts; both outputs have them, or their hashes.
+    """Documents whose id and text do not agree between the outputs. Both outputs have texts, or hashes of them.
 
     Attributes:
-        other: ids that stand for another text in the new output: not compared.
-        relabelled: those of them that have another label.
-        moved: documents of another or no id in the old output, whose text is there under another id.
-        moved_relabelled: those of them that have another label there.
+        other: ids whose text differs between the outputs; they are not compared.
+        relabelled: those of `other` whose label differs too.
+        moved: documents whose text is in both outputs, but under different ids.
+        moved_relabelled: those of `moved` whose label differs.
     """
 
     other: int
@@ -92,19 +104,25 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """Two outputs compared.
+    """The comparison of two outputs.
 
     Attributes:
-        both: ids in both outputs, without the repeated ones.
-        repeated: ids that an output has more than once: not compared, since nothing says which belongs to which.
-        compared: documents with a label in both, and with the same text as far as texts are there.
-        changed: compared documents with another label.
-        flows: the most frequent first, not all of the flow_count where there are many.
-        classes: every label that a compared document has, by gained and lost together, most first.
-        abstained: where both outputs say whether they abstained.
+        both: ids in both outputs, without repeated ones.
+        only_old: ids only in the old output, without repeated ones.
+        only_new: ids only in the new output, without repeated ones.
+        repeated: ids that occur more than once in an output. They are not compared, because their rows cannot be
+            matched.
+        compared: documents with a label in both outputs, and with the same text if both outputs have texts.
+        changed: compared documents whose label differs.
+        flows: changes from label to label, the most frequent first, at most 1,000.
+        flow_count: the number of different changes from label to label.
+        classes: every label of a compared document, those with the largest gained + lost first.
+        confidence_changed: confidences of documents whose label changed.
+        confidence_same: confidences of documents that kept their label.
+        abstained: documents that are marked as abstained; counted where both outputs have the column.
         without_label: documents that could not be labelled.
-        examples: the changes of the highest new confidence first.
-        texts: None where an output has no texts to compare.
+        examples: changed documents, those with the highest new confidence first.
+        texts: None if an output has no texts to compare.
     """
 
     old: Side

@@ -1,6 +1,6 @@
-"""What a relabel changed: two labelled outputs compared by id. Memory is bounded, the rest is on the disk.
+"""Compare two labelled outputs by id, in bounded memory: DuckDB spills to disk.
 
-A document is compared where both outputs have its id once, with a label.
+A document is compared if each output has its id exactly once, with a label.
 """
 
 import tempfile
@@ -18,22 +18,26 @@ from laud_ray.errors import CorpusError, LaudError
 
 MEMORY = "2GB"
 THREADS = 8
-FLOWS = 1000
+FLOWS = 1000  # changes from label to label that a Diff holds at most
 
 
 def compare(old: str, new: str, *, examples: int = 10, text: str | None = None, memory: str = MEMORY) -> Diff:
     """Compare two labelled outputs.
 
     Args:
-        old: what `laud relabel` wrote, or any Parquet file, folder, glob or URI with the columns id and label.
+        old: an output of `laud relabel`, or any Parquet file, folder, glob or URI with the columns id and label.
         new: the same.
-        examples: how many changed documents to show, at least 0.
-        text: the column that texts are compared by and examples shown with; by default `text` where an output has it.
-        memory: what the comparison may use before it goes on on the disk, under TMPDIR.
+        examples: how many changed documents to return, at least 0.
+        text: the column of texts, for comparing them and for the examples; None is `text` if an output has it.
+        memory: the memory limit, such as "2GB", beyond which the comparison spills to disk, under TMPDIR.
+
+    Example:
+        diff = compare("labels/2024-01", "labels/2024-02")
+        print(diff.changed, "of", diff.compared, "documents changed their label")
 
     Raises:
         CorpusError: if an output is missing, unfinished, broken, or lacks a column.
-        LaudError: if the memory or the disk is too small.
+        LaudError: if memory or disk space is too small.
     """
     require_two(old, new)
     sides = open_output(old), open_output(new)
@@ -66,7 +70,11 @@ def compare(old: str, new: str, *, examples: int = 10, text: str | None = None, 
 
 
 def _text_column(sides: Sequence[Output], name: str | None) -> tuple[Output, str] | None:
-    """Find the column that examples are shown with, first in the new output."""
+    """Return the output and the column that give the texts of examples; prefer the new output. None if neither does.
+
+    Raises:
+        CorpusError: if the user named a column that neither output has.
+    """
     wanted = name or "text"
     holder = next((side for side in reversed(sides) if wanted in side.columns), None)
     if holder is not None:
@@ -77,7 +85,7 @@ def _text_column(sides: Sequence[Output], name: str | None) -> tuple[Output, str
 
 
 def _compared_by(sides: Sequence[Output], text: str) -> str | None:
-    """The column that says whether an id stands for the same text in both outputs; None where there is none."""
+    """Return the column, of texts or of their hashes, that both outputs have; None if there is none."""
     if all(side.has_texts(text) for side in sides):
         return text
     return COLUMN if all(COLUMN in side.columns for side in sides) else None
@@ -93,13 +101,13 @@ def _with_texts(found: Diff, holder: Output, column: str) -> Diff:
 def _read(
     connection: duckdb.DuckDBPyConnection, sides: tuple[Output, Output], text: str | None
 ) -> tuple[tuple[Counts, Counts], list[str]]:
-    """Bring both outputs together by id; return what was counted on the way, and the names of the labels."""
+    """Join both outputs by id in the table `documents`; return their counts, and the label names by code."""
     codes, counts, failures = Codes(), (Counts(), Counts()), list[BaseException]()
 
     def rows(side: Output, count: Counts) -> Iterator[pa.RecordBatch]:
         try:
             yield from side.batches(codes, count, text)
-        except (CorpusError, KeyboardInterrupt) as error:  # DuckDB would make a text with a traceback of it
+        except (CorpusError, KeyboardInterrupt) as error:  # DuckDB would turn it into a text with a traceback
             failures.append(error)
             raise
 
@@ -172,7 +180,7 @@ def _row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
 
 
 def _confidences(connection: duckdb.DuckDBPyConnection) -> tuple[Confidence, Confidence]:
-    """Return the confidences of the documents that kept their label, and of those that did not."""
+    """Return the confidences of documents that kept their label, and of those whose label changed."""
     old, new = (connection.execute(queries.CONFIDENCES.format(name)).fetchall() for name in ("old", "new"))
     made = []
     for moved in (False, True):
@@ -185,7 +193,7 @@ def _confidences(connection: duckdb.DuckDBPyConnection) -> tuple[Confidence, Con
 
 
 def _middle(bins: Sequence[tuple[int, int, float]]) -> tuple[int, float | None, float | None]:
-    """Return n, the mean and the median of (bin, count, sum of confidences), in the order of the bins."""
+    """Return n, the mean and the median of a histogram: (bin, count, sum of confidences), in the order of bins."""
     n = sum(count for _, count, _ in bins)
     seen = 0
     for bin, count, _ in bins:

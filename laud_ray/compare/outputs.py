@@ -21,9 +21,9 @@ from laud_ray.storage.folder import Folder, filesystem
 from laud_ray.storage.listing import find_files
 from laud_ray.texts import normalise_text
 
-# What of a file is in memory at once: batches of these rows, of this many row groups.
+# Rows of a batch, and how many batches and files are read ahead. Together they bound the memory.
 BATCH_ROWS, BATCHES_AHEAD, FILES_AHEAD = 65_536, 4, 2
-# A document without a label; NULL is a document that is not there.
+# The code of a document without a label. In the queries, NULL means that the document is not in the output.
 WITHOUT_LABEL = -1
 SCHEMA = pa.schema(
     [
@@ -39,7 +39,7 @@ _EXPECTED = "expected a folder that `laud relabel` wrote, or Parquet files with 
 
 
 class Codes:
-    """Numbers for labels, normalised, in the order in which they are met; threads may share it."""
+    """Assigns numbers to normalised labels, in the order of their first appearance. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -50,7 +50,7 @@ class Codes:
         return list(self._numbers)
 
     def of(self, labels: pa.Array) -> pa.Array:
-        """Map n labels to (n,) int32 numbers; no label is WITHOUT_LABEL."""
+        """Map n labels to (n,) int32 numbers; null and empty labels become WITHOUT_LABEL."""
         if not pa.types.is_dictionary(labels.type):
             labels = pc.cast(labels, pa.string()).dictionary_encode()
         read = (
@@ -65,7 +65,7 @@ class Codes:
 
 @dataclass(slots=True)
 class Counts:
-    """What went by: rows, and of these the ones without an id, without a label, and abstained."""
+    """Counts of the rows that have been streamed, and the names of the models in them."""
 
     rows: int = 0
     without_id: int = 0
@@ -80,8 +80,9 @@ class Output:
 
     Attributes:
         uri: as the user gave it.
-        columns: of the files and of the folders' names.
-        row_ids: whether ids are file and row; None where nothing says it.
+        columns: names of the columns, those from folder names such as label=Milk/ included.
+        dataset: the files as a pyarrow dataset.
+        row_ids: whether an id consists of file and row number; None if unknown.
     """
 
     uri: str
@@ -90,18 +91,20 @@ class Output:
     row_ids: bool | None = None
 
     def has_texts(self, column: str) -> bool:
-        """Whether a column of texts is there."""
+        """Whether a column exists and holds strings."""
         kind = self.dataset.schema.field(column).type if column in self.columns else pa.null()
         return kind in (pa.string(), pa.large_string(), pa.string_view())
 
     def batches(self, codes: Codes, counts: Counts, text: str | None = None) -> Iterator[pa.RecordBatch]:
-        """Yield all rows that have an id, with SCHEMA; counts are complete at the end.
+        """Yield all rows that have an id, with SCHEMA.
 
         Args:
-            text: the column of the texts, or of their hashes; None: the column `text` is null.
+            codes: gives labels their numbers.
+            counts: is updated while rows are yielded, and complete at the end.
+            text: the column of texts, or of their hashes; None leaves the column `text` null.
 
         Raises:
-            CorpusError: if a file cannot be read or a column holds something else.
+            CorpusError: if a file cannot be read or a column has the wrong type.
         """
         wanted = ("id", "label", "confidence", "abstained", "model", text)
         asked = [name for name in dict.fromkeys(wanted) if name in self.columns]
@@ -118,7 +121,7 @@ class Output:
             raise CorpusError(f"{self.uri}: cannot be read: {_first_line(error)}") from None
 
     def texts(self, column: str, ids: Sequence[str]) -> dict[str, str]:
-        """Return a column's values for some ids; ids without one are left out."""
+        """Return a column's values by id, for these ids; an id without a value is left out."""
         key, text = pc.field("id").cast(pa.string()), pc.field(column).cast(pa.string())
         try:
             scanner = self.dataset.scanner(
@@ -132,21 +135,21 @@ class Output:
         except (pa.ArrowException, OSError) as error:
             raise CorpusError(f"{self.uri}: column {column!r} cannot be read: {_first_line(error)}") from None
         pairs = zip(found["id"].to_pylist(), found["text"].to_pylist(), strict=True)
-        return {one: said for one, said in pairs if said is not None}
+        return {one: value for one, value in pairs if value is not None}
 
 
 def open_output(uri: str) -> Output:
-    """Open what a relabel wrote, or any Parquet file, folder or glob with the columns id and label.
+    """Open an output of `laud relabel`, or any Parquet file, folder or glob with the columns id and label.
 
     Raises:
-        CorpusError: if nothing is there, it is unfinished, it is not Parquet, or a column is missing.
+        CorpusError: if there is no Parquet file, the relabel is unfinished, a file is broken, or a column is missing.
     """
     try:
         _require_finished(uri)
         found = list(find_files(uri))
         files = [name for _, name in found if name.lower().endswith(_ENDINGS)]
         if not files:
-            raise CorpusError(f"{uri}: {'no Parquet file' if found else 'no such data'}; {_EXPECTED}")
+            raise CorpusError(f"{uri}: {'has no Parquet file' if found else 'does not exist'}; {_EXPECTED}")
         columns, dataset = _dataset(found[0][0], files)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise CorpusError(f"{uri}: cannot be opened: {_first_line(error)}") from None
@@ -160,13 +163,13 @@ def require_two(old: str, new: str) -> None:
     """Refuse to compare an output with itself.
 
     Raises:
-        CorpusError: if both are the same place.
+        CorpusError: if both name the same file, folder or URI.
     """
-    if _place(old) == _place(new):
+    if _canonical(old) == _canonical(new):
         raise CorpusError(f"{old} and {new} are the same place; expected two outputs to compare")
 
 
-def _place(uri: str) -> str:
+def _canonical(uri: str) -> str:
     return uri.rstrip("/") if "://" in uri else os.path.realpath(uri)
 
 
@@ -188,12 +191,12 @@ def _require_finished(uri: str) -> None:
     of = f" of {len(ranges)}" if isinstance(ranges, list) else ""
     raise CorpusError(
         f"{uri}: the relabel is not finished: no _SUCCESS, {done}{of} ranges are committed; "
-        "the `laud relabel` command that began it finishes it"
+        "run the same `laud relabel` command again to finish it"
     )
 
 
 def _row_ids(uri: str) -> bool | None:
-    """Whether an output's ids are file and row, as its plan says."""
+    """Whether an output's ids consist of file and row number, according to its manifest; None if it has none."""
     if any(mark in uri for mark in "*?["):
         return None
     try:
@@ -204,7 +207,7 @@ def _row_ids(uri: str) -> bool | None:
 
 
 def _dataset(fs: pafs.FileSystem, files: list[str]) -> tuple[list[str], Any]:
-    """Open files as one; a needed column that only the folders' names have, as in label=Milk/, comes from there."""
+    """Open files as one dataset; return its columns too. Columns only in folder names (label=Milk/) are included."""
     kind = pads.ParquetFileFormat()
     columns = list(kind.inspect(files[0], fs).names)
     named = [part.partition("=")[0] for part in files[0].split("/")[:-1] if "=" in part]
@@ -214,7 +217,7 @@ def _dataset(fs: pafs.FileSystem, files: list[str]) -> tuple[list[str], Any]:
 
 
 def _hashes(column: pa.Array) -> pa.Array:
-    """Hashes of a column of texts, or the column itself where it holds hashes."""
+    """Return the hashes of a column of texts; a column of integers is taken to hold hashes already."""
     if pa.types.is_integer(column.type):
         return pc.cast(column, pa.int64())
     return text_hashes(clean(pc.cast(pc.cast(column, pa.large_string()), pa.large_binary()), sys.maxsize).texts)

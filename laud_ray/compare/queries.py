@@ -1,8 +1,8 @@
-"""What `laud diff` asks DuckDB, over the tables old_rows, new_rows and labels."""
+"""The DuckDB queries of `laud diff`, over the tables old_rows, new_rows and labels."""
 
-BINS = 1000  # of confidence: the median is exact to a thousandth, and the same each time
+BINS = 1000  # bins of confidence: the median is exact to a thousandth, and the same in every run
 
-# One aggregation in place of a join: repeated ids cannot multiply, and numbers are states that spill.
+# An aggregation instead of a join: repeated ids cannot multiply rows, and DuckDB can spill numeric aggregates to disk.
 DOCUMENTS = """
 CREATE TABLE documents AS
 SELECT id, count(old_label) > 1 OR count(new_label) > 1 AS repeated,
@@ -17,7 +17,7 @@ FROM (SELECT id, label AS old_label, confidence AS old_confidence, abstained AS 
       SELECT id, NULL, NULL, NULL, NULL, label, confidence, abstained, text FROM new_rows)
 GROUP BY id
 """
-# A label of -1 is none; NULL is a document that is not in that output. An id with another text is another document.
+# Label -1: the document has no label. NULL: it is not in that output. An id with another text is another document.
 VIEWS = """
 CREATE VIEW shared AS
 SELECT * FROM documents WHERE NOT repeated AND old_label IS NOT NULL AND new_label IS NOT NULL;
@@ -32,7 +32,7 @@ SELECT count(*) FILTER (NOT repeated AND old_label IS NOT NULL AND new_label IS 
        count(*) FILTER (repeated)
 FROM documents
 """
-# What is left of both outputs, brought together by the text: each text with the one label that it has there.
+# Documents that ids do not match, joined by their text. A text counts if all its rows in an output share one label.
 TEXTS = """
 WITH lone AS (SELECT * FROM documents WHERE NOT repeated AND (old_label IS NULL OR new_label IS NULL
                                                               OR old_text IS DISTINCT FROM new_text)),

@@ -125,7 +125,7 @@ def require_columns(path: str, columns: Sequence[str], reading: Reading = AS_FOU
 
 def _nothing(path: str, others: Sequence[Entry]) -> CorpusError:
     if not others:
-        return CorpusError(f"{path}: no such data; {EXPECTED}")
+        return CorpusError(f"{path}: does not exist; {EXPECTED}")
     if len(others) > 1 or _name(others[0].path) != _name(path):
         named = listed([_name(entry.path) for entry in others])
         return CorpusError(f"{path}: holds no data that can be read, but {named}; {EXPECTED}")

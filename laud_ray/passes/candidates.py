@@ -1,4 +1,4 @@
-"""Where the candidates of a round lie: workers embed them and what was asked about.
+"""Build the Space of a round: workers embed and score its candidates and the documents asked about so far.
 
 m candidates, a annotated documents, c models, k classes, d dimensions.
 """
@@ -22,22 +22,22 @@ from laud_ray.storage.folder import Folder
 from laud_ray.store.store import Answered
 from laud_ray.types import Candidates, Document, Floats, Indices, Scorer, Space, SpatialScorer
 
-CHUNK = 2000  # texts: a few seconds of a core
-TOKENS = 64
+CHUNK = 2000  # texts per call: a few seconds on one core
+TOKENS = 64  # maximum length of a text for the bundled encoder
 TASKS = Workers()
 
 T = TypeVar("T")
 J = TypeVar("J")
 Progress = Callable[[int, int], None]
-Examined = tuple[Floats, Floats]
+Embedded = tuple[Floats, Floats]  # (n, d) vectors and (n, k) probabilities
 
 
 def known(asked: Sequence[Answered], names: Sequence[str]) -> tuple[list[Document], Indices]:
-    """Return what was answered, without the evaluation sample, and the class of each; -1 for an abstention."""
+    """Return the a answered documents outside the evaluation sample, and their (a,) classes; -1 for an abstention."""
     places = {name: i for i, name in enumerate(names)}
-    told = [one for one in asked if one.answered and one.purpose != "evaluation"]
-    labels = [-1 if one.label is None else places[one.label] for one in told]
-    return [one.query.document for one in told], np.asarray(labels, np.int64)
+    answered = [one for one in asked if one.answered and one.purpose != "evaluation"]
+    labels = [-1 if one.label is None else places[one.label] for one in answered]
+    return [one.query.document for one in answered], np.asarray(labels, np.int64)
 
 
 def survey(
@@ -51,24 +51,30 @@ def survey(
     load: Callable[[str], Scorer] = open_model,
     progress: Progress = lambda done, total: None,
 ) -> Space:
-    """Let the round's model embed and score candidates and what was asked about, the models before it only score.
+    """Embed and score the candidates and the answered documents with the round's model.
+
+    Earlier models, which serve as the committee, only score the candidates.
 
     Args:
+        pool: the m candidates.
+        asked: the a answered documents, as `known` returns them.
         labels: (a,) the classes of `asked`.
-        models: of the last rounds, the newest last; each is a SpatialScorer.
-        votes: whether a committee is wanted.
+        models: folders of the last rounds' models, the newest last; each is a SpatialScorer.
+        votes: whether to return the committee's probabilities.
+        load: opens a model in a worker.
+        progress: called with the texts done and the texts in all.
 
     Raises:
-        PassError: if the work fails, or its workers die again and again.
+        PassError: if the work fails, or its workers die repeatedly.
     """
     candidates = tuple(pool.texts)
     every = (*candidates, *(document.text for document in asked))
     jobs = [_Reading(every, models[-1], load), *(_Reading(candidates, one, load) for one in models[-2::-1])]
-    # A worker process has the round's model from the score pass; the others it loads one after the other.
+    # The workers still hold the round's model from the score pass, so it comes first; the others are then loaded.
     (vectors, proba), *earlier = _read(jobs, workers, progress)
     m = len(candidates)
-    voices = np.stack([*(one for _, one in reversed(earlier)), proba[:m]]) if votes else None
-    return Space(vectors[:m], proba[:m], vectors[m:], proba[m:], labels, voices)
+    committee = np.stack([*(one for _, one in reversed(earlier)), proba[:m]]) if votes else None
+    return Space(vectors[:m], proba[:m], vectors[m:], proba[m:], labels, committee)
 
 
 def survey_scored(
@@ -82,16 +88,22 @@ def survey_scored(
     votes: bool,
     progress: Progress = lambda done, total: None,
 ) -> Space:
-    """The same for models that have no vectors: the bundled encoder embeds, and probabilities are read from scores.
+    """Build the same Space for models without vectors: the bundled encoder embeds, and a pass has the probabilities.
 
-    Of these only the likeliest classes are known; what is left of 1 is spread evenly over the others.
+    A pass stores only the probabilities of the likeliest classes. The other classes share the rest of 1 equally.
 
     Args:
+        pool: the m candidates.
+        asked: the a answered documents, as `known` returns them.
+        labels: (a,) the classes of `asked`.
         names: the k labels.
+        corpus: the corpus that was scored.
         scores: finished passes of the last rounds' models, the newest last.
+        votes: whether to return the committee's probabilities.
+        progress: called with the texts done and the texts in all.
 
     Raises:
-        PassError: if the work fails, or its workers die again and again.
+        PassError: if the work fails, or its workers die repeatedly.
     """
     ids = [*pool.ids, *(document.id for document in asked)]
     every = (*pool.texts, *(document.text for document in asked))
@@ -103,21 +115,21 @@ def survey_scored(
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """Texts and the model that reads them; None: the bundled encoder, which has no classes."""
+    """Texts, and the model that embeds and scores them; None is the bundled encoder, which has no classes."""
 
     texts: tuple[str, ...]
     model: Folder | None
     load: Callable[[str], Scorer]
 
 
-def _read(readings: Sequence[_Reading], workers: Workers, progress: Progress) -> list[Examined]:
-    """Return (n, d) vectors and (n, k) probabilities for each reading; the workers take a chunk at a time."""
+def _read(readings: Sequence[_Reading], workers: Workers, progress: Progress) -> list[Embedded]:
+    """Return (n, d) vectors and (n, k) probabilities for each reading, computed in chunks of CHUNK texts."""
     sizes = {
         f"texts {start} to {min(start + CHUNK, len(one.texts))} of reading {number}": (number, start)
         for number, one in enumerate(readings)
         for start in range(0, len(one.texts), CHUNK)
     }
-    found: list[Examined | None] = [None] * len(readings)
+    found: list[Embedded | None] = [None] * len(readings)
     total, done = sum(len(one.texts) for one in readings), 0
     for name, (vectors, proba) in _mapped(list(sizes), _read_chunk, (sizes, tuple(readings)), workers):
         number, start = sizes[name]
@@ -131,8 +143,8 @@ def _read(readings: Sequence[_Reading], workers: Workers, progress: Progress) ->
     return [one for one in found if one is not None]
 
 
-def _read_chunk(name: str, job: tuple[Mapping[str, tuple[int, int]], Sequence[_Reading]]) -> Examined:
-    """In the worker: embed and score a chunk; a model that only votes sends no vectors back."""
+def _read_chunk(name: str, job: tuple[Mapping[str, tuple[int, int]], Sequence[_Reading]]) -> Embedded:
+    """Embed and score a chunk, in the worker; all readings but the first return vectors of no dimensions."""
     number, start = job[0][name]
     reading = job[1][number]
     texts = reading.texts[start : start + CHUNK]
@@ -144,7 +156,7 @@ def _read_chunk(name: str, job: tuple[Mapping[str, tuple[int, int]], Sequence[_R
             return np.empty((len(texts), 0), np.float32), scorer.score(texts)
         if isinstance(scorer, SpatialScorer):
             return scorer.examine(texts)
-    raise PassError(f"{reading.model.uri}: a {type(scorer).__name__} has no vectors; expected an encoder's model")
+    raise PassError(f"{reading.model.uri}: a {type(scorer).__name__} has no vectors; expected a model of an encoder")
 
 
 @cache
@@ -154,7 +166,7 @@ def _bundled() -> Encoder:
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """Which documents to find in which scores."""
+    """The documents to look up, and the passes to look them up in."""
 
     scores: tuple[Folder, ...]
     ids: pa.Array
@@ -171,7 +183,7 @@ def _probabilities(corpus: Corpus, scores: Sequence[Folder], ids: Sequence[str],
 
 
 def _find(name: str, job: _Finding) -> pa.Table:
-    """In the worker: the rows of the wanted documents in a range."""
+    """Return the rows of the wanted documents in one range of one pass. Runs in the worker."""
     number, _, part = name.partition("/")
     table = job.scores[int(number)].read_table(part, ["id", "top_labels", "top_probabilities"])
     found = table.filter(pc.is_in(table.column("id"), value_set=job.ids))
@@ -180,7 +192,7 @@ def _find(name: str, job: _Finding) -> pa.Table:
 
 
 def from_likeliest(found: pa.Table, ids: pa.Array, names: Sequence[str]) -> Floats:
-    """Turn the likeliest classes of documents into (n, k) probabilities; all classes alike where there are none."""
+    """Turn the stored likeliest classes of n documents into (n, k) probabilities; uniform where none are stored."""
     rows = pc.index_in(ids, value_set=found.column("id"))
     taken = found.take(rows)
     labels, values = taken.column("top_labels").combine_chunks(), taken.column("top_probabilities").combine_chunks()
@@ -197,8 +209,8 @@ def from_likeliest(found: pa.Table, ids: pa.Array, names: Sequence[str]) -> Floa
 
 
 def _mapped(names: Sequence[str], work: Callable[[str, J], T], job: J, workers: Workers) -> Iterator[tuple[str, T]]:
-    """Yield what the work returns by its name."""
+    """Yield each name with the result of its work."""
     for result in map_ranges(names, work, job, workers):
         if isinstance(result, Lost):
-            raise PassError(f"{result.name}: given up, {result.reason}, {result.times} times")
+            raise PassError(f"{result.name}: given up after {result.times} attempts: {result.reason}")
         yield result.name, result.value

@@ -1,4 +1,4 @@
-"""Find the ranges that a finished pass has lost, and drop what is left of them."""
+"""Find ranges of a finished pass whose files are missing, so that they are scored again."""
 
 from laud_ray.data.corpus import Corpus
 from laud_ray.passes.shortlists import SHORTLIST
@@ -6,9 +6,9 @@ from laud_ray.storage.folder import Folder
 
 
 def drop_incomplete(corpus: Corpus, scores: Folder) -> list[str]:
-    """Return the ranges without scores or without a shortlist.
+    """Return the names of ranges without scores or without a shortlist.
 
-    Scores without their shortlist are deleted, since they alone would mark the range as done.
+    Scores without a shortlist are deleted, because a range with scores counts as done.
     """
     whole = scores.names() & (scores / SHORTLIST).names()
     lost = [part.name for part in corpus.ranges if part.name not in whole]

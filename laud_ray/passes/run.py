@@ -1,8 +1,7 @@
 """Score every document of a corpus exactly once: zero-shot, and each round's scores.
 
-The work list is the list of ranges without a committed output. A worker reads its range, scores it and writes
-one Parquet file whose name the range fixes; the file appears whole or not at all, and to resume is to list
-what is there. Memory grows with the number of ranges, never with documents.
+A worker reads a range, scores it and writes one Parquet file under the range's name. The file appears whole or not at
+all, so a pass resumes with the ranges that have no file. Memory grows with the number of ranges, never with documents.
 """
 
 import time
@@ -26,13 +25,18 @@ TASKS = Workers()
 
 @dataclass(frozen=True, slots=True)
 class PassResult:
-    """What a pass did. Rows and errors count this attempt only; `resumed` ranges were there already.
+    """Counts and times of a pass.
 
     Attributes:
-        health: what the scorer measured of itself, if it does.
-        legibility: what of a sample of the texts the scorer's tokenizer does not know; no texts where it knows all.
-        start_up: seconds until the first range came back.
+        ranges: ranges of the corpus.
+        resumed: ranges that earlier attempts had committed.
+        rows: documents of this attempt.
+        errors: documents of this attempt that could not be scored.
+        start_up: seconds until the first range was committed.
         seconds: seconds in all.
+        health: figures that the scorer measured of itself; empty if it measures none.
+        legibility: how much of a sample of the texts the scorer's tokenizer cannot represent; without texts if it
+            can represent everything.
     """
 
     ranges: int
@@ -47,7 +51,7 @@ class PassResult:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """All that a worker needs to know beside the range."""
+    """What a worker needs besides the name of a range."""
 
     corpus: Corpus
     model: Folder
@@ -59,7 +63,7 @@ class _Job:
 
 @dataclass(frozen=True, slots=True)
 class _Scored:
-    """What came of a range."""
+    """The counts of one scored range."""
 
     rows: int
     errors: int
@@ -78,15 +82,21 @@ def run_pass(
     load: Callable[[str], Scorer] = open_model,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> PassResult:
-    """Score the ranges that have no output in `out`; call progress(rows done, rows in all) as they come.
+    """Score the ranges that have no output in `out`.
 
     Args:
+        corpus: the corpus to score.
+        model: the model's folder.
+        out: the folder of the output, one Parquet file per range.
         name: the model's name, written into every row.
+        shortlist: what to keep for selection; None keeps nothing.
+        workers: resources of the workers.
         load: opens the model in a worker, once per process.
+        progress: called with the rows done and the rows in all after each range.
 
     Raises:
-        PassError: if a range cannot be read or written, or the engine fails on one range after the other; and, when
-            all others are committed, if some were set aside because their workers died again and again.
+        PassError: if a range cannot be read or written, or the engine fails on one range after the other. Also if
+            ranges were set aside because their workers died repeatedly; all others are committed then.
         RunError: if `out` holds the output of another model or corpus.
     """
     began = time.monotonic()
@@ -101,7 +111,7 @@ def run_pass(
     health: dict[str, float] = {}
     legibility = Legibility()
     lost: list[Lost] = []
-    # A worker's working directory need not be this process's.
+    # A worker may have another working directory than this process.
     corpus, model, out = replace(corpus, folder=corpus.folder.absolute()), model.absolute(), out.absolute()
     job = _Job(corpus, model, out, name, shortlist, load)
     for result in map_ranges([part.name for part in todo], _score_range, job, workers):
@@ -120,18 +130,18 @@ def run_pass(
 
 
 def _claim(out: Folder, identity: dict[str, str]) -> None:
-    """Make sure that all ranges in a folder come from one model and one corpus."""
+    """Make sure that the ranges in a folder come from this model and this corpus."""
     if not out.exists(DESCRIPTION):
         out.write(DESCRIPTION, dump_json(identity))
         return
     found = parse_json(out.read(DESCRIPTION), f"{out.uri}/{DESCRIPTION}", dict)
     for key, value in identity.items():
         if found.get(key) != value:
-            raise RunError(f"{out.uri}: holds a pass with {key} {found.get(key)!r}; expected {value!r}")
+            raise RunError(f"{out.uri}: holds a pass of {key} {found.get(key)!r}; expected {key} {value!r}")
 
 
 def _score_range(name: str, job: _Job) -> _Scored:
-    """Score one range and commit it: the shortlist first, the scores last, since these mark it as done."""
+    """Score one range and commit it. The scores are written last, because they mark the range as done."""
     table = job.corpus.read(name)
     texts, inverse = distinct(table.column("text"))
     scorer = load_scorer(job.model, job.load)
@@ -142,6 +152,6 @@ def _score_range(name: str, job: _Job) -> _Scored:
         listed = shortlist_range(job.shortlist, name, table, scores, proba, inverse, usable)
         (job.out / SHORTLIST).write_table(name, listed)
     job.out.write_table(name, scores)
-    # A range is a random sample of the corpus, and so are its first texts.
+    # A range is a random sample of the corpus, so its first texts are one too.
     legibility = scorer.legibility(texts[:ENOUGH]) if isinstance(scorer, LegibleScorer) else Legibility()
     return _Scored(table.num_rows, int((~usable).sum()), dict(getattr(scorer, "health", {})), legibility)

@@ -1,4 +1,7 @@
-"""What happens to documents in a worker: load the scorer once, score texts, make rows. n documents, k classes."""
+"""Score documents in a worker: load the scorer once, score distinct texts, build the output rows.
+
+n documents, u distinct texts, k classes.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -14,9 +17,9 @@ from laud_ray.storage.folder import Folder
 from laud_ray.storage.model_folder import STUDENT, describe, version_of
 from laud_ray.types import Bools, Floats, Indices, Scorer
 
-TOP = 5
-BLOCK = 65_536  # probabilities
-LEAST = np.float32(1e-12)
+TOP = 5  # likeliest labels in a row
+BLOCK = 65_536  # probabilities that `likeliest` handles at once
+SMALLEST = np.float32(1e-12)  # lower bound of a probability in a logarithm
 SCORES_SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -32,12 +35,12 @@ SCORES_SCHEMA = pa.schema(
 )
 
 _loading = Lock()
-# Of each scorer, by its identity, a text that it has scored: with it one sees whether it still can.
+# id(scorer) -> a text that it has scored. If the scorer fails later, scoring this text again shows which is at fault.
 _scored: dict[int, str] = {}
 
 
 def open_model(path: str) -> Scorer:
-    """Open a model of any kind. Their imports take seconds in each process, so no other scorer pays for them."""
+    """Open a model of any kind. Only the imports of that kind are done, since some take seconds in each process."""
     if describe(path)[1].get("kind") == STUDENT:
         from laud_ray.models.student.model import Student
 
@@ -48,12 +51,12 @@ def open_model(path: str) -> Scorer:
 
 
 def load_scorer(model: Folder, load: Callable[[str], Scorer]) -> Scorer:
-    """Load a model once per worker process; what is in its folder identifies it, not where the folder is.
+    """Load a model once per worker process, and keep the last two that were used.
 
-    The last two that were used stay.
+    A model's version is part of the cache key, so a changed folder is loaded again.
 
     Raises:
-        EngineError: if the model's engine does not start: the worker's process must end.
+        EngineError: if the model's engine does not start. The worker's process must then end.
     """
     with _loading:
         return _loaded(model, version_of(model), load)
@@ -68,12 +71,14 @@ def _loaded(model: Folder, _version: str | None, load: Callable[[str], Scorer]) 
 
 
 def score_texts(scorer: Scorer, texts: Sequence[str]) -> tuple[Floats, dict[int, str]]:
-    """Score texts in chunks; return (n, k) probabilities, and the reason for each text that cannot be scored.
+    """Score texts in chunks; skip texts that the scorer cannot score.
 
-    Whether a failure is a text's fault is judged in laud_ray.models.faults; the rows of such texts stay zero.
+    Returns:
+        (u, k) probabilities, and the reason for each text that cannot be scored, by its row. These rows are zero.
+        laud_ray.models.faults decides whether the text or the engine is at fault.
 
     Raises:
-        EngineError: if the engine is at fault: the worker's process must end.
+        EngineError: if the engine is at fault. The worker's process must then end.
     """
     labels = scorer.labels
     before = _scored.get(id(scorer))
@@ -86,22 +91,27 @@ def score_texts(scorer: Scorer, texts: Sequence[str]) -> tuple[Floats, dict[int,
 
 
 def distinct(texts: pa.Array | pa.ChunkedArray) -> tuple[list[str], Indices]:
-    """Return the distinct texts in the order of their first row, and each row's place among them.
+    """Return the u distinct texts in order of first appearance, and for each of the n rows the index of its text.
 
-    The place is -1 where there is no text.
+    The index is -1 where the text is null.
     """
     encoded = _one_chunk(texts).dictionary_encode()
-    places = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return encoded.dictionary.to_pylist(), places
+    inverse = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return encoded.dictionary.to_pylist(), inverse
 
 
 def with_failures(
     errors: pa.Array | pa.ChunkedArray, failures: Mapping[int, str], inverse: Indices
 ) -> tuple[pa.Array, Bools]:
-    """Add what the scorer could not score to the rows' errors; return them, and which rows are usable.
+    """Merge the scorer's failures into the rows' errors.
 
     Args:
-        failures: reasons by the places of distinct texts; row i has that at inverse[i].
+        errors: (n,) errors from reading; null where there is none. They take precedence.
+        failures: reasons by index of the distinct text.
+        inverse: (n,) index of each row's distinct text.
+
+    Returns:
+        (n,) errors, and (n,) whether a row is usable, which means that it has no error.
     """
     errors = _one_chunk(errors)
     if failures:
@@ -120,7 +130,7 @@ def score_table(
     labels: Sequence[str],
     model: str,
 ) -> pa.Table:
-    """Make the output rows from (u, k) probabilities; row i has those at inverse[i] where it is usable."""
+    """Build the n output rows from (u, k) probabilities; usable row i takes those at inverse[i], others are null."""
     if not len(proba):
         proba = np.zeros((1, len(labels)), np.float32)
     top = min(TOP, len(labels))
@@ -153,10 +163,13 @@ def score_table(
 
 
 def likeliest(proba: Floats, top: int) -> tuple[npt.NDArray[np.int32], Floats, Floats]:
-    """Return the places and values of each row's largest probabilities, (u, top), largest first, and the entropies.
+    """Find each row's largest probabilities, largest first; equal ones in the order of their columns.
 
-    Equal ones stand in the order of their places. One argmax after the other over blocks that fit a processor's
-    cache takes half the time of sorting 100 classes, and a tenth with 1,000.
+    Repeated argmax over blocks that fit a processor's cache takes half the time of sorting for 100 classes, and a
+    tenth for 1,000.
+
+    Returns:
+        (u, top) columns, (u, top) probabilities, and (u,) entropies in nats.
     """
     n, k = proba.shape
     order, best = np.empty((n, top), np.int32), np.empty((n, top), np.float32)
@@ -165,7 +178,7 @@ def likeliest(proba: Floats, top: int) -> tuple[npt.NDArray[np.int32], Floats, F
     for start in range(0, n, step):
         part = np.array(proba[start : start + step], np.float32)
         rows = np.arange(len(part))
-        entropy[start : start + step] = -np.einsum("ij,ij->i", part, np.log(np.maximum(part, LEAST)))
+        entropy[start : start + step] = -np.einsum("ij,ij->i", part, np.log(np.maximum(part, SMALLEST)))
         for place in range(top):
             at = part.argmax(1)
             order[start : start + step, place], best[start : start + step, place] = at, part[rows, at]

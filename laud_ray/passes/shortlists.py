@@ -1,4 +1,4 @@
-"""What a pass keeps for selection, so that nothing is scanned twice: the best documents of each range, merged later."""
+"""Keep the best documents of each range during a pass, and merge them later, so that selection scans nothing again."""
 
 from dataclasses import dataclass
 from math import ceil, sqrt
@@ -13,19 +13,21 @@ from laud_ray.storage.folder import Folder
 from laud_ray.types import Bools, Candidates, Floats, Indices, QueryStrategy
 
 SHORTLIST = "shortlist"
-# A range keeps no more rows than so many criteria would take, but for its share of what is wanted of all of them.
+# Limits on a range's rows where there are many criteria; see Shortlist.most.
 CRITERIA, SHARES = 100, 4
 
 
 @dataclass(frozen=True, slots=True)
 class Shortlist:
-    """What a pass keeps for selection: of each range, the `depth` best documents by each criterion.
+    """Settings of what a pass keeps for selection: the best documents of each range by each criterion.
 
     Attributes:
+        strategy: its utilities are the criteria.
+        depth: documents that are wanted of the whole corpus for each criterion.
         exclude: ids of documents that may not be asked about.
         seed: breaks ties at random, the same way in every attempt.
-        total: distinct documents of the corpus. Its ranges are random samples of them, so each needs to keep no more
-            than its share of the best; None: each keeps `depth`.
+        total: number of distinct documents in the corpus. Ranges are random samples of it, so each keeps only its
+            share of the best. None: each range keeps `depth`.
     """
 
     strategy: QueryStrategy
@@ -35,23 +37,24 @@ class Shortlist:
     total: int | None = None
 
     def share(self, distinct: int) -> int:
-        """How many to keep by each criterion of a range with so many distinct documents.
+        """Return how many documents a range of `distinct` distinct documents keeps for each criterion.
 
-        The best `depth` of the corpus fall into its ranges at random: more than this many into one once in 1e15 times.
+        The best `depth` documents of the corpus are spread over its ranges at random. A range holds more of them than
+        this number with a probability of about 1e-15.
         """
         mean = self._mean(distinct)
         return min(self.depth, ceil(mean + 8 * sqrt(mean)) + 16)
 
     def most(self, distinct: int, criteria: int) -> int:
-        """How many rows to keep in all of a range with so many distinct documents.
+        """Return how many rows a range of `distinct` distinct documents keeps at most, over all criteria.
 
-        With more than CRITERIA criteria it is SHARES times what a range has of the best of the corpus on average. So
-        all ranges together keep at most SHARES * depth rows for each criterion, and CRITERIA * share for each range.
+        It is the larger of two numbers: CRITERIA * share, so that up to CRITERIA criteria are never limited; and
+        SHARES times the number of best documents that the range holds on average, summed over the criteria.
         """
         return max(CRITERIA * self.share(distinct), ceil(SHARES * criteria * self._mean(distinct)))
 
     def _mean(self, distinct: int) -> float:
-        """How many of the best `depth` of the corpus a range with so many distinct documents has on average."""
+        """Return how many of the best `depth` documents of the corpus a range of this size holds on average."""
         return self.depth * distinct / max(self.total or distinct, distinct, 1)
 
 
@@ -64,15 +67,27 @@ def shortlist_range(
     inverse: Indices,
     usable: Bools,
 ) -> pa.Table:
-    """List, for each criterion, the best documents of a range that may be asked about, equal texts once."""
-    fresh = ~np.asarray(table.column("duplicate_of").is_valid())
-    taken = pc.is_in(table.column("id"), value_set=pa.array(wanted.exclude, pa.string()))
-    free = ~np.asarray(taken)
-    rows = np.flatnonzero(usable & fresh & free)
+    """Return the best documents of a range for each criterion, without excluded ones and duplicates.
+
+    Args:
+        wanted: the settings.
+        name: the range's name, which seeds the order of ties together with wanted.seed.
+        table: the n rows of the range in the corpus.
+        scores: the n output rows of the pass.
+        proba: (u, k) probabilities of the distinct texts.
+        inverse: (n,) index of each row's distinct text.
+        usable: (n,) whether a row was scored.
+
+    Returns:
+        A row for each document and criterion; the columns are those of read_shortlist.
+    """
+    first = ~np.asarray(table.column("duplicate_of").is_valid())
+    excluded = np.asarray(pc.is_in(table.column("id"), value_set=pa.array(wanted.exclude, pa.string())))
+    rows = np.flatnonzero(usable & first & ~excluded)
     utility = wanted.strategy.utility(proba[inverse[rows]])
     digits = [int(c) for c in name if c.isdigit()]
     rng = np.random.default_rng([*wanted.seed, *digits])
-    ties, distinct = rng.random(len(rows)), int(fresh.sum())
+    ties, distinct = rng.random(len(rows)), int(first.sum())
     depths = _depths(utility.shape[1], wanted.share(distinct), wanted.most(distinct, utility.shape[1]), rng)
     places = [_first(utility[:, criterion], ties, depth) for criterion, depth in enumerate(depths)]
     criteria = np.repeat(np.arange(len(places), dtype=np.int32), [len(one) for one in places])
@@ -98,15 +113,16 @@ def read_shortlist(corpus: Corpus, out: Folder, depth: int) -> pa.Table:
         merged.append(table)
         if sum(part.num_rows for part in merged) > most:
             merged = [_best(pa.concat_tables(merged), depth)]
-            # Merging costs as much as it takes rows: each time there are twice as many as are kept.
+            # The cost of a merge grows with its rows, so the next one waits until they have doubled.
             most = max(20 * depth, 2 * merged[0].num_rows)
     return _best(pa.concat_tables(merged), depth)
 
 
 def _depths(criteria: int, share: int, most: int, rng: np.random.Generator) -> Indices:
-    """Say how many rows to keep by each criterion: `share`, or as evenly as can be where that is too many in all.
+    """Return the number of rows to keep for each criterion: `share`, or fewer if the sum would exceed `most`.
 
-    Which criteria get one more than others is drawn anew for each range, so that none goes without.
+    `most` is divided evenly. Which criteria get a row of the remainder is random in each range, so that over many
+    ranges every criterion gets rows.
     """
     depths = np.full(criteria, min(share, most // criteria), np.int64)
     if share * criteria > most:
@@ -115,11 +131,11 @@ def _depths(criteria: int, share: int, most: int, rng: np.random.Generator) -> I
 
 
 def _first(utility: Floats, ties: Floats, depth: int) -> Indices:
-    """Return the rows of the `depth` largest of (n,) utilities, largest first; of equal ones the smaller tie first."""
+    """Return the indices of the `depth` largest of (n,) utilities, largest first; `ties` orders equal ones."""
     falling = -utility
     rows = np.arange(len(falling))
     if depth < len(falling):
-        # Only what may be among them is sorted: those equal to the last one too.
+        # Sort only the rows that can be among them, which includes all that equal the last one.
         rows = np.flatnonzero(~(falling > np.partition(falling, max(depth - 1, 0))[max(depth - 1, 0)]))
     best: Indices = rows[np.lexsort((ties[rows], falling[rows]))[:depth]]
     return best
@@ -133,7 +149,7 @@ def _best(table: pa.Table, depth: int) -> pa.Table:
 
 
 def to_candidates(table: pa.Table, criteria: int) -> Candidates:
-    """Turn a shortlist with a row per document and criterion into one row per document."""
+    """Turn a shortlist, with a row for each document and criterion, into candidates with one row for each document."""
     ids = table.column("id").to_pylist()
     texts = dict(zip(ids, table.column("text").to_pylist(), strict=True))
     places = {key: i for i, key in enumerate(texts)}

@@ -115,7 +115,7 @@ def test_running_again_changes_nothing_and_another_seed_is_refused(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["init", "nowhere.csv", "--text", "text"], "nowhere.csv: no such data"),
+        (["init", "nowhere.csv", "--text", "text"], "nowhere.csv: does not exist"),
         (["init", "{data}", "--text", "txt"], "no column 'txt'.*did you mean 'text'"),
         (["init", "{data}"], "Missing option '--text'"),
         (["run", "nowhere.yaml"], "nowhere.yaml: no such file; expected a YAML file"),

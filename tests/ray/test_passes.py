@@ -110,7 +110,7 @@ def test_resume_scores_only_what_is_missing(corpus: Corpus, tmp_path: Path) -> N
     again = run_pass(corpus, Folder("m"), out, name="m", load=cheap())
     assert again.rows == lost.rows
     assert scores(corpus, out) == before
-    with pytest.raises(RunError, match="holds a pass with model 'm'; expected 'other'"):
+    with pytest.raises(RunError, match="holds a pass of model 'm'; expected model 'other'"):
         run_pass(corpus, Folder("m"), out, name="other", load=cheap())
 
 

@@ -390,7 +390,7 @@ def test_a_canary_measures_drift_against_the_evaluation_sample(
     corpus = normalise(config, Folder(str(tmp_path / "corpus")))
     sampled = ["--sample", "30%", "--max-drift"]
     code, said = fails(command(place, tmp_path / "out", *sampled, "50"), capsys)
-    assert (code, "drift cannot be told: there is no sample" in said) == (1, True)
+    assert (code, "drift cannot be measured: there is no sample" in said) == (1, True)
     run_pass(corpus, Folder(f"{place.run}/models/round-0001"), scores, name="round-0001")
     scores.write_table("part-00000", scores.read_table(corpus.ranges[0].name))  # as the run's sample calls it
     code, said = fails(command(place, tmp_path / "out", *sampled, "0.000001"), capsys)

@@ -111,16 +111,16 @@ def test_a_weighted_sample_counts_by_its_weights() -> None:
 def test_too_little_is_not_passed() -> None:
     few = decide(answers(150, SHARES, 5, 6), max_drift=0.2, expected=evaluation())
     assert few.stop
-    assert "150 labelled documents in the sample, expected at least 200" in few.reason
+    assert "the sample has 150 labelled documents; expected at least 200" in few.reason
     assert evaluation(40) is None
     assert decide(answers(500, SHARES, 5, 6), max_drift=0.2, expected=evaluation(40)).stop
     assert expected(pa.array([None], pa.string()), pa.array([None], pa.float32()), source="x", weights=None) is None
 
 
 def test_limits_outside_their_range_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"max_change is 5, expected 0 to 1"):
+    with pytest.raises(ValueError, match=r"max_change: 5 is not valid; expected 0 to 1"):
         decide(canary([], []), max_change=5)
-    with pytest.raises(ValueError, match=r"max_drift is -1, expected at least 0"):
+    with pytest.raises(ValueError, match=r"max_drift: -1 is not valid; expected at least 0"):
         decide(canary([], []), max_drift=-1)
 
 

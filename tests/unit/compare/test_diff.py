@@ -224,9 +224,9 @@ def test_what_cannot_be_compared(tmp_path: Path, two: tuple[str, str]) -> None:
     (tmp_path / "link").symlink_to(old)
     for place, message in {
         "half": r"not finished: no _SUCCESS, 2 of 3 ranges are committed; "
-        r"the `laud relabel` command that began it finishes it",
-        "nowhere": r"nowhere: no such data; expected a folder that `laud relabel` wrote",
-        "a.csv": r"a.csv: no Parquet file; expected",
+        r"run the same `laud relabel` command again to finish it",
+        "nowhere": r"nowhere: does not exist; expected a folder that `laud relabel` wrote",
+        "a.csv": r"a.csv: has no Parquet file; expected",
         "broken.parquet": r"broken.parquet: cannot be opened",
         "bare.parquet": r"bare.parquet: no column label in id, name; expected",
         "lists.parquet": r"lists.parquet: cannot be read",

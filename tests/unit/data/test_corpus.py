@@ -136,7 +136,7 @@ def test_unreadable_files_are_named(tmp_path: Path, name: str, content: bytes, m
 
 def test_nothing_there(tmp_path: Path) -> None:
     for path in (tmp_path / "none.csv", tmp_path / "*.csv"):
-        with pytest.raises(CorpusError, match="no such data"):
+        with pytest.raises(CorpusError, match="does not exist"):
             read(path, tmp_path / "out")
     with pytest.raises(CorpusError, match=r"row 1: the column 'text' of type double holds '0.5'; expected texts"):
         read(write(tmp_path / "a.parquet", {"text": [0.5]}), tmp_path / "out")

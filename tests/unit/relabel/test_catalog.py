@@ -139,7 +139,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "in/b.parquet").write_bytes(b"PAR1, but no more of it")
     with pytest.raises(CorpusError, match=r"b\.parquet: cannot be read: [^\n]+$"):
         cut(tmp_path / "in", tmp_path / "w")
-    with pytest.raises(CorpusError, match="nowhere: no such data; expected a file, folder, glob or URI"):
+    with pytest.raises(CorpusError, match="nowhere: does not exist; expected a file, folder, glob or URI"):
         cut(tmp_path / "nowhere", tmp_path / "w")
 
 

@@ -73,5 +73,5 @@ def test_an_unfinished_output_or_none_is_refused(found: Catalog, tmp_path: Path)
             previous.require(str(place))
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty/_SUCCESS").touch()
-    with pytest.raises(CorpusError, match="no such data; expected a folder that `laud relabel` wrote"):
+    with pytest.raises(CorpusError, match="does not exist; expected a folder that `laud relabel` wrote"):
         previous.align(found, str(tmp_path / "empty"), Folder(str(tmp_path / "to")))
