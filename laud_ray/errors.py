@@ -11,6 +11,7 @@ LaudError
 ├── EngineError             an engine has stopped or can score no more; a worker's process that meets it ends
 ├── PoolExhaustedError      more documents asked for than the pool holds
 ├── PassError               a pass cannot go on: its workers end on everything, or the disk is full
+│   └── SetAsideError       some ranges were set aside, since their workers died again and again
 ├── StoreError              a run's database is broken, full, locked or cannot be reached
 ├── StorageError            an object store fails or cannot be reached; also an OSError
 │   └── StorageSettingsError    its bucket is missing or its credentials are refused; also a UserError
@@ -65,6 +66,10 @@ class PoolExhaustedError(LaudError):
 
 class PassError(LaudError):
     """A pass cannot go on."""
+
+
+class SetAsideError(PassError):
+    """Some ranges were set aside, since their workers died again and again; all others were done before."""
 
 
 class StoreError(LaudError):

@@ -6,7 +6,7 @@ many rows are other than a healthy engine's.
 
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from laud_ray.cluster.deaths import Deaths
-from laud_ray.cluster.ranges import Done, Workers
+from laud_ray.cluster.deaths import DEATHS, BrokenEngines, Done, Lost
+from laud_ray.cluster.workers import Workers
 from laud_ray.data.corpus import RANGE_SCHEMA, Corpus, Range
 from laud_ray.errors import EngineError, PassError
 from laud_ray.models import faults
@@ -138,7 +138,7 @@ def _catalog(place: Path, documents: Sequence[str | None] | None) -> Path:
 
 def map_here(names: Sequence[str], work: Callable[[str, Any], Any], job: Any, workers: Workers) -> Iterator[Any]:
     """In the place of laud_ray's: a worker that ends is followed by one that opens its model anew."""
-    queue, deaths = deque(names), Deaths()
+    queue, broken, deaths = deque(names), BrokenEngines(), Counter[str]()
     _new_worker()
     while queue:
         name = queue.popleft()
@@ -146,15 +146,15 @@ def map_here(names: Sequence[str], work: Callable[[str, Any], Any], job: Any, wo
             value = work(name, job)
         except EngineError as error:
             _new_worker()
-            if deaths.add_cause(name, str(error), workers=1):
+            if broken.add(name, str(error), workers=1):
                 raise PassError(f"{name}: {error}") from error
-            lost = deaths.add(name, str(error), own=True)
-            if lost is None:
+            deaths[name] += 1
+            if deaths[name] < DEATHS:
                 queue.append(name)
             else:
-                yield lost
+                yield Lost(name, deaths[name], str(error))
             continue
-        deaths.done()
+        broken.done()
         yield Done(name, value)
 
 
@@ -171,7 +171,6 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def work_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have passes and relabels work in this process, in small chunks."""
-    monkeypatch.setattr("laud_ray.passes.run.map_ranges", map_here)
     monkeypatch.setattr("laud_ray.cluster.ranges.map_ranges", map_here)
     monkeypatch.setattr("laud_ray.cluster.connect.connect", lambda: None)
     monkeypatch.setattr(faults, "CHUNK", CHUNK)

@@ -6,7 +6,7 @@ from typing import Any
 
 import ray
 
-from laud_ray.cluster.deaths import Deaths
+from laud_ray.cluster.deaths import BrokenEngines
 
 Key = tuple[str, str]  # the key of a pass, and the name of one of its ranges
 
@@ -53,7 +53,7 @@ class Account:
     def __init__(self) -> None:
         self._names: dict[Key, _Attempts] = {}
         self._stopped: set[str] = set()
-        self._deaths: defaultdict[str, Deaths] = defaultdict(Deaths)
+        self._broken: defaultdict[str, BrokenEngines] = defaultdict(BrokenEngines)
         self._hopeless: dict[str, str] = {}
 
     def begin(self, key: Key, node: str, again: bool, ended: tuple[Key, bytes | None] | None) -> Record:
@@ -78,7 +78,7 @@ class Account:
     def end(self, key: Key, value: bytes | None) -> None:
         """Record that an attempt ended; keep its result until the name's block has been returned to the driver."""
         self._names.pop(key, None)
-        self._deaths[key[0]].done()
+        self._broken[key[0]].done()
         if value is not None:
             self._names[key] = _Attempts(value=value)
 
@@ -90,7 +90,7 @@ class Account:
                 failures in a row are needed before the pass is given up.
         """
         self._names.setdefault(key, _Attempts()).cause = cause
-        if self._deaths[key[0]].add_cause(key[1], cause, workers=workers):
+        if self._broken[key[0]].add(key[1], cause, workers=workers):
             self._hopeless[key[0]] = cause
 
     def stop(self, one_pass: str) -> None:
@@ -101,7 +101,7 @@ class Account:
         """Drop the records of a pass and refuse all its names from now on."""
         self._stopped.add(one_pass)
         self._names = {key: value for key, value in self._names.items() if key[0] != one_pass}
-        self._deaths.pop(one_pass, None)
+        self._broken.pop(one_pass, None)
         self._hopeless.pop(one_pass, None)
 
 

@@ -6,24 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Condition, Lock
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import pyarrow as pa
 import ray
 
 from laud_ray.cluster.account import Record
-from laud_ray.cluster.deaths import ACCIDENTS, DEATHS, Lost
+from laud_ray.cluster.deaths import ACCIDENTS, DEATHS, Done, Lost
 from laud_ray.errors import EngineError, LaudError, UserError
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Done(Generic[T]):
-    """The work of a name is done; `value` is its return value."""
-
-    name: str
-    value: T
 
 
 @dataclass(frozen=True, slots=True)

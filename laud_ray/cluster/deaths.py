@@ -5,13 +5,23 @@ the other, the pass ends rather than trying every range three times.
 """
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 DEATHS = 3  # a name is set aside after this many deaths of its worker while the node stayed alive
 ACCIDENTS = 20  # a name is set aside after this many deaths of its worker's node
 ROW = 3  # a pass ends after the engines of this many names failed with one error and no name succeeded in between
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[T]):
+    """The work of a name is done; `value` is its return value."""
+
+    name: str
+    value: T
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +33,14 @@ class Lost:
     reason: str
 
 
-class Deaths:
-    """The deaths of workers in a pass."""
+class BrokenEngines:
+    """The names whose engines failed since a name was last done."""
 
     def __init__(self) -> None:
-        self._own, self._accidents = Counter[str](), Counter[str]()
         self._row: set[str] = set()
         self._cause = ""
 
-    def of(self, name: str) -> int:
-        """Return how often a name's worker died while its node stayed alive."""
-        return self._own[name]
-
-    def add(self, name: str, reason: str, *, own: bool) -> Lost | None:
-        """Count a death of a name's worker (`own`) or of its node; return the name as Lost at its limit."""
-        count, limit = (self._own, DEATHS) if own else (self._accidents, ACCIDENTS)
-        count[name] += 1
-        return Lost(name, count[name], reason) if count[name] >= limit else None
-
-    def add_cause(self, name: str, cause: str, *, workers: int) -> bool:
+    def add(self, name: str, cause: str, *, workers: int) -> bool:
         """Record the error with which a name's engine ended; return whether the pass should end.
 
         Args:
@@ -60,8 +59,13 @@ class Deaths:
         self._row.clear()
 
 
-def set_aside(lost: Sequence[Lost], ranges: int) -> str:
-    """Return one line that names the ranges that were set aside, at most ten for each reason."""
+def set_aside(lost: Sequence[Lost], total: int, *, what: str = "ranges", committed: bool = True) -> str:
+    """Return one line that names the ranges that were set aside, at most ten for each reason.
+
+    Args:
+        what: the plural of what the names are.
+        committed: whether the others are kept when the command ends.
+    """
     by_reason: dict[tuple[str, int], list[str]] = {}
     for one in sorted(lost, key=lambda one: one.name):
         by_reason.setdefault((one.reason, one.times), []).append(one.name)
@@ -69,7 +73,8 @@ def set_aside(lost: Sequence[Lost], ranges: int) -> str:
         f"{', '.join(names[:10])}{f' and {len(names) - 10} more' if len(names) > 10 else ''} ({reason}, {times} times)"
         for (reason, times), names in by_reason.items()
     )
+    way_on = "the others are committed, run the same command again to retry these"
     return (
-        f"{len(lost)} of {ranges} ranges were set aside: {named}; the others are committed, "
-        "run the same command again to retry these"
+        f"{len(lost)} of {total} {what} were set aside: {named}; "
+        f"{way_on if committed else 'run the same command again to retry'}"
     )

@@ -22,12 +22,12 @@ from ray.data import ActorPoolStrategy, DataContext, TaskPoolStrategy
 
 from laud_ray import errors
 from laud_ray.cluster.account import start_account
-from laud_ray.cluster.attempts import Done as Done
 from laud_ray.cluster.attempts import Engine, Pass, Raised, run_block
-from laud_ray.cluster.deaths import ACCIDENTS, DEATHS
+from laud_ray.cluster.deaths import ACCIDENTS, DEATHS, set_aside
+from laud_ray.cluster.deaths import Done as Done
 from laud_ray.cluster.deaths import Lost as Lost
 from laud_ray.cluster.workers import Workers as Workers
-from laud_ray.errors import PassError
+from laud_ray.errors import PassError, SetAsideError
 
 T = TypeVar("T")
 J = TypeVar("J")
@@ -76,6 +76,36 @@ def map_ranges(names: Sequence[str], work: Callable[[str, J], T], job: J, worker
         finally:
             del data  # this cancels the tasks in progress
             account.forget.remote(one_pass.key)
+
+
+def map_all_ranges(
+    names: Sequence[str],
+    work: Callable[[str, J], T],
+    job: J,
+    workers: Workers,
+    *,
+    what: str = "ranges",
+    total: int | None = None,
+    committed: bool = True,
+) -> Iterator[Done[T]]:
+    """Do the same where none may be missing: yield what was done, and raise at the end if some were set aside.
+
+    Args:
+        what: the plural of what the names are, for the error.
+        total: how many there are with those that were done before; None: as many as there are names.
+        committed: whether those that were done are kept when the command ends.
+
+    Raises:
+        SetAsideError: when all others are done, naming those that were set aside.
+    """
+    lost: list[Lost] = []
+    for result in map_ranges(names, work, job, workers):
+        if isinstance(result, Lost):
+            lost.append(result)
+        else:
+            yield result
+    if lost:
+        raise SetAsideError(set_aside(lost, total or len(names), what=what, committed=committed))
 
 
 def _mapped(rows: list[dict[str, str]], blocks: int, one_pass: Pass, workers: Workers) -> ray.data.Dataset:

@@ -4,26 +4,25 @@ The sort makes three things cheap at any size: equal texts lie side by side, so 
 a range; every range is a random sample of the corpus; and the order does not depend on that of the input.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, TypeVar
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray.config import CorpusConfig
 from laud_ray.data import files, sources
 from laud_ray.data.buckets import digest_of
+from laud_ray.data.fingerprint import fingerprint
 from laud_ray.data.label_counts import ColumnLabels, load_labels
+from laud_ray.data.ordering import HASHED, SEALED, Ordered, OrderJob, order_group, plan_groups, range_size, repeated_id
 from laud_ray.data.ordering import RANGE_SCHEMA as RANGE_SCHEMA
-from laud_ray.data.ordering import SEALED, Ordered, OrderJob, order_group, plan_groups, range_size, repeated_id
 from laud_ray.data.ordering import Range as Range
 from laud_ray.data.seen import Seen
 from laud_ray.data.sharding import Sharded, ShardJob, plan_units, shard_unit, together
-from laud_ray.errors import CorpusError, PassError
+from laud_ray.errors import CorpusError
 from laud_ray.labels import Known
 from laud_ray.printable import quoted
 from laud_ray.storage.checksums import count, dump_json, parse_json, texts
@@ -189,7 +188,7 @@ def _order(
     ranges = tuple(part for one in ordered for part in one.ranges)
     if sealed is not None:
         (folder / SEALED).write(SEALED_LABELS, _labels_of(ordered).dump())
-    corpus = Corpus(folder, ranges, _counts(counts), _fingerprint(folder, ranges), tuple(seen.notes))
+    corpus = Corpus(folder, ranges, _counts(counts), fingerprint(scratch / HASHED, list(named)), tuple(seen.notes))
     manifest = {
         "ranges": [asdict(part) for part in ranges],
         "counts": corpus.counts,
@@ -210,18 +209,14 @@ def _over_cluster(names: Sequence[str], work: Callable[[str, J], T], job: J) -> 
     """Do the work of each name on the cluster's workers.
 
     Raises:
-        PassError: if some were given up, since their workers died again and again.
+        SetAsideError: if some were set aside, since their workers died again and again.
     """
     from laud_ray.cluster.connect import connect  # here and not before: a small source needs no Ray
-    from laud_ray.cluster.ranges import Lost, Workers, map_ranges
+    from laud_ray.cluster.ranges import Workers, map_all_ranges
 
     connect()
-    found: dict[str, T] = {}
-    for result in map_ranges(names, work, job, Workers()):
-        if isinstance(result, Lost):
-            raise PassError(f"{result.name}: could not be normalised ({result.reason}, {result.times} times)")
-        found[result.name] = result.value
-    return found
+    done = map_all_ranges(names, work, job, Workers(), what="parts of the corpus", committed=False)
+    return {result.name: result.value for result in done}
 
 
 def _counts(counts: Counter[str]) -> dict[str, int]:
@@ -236,20 +231,6 @@ def _labels_of(ordered: Sequence[Ordered]) -> ColumnLabels:
         assert one is not None
         whole.merge(one)
     return whole.found()
-
-
-def _fingerprint(folder: Folder, ranges: Sequence[Range]) -> str:
-    """Hash all ids and texts in their order."""
-    fingerprint, kind = hashlib.blake2b(digest_size=16), pa.large_string()
-    for part in ranges:
-        table = folder.read_table(part.name, ["id", "text"])
-        texts = pc.fill_null(table.column("text").cast(kind), "None")
-        ends = pa.scalar("", kind), pa.scalar("\0", kind)
-        lines = pc.binary_join_element_wise(table.column("id").cast(kind), texts, *ends)
-        for chunk in lines.chunks:
-            offsets = np.frombuffer(chunk.buffers()[1], np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
-            fingerprint.update(memoryview(chunk.buffers()[2])[offsets[0] : offsets[-1]])
-    return fingerprint.hexdigest()
 
 
 def _refuse_repeated_id(

@@ -55,7 +55,7 @@ def batches(
     Args:
         file: a path or URI.
         reading: what is stated of how text is written; the rest is found out.
-        seen: learns what a person should know.
+        seen: learns what a person should know; `finish` or `finish_file` completes it.
         groups: of a Parquet file, the row groups to read, from the first to before the last; None: all.
         first: the number of their first row in the file, for errors.
 
@@ -83,8 +83,6 @@ def batches(
     seen.rows[file] = first - began
     if first == began:
         seen.empty.append(file)
-    if groups is None:
-        seen.finish_file(file)
 
 
 def column_names(file: str, reading: Reading = AS_FOUND, columns: Sequence[str] = ()) -> list[str]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray.data.buckets import halves, read_buckets
+from laud_ray.data.fingerprint import write_hashed
 from laud_ray.data.label_counts import SortedLabels
 from laud_ray.data.sharding import IDS, ROWS
 from laud_ray.labels import Known
@@ -23,7 +24,7 @@ RANGE_SCHEMA = pa.schema(
     [("id", pa.string()), ("text", pa.string()), ("error", pa.string()), ("duplicate_of", pa.string())]
 )
 SEALED_SCHEMA = pa.schema([("id", pa.string()), ("value", pa.string())])
-SEALED = "sealed"
+SEALED, HASHED = "sealed", "hashed"
 # A group is held in memory by whoever sorts it.
 GROUP_ROWS = 400_000
 _HEX = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), "S2")
@@ -101,6 +102,7 @@ def order_group(name: str, job: OrderJob) -> Ordered:
     first = np.ones(len(high), np.bool_)
     first[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
     documents, again = _identified(table, first, has_id=job.has_id)
+    write_hashed(job.scratch / HASHED, name, documents)
     usable = table.column("text").is_valid().to_numpy()
     counts = Counter(unique=int((usable & ~again).sum()), duplicates=int(again.sum()))
     labels = SortedLabels(_class_of(job.labels)) if job.has_sealed else None

@@ -49,7 +49,7 @@ class Seen:
     def finish_file(self, file: str) -> None:
         """Add the note on a file's bytes that are not its encoding, once all of its rows were met."""
         reading = self.readings.get(file)
-        if note := self.not_text[file].note(file, reading.encoding if reading is not None else None):
+        if note := self.not_text.get(file, NotText()).note(file, reading.encoding if reading is not None else None):
             self.note(note)
 
     def finish(self, path: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from laud_ray.cluster.ranges import Lost, Workers, map_ranges
+from laud_ray.cluster.ranges import Workers, map_all_ranges
 from laud_ray.data.corpus import Corpus
 from laud_ray.errors import PassError
 from laud_ray.models.encoder.encoding import BUNDLED, Encoder
@@ -210,7 +210,5 @@ def from_likeliest(found: pa.Table, ids: pa.Array, names: Sequence[str]) -> Floa
 
 def _mapped(names: Sequence[str], work: Callable[[str, J], T], job: J, workers: Workers) -> Iterator[tuple[str, T]]:
     """Yield each name with the result of its work."""
-    for result in map_ranges(names, work, job, workers):
-        if isinstance(result, Lost):
-            raise PassError(f"{result.name}: given up after {result.times} attempts: {result.reason}")
+    for result in map_all_ranges(names, work, job, workers, what="parts of the shortlist", committed=False):
         yield result.name, result.value

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from laud_ray.cluster.deaths import Lost, set_aside
-from laud_ray.cluster.ranges import Workers, map_ranges
+from laud_ray.cluster.workers import Workers
 from laud_ray.data.corpus import Corpus
-from laud_ray.errors import PassError, RunError
+from laud_ray.errors import RunError
+from laud_ray.passes.missing import find_missing, map_missing
 from laud_ray.passes.scoring import distinct, load_scorer, open_model, score_table, score_texts, with_failures
 from laud_ray.passes.shortlists import SHORTLIST, Shortlist, shortlist_range
 from laud_ray.stats.legibility import ENOUGH, Legibility, LegibleScorer
@@ -101,31 +101,22 @@ def run_pass(
     """
     began = time.monotonic()
     _claim(out, {"model": name, "corpus": corpus.fingerprint})
-    committed = out.names()
-    todo = [part for part in corpus.ranges if part.name not in committed]
-    total = sum(part.rows for part in corpus.ranges)
-    done = total - sum(part.rows for part in todo)
-    progress(done, total)
+    missing = find_missing({part.name: part.rows for part in corpus.ranges}, out)
+    progress(missing.done, total := missing.total)
     rows = errors = 0
     start_up = 0.0
     health: dict[str, float] = {}
     legibility = Legibility()
-    lost: list[Lost] = []
     # A worker may have another working directory than this process.
     corpus, model, out = replace(corpus, folder=corpus.folder.absolute()), model.absolute(), out.absolute()
     job = _Job(corpus, model, out, name, shortlist, load)
-    for result in map_ranges([part.name for part in todo], _score_range, job, workers):
-        if isinstance(result, Lost):
-            lost.append(result)
-            continue
+    for done, result in map_missing(missing, _score_range, job, workers):
         start_up = start_up or time.monotonic() - began
         health, legibility = result.value.health or health, legibility + result.value.legibility
         rows, errors = rows + result.value.rows, errors + result.value.errors
-        progress(done + rows, total)
-    if lost:
-        raise PassError(set_aside(lost, len(corpus.ranges)))
+        progress(done, total)
     seconds = time.monotonic() - began
-    resumed = len(corpus.ranges) - len(todo)
+    resumed = len(corpus.ranges) - len(missing.names)
     return PassResult(len(corpus.ranges), resumed, rows, errors, start_up, seconds, health, legibility)
 
 

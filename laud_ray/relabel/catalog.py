@@ -184,6 +184,7 @@ def _groups(entry: Entry, copy: _Copy, place: int) -> list[tuple[str, list[int]]
         counts = [
             _write(table, copy.to, f"{place:05d}-{n:05d}.parquet") for n, table in enumerate(_tables(entry, copy, seen))
         ]
+        seen.finish_file(entry.path)
         copy.to.write(done, dump_json({"rows": counts, "notes": seen.notes}))
     rows, notes = parse_json(copy.to.read(done), f"{copy.to.uri}/{done}", _copied)
     for note in notes:

@@ -6,7 +6,6 @@ from urllib.parse import quote
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from laud_ray.errors import PassError
 from laud_ray.relabel.plan import LONGEST_NAME
@@ -54,9 +53,7 @@ def _folders(job: Job, values: pa.Array) -> dict[str, Bools]:
 
 
 def _write_file(out: Folder, name: str, table: pa.Table) -> Written:
-    sink = pa.BufferOutputStream()
-    repeating = [LEAVES.get(one, one) for one in table.column_names if one not in DISTINCT]
-    pq.write_table(table, sink, compression="zstd", use_dictionary=repeating)
-    data = sink.getvalue()
-    out.write(name, data)
-    return Written(name, data.size, table.num_rows, checksum(data))
+    data = out.write_table(
+        name, table, dictionary=[LEAVES.get(one, one) for one in table.column_names if one not in DISTINCT]
+    )
+    return Written(name, len(data), table.num_rows, checksum(data))

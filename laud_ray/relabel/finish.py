@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from laud_ray.cluster.workers import Workers
 from laud_ray.errors import DamageError, PassError
 from laud_ray.relabel.plan import Plan, read_plan, work_folder
-from laud_ray.relabel.records import RANGES, Record, checksum, read_record
+from laud_ray.relabel.records import RANGES, Record, checksum, read_record, record_name
 from laud_ray.stats.legibility import Legibility
 from laud_ray.storage.checksums import dump_json, parse_json
 from laud_ray.storage.folder import Folder
@@ -68,7 +68,7 @@ def finish(plan: Plan, out: Folder, progress: Callable[[int, int], None]) -> Tot
     done = 0
     for name, found in _checked(names, out, here=plan.catalog.rows <= HERE):
         if isinstance(found, str):
-            (out / RANGES).delete(f"{name}.json")
+            (out / RANGES).delete(record_name(name))
             raise PassError(f"{found}. Run the same command again to label it again.")
         records[name] = found
         done += found.rows
@@ -106,12 +106,10 @@ def _checked(names: list[str], out: Folder, *, here: bool) -> Iterator[tuple[str
             yield from zip(names, pool.map(lambda name: check_range(name, out), names), strict=True)
         return
     from laud_ray.cluster.connect import connect  # with Ray, the same
-    from laud_ray.cluster.ranges import Lost, map_ranges
+    from laud_ray.cluster.ranges import map_all_ranges
 
     connect()
-    for result in map_ranges(names, check_range, out, Workers()):
-        if isinstance(result, Lost):
-            raise PassError(f"{result.name}: could not be checked: {result.reason}")
+    for result in map_all_ranges(names, check_range, out, Workers(), committed=False):
         yield result.name, result.value
 
 
@@ -151,7 +149,7 @@ def finished(plan: Plan, out: Folder) -> Totals | None:
     )
     out.delete(SUCCESS)
     for name in wrong:
-        (out / RANGES).delete(f"{name}.json")
+        (out / RANGES).delete(record_name(name))
     return None
 
 

@@ -63,6 +63,11 @@ class Record:
     health: dict[str, float] = field(default_factory=dict)
 
 
+def record_name(part: str) -> str:
+    """The name of a range's record, which marks it as committed."""
+    return f"{part}.json"
+
+
 def read_record(out: Folder, name: str) -> Record:
     """Read what is written down of a range.
 
@@ -72,15 +77,15 @@ def read_record(out: Folder, name: str) -> Record:
     """
     place = out / RANGES
     return parse_json(
-        place.read(f"{name}.json"),
-        f"{place.uri}/{name}.json",
+        place.read(record_name(name)),
+        f"{place.uri}/{record_name(name)}",
         lambda found: Record(**{**found, "files": tuple(Written(**one) for one in found["files"])}),
     )
 
 
 def write_record(out: Folder, record: Record) -> None:
     """Write a range's record, and so commit it."""
-    (out / RANGES).write(f"{record.name}.json", dump_json(asdict(record)))
+    (out / RANGES).write(record_name(record.name), dump_json(asdict(record)))
 
 
 def checksum(data: bytes | pa.Buffer) -> str:

@@ -1,22 +1,22 @@
 """The steps of a relabel that is not whole."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
 import pyarrow as pa
 
-from laud_ray.cluster.deaths import Lost, set_aside
 from laud_ray.compare import canary
-from laud_ray.errors import PassError
+from laud_ray.errors import SetAsideError
 from laud_ray.events import Event, Observer
 from laud_ray.models.student.threshold import Verification
+from laud_ray.passes.missing import Missing, find_missing, map_missing
 from laud_ray.relabel import previous, repeats
 from laud_ray.relabel.limits import Canary, CanaryError
 from laud_ray.relabel.plan import Plan, work_folder
-from laud_ray.relabel.records import RANGES, Record
+from laud_ray.relabel.records import RANGES, Record, record_name
 from laud_ray.relabel.rows import Job
 from laud_ray.relabel.sample import STUDENT, SampleJob, label_sample, make_student, read_sample
 from laud_ray.relabel.source import Source
@@ -54,8 +54,14 @@ class Work:
         """Tell the observer of a step; yields what the step calls to say how far it is."""
         began = time.monotonic()
         self._observe(Event("begin", name, 0, total=total))
-        yield lambda done, total: self._observe(Event("progress", name, 0, done, total))
+        aside = None
+        try:
+            yield lambda done, total: self._observe(Event("progress", name, 0, done, total))
+        except SetAsideError as error:  # all others are done, and so is the step
+            aside = error
         self._observe(Event("end", name, 0, total=total, seconds=time.monotonic() - began))
+        if aside is not None:
+            raise aside
 
     def _note(self, text: str) -> None:
         self._observe(Event("note", "relabel", 0, note=text))
@@ -94,19 +100,15 @@ class Work:
 
     def label(self) -> int:
         """Label the ranges that are not committed; return their rows."""
-        done = {name.removesuffix(".json") for name in (self._out / RANGES).names()}
         sizes = {part.name: part.rows for part in self._plan.catalog.ranges}
-        todo = [name for name in sizes if name not in done]
-        before = sum(sizes.values()) - sum(sizes[name] for name in todo)
-        return self._map("relabel", todo, label_range, self._job, sizes, before)
+        missing = find_missing(sizes, self._out / RANGES, record_name)
+        return self._map("relabel", missing, label_range, self._job)
 
     def _sample(self, share: float, *, with_probabilities: bool) -> pa.Table:
         to = self._place / f"sample-{share:.6f}"
         sizes = {part.name: round(share * part.rows) for part in self._plan.catalog.ranges}
-        there = to.names()
-        todo = [name for name in sizes if f"{name}.parquet" not in there]
         sample = SampleJob(self._job, share, to, with_probabilities)
-        self._map("canary", todo, label_sample, sample, sizes, 0)
+        self._map("canary", find_missing(sizes, to, "{}.parquet".format), label_sample, sample)
         return read_sample(to)
 
     def _check(self, check: Canary, sample: pa.Table) -> None:
@@ -130,47 +132,29 @@ class Work:
         if sum(sizes.values()) < FEW:
             return
         self._job = replace(self._job, repeats=place)
-        there = (place / repeats.ANSWERS).names()
-        todo = [name for name in sizes if repeats.answer_name(name) not in there]
-        # What is given up here is not lost: each range scores the texts that have no answer itself.
-        self._map("repeats", todo, score_repeats, self._job, sizes, 0, may_lose=True)
+        missing = find_missing(sizes, place / repeats.ANSWERS, repeats.answer_name)
+        try:
+            self._map("repeats", missing, score_repeats, self._job, what="files of repeated texts")
+        except SetAsideError as error:
+            # Nothing is lost by that: each range scores the texts that have no answer itself.
+            self._note(str(error))
 
     def _map(
-        self,
-        step: str,
-        todo: Sequence[str],
-        work: Callable[[str, J], object],
-        job: J,
-        sizes: dict[str, int],
-        before: int,
-        *,
-        may_lose: bool = False,
+        self, step: str, missing: Missing, work: Callable[[str, J], object], job: J, *, what: str = "ranges"
     ) -> int:
-        """Give names to the workers; return the rows that were done.
+        """Give the missing ranges to the workers; return the rows that were done.
 
         Raises:
-            PassError: if some were given up that may not be lost, when all others are done.
+            SetAsideError: if some were set aside, when all others are done.
         """
-        total = before + sum(sizes[name] for name in todo)
+        rows = before = missing.done
         with self.step(step) as progress:
-            progress(before, total)
-            if not todo:
-                return 0
-            from laud_ray.cluster.connect import connect  # here and not before: what is all done needs no Ray
-            from laud_ray.cluster.ranges import map_ranges
+            progress(before, missing.total)
+            if missing.names:
+                from laud_ray.cluster.connect import connect  # here and not before: what is all done needs no Ray
 
-            connect()
-            rows = 0
-            lost: list[Lost] = []
-            for result in map_ranges(todo, work, job, self._source.workers):
-                if isinstance(result, Lost):
-                    lost.append(result)
-                    continue
-                rows += sizes[result.name]
+                connect()
+            for rows, result in map_missing(missing, work, job, self._source.workers, what=what):
                 errors = result.value.errors if isinstance(result.value, Record) else 0
-                self._observe(Event("progress", step, 0, before + rows, total, errors=errors))
-        if lost and not may_lose:
-            raise PassError(set_aside(lost, len(sizes)))
-        if lost:
-            self._note(set_aside(lost, len(sizes)).replace("ranges", "files of repeated texts"))
-        return rows
+                self._observe(Event("progress", step, 0, rows, missing.total, errors=errors))
+        return rows - before

@@ -162,10 +162,18 @@ class Folder:
         with explained(self.uri), fs.open_output_stream(f"{path}/{name}") as stream:
             stream.write(data)
 
-    def write_table(self, name: str, table: pa.Table) -> None:
+    def write_table(self, name: str, table: pa.Table, *, dictionary: Sequence[str] | None = None) -> bytes:
+        """Write rows as a Parquet file with checksums, atomically; return its bytes.
+
+        Args:
+            dictionary: the columns whose values repeat, and are written by a dictionary; None: all of them.
+        """
         sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
-        self.write(name, checksums.seal_parquet(sink.getvalue().to_pybytes()))
+        coded = True if dictionary is None else list(dictionary)
+        pq.write_table(table, sink, compression="zstd", use_dictionary=coded, write_page_checksum=True)
+        data = checksums.seal_parquet(sink.getvalue().to_pybytes())
+        self.write(name, data)
+        return data
 
     def publish(self, source: Path, name: str, last: str) -> None:
         """Move a finished local folder to `name`, whole or not at all, so that it survives a power cut.

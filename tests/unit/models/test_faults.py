@@ -9,7 +9,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from laud_ray.cluster.deaths import Deaths, Lost, set_aside
 from laud_ray.errors import EngineError
 from laud_ray.models import faults
 from laud_ray.models.faults import Scoring, engine_errors, is_of_engine, is_out_of_memory
@@ -266,28 +265,3 @@ def test_nothing_to_score() -> None:
     scoring = Scoring(Engine().score, [], 3, known=LABELS)
     scoring.run()
     assert (scoring.proba.shape, scoring.failures, scoring.scored) == ((0, 3), {}, None)
-
-
-def test_engines_that_all_end_in_the_same_way_end_the_work() -> None:
-    deaths = Deaths()
-    assert not deaths.add_cause("a", "OSError: no weights of 3", workers=1)
-    assert not deaths.add_cause("a", "OSError: no weights of 4", workers=1)
-    assert not deaths.add_cause("b", "OSError: no weights of 5", workers=1)
-    assert deaths.add_cause("c", "OSError: no weights of 6", workers=1)
-    assert not deaths.add_cause("d", "MemoryError", workers=1)  # another error: from the beginning
-    deaths.done()
-    assert not any(deaths.add_cause(name, "MemoryError", workers=5) for name in "abcd")
-    assert deaths.add_cause("e", "MemoryError", workers=5)
-
-
-def test_names_are_set_aside_after_three_deaths_and_named_with_their_reason() -> None:
-    deaths = Deaths()
-    found = [deaths.add("a", "its engine ended: MemoryError", own=True) for _ in range(3)]
-    assert found == [None, None, Lost("a", 3, "its engine ended: MemoryError")]
-    assert [deaths.add("b", "its node died", own=False) for _ in range(19)] == [None] * 19
-    lost = [*found[2:], *(Lost(f"n{i:02d}", 3, "its worker process died") for i in range(12))]
-    assert set_aside(lost, 40) == (  # type: ignore[arg-type]
-        "13 of 40 ranges were set aside: a (its engine ended: MemoryError, 3 times); n00, n01, n02, n03, n04, n05, "
-        "n06, n07, n08, n09 and 2 more (its worker process died, 3 times); the others are committed, "
-        "run the same command again to retry these"
-    )
