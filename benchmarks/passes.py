@@ -2,6 +2,7 @@
 
 python benchmarks/passes.py corpus                   2,000,000 names normalised, here and on workers, twice each
 python benchmarks/passes.py corpus --before TREE     the same beside an earlier checkout, alternating
+python benchmarks/passes.py beside DATA --before TREE    warm passes of both, alternating: cheap, and the encoder
 python benchmarks/passes.py ranges                   20,000 ranges of next to nothing over the workers
 python benchmarks/passes.py rate ../shared/data      20,000 real names with the bundled encoder
 python benchmarks/passes.py memory                   200,000 and 2,000,000 short names with a cheap scorer
@@ -175,6 +176,72 @@ def corpus(documents: int, before: str | None) -> None:
             print(f"{name}: {rate:,.0f} rows/s, {cpu:.1f} CPU seconds, fingerprint {fingerprint[:12]}", flush=True)
 
 
+# In a process of its own, of whichever version: the first pass warms the workers.
+PASS = """
+import json, sys, tempfile, time
+import psutil
+try:
+    from laud_ray.cluster.connect import connect
+    from laud_ray.data.corpus import open_corpus
+    from laud_ray.passes.run import run_pass
+    from laud_ray.storage.folder import Folder
+except ImportError:
+    from laud_ray.cluster import connect
+    from laud_ray.corpus import open_corpus
+    from laud_ray.passes import run_pass
+    from laud_ray.storage import Folder
+path, model = sys.argv[1:]
+def cheap(_):
+    import numpy as np
+    class Hashing:
+        labels = ("a", "b", "c")
+        def score(self, texts):
+            numbers = np.asarray([[len(t) + 1, ord(t[0]), ord(t[-1])] for t in texts], np.float32)
+            return numbers / numbers.sum(1, keepdims=True)
+    return Hashing()
+def cpu():
+    me = psutil.Process()
+    return sum(sum(one.cpu_times()[:2]) for one in [me, *me.children(recursive=True)])
+connect()
+corpus, how = open_corpus(Folder(path)), {"load": cheap} if model == "cheap" else {}
+with tempfile.TemporaryDirectory() as place:
+    for number in range(3):
+        spent, began = cpu(), time.monotonic()
+        run_pass(corpus, Folder(model), Folder(f"{place}/{number}"), name="m", **how)
+        print(json.dumps([time.monotonic() - began, cpu() - spent]), flush=True)
+"""
+
+
+def beside(data: Path, documents: int, before: str) -> None:
+    here = str(Path(__file__).parents[1])
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch)
+        (place / "real").mkdir()
+        (place / "made").mkdir()
+        make_corpus(real_names(data, 5000), place / "real")
+        make_corpus([f"choc bar {i * 7919 % 1_000_003} {i}g" for i in range(documents)], place / "made")
+        task = Task("t", "multiclass", tuple(Label(name) for name in ("food", "tool", "bank", "cloth", "machine")))
+        kinds.EncoderLearner().fit(task, [], out=str(place / "model"), seed=0)
+        for model, corpus in (("cheap", place / "made/corpus"), (str(place / "model"), place / "real/corpus")):
+            spent: dict[str, list[list[float]]] = {"before": [], "now": []}
+            for _ in range(3):
+                for name, tree in (("before", before), ("now", here)):
+                    command = [sys.executable, "-c", PASS, str(corpus), model]
+                    environment = os.environ | {"PYTHONPATH": tree}
+                    done = subprocess.run(
+                        command, cwd=tree, env=environment, capture_output=True, text=True, check=True
+                    )
+                    passes = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
+                    spent[name] += passes[1:]
+                    said = ", ".join(f"{wall:.1f} s ({cpu:.1f} CPU)" for wall, cpu in passes)
+                    print(f"{Path(model).name} {name}: {said}", flush=True)
+            wall, cpu = (
+                np.median([one[i] for one in spent["before"]]) / np.median([one[i] for one in spent["now"]])
+                for i in (0, 1)
+            )
+            print(f"{Path(model).name}: rate of before that is kept: {wall:.2f}, by CPU seconds {cpu:.2f}", flush=True)
+
+
 def ranges(n: int) -> None:
     from laud_ray.cluster.connect import connect
     from laud_ray.cluster.ranges import Workers, map_ranges
@@ -229,7 +296,7 @@ def usage(pid: int) -> dict[str, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("corpus", "ranges", "rate", "memory", "one"))
+    parser.add_argument("what", choices=("corpus", "beside", "ranges", "rate", "memory", "one"))
     parser.add_argument("argument", nargs="?")
     parser.add_argument("--documents", type=int)
     parser.add_argument("--before", help="an earlier checkout, to normalise the same names")
@@ -239,6 +306,8 @@ def main() -> None:
         rate(Path(args.argument), args.documents or 20_000)
     elif args.what == "corpus":
         corpus(args.documents or 2_000_000, args.before)
+    elif args.what == "beside":
+        beside(Path(args.argument), args.documents or 2_000_000, args.before)
     elif args.what == "ranges":
         ranges(args.documents or 20_000)
     elif args.what == "one":
