@@ -29,12 +29,12 @@ from laud_ray.errors import LaudError
 from laud_ray.models import kinds as models
 from laud_ray.passes import run as passes
 from laud_ray.passes.shortlists import SHORTLIST
-from laud_ray.report.read import read, read_models
-from laud_ray.report.run_json import to_json
+from laud_ray.report.run.json_form import to_json
+from laud_ray.report.run.read import read, read_models
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.model_folder import describe
 from laud_ray.store import run as run_folder
-from laud_ray.store import run_database
+from laud_ray.store.database import opening
 from laud_ray.store.run import RunFolder, look_at
 
 TEXTS = ("green tea", "washing powder 2 kg", "PIZZA FUNGHI")
@@ -154,7 +154,7 @@ def outcome(place: Path, path: str, was: dict[str, object], notes: Notes) -> tup
     """What the readers make of the run as it is now, and what they say of it."""
     notes.lines.clear()
     run_folder._note.cache_clear()
-    run_database._checked.clear()
+    opening._checked.clear()
     try:
         found = seen(place, with_models=path.startswith("models/"))
     except (LaudError, pa.ArrowException, OSError) as error:

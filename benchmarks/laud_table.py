@@ -41,7 +41,7 @@ from simulation import Run, Settings
 
 from laud_ray.quality.noise import believe, noise
 from laud_ray.stats.calibration import softmax
-from laud_ray.steps.second_opinions import LIKELY, NEGLIGIBLE
+from laud_ray.steps.annotation.second_opinions import LIKELY, NEGLIGIBLE
 from laud_ray.types import Bools, Floats, Indices, Label, Task
 
 PREVALENCE = (0.003, 0.05)

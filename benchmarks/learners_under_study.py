@@ -14,7 +14,7 @@ from labelled_sets import LabelledSet
 
 from laud_ray.models.encoder.learner import EncoderLearner, EncoderScorer
 from laud_ray.models.encoder.linear import FOLDS, LinearLearner
-from laud_ray.steps.training import memory_size
+from laud_ray.steps.training.model import memory_size
 from laud_ray.types import Example, Floats, Indices
 
 

@@ -35,9 +35,9 @@ from laud_ray.oracles.asking import annotate
 from laud_ray.passes.shortlists import to_candidates
 from laud_ray.query import build
 from laud_ray.stats.calibration import softmax
-from laud_ray.steps import second_opinions as audit
-from laud_ray.steps.picking import select, shortlist_depth
-from laud_ray.steps.seed_walk import next_wave, ranking_depth
+from laud_ray.steps.annotation import second_opinions as audit
+from laud_ray.steps.selection.picking import select, shortlist_depth
+from laud_ray.steps.selection.seed_walk import next_wave, ranking_depth
 from laud_ray.storage.folder import Folder
 from laud_ray.store import rechecks
 from laud_ray.store.store import Answered, Query, Store

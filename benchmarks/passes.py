@@ -139,7 +139,7 @@ else:
     from laud_ray.cluster.ranges import Workers, map_ranges
     connect()
     def warm(name, job):
-        import laud_ray.data.ordering, laud_ray.data.sharding
+        import laud_ray.data.sharding.ordering, laud_ray.data.sharding.partition
     list(map_ranges(["a", "b", "c", "d"], warm, None, Workers()))
 def cpu():
     me = psutil.Process()

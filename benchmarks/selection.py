@@ -26,7 +26,7 @@ from laud_ray import query
 from laud_ray.data.corpus import Corpus, Range
 from laud_ray.passes.scoring import score_table
 from laud_ray.passes.shortlists import SHORTLIST, Shortlist, read_shortlist, shortlist_range, to_candidates
-from laud_ray.steps.picking import select, shortlist_depth
+from laud_ray.steps.selection.picking import select, shortlist_depth
 from laud_ray.storage.folder import Folder
 
 RANGE = 50_000  # the largest that the corpus makes

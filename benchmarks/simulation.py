@@ -19,9 +19,9 @@ from laud_ray.passes.shortlists import Shortlist, shortlist_range, to_candidates
 from laud_ray.query.auto import Batch, Evidence, choose, knows
 from laud_ray.query.spatial.space import committee, reach
 from laud_ray.stats.metrics import accuracy, confusion, macro_f1
-from laud_ray.steps.picking import select, shortlist_depth
-from laud_ray.steps.seed import Nearby
-from laud_ray.steps.seed_walk import ClassRanking, next_wave, ranking_depth, to_rankings
+from laud_ray.steps.selection.picking import select, shortlist_depth
+from laud_ray.steps.selection.seed import Nearby
+from laud_ray.steps.selection.seed_walk import ClassRanking, next_wave, ranking_depth, to_rankings
 from laud_ray.store.store import Answered, Query
 from laud_ray.types import Floats, Indices, QueryStrategy, Space
 

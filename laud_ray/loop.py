@@ -14,17 +14,17 @@ from laud_ray.evaluation.trusted import choose_first
 from laud_ray.events import Event as Event
 from laud_ray.events import Observer as Observer
 from laud_ray.passes.incomplete import drop_incomplete
-from laud_ray.steps.annotate import annotate
-from laud_ray.steps.audit import audit
+from laud_ray.steps.annotation.annotate import annotate
+from laud_ray.steps.annotation.audit import audit
 from laud_ray.steps.close import close
 from laud_ray.steps.sample import draw_evaluation, trust
 from laud_ray.steps.score import score, zero_shot
-from laud_ray.steps.seed import one_sided, seed
-from laud_ray.steps.select import exhausted, select
+from laud_ray.steps.selection.seed import one_sided, seed
+from laud_ray.steps.selection.select import exhausted, select
 from laud_ray.steps.start import start
 from laud_ray.steps.stop import reconsider
-from laud_ray.steps.train import train
-from laud_ray.steps.training import is_made
+from laud_ray.steps.training.model import is_made
+from laud_ray.steps.training.train import train
 from laud_ray.steps.work import WaitingError, Work
 from laud_ray.store.run import claim
 

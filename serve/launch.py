@@ -18,7 +18,7 @@ from laud_ray.cluster import ray_token
 from laud_ray.config import mistakes
 from laud_ray.errors import ConfigError, JobError, ScratchError
 from laud_ray.printable import printable
-from laud_ray.storage import scratch
+from laud_ray.storage.local import scratch
 from serve import environment, proxy
 from serve.arguments import Arguments
 from serve.origin import is_loopback

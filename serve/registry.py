@@ -13,9 +13,9 @@ from laud_ray.config import CausalConfig
 from laud_ray.errors import ModelError, RunError
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.model_folder import DESCRIPTION, describe, version_of
-from laud_ray.store.postgres import SCHEMA
+from laud_ray.store.database.opening import DATABASE
+from laud_ray.store.database.postgres import SCHEMA
 from laud_ray.store.run import RunFolder, look_at
-from laud_ray.store.run_database import DATABASE
 from laud_ray.types import Estimate, Floats
 
 CACHE = "models"

@@ -9,7 +9,7 @@ import ray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, generate_latest
 from prometheus_client import multiprocess as shared
 
-from laud_ray.storage import scratch
+from laud_ray.storage.local import scratch
 
 # Read by prometheus_client when it is imported: the replicas' environment has it from the start.
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"

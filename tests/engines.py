@@ -25,8 +25,8 @@ from laud_ray.models import faults
 from laud_ray.passes import scoring
 from laud_ray.passes.run import run_pass
 from laud_ray.relabel import Columns, Options, relabel
+from laud_ray.relabel.ranges.work import label_range
 from laud_ray.relabel.source import Source
-from laud_ray.relabel.work import label_range
 from laud_ray.storage.folder import Folder
 from laud_ray.types import Floats, Scorer
 from tests.relabeling import LABELS, Hashing, cut, job, rows, write

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from laud_ray.relabel import catalog
-from laud_ray.relabel.catalog import Catalog, Columns
-from laud_ray.relabel.rows import Job
-from laud_ray.relabel.work import label_range
+from laud_ray.relabel.inputs import catalog
+from laud_ray.relabel.inputs.catalog import Catalog, Columns
+from laud_ray.relabel.ranges.rows import Job
+from laud_ray.relabel.ranges.work import label_range
 from laud_ray.storage.folder import Folder
 from laud_ray.types import Floats, Scorer
 

@@ -13,7 +13,7 @@ import uvicorn
 
 from laud_ray import config
 from laud_ray.models.kinds import LinearLearner
-from laud_ray.steps.training import train
+from laud_ray.steps.training.model import train
 from laud_ray.store.run import claim, configured
 from laud_ray.store.store import Query, Sampled
 from laud_ray.types import Document, Estimate, Example, Figures, RoundResult

@@ -139,7 +139,7 @@ class Show:
         assert event.result is not None
         assert self._history is not None
         self._history.append(event.result)
-        from laud_ray.report.run_tables import rounds_table  # a job without rounds does without
+        from laud_ray.report.run.tables import rounds_table  # a job without rounds does without
 
         self._console.print()
         self._console.print(rounds_table(self._history))

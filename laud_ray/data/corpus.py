@@ -13,15 +13,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray.config import CorpusConfig
-from laud_ray.data import files, sources
-from laud_ray.data.buckets import digest_of
-from laud_ray.data.fingerprint import fingerprint
+from laud_ray.data import sources
+from laud_ray.data.formats import files
 from laud_ray.data.label_counts import ColumnLabels, load_labels
-from laud_ray.data.ordering import HASHED, SEALED, Ordered, OrderJob, order_group, plan_groups, range_size, repeated_id
-from laud_ray.data.ordering import RANGE_SCHEMA as RANGE_SCHEMA
-from laud_ray.data.ordering import Range as Range
 from laud_ray.data.seen import Seen
-from laud_ray.data.sharding import Sharded, ShardJob, plan_units, shard_unit, together
+from laud_ray.data.sharding.buckets import digest_of
+from laud_ray.data.sharding.fingerprint import fingerprint
+from laud_ray.data.sharding.ordering import (
+    HASHED,
+    SEALED,
+    Ordered,
+    OrderJob,
+    order_group,
+    plan_groups,
+    range_size,
+    repeated_id,
+)
+from laud_ray.data.sharding.ordering import RANGE_SCHEMA as RANGE_SCHEMA
+from laud_ray.data.sharding.ordering import Range as Range
+from laud_ray.data.sharding.partition import Sharded, ShardJob, plan_units, shard_unit, together
 from laud_ray.errors import CorpusError
 from laud_ray.labels import Known
 from laud_ray.printable import quoted

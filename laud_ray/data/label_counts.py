@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from laud_ray.data.buckets import digest_of
+from laud_ray.data.sharding.buckets import digest_of
 from laud_ray.storage.checksums import dump_json, parse_json
 
 MOST_LABELS = 10_000

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from laud_ray.data.charset import UTF8, looks_like
+from laud_ray.data.formats.charset import UTF8, looks_like
 from laud_ray.printable import printable, quoted
 from laud_ray.storage.text_reading import Reading
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from laud_ray.data import files
-from laud_ray.data.files import FORMATS as FORMATS
-from laud_ray.data.files import format_of as format_of
+from laud_ray.data.formats import files
+from laud_ray.data.formats.files import FORMATS as FORMATS
+from laud_ray.data.formats.files import format_of as format_of
+from laud_ray.data.formats.text_files import opened
 from laud_ray.data.seen import Seen, listed
-from laud_ray.data.text_files import opened
 from laud_ray.errors import CorpusError
 from laud_ray.printable import printable
 from laud_ray.storage.folder import Entry

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from laud_ray.data.buckets import digest_of
+from laud_ray.data.sharding.buckets import digest_of
 
 COLUMN = "text_hash"
 

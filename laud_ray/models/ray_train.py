@@ -18,8 +18,8 @@ from ray.train.torch import TorchTrainer
 
 from laud_ray.errors import EngineError, LaudError
 from laud_ray.models.faults import reason
-from laud_ray.storage import scratch
 from laud_ray.storage.folder import Folder, filesystem
+from laud_ray.storage.local import scratch
 from laud_ray.types import Indices
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from laud_ray.oracles.account import key_of
 from laud_ray.oracles.cascade import CascadeOracle
 from laud_ray.oracles.engines import Engine
 from laud_ray.oracles.llm import VOTE_TEMPERATURE, LlmOracle, oracle_prompt, temperature
-from laud_ray.oracles.openai_engine import OpenAiEngine
+from laud_ray.oracles.openai.engine import OpenAiEngine
 from laud_ray.oracles.replay import ReplayOracle
 from laud_ray.oracles.vllm_engine import VllmEngine, open_tokenizer, token_codes
 from laud_ray.store.ledger import Ledger

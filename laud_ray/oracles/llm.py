@@ -11,9 +11,9 @@ from laud_ray.config import LlmConfig
 from laud_ray.models.encoder.neighbours import Neighbours
 from laud_ray.models.language.prompts import Option, Prompt, codes, fenced
 from laud_ray.oracles.account import Account, answer_tokens, needs_confidence
+from laud_ray.oracles.completions.reading import decide, was_cut
+from laud_ray.oracles.completions.silence import FIRST, abstained, unread
 from laud_ray.oracles.engines import Engine, Request
-from laud_ray.oracles.reading import decide, was_cut
-from laud_ray.oracles.silence import FIRST, abstained, unread
 from laud_ray.store.ledger import Answer, Ledger
 from laud_ray.types import Annotation, Document, Example, Task
 

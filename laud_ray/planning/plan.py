@@ -32,7 +32,7 @@ from laud_ray.models.language import chat, label_prompt
 from laud_ray.models.language.prompts import Option, Prompt
 from laud_ray.planning.devices import Device, check_memory, find_device
 from laud_ray.planning.model_size import guessed_size, parameters
-from laud_ray.steps.seed_walk import seed_cap
+from laud_ray.steps.selection.seed_walk import seed_cap
 from laud_ray.storage.folder import Folder
 from laud_ray.types import Task
 

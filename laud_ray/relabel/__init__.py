@@ -1,6 +1,6 @@
 """Label whole catalogs with a model, exactly once, so that the result can be resumed, audited and undone."""
 
-from laud_ray.relabel.catalog import Columns as Columns
+from laud_ray.relabel.inputs.catalog import Columns as Columns
 from laud_ray.relabel.limits import Canary as Canary
 from laud_ray.relabel.limits import CanaryError as CanaryError
 from laud_ray.relabel.plan import Options as Options

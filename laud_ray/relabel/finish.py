@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from laud_ray.cluster.workers import Workers
 from laud_ray.errors import DamageError, PassError
 from laud_ray.relabel.plan import Plan, read_plan, work_folder
-from laud_ray.relabel.records import RANGES, Record, checksum, read_record, record_name
+from laud_ray.relabel.ranges.records import RANGES, Record, checksum, read_record, record_name
 from laud_ray.stats.legibility import Legibility
 from laud_ray.storage.checksums import dump_json, parse_json
 from laud_ray.storage.folder import Folder
@@ -61,7 +61,8 @@ def finish(plan: Plan, out: Folder, progress: Callable[[int, int], None]) -> Tot
         PassError: if a file is not what was written, rows are missing, or an id stands twice. A range whose files
             are not right is taken back, so that the same command makes it again.
     """
-    from laud_ray.relabel import previous, repeats, tables  # with DuckDB, which an output that is whole does without
+    from laud_ray.relabel.inputs import previous, tables
+    from laud_ray.relabel.ranges import repeats  # with DuckDB, which an output that is whole does without
 
     names = [part.name for part in plan.catalog.ranges]
     records: dict[str, Record] = {}

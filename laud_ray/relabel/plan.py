@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from laud_ray.errors import RunError
-from laud_ray.relabel import catalog
-from laud_ray.relabel.catalog import Catalog, Columns
+from laud_ray.relabel.inputs import catalog
+from laud_ray.relabel.inputs.catalog import Catalog, Columns
 from laud_ray.storage.checksums import dump_json, parse_json, text
 from laud_ray.storage.folder import Entry, Folder
 from laud_ray.storage.model_folder import DESCRIPTION
@@ -79,7 +79,7 @@ def open_plan(
     """
     require_ours(out)
     if not out.exists(PLAN):
-        from laud_ray.relabel import tables  # with DuckDB, which only a new plan needs
+        from laud_ray.relabel.inputs import tables  # with DuckDB, which only a new plan needs
 
         found = catalog.cut(inputs, options.columns, options.range_rows, out / "_laud", options.reading)
         tables.require_ids(found)

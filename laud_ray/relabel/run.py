@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from laud_ray.data.seen import Seen
 from laud_ray.errors import PassError, RunError
 from laud_ray.events import Event, Observer
-from laud_ray.relabel import catalog
 from laud_ray.relabel.finish import Totals, finish, finished
+from laud_ray.relabel.inputs import catalog
 from laud_ray.relabel.limits import Canary
 from laud_ray.relabel.plan import WORK, Options, open_plan, require_ours
-from laud_ray.relabel.records import COLUMNS
+from laud_ray.relabel.ranges.records import COLUMNS
 from laud_ray.relabel.source import Source
-from laud_ray.storage import local_folders, locks
 from laud_ray.storage.folder import Folder
+from laud_ray.storage.local import atomic, locks
 
 if TYPE_CHECKING:
     from laud_ray.models.student.threshold import Verification
@@ -56,7 +56,7 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
     if clash is not None:
         raise RunError(f"--keep {clash}: the output has a column of that name itself; expected another")
     if options.previous is not None:
-        from laud_ray.relabel import previous
+        from laud_ray.relabel.inputs import previous
 
         previous.require(options.previous)
     _require_apart(data, out)
@@ -110,7 +110,7 @@ def clear(out: Folder) -> None:
     """Delete what killed writers left in an output that is known to be ours, and nothing else that lies there."""
     if out.local is None:
         return
-    local_folders.clear([out.local / WORK])
+    atomic.clear([out.local / WORK])
     for file in (*out.local.glob(".*"), *out.local.glob("*=*/.*")):
         if _LEFT_BESIDE.fullmatch(file.name) and file.is_file():
             file.unlink(missing_ok=True)

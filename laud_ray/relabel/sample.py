@@ -7,10 +7,10 @@ import pyarrow as pa
 
 from laud_ray.data.sampling import chosen
 from laud_ray.models.student.threshold import Verification
-from laud_ray.relabel.reading import read
-from laud_ray.relabel.rows import Job, label
-from laud_ray.storage import scratch
+from laud_ray.relabel.inputs.reading import read
+from laud_ray.relabel.ranges.rows import Job, label
 from laud_ray.storage.folder import Folder
+from laud_ray.storage.local import scratch
 from laud_ray.types import Floats
 
 SEED = 0

@@ -13,14 +13,14 @@ from laud_ray.errors import SetAsideError
 from laud_ray.events import Event, Observer
 from laud_ray.models.student.threshold import Verification
 from laud_ray.passes.missing import Missing, find_missing, map_missing
-from laud_ray.relabel import previous, repeats
+from laud_ray.relabel.inputs import previous
 from laud_ray.relabel.limits import Canary, CanaryError
 from laud_ray.relabel.plan import Plan, work_folder
-from laud_ray.relabel.records import RANGES, Record, record_name
-from laud_ray.relabel.rows import Job
+from laud_ray.relabel.ranges import repeats
+from laud_ray.relabel.ranges.records import RANGES, Record, record_name
+from laud_ray.relabel.ranges.rows import Job
 from laud_ray.relabel.sample import STUDENT, SampleJob, label_sample, make_student, read_sample
 from laud_ray.relabel.source import Source
-from laud_ray.relabel.work import label_range, score_repeats
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.model_folder import version_of
 
@@ -70,9 +70,7 @@ class Work:
         """Do what must be known before the first range."""
         options, rows = self._plan.options, self._plan.catalog.rows
         if options.cascade is not None:
-            from laud_ray.models.student import (
-                cascade,  # with PyTorch, which takes seconds and is not needed without a student
-            )
+            from laud_ray.models.student import cascade
         if options.previous is not None:
             with self.step("previous", rows):
                 place = self._place / previous.FOLDER

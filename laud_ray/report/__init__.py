@@ -1,1 +1,1 @@
-"""What people read about a run: values (`summary`), the terminal (`terminal`) and the HTML page (`page`)."""
+"""What people read: a run (`run`), and what evaluate, relabel and diff found, in the terminal and as JSON."""

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from laud_ray.evaluation.buy import Bought
 from laud_ray.report.formatting import figure, measured_on, percent
-from laud_ray.report.run_tables import figures_table
+from laud_ray.report.run.tables import figures_table
 
 
 def bought_view(found: Bought) -> RenderableType:

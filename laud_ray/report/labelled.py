@@ -8,8 +8,8 @@ from rich.text import Text
 from laud_ray.evaluation.labelled_file import LabelledFigures
 from laud_ray.labels import two_labels
 from laud_ray.report.formatting import figure, kinds, percent
-from laud_ray.report.run_json import legibility_json
-from laud_ray.report.run_tables import figures_table
+from laud_ray.report.run.json_form import legibility_json
+from laud_ray.report.run.tables import figures_table
 
 
 def labelled_view(found: LabelledFigures, model: str, data: str, *, binary: bool) -> RenderableType:

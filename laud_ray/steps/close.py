@@ -7,7 +7,7 @@ from laud_ray.evaluation.agreement import agreement
 from laud_ray.evaluation.measure import evaluate_round
 from laud_ray.events import Event
 from laud_ray.models.kinds import ZERO_SHOT
-from laud_ray.steps.answers import said, spent
+from laud_ray.steps.annotation.answers import said, spent
 from laud_ray.steps.stop import verdict
 from laud_ray.steps.work import Work
 from laud_ray.types import Figures, RoundResult

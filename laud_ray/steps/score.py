@@ -7,9 +7,9 @@ from laud_ray.models import kinds
 from laud_ray.passes.run import run_pass
 from laud_ray.passes.shortlists import Shortlist
 from laud_ray.steps import legible
-from laud_ray.steps.seed_walk import ClassRanking, ranking_depth, seed_cap
-from laud_ray.steps.strategy import depth, strategy_of
-from laud_ray.steps.training import PROBE, train
+from laud_ray.steps.selection.seed_walk import ClassRanking, ranking_depth, seed_cap
+from laud_ray.steps.selection.strategy import depth, strategy_of
+from laud_ray.steps.training.model import PROBE, train
 from laud_ray.steps.work import Work
 
 LEAST_MASS, MOST_FLIPS = 0.5, 0.1

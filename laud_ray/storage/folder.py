@@ -13,8 +13,9 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from laud_ray.errors import StorageSettingsError
-from laud_ray.storage import checksums, local_folders, object_store, scratch
+from laud_ray.storage import checksums, object_store
 from laud_ray.storage.credentials import masked
+from laud_ray.storage.local import atomic, scratch
 from laud_ray.storage.object_store import explained
 
 
@@ -155,7 +156,7 @@ class Folder:
     def write(self, name: str, data: bytes) -> None:
         """Write a file atomically, replacing one of that name."""
         if self.local is not None:
-            local_folders.write(self.local / name, data)
+            atomic.write(self.local / name, data)
             return
         fs, path = filesystem(self.uri)
         # All in one call: a stream that is left by an error would be closed, and so completed, half-written.
@@ -185,7 +186,7 @@ class Folder:
             OSError: if it cannot be written, for example because the disk is full; the error names the file.
         """
         if self.local is not None:
-            local_folders.publish(source, self.local / name)
+            atomic.publish(source, self.local / name)
             return
         # An attempt that was broken off may have left files that this one does not replace.
         (self / name).remove()
@@ -253,7 +254,7 @@ class Folder:
     def remove(self) -> None:
         """Delete the folder and all in it; nothing happens if there is none."""
         if self.local is not None:
-            local_folders.remove(self.local)
+            atomic.remove(self.local)
             return
         fs, path = filesystem(self.uri)
         with explained(self.uri):

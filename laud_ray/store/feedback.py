@@ -12,7 +12,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine, exists, func, insert, literal, select
 
-from laud_ray.store.database import in_turn, read, write
+from laud_ray.store.database.connection import in_turn, read, write
 from laud_ray.store.tables import CHECKSUM, feedback, in_utc, now, row_checksum
 from laud_ray.texts import cut, normalise_text
 

@@ -29,8 +29,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from laud_ray.storage.causes import full_disk
-from laud_ray.storage.spare_room import SpareRoom
-from laud_ray.store.database import in_turn, read, write
+from laud_ray.storage.local.spare_room import SpareRoom
+from laud_ray.store.database.connection import in_turn, read, write
 from laud_ray.store.store import Store
 from laud_ray.store.tables import CHECKSUM, oracle_calls, row_checksum
 

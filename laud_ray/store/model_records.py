@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine, insert, literal, select, update
 
 from laud_ray.store import tables
-from laud_ray.store.database import in_turn, read, write
+from laud_ray.store.database.connection import in_turn, read, write
 from laud_ray.store.tables import CHECKSUM, in_utc, now, promotions, put_setting, row_checksum, settings
 from laud_ray.types import Promotion
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from laud_ray import config as configuration
 from laud_ray.config import RunConfig
 from laud_ray.errors import ConfigError, RunError
-from laud_ray.storage import local_folders, locks
 from laud_ray.storage.folder import Folder
-from laud_ray.storage.spare_room import SpareRoom
-from laud_ray.store import postgres, rechecks
-from laud_ray.store.database import write
-from laud_ray.store.postgres import SCHEMA
-from laud_ray.store.run_database import (
+from laud_ray.storage.local import atomic, locks
+from laud_ray.storage.local.spare_room import SpareRoom
+from laud_ray.store import rechecks
+from laud_ray.store.database import postgres
+from laud_ray.store.database.connection import write
+from laud_ray.store.database.opening import (
     BUILT,
     DATABASE,
     PATIENCE_READING,
@@ -28,6 +28,7 @@ from laud_ray.store.run_database import (
     refuse_lost,
     refuse_other_store,
 )
+from laud_ray.store.database.postgres import SCHEMA
 from laud_ray.store.store import Store
 
 CONFIG = "config.yaml"
@@ -93,7 +94,7 @@ def claim(config: RunConfig) -> Iterator[RunFolder]:
     with ExitStack() as held, one_line(folder):
         if folder.local is not None:
             held.enter_context(_locked(folder.local))
-            local_folders.clear([folder.local / name for name in WRITTEN], beside=folder.local)
+            atomic.clear([folder.local / name for name in WRITTEN], beside=folder.local)
         if config.store is None:
             engine = open_sqlite(folder)
             held.callback(SpareRoom(folder.local).give)

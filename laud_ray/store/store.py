@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from laud_ray.store import feedback, round_results
-from laud_ray.store.database import in_turn, open_database, read, write
+from laud_ray.store.database.connection import in_turn, open_database, read, write
 from laud_ray.store.feedback import Feedback
 from laud_ray.store.tables import (
     annotations,

@@ -25,9 +25,9 @@ from sqlalchemy import (
     update,
 )
 
-from laud_ray.store.row_checksums import CHECKSUM as CHECKSUM
-from laud_ray.store.row_checksums import in_utc as in_utc
-from laud_ray.store.row_checksums import row_checksum as row_checksum
+from laud_ray.store.database.row_checksums import CHECKSUM as CHECKSUM
+from laud_ray.store.database.row_checksums import in_utc as in_utc
+from laud_ray.store.database.row_checksums import row_checksum as row_checksum
 
 metadata = MetaData()
 

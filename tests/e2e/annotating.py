@@ -4,7 +4,7 @@ import sys
 
 from laud_ray.config import LlmConfig
 from laud_ray.oracles.llm import LlmOracle, oracle_prompt
-from laud_ray.oracles.openai_engine import OpenAiEngine
+from laud_ray.oracles.openai.engine import OpenAiEngine
 from laud_ray.store.ledger import Ledger
 from laud_ray.store.store import Store
 from laud_ray.types import Document, Label, Task

@@ -16,7 +16,7 @@ from sqlalchemy import text
 from laud_ray import config, loop
 from laud_ray.cli import main
 from laud_ray.storage.folder import Folder
-from laud_ray.store.database import read
+from laud_ray.store.database.connection import read
 from laud_ray.store.run import look_at
 from laud_ray.types import RoundResult
 from tests.e2e.test_crash import KINDS, settings, start  # noqa: F401 - settings is a fixture

@@ -18,7 +18,7 @@ from laud_ray.errors import EngineError, ModelError
 from laud_ray.models import kinds
 from laud_ray.models.language.stream import LabelStream
 from laud_ray.models.ray_train import Resources
-from laud_ray.steps.training import train
+from laud_ray.steps.training.model import train
 from laud_ray.store.run import claim
 from laud_ray.types import Figures, Floats, Label, RoundResult, Scorer, Task
 from serve.arguments import Arguments, Limits

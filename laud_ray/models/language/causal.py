@@ -16,7 +16,7 @@ from laud_ray.models.language.label_prompt import LabelPrompt
 from laud_ray.models.language.scorer import PromptedScorer, engine, engine_settings
 from laud_ray.models.language.stream import StreamFor
 from laud_ray.models.ray_train import Resources
-from laud_ray.storage import scratch
+from laud_ray.storage.local import scratch
 from laud_ray.storage.model_folder import describe
 from laud_ray.types import Example, Task
 

@@ -129,7 +129,7 @@ def test_only_in_a_job_a_relative_path_does_not_last(path: str, lasts: bool, mon
 
 def test_of_this_repository_only_what_jobs_need_is_sent() -> None:
     root = Path(__file__).parents[3]
-    sent = ["laud_ray/cli/jobs.py", "jobs/relabel.py", "serve/app.py", "examples/demo/demo.yaml"]
+    sent = ["laud_ray/cli/commands/jobs.py", "jobs/relabel.py", "serve/app.py", "examples/demo/demo.yaml"]
     kept = [".venv/bin/python", ".git/HEAD", "runs/demo/laud.db", "data/demo.parquet", "tests/tiny.py", "docs/LOG.md"]
     found = dict(left_behind(root, {name: root / name for name in (*sent, *kept)}))
     assert sorted(found) == sorted(kept)

@@ -14,8 +14,8 @@ from rich.console import Console
 from laud_ray.compare.changes import Diff, Texts
 from laud_ray.compare.diff import compare
 from laud_ray.data.text_hashes import text_hashes
-from laud_ray.relabel import previous
-from laud_ray.relabel.catalog import Columns
+from laud_ray.relabel.inputs import previous
+from laud_ray.relabel.inputs.catalog import Columns
 from laud_ray.report.changes import diff_json, diff_view
 from laud_ray.storage.folder import Folder
 from tests import relabeled

@@ -16,11 +16,11 @@ from laud_ray.evaluation.measure import evaluate_round, evaluation_answers
 from laud_ray.evaluation.trusted import oracle_error
 from laud_ray.events import Event, Observer
 from laud_ray.planning import plan
-from laud_ray.report.page import render
-from laud_ray.report.read import read
-from laud_ray.report.run_json import to_json
-from laud_ray.steps.annotate import annotate
-from laud_ray.steps.answers import spent
+from laud_ray.report.run.json_form import to_json
+from laud_ray.report.run.page import render
+from laud_ray.report.run.read import read
+from laud_ray.steps.annotation.annotate import annotate
+from laud_ray.steps.annotation.answers import spent
 from laud_ray.steps.close import close
 from laud_ray.steps.sample import draw_evaluation, trust
 from laud_ray.steps.start import start

@@ -18,9 +18,9 @@ from laud_ray.errors import ConfigError
 from laud_ray.labels import UNSURE
 from laud_ray.models.language.prompts import Option
 from laud_ray.oracles.cascade import CascadeOracle
+from laud_ray.oracles.completions.reading import Heard, decide, read
 from laud_ray.oracles.engines import Asked, Completion, Desk, Request, Token
 from laud_ray.oracles.llm import LlmOracle, oracle_prompt
-from laud_ray.oracles.reading import Heard, decide, read
 from laud_ray.storage import backoff
 from laud_ray.store.ledger import Answer, Call, Caps, Ledger
 from laud_ray.store.store import Store

@@ -18,8 +18,8 @@ from laud_ray.passes.scoring import score_table
 from laud_ray.passes.shortlists import SHORTLIST, Shortlist, read_shortlist, shortlist_range, to_candidates
 from laud_ray.query import Margin, Mix
 from laud_ray.query.spatial.space import reach
-from laud_ray.steps.picking import select, shortlist_depth
-from laud_ray.steps.seed_walk import ClassRanking
+from laud_ray.steps.selection.picking import select, shortlist_depth
+from laud_ray.steps.selection.seed_walk import ClassRanking
 from laud_ray.storage.folder import Folder
 from laud_ray.store.store import Answered, Query
 from laud_ray.types import Candidates, Document, Floats, Indices, Space, SpatialStrategy

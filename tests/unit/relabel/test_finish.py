@@ -11,11 +11,13 @@ import pytest
 from rich.console import Console
 
 from laud_ray.config import CorpusConfig
-from laud_ray.relabel import Outcome, catalog, repeats
+from laud_ray.relabel import Outcome
 from laud_ray.relabel.finish import finish, finished
+from laud_ray.relabel.inputs import catalog
 from laud_ray.relabel.plan import Options, Plan, open_plan, work_folder
+from laud_ray.relabel.ranges import repeats
+from laud_ray.relabel.ranges.work import label_range, score_repeats
 from laud_ray.relabel.source import MAX_CHARS
-from laud_ray.relabel.work import label_range, score_repeats
 from laud_ray.report.relabelled import relabel_view, to_json
 from laud_ray.stats.legibility import Legibility
 from laud_ray.storage.folder import Folder

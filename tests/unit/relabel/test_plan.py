@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from laud_ray.errors import CorpusError, DamageError, RunError
-from laud_ray.relabel import catalog
-from laud_ray.relabel.catalog import Columns
+from laud_ray.relabel.inputs import catalog
+from laud_ray.relabel.inputs.catalog import Columns
 from laud_ray.relabel.plan import PLAN, Options, Plan, begun_with, open_plan, read_plan
 from laud_ray.storage.checksums import dump_json
 from laud_ray.storage.folder import Folder

@@ -21,12 +21,13 @@ from laud_ray.quality.diagnosis import Finding
 from laud_ray.quality.noise import LeftOut
 from laud_ray.quality.raters import Agreement, Confused, PairAgreement
 from laud_ray.query.auto import Choice
-from laud_ray.report import figures, formatting, page, run_tables, terminal
+from laud_ray.report import formatting
 from laud_ray.report.bought import bought_json, bought_view
-from laud_ray.report.curve import curve
 from laud_ray.report.labelled import labelled_json, labelled_view
-from laud_ray.report.run_json import to_json
-from laud_ray.report.summary import (
+from laud_ray.report.run import figures, page, tables, terminal
+from laud_ray.report.run.curve import curve
+from laud_ray.report.run.json_form import to_json
+from laud_ray.report.run.summary import (
     AuditShown,
     DisputeShown,
     ModelShown,
@@ -386,12 +387,12 @@ def test_promotions_and_feedback_are_told_apart_from_what_was_bought() -> None:
 
 def test_the_models_table_names_the_current_and_the_rejected() -> None:
     summary = run_of(HISTORIES["a rejected round"])
-    seen = shown(run_tables.models_table(summary.models), width=100)
+    seen = shown(tables.models_table(summary.models), width=100)
     rows = {line.split()[0]: line for line in seen.splitlines() if line.startswith("round-")}
     assert "current" in rows["round-0002"]
     assert "76.7 % [71.7, 80.7]" in rows["round-0002"]
     assert "rejected" in rows[next(r.model for r in summary.history if not r.accepted)]
-    assert "no round has closed yet" in shown(run_tables.models_table(()), width=100)
+    assert "no round has closed yet" in shown(tables.models_table(()), width=100)
 
 
 def test_json_knows_no_nan() -> None:
@@ -446,7 +447,7 @@ def test_what_was_left_out_is_said() -> None:
 
 
 def test_rounds_table() -> None:
-    lines = shown(run_tables.rounds_table(HISTORIES["a rejected round"])).splitlines()
+    lines = shown(tables.rounds_table(HISTORIES["a rejected round"])).splitlines()
     rows = [" ".join(line.split()) for line in lines if re.match(r"\d", line)]
     assert rows[0] == "0 round-0000 0 300 40.6 % [35.6, 44.6] – 30.6 % [24.6, 36.6] – 72.5"
     assert rows[1] == "1 round-0001 50 300 30.0 % [25.0, 34.0] -10.6 20.0 % [14.0, 26.0] 0.540 72.5"
@@ -460,7 +461,7 @@ def test_rounds_table() -> None:
 
 
 def test_eighty_columns_cut_no_figure() -> None:
-    text = shown(run_tables.rounds_table(HISTORIES["ten rounds"]), width=80)
+    text = shown(tables.rounds_table(HISTORIES["ten rounds"]), width=80)
     assert "…" not in text
     assert all(len(line) <= 80 for line in text.splitlines())
     assert text.count("[") == 22
@@ -493,7 +494,7 @@ def test_figures_table_starts_with_the_weakest() -> None:
     figures_of = replace(figures_of, per_class=per_class)
     assert [row.label for row in measured(figures_of)] == ["bad", "good"]
     assert unmeasured(figures_of) == ("unseen",)
-    text = shown(run_tables.figures_table(figures_of, limit=1))
+    text = shown(tables.figures_table(figures_of, limit=1))
     assert re.search(r"bad\s+2\s+50.0 %\s+25.0 %\s+20.0 %", text)
     assert "good" not in text
     assert "1 more classes with higher F1" in text
@@ -587,7 +588,7 @@ def test_figures_say_what_they_leave_out_wherever_they_stand() -> None:
     history = (result(0, 0.4), short(1))
     seen = " ".join(shown(terminal.status_view(run_of(history))).split())
     assert f"accuracy 80.0 % [75.0, 84.0], {SHORT}" in seen
-    assert f"round 1: {SHORT}" in " ".join(shown(run_tables.rounds_table(history)).split())
+    assert f"round 1: {SHORT}" in " ".join(shown(tables.rounds_table(history)).split())
     text = " ".join(Page(page.render(run_of(history))).text.split())
     assert "Of the sampled documents, 20 have no answer: 14 abstained, 6 pending." in text
     assert text.count(SHORT) == 3
@@ -663,7 +664,7 @@ def test_commands_quote_the_storage() -> None:
 
 def test_the_report_needs_neither_ray_nor_torch() -> None:
     code = (
-        "import sys, laud_ray.report.page, laud_ray.report.terminal\n"
+        "import sys, laud_ray.report.run.page, laud_ray.report.run.terminal\n"
         "print(sorted({'ray', 'torch', 'transformers', 'sqlalchemy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

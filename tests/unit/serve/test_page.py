@@ -16,7 +16,7 @@ def palettes(sheet: Path) -> list[dict[str, str]]:
 
 
 def test_the_page_has_the_colours_of_the_report() -> None:
-    for ours, report in zip(palettes(SERVE / "page.css"), palettes(ROOT / "laud_ray/report/page.css"), strict=True):
+    for ours, report in zip(palettes(SERVE / "page.css"), palettes(ROOT / "laud_ray/report/run/page.css"), strict=True):
         assert len(ours) > 10
         assert ours.items() <= report.items()
 

@@ -26,10 +26,10 @@ from laud_ray.passes.incomplete import drop_incomplete
 from laud_ray.passes.scoring import score_table, score_texts
 from laud_ray.passes.shortlists import SHORTLIST, to_candidates
 from laud_ray.query import build
-from laud_ray.steps.picking import select
-from laud_ray.steps.seed_walk import ClassRanking, next_wave, not_found, ranking_depth
+from laud_ray.steps.selection.picking import select
+from laud_ray.steps.selection.seed_walk import ClassRanking, next_wave, not_found, ranking_depth
 from laud_ray.steps.stop import reconsider
-from laud_ray.steps.training import memory_size, to_memory
+from laud_ray.steps.training.model import memory_size, to_memory
 from laud_ray.storage.folder import Folder
 from laud_ray.store.ledger import Answer, Call, Caps, Ledger
 from laud_ray.store.store import Answered, Query, Sampled, Store

@@ -14,13 +14,13 @@ from laud_ray import cli
 from laud_ray.config import LlmConfig
 from laud_ray.errors import ConfigError, StoreError
 from laud_ray.oracles.llm import LlmOracle, oracle_prompt
-from laud_ray.oracles.openai_engine import OpenAiEngine
+from laud_ray.oracles.openai.engine import OpenAiEngine
 from laud_ray.storage.causes import full_disk, most_telling, naming_full_disk
 from laud_ray.storage.folder import Folder
-from laud_ray.storage.spare_room import NAME
+from laud_ray.storage.local.spare_room import NAME
 from laud_ray.store import ledger as calls
+from laud_ray.store.database.opening import one_line
 from laud_ray.store.ledger import Answer, Ledger
-from laud_ray.store.run_database import one_line
 from laud_ray.store.store import Store
 from laud_ray.types import Document, Label, Task
 from tests.endpoint import Reply, chat, endpoint

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from laud_ray.storage import local_folders
 from laud_ray.storage.folder import Folder
+from laud_ray.storage.local import atomic
 
 SIZE = 2**20
 
@@ -127,7 +127,7 @@ def killed_at(step: int, source: Path, target: Path) -> bool:
 
     for module, name in ((os, "fsync"), (Path, "rename"), (Path, "mkdir"), (shutil, "rmtree"), (shutil, "copyfileobj")):
         setattr(module, name, counted(getattr(module, name)))
-    local_folders.publish(source, target)
+    atomic.publish(source, target)
     os._exit(0)
 
 
@@ -135,7 +135,7 @@ def test_a_publish_that_is_killed_anywhere_is_whole_or_absent(tmp_path: Path) ->
     models, half, step = tmp_path / "models", 0, 0
     while killed_at(step, model(tmp_path / f"new-{step}", "new"), models / "m"):
         half += any(p.name.startswith(".") for p in models.iterdir()) if models.exists() else 0
-        local_folders.clear([models, tmp_path / "none"])
+        atomic.clear([models, tmp_path / "none"])
         if models.exists() and list(models.iterdir()):
             assert [p.name for p in models.iterdir()] == ["m"]
             assert sorted(p.name for p in (models / "m").rglob("*")) == ["adapter", "model.json", "w"]
@@ -159,7 +159,7 @@ def test_what_is_deleted_is_gone_at_once(tmp_path: Path, monkeypatch: pytest.Mon
         with pytest.raises(KeyboardInterrupt):
             folder.remove()
     assert folder.folders() == set()
-    local_folders.clear([], beside=tmp_path / "run")
+    atomic.clear([], beside=tmp_path / "run")
     assert list((tmp_path / "run").iterdir()) == []
     folder.remove()
     (tmp_path / "disk").mkdir()
@@ -177,7 +177,7 @@ def test_what_a_killed_process_left_is_cleared_and_nothing_else(tmp_path: Path) 
     for name in (*kept, *gone):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
-    local_folders.clear([tmp_path])
+    atomic.clear([tmp_path])
     assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()) == sorted(kept)
     assert not (tmp_path / ".spill-x7_a").exists()
 

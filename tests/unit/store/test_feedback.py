@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from laud_ray.steps.training import to_examples
+from laud_ray.steps.training.model import to_examples
 from laud_ray.store.feedback import Feedback, Verdicts, judge
 from laud_ray.store.model_records import promotion
 from laud_ray.store.store import Answered, Query, Store

@@ -15,8 +15,8 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
 from laud_ray.errors import RunError
-from laud_ray.store import database
-from laud_ray.store.database import REVISION, open_database
+from laud_ray.store.database import connection as database
+from laud_ray.store.database.connection import REVISION, open_database
 from laud_ray.store.store import Query, Store
 from laud_ray.store.tables import metadata
 from laud_ray.types import Document
@@ -42,7 +42,7 @@ def test_the_revisions_make_the_tables_that_the_code_knows(tmp_path: Path, postg
 
 def test_the_code_knows_the_newest_revision() -> None:
     config = Config()
-    config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(Path(database.__file__).parents[1] / "migrations"))
     assert ScriptDirectory.from_config(config).get_current_head() == REVISION
 
 

@@ -1,0 +1,1 @@
+"""The commands of `laud`: a module for each group of them."""

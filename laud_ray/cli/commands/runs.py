@@ -1,0 +1,119 @@
+"""A run from its first line to its report: init, plan, run, status, report."""
+
+from dataclasses import asdict
+
+import click
+
+from laud_ray.cli.options import json_option, reading_of, reading_options
+from laud_ray.cli.output import leave_waiting, print_json, print_text, print_view, say, terminal
+
+
+@click.command(short_help="Print a commented task.yaml for DATA.")
+@click.argument("data")
+@click.option("--text", required=True, help="The column that holds the texts.")
+@click.option(
+    "--label", help="A column of labels for the replay oracle; by default one called label, category or similar."
+)
+@click.option("--id", help="The column that holds the ids.")
+@click.option("--name", help="The task's name; by default that of the data.")
+@reading_options
+def init(
+    data: str,
+    text: str,
+    label: str | None,
+    id: str | None,
+    name: str | None,
+    delimiter: str | None,
+    quote: str | None,
+    encoding: str | None,
+) -> None:
+    """Print a commented task.yaml for DATA: a file, folder, glob or URI."""
+    from laud_ray.planning.starter import starter
+
+    reading = reading_of(delimiter, quote, encoding)
+    made = starter(data, text=text, label=label, id=id, name=name, reading=reading)
+    print_text(made.text.rstrip("\n"))
+    for note in made.notes:
+        say(f"note: {note}")
+    if made.fill_in:
+        say(made.fill_in)
+
+
+@click.command(short_help="Show what a run will cost, before anything is spent.")
+@click.argument("config")
+@click.option("--gpu", help="Plan for this GPU, such as A100; by default for what this machine has.")
+@json_option
+def plan(config: str, gpu: str | None, as_json: bool) -> None:
+    """Say what the run that CONFIG describes will cost, before anything is spent."""
+    from laud_ray.planning.plan import plan as make_plan
+    from laud_ray.store.run import configured
+
+    found = make_plan(configured(config), gpu)
+    if as_json:
+        print_json({**asdict(found), "dollars": found.dollars, "hours": found.hours})
+        return
+    from laud_ray.report.run.terminal import plan_view
+
+    print_view(plan_view(found))
+
+
+@click.command(short_help="Start a run, or resume the one that is there.")
+@click.argument("config")
+@click.option(
+    "--zero-shot-only", is_flag=True, help="Stop after the zero-shot pass; run again without this option to continue."
+)
+def run(config: str, zero_shot_only: bool) -> None:
+    """Start the run that the YAML file CONFIG describes, or continue it."""
+    from laud_ray.cli.console import Show
+    from laud_ray.cli.metrics import watched
+    from laud_ray.cli.paths import check_lasting
+    from laud_ray.loop import run as run_loop
+    from laud_ray.report.run import read
+    from laud_ray.report.run.terminal import status_view
+    from laud_ray.store.run import configured, look_at
+
+    settings = configured(config)
+    check_lasting(settings.storage, f"{config}: storage")
+    with Show(terminal(err=True), settings.storage) as show:
+        outcome = run_loop(settings, watched(show, settings.storage), zero_shot_only=zero_shot_only)
+    if zero_shot_only:
+        print_text(f"{settings.storage}: {outcome.reason}")
+        return
+    with look_at(settings.storage) as folder:
+        summary = read.read(folder)
+    print_view(status_view(summary))
+    if outcome.state == "waiting":
+        known = outcome.reason != "answers are pending"
+        leave_waiting(outcome.pending, outcome.reason if known else "run it again when they can come")
+
+
+@click.command(short_help="Show a run's rounds, figures, state and current model.")
+@click.argument("run")
+@json_option
+def status(run: str, as_json: bool) -> None:
+    """Show the rounds of RUN, their figures, why it stopped, and its current model."""
+    from laud_ray.report.run.json_form import to_json
+    from laud_ray.report.run.read import read
+    from laud_ray.store.run import look_at
+
+    with look_at(run) as folder:
+        summary = read(folder)
+    if as_json:
+        print_json(to_json(summary))
+        return
+    from laud_ray.report.run.terminal import status_view
+
+    print_view(status_view(summary))
+
+
+@click.command(short_help="Write RUN/report.html: everything about RUN on one page.")
+@click.argument("run")
+def report(run: str) -> None:
+    """Write RUN/report.html: everything about RUN on one page."""
+    from laud_ray.report.run.page import render
+    from laud_ray.report.run.read import read
+    from laud_ray.store.run import look_at
+
+    with look_at(run) as folder:
+        folder.folder.write("report.html", render(read(folder)).encode())
+    print_text(f"{run.rstrip('/')}/report.html")

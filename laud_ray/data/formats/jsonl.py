@@ -1,0 +1,135 @@
+"""Read JSON lines: an object a line, whose keys may come and go; a key that a row lacks is a missing value."""
+
+import difflib
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from laud_ray.data.formats.cells import text_of
+from laud_ray.data.formats.charset import Stream
+from laud_ray.errors import CorpusError
+from laud_ray.printable import printable, quoted
+
+BLOCK = 1 << 20
+BATCH_ROWS = 16_384
+# A line that is longer is no row.
+LONGEST = 1 << 28
+
+
+class _Repeated(dict[str, object]):
+    """An object with keys that stand twice in it."""
+
+    keys_twice: frozenset[str]
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    made = dict(pairs)
+    if len(made) == len(pairs):
+        return made
+    twice = _Repeated(made)
+    twice.keys_twice = frozenset(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+    return twice
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+
+
+def batches(name: str, stream: Stream, columns: Sequence[str]) -> Iterator[list[pa.Array]]:
+    """Yield the columns in batches of rows, as large_binary.
+
+    Raises:
+        CorpusError: if a line is no object, a value no text, a key stands twice, or no row has a column.
+    """
+    cells: list[list[bytes | None]] = [[] for _ in columns]
+    missing, known, any_row = set(columns), dict[str, None](), False
+    for number, row in rows(name, stream):
+        any_row = True
+        if isinstance(row, _Repeated) and (twice := row.keys_twice.intersection(columns)):
+            raise CorpusError(f"{name} row {number}: the key {quoted(min(twice))} stands twice; expected it once")
+        if missing or len(known) < 100:
+            missing -= row.keys()
+            known |= dict.fromkeys(row)
+        for column, into in zip(columns, cells, strict=True):
+            into.append(_cell(name, number, column, row.get(column)))
+        if columns and len(cells[0]) == BATCH_ROWS:
+            yield [pa.array(one, pa.large_binary()) for one in cells]
+            cells = [[] for _ in columns]
+    if any_row and missing:
+        require(name, columns, list(known))
+    if columns and cells[0]:
+        yield [pa.array(one, pa.large_binary()) for one in cells]
+
+
+def names(name: str, stream: Stream, most: int) -> list[str]:
+    """The keys of the first rows, at most `most` of them."""
+    found: dict[str, None] = {}
+    for number, row in rows(name, stream):
+        found |= dict.fromkeys(row)
+        if number == most:
+            break
+    return list(found)
+
+
+def rows(name: str, stream: Stream) -> Iterator[tuple[int, dict[str, object]]]:
+    """Yield (number of the row, object) of each line that is not blank."""
+    number = 0
+    for line in _lines(name, stream):
+        if not line.strip():
+            continue
+        number += 1
+        try:
+            # A byte that is not UTF-8 becomes a lone surrogate, which marks the text later.
+            row = _DECODER.decode(line.decode("utf-8", errors="surrogateescape"))
+        except RecursionError:
+            raise CorpusError(f"{name} row {number}: is nested too deeply; expected an object a line") from None
+        except ValueError as error:
+            raise CorpusError(f"{name} row {number}: {_why(line, number, error)}") from None
+        if not isinstance(row, dict):
+            what = "a JSON array" if isinstance(row, list) else quoted(row)
+            raise CorpusError(f"{name} row {number}: holds {what}; expected one object a line")
+        yield number, row
+
+
+def require(name: str, wanted: Sequence[str], present: Sequence[str]) -> None:
+    """Raise CorpusError if a file lacks a column, or has it twice."""
+    for column in wanted:
+        if column not in present:
+            near = difflib.get_close_matches(column, present, 1)
+            hint = f" - did you mean {quoted(near[0])}?" if near else ""
+            shown = printable(", ".join(present))
+            shown = shown if len(shown) <= 300 else f"{shown[:300]}..."
+            raise CorpusError(f"{name}: no column {quoted(column)}; it has {shown}{hint}")
+        if present.count(column) > 1:
+            raise CorpusError(
+                f"{name}: {present.count(column)} columns are called {quoted(column)}; expected one of that name"
+            )
+
+
+def _why(line: bytes, number: int, error: ValueError) -> str:
+    if number == 1 and line.lstrip().startswith(b"["):
+        return "is the beginning of a JSON array; expected one object a line"
+    if number == 1 and line.strip() == b"{":
+        return "is the beginning of an object over several lines; expected one object a line"
+    return f"is not valid JSON: {printable(str(error))[:120]}"
+
+
+def _cell(name: str, number: int, column: str, value: object) -> bytes | None:
+    try:
+        text = text_of(value)
+        return None if text is None else text.encode(errors="surrogatepass")
+    except ValueError:
+        shown = quoted(json.dumps(value, ensure_ascii=False))
+        raise CorpusError(f"{name} row {number}: {quoted(column)} holds {shown}; expected a text") from None
+
+
+def _lines(name: str, stream: Stream) -> Iterator[bytes]:
+    rest = b""
+    while block := stream.read(max(BLOCK, len(rest))):
+        *whole, rest = (rest + block).split(b"\n")
+        yield from whole
+        if len(rest) > LONGEST:
+            raise CorpusError(f"{name}: a line is longer than {LONGEST >> 20} MiB; expected an object a line")
+    if rest:
+        yield rest

@@ -1,0 +1,66 @@
+"""Open a text file of a user's, packed or not and in whatever encoding, as a stream of UTF-8."""
+
+import re
+from contextlib import AbstractContextManager, closing
+from dataclasses import replace
+
+import pyarrow as pa
+
+from laud_ray.data.formats import charset
+from laud_ray.data.formats.charset import HEAD, UTF8, Peeked, Recoded, Stream, peek
+from laud_ray.data.seen import Seen
+from laud_ray.storage.folder import filesystem
+from laud_ray.storage.text_reading import AS_FOUND, Reading
+
+_SEP, _SEP_LINE = re.compile(rb'"?sep=([\x01-\x7f])"?[ \t,;]*(?:\r\n|\n|\r)', re.IGNORECASE), 64
+
+
+def opened(file: str, reading: Reading = AS_FOUND, seen: Seen | None = None) -> "AbstractContextManager[Text]":
+    """Open a text file, unpacked, as a stream of UTF-8."""
+    return closing(Text(file, reading, Seen() if seen is None else seen))
+
+
+def unpacked(file: str) -> pa.NativeFile:
+    fs, path = filesystem(file)
+    return fs.open_input_stream(path, compression="gzip" if file.lower().endswith(".gz") else None)
+
+
+def is_empty(file: str) -> bool:
+    fs, path = filesystem(file)
+    return bool(fs.get_file_info(path).size == 0)
+
+
+class Text:
+    """A text file as a stream of UTF-8.
+
+    Attributes:
+        encoding: the one that it is in: what a byte order mark says, else what is stated, else what was found.
+        delimiter: the one that a first line `sep=;` names, as Excel reads and writes it; that line is not passed on.
+    """
+
+    def __init__(self, file: str, reading: Reading, seen: Seen) -> None:
+        self._opened = unpacked(file)
+        head = peek(self._opened, HEAD)
+        marked, stated = charset.marked(head), reading.encoding
+        self.encoding = marked or stated or charset.detect(head)
+        if stated is not None and marked is not None and not stated.startswith(marked):
+            seen.note(f"{file}: begins with the byte order mark of {marked}, and is read so instead of as {stated}")
+        elif stated not in (None, UTF8) and not head.isascii() and charset.fits(head, UTF8, final=False):
+            seen.note(f"{file}: is valid {UTF8}, and is read as {stated}, which is stated")
+        elif stated is None and self.encoding != UTF8:
+            seen.note(f"{file}: is read as {self.encoding}")
+        stream: Stream = Recoded(Peeked(head, self._opened.read), self.encoding)
+        start = peek(stream, _SEP_LINE)
+        said = _SEP.match(start)
+        self.delimiter = said[1].decode() if said else None
+        self._stream: Stream = Peeked(start[said.end() :] if said else start, stream.read)
+
+    def stated(self, reading: Reading) -> Reading:
+        """Return what is stated of a file, the delimiter by its own first line where nothing else states it."""
+        return replace(reading, delimiter=self.delimiter) if reading.delimiter is None and self.delimiter else reading
+
+    def read(self, n: int) -> bytes:
+        return self._stream.read(n)
+
+    def close(self) -> None:
+        self._opened.close()

@@ -1,0 +1,240 @@
+"""The first half of normalising a corpus: read a unit of the input, clean its texts, and put its rows into buckets.
+
+A unit is a file, or some row groups of a Parquet file. Units are independent of each other, so that any worker may do
+any of them. n rows.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from laud_ray.data.cleaning import clean
+from laud_ray.data.formats import files
+from laud_ray.data.seen import Seen
+from laud_ray.data.sharding.buckets import BUCKETS, digests_of, write_buckets
+from laud_ray.errors import CorpusError
+from laud_ray.labels import Known
+from laud_ray.printable import quoted
+from laud_ray.storage.folder import Entry, Folder, filesystem
+from laud_ray.storage.text_reading import Reading
+from laud_ray.texts import normalise_text
+
+ROWS, IDS = "rows", "ids"
+SCHEMA = pa.schema(
+    [
+        ("digest", pa.binary(16)),
+        ("id", pa.string()),
+        ("text", pa.large_string()),
+        ("error", pa.string()),
+        ("sealed", pa.string()),
+    ]
+)
+# About how many rows a unit of a Parquet file has, and how many are held before they are written.
+UNIT_ROWS, HELD_ROWS = 1_000_000, 250_000
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A part of the input.
+
+    Attributes:
+        name: in the order of the input.
+        groups: the row groups of a Parquet file, from the first to before the last; None: the whole file.
+        first: the number of its first row in the file, from 1.
+    """
+
+    name: str
+    file: str
+    groups: tuple[int, int] | None
+    first: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardJob:
+    """All that is the same for every unit. Columns: the text, then the id and the sealed label where there are such."""
+
+    units: Mapping[str, Unit]
+    columns: tuple[str, ...]
+    has_id: bool
+    has_sealed: bool
+    reading: Reading
+    max_chars: int
+    labels: Known | None
+    scratch: Folder
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file of rows in buckets, and the input that they are of."""
+
+    name: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sharded:
+    """What became of a unit, or of all together.
+
+    Attributes:
+        files: what was written, in the order of the rows.
+        rows: (BUCKETS,) of each bucket.
+        counts: documents, errors, truncated, and a count for each error.
+    """
+
+    files: tuple[Written, ...]
+    rows: npt.NDArray[np.int64]
+    counts: Counter[str]
+    seen: Seen
+
+
+def plan_units(entries: Sequence[Entry]) -> tuple[Unit, ...]:
+    """Cut the input into units, in its order: Parquet by row groups, text by files.
+
+    Raises:
+        CorpusError: if a Parquet file cannot be read.
+    """
+    pieces = [(entry.path, *piece) for entry in entries for piece in _pieces(entry)]
+    return tuple(Unit(f"unit-{i:06d}", file, groups, first) for i, (file, groups, first) in enumerate(pieces))
+
+
+def shard_unit(name: str, job: ShardJob) -> Sharded:
+    """Read, clean and bucket a unit; what it writes has names of its own, so that it may be done again.
+
+    Raises:
+        CorpusError: if the file or a row cannot be read without doubt, or an id is missing.
+    """
+    unit, seen = job.units[name], Seen()
+    counts: Counter[str] = Counter(documents=0, errors=0, truncated=0)
+    rows, written = np.zeros(BUCKETS, np.int64), list[Written]()
+    held: list[pa.Table] = []
+    first = begun = unit.first
+
+    def flush() -> None:
+        nonlocal rows, begun
+        if not held:
+            return
+        table = pa.concat_tables(held)
+        to = f"{name}-{len(written):05d}.arrow"
+        rows = rows + write_buckets(job.scratch / ROWS, to, table)
+        if job.has_id:
+            write_buckets(job.scratch / IDS, to, _ids(table, begun))
+        written.append(Written(to, unit.file))
+        begun += table.num_rows
+        held.clear()
+
+    for batch in files.batches(unit.file, job.columns, job.reading, seen, unit.groups, unit.first):
+        held.append(_cleaned(batch, unit.file, first, job, counts))
+        first += batch.num_rows
+        if sum(table.num_rows for table in held) >= HELD_ROWS:
+            flush()
+    flush()
+    return Sharded(tuple(written), rows, counts, seen)
+
+
+def together(parts: Sequence[Sharded]) -> Sharded:
+    """Join what became of all units, in the order of the input."""
+    seen = Seen()
+    for part in parts:
+        seen.merge(part.seen)
+    return Sharded(
+        tuple(one for part in parts for one in part.files),
+        np.sum([part.rows for part in parts], axis=0),
+        sum((part.counts for part in parts), Counter(documents=0, errors=0, truncated=0)),
+        seen,
+    )
+
+
+def _pieces(entry: Entry) -> list[tuple[tuple[int, int] | None, int]]:
+    """Return the row groups and the first row of each unit of a file."""
+    if files.format_of(entry.path) != "parquet" or not entry.size:
+        return [(None, 1)]
+    fs, path = filesystem(entry.path)
+    try:
+        with fs.open_input_file(path) as opened:
+            meta = pq.ParquetFile(opened).metadata
+            sizes = [meta.row_group(i).num_rows for i in range(meta.num_row_groups)]
+    except (pa.ArrowException, OSError) as error:
+        raise CorpusError(f"{entry.path}: cannot be read: {str(error).partition(chr(10))[0]}") from None
+    if sum(sizes) <= UNIT_ROWS:
+        return [(None, 1)]
+    pieces: list[tuple[tuple[int, int] | None, int]] = []
+    start, first, rows = 0, 1, 0
+    for i, size in enumerate(sizes):
+        rows += size
+        if rows >= UNIT_ROWS or i == len(sizes) - 1:
+            pieces.append(((start, i + 1), first))
+            start, first, rows = i + 1, first + rows, 0
+    return pieces
+
+
+def _cleaned(batch: pa.RecordBatch, file: str, first: int, job: ShardJob, counts: Counter[str]) -> pa.Table:
+    """Normalise n documents, and count what was done to them."""
+    cells = batch.column(0)
+    cleaned = clean(cells, job.max_chars)
+    counts["documents"] += len(cells)
+    counts["truncated"] += cleaned.truncated
+    found = Counter(error for error in cleaned.errors.drop_null().to_pylist())
+    counts.update({"errors": found.total(), **found})
+    keys = cleaned.texts.cast(pa.large_binary())
+    if found:  # a row without a text goes by its bytes
+        keys = pa.array(
+            [
+                cell or b"" if key is None else key
+                for key, cell in zip(keys.to_pylist(), cells.to_pylist(), strict=True)
+            ],
+            pa.large_binary(),
+        )
+    none = pa.nulls(len(cells), pa.string())
+    ids = _checked_ids(batch.column(1), file, first) if job.has_id else none
+    sealed = _labels(batch.column(len(job.columns) - 1), job.labels) if job.has_sealed else none
+    return pa.Table.from_arrays(
+        [digests_of(keys.to_pylist()), ids, cleaned.texts, cleaned.errors, sealed], schema=SCHEMA
+    )
+
+
+def _checked_ids(cells: pa.Array, file: str, first: int) -> pa.Array:
+    """Return n ids as strings.
+
+    Raises:
+        CorpusError: if one is missing, empty or not UTF-8.
+    """
+    try:
+        ids = cells.cast(pa.string())
+    except pa.ArrowInvalid:
+        ids = None
+    if ids is not None and not ids.null_count and not pc.any(pc.equal(pc.binary_length(ids), 0)).as_py():
+        return ids
+    place, cell = next((i, cell) for i, cell in enumerate(cells.to_pylist()) if not _is_id(cell))
+    shown = quoted(cell) if cell else "missing"
+    raise CorpusError(f"{file} row {first + place}: the id is {shown}; expected a text")
+
+
+def _is_id(cell: bytes | None) -> bool:
+    try:
+        return bool(cell and cell.decode())
+    except UnicodeDecodeError:
+        return False
+
+
+def _labels(cells: pa.Array, labels: Known | None) -> pa.Array:
+    """Normalise n labels, each different one once; the name of a known one, null where there is none."""
+    coded = cells.dictionary_encode()
+    names = pa.array([_label(cell, labels) for cell in coded.dictionary.to_pylist()], pa.string())
+    return names.take(coded.indices)
+
+
+def _label(cell: bytes, labels: Known | None) -> str | None:
+    text = normalise_text(cell.decode(errors="replace"))
+    return (labels.find(text) if labels is not None else None) or text or None
+
+
+def _ids(table: pa.Table, first: int) -> pa.Table:
+    """Return the hashes of n ids, each with the number of its row in the file."""
+    digests = digests_of(table.column("id").cast(pa.large_binary()).to_pylist())
+    return pa.table({"digest": digests, "row": pa.array(np.arange(first, first + table.num_rows))})

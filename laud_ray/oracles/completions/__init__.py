@@ -1,0 +1,1 @@
+"""What the completions of a language model mean: a label, an abstention, or nothing certain."""

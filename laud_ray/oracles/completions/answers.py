@@ -1,0 +1,230 @@
+"""What the words of an answer mean: a label, "unsure", or nothing that is certain. Pure text.
+
+The prompt asks for a code and nothing else. Real models think aloud, wrap the code in Markdown or JSON, explain it, or
+write the label's name. All of that is read as long as it names one label; what fits two, or is a guess, is unread.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from laud_ray.labels import UNSURE, fold
+from laud_ray.models.language.prompts import Option
+from laud_ray.oracles.completions import frames
+from laud_ray.types import Label
+
+_QUOTES = str.maketrans({"’": "'", "‘": "'", "´": "'", "`": "'", "“": '"', "”": '"', "_": " ", "–": "-", "—": "-"})
+# The longest that a label can be named at, beyond the length of its name: white space and Markdown between its words.
+_SLACK = 40
+# No label has this name, though one may be called as UNSURE is.
+_ABSTAINS = "\0unsure"
+_MOST_FRAMES = 50
+_NAMES_TWO = "it names more than one label"
+_NO_LABEL = "it names no label"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an answer says.
+
+    Attributes:
+        label: a label's name, UNSURE, or None if the words name none for certain.
+        why: why it is None.
+        start, end: where in the answer it is named.
+    """
+
+    label: str | None
+    why: str = ""
+    start: int = 0
+    end: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Labels that a stretch of the answer fits; several of them are as good as none."""
+
+    labels: frozenset[str]
+    start: int
+    end: int
+
+
+class _Vocabulary:
+    """What each label may be called: its code, or its name in any case, spacing and quotes."""
+
+    def __init__(self, options: Sequence[Option], unsure: str | None) -> None:
+        codes = [*((o.code, o.label.name) for o in options), *([(unsure, _ABSTAINS)] if unsure else [])]
+        self.codes = _index(codes)
+        self.folded = _index((code.casefold(), label) for code, label in codes if len(code) == 1)
+        spelt = ((name, o.label.name) for o in options for name in _spellings(o.label))
+        self.names = _index((_normal(name), label) for name, label in [*spelt, (UNSURE, _ABSTAINS)])
+        self.longest = max(map(len, self.names)) + _SLACK
+
+    def fits(self, said: str, *, folded: bool = True) -> frozenset[str]:
+        """The labels that words name as they stand; with `folded`, a code of one letter in the other case too."""
+        plain = unicodedata.normalize("NFKC", said.strip(frames.DECORATION))
+        found = self.codes.get(plain, frozenset())
+        if not found and folded and len(plain) == 1:
+            found = self.folded.get(plain.casefold(), frozenset())
+        return found | self.names.get(_normal(said), frozenset())
+
+    def name_at(self, text: str) -> tuple[frozenset[str], int]:
+        """The labels of the longest name that a text begins with, and where the name ends; (none, 0) without one."""
+        ends = [match.end() for match in frames.WORD_END.finditer(text[: self.longest])]
+        named = [(len(name), -end, labels) for end in ends if (labels := self.names.get(name := _normal(text[:end])))]
+        _, end, labels = max(named, key=lambda one: one[:2], default=(0, 0, frozenset[str]()))
+        return labels, -end
+
+    def code_at(self, text: str) -> tuple[frozenset[str], int]:
+        """The label of the code that a text begins with, and where the code ends; (none, 0) without one."""
+        match = frames.CODE.match(text)
+        labels = self.codes.get(match[1], frozenset[str]()) if match else frozenset[str]()
+        return (labels, match.end()) if match and labels else (frozenset(), 0)
+
+
+def read_answer(answer: str, options: Sequence[Option], unsure: str | None, *, cut: bool = False) -> Reading:
+    """Read an answer.
+
+    Args:
+        cut: whether it ended at its length limit, so that its last word may be half a word.
+
+    Example:
+        With the options A = Tea and B = Coffee: "<think>B?</think>**A** - it has leaves" is Tea; "A or B" is unread.
+    """
+    words = _vocabulary(tuple(options), unsure)
+    start = frames.end_of_thinking(answer)
+    if start is None:
+        return Reading(None, "it ends before its thinking does")
+    text = frames.without_markup(answer)
+    if not text[start:].strip():
+        return Reading(None, "it is empty")
+    reading = _last_asked_for(text, start, words) or _read(text, start, words)
+    return _uncut(reading, text, words) if cut else reading
+
+
+def _last_asked_for(text: str, start: int, words: _Vocabulary) -> Reading | None:
+    """What comes after the last "Category:", which is what a prompt asks for; None if that names no label.
+
+    It stands against an earlier "Category:" and against what was considered, not against another form of answer.
+    """
+    asked = [match.span() for match in frames.ASKED_FOR.finditer(text, start)]
+    if not asked or (found := _read(text, asked[-1][1], words)).why == _NO_LABEL:
+        return None
+    rivals = [
+        one for one in _stated(text[: asked[-1][0]], start, words) if found.label not in one.labels and one.labels
+    ]
+    return Reading(None, _NAMES_TWO) if rivals else found
+
+
+def _stated(text: str, start: int, words: _Vocabulary) -> Iterator[_Named]:
+    """Labels that are given as the answer in another form than "Category:"."""
+    asked = {match.start() for match in frames.ASKED_FOR.finditer(text, start)}
+    for saying in frames.sayings(text, start):
+        if not saying.exact and saying.phrase not in asked:
+            yield from _head(text[: saying.end], saying.start, words)
+
+
+def _read(text: str, start: int, words: _Vocabulary) -> Reading:
+    whole = _Named(words.fits(text[start:]), *_trimmed(text, start, len(text)))
+    named = [whole] if whole.labels else [*_head(text, start, words), *_framed(text, start, words)]
+    labels = frozenset[str]().union(*(one.labels for one in named))
+    if len(labels) != 1:
+        return Reading(None, _NAMES_TWO if labels else _NO_LABEL)
+    label, first = next(iter(labels)), next(one for one in named if one.labels)
+    return Reading(UNSURE if label == _ABSTAINS else label, "", first.start, first.end)
+
+
+def _uncut(reading: Reading, text: str, words: _Vocabulary) -> Reading:
+    """Take back what stands at the very end of an answer that was cut, if it could have gone on as something else."""
+    said = text[reading.start : reading.end]
+    alone = not text[: reading.start].strip(frames.DECORATION)
+    longer = (one for one in words.codes if one.startswith(said) and one != said)
+    if reading.label is None or text[reading.end :].strip() or (alone and next(longer, None) is None):
+        return reading
+    return Reading(None, "it was cut off where it names a label")
+
+
+def _head(text: str, start: int, words: _Vocabulary, *, folded: bool = True) -> Iterator[_Named]:
+    """A label that the text begins with, set off from what follows: "A - because", "A) Tea", "**Tea**: ..."."""
+    start, end = _trimmed(text, start, len(text))
+    line = text[start:end].partition("\n")[0]
+    if labels := words.fits(line, folded=folded):
+        yield _Named(labels, start, start + len(line))
+        yield from _others(text[start + len(line) : end], words)
+        return
+    if frames.announces(line):
+        return  # "Answer: A", where a label may be called "answer"
+    (named, end_of_name), (coded, end_of_code) = words.name_at(line), words.code_at(line)
+    labels, length = (coded, end_of_code) if end_of_code > end_of_name else (named, end_of_name)
+    labels |= coded if end_of_code == end_of_name else frozenset()
+    if not labels and folded and (small := frames.SMALL_CODE.match(line)):
+        labels, length = words.fits(small[1]), small.end(1)
+    after = frames.set_off(line, length)
+    if labels and after is not None:
+        yield _Named(labels, start, start + length)
+        rest = text[start + after : end]
+        also, skip = words.name_at(rest)
+        yield _Named(also, start, start + length)
+        yield from _others(rest[skip:], words)
+
+
+def _others(rest: str, words: _Vocabulary) -> Iterator[_Named]:
+    """Labels that an explanation offers beside the one before it: "or B", "B = Coffee", "/ Coffee"."""
+    for match in frames.BESIDE.finditer(rest):
+        code = match[1] or match[2]
+        yield _Named(words.codes.get(code, frozenset()) if code != "I" else frozenset(), match.start(), match.end())
+    if (joined := frames.JOINED.match(rest)) is not None:
+        yield _Named(words.name_at(rest[joined.end() :])[0], 0, 0)
+
+
+def _framed(text: str, start: int, words: _Vocabulary) -> list[_Named]:
+    """Labels in a form that leaves no doubt: JSON, "The category is A.", <answer>A</answer>."""
+    found = [*_in_json(text, start, words)]
+    for number, saying in enumerate(frames.sayings(text, start)):
+        if number == _MOST_FRAMES:
+            return [_Named(frozenset(words.names), 0, 0)]
+        found += _head(text[: saying.end], saying.start, words, folded=not saying.exact)
+    return found + _last_line(text, start, words)
+
+
+def _last_line(text: str, start: int, words: _Vocabulary) -> list[_Named]:
+    """A label alone on the last line, as the conclusion of what was said above it."""
+    line = text[start:].rstrip().rpartition("\n")[2]
+    at = text.rindex(line)
+    return [_Named(words.fits(line, folded=False), *_trimmed(text, at, at + len(line)))]
+
+
+def _in_json(text: str, start: int, words: _Vocabulary) -> Iterator[_Named]:
+    for said in frames.json_values(text[start:]):
+        labels = words.fits(said) or frozenset[str]().union(*(one.labels for one in _head(said, 0, words)))
+        at = max(text.find(said, start), 0)
+        yield _Named(labels, at, at + len(said))
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """Where a stretch begins and ends without white space, quotes and Markdown around it."""
+    said = text[start:end]
+    left = len(said) - len(said.lstrip(frames.DECORATION))
+    return start + left, start + max(left, len(said.rstrip(frames.DECORATION)))
+
+
+@lru_cache(maxsize=8)
+def _vocabulary(options: tuple[Option, ...], unsure: str | None) -> _Vocabulary:
+    return _Vocabulary(options, unsure)
+
+
+def _spellings(label: Label) -> Iterator[str]:
+    """What a label is called; the other class of a binary task also by what it stands for."""
+    for one in (label, *label.rest):
+        yield from (one.name, *one.also)
+
+
+def _index(pairs: Iterable[tuple[str, str]]) -> Mapping[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for key, label in pairs:
+        found[key] = found.get(key, frozenset()) | {label}
+    return found
+
+
+def _normal(name: str) -> str:
+    return " ".join(fold(name).translate(_QUOTES).split()).strip(frames.DECORATION)

@@ -1,0 +1,103 @@
+"""Completions -> a label and how sure the model is of it. Pure."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from laud_ray.labels import UNSURE
+from laud_ray.models.language.prompts import Option
+from laud_ray.oracles.completions.answers import Reading, read_answer
+from laud_ray.oracles.engines import Completion, Token
+from laud_ray.store.ledger import Answer
+
+CUT = "it was cut at its length limit"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a completion says.
+
+    Attributes:
+        label: a label's name, UNSURE, or None.
+        confidence: the probability that the model gave to its answer; None if that cannot be told.
+        why: why label is None.
+    """
+
+    label: str | None
+    confidence: float | None = None
+    why: str | None = None
+
+
+def read(completion: Completion, options: Sequence[Option], unsure: str) -> Heard:
+    """Read a completion."""
+    if completion.refusal is not None:
+        return Heard(None, why=f"the model refused: {completion.refusal}")
+    found = read_answer(completion.text, options, unsure, cut=completion.cut)
+    if found.label is None:
+        return Heard(None, why=f"{found.why}; {CUT}" if completion.cut else found.why)
+    said = _tokens_of(completion, found)
+    if not said:
+        return Heard(found.label)
+    raw = math.exp(min(0.0, sum(token.logprob for token in said)))
+    codes = [*(option.code for option in options), unsure]
+    return Heard(found.label, max(raw, _share(said[0], codes)) if len(said) == 1 else raw)
+
+
+def was_cut(answer: Answer) -> bool:
+    """Whether an answer names no label because it ended at its length limit."""
+    return answer.label is None and CUT in (answer.reason or "")
+
+
+def decide(votes: Sequence[tuple[str | None, float | None]], threshold: float) -> tuple[str | None, float | None]:
+    """Return the label of a document, None for an abstention, and the confidence.
+
+    One vote's confidence is the model's own; that of several is the share of the winner. Of labels with as many
+    votes the one that was said first wins.
+
+    Args:
+        votes: what each vote says (a label's name, UNSURE, or None if it says nothing), and how sure it is.
+        threshold: a confidence below it is an abstention; so is one that is not known, if the threshold is above 0.
+    """
+    if len(votes) == 1:
+        label, confidence = votes[0]
+    else:
+        counts = Counter(label for label, _ in votes if label is not None)
+        label, most = counts.most_common(1)[0] if counts else (None, 0)
+        confidence = most / len(votes) if counts else None
+    sure = threshold == 0 or (confidence is not None and confidence >= threshold)
+    return (label if sure and label != UNSURE else None), confidence
+
+
+def _tokens_of(completion: Completion, found: Reading) -> list[Token]:
+    """The tokens that name the label, white space apart.
+
+    A server may have taken thinking out of the text. Where it cannot be found among the tokens, as when a letter is cut
+    into bytes, all of them count: the answer is at least as likely.
+    """
+    whole = "".join(token.text for token in completion.tokens)
+    before = whole.rfind(completion.text)
+    if before < 0:
+        return [token for token in completion.tokens if token.text.strip()]
+    end, said = 0, list[Token]()
+    for token in completion.tokens:
+        start, end = end, end + len(token.text)
+        if end > before + found.start and start < before + found.end and token.text.strip():
+            said.append(token)
+    return said
+
+
+def _share(token: Token, codes: Sequence[str]) -> float:
+    """The probability of a one-token answer among the codes alone; 0 if that cannot be told.
+
+    A code that is not among the listed tokens is as likely as the last of them at most, so this is a lower bound.
+    """
+    mass: dict[str, float] = defaultdict(float)
+    for text, logprob in token.alternatives:
+        if text.strip() in codes:
+            mass[text.strip()] += math.exp(logprob)
+    said = token.text.strip()
+    if said not in mass or any(len(code) > 1 for code in codes):
+        return 0.0
+    least = min(math.exp(logprob) for _, logprob in token.alternatives)
+    return mass[said] / (sum(mass.values()) + least * (len(codes) - len(mass)))

@@ -1,0 +1,1 @@
+"""The engine for an endpoint that speaks OpenAI's protocol: requests, optional parameters and replies."""

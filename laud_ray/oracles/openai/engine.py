@@ -1,0 +1,241 @@
+"""Any endpoint that speaks OpenAI's protocol, through the official client.
+
+The client's own retries are off: a retry is a call that must be booked first, and a server that asks everyone to wait
+is asked by nobody until then.
+"""
+
+import asyncio
+import json
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from laud_ray.cluster.event_loop import complete
+from laud_ray.config import LlmConfig
+from laud_ray.oracles.account import answer_tokens, key_of, needs_confidence, no_confidence
+from laud_ray.oracles.engines import Asked, Desk, Request, all_refused
+from laud_ray.oracles.openai.parameters import consequence, parameters, refused
+from laud_ray.oracles.openai.replies import mistake, most_tokens, passing, read_completion, refused_all, unpaid, words
+from laud_ray.storage.backoff import asked_for, backoff
+from laud_ray.storage.causes import most_telling
+from laud_ray.store.ledger import Answer
+
+if TYPE_CHECKING:
+    from openai import APIStatusError
+
+logger = logging.getLogger(__name__)
+
+LONGEST_WAIT = 120.0
+
+
+def content(request: Request) -> str:
+    """A prompt as it is sent: what an endpoint could read as a control token of its model is broken up."""
+    return request.whole.replace("<|", "< |")
+
+
+class OpenAiEngine:
+    """Chat completions, a bounded number at a time. The clock and the sleep are there for tests to replace."""
+
+    def __init__(
+        self,
+        config: LlmConfig,
+        temperature: float,
+        where: str = "oracle",
+        *,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.config, self.where, self.key = config, where, key_of(config, where)
+        self.sleep, self.clock = sleep, clock
+        self.temperature = temperature
+        # Parameters that this model does not take: they are left out from then on.
+        self.refused: dict[str, int | None] = {}
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return parameters(self.config, self.temperature, self.refused)
+
+    @property
+    def at_once(self) -> int:
+        return max(64, 4 * self.config.concurrency)
+
+    def ask(self, requests: Sequence[Request], desk: Desk) -> Asked:
+        self.refused |= desk.refused()
+        self.require_confidence()
+        return complete(_Asking(self, requests, desk).go())
+
+    def refuse(self, names: Mapping[str, int | None], reason: str, desk: Desk) -> None:
+        """Leave parameters out for the rest of the run; say so once where that changes answers."""
+        new = {name: most for name, most in names.items() if name not in self.refused or most != self.refused[name]}
+        self.refused |= new
+        desk.refuse(new)
+        self.require_confidence(reason)
+        for name in new:
+            if (changed := consequence(name, self.refused)) is not None:
+                logger.warning("%s: %s does not take %s (%s): %s", self.where, self.config.model, name, reason, changed)
+
+    def require_confidence(self, reason: str = "") -> None:
+        if "logprobs" in self.refused and needs_confidence(self.config):
+            raise no_confidence(self.config, self.where, reason)
+
+
+class _Asking:
+    """One call of `ask`: workers that take requests from one list until it is empty or there is a reason to wait."""
+
+    def __init__(self, engine: OpenAiEngine, requests: Sequence[Request], desk: Desk) -> None:
+        self._engine, self._config = engine, engine.config
+        self._place = engine.config.base_url or "the endpoint"
+        self._requests, self._desk = requests, desk
+        self._rng = random.Random()
+        self._answers: dict[str, Answer] = {}
+        self._waiting: str | None = None
+        self._open_at = 0.0
+        self._answered = 0
+        self._workers: list[asyncio.Task[None]] = []
+        self._in_flight: set[asyncio.Task[Any] | None] = set()
+        self._failures: list[Exception] = []
+        self._changed = asyncio.Condition()
+
+    async def go(self) -> Asked:
+        import openai
+
+        config = self._config
+        async with openai.AsyncOpenAI(
+            api_key=self._engine.key or "none", base_url=config.base_url, max_retries=0, timeout=config.timeout
+        ) as self._client:
+            left = iter(self._requests)
+            workers = min(config.concurrency, len(self._requests))
+            self._workers = [asyncio.create_task(self._work(left)) for _ in range(workers)]
+            try:
+                await asyncio.gather(*self._workers, return_exceptions=True)
+            finally:
+                for worker in self._workers:
+                    worker.cancel()
+        if self._failures:
+            raise most_telling(self._failures) from None
+        reason = all_refused(self._answers)
+        if reason and not self._desk.answered():
+            raise refused_all(self._place, reason, self._config, self._engine.where)
+        return Asked(self._answers, self._waiting)
+
+    async def _work(self, left: Iterator[Request]) -> None:
+        try:
+            for request in left:
+                answer = await self._answer(request)
+                if answer is not None:
+                    self._answers[request.key] = answer
+                if self._waiting or self._failures:
+                    return
+        except Exception as error:  # noqa: BLE001 - `go` raises it when what is in flight, and paid for, has landed
+            self._failures.append(error)
+            for worker in self._workers:
+                if worker is not asyncio.current_task() and worker not in self._in_flight:
+                    worker.cancel()
+
+    async def _answer(self, request: Request) -> Answer | None:
+        """Get an answer, with retries; None leaves the request pending."""
+        from openai import APIConnectionError, APIStatusError, APITimeoutError
+
+        before, tries, pauses = self._answered, 0, 0
+        while True:
+            await self._gate()
+            number = await self._begin(request)
+            if number is None:
+                return None
+            sent = self._engine.parameters
+            try:
+                return await self._send(request, number, sent)
+            except APIStatusError as error:
+                wait, reason = asked_for(error.response.headers, time.time()), words(error, self._engine.key)
+                self._desk.fail(number, reason, billed=False)
+                if names := refused(error, sent, request.text):
+                    self._engine.refuse(names, reason, self._desk)
+                    continue
+                if not passing(error):
+                    return self._refused(error, reason, sent)
+                stuck = error.status_code >= 500 and self._answered > before
+                if error.status_code == 429 and self._answered > before:
+                    # The endpoint answers as fast as it likes to: being unlucky is no failure.
+                    before, tries = self._answered, 0
+            except (APIConnectionError, TimeoutError, ValueError) as error:
+                wait, reason = None, str(error) or f"no answer in {self._config.timeout:g} s"
+                # It may have arrived, been answered and been billed.
+                self._desk.fail(number, reason, billed=True)
+                stuck = isinstance(error, TimeoutError | APITimeoutError) and self._answered > before
+            finally:
+                await self._landed()
+            if self._failures:
+                return None
+            tries, pauses = tries + 1, pauses + 1
+            if tries > self._config.retries or (wait or 0) > LONGEST_WAIT:
+                return self._give_up(reason, wait, tries, stuck=stuck)
+            await self._pause(wait, pauses)
+
+    async def _begin(self, request: Request) -> int | None:
+        """Book a call; where it does not fit beside those in flight, wait for what they really cost."""
+        async with self._changed:
+            while not (self._waiting or self._failures):
+                number = self._desk.begin(request, most_tokens(content(request)))
+                if number is not None:
+                    self._in_flight.add(asyncio.current_task())
+                    self._changed.notify()
+                    return number
+                if not self._in_flight:
+                    self._waiting = self._desk.capped()
+                    break
+                await self._changed.wait()
+            self._changed.notify_all()
+        return None
+
+    async def _landed(self) -> None:
+        async with self._changed:
+            self._in_flight.discard(asyncio.current_task())
+            self._changed.notify()
+
+    async def _send(self, request: Request, number: int, parameters: Mapping[str, Any]) -> Answer:
+        began = self._engine.clock()
+        try:
+            async with asyncio.timeout(self._config.timeout):
+                found = await self._client.chat.completions.create(
+                    model=self._config.model, messages=[{"role": "user", "content": content(request)}], **parameters
+                )
+        except json.JSONDecodeError:
+            raise ValueError("the answer is no chat completion: it is not JSON") from None
+        completion = read_completion(found, content(request), answer_tokens(self._config))
+        self._answered += 1
+        return self._desk.finish(number, completion, self._engine.clock() - began)
+
+    def _refused(self, error: "APIStatusError", reason: str, sent: Mapping[str, Any]) -> Answer | None:
+        """Make what cannot succeed by trying again a user's error, a reason to wait, or one document's abstention."""
+        found = mistake(error, reason, self._config, self._engine.where, sent)
+        if found is not None:
+            raise found
+        if unpaid(error):
+            self._waiting = f"{self._engine.where}: {self._place} wants to be paid ({reason})"
+            return None
+        return Answer(None, reason=reason)
+
+    def _give_up(self, reason: str, wait: float | None, tries: int, *, stuck: bool) -> Answer | None:
+        """End the retries: where others were answered meanwhile it is this document's fault, else the endpoint's."""
+        if stuck:
+            return Answer(None, reason=f"no answer in {tries} tries, the last one {reason}")
+        more = f", which asks to wait {wait:,.0f} s" if wait else ""
+        self._waiting = self._waiting or (
+            f"{self._engine.where}: no answer from {self._place} in {tries} tries "
+            f"({reason}){more}; run the same command to go on when it answers again"
+        )
+        return None
+
+    async def _pause(self, wait: float | None, pauses: int) -> None:
+        """Wait before a retry: what the server asks for holds for all workers."""
+        if wait is None:
+            await self._engine.sleep(backoff(pauses - 1, self._rng))
+        else:
+            self._open_at = max(self._open_at, self._engine.clock() + wait)
+
+    async def _gate(self) -> None:
+        wait = self._open_at - self._engine.clock()
+        if wait > 0:
+            await self._engine.sleep(wait)

@@ -1,0 +1,134 @@
+"""What the replies of an endpoint mean: a completion, a mistake of the user, a reason to try again. Pure."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from laud_ray.config import LlmConfig
+from laud_ray.errors import UserError
+from laud_ray.oracles.account import answer_tokens
+from laud_ray.oracles.engines import Completion, Token
+from laud_ray.oracles.openai.parameters import out_of_range, says_too_long, too_long
+
+if TYPE_CHECKING:
+    from openai import APIStatusError
+
+_FRAME_TOKENS = 32
+
+
+def most_tokens(prompt: str) -> int:
+    """At most how many tokens a prompt has with any tokenizer, a byte being the least; the chat's frame on top."""
+    return len(prompt.encode()) + _FRAME_TOKENS
+
+
+def read_completion(found: object, prompt: str, most: int) -> Completion:
+    """Read a response. Where the endpoint does not say what was used, the upper bound stands.
+
+    Reasoning beside the content, and tools that were called, are no part of the answer.
+
+    Raises:
+        ValueError: if it is no chat completion, as from a proxy's error page.
+    """
+    choices = getattr(found, "choices", None)
+    first = choices[0] if isinstance(choices, list) and choices else None
+    message = getattr(first, "message", None)
+    if message is None:
+        raise ValueError(_no_completion(found))
+    usage, finish = getattr(found, "usage", None), getattr(first, "finish_reason", None)
+    refusal = getattr(message, "refusal", None) or ("filtered by the endpoint" if finish == "content_filter" else None)
+    return Completion(
+        _plain(getattr(message, "content", None)),
+        tuple(_tokens(getattr(first, "logprobs", None))),
+        _count(usage, "prompt_tokens", most_tokens(prompt)),
+        _count(usage, "completion_tokens", most),
+        finish == "length",
+        None if refusal is None else str(refusal),
+    )
+
+
+def _plain(content: object) -> str:
+    """The words of a message, whose content is text, parts of it, or against the protocol an object."""
+    if isinstance(content, list):
+        return "".join(map(_part, content))
+    return json.dumps(content) if isinstance(content, dict) else "" if content is None else str(content)
+
+
+def _part(part: object) -> str:
+    """The words of one part: those of thinking are not the answer's."""
+    if not isinstance(part, dict):
+        return str(part)
+    text = part.get("text") if part.get("type") in (None, "text", "output_text") else None
+    return str(text.get("value", "") if isinstance(text, dict) else text or "")
+
+
+def _tokens(logprobs: object) -> Iterator[Token]:
+    for token in getattr(logprobs, "content", None) or ():
+        if isinstance(token.token, str) and isinstance(token.logprob, int | float):
+            others = getattr(token, "top_logprobs", None) or ()
+            yield Token(token.token, token.logprob, tuple((one.token, one.logprob) for one in others))
+
+
+def _count(usage: object, name: str, bound: int) -> int:
+    found = getattr(usage, name, None)
+    return found if isinstance(found, int) else bound
+
+
+def _no_completion(found: object) -> str:
+    """Say that a response is no completion, and what it says instead, as far as that is to be had."""
+    error = getattr(found, "error", None)
+    message = error.get("message", error) if isinstance(error, dict) else error
+    return "the answer is no chat completion" + (f": {_line(message)}" if message else "")
+
+
+def _line(message: object) -> str:
+    line = " ".join(str(message).split())
+    return line if len(line) <= 200 else f"{line[:197]}..."
+
+
+def words(error: "APIStatusError", key: str | None) -> str:
+    """The status and the server's message in one short line, without the key."""
+    body = error.body
+    message = str((body.get("message") if isinstance(body, dict) else None) or error.message)
+    return f"{error.status_code}: {_line(message.replace(key, '...') if key else message)}"
+
+
+def unpaid(error: "APIStatusError") -> bool:
+    return error.status_code == 402 or error.code == "insufficient_quota"
+
+
+def passing(error: "APIStatusError") -> bool:
+    """Whether the same request may succeed later."""
+    return not unpaid(error) and (error.status_code in (408, 409, 429) or error.status_code >= 500)
+
+
+def mistake(
+    error: "APIStatusError", reason: str, config: LlmConfig, where: str, sent: Mapping[str, object]
+) -> UserError | None:
+    """The user's error that a refusal shows, or None."""
+    place = config.base_url or "the endpoint"
+    if error.status_code in (400, 422) and out_of_range(error, sent) and not too_long(error):
+        return UserError(
+            f"{where}.max_answer_tokens: {answer_tokens(config)} is not taken by {config.model} ({reason}); expected a "
+            "value within its limits"
+        )
+    if error.status_code in (401, 403):
+        return UserError(
+            f"{where}.key_variable: {place} refused the key of {config.key_variable} ({reason}); "
+            f"expected one that may use {config.model}"
+        )
+    if error.status_code == 404 or error.code == "model_not_found":
+        return UserError(
+            f"{where}.model: {place} does not know {config.model!r} ({reason}); expected one of its models, and "
+            "a base_url that ends as the endpoint's documents say, often in /v1"
+        )
+    return None
+
+
+def refused_all(place: str, reason: str, config: LlmConfig, where: str) -> UserError:
+    """The user's error where an endpoint refuses every document."""
+    if says_too_long(reason):
+        return UserError(
+            f"{where}.max_text_chars: {config.max_text_chars}: {place} refused every request ({reason}); expected "
+            "fewer characters, or fewer labels and examples"
+        )
+    return UserError(f"{where}: {place} refused every request ({reason})")

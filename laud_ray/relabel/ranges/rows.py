@@ -1,0 +1,175 @@
+"""The output rows of some input rows: read, cleaned, scored where the answer is not known."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from laud_ray.data import text_hashes
+from laud_ray.data.cleaning import clean
+from laud_ray.data.formats.cells import as_texts
+from laud_ray.passes.scoring import TOP, distinct, likeliest, load_scorer, score_texts
+from laud_ray.relabel.inputs.catalog import Catalog, Range
+from laud_ray.relabel.inputs.reading import ids_of
+from laud_ray.relabel.ranges import repeats
+from laud_ray.stats.legibility import ENOUGH, LegibleScorer
+from laud_ray.storage.folder import Folder
+from laud_ray.types import Bools, Floats, Indices, Scorer
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that a worker needs to know beside the name of its range.
+
+    Attributes:
+        repeats: where the repeated texts and their answers are; None: each range scores all of its own texts.
+        previous: where the earlier labels of each range's rows are.
+        load: opens the model, once per process.
+        hashed: write a hash of each text too, since the ids alone do not say which text they were of.
+    """
+
+    catalog: Catalog
+    model: Folder
+    name: str
+    out: Folder
+    max_chars: int
+    threshold: float
+    partition: str | None
+    repeats: Folder | None
+    previous: Folder | None
+    load: Callable[[str], Scorer]
+    hashed: bool = False
+
+    def range(self, name: str) -> Range:
+        return self.catalog.ranges[int(name.removeprefix("part-"))]
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """The output rows, and how they came about: n texts, null where there was none, and (n, k) probabilities."""
+
+    table: pa.Table
+    texts: pa.Array
+    answered: "Answered"
+    by_student: int
+    looked_up: int
+    health: dict[str, float]
+
+    @property
+    def probabilities(self) -> Floats:
+        """(n, k); rows that the scorer was not asked for hold anything."""
+        return self.answered.proba[self.answered.inverse]
+
+
+def label(table: pa.Table, part: Range, job: Job, *, only: Bools | None = None) -> Labelled:
+    """Make the output rows of a range's input rows; of those that are wanted, where `only` says which."""
+    columns = job.catalog.columns
+    rows = np.arange(table.num_rows) if only is None else np.flatnonzero(only)
+    ids = ids_of(job.catalog, part, table)
+    if only is not None:
+        ids, table = ids.take(pa.array(rows)), table.take(pa.array(rows))
+    cells = as_texts(part.path, columns.text, table[columns.text].combine_chunks())
+    cleaned = clean(cells, job.max_chars)
+    texts, errors = cleaned.texts, cleaned.errors
+    scorer = load_scorer(job.model, job.load)
+    known = np.zeros(len(cells), np.bool_)
+    if job.repeats is not None:
+        answers = repeats.open_answers(job.repeats / repeats.ANSWERS)
+        file, row = answers.look_up(repeats.keys([cell or b"" for cell in cells.to_pylist()]))
+        known = (row >= 0) & np.asarray(texts.is_valid())
+    before = getattr(scorer, "answered", 0)
+    answered = score_rows(scorer, texts, errors, ~known)
+    by_student = getattr(scorer, "answered", 0) - before
+    if known.any():
+        top = answered.top.shape[1]
+        answered.top[known], answered.probability[known] = answers.take(file[known], row[known], top)
+        answered.usable[known] = True
+    made = _table(ids, rows, answered, scorer.labels, job, part)
+    if job.hashed:
+        made = made.append_column(text_hashes.COLUMN, text_hashes.text_hashes(texts))
+    copied = part.path != job.catalog.inputs[part.input].path
+    for name in dict.fromkeys(columns.keep):
+        values = table[name].combine_chunks()
+        values = _as_text(values) if copied else values
+        made = made.append_column(name, values.cast(job.catalog.kept[name]) if name in job.catalog.kept else values)
+    if job.previous is not None:
+        old = job.previous.read_table(f"{part.name}.parquet")["label"].cast(pa.string()).combine_chunks()
+        made = made.append_column("previous_label", old.take(pa.array(rows)).dictionary_encode())
+    health = {key: float(value) for key, value in dict(getattr(scorer, "health", {})).items()}
+    if isinstance(scorer, LegibleScorer):
+        health |= asdict(scorer.legibility(texts.drop_null()[:ENOUGH].to_pylist()))
+    return Labelled(made, texts, answered, by_student, int(known.sum()), health)
+
+
+def _as_text(values: pa.Array) -> pa.Array:
+    """A column of a CSV or JSONL file, whose copy holds bytes."""
+    return pa.array(
+        [None if value is None else value.decode(errors="replace") for value in values.to_pylist()], pa.string()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """n rows: (n, t) labels and probabilities, likeliest first; (n,) usable; (n,) errors of the others.
+
+    proba is (u, k), of the texts that were scored; row i has that at inverse[i].
+    """
+
+    top: npt.NDArray[np.int32]
+    probability: Floats
+    usable: Bools
+    errors: pa.Array
+    scored: int
+    proba: Floats
+    inverse: Indices
+
+
+def score_rows(scorer: Scorer, texts: pa.Array, errors: pa.Array, wanted: Bools) -> Answered:
+    """Score the wanted ones of n texts, equal ones once."""
+    top = min(TOP, len(scorer.labels))
+    ask = pc.if_else(pa.array(wanted), texts, pa.scalar(None, texts.type))
+    unique, inverse = distinct(ask)
+    proba, failures = score_texts(scorer, unique)
+    if not len(unique):
+        proba = np.zeros((1, len(scorer.labels)), np.float32)
+    order, best, _ = likeliest(proba, top)
+    usable = (inverse >= 0) & ~np.isin(inverse, list(failures))
+    rows = np.where(usable, inverse, 0)
+    if failures:
+        said = [failures.get(int(place)) if place >= 0 else None for place in inverse]
+        errors = pc.coalesce(errors, pa.array(said, pa.string()))
+    return Answered(order[rows], best[rows], usable, errors, len(unique), proba, rows)
+
+
+def _table(
+    ids: pa.Array, rows: Indices, answered: Answered, labels: tuple[str, ...], job: Job, part: Range
+) -> pa.Table:
+    n, top = answered.top.shape
+    usable, names = answered.usable, pa.array(labels, pa.string())
+    null = ~usable
+    first = answered.probability[:, 0]
+    second = answered.probability[:, 1] if top > 1 else np.zeros(n, np.float32)
+    offsets = pa.array(np.concatenate([[0], np.cumsum(usable * top)]).astype(np.int32))
+    listed = pa.DictionaryArray.from_arrays(pa.array(answered.top[usable].ravel().astype(np.int32)), names)
+
+    def one(value: str) -> pa.Array:
+        return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([value]))
+
+    return pa.table(
+        {
+            "id": ids,
+            "label": pa.DictionaryArray.from_arrays(pa.array(answered.top[:, 0].astype(np.int32), mask=null), names),
+            "confidence": pa.array(first, pa.float32(), mask=null),
+            "margin": pa.array(first - second, pa.float32(), mask=null),
+            "top_labels": pa.ListArray.from_arrays(offsets, listed),
+            "top_probabilities": pa.ListArray.from_arrays(offsets, pa.array(answered.probability[usable].ravel())),
+            "abstained": pa.array((first < np.float32(job.threshold)) & usable),
+            "model": one(job.name),
+            "source": one(job.catalog.names[part.input]),
+            "source_row": pa.array(part.first + rows),
+            "error": answered.errors,
+        }
+    )

@@ -1,0 +1,168 @@
+"""A run in its stable JSON form: what `laud status --json` and `laud models --json` print. Fractions are in [0, 1]."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from laud_ray.quality.raters import Agreement, Confused, OracleError
+from laud_ray.report.run.summary import AuditShown, ModelShown, RunSummary, measured
+from laud_ray.stats.legibility import Legibility
+from laud_ray.types import ClassFigures, Estimate, Promotion, RoundResult
+
+
+def to_json(summary: RunSummary) -> dict[str, object]:
+    """Return what `laud status --json` prints: JSON types only, None for what is not a finite number."""
+    return {
+        "run": summary.name,
+        "kind": summary.kind,
+        "state": summary.state,
+        "stop_reason": summary.stop_reason,
+        "current_model": summary.current_model,
+        "rounds": [_round(result) for result in summary.history],
+        "classes": [] if summary.shown is None else [_class(row) for row in summary.shown.figures.per_class],
+        "promoted": _promotion(summary.promoted),
+        "annotations": dict(summary.annotations),
+        "audit": _audit(summary.audit),
+        "agreement": _agreement(summary.agreement),
+        "left_out": None if summary.left_out is None else asdict(summary.left_out),
+        "oracle_error": _oracle_error(summary.oracle_error),
+        "feedback": dict(summary.feedback),
+        "budget": summary.budget,
+        "cost": _finite(summary.cost),
+        "not_found": list(summary.not_found),
+        "not_found_in": dict(summary.not_found_in),
+        "choices": [
+            {"round": number, "shares": dict(choice.shares), "why": choice.why}
+            for number, choice in summary.choices.items()
+        ],
+        "diagnosis": [asdict(finding) for finding in summary.diagnosis],
+        "corpus": dict(summary.corpus),
+        "notes": list(summary.notes),
+        "legibility": legibility_json(summary.legibility),
+        **models_json(summary.models),
+        "labels": list(summary.labels),
+        "storage": summary.storage,
+        "versions": dict(summary.versions),
+    }
+
+
+def models_json(models: Sequence[ModelShown]) -> dict[str, object]:
+    """Return what `laud models --json` prints; times are in ISO 8601, UTC."""
+    return {
+        "models": [
+            {
+                "name": model.name,
+                "kind": model.kind,
+                "round": model.round,
+                "accepted": model.accepted,
+                "current": model.current,
+                "created_at": model.created_at.isoformat(),
+                "accuracy": None if model.accuracy is None else _estimate(model.accuracy),
+            }
+            for model in models
+        ]
+    }
+
+
+def legibility_json(found: Legibility | None) -> dict[str, object] | None:
+    """Shares of the tokens, and of the texts, that the encoder does not read, of so many texts that were looked at."""
+    if found is None:
+        return None
+    unknown = found.unknown / max(found.tokens, 1)
+    return {
+        "texts": found.texts,
+        "unknown_tokens": _finite(unknown),
+        "unread_tokens": _finite(found.share),
+        "unread_texts": _finite(found.unread_share),
+        "remark": found.remark(),
+    }
+
+
+def _round(result: RoundResult) -> dict[str, object]:
+    return {
+        "round": result.number,
+        "model": result.model,
+        "annotations": result.annotations,
+        "feedback": result.feedback,
+        "pool": result.pool,
+        "accuracy": _estimate(result.figures.accuracy),
+        "macro_f1": _estimate(result.figures.macro_f1),
+        "calibration_error": _finite(result.figures.calibration_error),
+        "kappa": _finite(result.kappa),
+        "delta_f": _finite(result.delta_f),
+        "trusted": result.figures.trusted,
+        "unanswered": dict(result.figures.unanswered),
+        "accepted": result.accepted,
+        "seconds": {step: _finite(seconds) for step, seconds in result.seconds.items()},
+    }
+
+
+def _class(row: ClassFigures) -> dict[str, object]:
+    """Figures of a class, None where a run of an earlier version did not measure their intervals."""
+    names, found = ("prevalence", "precision", "recall", "f1"), row.estimates
+    figures = {name: None if found is None else _estimate(getattr(found, name)) for name in names}
+    return {"label": row.label, "documents": row.support, **figures}
+
+
+def _audit(audit: AuditShown | None) -> dict[str, object] | None:
+    if audit is None:
+        return None
+    disputed = [{"id": one.document_id, "said": [list(pair) for pair in one.said]} for one in audit.disputed]
+    return {"answered": audit.answered, "changed": audit.changed, "disputed": disputed}
+
+
+def _agreement(agreement: Agreement | None) -> dict[str, object] | None:
+    if agreement is None:
+        return None
+    return {
+        "documents": agreement.documents,
+        "alpha": _finite(agreement.alpha),
+        "pairs": [
+            {"one": p.one, "other": p.other, "n": p.n, "share": _finite(p.share), "kappa": _finite(p.kappa)}
+            for p in agreement.pairs
+        ],
+        "confused": _confused(agreement.confused),
+    }
+
+
+def _oracle_error(error: OracleError | None) -> dict[str, object] | None:
+    if error is None:
+        return None
+    return {
+        "agreement": _estimate(error.figures.accuracy),
+        "kappa": _finite(error.kappa),
+        "per_class": [
+            {
+                "label": row.label,
+                "documents": row.support,
+                "precision": _estimate(row.estimates.precision),
+                "recall": _estimate(row.estimates.recall),
+            }
+            for row in measured(error.figures)
+            if row.estimates is not None
+        ],
+        "confused": _confused(error.confused),
+    }
+
+
+def _confused(pairs: Sequence[Confused]) -> list[dict[str, object]]:
+    return [{"label": one.label, "other": one.other, "documents": one.count} for one in pairs]
+
+
+def _promotion(promotion: Promotion | None) -> dict[str, object] | None:
+    if promotion is None:
+        return None
+    return {"from": promotion.previous, "at": promotion.created_at.isoformat()}
+
+
+def _estimate(estimate: Estimate) -> dict[str, object]:
+    return {
+        "value": _finite(estimate.value),
+        "low": _finite(estimate.low),
+        "high": _finite(estimate.high),
+        "n": estimate.n,
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None

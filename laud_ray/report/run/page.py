@@ -1,0 +1,119 @@
+"""Render a run as one self-contained HTML file: no script, and nothing that it loads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from laud_ray.report import formatting
+from laud_ray.report.run import figures, opinion_lines
+from laud_ray.report.run.opinion_lines import worst_classes
+from laud_ray.report.run.summary import QueryShown, RunSummary, measured, next_commands, sought, switches, unmeasured
+from laud_ray.types import RoundResult
+
+OPEN_CLASSES = 30  # rows of the class table that show without a click
+ASKED_PER_ROUND = 12  # questions shown for each round
+DISPUTES = 30  # documents in dispute that are shown
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The questions of one round: the first few, and counts over all of them."""
+
+    round: int
+    shown: tuple[QueryShown, ...]
+    total: int
+    answered: int
+    surprises: int  # answers that differ from the prediction
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What one step took over all rounds, and the CSS variable of its colour."""
+
+    name: str
+    color: str
+    seconds: float
+    share: float
+
+
+def render(summary: RunSummary) -> str:
+    """Return the HTML page. The same summary gives the same bytes."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in (
+        "percent",
+        "interval",
+        "whole_interval",
+        "decimal",
+        "duration",
+        "dollars",
+        "spaced",
+        "measured_on",
+        "unanswered",
+    ):
+        environment.filters[name] = getattr(formatting, name)
+    for name in ("audit_line", "agreement_line", "oracle_line"):
+        environment.filters[name] = getattr(opinion_lines, name)
+    shown = summary.shown
+    return environment.get_template("page.html").render(
+        run=summary,
+        shown=shown,
+        classes=measured(shown.figures) if shown else (),
+        unmeasured=unmeasured(shown.figures) if shown else (),
+        open_classes=OPEN_CLASSES,
+        plots=_plots(summary.history),
+        steps=_steps(summary.history),
+        asked=_asked(summary.queries),
+        disputes_shown=DISPUTES,
+        commands=next_commands(summary),
+        switches=switches(summary),
+        oracle_classes=worst_classes(summary.oracle_error) if summary.oracle_error else (),
+        missing=tuple(map(sought(summary), summary.not_found)),
+    )
+
+
+def _plots(history: Sequence[RoundResult]) -> dict[str, Markup]:
+    """Draw every plot that the history can fill."""
+    if not history:
+        return {}
+    drawn = {
+        "accuracy": figures.learning_curve(history, "accuracy"),
+        "macro_f1": figures.learning_curve(history, "macro_f1"),
+        "calibration": figures.calibration(history),
+        "timing": figures.timing(history),
+    }
+    if any(result.kappa is not None for result in history):
+        drawn["agreement"] = figures.agreement(history)
+    return {name: Markup(svg) for name, svg in drawn.items()}
+
+
+def _steps(history: Sequence[RoundResult]) -> tuple[_Step, ...]:
+    names = figures.steps(history)
+    seconds = [sum(result.seconds.get(name, 0.0) for result in history) for name in names]
+    total = sum(seconds) or 1.0
+    return tuple(
+        _Step(name, f"--step-{index % len(figures.STEPS)}", taken, taken / total)
+        for index, (name, taken) in enumerate(zip(names, seconds, strict=True))
+    )
+
+
+def _asked(queries: Sequence[QueryShown]) -> tuple[_Asked, ...]:
+    """Group the questions by round, the latest round first, in the order of asking within a round."""
+    ordered = sorted(queries, key=lambda query: query.round, reverse=True)
+    rounds = ((number, tuple(group)) for number, group in groupby(ordered, key=lambda query: query.round))
+    return tuple(_round(number, group) for number, group in rounds)
+
+
+def _round(number: int, group: tuple[QueryShown, ...]) -> _Asked:
+    answered = [query for query in group if query.answer is not None]
+    surprises = sum(query.predicted is not None and query.answer != query.predicted for query in answered)
+    return _Asked(number, group[:ASKED_PER_ROUND], len(group), len(answered), surprises)

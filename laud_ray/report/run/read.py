@@ -1,0 +1,114 @@
+"""Read a run's summary from its store and files."""
+
+import math
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from laud_ray.data.corpus import open_corpus
+from laud_ray.evaluation.trusted import oracle_error
+from laud_ray.quality.diagnosis import Reply, diagnose
+from laud_ray.quality.noise import LeftOut
+from laud_ray.report.run.opinions import read_agreement, read_audit
+from laud_ray.report.run.summary import ModelShown, QueryShown, RunSummary, State
+from laud_ray.steps import legible
+from laud_ray.steps.annotation import second_opinions
+from laud_ray.steps.selection.choices import kept
+from laud_ray.steps.selection.seed_walk import not_found, outcome
+from laud_ray.store import model_records, rechecks
+from laud_ray.store.feedback import judge
+from laud_ray.store.ledger import Ledger
+from laud_ray.store.run import RunFolder, is_held
+from laud_ray.store.store import Answered, Store
+from laud_ray.types import RoundResult
+
+SHOWN_VERSIONS = ("laud_ray", "ray", "torch", "transformers", "peft", "pyarrow", "numpy")
+
+
+def read(run: RunFolder) -> RunSummary:
+    """Collect what a reader needs to know about a run, whatever state it is in."""
+    store, task = run.store, run.config.task.to_task()
+    corpus, asked = open_corpus(run.corpus), store.queries()
+    reason, seeds = store.stop_reason(), [a for a in asked if a.purpose == "seed"]
+    people = judge(store.feedback(), task.names, run.config.corpus.max_chars)
+    labelled = [a for a in asked if a.purpose != "evaluation"]
+    missing = not_found(labelled, task.names) if seeds else ()
+    history = tuple(store.history())
+    return RunSummary(
+        name=task.name,
+        kind=task.kind,
+        labels=task.names,
+        state=_state(run, reason, waiting=_is_waiting(store, asked)),
+        stop_reason=reason,
+        current_model=store.setting("current"),
+        history=history,
+        corpus=dict(corpus.counts) if corpus else {},
+        annotations=store.counts(),
+        budget=run.config.budget.annotations,
+        cost=max(store.cost(), Ledger(store).cost()),
+        not_found=missing,
+        queries=tuple(
+            QueryShown(
+                a.query.document.id,
+                a.query.document.text,
+                a.purpose,
+                a.round,
+                a.query.reason,
+                a.query.predicted,
+                a.query.confidence,
+                a.label,
+            )
+            for a in asked
+        ),
+        models=read_models(run),
+        config_yaml=run.config.dump(),
+        versions={"python": platform.python_version(), **{name: version(name) for name in SHOWN_VERSIONS}},
+        storage=run.folder.uri,
+        feedback={"answers": len(people.labels), "wrong": len(people.wrong)},
+        promoted=model_records.promotion(store.engine),
+        choices={r.number: choice for r in history if (choice := kept(store, r.number)) is not None},
+        diagnosis=diagnose(history, [_reply(a) for a in asked if a.answered]),
+        not_found_in={one.name: one.queries for one in outcome(seeds, task.names) if one.name in missing},
+        audit=read_audit(run, asked, people.labels),
+        agreement=read_agreement(run, asked, people.labels),
+        oracle_error=oracle_error(store, task.names, seed=run.config.seed),
+        left_out=_left_out(store, history),
+        legibility=legible.last(store, len(history)),
+        notes=corpus.notes if corpus else (),
+    )
+
+
+def read_models(run: RunFolder) -> tuple[ModelShown, ...]:
+    """Collect the models of a run, in the order of their rounds."""
+    measured = {result.model: result.figures.accuracy for result in run.store.history()}
+    finite = {name: accuracy for name, accuracy in measured.items() if math.isfinite(accuracy.value)}
+    return tuple(
+        ModelShown(m.name, m.current, m.round, m.kind, m.accepted, m.created_at, finite.get(m.name))
+        for m in model_records.models(run.store.engine)
+    )
+
+
+def _is_waiting(store: Store, asked: Sequence[Answered]) -> bool:
+    again = rechecks.pending(store.engine) or rechecks.pending_trusted(store.engine)
+    return bool(again) or any(not a.answered for a in asked)
+
+
+def _left_out(store: Store, history: Sequence[RoundResult]) -> LeftOut | None:
+    """What the last round's model did not learn; after a raised budget models learn everything again."""
+    found = second_opinions.kept(store)
+    return found if found is not None and history and found.round == history[-1].number else None
+
+
+def _reply(answered: Answered) -> Reply:
+    query = answered.query
+    return Reply(
+        answered.round, answered.purpose, query.document.text, query.predicted, query.confidence, answered.label
+    )
+
+
+def _state(run: RunFolder, reason: str | None, *, waiting: bool) -> State:
+    if reason is not None:
+        return "finished"
+    if is_held(run):
+        return "running"
+    return "waiting" if waiting else "stopped"

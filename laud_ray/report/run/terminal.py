@@ -1,0 +1,162 @@
+"""A run in the terminal: tables with rich, the learning curve in plain characters. Readable without colours too."""
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from laud_ray.printable import printable
+from laud_ray.quality.diagnosis import Finding
+from laud_ray.report.formatting import ABSENT, corpus_line, dollars, duration, figure, measured_on, spaced
+from laud_ray.report.run.curve import curve
+from laud_ray.report.run.opinion_lines import (
+    agreement_line,
+    audit_line,
+    confused_line,
+    oracle_class_line,
+    oracle_line,
+    pair_line,
+    worst_classes,
+)
+from laud_ray.report.run.summary import RunSummary, State, better_before, next_commands, sought, switches
+from laud_ray.report.run.tables import rounds_table
+from laud_ray.types import ClassFigures
+
+if TYPE_CHECKING:  # the plan needs torch, which takes seconds to import
+    from laud_ray.planning.plan import Plan
+
+_STATE_STYLE: dict[State, str] = {"running": "blue", "waiting": "yellow", "stopped": "red", "finished": "green"}
+
+
+def status_view(summary: RunSummary) -> RenderableType:
+    """Return what `laud status` shows: where the run stands, its rounds and what to do next."""
+    parts: list[RenderableType] = [_headline(summary), _facts(summary)]
+    if summary.history:
+        parts.extend((Text(), rounds_table(summary.history)))
+    if len(summary.history) > 1:
+        parts.append(Text("\n" + curve(summary.history, height=12, current=summary.current)))
+    for number, choice in switches(summary):
+        parts.append(Text(f"\nauto     after round {number} it asks by {choice.name}: {choice.why}"))
+    for finding in summary.diagnosis:
+        parts.extend((Text(), _finding(finding)))
+    parts.extend((Text(), _commands(summary)))
+    return Group(*parts)
+
+
+def plan_view(plan: "Plan") -> RenderableType:
+    """Return what `laud plan` shows: the corpus, a row for each step, and what it comes to."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("step", overflow="fold")
+    for name in ("documents", "tokens", "calls", "cost", "time"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for step in plan.steps:
+        table.add_row(
+            step.name,
+            f"{step.documents:,}",
+            f"{step.tokens:,}" if step.tokens else ABSENT,
+            f"{step.calls:,}" if step.calls else ABSENT,
+            dollars(step.dollars) if step.calls else ABSENT,
+            ABSENT if step.hours is None else duration(3600 * step.hours),
+        )
+    total = f"{plan.rounds} rounds at most, {dollars(plan.dollars)}, about {duration(3600 * plan.hours)} of computing"
+    return Group(
+        Text(f"Corpus: {corpus_line(plan.counts)}"),
+        Text(),
+        table,
+        Text(),
+        *(Text(f"Note: {note}.") for note in plan.notes),
+        Text(f"{total} on {plan.device.name}. Nothing was run."),
+    )
+
+
+def _headline(summary: RunSummary) -> Text:
+    classes = f"positive: {summary.labels[0]}" if summary.kind == "binary" else f"{len(summary.labels)} classes"
+    text = Text.assemble((summary.name, "bold"), f"  {summary.kind}, {classes}  ")
+    text.append(summary.state, style=_STATE_STYLE[summary.state])
+    if summary.stop_reason:
+        text.append(f": {summary.stop_reason}")
+    return text
+
+
+def _facts(summary: RunSummary) -> Table:
+    table = Table.grid(padding=(0, 2))
+    current = summary.current
+    model = summary.current_model or "none yet"
+    if current:
+        model += f", accuracy {figure(current.figures.accuracy)}, {measured_on(current.figures)}"
+    seed, query, evaluation = (summary.annotations.get(name, 0) for name in ("seed", "query", "evaluation"))
+    spent = f"{summary.spent:,} of {summary.budget:,}: {seed:,} seed, {query:,} query"
+    spent += f", {summary.audit.answered:,} asked again" if summary.audit else ""
+    trusted = f" and {n:,} trusted" if (n := summary.annotations.get("trusted", 0)) else ""
+    apart = f"; apart: {evaluation:,} evaluation{trusted}; {dollars(summary.cost)} in all"
+    rows: tuple[tuple[str, str], ...] = (
+        ("model", model),
+        ("annotations", spent + apart),
+        ("corpus", corpus_line(summary.corpus)),
+    )
+    if summary.kind == "binary" and summary.shown is not None:
+        rows = (*rows, *_positive(summary.shown.figures.per_class[0]))
+    if any(summary.feedback.values()):
+        answers, wrong = summary.feedback["answers"], summary.feedback["wrong"]
+        said = f"{answers:,} labels by people, free of budget; {wrong:,} called wrong, still to be answered"
+        rows = (*rows, ("feedback", said))
+    if summary.promoted is not None:
+        at = f"{summary.promoted.created_at.astimezone():%Y-%m-%d %H:%M}"
+        rows = (*rows, ("promoted", f"in place of {summary.promoted.previous or 'none'}, {at}"))
+    # What is read back from a run's files may have been changed since.
+    rows = (*rows, *(("note", printable(note)) for note in summary.notes))
+    for name, value in (*rows, *_opinions(summary)):
+        table.add_row(Text(name, style="dim"), Text(value))
+    if (better := better_before(summary)) is not None:
+        said = f"{better.model}, accuracy {figure(better.figures.accuracy)}, {measured_on(better.figures)}"
+        table.add_row(Text("better before", style="yellow"), Text(said))
+    if summary.legibility is not None and (remark := summary.legibility.remark()) is not None:
+        table.add_row(Text("not read", style="yellow"), Text(remark))
+    if summary.not_found:
+        said = ", ".join(map(sought(summary), summary.not_found))
+        table.add_row(Text("never found", style="yellow"), Text(said))
+    return table
+
+
+def _positive(row: ClassFigures) -> list[tuple[str, str]]:
+    """What a binary task is about: the figures of its positive label."""
+    found = row.estimates
+    if found is None:
+        return []
+    named = {"precision": found.precision, "recall": found.recall, "F1": found.f1, "prevalence": found.prevalence}
+    said = [f"{name} {figure(one)}" for name, one in named.items()]
+    heads = [row.label, f"in {row.support:,} of {found.f1.n:,}"]
+    return [(head, ", ".join(said[i : i + 2])) for head, i in zip(heads, (0, 2), strict=True)]
+
+
+def _finding(finding: Finding) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_row(Text(spaced(finding.name), style="yellow"), Text(f"{finding.evidence}."))
+    table.add_row(Text("remedy", style="dim"), Text(f"{finding.remedy}."))
+    return table
+
+
+def _opinions(summary: RunSummary) -> list[tuple[str, str]]:
+    rows = []
+    if summary.audit is not None:
+        rows.append(("asked again", audit_line(summary.audit)))
+    if summary.left_out is not None:
+        rows.append(("left out", str(summary.left_out)))
+    if summary.agreement is not None:
+        rows.append(("agreement", agreement_line(summary.agreement, doubtful=summary.audit is not None)))
+        rows += [("", pair_line(pair)) for pair in summary.agreement.pairs]
+        rows += [("", confused_line(one)) for one in summary.agreement.confused[:3]]
+    if (error := summary.oracle_error) is not None:
+        rows.append(("oracle", oracle_line(error)))
+        rows += [("", oracle_class_line(row)) for row in worst_classes(error)[:3]]
+        rows += [("", confused_line(one)) for one in error.confused[:3]]
+    return rows
+
+
+def _commands(summary: RunSummary) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for purpose, command in next_commands(summary):
+        table.add_row(Text(purpose, style="dim"), Text(command))
+    return table

@@ -1,0 +1,102 @@
+"""Find the first annotations, and whether there is anything to learn from. n candidates, d dimensions."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from itertools import zip_longest
+
+import numpy as np
+
+from laud_ray.models.encoder.neighbours import Neighbours
+from laud_ray.passes.shortlists import read_shortlist
+from laud_ray.steps.annotation.annotate import answer
+from laud_ray.steps.annotation.answers import judged
+from laud_ray.steps.selection.seed_walk import (
+    CANDIDATES,
+    next_wave,
+    nothing_to_learn,
+    outcome,
+    ranking_depth,
+    seed_cap,
+    shortfall,
+    to_rankings,
+)
+from laud_ray.steps.training.model import to_examples
+from laud_ray.steps.work import Work
+from laud_ray.store.store import Query
+from laud_ray.types import Document, Floats
+
+
+class Nearby:
+    """Ranks candidates by their greatest cosine with a confirmed document; they are embedded once, when first needed.
+
+    The candidates are the heads of all rankings together, the first of each first, at most `most`. Which they are and
+    how they are embedded depends on the rankings alone, so that a restart ranks alike.
+
+    Args:
+        embed: maps n texts to (n, d) unit vectors.
+    """
+
+    def __init__(
+        self,
+        rankings: Sequence[Sequence[Query]],
+        embed: Callable[[Sequence[str]], Floats],
+        most: int = CANDIDATES,
+    ) -> None:
+        together = {q.document.id: q for place in zip_longest(*rankings) for q in place if q is not None}
+        self._candidates, self._embed = list(together.values())[:most], embed
+
+    def ranking(self, name: str, confirmed: Sequence[Document]) -> Iterator[Query]:
+        """Yield the candidates, the nearest to any of those confirmed as `name` first, and among them those as well."""
+        if not confirmed or not self._candidates:
+            return
+        known = {q.document.id: i for i, q in enumerate(self._candidates)}
+        rows = [known[one.id] for one in confirmed if one.id in known]
+        others = [one.text for one in confirmed if one.id not in known]
+        anchors = self._vectors[rows]
+        if others:
+            anchors = np.concatenate([anchors, self._embed(others)])
+        similarity = (self._vectors @ anchors.T).max(axis=1)
+        for i in np.argsort(-similarity, kind="stable"):
+            reason = f"near a confirmed {name} ({similarity[i]:.2f})"
+            yield replace(self._candidates[i], reason=reason, sought=name, walk="nearness")
+
+    @cached_property
+    def _vectors(self) -> Floats:
+        return self._embed([q.document.text for q in self._candidates])
+
+
+def seed(work: Work) -> None:
+    """Walk down the zero-shot rankings, a wave of queries at a time, until no class lacks any or has its share.
+
+    Raises:
+        WaitingError: if answers are pending.
+    """
+    names, per_class, cap = work.task.names, work.config.init.per_class, seed_cap(work.config)
+    listed = read_shortlist(work.corpus, work.run.scores(0), ranking_depth(len(names), cap))
+    held_out = {one.document_id for one in work.store.sample("evaluation")}
+    rankings = [[q for q in ranking if q.document.id not in held_out] for ranking in to_rankings(listed, names)]
+    nearby = Nearby(rankings, Neighbours().embed)
+    with work.step("annotate", 1) as progress:
+        while True:
+            waiting = answer(work, "seed", 1, progress)
+            asked = work.store.queries("seed")
+            if waiting is not None or not (
+                wave := next_wave(rankings, asked, names, per_class=per_class, cap=cap, nearness=nearby)
+            ):
+                break
+            work.store.add_queries("seed", 1, wave)
+    if waiting is not None:
+        raise waiting
+    if (short := shortfall(outcome(asked, names), per_class)) is not None:
+        work.note("annotate", 1, short)
+
+
+def one_sided(work: Work) -> str | None:
+    """End the run, with the reason, if the seed found too little for any model to learn from."""
+    asked, names = work.store.queries("seed"), work.task.names
+    learned = {example.label for example in to_examples(asked, judged(work, work.store.feedback()))}
+    reason = nothing_to_learn(outcome(asked, names), learned)
+    if reason is not None:
+        work.store.set_stop_reason(reason)
+    return reason

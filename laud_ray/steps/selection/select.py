@@ -1,0 +1,94 @@
+"""Choose what to ask about after a round."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from laud_ray.evaluation.measure import knows
+from laud_ray.passes.candidates import known, survey, survey_scored
+from laud_ray.passes.shortlists import read_shortlist, to_candidates
+from laud_ray.query.auto import Choice, choose
+from laud_ray.query.spatial.space import committee, reach
+from laud_ray.steps.annotation.answers import asked, spent
+from laud_ray.steps.selection import choices
+from laud_ray.steps.selection import picking as stage
+from laud_ray.steps.selection.strategy import criteria, depth, strategy_of
+from laud_ray.steps.training.model import is_made
+from laud_ray.steps.work import Progress, Work
+from laud_ray.storage.model_folder import ENGINES
+from laud_ray.store.rechecks import asked_in
+from laud_ray.types import Candidates, QueryStrategy, Space
+
+
+def select(work: Work, round: int) -> None:
+    """Record the queries of a round, unless that was done before a crash."""
+    if work.store.queries("query", round):
+        return
+    with work.step("select", round) as progress:
+        choice, settings = _choice(work, round), work.config.query
+        strategy = strategy_of(work, choice)
+        again = asked_in(work.store.engine, round)
+        left = work.config.budget.annotations - spent(work)
+        listed = _shortlist(work, round, strategy)
+        pool = to_candidates(listed, criteria(work, strategy))
+        chosen = stage.select(
+            strategy,
+            f"auto, {choice.name}" if choice else settings.strategy,
+            listed,
+            replace(pool, space=_space(work, round, strategy, pool, progress)),
+            [a.query.document.text for a in work.store.queries()],
+            min(settings.batch - again, left),
+            rng=np.random.default_rng([work.config.seed, round]),
+        )
+        work.store.add_queries("query", round, chosen)
+
+
+def exhausted(work: Work, round: int) -> str | None:
+    """End the run, with the reason, if a round found nothing to ask about, and the one before neither.
+
+    What is left can perhaps not be scored. A single time it may be that all of a shortlist was bought to evaluate.
+    """
+    if round == 1 or any(work.store.queries("query", n) or asked_in(work.store.engine, n) for n in (round - 1, round)):
+        return None
+    reason = "pool_exhausted: no document that could be scored is left to ask about"
+    work.store.set_stop_reason(reason)
+    return reason
+
+
+def _choice(work: Work, round: int) -> Choice | None:
+    """How `auto` asks after a round, as the round's own model and the answers of earlier rounds say."""
+    if work.config.query.strategy != "auto":
+        return None
+    if (made := choices.kept(work.store, round)) is not None:
+        return made
+    told, result = asked(work, before=round), work.store.history()[round]
+    choice = choose(choices.evidence(result, knows(work.run, round), told, work.task.names))
+    choices.keep(work.store, round, choice)
+    if choice.differs(choices.kept(work.store, round - 1)):
+        work.note("select", round, f"auto asks by {choice.name}: {choice.why}")
+    return choice
+
+
+def _shortlist(work: Work, round: int, strategy: QueryStrategy) -> pa.Table:
+    """Return the candidates of a round, less what was asked about since, as `laud evaluate --budget` does."""
+    found = read_shortlist(work.corpus, work.run.scores(round), depth(work, strategy))
+    since = pa.array([a.query.document.id for a in work.store.queries()], pa.string())
+    return found.filter(pc.invert(pc.is_in(found.column("id"), value_set=since)))
+
+
+def _space(work: Work, round: int, strategy: QueryStrategy, pool: Candidates, progress: Progress) -> Space | None:
+    """Where the candidates lie in the eyes of the round's model, if the strategy looks at it."""
+    if not reach(strategy) or not len(pool):
+        return None
+    run, names = work.run, work.task.names
+    documents, labels = known(work.store.queries(), names)
+    votes = committee(strategy)
+    rounds = range(max(1, round - votes + 1), round + 1) if votes else [round]
+    if work.config.learner.kind in ENGINES:
+        scores = [run.scores(one).absolute() for one in rounds]
+        return survey_scored(pool, documents, labels, names, work.corpus, scores, votes=votes > 0, progress=progress)
+    trained = [name for one in rounds if is_made(run.models, name := run.model_name(one))]
+    voters = [(run.models / name).absolute() for name in trained]
+    return survey(pool, documents, labels, voters, votes=votes > 0, workers=work.workers(round), progress=progress)

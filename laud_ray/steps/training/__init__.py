@@ -1,0 +1,1 @@
+"""Train a round's model on what was answered."""

@@ -1,0 +1,1 @@
+"""Files on a local disk: atomic writes, locks, private scratch folders and spare room."""
