@@ -1,0 +1,45 @@
+"""Values and Protocols that every other module speaks."""
+
+from laud_ray.types.arrays import Bools, Floats, Indices
+from laud_ray.types.candidates import Candidates, Space
+from laud_ray.types.protocols import (
+    Learner,
+    Oracle,
+    QueryStrategy,
+    Scorer,
+    SpatialScorer,
+    SpatialStrategy,
+    StoppingRule,
+    TokenScorer,
+)
+from laud_ray.types.results import ClassEstimates, ClassFigures, Estimate, Figures, Promotion, RoundResult
+from laud_ray.types.values import Annotation, Document, Example, Label, Purpose, Task, Walk
+
+__all__ = [
+    "Annotation",
+    "Bools",
+    "Candidates",
+    "ClassEstimates",
+    "ClassFigures",
+    "Document",
+    "Estimate",
+    "Example",
+    "Figures",
+    "Floats",
+    "Indices",
+    "Label",
+    "Learner",
+    "Oracle",
+    "Promotion",
+    "Purpose",
+    "QueryStrategy",
+    "RoundResult",
+    "Scorer",
+    "Space",
+    "SpatialScorer",
+    "SpatialStrategy",
+    "StoppingRule",
+    "Task",
+    "TokenScorer",
+    "Walk",
+]

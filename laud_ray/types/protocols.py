@@ -1,0 +1,105 @@
+"""What scorers, learners, oracles, query strategies and stopping rules have to do. n documents, k classes."""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from laud_ray.types.arrays import Floats, Indices
+from laud_ray.types.candidates import Candidates
+from laud_ray.types.results import RoundResult
+from laud_ray.types.values import Annotation, Document, Example, Task
+
+
+class Scorer(Protocol):
+    """Maps texts to calibrated class probabilities."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The k labels, in the order of the columns."""
+        ...
+
+    def score(self, texts: Sequence[str]) -> Floats:
+        """Map n texts to (n, k) probabilities whose rows sum to 1."""
+        ...
+
+
+@runtime_checkable
+class TokenScorer(Scorer, Protocol):
+    """A scorer whose tokenizing and scoring can run apart: score(texts) is score_tokens(tokenize(texts))."""
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """Map n texts to the token ids of each."""
+        ...
+
+    def score_tokens(self, ids: Sequence[Sequence[int]]) -> Floats:
+        """Map the token ids of n texts to (n, k) probabilities whose rows sum to 1."""
+        ...
+
+
+@runtime_checkable
+class SpatialScorer(Scorer, Protocol):
+    """A scorer that knows where texts lie."""
+
+    def examine(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
+        """Map n texts to (n, d) unit vectors and to the (n, k) probabilities that `score` gives them."""
+        ...
+
+
+class Learner(Protocol):
+    """Maps examples to a model folder."""
+
+    def fit(self, task: Task, examples: Sequence[Example], *, out: str, seed: int) -> None:
+        """Write a model to the local folder `out`. With no examples it is the zero-shot classifier."""
+        ...
+
+
+class Oracle(Protocol):
+    """Answers what the label of a document is.
+
+    An oracle may have two attributes more: `at_once`, how many documents it wants in one call, and `waiting`, why
+    its last call left documents pending.
+    """
+
+    def annotate(self, documents: Sequence[Document]) -> Sequence[Annotation]:
+        """Answer for some or all of the documents; those without an answer are pending."""
+        ...
+
+
+class QueryStrategy(Protocol):
+    """Says which documents to ask about next."""
+
+    def utility(self, proba: Floats) -> Floats:
+        """Map (n, k) probabilities to (n, c) utilities, one column per criterion; larger is better."""
+        ...
+
+    def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
+        """Return n row indices into pool, best first.
+
+        Raises:
+            PoolExhaustedError: if the pool holds fewer than n documents.
+        """
+        ...
+
+
+class StoppingRule(Protocol):
+    """Decides from the history alone, so that a restart decides the same."""
+
+    def verdict(self, history: Sequence[RoundResult]) -> str | None:
+        """Return the reason to stop, or None to go on. history is in order of rounds, from round 0."""
+        ...
+
+
+@runtime_checkable
+class SpatialStrategy(QueryStrategy, Protocol):
+    """A query strategy that looks at where its candidates lie: its pick needs a pool with a space."""
+
+    @property
+    def reach(self) -> int:
+        """How many candidates it wants for each document of a batch."""
+        ...
+
+    @property
+    def committee(self) -> int:
+        """How many models of the last rounds must have their say; 0 for none."""
+        ...
