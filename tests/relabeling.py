@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from laud_ray.relabel.inputs import catalog
+from laud_ray.relabel.inputs import cutting
 from laud_ray.relabel.inputs.catalog import Catalog, Columns
 from laud_ray.relabel.ranges.rows import Job
 from laud_ray.relabel.ranges.work import label_range
@@ -46,7 +46,7 @@ def hashing_two(_: str) -> Scorer:
 
 
 def cut(data: Path, work: Path, columns: Columns = NAMED, size: int = 100) -> Catalog:
-    return catalog.cut(catalog.inventory(str(data), columns), columns, size, Folder(str(work)))
+    return cutting.cut(cutting.inventory(str(data), columns), columns, size, Folder(str(work)))
 
 
 def job(found: Catalog, out: Path) -> Job:

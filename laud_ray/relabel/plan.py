@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from laud_ray.errors import RunError
-from laud_ray.relabel.inputs import catalog
+from laud_ray.relabel.inputs import catalog, cutting
 from laud_ray.relabel.inputs.catalog import Catalog, Columns
 from laud_ray.storage.checksums import dump_json, parse_json, text
 from laud_ray.storage.folder import Entry, Folder
@@ -81,7 +81,7 @@ def open_plan(
     if not out.exists(PLAN):
         from laud_ray.relabel.inputs import tables  # with DuckDB, which only a new plan needs
 
-        found = catalog.cut(inputs, options.columns, options.range_rows, out / "_laud", options.reading)
+        found = cutting.cut(inputs, options.columns, options.range_rows, out / "_laud", options.reading)
         tables.require_ids(found)
         if options.partition in options.columns.keep and out.local is not None:
             tables.require_folders(found, str(options.partition), LONGEST_NAME)

@@ -12,7 +12,7 @@ from laud_ray.data.seen import Seen
 from laud_ray.errors import PassError, RunError
 from laud_ray.events import Event, Observer
 from laud_ray.relabel.finish import Totals, finish, finished
-from laud_ray.relabel.inputs import catalog
+from laud_ray.relabel.inputs import cutting
 from laud_ray.relabel.limits import Canary
 from laud_ray.relabel.plan import WORK, Options, open_plan, require_ours
 from laud_ray.relabel.ranges.records import COLUMNS
@@ -60,7 +60,7 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
 
         previous.require(options.previous)
     _require_apart(data, out)
-    inputs = catalog.inventory(data, options.columns, options.reading, seen := Seen())
+    inputs = cutting.inventory(data, options.columns, options.reading, seen := Seen())
     folder = Folder(out).absolute()
     folder.require()
     require_ours(folder)
@@ -78,7 +78,7 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
         work = Work(source, plan, folder, observe)
         student = work.prepare(check)
         rows = work.label()
-        if catalog.inventory(data, options.columns, options.reading) != inputs:
+        if cutting.inventory(data, options.columns, options.reading) != inputs:
             raise PassError(f"{data}: was changed while it was labelled; expected it to stay as it was")
         with work.step("verify", plan.catalog.rows) as progress:
             totals = finish(plan, folder, progress)

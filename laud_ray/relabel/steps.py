@@ -19,6 +19,7 @@ from laud_ray.relabel.plan import Plan, work_folder
 from laud_ray.relabel.ranges import repeats
 from laud_ray.relabel.ranges.records import RANGES, Record, record_name
 from laud_ray.relabel.ranges.rows import Job
+from laud_ray.relabel.ranges.work import label_range, score_repeats
 from laud_ray.relabel.sample import STUDENT, SampleJob, label_sample, make_student, read_sample
 from laud_ray.relabel.source import Source
 from laud_ray.storage.folder import Folder

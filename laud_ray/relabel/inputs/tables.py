@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from laud_ray.data.formats.cells import as_texts
 from laud_ray.errors import CorpusError, LaudError
-from laud_ray.relabel.inputs.catalog import READERS, Catalog
+from laud_ray.relabel.inputs.catalog import Catalog
+from laud_ray.relabel.inputs.cutting import READERS
 from laud_ray.storage.folder import filesystem
 
 MEMORY = "1GB"

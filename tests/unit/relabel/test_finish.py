@@ -13,7 +13,7 @@ from rich.console import Console
 from laud_ray.config import CorpusConfig
 from laud_ray.relabel import Outcome
 from laud_ray.relabel.finish import finish, finished
-from laud_ray.relabel.inputs import catalog
+from laud_ray.relabel.inputs import cutting
 from laud_ray.relabel.plan import Options, Plan, open_plan, work_folder
 from laud_ray.relabel.ranges import repeats
 from laud_ray.relabel.ranges.work import label_range, score_repeats
@@ -48,7 +48,7 @@ def label(tmp_path: Path, *, deduplicate: bool, load: Callable[[str], Scorer] = 
     """Label a catalog in this process, up to the end that is missing."""
     data = str(write(tmp_path / "in.parquet", {"id": list(range(300)), "text": TEXTS}))
     options, out = Options(NAMED, 70, deduplicate=deduplicate), Folder(str(tmp_path / "out"))
-    plan = open_plan(out, "run", data, "round-0001", "c1", options, catalog.inventory(data, NAMED))
+    plan = open_plan(out, "run", data, "round-0001", "c1", options, cutting.inventory(data, NAMED))
     todo = replace(job(plan.catalog, tmp_path / "out"), load=load)
     if deduplicate:
         place = work_folder(plan, out) / repeats.REPEATS

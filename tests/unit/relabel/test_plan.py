@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from laud_ray.errors import CorpusError, DamageError, RunError
-from laud_ray.relabel.inputs import catalog
+from laud_ray.relabel.inputs import cutting
 from laud_ray.relabel.inputs.catalog import Columns
 from laud_ray.relabel.plan import PLAN, Options, Plan, begun_with, open_plan, read_plan
 from laud_ray.storage.checksums import dump_json
@@ -28,7 +28,7 @@ def data(tmp_path: Path) -> Path:
 def open_(
     data: Path, out: Path, options: Options = OPTIONS, model: str = "round-0001", checksum: str = "c1", run: str = "run"
 ) -> Plan:
-    inputs = catalog.inventory(str(data), options.columns)
+    inputs = cutting.inventory(str(data), options.columns)
     return open_plan(Folder(str(out)), run, str(data), model, checksum, options, inputs)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from laud_ray.cluster.workers import Workers
 from laud_ray.errors import RunError
-from laud_ray.relabel.inputs.catalog import inventory
+from laud_ray.relabel.inputs.cutting import inventory
 from laud_ray.relabel.plan import PLAN, Options, open_plan
 from laud_ray.relabel.run import clear, relabel
 from laud_ray.relabel.source import Source

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from laud_ray.errors import CorpusError
-from laud_ray.relabel.inputs import catalog, kept
+from laud_ray.relabel.inputs import catalog, cutting, kept
 from laud_ray.relabel.inputs.catalog import Catalog, Columns
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.text_reading import Reading
@@ -19,7 +19,7 @@ KEEP = Columns("text", "id", ("n",))
 
 def cut(place: Path, work: Path, columns: Columns = KEEP, reading: Reading | None = None) -> Catalog:
     reading = reading or Reading()
-    return catalog.cut(catalog.inventory(str(place), columns, reading), columns, 100, Folder(str(work)), reading)
+    return cutting.cut(cutting.inventory(str(place), columns, reading), columns, 100, Folder(str(work)), reading)
 
 
 def files(place: Path, *columns: pa.Array) -> Path:
@@ -92,7 +92,7 @@ def test_a_column_that_only_a_folder_names_is_kept_and_ids_by_place_are_noted(tm
     found = cut(tmp_path / "in", tmp_path / "work", Columns("text", None, ("shop",)))
     table = relabel(found, tmp_path / "out")
     assert table["shop"].to_pylist() == ["Nord", "Nord", "Süd"]
-    assert found.notes == (catalog.BY_PLACE,)
+    assert found.notes == (cutting.BY_PLACE,)
 
 
 def test_files_are_told_apart_by_their_columns_before_anything_is_read(tmp_path: Path) -> None:

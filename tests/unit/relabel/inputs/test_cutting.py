@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laud_ray.errors import CorpusError
-from laud_ray.relabel.inputs import catalog, reading
+from laud_ray.relabel.inputs import catalog, cutting, reading
 from laud_ray.relabel.inputs.catalog import Catalog, Columns
 from laud_ray.storage.folder import Entry, Folder
 from tests.relabeling import NAMED, cut, write
@@ -88,7 +88,7 @@ def test_text_formats_are_copied_once_and_keep_their_rows(tmp_path: Path) -> Non
 
 
 def test_copies_of_many_rows_are_several_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalog, "COPY_ROWS", 20_000)
+    monkeypatch.setattr(cutting, "COPY_ROWS", 20_000)
     source = tmp_path / "in.jsonl"
     source.write_text("".join(f'{{"text": "t{i + 1}"}}\n' for i in range(50_000)))
     found = cut(source, tmp_path / "work", UNNAMED, 7_000)
@@ -180,7 +180,7 @@ def test_inputs_are_named_below_the_folder_that_they_share(paths: list[str], nam
 def test_rows_without_an_id_are_named_by_file_and_row(tmp_path: Path) -> None:
     write(tmp_path / "in/a.parquet", {"text": ["x", "y", "z"]})
     write(tmp_path / "in/deep/b.parquet", {"text": ["x"]})
-    found = catalog.cut(catalog.inventory(str(tmp_path / "in"), UNNAMED), UNNAMED, 2, Folder(str(tmp_path / "w")))
+    found = cutting.cut(cutting.inventory(str(tmp_path / "in"), UNNAMED), UNNAMED, 2, Folder(str(tmp_path / "w")))
     ids = [
         name for part in found.ranges for name in reading.ids_of(found, part, reading.read(UNNAMED, part)).to_pylist()
     ]
@@ -190,8 +190,8 @@ def test_rows_without_an_id_are_named_by_file_and_row(tmp_path: Path) -> None:
 def test_bytes_that_are_not_the_encoding_are_noted_before_anything_is_scored(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("id,text\n1,tea\n2,grün\n".encode("cp1252"))
     columns = Columns("text", "id")
-    found = catalog.cut(
-        catalog.inventory(str(tmp_path / "a.csv"), columns), columns, 100, Folder(str(tmp_path / "work"))
+    found = cutting.cut(
+        cutting.inventory(str(tmp_path / "a.csv"), columns), columns, 100, Folder(str(tmp_path / "work"))
     )
     (note,) = found.notes
     assert "a.csv row 2: 1 row holds bytes that are not utf-8; as cp1252 they would read 'grün'" in note
