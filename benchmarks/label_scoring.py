@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 from laud_ray import loop
 from laud_ray.cluster.workers import Workers
 from laud_ray.config import CorpusConfig, VllmZeroShotConfig
-from laud_ray.data.corpus import normalise
+from laud_ray.data.sharding.normalise import normalise
 from laud_ray.models import kinds
 from laud_ray.models.language import chat, label_prompt
 from laud_ray.models.language.scorer import engine

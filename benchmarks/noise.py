@@ -27,7 +27,8 @@ from sklearn.metrics import f1_score
 
 from laud_ray import config
 from laud_ray.config import RunConfig
-from laud_ray.data.corpus import Corpus, normalise
+from laud_ray.data.corpus import Corpus
+from laud_ray.data.sharding.normalise import normalise
 from laud_ray.models.encoder.encoding import Encoder
 from laud_ray.models.encoder.linear import LinearLearner
 from laud_ray.oracles import ReplayOracle

@@ -28,7 +28,8 @@ import pyarrow.parquet as pq
 
 from laud_ray import loop
 from laud_ray.config import CorpusConfig
-from laud_ray.data.corpus import Corpus, normalise
+from laud_ray.data.corpus import Corpus
+from laud_ray.data.sharding.normalise import normalise
 from laud_ray.models import kinds
 from laud_ray.passes import run
 from laud_ray.storage.folder import Folder
@@ -122,12 +123,18 @@ def one_pass(n: int) -> None:
 # In a process of its own, of whichever version: "here" is without Ray, "workers" with it started before the clock.
 NORMALISE = """
 import json, sys, tempfile, time
+from importlib import import_module
 import psutil
 try:
-    from laud_ray.data import corpus
+    from laud_ray.data.sharding import normalise as corpus
+except ImportError:
+    try:
+        from laud_ray.data import corpus
+    except ImportError:
+        from laud_ray import corpus
+try:
     from laud_ray.storage.folder import Folder
 except ImportError:
-    from laud_ray import corpus
     from laud_ray.storage import Folder
 from laud_ray.config import CorpusConfig
 path, how = sys.argv[1:]
@@ -139,7 +146,7 @@ else:
     from laud_ray.cluster.ranges import Workers, map_ranges
     connect()
     def warm(name, job):
-        import laud_ray.data.sharding.ordering, laud_ray.data.sharding.partition
+        import_module(corpus.__name__)
     list(map_ranges(["a", "b", "c", "d"], warm, None, Workers()))
 def cpu():
     me = psutil.Process()

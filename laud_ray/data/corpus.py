@@ -1,58 +1,23 @@
-"""Sources -> normalised ranges: documents with stable ids, sorted by a hash of their text, in Parquet.
+"""A corpus as it was normalised: its ranges, and the labels that only an oracle may look at."""
 
-The sort makes three things cheap at any size: equal texts lie side by side, so duplicates are found within
-a range; every range is a random sample of the corpus; and the order does not depend on that of the input.
-"""
-
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from laud_ray.config import CorpusConfig
-from laud_ray.data import sources
-from laud_ray.data.formats import files
 from laud_ray.data.label_counts import ColumnLabels, load_labels
-from laud_ray.data.seen import Seen
 from laud_ray.data.sharding.buckets import digest_of
-from laud_ray.data.sharding.fingerprint import fingerprint
-from laud_ray.data.sharding.ordering import (
-    HASHED,
-    SEALED,
-    Ordered,
-    OrderJob,
-    order_group,
-    plan_groups,
-    range_size,
-    repeated_id,
-)
 from laud_ray.data.sharding.ordering import RANGE_SCHEMA as RANGE_SCHEMA
+from laud_ray.data.sharding.ordering import SEALED
 from laud_ray.data.sharding.ordering import Range as Range
-from laud_ray.data.sharding.partition import Sharded, ShardJob, plan_units, shard_unit, together
-from laud_ray.errors import CorpusError
-from laud_ray.labels import Known
-from laud_ray.printable import quoted
-from laud_ray.storage.checksums import count, dump_json, parse_json, texts
+from laud_ray.storage.checksums import count, parse_json, texts
 from laud_ray.storage.checksums import text as text_of
-from laud_ray.storage.folder import Entry, Folder
+from laud_ray.storage.folder import Folder
 
 MANIFEST = "corpus.json"
 SEALED_LABELS = "labels.json"
-SCRATCH = "unsorted"
-# Bytes of input from which on the cluster's workers are worth their start.
-LARGE = 64_000_000
-
-J = TypeVar("J")
-T = TypeVar("T")
-
-
-class Mapped(Protocol):
-    """Does the work of each name; returns the results under the names."""
-
-    def __call__(self, names: Sequence[str], work: Callable[[str, J], T], job: J) -> dict[str, T]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,161 +76,9 @@ def open_corpus(folder: Folder) -> Corpus | None:
     return parse_json(folder.read(MANIFEST), f"{folder.uri}/{MANIFEST}", read)
 
 
-def normalise(
-    config: CorpusConfig, folder: Folder, *, sealed: str | None = None, labels: Known | None = None
-) -> Corpus:
-    """Read the source and write its ranges; the manifest comes last and makes the corpus whole.
-
-    Texts are put into Unicode NFC, white space runs become one space, and what is longer than
-    config.max_chars characters is cut. Ids are the given column's, or the hash of the text; equal
-    texts then get "-2", "-3" and so on. A large source is normalised by the workers of the cluster.
-
-    Args:
-        sealed: a column of labels that is kept apart, under the ids, for the one who may look at it.
-        labels: the task's, whose names stand there in place of their other spellings.
-
-    Raises:
-        CorpusError: if a file or column is missing, an id occurs twice, or there are no documents.
-    """
-    seen = Seen()
-    entries = sources.inputs(config.path, seen)
-    scratch = folder.absolute() / SCRATCH
-    scratch.remove()  # of an attempt that was broken off
-    mapped = _here if sum(entry.size for entry in entries) < LARGE else _over_cluster
-    try:
-        sharded = _shard(config, entries, scratch, mapped, seen, sealed, labels)
-        return _order(config, folder, sharded, scratch, mapped, seen, sealed, labels)
-    finally:
-        scratch.remove()
-
-
 def document_id(text: str) -> str:
     """The id of a normalised text where the source has no id column: 32 hexadecimal digits."""
     return digest_of(text.encode()).hex()
-
-
-def _shard(
-    config: CorpusConfig,
-    entries: Sequence[Entry],
-    scratch: Folder,
-    mapped: Mapped,
-    seen: Seen,
-    sealed: str | None,
-    labels: Known | None,
-) -> Sharded:
-    """Read and clean the source, and put its rows into buckets."""
-    units = plan_units(entries)
-    columns = (config.text, *([config.id] if config.id else []), *([sealed] if sealed else []))
-    job = ShardJob(
-        {unit.name: unit for unit in units},
-        columns,
-        config.id is not None,
-        sealed is not None,
-        config.reading,
-        config.max_chars,
-        labels,
-        scratch,
-    )
-    found = mapped([unit.name for unit in units], shard_unit, job)
-    whole = together([found[unit.name] for unit in units])
-    seen.merge(whole.seen)
-    seen.finish(config.path)
-    if not whole.counts["documents"]:
-        raise CorpusError(f"{config.path}: holds no documents; expected at least one row")
-    return whole
-
-
-def _order(
-    config: CorpusConfig,
-    folder: Folder,
-    sharded: Sharded,
-    scratch: Folder,
-    mapped: Mapped,
-    seen: Seen,
-    sealed: str | None,
-    labels: Known | None,
-) -> Corpus:
-    """Sort the buckets, write the ranges, and the manifest last."""
-    groups = plan_groups(sharded.rows, size := range_size(sharded.counts["documents"]))
-    named = {group.name: group for group in groups}
-    written = tuple(one.name for one in sharded.files)
-    job = OrderJob(named, written, scratch, folder.absolute(), size, config.id is not None, sealed is not None, labels)
-    if config.id is not None:
-        _refuse_repeated_id(config, sharded, mapped(list(named), repeated_id, job))
-    found = mapped(list(named), order_group, job)
-    ordered = [found[name] for name in named]
-    counts = sum((one.counts for one in ordered), sharded.counts)
-    ranges = tuple(part for one in ordered for part in one.ranges)
-    if sealed is not None:
-        (folder / SEALED).write(SEALED_LABELS, _labels_of(ordered).dump())
-    corpus = Corpus(folder, ranges, _counts(counts), fingerprint(scratch / HASHED, list(named)), tuple(seen.notes))
-    manifest = {
-        "ranges": [asdict(part) for part in ranges],
-        "counts": corpus.counts,
-        "fingerprint": corpus.fingerprint,
-        "notes": list(corpus.notes),
-        "read": {**seen.counts(), "readings": seen.distinct_readings()},
-    }
-    folder.write(MANIFEST, dump_json(manifest))
-    return corpus
-
-
-def _here(names: Sequence[str], work: Callable[[str, J], T], job: J) -> dict[str, T]:
-    """Do the work of each name in this process."""
-    return {name: work(name, job) for name in names}
-
-
-def _over_cluster(names: Sequence[str], work: Callable[[str, J], T], job: J) -> dict[str, T]:
-    """Do the work of each name on the cluster's workers.
-
-    Raises:
-        SetAsideError: if some were set aside, since their workers died again and again.
-    """
-    from laud_ray.cluster.connect import connect  # here and not before: a small source needs no Ray
-    from laud_ray.cluster.ranges import Workers, map_all_ranges
-
-    connect()
-    done = map_all_ranges(names, work, job, Workers(), what="parts of the corpus", committed=False)
-    return {result.name: result.value for result in done}
-
-
-def _counts(counts: Counter[str]) -> dict[str, int]:
-    first = ("documents", "unique", "duplicates", "errors", "truncated")
-    return {key: counts[key] for key in (*first, *sorted(key for key in counts if key not in first))}
-
-
-def _labels_of(ordered: Sequence[Ordered]) -> ColumnLabels:
-    whole, *others = (one.labels for one in ordered)
-    assert whole is not None
-    for one in others:
-        assert one is not None
-        whole.merge(one)
-    return whole.found()
-
-
-def _refuse_repeated_id(
-    config: CorpusConfig,
-    sharded: Sharded,
-    found: Mapping[str, tuple[tuple[int, int], tuple[int, int]] | None],
-) -> None:
-    """Name the first row whose id stands before.
-
-    Raises:
-        CorpusError: if there is one.
-    """
-    places = min((place for place in found.values() if place is not None), default=None)
-    if places is None:
-        return
-    (again, second), (file, row) = ((sharded.files[number].file, row) for number, row in places)
-    at = 1
-    for batch in files.batches(again, [str(config.id)], config.reading):
-        if second < at + batch.num_rows:
-            break
-        at += batch.num_rows
-    name = batch.column(0)[second - at].as_py().decode()
-    raise CorpusError(
-        f"{again} row {second}: the id {quoted(name)} stands in {file} row {row} already; expected distinct ids"
-    )
 
 
 def sealed_values(corpus: Corpus, ids: Sequence[str]) -> dict[str, str | None]:

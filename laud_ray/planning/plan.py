@@ -25,7 +25,8 @@ from laud_ray.config import (
     RunConfig,
     VllmZeroShotConfig,
 )
-from laud_ray.data.corpus import Corpus, normalise, open_corpus
+from laud_ray.data.corpus import Corpus, open_corpus
+from laud_ray.data.sharding.normalise import normalise
 from laud_ray.models import kinds
 from laud_ray.models.encoder.encoding import model_path
 from laud_ray.models.language import chat, label_prompt

@@ -2,7 +2,8 @@
 
 from laud_ray import oracles
 from laud_ray.config import RunConfig
-from laud_ray.data.corpus import Corpus, normalise, open_corpus
+from laud_ray.data.corpus import Corpus, open_corpus
+from laud_ray.data.sharding.normalise import normalise
 from laud_ray.errors import ConfigError, CorpusError
 from laud_ray.events import Event, Observer
 from laud_ray.labels import known_labels, remarks

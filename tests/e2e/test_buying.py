@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from laud_ray import cli, config
-from laud_ray.data.corpus import Corpus, normalise
+from laud_ray.data.corpus import Corpus
+from laud_ray.data.sharding.normalise import normalise
 from laud_ray.errors import RunError
 from laud_ray.evaluation import draw
 from laud_ray.evaluation.buy import buy

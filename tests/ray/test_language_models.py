@@ -14,7 +14,8 @@ from peft import PeftModel
 
 from laud_ray.cluster.workers import Workers
 from laud_ray.config import CausalConfig, CorpusConfig, InContextConfig, VllmZeroShotConfig
-from laud_ray.data.corpus import Corpus, normalise
+from laud_ray.data.corpus import Corpus
+from laud_ray.data.sharding.normalise import normalise
 from laud_ray.errors import ModelError
 from laud_ray.models import kinds
 from laud_ray.models.language import chat, label_prompt

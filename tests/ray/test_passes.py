@@ -14,7 +14,8 @@ import pytest
 
 from laud_ray.cluster.workers import Workers
 from laud_ray.config import CorpusConfig
-from laud_ray.data.corpus import Corpus, normalise
+from laud_ray.data.corpus import Corpus
+from laud_ray.data.sharding.normalise import normalise
 from laud_ray.errors import PassError, RunError
 from laud_ray.passes.run import run_pass
 from laud_ray.passes.shortlists import Shortlist, read_shortlist

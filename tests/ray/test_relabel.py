@@ -23,7 +23,7 @@ import pytest
 
 from laud_ray.cli import main
 from laud_ray.config import CorpusConfig
-from laud_ray.data.corpus import normalise
+from laud_ray.data.sharding.normalise import normalise
 from laud_ray.errors import PassError
 from laud_ray.events import Event
 from laud_ray.models import kinds as models

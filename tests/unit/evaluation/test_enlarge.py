@@ -8,7 +8,7 @@ import pytest
 from scipy.special import expit
 
 from laud_ray import config
-from laud_ray.data.corpus import normalise
+from laud_ray.data.sharding.normalise import normalise
 from laud_ray.evaluation import draw
 from laud_ray.evaluation.enlarge import extend, needed, right_on_average
 from laud_ray.evaluation.measure import predictions

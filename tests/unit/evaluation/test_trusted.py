@@ -8,7 +8,7 @@ import pytest
 
 from laud_ray import cli, config
 from laud_ray.config import RunConfig
-from laud_ray.data.corpus import normalise
+from laud_ray.data.sharding.normalise import normalise
 from laud_ray.errors import ConfigError, RunError
 from laud_ray.evaluation import trusted
 from laud_ray.evaluation.buy import buy

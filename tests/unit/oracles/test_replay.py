@@ -9,7 +9,8 @@ import pytest
 
 from laud_ray import oracles
 from laud_ray.config import CorpusConfig, ReplayConfig
-from laud_ray.data.corpus import Corpus, normalise
+from laud_ray.data.corpus import Corpus
+from laud_ray.data.sharding.normalise import normalise
 from laud_ray.errors import CorpusError
 from laud_ray.labels import known_labels
 from laud_ray.oracles.replay import ReplayOracle

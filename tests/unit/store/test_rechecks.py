@@ -10,7 +10,8 @@ from sqlalchemy.exc import IntegrityError
 
 from laud_ray import config, oracles
 from laud_ray.config import CascadeConfig, LlmConfig, RunConfig
-from laud_ray.data.corpus import Corpus, normalise
+from laud_ray.data.corpus import Corpus
+from laud_ray.data.sharding.normalise import normalise
 from laud_ray.errors import ConfigError
 from laud_ray.oracles import ReplayOracle
 from laud_ray.oracles.asking import annotate

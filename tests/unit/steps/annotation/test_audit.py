@@ -7,7 +7,7 @@ import pytest
 
 from laud_ray import config, oracles
 from laud_ray.config import RunConfig
-from laud_ray.data.corpus import normalise
+from laud_ray.data.sharding.normalise import normalise
 from laud_ray.events import Event, Observer
 from laud_ray.oracles.asking import annotate
 from laud_ray.steps.annotation import second_opinions as stage

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from laud_ray.config import CorpusConfig
 from laud_ray.data import corpus as corpora
-from laud_ray.data.corpus import Corpus, normalise, open_corpus, sealed_values
+from laud_ray.data.corpus import Corpus, open_corpus, sealed_values
+from laud_ray.data.sharding import normalise as normalising
 from laud_ray.data.sharding import ordering, partition
+from laud_ray.data.sharding.normalise import normalise
 from laud_ray.errors import CorpusError
 from laud_ray.storage.folder import Folder
 
@@ -161,11 +163,11 @@ def test_units_and_groups_change_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     assert rows(pieces) == rows(whole)
     assert (pieces.counts, pieces.fingerprint) == (whole.counts, whole.fingerprint)
     assert len(pieces.ranges) > len(whole.ranges)
-    assert not (tmp_path / "2" / corpora.SCRATCH).exists()
+    assert not (tmp_path / "2" / normalising.SCRATCH).exists()
 
 
 def test_a_broken_attempt_leaves_nothing_in_the_next(tmp_path: Path) -> None:
-    left = tmp_path / "out" / corpora.SCRATCH / "rows"
+    left = tmp_path / "out" / normalising.SCRATCH / "rows"
     left.mkdir(parents=True)
     (left / "unit-000000-00000.arrow").write_bytes(b"half of a file")
     corpus = read(write(tmp_path / "a.parquet", {"text": ["milk", "tea"]}), tmp_path / "out")
@@ -181,7 +183,7 @@ def test_a_broken_attempt_leaves_nothing_in_the_next(tmp_path: Path) -> None:
 def test_every_row_gets_one_place(texts: list[str], size: int) -> None:
     """Whatever the duplicates and the range size: each document once, each text fresh once, no text in two ranges."""
     with tempfile.TemporaryDirectory() as scratch, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(corpora, "range_size", lambda n: size)
+        patch.setattr(normalising, "range_size", lambda n: size)
         corpus = read(write(Path(scratch) / "a.parquet", {"text": texts}), Path(scratch) / "out")
         found = rows(corpus)
         parts = [corpus.read(part.name).column("text").to_pylist() for part in corpus.ranges]
