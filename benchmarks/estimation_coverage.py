@@ -20,7 +20,7 @@ from scipy.special import expit
 from scipy.stats import binom
 
 from laud_ray.stats import boundaries, share_limits, share_out
-from laud_ray.stats.powered import HIT, MISS, NEITHER, Share, powered_factor, powered_limits, unseen_events
+from laud_ray.stats.estimates.powered import HIT, MISS, NEITHER, Share, powered_factor, powered_limits, unseen_events
 from laud_ray.types import Bools, Floats, Indices
 
 DOCUMENTS = 20_000

@@ -9,9 +9,18 @@ from typing import TypeAlias
 
 import numpy as np
 
-from laud_ray.stats.macro import bootstrap, no_narrower
+from laud_ray.stats.estimates.macro import bootstrap, no_narrower
+from laud_ray.stats.estimates.powered import (
+    HIT,
+    MISS,
+    NEITHER,
+    TINY,
+    Share,
+    powered_factor,
+    powered_limits,
+    unseen_events,
+)
 from laud_ray.stats.metrics import calibration_error
-from laud_ray.stats.powered import HIT, MISS, NEITHER, TINY, Share, powered_factor, powered_limits, unseen_events
 from laud_ray.types import Bools, ClassEstimates, ClassFigures, Estimate, Figures, Floats, Indices
 
 Pair: TypeAlias = tuple[Bools, Bools]  # by the trusted oracle's answers, then by the cheap oracle's

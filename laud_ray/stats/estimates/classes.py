@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from laud_ray.stats.sample import Sample
-from laud_ray.stats.shares import share_limits
+from laud_ray.stats.estimates.sample import Sample
+from laud_ray.stats.estimates.shares import share_limits
 from laud_ray.types import Bools, ClassEstimates, Estimate, Floats, Indices
 
 

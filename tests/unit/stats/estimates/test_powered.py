@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from laud_ray.stats import PoweredSample, Sample, estimate_accuracy, estimate_classes, figures, powered_figures
+from laud_ray.stats.estimates.powered import MISS, powered_factor, powered_limits, unseen_events
 from laud_ray.stats.metrics import confusion, macro_f1, precision_recall_f1
-from laud_ray.stats.powered import MISS, powered_factor, powered_limits, unseen_events
 from laud_ray.types import Bools, Estimate, Floats, Indices
 
 LABELS = ("Tea", "Coffee", "Juice", "Milk")

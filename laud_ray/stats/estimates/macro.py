@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from laud_ray.stats.accuracy import estimate_accuracy
+from laud_ray.stats.estimates.accuracy import estimate_accuracy
+from laud_ray.stats.estimates.sample import Sample
 from laud_ray.stats.metrics import confusion, macro_f1
-from laud_ray.stats.sample import Sample
 from laud_ray.types import ClassFigures, Estimate, Floats, Indices
 
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from laud_ray.stats.accuracy import estimate_accuracy
-from laud_ray.stats.classes import estimate_classes
-from laud_ray.stats.macro import estimate_macro_f1, no_narrower
+from laud_ray.stats.estimates.accuracy import estimate_accuracy
+from laud_ray.stats.estimates.classes import estimate_classes
+from laud_ray.stats.estimates.macro import estimate_macro_f1, no_narrower
+from laud_ray.stats.estimates.sample import Sample
 from laud_ray.stats.metrics import calibration_error, confusion, precision_recall_f1
-from laud_ray.stats.sample import Sample
 from laud_ray.types import ClassFigures, Figures
 
 

@@ -4,8 +4,8 @@ from math import sqrt
 
 import numpy as np
 
+from laud_ray.stats.estimates.sample import Sample
 from laud_ray.stats.metrics import accuracy
-from laud_ray.stats.sample import Sample
 from laud_ray.types import Estimate, Floats, Indices
 
 _Z = 1.959963984540054  # the 97.5 % quantile of the normal distribution
