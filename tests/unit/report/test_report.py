@@ -605,8 +605,8 @@ def test_an_encoder_that_does_not_read_the_texts_is_said_wherever_figures_stand(
     foreign = Legibility(texts=100, unread=73, tokens=1000, unknown=310)
     run = replace(run_of((result(0, 0.31),)), legibility=foreign)
     words = (
-        "31 % of the tokens of these texts are unknown to this encoder, and 73 % of the texts have at least a quarter of "
-        "such tokens: the encoder does not support this script; choose a multilingual encoder (zero_shot.model, "
+        "31 % of the tokens of these texts are unknown to this encoder, and 73 % of the texts have at least a quarter "
+        "of such tokens: the encoder does not support this script; choose a multilingual encoder (zero_shot.model, "
         "learner.model)"
     )
     assert words in " ".join(shown(terminal.status_view(run)).split())
