@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from laud_ray import cli
-from laud_ray.data.corpus import normalise
+from laud_ray.data.sharding.normalise import normalise
 from laud_ray.storage.folder import Folder
 from laud_ray.store.run import look_at
 from tests.served import live
