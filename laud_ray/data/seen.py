@@ -24,6 +24,7 @@ class Seen:
         rows: of each file that was read to its end.
         passed_over: files that are none of ours by their ending.
         empty: files without rows.
+        keys: of each file of JSON lines that is read in pieces, which keys it has.
         not_text: of each file the rows whose bytes are not its encoding.
     """
 
@@ -31,6 +32,7 @@ class Seen:
     rows: dict[str, int] = field(default_factory=dict)
     passed_over: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
+    keys: dict[str, "Keys"] = field(default_factory=dict)
     not_text: dict[str, "NotText"] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -41,6 +43,10 @@ class Seen:
         self.empty += other.empty
         for file, rows in other.rows.items():
             self.rows[file] = self.rows.get(file, 0) + rows
+        for file, keys in other.keys.items():
+            if file in self.keys:
+                keys = Keys(self.keys[file].missing & keys.missing, self.keys[file].known | keys.known)
+            self.keys[file] = keys
         for file, bad in other.not_text.items():
             self.not_text.setdefault(file, NotText()).merge(bad)
         for note in other.notes:
@@ -77,6 +83,14 @@ class Seen:
             {"delimiter": one.delimiter, "quote": one.quote, "encoding": one.encoding, "files": count}
             for one, count in found.items()
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Which of the columns no row of JSON lines has, and the keys that there are, at least where some are missing."""
+
+    missing: set[str]
+    known: dict[str, None]
 
 
 @dataclass(slots=True)

@@ -87,14 +87,23 @@ def batches(
         )
 
 
-def blocks(name: str, stream: Stream, found: Found, *, merging: bool) -> Iterator[tuple[bytes, Block]]:
-    """Yield the bytes and rows of a file, block by block; the first row is the header.
+def later_batches(
+    name: str, stream: Stream, columns: Sequence[str], found: Found, first: int
+) -> Iterator[list[pa.Array]]:
+    """Do the same for a later piece of a file, which begins with row `first`; no quoted cell holds a line end."""
+    at = [found.names.index(column) for column in columns]
+    for data, block in blocks(name, stream, found, merging=False, first=first):
+        yield [_column(data, block, found.dialect, place) for place in at]
+
+
+def blocks(name: str, stream: Stream, found: Found, *, merging: bool, first: int = 0) -> Iterator[tuple[bytes, Block]]:
+    """Yield the bytes and rows of a file, block by block; row 0 is the header.
 
     Raises:
         CorpusError: at the first row that is wrong.
     """
     one, columns = found.dialect, len(found.names)
-    rest, first, final = b"", 0, False
+    rest, final = b"", False
     while not final:
         part = stream.read(max(BLOCK, len(rest)))
         final = not part

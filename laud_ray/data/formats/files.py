@@ -13,7 +13,7 @@ from laud_ray.data.formats import dialect as dialects
 from laud_ray.data.formats.cells import as_texts, check_type, is_text
 from laud_ray.data.formats.charset import HEAD, UTF8, peek
 from laud_ray.data.formats.jsonl import require
-from laud_ray.data.formats.text_files import is_empty, opened, unpacked
+from laud_ray.data.formats.text_files import Piece, is_empty, opened, section, unpacked
 from laud_ray.data.seen import NotText, Seen
 from laud_ray.errors import CorpusError
 from laud_ray.printable import printable
@@ -45,7 +45,7 @@ def batches(
     columns: Sequence[str],
     reading: Reading = AS_FOUND,
     seen: Seen | None = None,
-    groups: tuple[int, int] | None = None,
+    part: tuple[int, int] | Piece | None = None,
     first: int = 1,
 ) -> Iterator[pa.RecordBatch]:
     """Read columns of a file in a stream, each row once: large_binary, null where a value is missing.
@@ -56,7 +56,7 @@ def batches(
         file: a path or URI.
         reading: what is stated of how text is written; the rest is found out.
         seen: learns what a person should know; `finish` or `finish_file` completes it.
-        groups: of a Parquet file, the row groups to read, from the first to before the last; None: all.
+        part: of a Parquet file, the row groups to read, from the first to before the last; a piece of text; None: all.
         first: the number of their first row in the file, for errors.
 
     Raises:
@@ -69,9 +69,10 @@ def batches(
         if is_empty(file):
             seen.empty.append(file)
             return
-        reading = fitting(file, reading, columns, seen)
+        later = isinstance(part, Piece) and part.start > 0
+        reading = reading if later else fitting(file, reading, columns, seen)
         own = [column for column in columns if column not in named or column in column_names(file, reading, columns)]
-        for arrays in _arrays(file, kind, own, reading, seen, groups, first):
+        for arrays in _arrays(file, kind, own, reading, seen, part, first):
             bad.look(arrays, first)
             yield _batch(columns, dict(zip(own, arrays, strict=True)), named, len(arrays[0]))
             first += len(arrays[0])
@@ -81,7 +82,7 @@ def batches(
         place = f" after row {first - 1}" if first > 1 else ""
         raise CorpusError(f"{file}{place}: cannot be read: {_first_line(error)}") from None
     seen.rows[file] = first - began
-    if first == began:
+    if first == began and not later:
         seen.empty.append(file)
 
 
@@ -164,16 +165,24 @@ def _arrays(
     columns: Sequence[str],
     reading: Reading,
     seen: Seen,
-    groups: tuple[int, int] | None,
+    part: tuple[int, int] | Piece | None,
     first: int,
 ) -> Iterator[list[pa.Array]]:
-    if kind == "parquet":
-        yield from _parquet(file, columns, groups, first)
+    if not isinstance(part, Piece) and kind == "parquet":
+        yield from _parquet(file, columns, part, first)
         return
-    with opened(file, reading, seen) as stream:
+    piece = part if isinstance(part, Piece) else None
+    if piece is not None and piece.start:
+        with section(file, piece) as rest:
+            if isinstance(piece.found, Reading):
+                yield from jsonl.batches(file, rest, columns, seen, first)
+            else:
+                yield from delimited.later_batches(file, rest, columns, piece.found, first)
+        return
+    with opened(file, reading, seen, piece.end if piece is not None else None) as stream:
         if kind == "jsonl":
             seen.readings[file] = Reading(encoding=stream.encoding)
-            yield from jsonl.batches(file, stream, columns)
+            yield from jsonl.batches(file, stream, columns, seen if piece is not None else None)
         else:
             stated = replace(stream.stated(reading), encoding=stream.encoding)
             yield from delimited.batches(file, str(kind), stream, columns, stated, seen)

@@ -128,6 +128,12 @@ def unescape(cell: bytes, one: Dialect) -> bytes:
     return cell.replace(one.quote * 2, one.quote)
 
 
+def regions(data: bytes, one: Dialect) -> tuple[Indices, Indices]:
+    """Return where the quoted cells of a block begin and end, which begins with a row and is whole."""
+    begins, stops, _ = _regions(data, one, final=True)
+    return begins, stops
+
+
 def _nothing(columns: int) -> Block:
     none = np.zeros((0, columns), np.int64)
     return Block(0, none, none, none.astype(np.bool_), None)

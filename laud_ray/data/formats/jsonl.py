@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from laud_ray.data.formats.cells import text_of
 from laud_ray.data.formats.charset import Stream
+from laud_ray.data.seen import Keys, Seen
 from laud_ray.errors import CorpusError
 from laud_ray.printable import printable, quoted
 
@@ -36,15 +37,21 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 _DECODER = json.JSONDecoder(object_pairs_hook=_object)
 
 
-def batches(name: str, stream: Stream, columns: Sequence[str]) -> Iterator[list[pa.Array]]:
+def batches(
+    name: str, stream: Stream, columns: Sequence[str], whole: Seen | None = None, first: int = 1
+) -> Iterator[list[pa.Array]]:
     """Yield the columns in batches of rows, as large_binary.
+
+    Args:
+        whole: of a piece of a file, what learns its keys: those that it lacks may stand in another piece.
+        first: the number of the first row.
 
     Raises:
         CorpusError: if a line is no object, a value no text, a key stands twice, or no row has a column.
     """
     cells: list[list[bytes | None]] = [[] for _ in columns]
     missing, known, any_row = set(columns), dict[str, None](), False
-    for number, row in rows(name, stream):
+    for number, row in rows(name, stream, first - 1):
         any_row = True
         if isinstance(row, _Repeated) and (twice := row.keys_twice.intersection(columns)):
             raise CorpusError(f"{name} row {number}: the key {quoted(min(twice))} stands twice; expected it once")
@@ -56,7 +63,9 @@ def batches(name: str, stream: Stream, columns: Sequence[str]) -> Iterator[list[
         if columns and len(cells[0]) == BATCH_ROWS:
             yield [pa.array(one, pa.large_binary()) for one in cells]
             cells = [[] for _ in columns]
-    if any_row and missing:
+    if whole is not None and any_row:
+        whole.keys[name] = Keys(missing, known)
+    elif any_row and missing:
         require(name, columns, list(known))
     if columns and cells[0]:
         yield [pa.array(one, pa.large_binary()) for one in cells]
@@ -72,9 +81,8 @@ def names(name: str, stream: Stream, most: int) -> list[str]:
     return list(found)
 
 
-def rows(name: str, stream: Stream) -> Iterator[tuple[int, dict[str, object]]]:
-    """Yield (number of the row, object) of each line that is not blank."""
-    number = 0
+def rows(name: str, stream: Stream, number: int = 0) -> Iterator[tuple[int, dict[str, object]]]:
+    """Yield (number of the row, object) of each line that is not blank; `number`: rows that came before."""
     for line in _lines(name, stream):
         if not line.strip():
             continue

@@ -2,12 +2,13 @@
 
 import re
 from contextlib import AbstractContextManager, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from laud_ray.data.formats import charset
 from laud_ray.data.formats.charset import HEAD, UTF8, Peeked, Recoded, Stream, peek
+from laud_ray.data.formats.dialect import Found
 from laud_ray.data.seen import Seen
 from laud_ray.storage.folder import filesystem
 from laud_ray.storage.text_reading import AS_FOUND, Reading
@@ -15,9 +16,30 @@ from laud_ray.storage.text_reading import AS_FOUND, Reading
 _SEP, _SEP_LINE = re.compile(rb'"?sep=([\x01-\x7f])"?[ \t,;]*(?:\r\n|\n|\r)', re.IGNORECASE), 64
 
 
-def opened(file: str, reading: Reading = AS_FOUND, seen: Seen | None = None) -> "AbstractContextManager[Text]":
-    """Open a text file, unpacked, as a stream of UTF-8."""
-    return closing(Text(file, reading, Seen() if seen is None else seen))
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some whole rows of a text file in UTF-8.
+
+    Attributes:
+        start, end: its bytes, from the first to before the last.
+        found: how the file is written: delimited text, or the encoding of JSON lines.
+    """
+
+    start: int
+    end: int
+    found: Found | Reading
+
+
+def opened(
+    file: str, reading: Reading = AS_FOUND, seen: Seen | None = None, end: int | None = None
+) -> "AbstractContextManager[Text]":
+    """Open a text file, unpacked, as a stream of UTF-8; `end`: only the bytes before it."""
+    return closing(Text(file, reading, Seen() if seen is None else seen, end))
+
+
+def section(file: str, piece: Piece) -> "AbstractContextManager[Section]":
+    """Open a piece of a text file as a stream."""
+    return closing(Section(file, piece.start, piece.end))
 
 
 def unpacked(file: str) -> pa.NativeFile:
@@ -30,6 +52,23 @@ def is_empty(file: str) -> bool:
     return bool(fs.get_file_info(path).size == 0)
 
 
+class Section:
+    """Some bytes of a file as a stream."""
+
+    def __init__(self, file: str, start: int, end: int) -> None:
+        fs, path = filesystem(file)
+        self._file, self._left = fs.open_input_file(path), end - start
+        self._file.seek(start)
+
+    def read(self, n: int) -> bytes:
+        data: bytes = self._file.read(min(n, self._left))
+        self._left -= len(data)
+        return data
+
+    def close(self) -> None:
+        self._file.close()
+
+
 class Text:
     """A text file as a stream of UTF-8.
 
@@ -38,8 +77,8 @@ class Text:
         delimiter: the one that a first line `sep=;` names, as Excel reads and writes it; that line is not passed on.
     """
 
-    def __init__(self, file: str, reading: Reading, seen: Seen) -> None:
-        self._opened = unpacked(file)
+    def __init__(self, file: str, reading: Reading, seen: Seen, end: int | None = None) -> None:
+        self._opened = unpacked(file) if end is None else Section(file, 0, end)
         head = peek(self._opened, HEAD)
         marked, stated = charset.marked(head), reading.encoding
         self.encoding = marked or stated or charset.detect(head)

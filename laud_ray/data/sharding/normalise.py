@@ -5,17 +5,18 @@ a range; every range is a random sample of the corpus; and the order does not de
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Protocol, TypeVar
 
 from laud_ray.config import CorpusConfig
 from laud_ray.data import sources
 from laud_ray.data.corpus import MANIFEST, SEALED_LABELS, Corpus
-from laud_ray.data.formats import files
+from laud_ray.data.formats import files, jsonl
+from laud_ray.data.formats.text_files import Piece
 from laud_ray.data.label_counts import ColumnLabels
 from laud_ray.data.seen import Seen
 from laud_ray.data.sharding.fingerprint import fingerprint
+from laud_ray.data.sharding.mapping import Mapped, here, over_cluster
 from laud_ray.data.sharding.ordering import (
     HASHED,
     SEALED,
@@ -26,25 +27,18 @@ from laud_ray.data.sharding.ordering import (
     range_size,
     repeated_id,
 )
-from laud_ray.data.sharding.partition import Sharded, ShardJob, plan_units, shard_unit, together
+from laud_ray.data.sharding.partition import Sharded, ShardJob, shard_unit, together
+from laud_ray.data.sharding.units import CountJob, Unit, count_unit, numbered, plan_units
 from laud_ray.errors import CorpusError
 from laud_ray.labels import Known
 from laud_ray.printable import quoted
 from laud_ray.storage.checksums import dump_json
 from laud_ray.storage.folder import Entry, Folder
+from laud_ray.storage.text_reading import Reading
 
 SCRATCH = "unsorted"
 # Bytes of input from which on the cluster's workers are worth their start.
 LARGE = 64_000_000
-
-J = TypeVar("J")
-T = TypeVar("T")
-
-
-class Mapped(Protocol):
-    """Does the work of each name; returns the results under the names."""
-
-    def __call__(self, names: Sequence[str], work: Callable[[str, J], T], job: J) -> dict[str, T]: ...
 
 
 def normalise(
@@ -67,7 +61,7 @@ def normalise(
     entries = sources.inputs(config.path, seen)
     scratch = folder.absolute() / SCRATCH
     scratch.remove()  # of an attempt that was broken off
-    mapped = _here if sum(entry.size for entry in entries) < LARGE else _over_cluster
+    mapped = here if sum(entry.size for entry in entries) < LARGE else over_cluster
     try:
         sharded = _shard(config, entries, scratch, mapped, seen, sealed, labels)
         return _order(config, folder, sharded, scratch, mapped, seen, sealed, labels)
@@ -85,8 +79,8 @@ def _shard(
     labels: Known | None,
 ) -> Sharded:
     """Read and clean the source, and put its rows into buckets."""
-    units = plan_units(entries)
     columns = (config.text, *([config.id] if config.id else []), *([sealed] if sealed else []))
+    units = _planned(entries, columns, config.reading, mapped)
     job = ShardJob(
         {unit.name: unit for unit in units},
         columns,
@@ -100,6 +94,9 @@ def _shard(
     found = mapped([unit.name for unit in units], shard_unit, job)
     whole = together([found[unit.name] for unit in units])
     seen.merge(whole.seen)
+    for file, keys in seen.keys.items():
+        if keys.missing:
+            jsonl.require(file, columns, list(keys.known))
     seen.finish(config.path)
     if not whole.counts["documents"]:
         raise CorpusError(f"{config.path}: holds no documents; expected at least one row")
@@ -141,23 +138,11 @@ def _order(
     return corpus
 
 
-def _here(names: Sequence[str], work: Callable[[str, J], T], job: J) -> dict[str, T]:
-    """Do the work of each name in this process."""
-    return {name: work(name, job) for name in names}
-
-
-def _over_cluster(names: Sequence[str], work: Callable[[str, J], T], job: J) -> dict[str, T]:
-    """Do the work of each name on the cluster's workers.
-
-    Raises:
-        SetAsideError: if some were set aside, since their workers died again and again.
-    """
-    from laud_ray.cluster.connect import connect  # here and not before: a small source needs no Ray
-    from laud_ray.cluster.ranges import Workers, map_all_ranges
-
-    connect()
-    done = map_all_ranges(names, work, job, Workers(), what="parts of the corpus", committed=False)
-    return {result.name: result.value for result in done}
+def _planned(entries: Sequence[Entry], columns: tuple[str, ...], reading: Reading, mapped: Mapped) -> tuple[Unit, ...]:
+    """Cut the input into units, and count the rows of the pieces of large text files."""
+    units = plan_units(entries, columns, reading)
+    cut = {unit.name: unit for unit in units if isinstance(unit.part, Piece)}
+    return numbered(units, mapped(list(cut), count_unit, CountJob(cut, reading)) if cut else {})
 
 
 def _counts(counts: Counter[str]) -> dict[str, int]:

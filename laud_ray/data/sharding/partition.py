@@ -1,6 +1,6 @@
 """The first half of normalising a corpus: read a unit of the input, clean its texts, and put its rows into buckets.
 
-A unit is a file, or some row groups of a Parquet file. Units are independent of each other, so that any worker may do
+Units are independent of each other, so that any worker may do
 any of them. n rows.
 """
 
@@ -12,16 +12,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from laud_ray.data.cleaning import clean
 from laud_ray.data.formats import files
 from laud_ray.data.seen import Seen
 from laud_ray.data.sharding.buckets import BUCKETS, digests_of, write_buckets
+from laud_ray.data.sharding.units import Unit
 from laud_ray.errors import CorpusError
 from laud_ray.labels import Known
 from laud_ray.printable import quoted
-from laud_ray.storage.folder import Entry, Folder, filesystem
+from laud_ray.storage.folder import Folder
 from laud_ray.storage.text_reading import Reading
 from laud_ray.texts import normalise_text
 
@@ -35,24 +35,8 @@ SCHEMA = pa.schema(
         ("sealed", pa.string()),
     ]
 )
-# About how many rows a unit of a Parquet file has, and how many are held before they are written.
-UNIT_ROWS, HELD_ROWS = 1_000_000, 250_000
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """A part of the input.
-
-    Attributes:
-        name: in the order of the input.
-        groups: the row groups of a Parquet file, from the first to before the last; None: the whole file.
-        first: the number of its first row in the file, from 1.
-    """
-
-    name: str
-    file: str
-    groups: tuple[int, int] | None
-    first: int
+# How many rows are held before they are written.
+HELD_ROWS = 250_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +77,6 @@ class Sharded:
     seen: Seen
 
 
-def plan_units(entries: Sequence[Entry]) -> tuple[Unit, ...]:
-    """Cut the input into units, in its order: Parquet by row groups, text by files.
-
-    Raises:
-        CorpusError: if a Parquet file cannot be read.
-    """
-    pieces = [(entry.path, *piece) for entry in entries for piece in _pieces(entry)]
-    return tuple(Unit(f"unit-{i:06d}", file, groups, first) for i, (file, groups, first) in enumerate(pieces))
-
-
 def shard_unit(name: str, job: ShardJob) -> Sharded:
     """Read, clean and bucket a unit; what it writes has names of its own, so that it may be done again.
 
@@ -128,7 +102,7 @@ def shard_unit(name: str, job: ShardJob) -> Sharded:
         begun += table.num_rows
         held.clear()
 
-    for batch in files.batches(unit.file, job.columns, job.reading, seen, unit.groups, unit.first):
+    for batch in files.batches(unit.file, job.columns, job.reading, seen, unit.part, unit.first):
         held.append(_cleaned(batch, unit.file, first, job, counts))
         first += batch.num_rows
         if sum(table.num_rows for table in held) >= HELD_ROWS:
@@ -148,29 +122,6 @@ def together(parts: Sequence[Sharded]) -> Sharded:
         sum((part.counts for part in parts), Counter(documents=0, errors=0, truncated=0)),
         seen,
     )
-
-
-def _pieces(entry: Entry) -> list[tuple[tuple[int, int] | None, int]]:
-    """Return the row groups and the first row of each unit of a file."""
-    if files.format_of(entry.path) != "parquet" or not entry.size:
-        return [(None, 1)]
-    fs, path = filesystem(entry.path)
-    try:
-        with fs.open_input_file(path) as opened:
-            meta = pq.ParquetFile(opened).metadata
-            sizes = [meta.row_group(i).num_rows for i in range(meta.num_row_groups)]
-    except (pa.ArrowException, OSError) as error:
-        raise CorpusError(f"{entry.path}: cannot be read: {str(error).partition(chr(10))[0]}") from None
-    if sum(sizes) <= UNIT_ROWS:
-        return [(None, 1)]
-    pieces: list[tuple[tuple[int, int] | None, int]] = []
-    start, first, rows = 0, 1, 0
-    for i, size in enumerate(sizes):
-        rows += size
-        if rows >= UNIT_ROWS or i == len(sizes) - 1:
-            pieces.append(((start, i + 1), first))
-            start, first, rows = i + 1, first + rows, 0
-    return pieces
 
 
 def _cleaned(batch: pa.RecordBatch, file: str, first: int, job: ShardJob, counts: Counter[str]) -> pa.Table:

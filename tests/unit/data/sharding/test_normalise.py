@@ -16,7 +16,7 @@ from laud_ray.config import CorpusConfig
 from laud_ray.data import corpus as corpora
 from laud_ray.data.corpus import Corpus, open_corpus, sealed_values
 from laud_ray.data.sharding import normalise as normalising
-from laud_ray.data.sharding import ordering, partition
+from laud_ray.data.sharding import ordering, partition, units
 from laud_ray.data.sharding.normalise import normalise
 from laud_ray.errors import CorpusError
 from laud_ray.storage.folder import Folder
@@ -157,7 +157,7 @@ def test_units_and_groups_change_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"text": texts, "id": list(map(str, range(3000)))}), path, row_group_size=100)
     whole = read(path, tmp_path / "1", id="id")
-    for module, name in ((partition, "UNIT_ROWS"), (partition, "HELD_ROWS"), (ordering, "GROUP_ROWS")):
+    for module, name in ((units, "UNIT_ROWS"), (partition, "HELD_ROWS"), (ordering, "GROUP_ROWS")):
         monkeypatch.setattr(module, name, 250)
     pieces = read(path, tmp_path / "2", id="id")
     assert rows(pieces) == rows(whole)
