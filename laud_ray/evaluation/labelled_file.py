@@ -10,17 +10,13 @@ from laud_ray.data import sources
 from laud_ray.data.label_counts import LabelCounts, TwoLabels
 from laud_ray.data.seen import Seen
 from laud_ray.errors import CorpusError
-from laud_ray.labels import Known, Unknown, known_labels, no_known_label
+from laud_ray.labels import Unknown, known_labels, no_known_label
 from laud_ray.passes.scoring import score_texts
 from laud_ray.stats import Sample, figures
 from laud_ray.stats.legibility import ENOUGH, Legibility, LegibleScorer
 from laud_ray.storage.text_reading import AS_FOUND, Reading
 from laud_ray.texts import cut, normalise_text
 from laud_ray.types import Figures, Floats, Indices, Scorer, Task
-
-# Classes that are none of the task's; the rest of them are one class together.
-MOST_STRANGE = 1000
-STRANGER = "(further labels)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +72,8 @@ def evaluate_labelled(
 ) -> LabelledFigures:
     """Score a file in a stream and compare with its labels; longer texts are cut as in the run's corpus.
 
-    A label that is not one of the task's counts as a class of its own, which the model cannot get right; in a
-    binary task, as everything but the positive one, it is `other`.
+    A document whose label is not one of the task's is a wrong answer, and its label no class: macro-F1 is the mean
+    over the task's. In a binary task such a label, as everything but the positive one, is `other`.
 
     Args:
         reading: what is stated of how text files are written.
@@ -104,7 +100,7 @@ def evaluate_labelled(
         scored = [i for i in range(len(usable)) if i not in unscored]
         texts, golds = [usable[i][0] for i in scored], [usable[i][1] for i in scored]
         strange.add(Counter(gold for gold in golds if known.find(gold) is None))
-        true += [index.setdefault(_class(gold, known, index), len(index)) for gold in golds]
+        true += [index.get(known.find_class(gold) or "", len(index)) for gold in golds]
         two.add(texts, [known.find_class(gold) or gold for gold in golds])
         if isinstance(scorer, LegibleScorer):
             legible += scorer.legibility(texts[:ENOUGH])
@@ -127,14 +123,6 @@ def evaluate_labelled(
     return LabelledFigures(
         found, dict(left_out.most_common()), strange.rows, known.unknown(strange.counts), two.count(), legible
     )
-
-
-def _class(gold: str, known: Known, index: dict[str, int]) -> str:
-    """Return a class of the task's, or one that the model does not know."""
-    found = known.find_class(gold)
-    if found is not None:
-        return found
-    return gold if gold in index or len(index) < len(known.task.names) + MOST_STRANGE else STRANGER
 
 
 def _usable(rows: sources.Rows, max_chars: int, left_out: Counter[str]) -> Iterator[tuple[str, str]]:

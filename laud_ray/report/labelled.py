@@ -53,7 +53,7 @@ def _counted(found: LabelledFigures) -> str:
 
 
 def _remarks(found: LabelledFigures, *, binary: bool) -> list[str]:
-    count = "as other" if binary else "as wrong"
+    count = "as other" if binary else "as wrong answers, not as classes of macro-F1"
     listed = f"; most are {', '.join(map(str, found.unknown))}" if found.unknown else ""
     remarks = (
         (

@@ -42,16 +42,20 @@ def precision_recall_f1(confusion: Floats) -> tuple[Floats, Floats, Floats]:
     return _ratio(hits, predictions), _ratio(hits, truths), _ratio(2 * hits, truths + predictions)
 
 
-def macro_f1(confusion: Floats) -> float:
+def macro_f1(confusion: Floats, averaged: int | None = None) -> float:
     """Return the mean F1, in [0, 1], of the classes that occur as a true or a predicted label.
 
+    Args:
+        confusion: (k, k), rows are true labels.
+        averaged: only the first so many of the k classes are in the mean.
+
     Raises:
-        ValueError: if the confusion matrix is all zeros.
+        ValueError: if none of these classes occurs.
     """
-    occurs = (confusion.sum(axis=0) + confusion.sum(axis=1)) > 0
+    occurs = (confusion.sum(axis=0) + confusion.sum(axis=1))[:averaged] > 0
     if not occurs.any():
         raise ValueError("the confusion matrix is empty; expected at least 1 document")
-    f1 = precision_recall_f1(confusion)[2]
+    f1 = precision_recall_f1(confusion)[2][:averaged]
     return float(f1[occurs].mean())
 
 

@@ -20,15 +20,18 @@ def figures(sample: Sample, labels: Sequence[str], *, seed: int) -> Figures:
         labels: the k label names, in the order of the integer labels.
         seed: seeds the bootstrap of macro-F1.
 
+    A true label of k is none of them: whatever is predicted there is wrong. It is no class, so it has no row, and the
+    macro average is over the k classes.
+
     Raises:
-        ValueError: if a label is outside [0, k), or a confidence outside [0, 1].
+        ValueError: if a true label is outside [0, k], a prediction outside [0, k), or a confidence outside [0, 1].
     """
     k = len(labels)
     correct, per_class = sample.true == sample.predicted, _per_class(sample, labels)
     return Figures(
         n=len(sample),
         accuracy=estimate_accuracy(sample),
-        macro_f1=no_narrower(estimate_macro_f1(sample, k, seed=seed), per_class),
+        macro_f1=no_narrower(estimate_macro_f1(sample, k + 1, seed=seed, averaged=k), per_class),
         calibration_error=calibration_error(sample.confidence, correct, sample.weights),
         per_class=per_class,
     )
@@ -36,9 +39,11 @@ def figures(sample: Sample, labels: Sequence[str], *, seed: int) -> Figures:
 
 def _per_class(sample: Sample, labels: Sequence[str]) -> tuple[ClassFigures, ...]:
     k = len(labels)
-    support = np.bincount(sample.true, minlength=k).tolist()
-    scores = precision_recall_f1(confusion(sample.true, sample.predicted, k, sample.weights))
+    if (sample.predicted >= k).any():
+        raise ValueError(f"label {sample.predicted.max()} is outside [0, {k})")
+    support = np.bincount(sample.true, minlength=k)[:k].tolist()
+    scores = precision_recall_f1(confusion(sample.true, sample.predicted, k + 1, sample.weights))
     predicted = np.bincount(sample.predicted, minlength=k).tolist()
-    estimates = estimate_classes(sample, k)
-    rows = zip(labels, support, *(score.tolist() for score in scores), predicted, estimates, strict=True)
+    estimates = estimate_classes(sample, k + 1)[:k]
+    rows = zip(labels, support, *(score[:k].tolist() for score in scores), predicted, estimates, strict=True)
     return tuple(ClassFigures(*row) for row in rows)

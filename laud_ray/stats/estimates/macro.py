@@ -10,11 +10,14 @@ from laud_ray.stats.metrics import confusion, macro_f1
 from laud_ray.types import ClassFigures, Estimate, Floats, Indices
 
 
-def estimate_macro_f1(sample: Sample, k: int, *, seed: int, replicates: int = 1000) -> Estimate:
+def estimate_macro_f1(
+    sample: Sample, k: int, *, seed: int, replicates: int = 1000, averaged: int | None = None
+) -> Estimate:
     """Estimate the macro-F1 on the population, with a 95 % stratified bootstrap interval.
 
-    The mean is taken over the classes that occur in the sample, as a true or a predicted label. Sampling loses some
-    rare classes, and resampling loses some more, so that the value and even more the replicates are biased low. The
+    The mean is taken over the classes that occur in the sample, as a true or a predicted label. With `averaged`, only
+    the first `averaged` of the k classes are in the mean; a document of another class is a wrong answer. Sampling
+    loses some rare classes, and resampling loses some more, so that the value and even more the replicates are biased low. The
     percentile interval is therefore moved up by twice the bias that the bootstrap estimates, and extended to include
     the value. Simulated coverage with n = 300: 95 % for 25 classes and 92 % for 77 classes; the plain percentile
     interval covers 92 % and 56 %. Coverage stays low if many classes have less than one expected document in the
@@ -28,13 +31,13 @@ def estimate_macro_f1(sample: Sample, k: int, *, seed: int, replicates: int = 10
     """
     if replicates < 1:
         raise ValueError(f"replicates is {replicates}; expected at least 1")
-    value = macro_f1(confusion(sample.true, sample.predicted, k, sample.weights))
+    value = macro_f1(confusion(sample.true, sample.predicted, k, sample.weights), averaged)
     if value == 1:  # without an error every replicate would be 1, so the limit of the accuracy is used
         return Estimate(value, estimate_accuracy(sample).low, 1.0, len(sample))
     weights = sample.weights  # equal within a stratum, so that resampling within strata does not change them
 
     def resampled(rows: Indices) -> float:
-        return _macro_f1_of(sample.true[rows], sample.predicted[rows], k, weights[rows])
+        return _macro_f1_of(sample.true[rows], sample.predicted[rows], k, weights[rows], averaged)
 
     return bootstrap(value, sample.strata, resampled, seed=seed, replicates=replicates)
 
@@ -81,9 +84,9 @@ def bootstrap(
     return Estimate(value, min(low, value), max(high, value), n)
 
 
-def _macro_f1_of(true: Indices, predicted: Indices, k: int, weights: Floats) -> float:
+def _macro_f1_of(true: Indices, predicted: Indices, k: int, weights: Floats, averaged: int | None) -> float:
     """Return macro_f1 without building the (k, k) confusion matrix, because it is computed for every replicate."""
     hits = np.bincount(true, weights * (true == predicted), minlength=k)
     occurrences = np.bincount(true, weights, minlength=k) + np.bincount(predicted, weights, minlength=k)
-    occurs = occurrences > 0
+    occurs = np.flatnonzero(occurrences[:averaged] > 0)
     return float((2 * hits[occurs] / occurrences[occurs]).mean())

@@ -556,7 +556,7 @@ def test_what_evaluate_shows() -> None:
     text = shown(labelled_view(found, "round-0001", "test.csv", binary=False))
     assert text.startswith("round-0001 on test.csv, 300 documents\n")
     assert "1 class was only predicted and counts 0 in macro-F1" in " ".join(text.split())
-    assert "7 documents have a label that is not the task's: counted as wrong" in text
+    assert "7 documents have a label that is not the task's: counted as wrong answers, not as classes" in text
     assert "counted as other" in shown(labelled_view(found, "round-0001", "test.csv", binary=True))
     report = labelled_json(found, "round-0001")
     assert (report["n"], report["skipped"], report["unknown_labels"]) == (300, 2, 7)

@@ -385,7 +385,12 @@ def test_labels_that_are_not_the_tasks_count_as_wrong(tmp_path: Path) -> None:
     found = evaluated(FirstLetter(), task, tmp_path / "a.csv")
     assert (found.figures.n, found.figures.accuracy.value, found.unknown_labels) == (4, 0.5, 2)
     assert found.left_out == {"without a text": 1}
-    assert [row.predicted for row in found.figures.per_class[:2]] == [2, 2]
+    assert [(row.label, row.support, row.predicted) for row in found.figures.per_class] == [
+        ("Tea", 1, 2),
+        ("Coffee", 1, 2),
+    ]
+    # Each class: precision 1/2, recall 1. Juice and Milk lower the precision; they are no classes with an F1 of 0.
+    assert found.figures.macro_f1.value == pytest.approx(2 / 3)
 
 
 def test_rows_that_cannot_count_are_counted_by_why(tmp_path: Path) -> None:
