@@ -18,6 +18,8 @@ SHOWN = 10
 LONGEST = 1000
 # Control characters, and halves of characters that no UTF-8 can hold.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# A whole number with a point, as a program writes a column of numbers that has a missing value.
+_WHOLE = re.compile(r"([+-]?\d+)\.0+")
 # Emoji in colour or in black and white; old forms of the same Chinese character.
 _VARIANTS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 # Signs that tell names apart, as in C and C#.
@@ -36,6 +38,17 @@ def read_name(text: str) -> str:
     if not name or _CONTROL.search(name):
         raise ValueError(f"{quoted(text)} is not valid; expected a name of visible characters")
     return name
+
+
+def typed(name: str) -> str:
+    """Return the one form of a name that a typed column may be written in in several ways: true of True, 1 of 1.0.
+
+    CSV has no types, and every program writes true, false and whole numbers in its own way; Parquet and JSON have them.
+    """
+    if name.casefold() in ("true", "false"):
+        return name.casefold()
+    found = _WHOLE.fullmatch(name)
+    return name if found is None else found[1]
 
 
 def fold(name: str) -> str:
@@ -84,17 +97,24 @@ def nearest(text: str, names: Sequence[str]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The labels that texts name: a task's own, those that one of them stands for, and other spellings of each."""
+    """The labels that texts name: a task's own, those that one of them stands for, and other spellings of each.
+
+    Attributes:
+        names: the label of each spelling.
+        typed: the label of each form that a typed value may have, where only one label has it.
+    """
 
     task: Task
     names: Mapping[str, str]
+    typed: Mapping[str, str]
 
     def find(self, text: str | None) -> str | None:
         """Return the name of the label that a text names, white space and unseen characters apart; None if none."""
         if text is None:
             return None
         # As it stands first: the names of a run that an earlier version made are not normalised.
-        return self.names.get(text) or self.names.get(normalise_text(text))
+        plain = normalise_text(text)
+        return self.names.get(text) or self.names.get(plain) or self.typed.get(typed(plain))
 
     def find_class(self, text: str | None) -> str | None:
         """Return the same as one of the task's names; in a binary task all but the positive label is the other one."""
@@ -116,7 +136,11 @@ def known_labels(task: Task) -> Known:
     every: list[Label] = [label for one in task.labels for label in (one, *one.rest)]
     # A label of the rest that is called `other` comes after the task's own class of that name, and means the same.
     spelt = {spelling: label.name for label in reversed(every) for spelling in label.also}
-    return Known(task, spelt | {label.name: label.name for label in every})
+    names = spelt | {label.name: label.name for label in every}
+    forms = defaultdict[str, set[str]](set)
+    for spelling, name in names.items():
+        forms[typed(spelling)].add(name)
+    return Known(task, names, {form: found.pop() for form, found in forms.items() if len(found) == 1})
 
 
 @dataclass(frozen=True, slots=True)

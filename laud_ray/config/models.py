@@ -4,14 +4,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator
 
-from laud_ray.config.section import Section
+from laud_ray.config.section import PathText, Section
 
 
 class EncoderZeroShotConfig(Section):
     """Similarity of text and label in a sentence encoder. `template` turns a label's name into a text to embed."""
 
     engine: Literal["encoder"] = "encoder"
-    model: str = "bundled"
+    model: PathText = "bundled"
     template: str = "{label}"
 
     @field_validator("template")
@@ -38,7 +38,7 @@ class PromptedSection(Section):
         memory: share of the GPU's memory that the engine takes.
     """
 
-    model: str = Field(min_length=1)
+    model: PathText
     guideline: str = ""
     max_labels: int = Field(default=64, ge=2, le=128)
     max_text_tokens: int = Field(default=256, ge=4)
@@ -66,7 +66,7 @@ class EncoderConfig(Section):
     """
 
     kind: Literal["encoder"]
-    model: str = "bundled"
+    model: PathText = "bundled"
     rank: int = Field(default=16, ge=1, le=512)
     epochs: int = Field(default=10, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0, lt=1)
@@ -81,7 +81,7 @@ class LinearConfig(Section):
     """Frozen embeddings and a regularised linear head: the cheap baseline. `smoothing` is against wrong labels."""
 
     kind: Literal["linear"]
-    model: str = "bundled"
+    model: PathText = "bundled"
     max_tokens: int = Field(default=64, ge=4, le=512)
     class_balance: float = Field(default=0.0, ge=0, le=1)
     smoothing: float = Field(default=0.0, ge=0, lt=1)

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from laud_ray.config.mistakes import require_url, require_variable
-from laud_ray.config.section import Section
+from laud_ray.config.section import PathText, Section
 
 
 class ReplayConfig(Section):
@@ -44,7 +44,7 @@ class LlmConfig(Section):
 
     kind: Literal["llm"]
     engine: Literal["vllm", "openai"]
-    model: str = Field(min_length=1)
+    model: PathText
     guideline: str = ""
     examples: int = Field(default=0, ge=0)
     rationale: bool = False

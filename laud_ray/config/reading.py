@@ -11,7 +11,7 @@ from laud_ray.config import label_file
 from laud_ray.config.mistakes import join, line, refuse_credentials, short
 from laud_ray.config.oracles import LlmConfig
 from laud_ray.config.run import RunConfig
-from laud_ray.config.task import STORED
+from laud_ray.config.section import STORED, literal_path
 from laud_ray.config.yaml_text import read_yaml
 from laud_ray.errors import ConfigError
 from laud_ray.storage.folder import Folder
@@ -112,6 +112,10 @@ def _found(data: object) -> str:
 def _labels(value: object, path: str) -> object:
     """Read labels: a list as it stands, or the file that a path names."""
     if isinstance(value, str):
+        try:
+            literal_path(value)
+        except ValueError as error:
+            raise ConfigError(f"{path}: task.labels: {error}") from None
         return label_file.read(value, _read(value, f"{path}: task.labels: {value!r}", label_file.EXPECTED))
     return label_file.as_list(value, f"{path}: task.labels")
 

@@ -9,9 +9,9 @@ from laud_ray.config.asking import AuditConfig, BudgetConfig, EvaluationConfig, 
 from laud_ray.config.mistakes import refuse_credentials, require_url, require_variable, short
 from laud_ray.config.models import EncoderConfig, EncoderZeroShotConfig, LearnerConfig, ZeroShotConfig
 from laud_ray.config.oracles import OracleConfig, ReplayConfig, asks_model, repeats_itself
-from laud_ray.config.section import Section
+from laud_ray.config.section import STORED, PathText, Section
 from laud_ray.config.stopping import BudgetRule, StopConfig
-from laud_ray.config.task import STORED, CorpusConfig, TaskConfig
+from laud_ray.config.task import CorpusConfig, TaskConfig
 from laud_ray.labels import UNSURE, fold
 from laud_ray.printable import quoted
 
@@ -63,7 +63,7 @@ class RunConfig(Section):
 
     task: TaskConfig
     corpus: CorpusConfig
-    storage: str = Field(min_length=1)
+    storage: PathText
     store: str | None = None
     seed: int = Field(default=0, ge=0)
     zero_shot: ZeroShotConfig = EncoderZeroShotConfig()

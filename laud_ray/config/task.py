@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from laud_ray.config.section import Section
+from laud_ray.config.section import STORED, PathText, Section
 from laud_ray.labels import fold, read_name
 from laud_ray.printable import quoted
 from laud_ray.storage import text_reading as reading
@@ -14,8 +14,6 @@ from laud_ray.storage.text_reading import Reading
 from laud_ray.types import Label, Task
 
 OTHER = "other"
-# A configuration as an earlier version wrote it into a run: its names are those of the run's answers and models.
-STORED = {"stored": True}
 
 
 class LabelConfig(Section):
@@ -123,7 +121,7 @@ class CorpusConfig(Section):
         encoding: of CSV, TSV and JSON lines, such as cp1252. A byte order mark decides before it.
     """
 
-    path: str = Field(min_length=1)
+    path: PathText
     text: str = Field(min_length=1)
     id: str | None = None
     max_chars: int = Field(default=2000, ge=1)

@@ -54,7 +54,10 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
         raise RunError(f"--id {options.columns.id}: is the column of the texts too; expected another")
     clash = next((name for name in options.columns.keep if name in COLUMNS), None)
     if clash is not None:
-        raise RunError(f"--keep {clash}: the output has a column of that name itself; expected another")
+        raise RunError(
+            f"--keep {clash}: is not valid, because relabel writes a column `{clash}` of its own; expected a column of "
+            "another name: rename it in DATA"
+        )
     if options.previous is not None:
         from laud_ray.relabel.inputs import previous
 

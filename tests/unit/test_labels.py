@@ -76,6 +76,22 @@ def test_labels_are_found() -> None:
     assert [known.find_class(one) for one in ("lait", "pain", "x", " ", None)] == ["Milk", "other", "other", None, None]
 
 
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [("true", "True"), ("TRUE", "true"), ("False", "false"), ("1", "1.0"), ("-2.0", "-2"), ("10.00", " 10")],
+)
+def test_a_typed_label_is_found_however_a_program_wrote_it(own: str, said: str) -> None:
+    known = known_labels(Task("t", "multiclass", (Label(own), Label("x"))))
+    assert known.find(said) == own
+    binary = known_labels(Task("t", "binary", (Label(own), Label("other", rest=(Label("x"),)))))
+    assert binary.find_class(said) == own
+
+
+def test_typed_labels_that_stand_side_by_side_stay_apart() -> None:
+    known = known_labels(Task("t", "multiclass", (Label("1"), Label("1.0"), Label("1.10"), Label("True"))))
+    assert [known.find(one) for one in ("1", "1.0", "1.00", "1.1", "true")] == ["1", "1.0", None, None, "True"]
+
+
 def test_a_run_of_an_earlier_version_finds_its_own_names() -> None:
     task = Task("t", "multiclass", (Label("Milk "), Label("Milk")))
     assert [known_labels(task).find(one) for one in ("Milk ", "Milk", " Milk")] == ["Milk ", "Milk", "Milk"]

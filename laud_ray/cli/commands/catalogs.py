@@ -90,7 +90,7 @@ def relabel(
     from laud_ray import relabel as relabeling
     from laud_ray.cli.console import Show
     from laud_ray.cli.metrics import counted
-    from laud_ray.cli.paths import check_lasting
+    from laud_ray.cli.paths import check_lasting, check_writable
     from laud_ray.report.relabelled import relabel_view, stopped_json, to_json
     from laud_ray.storage.folder import Folder
 
@@ -98,6 +98,7 @@ def relabel(
         raise click.UsageError("--out: '' is not valid; expected a folder or URI")
     for path, key in ((run, "RUN"), (data, "DATA"), (out, "--out"), (previous or out, "--previous")):
         check_lasting(path, key)
+    check_writable(out, "--out")
     if partition is not None and partition not in ("label", *keep):
         raise click.UsageError(f"--partition {partition}: expected label, or a column of --keep")
     if (max_change is not None or max_drift is not None) != (sample is not None):

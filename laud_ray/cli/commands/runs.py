@@ -66,7 +66,7 @@ def run(config: str, zero_shot_only: bool) -> None:
     """Start the run that the YAML file CONFIG describes, or continue it."""
     from laud_ray.cli.console import Show
     from laud_ray.cli.metrics import watched
-    from laud_ray.cli.paths import check_lasting
+    from laud_ray.cli.paths import check_lasting, check_writable
     from laud_ray.loop import run as run_loop
     from laud_ray.report.run import read
     from laud_ray.report.run.terminal import status_view
@@ -74,6 +74,7 @@ def run(config: str, zero_shot_only: bool) -> None:
 
     settings = configured(config)
     check_lasting(settings.storage, f"{config}: storage")
+    check_writable(settings.storage, f"{config}: storage")
     with Show(terminal(err=True), settings.storage) as show:
         outcome = run_loop(settings, watched(show, settings.storage), zero_shot_only=zero_shot_only)
     if zero_shot_only:

@@ -139,6 +139,13 @@ def test_config_is_frozen() -> None:
             },
             "which is what the language model of `evaluation.oracle` answers",
         ),
+        ({"storage": "${HOME}/runs"}, r"storage: '\$\{HOME\}/runs' is not valid, because variables are not expanded"),
+        ({"storage": "$HOMES/runs"}, r"variables are not expanded; expected the path itself$"),
+        ({"storage": "~/runs"}, r"storage: '~/runs' is not valid, because `~` is not expanded; .*, such as '/.*/runs'"),
+        ({"corpus__path": "~"}, "corpus.path: '~' is not valid, because `~` is not expanded"),
+        ({"task__labels": "~/labels.csv"}, "task.labels: '~/labels.csv' is not valid, because `~` is not expanded"),
+        ({"learner": {"kind": "linear", "model": "$M/e5"}}, r"learner.model: '\$M/e5' is not valid, because variables"),
+        ({"zero_shot__model": "~ann/e5"}, "zero_shot.model: '~ann/e5' is not valid, because `~` is not expanded"),
         ({"task__kind": "binary", "task__labels": ["Other", "b"]}, "task: the positive label is called 'Other', which"),
     ],
 )
@@ -147,6 +154,13 @@ def test_mistakes(values: dict[str, object], message: str) -> None:
         config.parse(changed(**values), "food.yaml")
     lines = str(raised.value).splitlines()
     assert any(re.search(message, line) and line.startswith("food.yaml: ") for line in lines), lines
+
+
+def test_a_path_with_signs_that_no_shell_expands_is_a_path_and_an_old_run_keeps_its_own(tmp_path: Path) -> None:
+    for path in ("data/5$.csv", "a/~b.csv", "US$ 5/x.csv", "s3://bucket/~x"):
+        assert config.parse(changed(corpus__path=path)).corpus.path == path
+    (tmp_path / "config.yaml").write_text(changed(storage="${HOME}/runs"))
+    assert config.load_stored(str(tmp_path / "config.yaml")).storage == "${HOME}/runs"
 
 
 def test_missing_section_and_bad_yaml() -> None:
