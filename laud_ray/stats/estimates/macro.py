@@ -17,11 +17,11 @@ def estimate_macro_f1(
 
     The mean is taken over the classes that occur in the sample, as a true or a predicted label. With `averaged`, only
     the first `averaged` of the k classes are in the mean; a document of another class is a wrong answer. Sampling
-    loses some rare classes, and resampling loses some more, so that the value and even more the replicates are biased low. The
-    percentile interval is therefore moved up by twice the bias that the bootstrap estimates, and extended to include
-    the value. Simulated coverage with n = 300: 95 % for 25 classes and 92 % for 77 classes; the plain percentile
-    interval covers 92 % and 56 %. Coverage stays low if many classes have less than one expected document in the
-    sample: 47 % (plain: 22 %) for 167 Zipfian classes.
+    loses some rare classes, and resampling loses some more, so that the value and even more the replicates are
+    biased low. The percentile interval is therefore moved up by twice the bias that the bootstrap estimates, and
+    extended to include the value. Simulated coverage with n = 300: 95 % for 25 classes and 92 % for 77 classes; the
+    plain percentile interval covers 92 % and 56 %. Coverage stays low if many classes have less than one expected
+    document in the sample: 47 % (plain: 22 %) for 167 Zipfian classes.
 
     Efron (1979), "Bootstrap Methods: Another Look at the Jackknife"; Efron and Tibshirani (1993), "An
     Introduction to the Bootstrap", chapter 10 for the bias.
