@@ -186,7 +186,7 @@ def _identity(run: RunFolder) -> object:
             return run.folder.read(SCHEMA)
         found = os.stat(local / DATABASE)
     except FileNotFoundError:
-        raise RunError(f"{run.folder.uri}: the run is gone") from None
+        raise RunError(f"{run.folder.uri}: the run was deleted or moved") from None
     return found.st_dev, found.st_ino
 
 

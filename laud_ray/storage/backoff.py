@@ -1,4 +1,4 @@
-"""How long to wait before a request is tried again. Pure; all durations in seconds."""
+"""Compute how long to wait before a request is retried. Pure; all durations in seconds."""
 
 import email.utils
 import random
@@ -11,14 +11,23 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
 def backoff(tries: int, rng: random.Random) -> float:
-    """Exponential with full jitter, so that clients that failed together do not come back together."""
+    """Return an exponential wait with full jitter, so that clients that failed together do not retry together.
+
+    Args:
+        tries: failed attempts so far.
+        rng: source of the jitter.
+    """
     return rng.uniform(0, min(LONGEST, FIRST * 2 ** min(tries, 16)))
 
 
 def asked_for(headers: Mapping[str, str], now: float) -> float | None:
-    """The wait that a server asks for, or None. now is the time of day where the server does not say its own.
+    """Return the wait that a server's response headers ask for; None if they ask for none.
 
-    Retry-After may be seconds or a date; rate-limit resets count only for the limits that are used up.
+    Retry-After may be in seconds or a date. Rate-limit resets count only for limits that are used up.
+
+    Args:
+        headers: by lower-case name.
+        now: seconds since 1970, used for a date if the server does not send its own time.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
@@ -28,7 +37,7 @@ def asked_for(headers: Mapping[str, str], now: float) -> float | None:
         seconds = _number(after)
         if seconds is not None:
             return seconds
-        # A date is by the server's clock, which need not agree with this machine's.
+        # The date is in the server's time, and its clock may differ from this machine's.
         then, server_now = _time_of(after), _time_of(headers.get("date"))
         return None if then is None else max(0.0, then - (now if server_now is None else server_now))
     resets = [

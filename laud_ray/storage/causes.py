@@ -1,4 +1,4 @@
-"""What went wrong at the root: errors come in groups, under other errors, and in the words of several libraries."""
+"""Find the root cause of an error, which may be in a group, be wrapped, or have a library's own wording."""
 
 import errno
 import os
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from laud_ray.errors import LaudError, UserError
 
 _FULL = {errno.ENOSPC: os.strerror(errno.ENOSPC), errno.EDQUOT: os.strerror(errno.EDQUOT)}
-# How SQLite, PostgreSQL and libraries that write files by themselves tell of it.
+# The messages of SQLite, PostgreSQL and libraries that write files themselves.
 _FULL_WORDS = ("database or disk is full", "could not extend file", *_FULL.values())
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and all that it comes from: members of a group, what it was raised from, a driver's own error."""
+    """Yield an error and all errors behind it: members of a group, the chain of `raise from`, a driver's own error."""
     todo, seen = [error], set[int]()
     while todo:
         one = todo.pop(0)
@@ -29,7 +29,12 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 @dataclass(frozen=True, slots=True)
 class FullDisk:
-    """A disk that is full, in the words of whoever found out; `filename` did not fit, if that is known."""
+    """A full disk.
+
+    Attributes:
+        filename: the file that did not fit; None if unknown.
+        words: the message of the system or library that reported it.
+    """
 
     filename: str | None
     words: str
@@ -39,7 +44,7 @@ class FullDisk:
 
 
 def full_disk(error: BaseException) -> FullDisk | None:
-    """Find the full disk that an error comes from; None for all other errors.
+    """Return the full disk that caused an error; None if the cause is another one.
 
     Example:
         str(full_disk(ExceptionGroup("", [OSError(28, "No space left on device", "run/laud.db")]))) is
@@ -49,16 +54,16 @@ def full_disk(error: BaseException) -> FullDisk | None:
     for one in found:
         if isinstance(one, OSError) and one.errno in _FULL:
             return FullDisk(None if one.filename is None else str(one.filename), _FULL[one.errno])
-    # A driver's own error says it without the statement that failed.
+    # SQLAlchemy's wrapper, which has `orig`, repeats the whole statement; the driver's own error does not.
     lines = (line.strip() for one in found if not hasattr(one, "orig") for line in str(one).splitlines())
     words = next((line for line in lines if any(words in line for words in _FULL_WORDS)), None)
     return None if words is None else FullDisk(None, words)
 
 
 def most_telling(errors: BaseExceptionGroup[BaseException] | list[Exception]) -> BaseException:
-    """Return the one of several errors that a person should hear of: a full disk, else a mistake of the user.
+    """Return the error to report out of several: a full disk first, then a UserError, then any other LaudError.
 
-    The others are mostly what came of it.
+    The other errors are mostly consequences of it.
     """
     listed = list(errors.exceptions) if isinstance(errors, BaseExceptionGroup) else errors
     flat = [each for one in listed for each in _members(one)]
@@ -67,14 +72,14 @@ def most_telling(errors: BaseExceptionGroup[BaseException] | list[Exception]) ->
 
 @contextmanager
 def naming_full_disk(folder: str) -> Iterator[None]:
-    """Turn any error that comes from a full disk into an OSError that names the file, or else the folder.
+    """Turn any error that is caused by a full disk into an OSError that names the file, or `folder` if unknown.
 
     Raises:
         OSError: with errno ENOSPC.
     """
     try:
         yield
-    except LaudError:  # which says what happened, and where
+    except LaudError:  # its message is already complete
         raise
     except Exception as error:
         if (full := full_disk(error)) is None:

@@ -1,8 +1,8 @@
-"""Files that laud_ray writes hold a checksum of themselves, so that a damaged one is never read as other data.
+"""Store a checksum in each file that laud_ray writes, so that a damaged file is never read as valid data.
 
-Of a Parquet file the checksum stands between its last page and its footer, where every other reader passes over it: a
-page's own checksum says nothing of its header or of the footer. Of a JSON file it is one key more. Files that were
-written before there were checksums are read without.
+In a Parquet file the checksum is between the last page and the footer, where other readers ignore it. (Parquet's own
+page checksums do not cover page headers or the footer.) In a JSON file it is an additional key. Files of earlier
+versions, which have no checksum, are read without a check.
 """
 
 import hashlib
@@ -14,25 +14,28 @@ from laud_ray.errors import DamageError
 
 T = TypeVar("T")
 KEY = "checksum"
-# What comes before the checksum in a Parquet file: these bytes stand in no other one.
+# Marks the start of the checksum in a Parquet file: a random sequence that occurs in no file by chance.
 _MARK = bytes.fromhex("6c617564 e55d52ad c20d8ba2 bd64f81e")
-_SIZE = 16
-# Of a Parquet file's end: the length of the footer, and "PAR1".
-_TAIL = 8
+_SIZE = 16  # bytes of a checksum
+_TAIL = 8  # bytes at the end of a Parquet file: the length of the footer, and "PAR1"
 EXPECTED = "expected the file as laud_ray wrote it: restore it from a backup"
 
 
 def seal_parquet(data: bytes) -> bytes:
-    """Put a checksum into a Parquet file; it stays one that everybody can read."""
+    """Return a Parquet file with its checksum inserted. Any Parquet reader can still read it."""
     at = len(data) - _TAIL - int.from_bytes(data[-_TAIL:-4], "little")
     return b"".join((data[:at], _MARK, _digest(data), data[at:]))
 
 
 def check_parquet(data: bytes, place: str) -> None:
-    """Check a Parquet file against the checksum in it; `place` is what an error calls it.
+    """Check a Parquet file against the checksum in it; a file without one passes.
+
+    Args:
+        data: the bytes of the file.
+        place: the file's name for the error message.
 
     Raises:
-        DamageError: if it is not what was written.
+        DamageError: if the checksum differs.
     """
     at = data.rfind(_MARK)
     end = at + len(_MARK) + _SIZE
@@ -41,27 +44,30 @@ def check_parquet(data: bytes, place: str) -> None:
 
 
 def dump_json(value: Mapping[str, object]) -> bytes:
-    """Write a JSON object with its checksum, in the place of an earlier one."""
+    """Return a JSON object with its checksum, which replaces an earlier one."""
     plain = {key: one for key, one in value.items() if key != KEY}
     return json.dumps({**plain, KEY: _sum(plain)}, indent=1).encode()
 
 
 def parse_json(data: bytes, place: str, build: Callable[[Any], T]) -> T:
-    """Read a JSON file that `dump_json` wrote; `build` makes of it what is wanted, and may fail on what it finds.
+    """Read a JSON file that `dump_json` wrote.
 
     Args:
-        place: what an error calls the file.
+        data: the bytes of the file.
+        place: the file's name for the error message.
+        build: turns the parsed value into the result. Its KeyError, TypeError, ValueError, AttributeError, IndexError
+            or AssertionError is reported as damage.
 
     Raises:
-        DamageError: if it is not JSON, not what was written, or lacks what `build` needs.
+        DamageError: if the file is not JSON, its checksum differs, or `build` fails on it.
     """
     try:
         found = json.loads(data)
-        told = found.pop(KEY, None) if isinstance(found, dict) else None
+        stored = found.pop(KEY, None) if isinstance(found, dict) else None
     except (ValueError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error).partition("\n")[0]
         raise DamageError(f"{place}: is not valid JSON ({why}); {EXPECTED}") from None
-    if (told is not None and told != _sum(found)) or (told is None and _is_renamed(found)):
+    if (stored is not None and stored != _sum(found)) or (stored is None and _is_renamed(found)):
         raise DamageError(f"{place}: was changed or is damaged: its checksum differs; {EXPECTED}")
     try:
         return build(found)
@@ -69,11 +75,11 @@ def parse_json(data: bytes, place: str, build: Callable[[Any], T]) -> T:
         raise DamageError(f"{place}: lacks the key {error}; {EXPECTED}") from None
     except (TypeError, ValueError, AttributeError, IndexError, AssertionError) as error:
         why = str(error).partition("\n")[0]
-        raise DamageError(f"{place}: holds something else than it should ({why}); {EXPECTED}") from None
+        raise DamageError(f"{place}: has invalid contents ({why}); {EXPECTED}") from None
 
 
 def _is_renamed(found: object) -> bool:
-    """Whether the checksum is there under another name, which is what was damaged."""
+    """Whether the checksum is stored under another key, because the damage is in the key itself."""
     named = found.items() if isinstance(found, dict) else ()
     long = [key for key, one in named if isinstance(one, str) and len(one) == 2 * _SIZE]
     return isinstance(found, dict) and any(
@@ -82,10 +88,10 @@ def _is_renamed(found: object) -> bool:
 
 
 def texts(value: object) -> tuple[str, ...]:
-    """Read a list of texts.
+    """Return a parsed JSON value as a tuple of strings.
 
     Raises:
-        TypeError: if it is something else.
+        TypeError: if it is not a list of strings.
     """
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise TypeError("expected a list of texts")
@@ -93,10 +99,10 @@ def texts(value: object) -> tuple[str, ...]:
 
 
 def count(value: object) -> int:
-    """Read a number of things.
+    """Return a parsed JSON value as a count.
 
     Raises:
-        TypeError: if it is something else.
+        TypeError: if it is not an integer of at least 0.
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise TypeError(f"{str(value)[:40]!r} is not valid; expected a count")
@@ -104,10 +110,10 @@ def count(value: object) -> int:
 
 
 def text(value: object) -> str:
-    """Read a text.
+    """Return a parsed JSON value as a string.
 
     Raises:
-        TypeError: if it is something else.
+        TypeError: if it is not a string.
     """
     if not isinstance(value, str):
         raise TypeError(f"{str(value)[:40]!r} is not valid; expected a text")
@@ -115,7 +121,7 @@ def text(value: object) -> str:
 
 
 def _sum(value: Mapping[str, object]) -> str:
-    # As it comes back from JSON: tuples are lists then.
+    # A round trip through JSON turns tuples into lists, as they are after reading.
     plain = json.dumps(json.loads(json.dumps(value)), sort_keys=True)
     return _digest(plain.encode()).hex()
 

@@ -1,7 +1,7 @@
-"""Find credentials that stand where many can read them: in a URL, or in the place of a variable's name.
+"""Find credentials in places that many people can read: in a URL, or where the name of a variable is expected.
 
-A configuration is written into the storage, the report and messages, so nothing secret may be in it. What is found is
-refused, and no message shows it.
+A configuration is copied into the storage, the report and messages, so it must not hold secrets. A configuration with
+a secret is rejected, and the message masks it.
 """
 
 import re
@@ -9,26 +9,26 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*")
-# The user and password of a URL: a password may hold slashes and @, and digits up to a slash are a port.
+# The user and password of a URL. A password may hold slashes and @; digits followed by a slash or the end are a port.
 _PASSWORD = re.compile(r"(?<=://)[^/?#@\s:]*:(?!\d+(?:[/?#\s]|$))\S+@")
-# The same where all of a text is a URL: then a password may hold spaces too.
+# The same for a text that is one URL; its password may also hold spaces.
 _PASSWORD_OF_ALL = re.compile(r"(?<=://)[^/?#@\s:]*:(?!\d+(?:[/?#\s]|$)).+@", re.DOTALL)
 _ALL = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
 _USER = re.compile(r"(?<=://)[^/?#@\s]+@")
-# A user alone is a token for these; elsewhere, as in postgresql://laud@db/laud, it is nobody's secret.
+# With these schemes a user without a password is a token. With others, as in postgresql://laud@db/laud, it is public.
 _TOKEN_SCHEMES = ("http", "https", "s3", "s3a", "ws", "wss")
 _PARAMETER = re.compile(r"([?&;#])([^=&;#\s]+)=([^&;#\s]+)")
 _SECRET_NAMES = frozenset({"key", "pass", "pwd", "sig", "auth", "authorization", "jwt"})
 _SECRET_PARTS = ("password", "passwd", "passphrase", "secret", "credential", "apikey", "accesskey", "accountkey")
 _SECRET_ENDS = ("token", "signature", "privatekey")
-# Keys that tell by their form that they are one.
+# Keys that can be recognised by their form.
 _KEY = re.compile(
     r"\b(?:(?:sk|pk|rk)[-_][A-Za-z0-9_-]{8,}|hf_[A-Za-z0-9]{16,}|gsk_[A-Za-z0-9]{16,}|gh[pousr]_[A-Za-z0-9]{16,}"
     r"|github_pat_\w{16,}|glpat-[\w-]{16,}|nvapi-[\w-]{16,}|xox[abeprs]-[\w-]{8,}|(?:AKIA|ASIA)[A-Z0-9]{16}"
     r"|AIza[\w-]{30,}|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*)"
 )
 _HEADER = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/-]{6,}=*", re.IGNORECASE)
-# What is no URL, such as user:password@host, or password=... of a database's address.
+# Credentials outside of URLs, such as user:password@host, or password=... in the address of a database.
 _BARE = re.compile(r"(?<![\w/])[^\s/:@'\"]+:[^\s/@'\"]+@(?=[\w\[])")
 _WORD = re.compile(r"\b(\w*(?:password|passwd|secret)\w*\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s&'\",;}]+)", re.IGNORECASE)
 MASK = "***"
@@ -36,7 +36,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def held_by(text: str) -> str | None:
-    """Say which credentials the URLs of a text hold: "a user and password", or the name of a parameter; None: none.
+    """Return which credentials the URLs of a text hold, in words; None if they hold none.
 
     >>> held_by("http://ann:hidden@host/v1")
     'a user and password'
@@ -58,7 +58,7 @@ def held_by(text: str) -> str | None:
 
 
 def masked(text: str) -> str:
-    """Return a text to be shown: whatever is or may be a password, key or token in it is `***`."""
+    """Return a text in which everything that may be a password, key or token is replaced by `***`."""
     if _ALL.match(text):
         text = _PASSWORD_OF_ALL.sub(f"{MASK}@", text)
     for pattern in (_PASSWORD, _BARE):
@@ -70,7 +70,7 @@ def masked(text: str) -> str:
 
 
 def is_variable(name: str) -> bool:
-    """Whether a text is the name of an environment variable, and not the key that belongs into one.
+    """Whether a text is the name of an environment variable, and not a key that was put there by mistake.
 
     >>> is_variable("OPENAI_API_KEY"), is_variable("hf_AbCdEfGhIjKlMnOpQrStUv")
     (True, False)
@@ -79,7 +79,7 @@ def is_variable(name: str) -> bool:
 
 
 def _is_random(part: str) -> bool:
-    """Whether a part of a name is as long as a key's, with digits in it."""
+    """Whether a part of a name looks like a key: at least 16 characters, with a digit."""
     return len(part) >= 16 and any(letter.isdigit() for letter in part)
 
 

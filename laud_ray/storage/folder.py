@@ -22,10 +22,10 @@ from laud_ray.storage.object_store import explained
 def filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
     """Return the file system of a path or URI, and the path within it.
 
-    pyarrow's own file systems come first (local, s3, gs, hdfs); any other scheme goes to fsspec.
+    pyarrow handles local paths, s3, gs and hdfs; fsspec handles every other scheme.
 
     Raises:
-        StorageSettingsError: if an S3 URI or the settings for it are wrong, or no file system knows the scheme.
+        StorageSettingsError: if an S3 URI or its settings are invalid, or no file system supports the scheme.
     """
     if "://" not in uri:
         return pafs.LocalFileSystem(), os.path.abspath(uri)
@@ -35,7 +35,7 @@ def filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
         fs, path = pafs.FileSystem.from_uri(uri)
         return fs, str(path)
     except pa.ArrowInvalid:
-        import fsspec  # takes long, and is for rare schemes
+        import fsspec  # slow to import, and needed for rare schemes only
 
         try:
             fs, path = fsspec.core.url_to_fs(uri)
@@ -48,12 +48,12 @@ def filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file, as a manifest of inputs names it.
+    """A file in a listing.
 
     Attributes:
         path: a local path or a URI; in `Folder.entries` relative to the folder.
-        size: bytes.
-        modified: nanoseconds since 1970; an object store may know only the second.
+        size: in bytes.
+        modified: in nanoseconds since 1970; an object store may round it to seconds.
     """
 
     path: str
@@ -63,12 +63,18 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder by its path or URI. A name may hold slashes; it is relative to the folder.
+    """A folder, given by its path or URI.
 
-    A file appears whole or not at all: locally by an atomic rename after fsync, in an object store by a single PUT,
-    or an upload in parts, that becomes visible when it is complete.
+    Names of files are relative to the folder and may hold slashes. A file appears whole or not at all: locally by an
+    atomic rename after fsync; in an object store by a single PUT, or by a multipart upload, which becomes visible
+    when it is complete.
 
-    Every method raises StorageError where an object store fails or refuses, after some tries.
+    Every method raises StorageError if an object store refuses access, or still fails after some retries.
+
+    Example:
+        scores = Folder("s3://bucket/run") / "zero_shot"
+        if "part-00000.parquet" in scores.names():
+            table = scores.read_table("part-00000.parquet")
     """
 
     uri: str
@@ -82,7 +88,7 @@ class Folder:
         return None if "://" in self.uri else Path(self.uri)
 
     def absolute(self) -> "Folder":
-        """The same folder, for a process that works elsewhere."""
+        """Return the folder with an absolute path, for processes with another working directory."""
         return self if self.local is None else Folder(os.path.abspath(self.uri))
 
     def require(self) -> None:
@@ -95,26 +101,26 @@ class Folder:
             return bool(fs.get_file_info(f"{path}/{name}").type != pafs.FileType.NotFound)
 
     def is_empty(self) -> bool:
-        """Whether there is neither a file nor a folder in it, or no such folder at all."""
+        """Whether the folder holds no files and no folders, or does not exist."""
         fs, path = filesystem(self.uri)
         with explained(self.uri):
             return not fs.get_file_info(pafs.FileSelector(path, allow_not_found=True))
 
     def names(self) -> set[str]:
-        """Names of the files directly in the folder, without those half-written; empty if there is none."""
+        """Return the names of the files directly in the folder, without unfinished ones; empty if it does not exist."""
         return {entry.path for entry in self.entries()}
 
     def folders(self) -> set[str]:
-        """Names of the folders directly in the folder; empty if there is none."""
+        """Return the names of the folders directly in the folder; empty if it does not exist."""
         fs, path = filesystem(self.uri)
         with explained(self.uri):
             found = fs.get_file_info(pafs.FileSelector(path, allow_not_found=True))
         return {one.base_name for one in found if one.type == pafs.FileType.Directory}
 
     def entries(self, *, recursive: bool = False) -> list[Entry]:
-        """The files of the folder in the order of their names, without hidden and half-written ones.
+        """Return the files of the folder, ordered by name, without hidden and unfinished ones.
 
-        With `recursive` those of the folders in it too; then a name holds slashes.
+        With `recursive`, files of folders within it are included; their paths hold slashes.
         """
         fs, path = filesystem(self.uri)
         with explained(self.uri):
@@ -139,12 +145,12 @@ class Folder:
         return object_store.read(self.uri, whole)
 
     def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
-        """Return a Parquet file's rows, once its checksum has been checked, for which all of it is read.
+        """Return the rows of a Parquet file, after checking its checksum. The whole file is read for that.
 
         Raises:
             FileNotFoundError: if there is no such file.
-            DamageError: if it is not what was written.
-            pyarrow.ArrowInvalid: if it cannot be read; the message names it.
+            DamageError: if its checksum differs.
+            pyarrow.ArrowInvalid: if it is not valid Parquet; the message names the file.
         """
         data = self.read(name)
         checksums.check_parquet(data, f"{self.uri}/{name}")
@@ -159,15 +165,17 @@ class Folder:
             atomic.write(self.local / name, data)
             return
         fs, path = filesystem(self.uri)
-        # All in one call: a stream that is left by an error would be closed, and so completed, half-written.
+        # One call writes everything: if an error left the stream between two calls, closing it would commit a part.
         with explained(self.uri), fs.open_output_stream(f"{path}/{name}") as stream:
             stream.write(data)
 
     def write_table(self, name: str, table: pa.Table, *, dictionary: Sequence[str] | None = None) -> bytes:
-        """Write rows as a Parquet file with checksums, atomically; return its bytes.
+        """Write a Parquet file with a checksum atomically, replacing one of that name; return its bytes.
 
         Args:
-            dictionary: the columns whose values repeat, and are written by a dictionary; None: all of them.
+            name: the file's name.
+            table: its rows.
+            dictionary: the columns to encode with a dictionary, because their values repeat; None is all columns.
         """
         sink = pa.BufferOutputStream()
         coded = True if dictionary is None else list(dictionary)
@@ -177,10 +185,12 @@ class Folder:
         return data
 
     def publish(self, source: Path, name: str, last: str) -> None:
-        """Move a finished local folder to `name`, whole or not at all, so that it survives a power cut.
+        """Move a finished local folder to `name`, whole or not at all. The result survives a power failure.
 
         Args:
-            last: the file that marks that all of it is there; in an object store it is written last.
+            source: the local folder, which is deleted afterwards.
+            name: the name of the result within this folder.
+            last: the file whose presence marks the result as complete; in an object store it is written last.
 
         Raises:
             OSError: if it cannot be written, for example because the disk is full; the error names the file.
@@ -188,7 +198,7 @@ class Folder:
         if self.local is not None:
             atomic.publish(source, self.local / name)
             return
-        # An attempt that was broken off may have left files that this one does not replace.
+        # An interrupted attempt may have left files that this one does not overwrite.
         (self / name).remove()
         files = [p for p in source.rglob("*") if p.is_file()]
         for file in sorted(files, key=lambda p: p.name == last):
@@ -196,15 +206,15 @@ class Folder:
         shutil.rmtree(source)
 
     def fetch(self, cache: str) -> Path:
-        """Return a local copy of the folder: itself when it is local, else a download.
+        """Return the path of this folder on the local disk; a folder in an object store is downloaded.
 
-        The copy's name depends on what is in the folder, so one that was written anew is downloaded anew.
+        The download's name contains a hash of the folder's contents, so a changed folder is downloaded again.
 
         Args:
-            cache: the private folder that downloads of this kind are kept in, such as "models".
+            cache: the private folder that keeps downloads of this kind, such as "models".
 
         Raises:
-            FileNotFoundError: if there is nothing to download.
+            FileNotFoundError: if the folder holds no files.
             ScratchError: if the private folder cannot be used.
         """
         if self.local is not None:
@@ -212,7 +222,7 @@ class Folder:
         fs, path = filesystem(self.uri)
         entries = self.entries(recursive=True)
         if not entries:
-            raise FileNotFoundError(f"{self.uri}: nothing is there; expected a folder with files")
+            raise FileNotFoundError(f"{self.uri}: is empty or does not exist; expected a folder with files")
         with explained(self.uri):
             state = [(entry, _etag(fs, f"{path}/{entry.path}")) for entry in entries]
         content = hashlib.sha256(repr((self.uri, state)).encode()).hexdigest()[:16]
@@ -234,7 +244,7 @@ class Folder:
             if not target.exists():
                 staging.rename(target)
         except OSError:
-            if not target.exists():  # else another process was faster
+            if not target.exists():  # if it exists, another process was faster
                 raise
         finally:
             shutil.rmtree(staging, ignore_errors=True)
@@ -263,6 +273,6 @@ class Folder:
 
 
 def _etag(fs: pafs.FileSystem, path: str) -> bytes | None:
-    """What a store calls a file's content; None where it has no word for it."""
+    """Return the ETag, which identifies a file's content in an object store; None if the store gives none."""
     with fs.open_input_stream(path) as stream:
         return (stream.metadata() or {}).get("ETag")

@@ -1,4 +1,4 @@
-"""Find the files that a path, glob or URI names, on any file system."""
+"""Find the files that a path, glob or URI matches, on any file system."""
 
 import os
 import re
@@ -14,11 +14,14 @@ _TOKEN = re.compile(r"\[!?[^\]]+\]|.", re.DOTALL)
 
 
 def find_files(pattern: str) -> Iterator[tuple[pafs.FileSystem, str]]:
-    """Yield the files of a file, folder, glob or URI, in the order of their paths.
+    """Yield the files that a path of a file or folder, a glob or a URI matches, ordered by path.
 
-    In a folder, what is in folders below it counts too, but no name that begins with a dot or underscore. In a glob
-    * and ? stand for anything within a name that does not begin with a dot, ** for any folders. A file that links lead
-    to more than once is one file.
+    A folder includes its subfolders, but no name that begins with a dot or an underscore. In a glob, * and ? match
+    within one name and no leading dot; ** matches any number of folders. A local file that symbolic links lead to
+    more than once is yielded once.
+
+    Example:
+        find_files("data/2024-*/part-?.parquet")
 
     Raises:
         StorageError: if an object store fails or refuses.
@@ -28,7 +31,7 @@ def find_files(pattern: str) -> Iterator[tuple[pafs.FileSystem, str]]:
 
 
 def list_inputs(pattern: str) -> list[Entry]:
-    """List what `find_files` finds, with sizes and times, for a manifest; a path is local and absolute, or a URI.
+    """Return the files that `find_files` finds, with sizes and times. A path is absolute if local, else a URI.
 
     Raises:
         StorageError: if an object store fails or refuses.
@@ -58,12 +61,12 @@ def _found(pattern: str) -> tuple[pafs.FileSystem, list[pafs.FileInfo]]:
 
 
 def _once(files: list[pafs.FileInfo]) -> list[pafs.FileInfo]:
-    """Leave each local file once, under its own name rather than a link's; the order stays."""
+    """Remove duplicates of a local file that arise from links; prefer its own path to a link's. Keep the order."""
     chosen: dict[tuple[int, int], pafs.FileInfo] = {}
     for one in files:
         try:
             state = os.stat(one.path)
-        except OSError:  # gone meanwhile, which whoever opens it is told
+        except OSError:  # deleted in the meantime; opening it reports that
             state = None
         key = (0, hash(one.path)) if state is None else (state.st_dev, state.st_ino)
         if key not in chosen or (_is_link(chosen[key]) and not _is_link(one)):
@@ -72,12 +75,12 @@ def _once(files: list[pafs.FileInfo]) -> list[pafs.FileInfo]:
 
 
 def _is_link(one: pafs.FileInfo) -> bool:
-    """Whether a link leads to a file, its own or that of a folder above."""
+    """Whether the file, or a folder above it, is a symbolic link."""
     return bool(os.path.realpath(one.path) != one.path)
 
 
 def _matching(fs: pafs.FileSystem, folder: str, parts: list[str]) -> Iterator[pafs.FileInfo]:
-    """Walk a glob part by part, so that only folders that match are listed."""
+    """Match a glob folder by folder, so that only matching folders are listed."""
     part, rest = parts[0], parts[1:]
     if part == "**":
         below = _list(fs, folder, recursive=True)
@@ -105,14 +108,17 @@ def _list(fs: pafs.FileSystem, folder: str, *, recursive: bool) -> list[pafs.Fil
 
 
 def _walk(fs: pafs.FileSystem, folder: str) -> Iterator[pafs.FileInfo]:
-    """List a local folder and those below it, each once: those that links lead to last, under the link's name."""
+    """Yield the entries of a local folder and its subfolders, each folder once.
+
+    Symbolic links to folders are followed last, so that a folder is listed under its own path if it has one here.
+    """
     entered: set[tuple[int, int]] = set()
     folders, links = [folder], list[str]()
     while folders or links:
         place = folders.pop() if folders else links.pop(0)
         try:
             state = os.stat(place)
-        except OSError:  # gone meanwhile, or a link that leads nowhere
+        except OSError:  # deleted in the meantime, or a broken link
             continue
         if (state.st_dev, state.st_ino) in entered:
             continue
@@ -124,13 +130,13 @@ def _walk(fs: pafs.FileSystem, folder: str) -> Iterator[pafs.FileInfo]:
 
 
 def _tails(name: str) -> Iterator[str]:
-    """ "a/b/c", "b/c" and "c"."""
+    """Yield the trailing parts of a path: for "a/b/c" these are "a/b/c", "b/c" and "c"."""
     parts = name.split("/")
     yield from ("/".join(parts[i:]) for i in range(len(parts)))
 
 
 def _regex(glob: str) -> str:
-    """A glob as a regular expression: a mark stays within one name, and finds no hidden one at its beginning."""
+    """Turn a glob into a regular expression. A wildcard matches within one name, and no leading dot."""
     names = []
     for name in glob.split("/"):
         plain = "".join(map(_mark, _TOKEN.findall(name)))

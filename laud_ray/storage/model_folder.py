@@ -1,4 +1,4 @@
-"""The files of a model: model.json says what it is and holds the checksum of every other file."""
+"""Read and write the description of a model, model.json, which holds the checksums of all its other files."""
 
 import hashlib
 from collections.abc import Mapping
@@ -16,36 +16,36 @@ ENGINES = ("causal", "in_context")
 
 
 def seal(folder: Path, description: Mapping[str, Any]) -> None:
-    """Write model.json over the files that are there; nothing may change after it."""
+    """Write model.json with the checksums of all files in the folder; they must not change afterwards."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != DESCRIPTION)
     sums = {str(p.relative_to(folder)): _checksum(p) for p in files}
     (folder / DESCRIPTION).write_bytes(dump_json({**description, "files": sums}))
 
 
 def describe(model: str) -> tuple[Path, dict[str, Any]]:
-    """Return a model's folder and description, its files checked.
+    """Return a model's folder and description, after checking all its files.
 
     Raises:
-        ModelError: if a file is missing or not what was written.
+        ModelError: if a file is missing or its checksum differs.
     """
     folder = local_folder(model)
     try:
         description = parse_json((folder / DESCRIPTION).read_bytes(), str(folder / DESCRIPTION), _described)
         for name, expected in description["files"].items():
             if _checksum(folder / name) != expected:
-                raise ModelError(f"{folder / name}: checksum differs from that in {DESCRIPTION}: the file was changed")
+                raise ModelError(f"{folder / name}: was changed: its checksum differs from that in {DESCRIPTION}")
     except DamageError as error:
         raise ModelError(str(error)) from None
     except (OSError, ValueError) as error:
-        raise ModelError(f"{folder}: is not a whole model: {error!r}") from None
+        raise ModelError(f"{folder}: is not a complete model: {error!r}") from None
     return folder, description
 
 
 def kind_of(model: str) -> str:
-    """Say which kind of model a folder holds; its files are not checked.
+    """Return the kind of a model, such as "encoder". Its files are not checked.
 
     Raises:
-        ModelError: if there is no model.
+        ModelError: if the folder or its description is missing or damaged.
     """
     try:
         file = local_folder(model) / DESCRIPTION
@@ -57,15 +57,15 @@ def kind_of(model: str) -> str:
 
 
 def _described(found: dict[str, Any]) -> dict[str, Any]:
-    """Require what every description has."""
+    """Check the keys that every description has."""
     text(found["kind"]), texts(found["labels"]), texts(list(found["files"].values()))
     return found
 
 
 def version_of(model: Folder) -> str | None:
-    """Return what tells a model's content from any other's; None where there is no model.
+    """Return a hash that identifies a model's contents; None if there is no model.
 
-    Its description holds the checksums of all its files.
+    Its description, which is hashed, holds the checksums of all its files.
     """
     try:
         return hashlib.sha256(model.read(DESCRIPTION)).hexdigest()[:12]
@@ -82,9 +82,9 @@ def local_folder(path: str) -> Path:
     """Return the folder of a model.
 
     Raises:
-        ModelError: if there is none.
+        ModelError: if it is not a folder.
     """
     folder = Path(path)
     if not folder.is_dir():
-        raise ModelError(f"{path}: no such model; expected a folder with {DESCRIPTION}")
+        raise ModelError(f"{path}: is not a model; expected a folder with {DESCRIPTION}")
     return folder

@@ -1,8 +1,8 @@
-"""Connect to an object store that speaks S3, and say in one line what is wrong with it.
+"""Connect to an object store with the S3 protocol, and turn its errors into one line that says what to set.
 
-Everything comes from the environment, as for other tools: AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, AWS_REGION or
-AWS_DEFAULT_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or what else finds credentials, such as a profile or
-the role of a machine.
+All settings come from the usual environment variables: AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL; AWS_REGION or
+AWS_DEFAULT_REGION; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or another source of credentials, such as a profile
+or a machine's role.
 """
 
 import os
@@ -22,7 +22,7 @@ from laud_ray.storage.backoff import backoff
 
 T = TypeVar("T")
 SCHEMES = ("s3://", "s3a://")
-# A throttled or restarting store gets about a minute; waits double from a second, with jitter, up to 20 s.
+# Attempts, which together last about a minute: waits double from 1 s to 20 s, with jitter.
 TRIES = 8
 CONNECT_SECONDS, REQUEST_SECONDS = 5.0, 60.0
 _ERROR = re.compile(r"AWS Error (\w+) during (\w+) operation: (.*?)(?: \(Request ID.*)?$", re.DOTALL)
@@ -41,39 +41,39 @@ _REFUSED = (
 
 
 def split(uri: str) -> str:
-    """Return "bucket/key" of an S3 URI. What follows the bucket is the key as it stands: nothing in it is decoded.
+    """Return "bucket/key" of an S3 URI. The key is not percent-decoded.
 
     Raises:
-        StorageSettingsError: if there is no bucket, or the URI holds credentials, which the message does not repeat.
+        StorageSettingsError: if the bucket is missing, or the URI holds credentials, which the message leaves out.
     """
     scheme, _, rest = uri.partition("://")
     bucket, slash, key = rest.partition("/")
     if "@" in bucket:
         bare = f"{scheme}://{bucket.rpartition('@')[2]}{slash}{key}"
         raise StorageSettingsError(
-            f"{bare}: is given with credentials in it; expected them in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            f"{bare}: the URI holds credentials; expected them in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
     if not bucket:
-        raise StorageSettingsError(f"{uri}: names no bucket; expected {scheme}://BUCKET/PREFIX")
+        raise StorageSettingsError(f"{uri}: has no bucket; expected {scheme}://BUCKET/PREFIX")
     return f"{bucket}/{key}".rstrip("/")
 
 
 def connect(*, tries: int = TRIES) -> pafs.FileSystem:
-    """Return the store of the environment; the same one for the same settings, since a client is dear to make.
+    """Return a client for the store that the environment describes. It is cached by its settings.
 
     Raises:
-        StorageSettingsError: if the endpoint is no URL.
+        StorageSettingsError: if the endpoint is not a URL.
     """
     return _client(os.getpid(), _endpoint(), _region(), _credentials(), tries)
 
 
 @contextmanager
 def explained(uri: str) -> Iterator[None]:
-    """Turn what Arrow says of a store into one line with the URI, what was found and what to set.
+    """Turn Arrow's errors about a store into one line with the URI, the cause and the setting to change.
 
     Raises:
-        StorageSettingsError: the bucket is missing, or the credentials are missing or refused.
-        StorageError: the store cannot be reached, or fails in another way.
+        StorageSettingsError: if the bucket is missing, or the credentials are missing or refused.
+        StorageError: if the store cannot be reached, or fails in another way.
     """
     try:
         yield
@@ -87,12 +87,12 @@ def explained(uri: str) -> Iterator[None]:
 
 
 def read(uri: str, work: Callable[[], T]) -> T:
-    """Do what only reads a file of a store, and again where Arrow could not tell that the store was busy.
+    """Call `work`, which only reads a file of a store, and retry it in the one case that Arrow does not retry itself.
 
-    Arrow tries again by itself, except when the text of a 503 is longer than the bytes that it had asked for.
+    Arrow retries a busy store, except if the body of its 503 response is longer than the bytes that were requested.
 
     Raises:
-        StorageError: as `explained`.
+        StorageError: as in `explained`.
     """
     for tries in range(TRIES):
         try:
@@ -106,10 +106,10 @@ def read(uri: str, work: Callable[[], T]) -> T:
 
 
 def require(uri: str) -> None:
-    """Make sure, within seconds, that the bucket of a URI is there; nothing happens for other places.
+    """Check within seconds that the bucket of an S3 URI exists; do nothing for other URIs and paths.
 
     Raises:
-        StorageSettingsError, StorageError: as `explained`.
+        StorageSettingsError, StorageError: as in `explained`.
     """
     if not uri.startswith(SCHEMES):
         return
@@ -118,7 +118,7 @@ def require(uri: str) -> None:
         with explained(uri):
             there = connect(tries=3).get_file_info(bucket).type != pafs.FileType.NotFound
     except StorageSettingsError:
-        # Whoever may only use a prefix may not ask about the bucket: the prefix itself answers then.
+        # Credentials for one prefix may not query the bucket, so query the prefix instead.
         with explained(uri):
             connect(tries=3).get_file_info(pafs.FileSelector(split(uri), allow_not_found=True))
         return
@@ -131,10 +131,11 @@ def _explain(uri: str, code: str, operation: str, details: str) -> StorageError:
     if code == "NO_SUCH_BUCKET":
         bucket = split(uri).partition("/")[0]
         return StorageSettingsError(
-            f"{uri}: there is no bucket {bucket!r} at {at}; expected one: make it, or set AWS_ENDPOINT_URL"
+            f"{uri}: there is no bucket {bucket!r} at {at}; expected an existing one: create it, or set "
+            "AWS_ENDPOINT_URL"
         )
     if any(mark in f"{code} {details}" for mark in _REFUSED):
-        key = "that of AWS_ACCESS_KEY_ID" if os.environ.get("AWS_ACCESS_KEY_ID") else "no AWS_ACCESS_KEY_ID is set"
+        key = "AWS_ACCESS_KEY_ID is set" if os.environ.get("AWS_ACCESS_KEY_ID") else "AWS_ACCESS_KEY_ID is not set"
         return StorageSettingsError(
             f"{uri}: {at} refuses access ({code}; {key}); expected credentials that may read and write there: "
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
@@ -146,25 +147,25 @@ def _explain(uri: str, code: str, operation: str, details: str) -> StorageError:
 
 
 def _endpoint() -> str | None:
-    """The endpoint's scheme, host and port; None for that of AWS. A user and password in it are left out."""
+    """Return the endpoint's scheme, host and port, without a user and password; None for AWS itself."""
     given = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     if not given:
         return None
     parts = urlsplit(given)
     host = parts.netloc.rpartition("@")[2]
     if parts.scheme not in ("http", "https") or not host:
-        raise StorageSettingsError("AWS_ENDPOINT_URL: is no URL; expected one such as https://storage.example.com:9000")
+        raise StorageSettingsError("AWS_ENDPOINT_URL: is not a URL; expected e.g. https://storage.example.com:9000")
     return f"{parts.scheme}://{host}"
 
 
 def _region() -> str | None:
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    # Stores other than AWS have no regions, or take this one; asking AWS for it would take seconds.
+    # Other stores than AWS ignore the region or accept this one. Without a region, Arrow would ask AWS for seconds.
     return region or ("us-east-1" if _endpoint() else None)
 
 
 def _credentials() -> int:
-    """What tells one set of credentials from another, without keeping them."""
+    """Return a hash of the credentials: a cache key that does not keep them in memory."""
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
     return hash(tuple(os.environ.get(name) for name in names))
 
@@ -178,7 +179,7 @@ def _client(_process: int, endpoint: str | None, region: str | None, _secrets: i
         region=region,
         connect_timeout=CONNECT_SECONDS,
         request_timeout=REQUEST_SECONDS,
-        # Small files are one PUT; larger ones are uploaded in parts, and nobody sees any of it before the end.
+        # A small file is one PUT. A larger one is a multipart upload, which is invisible until it is complete.
         allow_delayed_open=True,
         retry_strategy=pafs.AwsStandardS3RetryStrategy(max_attempts=tries),
     )

@@ -1,1 +1,1 @@
-"""What must not be lost: the run's folder and database, annotations, the ledger, feedback, the registry."""
+"""The durable state of a run: its folder and database, annotations, paid calls, feedback, and models."""

@@ -1,7 +1,7 @@
-"""What people say of served answers: another label, or that it is wrong. Only ever added, by many processes at once.
+"""Store people's feedback on served predictions: the correct label, or only that a prediction is wrong.
 
-A person's latest word on a text counts. Of several people's labels the most frequent wins, and of equally
-frequent ones the latest.
+Entries are only added, by many processes at once. A person's latest entry on a text counts. Of the labels of several
+people the most frequent wins, and of equally frequent ones the latest.
 """
 
 import hashlib
@@ -19,12 +19,16 @@ from laud_ray.texts import cut, normalise_text
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What somebody said of a text. `label` is None for "wrong, I do not say what".
+    """A person's feedback on a text.
 
     Attributes:
-        position: grows with every entry.
-        id: of the text: equal texts have the same.
-        predicted, model: the answer that was seen, and whose it was, if that was told.
+        position: increases with every entry.
+        id: of the text; equal texts have the same id.
+        text: normalised.
+        label: the correct label; None if the person reported only that the prediction is wrong.
+        who: the person.
+        predicted: the prediction that the person saw; None if not reported.
+        model: the model that made it; None if not reported.
     """
 
     position: int
@@ -39,42 +43,50 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """What people say all in all, by text: labels, and the texts of which none is known but that it was wrong."""
+    """The settled feedback.
+
+    Attributes:
+        labels: text -> label.
+        wrong: texts whose prediction was reported as wrong, without a correct label.
+    """
 
     labels: dict[str, str]
     wrong: tuple[str, ...]
 
 
 def text_id(text: str) -> str:
-    """The id of a normalised text: "feedback-" and 16 hexadecimal digits."""
+    """Return the id of a normalised text: "feedback-" and 16 hexadecimal digits."""
     return f"feedback-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def add(
     engine: Engine, text: str, label: str | None, who: str, predicted: str | None, model: str | None
 ) -> tuple[str, bool]:
-    """Record what somebody says, unless it is what they said last of this text; return its id and whether it is new.
+    """Record feedback, unless it repeats the same person's last entry on this text.
 
-    Looking and recording are one step, so however many processes write, nothing stands twice.
+    The check and the insert are one statement, so that concurrent processes add no duplicates.
+
+    Returns:
+        The id of the text, and whether an entry was added.
 
     Raises:
-        ValueError: if the text holds nothing but white space.
+        ValueError: if the text is empty or only white space.
     """
     text = normalise_text(text)
     if not text:
-        raise ValueError("the text is empty, expected at least one character")
+        raise ValueError("the text is empty; expected at least one character")
     key = text_id(text)
-    said_of = {"id": key, "text": text, "label": label, "who": who, "predicted": predicted, "model": model}
-    values: dict[str, object] = {**said_of, "created_at": now()}
+    entry = {"id": key, "text": text, "label": label, "who": who, "predicted": predicted, "model": model}
+    values: dict[str, object] = {**entry, "created_at": now()}
     values[CHECKSUM] = row_checksum(feedback, values)
-    theirs = (feedback.c.id == key, feedback.c.who == who)
-    last = select(func.max(feedback.c.position)).where(*theirs).scalar_subquery()
-    said = exists().where(feedback.c.position == last, feedback.c.label.is_not_distinct_from(label))
-    row = select(*(literal(value, feedback.c[name].type) for name, value in values.items())).where(~said)
+    of_person = (feedback.c.id == key, feedback.c.who == who)
+    last = select(func.max(feedback.c.position)).where(*of_person).scalar_subquery()
+    repeated = exists().where(feedback.c.position == last, feedback.c.label.is_not_distinct_from(label))
+    row = select(*(literal(value, feedback.c[name].type) for name, value in values.items())).where(~repeated)
     adding = insert(feedback).from_select(list(values), row).returning(feedback.c.position)
 
     def record(connection: Connection) -> bool:
-        # One after the other, so that positions also grow in the order in which entries become visible.
+        # Writers are serialised, so that positions increase in the order in which entries become visible.
         in_turn(connection, "feedback")
         return connection.scalar(adding) is not None
 
@@ -82,19 +94,19 @@ def add(
 
 
 def size(engine: Engine) -> int:
-    """The characters of all entries."""
+    """Return the number of characters in all entries."""
     columns = (feedback.c.text, feedback.c.label, feedback.c.who, feedback.c.predicted, feedback.c.model)
     sums = [func.coalesce(func.sum(func.length(column)), 0) for column in columns]
     return sum(int(found) for found in read(engine, lambda connection: connection.execute(select(*sums)).one()))
 
 
 def last_position(engine: Engine) -> int:
-    """The position of the latest entry; 0 where there is none."""
+    """Return the position of the latest entry; 0 if there is none."""
     return read(engine, lambda connection: connection.scalar(select(func.max(feedback.c.position)))) or 0
 
 
 def entries(engine: Engine, until: int | None = None) -> list[Feedback]:
-    """Return what was said, in order; with `until`, up to that position."""
+    """Return the entries in order; with `until`, those up to and including that position."""
     found = select(feedback).order_by(feedback.c.position)
     if until is not None:
         found = found.where(feedback.c.position <= until)
@@ -104,13 +116,19 @@ def entries(engine: Engine, until: int | None = None) -> list[Feedback]:
     ]
 
 
-def judge(said: Iterable[Feedback], names: Collection[str], max_chars: int) -> Verdicts:
-    """Settle what people say of each text, cut as the corpus is; a label that is none of `names` says nothing.
+def judge(given: Iterable[Feedback], names: Collection[str], max_chars: int) -> Verdicts:
+    """Settle the feedback on each text.
 
-    Texts stand in the order in which they were first spoken of.
+    Args:
+        given: entries in any order; those with a label outside of `names` are ignored.
+        names: the task's labels.
+        max_chars: texts are truncated to this length, as in the corpus.
+
+    Returns:
+        The settled feedback, ordered by each text's first entry.
     """
     latest: dict[str, dict[str, Feedback]] = {}
-    for entry in sorted(said, key=lambda entry: entry.position):
+    for entry in sorted(given, key=lambda entry: entry.position):
         if entry.label is None or entry.label in names:
             latest.setdefault(cut(entry.text, max_chars), {})[entry.who] = entry
     chosen = {text: _majority(people.values()) for text, people in latest.items()}
@@ -122,9 +140,9 @@ def judge(said: Iterable[Feedback], names: Collection[str], max_chars: int) -> V
 
 def _majority(people: Iterable[Feedback]) -> str | None:
     votes: Counter[str] = Counter()
-    spoken: dict[str, int] = {}
+    latest: dict[str, int] = {}
     for entry in people:
         if entry.label is not None:
             votes[entry.label] += 1
-            spoken[entry.label] = max(entry.position, spoken.get(entry.label, 0))
-    return max(votes, key=lambda label: (votes[label], spoken[label]), default=None)
+            latest[entry.label] = max(entry.position, latest.get(entry.label, 0))
+    return max(votes, key=lambda label: (votes[label], latest[label]), default=None)

@@ -1,7 +1,7 @@
-"""Every call of a paid oracle: recorded before it is sent, finished when its answer is there, never bought twice.
+"""Record every call of a paid oracle, so that no answer is bought twice and no cap is exceeded.
 
-A call is recorded as begun with an upper bound of what it may cost, in its own transaction. So a process that dies
-with calls in flight leaves them counted at their bound, and one that dies later finds every answer again.
+Before a call is sent, it is recorded in its own transaction with an upper bound of its cost; its answer is added when
+it arrives. If a process dies, calls in flight stay counted at their upper bound, and no answer is lost.
 """
 
 import json
@@ -42,9 +42,11 @@ class Call:
     """A call before it is sent.
 
     Attributes:
-        key: of everything that the answer depends on; the same key is never bought twice.
-        attempt: 0, or 1 for the second try after an answer that could not be read.
-        tokens, dollars: what it may cost at most.
+        key: a hash of everything that the answer depends on; no key is bought twice.
+        vote: the number of the vote, from 0, if a document is asked about several times for a majority.
+        attempt: 0, or 1 for the retry after an unreadable answer.
+        tokens: upper bound of the tokens used.
+        dollars: upper bound of the cost.
     """
 
     key: str
@@ -61,13 +63,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a call.
+    """The result of a call.
 
     Attributes:
-        text: the model's words; None if the call was refused for this document.
-        label: a label's name, UNSURE, or None if the words name none.
+        text: the model's reply; None if the service refused the call for this document.
+        label: the name of a label, UNSURE, or None if the reply names no label.
+        confidence: in [0, 1]; None if unknown.
+        cost: in dollars.
+        latency: in seconds.
         reason: why there is no label.
-        cost: dollars. latency: seconds.
     """
 
     text: str | None
@@ -82,7 +86,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """What an oracle may use over the whole run; None is no cap."""
+    """Limits on an oracle's use over the whole run; None is no limit."""
 
     calls: int | None = None
     tokens: int | None = None
@@ -91,7 +95,7 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What an oracle has used: what is under way or was lost counts at its upper bound."""
+    """The use of an oracle so far. Calls in flight and lost calls count at their upper bound."""
 
     calls: int
     tokens: int
@@ -111,7 +115,7 @@ class Ledger:
         self._room = SpareRoom(Path(file).parent if file and Path(file).is_file() else None)
 
     def answers(self, keys: Sequence[str]) -> dict[str, Answer]:
-        """Return the answers that are there already, by key."""
+        """Return the stored answers to these keys, by key."""
         found: dict[str, Answer] = {}
         for start in range(0, len(keys), _AT_ONCE):
             some = oracle_calls.c.key.in_(keys[start : start + _AT_ONCE])
@@ -130,12 +134,12 @@ class Ledger:
         return found
 
     def begin(self, call: Call, caps: Caps) -> int | None:
-        """Record a call if it fits under the caps at its upper bound, and return its number; None if it does not.
+        """Record a call if its upper bound fits under the caps; return its number, or None if it does not fit.
 
-        Looking and recording are one step, so however many callers there are, no cap is overrun.
+        The check and the insert are one statement, so that concurrent callers exceed no cap.
 
         Raises:
-            OSError: if the disk has no room for the answer.
+            OSError: if the disk has no space for the answer.
         """
         self._room.keep()
         values = {**asdict(call), "state": "begun", "begun_at": datetime.now(UTC)}
@@ -152,17 +156,18 @@ class Ledger:
             return write(self._engine, record)
 
     def finish(self, number: int, answer: Answer) -> None:
-        """Record what came of a call, at what it did cost; on a full disk in the room that was kept for it."""
+        """Record the answer of a call and its actual cost; if the disk is full, in the space reserved for that."""
         found = asdict(answer)
         found["answer"] = found.pop("text")
         used = {"tokens": answer.prompt_tokens + answer.completion_tokens, "dollars": answer.cost}
         self._end(number, state="done", **found, **used)
 
     def fail(self, number: int, reason: str, *, billed: bool) -> None:
-        """Record that a call failed. What may have been billed goes on counting at its upper bound."""
+        """Record that a call failed. If it may have been billed, it still counts at its upper bound."""
         self._end(number, state="failed", reason=reason, **({} if billed else {"tokens": 0, "dollars": 0.0}))
 
     def totals(self, oracle: str) -> Totals:
+        """Return the use of an oracle so far."""
         calls = oracle_calls.c
         states = (calls.state == "done", calls.state == "failed", and_(calls.state == "done", calls.label.is_(None)))
         counts = (func.coalesce(func.sum(case((state, 1), else_=0)), 0) for state in states)
@@ -170,40 +175,40 @@ class Ledger:
         return Totals(*tuple(row))
 
     def without_label(self, document_ids: Sequence[str]) -> dict[str, str]:
-        """Say why documents that a language model was asked about have no label of it: "unread" or "refused".
+        """Return why a language model's calls gave no label, by document: "unread" (unreadable) or "refused".
 
-        Those of which any answer was read are not in it: the model was unsure, or not sure enough.
+        Documents with a readable answer are left out; the model was unsure about them, or not confident enough.
         """
         calls, found = oracle_calls.c, dict[str, str]()
-        # The best that came of a document's calls: retries fail too.
+        # The best result of all calls about a document, as there may be retries.
         best = func.min(case((calls.label.is_not(None), 0), (calls.state == "done", 1), (calls.state == "failed", 2)))
         for start in range(0, len(document_ids), _AT_ONCE):
             some = calls.document_id.in_(document_ids[start : start + _AT_ONCE])
             rows = self._all(select(calls.document_id, best).where(some).group_by(calls.document_id))
-            found |= {name: "unread" if came == 1 else "refused" for name, came in map(tuple, rows) if came}
+            found |= {name: "unread" if result == 1 else "refused" for name, result in map(tuple, rows) if result}
         return found
 
     def has_label(self, oracle: str) -> bool:
-        """Whether any answer of an oracle was read, "unsure" too."""
+        """Whether an oracle has given any readable answer; "unsure" counts."""
         calls = oracle_calls.c
         found = select(calls.position).where(calls.oracle == oracle, calls.state == "done", calls.label.is_not(None))
         return bool(self._all(found.limit(1)))
 
     def remember(self, what: str, values: Mapping[str, int | None]) -> None:
-        """Keep what was learned of an endpoint for the rest of the run."""
+        """Store facts about an endpoint under a name for the rest of the run."""
         self._store.set(what, json.dumps(values))
 
     def remembered(self, what: str) -> dict[str, int | None]:
-        """Return what was kept under a name; empty where nothing was."""
+        """Return the facts that were stored under a name; empty if there are none."""
         return dict(json.loads(self._store.setting(what) or "{}"))
 
     def cost(self) -> float:
-        """Dollars paid for answers so far, those too that are no annotation because nothing could be read."""
+        """Return the dollars paid for answers so far, including unreadable ones."""
         ((paid,),) = self._all(select(func.coalesce(func.sum(oracle_calls.c.cost), 0.0)))
         return float(paid)
 
     def tokens(self) -> int:
-        """Tokens of all oracles' calls so far, upper bounds where a call is still out."""
+        """Return the tokens of all oracles' calls so far; calls in flight count at their upper bound."""
         ((total,),) = self._all(select(_USED[1]))
         return int(total)
 
@@ -236,7 +241,7 @@ _USED = (
 
 
 def _conditions(call: Call, caps: Caps) -> Iterator[ColumnElement[bool]]:
-    """One condition for each cap: what is used and what is asked for stay under it."""
+    """Yield a condition for each cap: the use so far plus this call's upper bound does not exceed it."""
     wanted = ((caps.calls, 1), (caps.tokens, call.tokens), (caps.dollars, call.dollars))
     for used, (cap, more) in zip(_USED, wanted, strict=True):
         if cap is not None:

@@ -1,4 +1,4 @@
-"""The models of a run in its database: which there are, which one is current, and whether a person made it so."""
+"""Read and change the model records of a run: its models, the current one, and promotions by people."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ _CURRENT = select(settings.c.value).where(settings.c.key == "current")
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model of the registry. `accepted` is False when the floor rejected it."""
+    """A model of the registry. `accepted` is False if it was rejected because zero-shot is better."""
 
     name: str
     kind: str
@@ -34,12 +34,13 @@ def models(engine: Engine) -> list[Model]:
 
 
 def promote(engine: Engine, model: str) -> str | None:
-    """Make a model current, in one transaction, and return the one that was; the same again records nothing.
+    """Make a model current, in one transaction, and return the previous one; None if there was none.
 
-    It stays current until another is promoted or a round closes with an accepted model.
+    Promoting the current model again records nothing. A model stays current until another one is promoted, or until a
+    round closes with an accepted model.
     """
     values = select(literal(model), _CURRENT.scalar_subquery(), literal(now(), promotions.c.created_at.type))
-    # Writing comes first, so that what is read is not read before another writer is done.
+    # The transaction begins with a write, which waits for other writers, so that it reads the latest state.
     adding = insert(promotions).from_select(["model", "previous", "created_at"], values, include_defaults=False)
 
     def change(connection: Connection) -> str | None:
@@ -60,7 +61,7 @@ def promote(engine: Engine, model: str) -> str | None:
 
 
 def promotion(engine: Engine) -> Promotion | None:
-    """How the current model became so, if a person made it current."""
+    """Return the promotion that made the current model current; None if no person promoted it."""
     last = select(promotions).order_by(promotions.c.position.desc()).limit(1)
     row = read(engine, lambda connection: connection.execute(last).one_or_none())
     if row is None or row.model != _current(engine):

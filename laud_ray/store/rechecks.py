@@ -1,8 +1,8 @@
-"""Documents that are asked about again, and the answers. Only ever added, like queries and annotations.
+"""Record second questions about documents, and their answers. Like queries and annotations, they are only added.
 
-A question is recorded before an oracle is asked and an answer as soon as it arrives, so after a crash the open
-questions are exactly those without an answer. Documents of the evaluation sample are asked about again to measure the
-first answers, all others to audit them: the two never mix, for no document of the sample trains.
+A question is recorded before an oracle is asked, and an answer as soon as it arrives, so after a crash the open
+questions are exactly those without an answer. There are two kinds: documents of the evaluation sample are asked about
+again to measure how good the first answers are, all other documents to audit training labels.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from laud_ray.types import Annotation, Document
 
 FIRST_ATTEMPT = 2
 AGAIN = ", asked again"
-# Every question with the document's first, and with its answer if there is one.
+# Every second question, joined with the document's first question and with its own answer, if there is one.
 _QUESTIONS = second_queries.join(queries, second_queries.c.document_id == queries.c.document_id).outerjoin(
     second_answers,
     (second_queries.c.document_id == second_answers.c.document_id)
@@ -28,9 +28,12 @@ _SAMPLED = queries.c.purpose == "evaluation"
 
 @dataclass(frozen=True, slots=True)
 class SecondQuery:
-    """A document to ask about for the `attempt`-th time, and why.
+    """A document to ask about again.
 
-    `predicted` is what a model says of it that did not learn its first answer.
+    Attributes:
+        attempt: 2 for the second question about the document, and so on.
+        reason: why it is asked about again, for people.
+        predicted: the prediction of a model that was not trained on the document's first answer; None if there is none.
     """
 
     document: Document
@@ -43,7 +46,7 @@ def record(engine: Engine, round: int, new: Sequence[SecondQuery]) -> None:
     """Record questions, all or none.
 
     Raises:
-        sqlalchemy.exc.IntegrityError: if a document was asked about so many times before.
+        sqlalchemy.exc.IntegrityError: if a question has been recorded before with the same document and attempt.
     """
     rows = [
         {
@@ -61,7 +64,7 @@ def record(engine: Engine, round: int, new: Sequence[SecondQuery]) -> None:
 
 
 def pending(engine: Engine, round: int | None = None) -> list[SecondQuery]:
-    """Return the audit questions without an answer, of a round or of all, in the order of asking."""
+    """Return the audit questions without an answer, of one round or of all rounds, in the order of asking."""
     return _open(engine, ~_SAMPLED, *([] if round is None else [second_queries.c.round == round]))
 
 
@@ -71,7 +74,7 @@ def pending_trusted(engine: Engine) -> list[SecondQuery]:
 
 
 def trusted_answers(engine: Engine) -> dict[str, str | None]:
-    """Return what the trusted oracle was asked about: labels by document id, None if it abstained or is to answer."""
+    """Return the trusted oracle's labels by document id; None if it abstained or has not answered yet."""
     asked, answers = second_queries.c, second_answers.c
     found = select(asked.document_id, answers.label).select_from(_QUESTIONS).where(_SAMPLED)
     rows = read(engine, lambda connection: connection.execute(found.order_by(asked.position)).all())
@@ -91,7 +94,7 @@ def _open(engine: Engine, *which: ColumnElement[bool]) -> list[SecondQuery]:
 
 
 def asked_in(engine: Engine, round: int | None = None) -> int:
-    """How many audit questions a round has, or all rounds together."""
+    """Return the number of audit questions of one round, or of all rounds."""
     found = select(func.count()).select_from(_QUESTIONS).where(~_SAMPLED)
     if round is not None:
         found = found.where(second_queries.c.round == round)
@@ -117,10 +120,11 @@ def add(engine: Engine, attempt: int, new: Sequence[Annotation]) -> None:
 
 
 def opinions(engine: Engine, before: int | None = None) -> list[Opinion]:
-    """Return all answers on the documents that audits asked about, the first answers and the model's too.
+    """Return all opinions on audited documents: first answers, second answers, and the model's predictions.
 
     Args:
-        before: only what was asked for again in an earlier round than this.
+        engine: the database.
+        before: only second questions of rounds before this one; None is all rounds.
     """
     asked, answers = second_queries.c, second_answers.c
     again = select(

@@ -11,7 +11,13 @@ from laud_ray.store.run import RunFolder, look_at
 
 @dataclass(frozen=True, slots=True)
 class Promoted:
-    """What a promotion changed. `note` says why the service could not be told, or is None."""
+    """The result of a promotion.
+
+    Attributes:
+        old: the model that was current before; None if there was none.
+        new: the model that is current now.
+        note: why the service could not be notified; None if it was, or there was no need.
+    """
 
     old: str | None
     new: str
@@ -19,25 +25,25 @@ class Promoted:
 
 
 def find(run: RunFolder, wanted: str | None) -> str:
-    """Return the name of a model that the run has; None asks for the current one.
+    """Return the name of a run's model; `wanted` None is the current model.
 
     Raises:
-        RunError: if there is no such model.
+        RunError: if the run has no such model.
     """
     known = [model.name for model in model_records.models(run.store.engine)]
     name = wanted if wanted is not None else run.store.setting("current")
     if not known or name is None:
-        raise RunError(f"{run.folder.uri}: no model yet; expected a run that has closed its first round")
+        raise RunError(f"{run.folder.uri}: has no model yet; expected a run that has closed its first round")
     if name not in known:
-        raise RunError(f"{run.folder.uri}: no model {name!r}; expected one of {known_names(name, known)}")
+        raise RunError(f"{run.folder.uri}: has no model {name!r}; expected one of {known_names(name, known)}")
     return name
 
 
 def fetched(run: RunFolder, name: str) -> str:
-    """Return the local folder of a model that the run has, downloaded if the run is in an object store.
+    """Return the local folder of a run's model, which is downloaded if the run is in an object store.
 
     Raises:
-        ModelError: if its files are gone.
+        ModelError: if its files are missing.
     """
     try:
         return str((run.models / name).fetch("models"))
@@ -46,15 +52,19 @@ def fetched(run: RunFolder, name: str) -> str:
 
 
 def promote(path: str, model: str) -> Promoted:
-    """Make a model of a run current, also while `laud run` works on it, and tell the service.
+    """Make a model of a run current, and notify the service. `laud run` may be working on the run meanwhile.
 
-    The next round that closes with an accepted model makes that one current.
+    The next round that closes with an accepted model makes that model current.
+
+    Args:
+        path: the run's folder.
+        model: the name of the model.
 
     Raises:
         RunError: if there is no such run or model.
-        ModelError: if a file of the model is missing or not what was written.
+        ModelError: if a file of the model is missing or damaged.
     """
-    from laud_ray.client import notify  # with an HTTP client, which only this needs
+    from laud_ray.client import notify  # imports an HTTP client, which only this function needs
 
     with look_at(path) as run:
         name = find(run, model)

@@ -1,4 +1,4 @@
-"""Rounds as they are recorded: a result from its JSON."""
+"""Rebuild the results of rounds from the JSON in which they are stored."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ def from_json(result: Mapping[str, object]) -> RoundResult:
     """Rebuild a result from its JSON.
 
     Raises:
-        DamageError: if it is not a round's.
+        DamageError: if it is not the result of a round.
     """
     try:
         return _rebuilt(json.loads(json.dumps(result)))

@@ -1,4 +1,4 @@
-"""One run's place: its files, its configuration, its database, and the lock that keeps a second process out."""
+"""Open a run, for writing under a lock or for reading: its files, its configuration and its database."""
 
 import logging
 import os
@@ -33,18 +33,19 @@ from laud_ray.store.store import Store
 
 CONFIG = "config.yaml"
 LOCK = ".lock"
-# The setting that holds the configuration as the run was last continued with; config.yaml is its copy for people.
+# The setting in the database with the configuration of the last `laud run`. config.yaml is a copy of it for people.
 CONFIGURATION = "configuration"
-# What only the process writes that holds the run.
+# Folders that only the process with the run's lock writes to.
 WRITTEN = ("corpus", "zero_shot", "models", "rounds")
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """RUN/: config.yaml, laud.db, corpus/, zero_shot/, rounds/0001/scores/, models/round-0001/, report.html.
+    """An open run. Its folder holds config.yaml, laud.db, corpus/, zero_shot/, rounds/, models/ and report.html.
 
-    With the config key `store` the database is elsewhere, and schema.json in the place of laud.db says where in it.
+    With the config key `store` the database is PostgreSQL. Instead of laud.db there is schema.json then, which names
+    the run's schema.
     """
 
     folder: Folder
@@ -60,32 +61,33 @@ class RunFolder:
         return self.folder / "models"
 
     def require(self) -> None:
-        """Raise RunError if the run is gone or was replaced by another one, such as a backup.
+        """Raise RunError if the run's folder was deleted, or replaced, for example by a backup.
 
-        Its open database outlives it, and nobody would find what is written there.
+        An open database file can still be written after its deletion, but everything written would be lost.
         """
         if not self.folder.exists(SCHEMA if self.config.store else DATABASE):
-            raise RunError(f"{self.folder.uri}: the run is gone")
+            raise RunError(f"{self.folder.uri}: the run was deleted or moved")
         if self.config.store is None:
-            write(self.store.engine, lambda _: None)  # whose transaction looks whether the file is the same
+            write(self.store.engine, lambda _: None)  # every transaction checks that the file is still the same
 
     def scores(self, round: int) -> Folder:
-        """Where a round's pass goes; round 0 is zero-shot."""
+        """Return the folder of a round's scores; round 0 is zero-shot."""
         return self.folder / (f"rounds/{round:04d}/scores" if round else "zero_shot")
 
     @staticmethod
     def model_name(round: int) -> str:
+        """Return the name of a round's model, such as "round-0003"; round 0 is "zero-shot"."""
         return f"round-{round:04d}" if round else "zero-shot"
 
 
 @contextmanager
 def claim(config: RunConfig) -> Iterator[RunFolder]:
-    """Open a run for writing: a new one, or the one that is there if its configuration agrees.
+    """Open a run for writing, under its lock: a new run, or an existing one with a compatible configuration.
 
     Raises:
-        ConfigError: if the storage is none that this version can write.
-        RunError: if another process holds the run, its database is lost, or the configuration differs in what
-            changes results.
+        ConfigError: if the storage cannot be written.
+        RunError: if another process works on the run, its database is lost, or the configuration differs in a key
+            that changes results.
         StoreError: if the database cannot be read or written.
     """
     folder = Folder(config.storage)
@@ -114,10 +116,10 @@ def claim(config: RunConfig) -> Iterator[RunFolder]:
 
 @contextmanager
 def look_at(path: str) -> Iterator[RunFolder]:
-    """Open a run for reading, while another process may be writing it.
+    """Open a run for reading. Another process may be writing to it.
 
-    Feedback and promotions may be added to its store meanwhile, by any number of processes; a write waits up to 30 s
-    for another one. The store may be kept open and shared by threads.
+    Any number of processes may add feedback and promotions to its store; a write waits up to 30 s for another one.
+    The store may be kept open and shared between threads.
 
     Raises:
         RunError: if there is no run, or its database is lost.
@@ -129,7 +131,7 @@ def look_at(path: str) -> Iterator[RunFolder]:
         raise RunError(f"{path}: {CONFIG} is missing; `laud run` with the run's original YAML restores it")
     if database is None:
         refuse_lost(folder)
-        raise RunError(f"{path}: no run is here; expected a folder that `laud run` made")
+        raise RunError(f"{path}: is not a run; expected a folder that `laud run` created")
     config = configuration.load_stored(f"{path}/{CONFIG}")
     refuse_other_store(folder, config)
     with one_line(folder):
@@ -145,10 +147,12 @@ def look_at(path: str) -> Iterator[RunFolder]:
 
 
 def configured(path: str) -> RunConfig:
-    """Read the YAML file of a run. The config.yaml within a run's folder means that run, from wherever it is called.
+    """Read a YAML configuration. If it is the config.yaml of a run's folder, `storage` is set to that folder.
+
+    So `laud run RUN/config.yaml` continues the run from any working directory.
 
     Raises:
-        ConfigError: one line per mistake.
+        ConfigError: with one line for each mistake.
     """
     folder, _, name = path.rpartition("/")
     if name != CONFIG and path != CONFIG:
@@ -173,50 +177,51 @@ def is_held(run: RunFolder) -> bool:
 
 @contextmanager
 def _locked(local: Path) -> Iterator[None]:
-    """Keep other processes of this machine, or of what shares the folder's disk, out of a run."""
+    """Lock a run against other processes of this machine, and of machines that share the folder's disk."""
     try:
         local.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"storage: {str(local)!r} cannot be made: {error.strerror}; expected a folder") from None
+        raise ConfigError(f"storage: {str(local)!r} cannot be created: {error.strerror}; expected a folder") from None
     with locks.held(local, LOCK, postgres.BUSY):
         yield
 
 
 def _recorded(folder: Folder, store: Store) -> RunConfig | None:
-    """The configuration that the run was last continued with: config.yaml may have been edited since."""
+    """Return the configuration of the last `laud run`, from the database, since config.yaml may have been edited."""
     if (text := store.setting(CONFIGURATION)) is not None:
         return configuration.parse(text, f"{folder.uri} database", stored=True)
-    # Runs that were made before have it in the file only.
+    # Runs of earlier versions have it only in the file.
     return configuration.load_stored(f"{folder.uri}/{CONFIG}") if folder.exists(CONFIG) else None
 
 
 def _in_force(folder: Folder, store: Store, written: RunConfig) -> RunConfig:
-    """The configuration that a run is read with, where config.yaml, which is `written`, may have been edited.
+    """Return the configuration to read a run with. `written` is that of config.yaml, which may have been edited.
 
-    What changes results is that of the run whatever the file says, since the run's files were made with it.
+    Edits take effect unless one of them changes results. In that case the recorded configuration is used, because
+    the run's files were made with it.
     """
     old = _recorded(folder, store) or written
     if not (edits := configuration.changes(old, written)):
         return written
     refused = [line for line in configuration.differences(old, written) if not _may_change(line)]
-    used = "it is read with the configuration that it was made with" if refused else "they take effect"
-    _note(f"{folder.uri}/{CONFIG}: was changed since the run was last continued ({'; '.join(edits)}); {used}")
+    used = "the changes are ignored, as some would change results" if refused else "the changes take effect"
+    _note(f"{folder.uri}/{CONFIG}: was changed since the last `laud run` ({'; '.join(edits)}); {used}")
     return old if refused else written
 
 
 @lru_cache(maxsize=64)
 def _note(line: str) -> None:
-    """Log a line once in a process, however often it looks at the run."""
+    """Log a line once per process, however often the run is opened."""
     _log.warning(line)
 
 
 def _may_change(line: str) -> bool:
-    """Whether a difference may be made between two attempts at a run."""
+    """Whether a difference in the configuration is allowed when a run is continued."""
     return line.startswith(("budget.", "stop"))
 
 
 def _reconcile(folder: Folder, store: Store, old: RunConfig, new: RunConfig) -> None:
-    """Refuse a configuration that changes results; before the first query all there is can be made again."""
+    """Refuse a configuration that changes results. Before the first query, drop the outputs that it affects instead."""
     changed = configuration.differences(old, new)
     asked = store.queries()
     if changed and all(map(_may_change, changed)):
@@ -238,7 +243,7 @@ def _reconcile(folder: Folder, store: Store, old: RunConfig, new: RunConfig) -> 
 
 
 def _asks_anew(store: Store, changed: list[str]) -> bool:
-    """Whether only the way in which language models are asked differs, and nobody answered anything yet."""
+    """Whether only settings of language model calls differ, and there are no answers yet."""
     keys = [line.partition(":")[0] for line in changed]
     asking = all(key.startswith(("oracle.", "evaluation.oracle.", "audit.oracle.", "audit.referee.")) for key in keys)
     others = {"kind", "label", "noise", "abstain"}
@@ -246,7 +251,7 @@ def _asks_anew(store: Store, changed: list[str]) -> bool:
 
 
 def _check_budget(config: RunConfig, spent: int) -> None:
-    """A budget may be raised, or lowered to what is spent, and stop rules may change: nothing is lost by it."""
+    """Allow any budget that is not below the annotations already spent or asked for."""
     if config.budget.annotations < spent:
         raise RunError(
             f"{config.storage}: budget.annotations: {config.budget.annotations}, but {spent} annotations are spent "

@@ -1,6 +1,6 @@
-"""What a run must never lose: queries, annotations, the evaluation sample, rounds, models, feedback.
+"""Store what a run must never lose: queries, annotations, the evaluation sample, rounds, models, feedback.
 
-Queries and annotations are only ever added. A query is recorded before an oracle is asked, and an answer as
+Queries and annotations are only added, never changed. A query is recorded before an oracle is asked, and an answer as
 soon as it arrives, so after a crash the open queries are exactly those without an annotation.
 """
 
@@ -29,11 +29,14 @@ from laud_ray.types import Annotation, Document, Purpose, RoundResult, Walk
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A document to ask about, and why: what the model of that round thought of it.
+    """A document to ask about.
 
     Attributes:
-        reason: for people; nothing is read off it.
-        sought: the class that the seed walk made the query for, and `walk` how it came to it; None for other queries.
+        reason: why it was chosen, for people; the program does not parse it.
+        predicted: the label that the round's model predicts; None if it was not scored.
+        confidence: of the prediction, in [0, 1]; None if it was not scored.
+        sought: the class for which the seed walk chose the document; None for other queries.
+        walk: how the seed walk found the document; None for other queries.
     """
 
     document: Document
@@ -46,7 +49,13 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A query as it was recorded, with its answer and who gave it. answered is False while it is pending."""
+    """A recorded query with its answer.
+
+    Attributes:
+        answered: False while the answer is pending.
+        label: the answer; None if it is pending or an abstention.
+        oracle: the oracle that answered; None while the answer is pending.
+    """
 
     query: Query
     purpose: Purpose
@@ -58,9 +67,14 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """A document of the evaluation sample or the stop set, and where its scores stand.
+    """A document of the evaluation sample or the stop set.
 
-    `document_id` is the one that is asked about: the first with this text.
+    Attributes:
+        range: the range of the corpus that holds it.
+        row: its row in the range, from 0, which is also the row of its scores.
+        document_id: the document to ask about, which is the first one with this text.
+        stratum: number of its stratum.
+        stratum_size: documents in that stratum.
     """
 
     range: str
@@ -71,9 +85,9 @@ class Sampled:
 
 
 class Store:
-    """One run's state in a database.
+    """The state of one run in a database.
 
-    A connection that is lost is made anew, and what was under way is done again, once in all.
+    If the connection is lost, it is opened again and the operation is retried; each write takes effect exactly once.
     """
 
     def __init__(self, database: str | Engine) -> None:
@@ -155,9 +169,11 @@ class Store:
             write(self._engine, lambda connection: connection.execute(insert(annotations), rows))
 
     def counts(self) -> dict[str, int]:
-        """Answers for each purpose, abstentions included; and how many of the first abstained.
+        """Return numbers of answers, abstentions included, by kind.
 
-        `audit` were asked for again; `trusted` are second answers for the evaluation sample.
+        The keys `seed`, `query` and `evaluation` are first answers by purpose. `audit` are second answers to training
+        documents, and `trusted` second answers to the evaluation sample. `abstained` are the abstentions among first
+        answers.
         """
         joined = queries.join(annotations, queries.c.document_id == annotations.c.document_id)
         by_purpose = select(queries.c.purpose, func.count()).select_from(joined).group_by(queries.c.purpose)
@@ -178,18 +194,23 @@ class Store:
         return read(self._engine, count)
 
     def cost(self) -> float:
-        """Dollars spent on answers so far."""
+        """Return the dollars spent on answers so far."""
         spent = [select(func.sum(table.c.cost)) for table in (annotations, second_answers)]
         return read(self._engine, lambda connection: sum(float(connection.scalar(one) or 0.0) for one in spent))
 
-    def set_samples(self, samples: Mapping[str, Sequence[Sampled]], said: Mapping[str, str] | None = None) -> None:
-        """Record samples by purpose, in place of those recorded before, and settings with them: all or none."""
+    def set_samples(self, samples: Mapping[str, Sequence[Sampled]], settings: Mapping[str, str] | None = None) -> None:
+        """Replace all samples by these, given by purpose, and store settings, in one transaction.
+
+        Args:
+            samples: purpose -> documents.
+            settings: settings to store with them, by key.
+        """
         rows = [{"purpose": purpose, **asdict(row)} for purpose, drawn in samples.items() for row in drawn]
 
         def exchange(connection: Connection) -> None:
             connection.execute(sample.delete())
             connection.execute(insert(sample), rows)
-            for key, value in (said or {}).items():
+            for key, value in (settings or {}).items():
                 put_setting(connection, key, value)
 
         write(self._engine, exchange)
@@ -204,7 +225,7 @@ class Store:
         write(self._engine, lambda connection: connection.execute(row))
 
     def timings(self) -> dict[int, dict[str, float]]:
-        """Seconds of each step, by round; all attempts add up, but for those that a kill cut off."""
+        """Return round -> step -> seconds, summed over all attempts; killed attempts are not included."""
         found = select(timings.c.round, timings.c.step, func.sum(timings.c.seconds))
         grouped = found.group_by(timings.c.round, timings.c.step).order_by(func.min(timings.c.position))
         by_round: dict[int, dict[str, float]] = {}
@@ -230,7 +251,7 @@ class Store:
         write(self._engine, close)
 
     def history(self) -> list[RoundResult]:
-        """The closed rounds. Their seconds are all that was spent on them so far, also after they were closed."""
+        """Return the results of closed rounds, in order. Their seconds include work after the round was closed."""
         found = select(rounds.c.result).order_by(rounds.c.number)
         closed = [round_results.from_json(result) for result in read(self._engine, lambda c: c.scalars(found).all())]
         spent = self.timings()
@@ -241,7 +262,7 @@ class Store:
         return read(self._engine, lambda connection: connection.scalar(last))
 
     def set_stop_reason(self, reason: str | None) -> None:
-        """Say anew why the run ended with its last closed round; None: it goes on."""
+        """Change why the run ended with its last closed round; None if it goes on."""
         last = select(func.max(rounds.c.number)).scalar_subquery()
         changed = update(rounds).where(rounds.c.number == last).values(stop_reason=reason)
         write(self._engine, lambda connection: connection.execute(changed))
@@ -249,15 +270,18 @@ class Store:
     def add_feedback(
         self, text: str, label: str | None, who: str, predicted: str | None = None, model: str | None = None
     ) -> tuple[str, bool]:
-        """Record what somebody says of a served answer; many processes may, also while `laud run` writes.
+        """Record a person's feedback on a prediction. Any number of processes may do so, even while `laud run` writes.
 
         Args:
-            label: the right one; None for "wrong, I do not say what".
-            predicted: the answer that was seen.
-            model: whose answer it was.
+            text: the text; it is normalised.
+            label: the correct label; None reports only that the prediction is wrong.
+            who: the person.
+            predicted: the prediction that the person saw.
+            model: the model that made it.
 
         Returns:
-            The id of the normalised text, and whether this is new: not what the same person said of it last.
+            The id of the normalised text, and whether an entry was added. Nothing is added if it would repeat the same
+            person's last entry on the text.
 
         Raises:
             ValueError: if the text is empty.
@@ -265,15 +289,18 @@ class Store:
         return feedback.add(self._engine, text, label, who, predicted, model)
 
     def feedback_size(self) -> int:
-        """The characters of all feedback."""
+        """Return the number of characters in all feedback."""
         return feedback.size(self._engine)
 
     def feedback(self, until: int | None = None) -> list[Feedback]:
-        """Return what people said, in order; with `until`, up to that position."""
+        """Return the feedback in order; with `until`, up to and including that position."""
         return feedback.entries(self._engine, until)
 
     def feedback_of(self, round: int) -> list[Feedback]:
-        """Return what a round's model learns from: what was said when this was first asked for, for ever."""
+        """Return the feedback that a round's model is trained on: all entries at the first call for that round.
+
+        Later calls return the same entries, so that a resumed round trains on the same feedback.
+        """
         key = f"feedback of round {round}"
         if (until := self.setting(key)) is None:
             self.set(key, until := str(feedback.last_position(self._engine)))

@@ -1,5 +1,6 @@
-"""The tables of a run's database. Whoever changes one adds a revision to migrations/versions, and says so in
-`database.REVISION`.
+"""The tables of a run's database.
+
+To change a table, add a revision to migrations/versions and set `database.REVISION` to it.
 """
 
 import json
@@ -32,8 +33,8 @@ from laud_ray.store.database.row_checksums import row_checksum as row_checksum
 metadata = MetaData()
 
 
-class Words(TypeDecorator[str]):
-    """A text from outside. PostgreSQL takes no NUL: there it becomes the sign for it."""
+class UserText(TypeDecorator[str]):
+    """User-supplied text. PostgreSQL cannot store NUL, so there it is replaced by U+2400."""
 
     impl = String
     cache_ok = True
@@ -43,7 +44,7 @@ class Words(TypeDecorator[str]):
 
 
 class _JsonText(TypeDecorator[object]):
-    """JSON with NaN, which a figure may be and PostgreSQL's own type does not know."""
+    """JSON as text, because figures may be NaN, which PostgreSQL's JSON type does not support."""
 
     impl = Text
     cache_ok = True
@@ -56,7 +57,7 @@ class _JsonText(TypeDecorator[object]):
 
 
 def _checksum(name: str) -> "Column[str]":
-    """The column that holds the checksum of its row, for the table of that name."""
+    """Return a column that holds the checksum of its row, for the table of that name."""
     made: Column[str] = Column(
         CHECKSUM, String, default=lambda context: row_checksum(metadata.tables[name], context.get_current_parameters())
     )
@@ -74,15 +75,15 @@ queries = Table(
     "queries",
     metadata,
     Column("position", Integer, primary_key=True, autoincrement=True),
-    Column("document_id", Words, nullable=False),
+    Column("document_id", UserText, nullable=False),
     Column("purpose", String, nullable=False),
     Column("round", Integer, nullable=False),
-    Column("text", Words, nullable=False),
-    Column("reason", Words, nullable=False),
-    Column("predicted", Words),
+    Column("text", UserText, nullable=False),
+    Column("reason", UserText, nullable=False),
+    Column("predicted", UserText),
     Column("confidence", Float),
-    # Of a seed query: the class that it was made for, and how the walk came to it.
-    Column("sought", Words),
+    # For seed queries: the class that was sought, and how the seed walk found the document.
+    Column("sought", UserText),
     Column("walk", String),
     Column("created_at", DateTime(timezone=True), nullable=False),
     # No document is ever asked about twice.
@@ -93,8 +94,8 @@ annotations = Table(
     "annotations",
     metadata,
     Column("position", Integer, primary_key=True, autoincrement=True),
-    Column("document_id", Words, nullable=False),
-    Column("label", Words),
+    Column("document_id", UserText, nullable=False),
+    Column("label", UserText),
     Column("oracle", String, nullable=False),
     Column("cost", Float, nullable=False),
     Column("confidence", Float),
@@ -103,16 +104,16 @@ annotations = Table(
     UniqueConstraint("document_id", "oracle"),
     _checksum("annotations"),
 )
-# A document is asked about again, for the `attempt`-th time: the first is that of `queries`.
+# Second and later questions about a document. `attempt` counts from 2; the first question is in `queries`.
 second_queries = Table(
     "second_queries",
     metadata,
     Column("position", Integer, primary_key=True, autoincrement=True),
-    Column("document_id", Words, nullable=False),
+    Column("document_id", UserText, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("round", Integer, nullable=False),
-    Column("reason", Words, nullable=False),
-    Column("predicted", Words),
+    Column("reason", UserText, nullable=False),
+    Column("predicted", UserText),
     Column("created_at", DateTime(timezone=True), nullable=False),
     ForeignKeyConstraint(["document_id"], ["queries.document_id"]),
     UniqueConstraint("document_id", "attempt"),
@@ -122,9 +123,9 @@ second_answers = Table(
     "second_answers",
     metadata,
     Column("position", Integer, primary_key=True, autoincrement=True),
-    Column("document_id", Words, nullable=False),
+    Column("document_id", UserText, nullable=False),
     Column("attempt", Integer, nullable=False),
-    Column("label", Words),
+    Column("label", UserText),
     Column("oracle", String, nullable=False),
     Column("cost", Float, nullable=False),
     Column("confidence", Float),
@@ -140,7 +141,7 @@ sample = Table(
     Column("purpose", String, nullable=False),
     Column("range", String, nullable=False),
     Column("row", Integer, nullable=False),
-    Column("document_id", Words, nullable=False),
+    Column("document_id", UserText, nullable=False),
     Column("stratum", Integer, nullable=False),
     Column("stratum_size", Integer, nullable=False),
     _checksum("sample"),
@@ -173,7 +174,7 @@ timings = Table(
     Column("seconds", Float, nullable=False),
     _checksum("timings"),
 )
-# Models that a person made current, and what was current before.
+# Models that a person made current, and the model that was current before.
 promotions = Table(
     "promotions",
     metadata,
@@ -183,22 +184,22 @@ promotions = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     _checksum("promotions"),
 )
-# What people said of served answers. `id` is that of the text; label is null for "wrong, I do not say what".
+# Feedback on served predictions. `id` is the id of the text; `label` is null if only "wrong" was reported.
 feedback = Table(
     "feedback",
     metadata,
     Column("position", Integer, primary_key=True, autoincrement=True),
     Column("id", String, nullable=False, index=True),
-    Column("text", Words, nullable=False),
-    Column("label", Words),
-    Column("who", Words, nullable=False),
-    Column("predicted", Words),
-    Column("model", Words),
+    Column("text", UserText, nullable=False),
+    Column("label", UserText),
+    Column("who", UserText, nullable=False),
+    Column("predicted", UserText),
+    Column("model", UserText),
     Column("created_at", DateTime(timezone=True), nullable=False),
     _checksum("feedback"),
 )
 
-# Calls of paid oracles; `calls` says more.
+# Calls of paid oracles; see ledger.py.
 oracle_calls = Table(
     "oracle_calls",
     metadata,
@@ -208,24 +209,24 @@ oracle_calls = Table(
     Column("engine", String, nullable=False),
     Column("model", String, nullable=False),
     Column("prompt_version", String, nullable=False),
-    Column("document_id", Words, nullable=False),
+    Column("document_id", UserText, nullable=False),
     Column("vote", Integer, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("state", String, nullable=False),
-    Column("answer", Words),
-    Column("label", Words),
+    Column("answer", UserText),
+    Column("label", UserText),
     Column("confidence", Float),
-    Column("reason", Words),
+    Column("reason", UserText),
     Column("prompt_tokens", Integer),
     Column("completion_tokens", Integer),
     Column("cost", Float),
     Column("latency", Float),
-    # What counts against the caps: the reservation, then what was used.
+    # Count against the caps: the upper bound until the call has ended, then the actual use.
     Column("tokens", Integer, nullable=False),
     Column("dollars", Float, nullable=False),
     Column("begun_at", DateTime(timezone=True), nullable=False),
     Column("ended_at", DateTime(timezone=True)),
-    # Of a call that has ended.
+    # Null until the call has ended.
     Column(CHECKSUM, String),
 )
 
@@ -235,7 +236,7 @@ def now() -> datetime:
 
 
 def put_setting(connection: Connection, key: str, value: str) -> None:
-    """Set what the key says, whether or not it was there."""
+    """Set a setting, whether or not it exists."""
     values = {"value": value, CHECKSUM: row_checksum(settings, {"key": key, "value": value})}
     if connection.execute(update(settings).where(settings.c.key == key).values(values)).rowcount == 0:
         connection.execute(insert(settings).values(key=key, **values))

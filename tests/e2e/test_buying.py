@@ -198,7 +198,7 @@ def test_a_width_that_is_reached_buys_nothing_and_one_that_is_far_is_priced(
         (["{run}", "data.parquet", "--label", "label", "--budget", "5"], "expected no DATA with them"),
         (["{run}", "data.parquet"], "Missing option '--label'"),
         (["{run}", "--budget", "5", "--model", "x"], "no model 'x'"),
-        (["nowhere", "--budget", "5"], "nowhere: no run is here"),
+        (["nowhere", "--budget", "5"], "nowhere: is not a run"),
     ],
 )
 def test_mistakes_are_one_line(

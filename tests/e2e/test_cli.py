@@ -119,7 +119,7 @@ def test_running_again_changes_nothing_and_another_seed_is_refused(
         (["init", "{data}", "--text", "txt"], "no column 'txt'.*did you mean 'text'"),
         (["init", "{data}"], "Missing option '--text'"),
         (["run", "nowhere.yaml"], "nowhere.yaml: no such file; expected a YAML file"),
-        (["status", "nowhere"], "nowhere: no run is here"),
+        (["status", "nowhere"], "nowhere: is not a run"),
         (["evaluate", "{run}", "{data}", "--label", "id"], "the column 'id' holds .*expected the labels of the task"),
         (["evaluate", "{run}", "{data}", "--label", "lable"], "no column 'lable'.*did you mean 'label'"),
         (

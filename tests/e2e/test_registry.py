@@ -135,9 +135,9 @@ def test_promoting_while_the_run_is_held(run: Path, capsys: pytest.CaptureFixtur
     ("model", "message"),
     [
         ("round-001", r"no model 'round-001'; expected one of zero-shot, round-0001 - did you mean 'round-0001'\?"),
-        ("changed", "head.safetensors: checksum differs from that in model.json: the file was changed"),
-        ("missing", "no such model; expected a folder with model.json"),
-        ("torn", "is not a whole model"),
+        ("changed", "head.safetensors: was changed: its checksum differs from that in model.json"),
+        ("missing", "is not a model; expected a folder with model.json"),
+        ("torn", "is not a complete model"),
     ],
 )
 def test_what_cannot_be_promoted(run: Path, model: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -162,7 +162,7 @@ def test_binary_rest_is_as_good_as_many_classes(tmp_path: Path) -> None:
 def test_broken_models_are_refused(trained: Path, tmp_path: Path) -> None:
     import shutil
 
-    with pytest.raises(ModelError, match="no such model"):
+    with pytest.raises(ModelError, match="is not a model"):
         kinds.load(str(tmp_path / "none"))
     broken = tmp_path / "broken"
     shutil.copytree(trained, broken)
@@ -171,7 +171,7 @@ def test_broken_models_are_refused(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"head\.safetensors: checksum differs"):
         kinds.load(str(broken))
     head.unlink()
-    with pytest.raises(ModelError, match="is not a whole model"):
+    with pytest.raises(ModelError, match="is not a complete model"):
         kinds.load(str(broken))
 
 

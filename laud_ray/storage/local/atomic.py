@@ -1,4 +1,4 @@
-"""Files and folders of a local disk that appear whole or not at all, also after a kill, a power cut or a full disk."""
+"""Write local files and folders atomically: whole or not at all, even after a kill, a power failure or a full disk."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-# The name of what is being written: its own, hidden, and a number that no other attempt has.
+# The name of an unfinished file or folder: a dot, the final name, and a random number.
 _STAGING = re.compile(r"\.(.+-[0-9a-f]{32}|spill-\w+)")
 
 
@@ -33,10 +33,10 @@ def write(path: Path, data: bytes) -> None:
 
 
 def publish(source: Path, target: Path) -> None:
-    """Move a folder to `target`, which may be on another disk, in place of one that is there; all of it is synced.
+    """Move a folder to `target`, which may be on another disk; replace what is there, and sync everything.
 
     Raises:
-        OSError: if it cannot be written; the error names the file, and nothing of it is left at the target.
+        OSError: if it cannot be written; the error names the file, and nothing remains at the target.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = _staging(target)
@@ -53,12 +53,14 @@ def publish(source: Path, target: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Delete a folder and all in it; killed on the way, it leaves nothing under its name. Without one nothing happens.
+    """Delete a folder with its contents; do nothing if it does not exist.
+
+    The folder is renamed first, so that nothing remains under its name if the process is killed.
 
     Raises:
         OSError: if something in it cannot be deleted.
     """
-    if folder.is_symlink():  # to another disk, where the folder stays
+    if folder.is_symlink():  # to another disk: keep the folder there, and delete its contents
         for one in folder.iterdir():
             remove(one) if one.is_dir() else one.unlink()
         return
@@ -69,10 +71,12 @@ def remove(folder: Path) -> None:
 
 
 def clear(folders: Iterable[Path], *, beside: Path | None = None) -> None:
-    """Remove what a killed process left half-written, or half-deleted, anywhere in folders that nobody else writes now.
+    """Delete the unfinished files and folders of killed processes.
 
     Args:
-        beside: a folder whose own folders of this kind are removed too; others may be writing files there.
+        folders: folders that no other process writes to now; their subfolders are included.
+        beside: a folder in which only unfinished folders directly in it are deleted, as other processes may be
+            writing files there.
     """
     for one in [] if beside is None else list(beside.iterdir()):
         if _STAGING.fullmatch(one.name) and one.is_dir():
@@ -87,7 +91,7 @@ def clear(folders: Iterable[Path], *, beside: Path | None = None) -> None:
 
 
 def _copy(source: Path, staging: Path, target: Path) -> None:
-    """Copy a folder and sync it, its deepest folders first."""
+    """Copy a folder and sync it, the deepest subfolders first."""
     for parent, _, files in os.walk(source, topdown=False):
         within = Path(parent).relative_to(source)
         with _naming(target / within):
@@ -107,7 +111,7 @@ def _staging(path: Path) -> Path:
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Let an error name the file that was to be written: a full disk is told by a write, which does not know it."""
+    """Make an OSError name the file that was to be written; an error of write(), as for a full disk, names none."""
     try:
         yield
     except OSError as error:
@@ -121,7 +125,7 @@ def _sync(file: IO[bytes]) -> None:
 
 
 def _sync_folder(path: Path) -> None:
-    """Make a rename in the folder survive a power cut."""
+    """Make a rename in the folder survive a power failure."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

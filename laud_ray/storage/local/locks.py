@@ -1,4 +1,4 @@
-"""Hold a local folder for one process at a time, also where somebody deletes the file of its lock."""
+"""Lock a local folder for one process, in a way that survives the deletion of its lock file."""
 
 import fcntl
 import os
@@ -11,23 +11,28 @@ from filelock import FileLock, Timeout
 
 from laud_ray.errors import RunError
 
-# Long enough for `is_held` to let go.
-WAIT_SECONDS, LOOK_SECONDS = 1.0, 0.05
+# How long `held` waits, in steps of POLL_SECONDS: long enough for an `is_held` elsewhere to release the lock again.
+WAIT_SECONDS, POLL_SECONDS = 1.0, 0.05
 
 
 @contextmanager
 def held(folder: Path, name: str, busy: str) -> Iterator[None]:
-    """Keep other processes out of a folder that exists, on this machine and on those that share its disk.
+    """Lock an existing folder against other processes, on this machine and on others that share its disk.
 
-    Two locks are taken: that of the file `name`, which network file systems know, and that of the folder itself, which
-    is still there after somebody has deleted the file.
+    Two locks are taken: one on the file `name`, which network file systems support; and one on the folder itself,
+    which remains if somebody deletes the file.
+
+    Args:
+        folder: the folder.
+        name: the name of the lock file in it.
+        busy: the message of the error if another process has the lock.
 
     Raises:
-        RunError: with `busy`, if another process holds the folder.
+        RunError: if another process has the lock.
     """
     lock = FileLock(folder / name)
     try:
-        lock.acquire(timeout=WAIT_SECONDS, poll_interval=LOOK_SECONDS)
+        lock.acquire(timeout=WAIT_SECONDS, poll_interval=POLL_SECONDS)
     except Timeout:
         raise RunError(f"{folder}: {busy}") from None
     try:
@@ -43,7 +48,7 @@ def held(folder: Path, name: str, busy: str) -> Iterator[None]:
 
 
 def is_held(folder: Path, name: str) -> bool:
-    """Whether a process holds the folder."""
+    """Whether a process has locked the folder with `held`."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:
@@ -60,23 +65,23 @@ def is_held(folder: Path, name: str) -> bool:
         lock.acquire(blocking=False)
     except Timeout:
         return True
-    except OSError:  # a place that only may be read: nobody writes there
+    except OSError:  # a read-only place, where no process can hold a lock
         return False
     lock.release()
     return False
 
 
-def _lock_folder(handle: int, patience: float) -> bool:
-    """Lock an open folder until it is closed; False if another process has it."""
-    until = time.monotonic() + patience
+def _lock_folder(handle: int, timeout: float) -> bool:
+    """Lock an open folder until it is closed; return False if another process keeps the lock for `timeout` seconds."""
+    until = time.monotonic() + timeout
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= until:
                 return False
-            time.sleep(LOOK_SECONDS)
-        except OSError:  # NFS, which cannot lock a folder: there the file's lock must do
+            time.sleep(POLL_SECONDS)
+        except OSError:  # NFS cannot lock a folder; the lock on the file must suffice there
             return True
         else:
             return True

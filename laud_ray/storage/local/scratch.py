@@ -1,7 +1,7 @@
-"""Private folders for what can be made again: each user has one under the temporary directory, kept small.
+"""Keep downloads and temporary files in a private folder of this user, under the temporary directory.
 
-The temporary directory is TMPDIR, or else the system's. Other users of a machine can write there too, so nothing in it
-is trusted until it is known to be this user's alone.
+The temporary directory is TMPDIR, or else the system's. Other users can write there too, so a folder is used only
+after checking that it belongs to this user and nobody else can write to it.
 """
 
 import fcntl
@@ -17,20 +17,20 @@ from pathlib import Path
 
 from laud_ray.errors import ScratchError
 
-# What no process uses is removed after so many days; and the oldest of it, where all together takes more bytes.
+# Unused entries are removed after DAYS days. Beyond MOST bytes in all, the oldest unused entries are removed.
 DAYS, MOST = 7.0, 20 * 2**30
-# Locks that say that this process uses an entry, by its path. They end with the process, however it ends.
+# File handles whose shared locks mark the entries that this process uses. The locks end with the process.
 _held: dict[Path, int] = {}
 
 
 def private_folder(name: str) -> Path:
-    """Return the folder TMPDIR/laud-UID/NAME, made if it is not there, that only this user can read and write.
+    """Return the folder TMPDIR/laud-UID/NAME, which only this user can read and write; create it if necessary.
 
     Example:
         private_folder("models") is Path("/tmp/laud-1000/models").
 
     Raises:
-        ScratchError: if it is another user's or a link, or no temporary directory can be written.
+        ScratchError: if it belongs to another user or is a link, or the temporary directory is not writable.
     """
     try:
         root = Path(tempfile.gettempdir()) / f"laud-{os.getuid()}"
@@ -39,15 +39,15 @@ def private_folder(name: str) -> Path:
     except OSError as error:
         where = error.filename or "the temporary directory"
         raise ScratchError(
-            f"{where}: {error.strerror or error}; expected a folder that can be written: set TMPDIR to one"
+            f"{where}: {error.strerror or error}; expected a writable folder: set TMPDIR to one"
         ) from None
     return root / name
 
 
 def hold(entry: Path) -> None:
-    """Make a folder within a private one, if it is not there, and keep it while this process runs.
+    """Create an entry of a private folder if necessary, and lock it against removal while this process runs.
 
-    Old ones beside it are removed.
+    Old entries beside it are removed.
     """
     while entry not in _held:
         entry.mkdir(mode=0o700, exist_ok=True)
@@ -63,7 +63,7 @@ def hold(entry: Path) -> None:
 
 @contextmanager
 def temporary(name: str) -> Iterator[Path]:
-    """Yield a new private folder that is removed at the end, or by a later call if this process is killed."""
+    """Yield a new private folder and remove it at the end; if this process is killed, a later one removes it."""
     folder = new(name)
     try:
         yield folder
@@ -73,15 +73,19 @@ def temporary(name: str) -> Iterator[Path]:
 
 
 def new(name: str) -> Path:
-    """Make a private folder that somebody else removes, or a later process when this one is gone."""
+    """Create a private folder, which the caller removes, or a later process once this one has ended."""
     folder = private_folder("work") / f"{name}-{uuid.uuid4().hex}"
     hold(folder)
     return folder
 
 
 def tidy(folder: Path, *, days: float = DAYS, most: int = MOST) -> None:
-    """Remove entries of a private folder that no process holds: those not used for so many days, and the oldest ones
-    where all together takes more than `most` bytes.
+    """Remove entries of a private folder that no process uses.
+
+    Args:
+        folder: the private folder.
+        days: entries that were not used for longer are removed.
+        most: if the entries take more bytes than this, the oldest are removed.
     """
     size = 0
     for used, entry in sorted(_entries(folder), reverse=True):
@@ -91,7 +95,7 @@ def tidy(folder: Path, *, days: float = DAYS, most: int = MOST) -> None:
 
 
 def _remove_unless_held(entry: Path) -> None:
-    with suppress(OSError):  # another process holds it, or was faster
+    with suppress(OSError):  # another process uses it, or has removed it
         handle = os.open(entry, os.O_RDONLY | os.O_NOFOLLOW)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -104,18 +108,18 @@ def _remove_unless_held(entry: Path) -> None:
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder that only this user can read and write, or find that it is one.
+    """Create a folder that only this user can read and write, or check an existing one.
 
     Raises:
-        ScratchError: if it is another user's or a link.
-        OSError: if it cannot be made.
+        ScratchError: if it belongs to another user or is a link.
+        OSError: if it cannot be created.
     """
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     found = os.lstat(folder)
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        what = "belongs to another user" if stat.S_ISDIR(found.st_mode) else "is no folder"
-        raise ScratchError(f"{folder}: {what}; expected a folder of this user's own: remove it, or set TMPDIR")
+        what = "belongs to another user" if stat.S_ISDIR(found.st_mode) else "is not a folder"
+        raise ScratchError(f"{folder}: {what}; expected a folder that belongs to this user: remove it, or set TMPDIR")
     if found.st_mode & 0o077:
         folder.chmod(0o700)
 

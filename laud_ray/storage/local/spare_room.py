@@ -1,25 +1,25 @@
-"""Room on the disk that is kept for answers which are paid for and still to come when everything else is full."""
+"""Reserve disk space for answers that are already paid for, so that they can be stored when the disk is full."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-# For the answers of some hundred calls that are in flight at once.
+# Enough for the answers of some hundred concurrent calls.
 BYTES = 2 * 2**20
 NAME = ".reserve"
 
 
 @dataclass(frozen=True, slots=True)
 class SpareRoom:
-    """A file that is deleted when its room is needed. `folder` is None where the room is not on this machine."""
+    """A file that is deleted when its space is needed. `folder` is None if the database is not on this machine."""
 
     folder: Path | None
 
     def keep(self) -> None:
-        """Make sure that the room is there, before anything is bought.
+        """Reserve the space, before any answer is bought.
 
         Raises:
-            OSError: if the disk has no such room; it names the file.
+            OSError: if the disk does not have it; the error names the file.
         """
         if self.folder is None or (self.folder / NAME).exists():
             return
@@ -37,7 +37,7 @@ class SpareRoom:
             os.close(handle)
 
     def give(self) -> bool:
-        """Give the room away; False if there is none left to give."""
+        """Release the space; return False if none was reserved."""
         if self.folder is None or not (self.folder / NAME).exists():
             return False
         (self.folder / NAME).unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""A run's database: opened, brought to this version's revision, read and written, also over a network that fails.
+"""Open, migrate, read and write a run's database, with retries if the connection is lost.
 
-SQLite, or PostgreSQL with a schema for each run.
+The database is SQLite, or PostgreSQL with a schema for each run.
 """
 
 import random
@@ -17,22 +17,23 @@ from laud_ray.errors import RunError
 from laud_ray.storage.backoff import backoff
 
 T = TypeVar("T")
-# The newest revision in migrations/versions: a test holds the two together.
+# The newest revision in migrations/versions; a test checks that they agree.
 REVISION = "0004"
-MIGRATING = 0x6C617564
-# For how long a lost connection is made anew, in seconds.
+MIGRATING = 0x6C617564  # key of the advisory lock that is held during a migration
+# The engine's execution option that holds the seconds for which lost connections are retried.
 PATIENCE = "laud_patience"
 
 
 def open_database(url: str, *, schema: str | None = None, patience: float = 5.0) -> Engine:
-    """Open a database, and bring it to this version's revision, while others may be doing the same.
+    """Open a database and migrate it to this version's revision. Several processes may do this at once.
 
     Args:
-        schema: on PostgreSQL, the run's; it is made if it is not there.
-        patience: seconds for which `read` and `write` try again when the connection is lost.
+        url: an SQLAlchemy URL.
+        schema: on PostgreSQL, the run's schema, which is created if it does not exist.
+        patience: seconds for which `read` and `write` retry if the connection is lost.
 
     Raises:
-        RunError: if it was written by a newer version.
+        RunError: if the database was written by a newer version.
         sqlalchemy.exc.SQLAlchemyError: if it cannot be opened.
     """
     engine = connect(url, schema)
@@ -47,13 +48,13 @@ def open_database(url: str, *, schema: str | None = None, patience: float = 5.0)
 
 
 def connect(url: str, schema: str | None = None) -> Engine:
-    """Make an engine, and nothing in the database."""
+    """Create an SQLAlchemy engine, without migrating or changing the database."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         engine = create_engine(parsed, hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
-    # A dead server or cable is noticed within a minute, not after the hours that are the system's default.
+    # Notice a dead server or connection within a minute; the system's default takes hours.
     alive = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
     engine = create_engine(
         parsed.set(drivername="postgresql+psycopg"),
@@ -73,19 +74,20 @@ def connect(url: str, schema: str | None = None) -> Engine:
 
 
 def read(engine: Engine, work: Callable[[Connection], T]) -> T:
-    """Do what only reads; again if the connection is lost on the way."""
+    """Call `work`, which only reads, and return its result. Retry if the connection is lost."""
 
     def once() -> T:
         with engine.connect() as connection:
             return work(connection)
 
-    return _insist(engine, once)
+    return _retry(engine, once)
 
 
 def write(engine: Engine, work: Callable[[Connection], T]) -> T:
-    """Do `work` in one transaction, exactly once: again if the connection is lost before the commit.
+    """Call `work` in one transaction that takes effect exactly once, and return its result.
 
-    If it is lost during the commit, the server is asked whether that took place.
+    It is retried if the connection is lost before the commit. If the connection is lost during the commit, the server
+    is asked first whether the transaction was committed.
     """
     if engine.dialect.name != "postgresql":
         with engine.begin() as connection:
@@ -101,13 +103,13 @@ def write(engine: Engine, work: Callable[[Connection], T]) -> T:
             done.append((str(connection.scalar(text("SELECT pg_current_xact_id()::text"))), result))
         return result
 
-    return _insist(engine, once)
+    return _retry(engine, once)
 
 
 def in_turn(connection: Connection, what: str) -> None:
-    """Let no other writer of `what` in this run come between here and the commit.
+    """Block other writers of `what` in this run until the commit.
 
-    On SQLite nobody does, if the transaction begins with writing.
+    On SQLite this needs no lock if the transaction begins with a write.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(
@@ -116,14 +118,14 @@ def in_turn(connection: Connection, what: str) -> None:
 
 
 def lost(error: DBAPIError) -> bool:
-    """Whether an error says that the connection or its server is gone, so that another try may succeed."""
+    """Whether an error means that the connection or its server is gone, so that a retry may succeed."""
     state = getattr(error.orig, "sqlstate", None)
-    # Without a state it is the client that speaks: no connection, or none any more.
+    # An error without a state comes from the client: it could not connect, or lost the connection.
     unreachable = state is None and type(error.orig).__name__ == "OperationalError"
     return error.connection_invalidated or unreachable or state in ("57P01", "57P02", "57P03", "08006")
 
 
-def _insist(engine: Engine, once: Callable[[], T]) -> T:
+def _retry(engine: Engine, once: Callable[[], T]) -> T:
     until, tries, rng = time.monotonic() + engine.get_execution_options().get(PATIENCE, 0.0), 0, random.Random()
     while True:
         try:
@@ -150,8 +152,8 @@ def _revision(engine: Engine) -> str | None:
 
 
 def _migrate(engine: Engine, schema: str | None) -> None:
-    """Run what the database lacks, alone, and all of it or nothing."""
-    from alembic import command  # takes long, and is seldom needed
+    """Run the missing revisions under a lock, all or none."""
+    from alembic import command  # slow to import, and seldom needed
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
@@ -163,8 +165,8 @@ def _migrate(engine: Engine, schema: str | None) -> None:
         found = _found(connection)
         if found is not None and found not in known:
             raise RunError(
-                f"the database has revision {found!r}, and this version of laud_ray knows up to {REVISION!r}; "
-                "expected one that is as new as the database"
+                f"the database has revision {found!r}, but this version of laud_ray supports revisions up to "
+                f"{REVISION!r}; expected a version of laud_ray as new as the database"
             )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -182,7 +184,7 @@ def _migrate(engine: Engine, schema: str | None) -> None:
             upgrade(connection)
             connection.exec_driver_sql("COMMIT")
         except BaseException:
-            # A full disk ends the transaction by itself, and an error of this must not hide that one.
+            # A full disk rolls back by itself, and an error of ROLLBACK must not hide the first error.
             with suppress(DBAPIError):
                 connection.exec_driver_sql("ROLLBACK")
             raise

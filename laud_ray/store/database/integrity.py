@@ -1,4 +1,4 @@
-"""Whether a run's database holds what was written: SQLite's pages have no checksums, so the rows have their own.
+"""Check a run's SQLite database for damage. SQLite's pages have no checksums, so each row has one.
 
 PostgreSQL checks its pages itself.
 """
@@ -15,15 +15,16 @@ AT_ONCE = 1000
 
 
 def check(engine: Engine, place: str) -> None:
-    """Read a whole SQLite database: its structure, and every row that has a checksum.
+    """Check the structure of an SQLite database, and every row that has a checksum; do nothing for PostgreSQL.
 
-    Rows that earlier versions wrote have none. 100,000 rows take two to four seconds.
+    Rows of earlier versions have no checksum. 100,000 rows take two to four seconds.
 
     Args:
-        place: what an error calls the database.
+        engine: the database.
+        place: its name for the error message.
 
     Raises:
-        DamageError: if anything in it is not as it was written; the message names the table and the row.
+        DamageError: if anything is damaged; the message names the table and the row.
     """
     if engine.dialect.name == "sqlite":
         read(engine, lambda connection: _check(connection, place))

@@ -1,4 +1,4 @@
-"""A run's database, opened: that of this run, still there, and none that was put into its place."""
+"""Open a run's database, and check that it is this run's, complete, and not replaced while it is open."""
 
 import os
 import sqlite3
@@ -18,24 +18,24 @@ from laud_ray.store.database.connection import open_database
 from laud_ray.store.database.postgres import SCHEMA
 
 DATABASE = "laud.db"
-# For how long a lost database is waited for: one that a run is written to may restart meanwhile.
+# Seconds for which a lost connection is retried. A run that writes waits long enough for the server to restart.
 PATIENCE_WRITING, PATIENCE_READING = 120.0, 5.0
-# What is only made once the database stands.
+# Folders that are only created after the database.
 BUILT = ("models", "rounds")
-# What this process has read through: a long command opens its run again and again.
+# Databases that this process has checked, since a long command opens its run repeatedly.
 _checked: set[tuple[Path, tuple[int, int] | None]] = set()
 
 
 def open_sqlite(folder: Folder) -> Engine:
     """Open the database file of a run's folder.
 
-    Every transaction looks first whether the file is still the one that was opened: one that was moved away, or
-    replaced by a backup, would take what is written with it.
+    Every transaction first checks that the file is still the one that was opened. If it was deleted, moved or replaced
+    by a backup, everything written to it would be lost.
 
     Raises:
         ConfigError: if the folder is not local.
-        DamageError: if what is in it is not what was written.
-        RunError: if the file is lost; later, by any transaction, if it was moved away or replaced.
+        DamageError: if the database is damaged.
+        RunError: if the file is lost; also later, in any transaction, if it was deleted, moved or replaced.
     """
     if folder.local is None:
         raise ConfigError(f"storage: {folder.uri!r} is not a local folder; expected one")
@@ -54,10 +54,11 @@ def open_sqlite(folder: Folder) -> Engine:
     def check(_: Connection) -> None:
         found = _identity(place)
         if found is None:
-            raise RunError(f"{folder.uri}: the run is gone")
+            raise RunError(f"{folder.uri}: the run was deleted or moved")
         if found != opened:
             raise RunError(
-                f"{folder.uri}: the run was replaced while it was open, as from a backup; expected it to stay"
+                f"{folder.uri}: the run was replaced while it was open, for example by a backup; expected the run "
+                "that was opened"
             )
 
     event.listen(engine, "begin", check)
@@ -65,22 +66,22 @@ def open_sqlite(folder: Folder) -> Engine:
 
 
 def open_schema(folder: Folder, url: str, schema: str, patience: float) -> Engine:
-    """Open a run's schema of a PostgreSQL database.
+    """Open a run's schema in a PostgreSQL database.
 
     Raises:
-        RunError: if the database does not have it, or not any more.
+        RunError: if the run has files but the database does not have its schema.
     """
     if not postgres.exists(url, schema) and (left := _built(folder)):
         raise RunError(
-            f"{folder.uri}: the database of `store` has no schema {schema} beside {' and '.join(left)}; the run's "
-            "annotations stood in it: restore it, or take another storage"
+            f"{folder.uri}: has {' and '.join(left)}, but the database of `store` has no schema {schema}, which held "
+            "the run's annotations; expected the schema: restore it, or use another storage"
         )
     return open_database(url, schema=schema, patience=patience)
 
 
 @contextmanager
 def one_line(folder: Folder) -> Iterator[None]:
-    """Say in one line what goes wrong with the database of a run.
+    """Turn errors of a run's database into one line.
 
     Raises:
         StoreError: for an error of the database, also within a group of errors.
@@ -98,7 +99,7 @@ def one_line(folder: Folder) -> Iterator[None]:
 
 
 def refuse_lost(folder: Folder) -> None:
-    """Refuse a run whose database is gone: to go on would be to buy its annotations again."""
+    """Raise RunError if a run's database is lost. Continuing without it would buy the annotations again."""
     database = folder.local / DATABASE if folder.local is not None else None
     if database is not None and database.exists() and database.stat().st_size:
         return
@@ -106,21 +107,22 @@ def refuse_lost(folder: Folder) -> None:
     if left:
         name = DATABASE if database is not None else SCHEMA
         raise RunError(
-            f"{folder.uri}: {name} is {'empty' if database and database.exists() else 'missing'} beside "
-            f"{' and '.join(left)}; the run's annotations stood in it: restore it, or take another storage"
+            f"{folder.uri}: has {' and '.join(left)}, but {name}, which held the run's annotations, is "
+            f"{'empty' if database and database.exists() else 'missing'}; expected the file: restore it, or use "
+            "another storage"
         )
 
 
 def refuse_other_store(folder: Folder, config: RunConfig) -> None:
-    """Refuse a run whose annotations are in another kind of database than the configuration says."""
+    """Refuse a run whose annotations are in another kind of database than the configuration names."""
     if config.store is None:
         if folder.local is None:
             raise ConfigError(
-                f"storage: {folder.uri!r} is an object store, which holds no database; expected the key `store` with "
-                "one, such as postgresql://laud@db.example.com/laud, or a local folder"
+                f"storage: {folder.uri!r} is an object store, which cannot hold a database; expected the key `store` "
+                "with a database, such as postgresql://laud@db.example.com/laud, or a local folder"
             )
         if folder.exists(SCHEMA):
-            raise RunError(f"{folder.uri}: the run's database is in PostgreSQL; expected the key `store` to say where")
+            raise RunError(f"{folder.uri}: the run's database is in PostgreSQL; expected the key `store` with its URL")
     elif folder.exists(DATABASE):
         raise RunError(
             f"{folder.uri}: {DATABASE} holds the run's annotations; expected no key `store`, or another storage"
@@ -128,7 +130,7 @@ def refuse_other_store(folder: Folder, config: RunConfig) -> None:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What tells a file from another one under its name; None if there is none."""
+    """Return the device and inode of a file, which change if it is replaced; None if it does not exist."""
     try:
         found = path.stat()
     except FileNotFoundError:

@@ -1,6 +1,7 @@
-"""A run's part of a shared PostgreSQL database: a schema of its own, and the lock that keeps a second process out.
+"""Give a run its own schema in a shared PostgreSQL database, and lock it against a second process.
 
-RUN/schema.json names the schema. So a run may be moved, and one that was deleted and made anew starts anew.
+RUN/schema.json names the schema. A run can therefore be moved, and a run that is deleted and created again starts
+with an empty schema.
 """
 
 import hashlib
@@ -21,17 +22,18 @@ from laud_ray.store.database.connection import connect, has_schema
 SCHEMA = "schema.json"
 BUSY = "another process is working on this run; expected one at a time"
 OWNER = "owner"
-# A process that was killed lets go when the server notices; who comes right after it waits that long.
+# A killed process keeps its lock until the server notices its end; the next process waits that long.
 WAIT_SECONDS = 3.0
+# Keys of the advisory locks: one while a schema is chosen, one while a process works on a run.
 _MAKING, _HOLDING = 0x6C617565, 0x6C617566
 
 
 def named(folder: Folder) -> str:
-    """Return the schema of a run.
+    """Return the name of a run's schema, from schema.json.
 
     Raises:
-        RunError: if schema.json is missing.
-        DamageError: if it is not what was written.
+        RunError: if schema.json is missing or names no valid schema.
+        DamageError: if it is damaged.
     """
     try:
         name = parse_json(folder.read(SCHEMA), f"{folder.uri}/{SCHEMA}", lambda found: text_of(found["schema"]))
@@ -40,7 +42,9 @@ def named(folder: Folder) -> str:
     except OSError:
         raise RunError(f"{folder.uri}: {SCHEMA} cannot be read; expected the file that `laud run` wrote") from None
     if not re.fullmatch(r"laud_[a-z0-9_]{1,50}", str(name)):
-        raise RunError(f"{folder.uri}: {SCHEMA} names the schema {name!r}; expected laud_...")
+        raise RunError(
+            f"{folder.uri}/{SCHEMA}: schema {name!r} is not valid; expected a name such as laud_food_1a2b3c4d"
+        )
     return str(name)
 
 
@@ -56,12 +60,12 @@ def exists(url: str, schema: str) -> bool:
 
 @contextmanager
 def claimed(url: str, folder: Folder) -> Iterator[str]:
-    """Hold a run's lock, on a connection of its own, and yield its schema's name; one is chosen if it has none.
+    """Hold a run's lock on a separate connection, and yield the name of its schema, which is chosen if it has none.
 
-    The lock ends with the process, however that ends.
+    The server releases the lock when the process ends, even if it is killed.
 
     Raises:
-        RunError: if another process holds it.
+        RunError: if another process holds the lock.
     """
     engine = connect(url)
     try:
@@ -91,9 +95,10 @@ def is_claimed(engine: Engine, schema: str) -> bool:
 
 
 def fence(engine: Engine, uri: str) -> None:
-    """Let every transaction of an engine fail once another process has taken the run over.
+    """Make every transaction of an engine fail once another process has taken over the run.
 
-    That can only be when the lock's connection was lost. The new owner waits for what is under way.
+    This can only happen after the connection that holds the lock was lost. The new owner waits for transactions in
+    progress.
     """
     mine = uuid.uuid4().hex
     with engine.begin() as connection:
@@ -103,13 +108,13 @@ def fence(engine: Engine, uri: str) -> None:
     def check(connection: Connection) -> None:
         found = connection.exec_driver_sql("SELECT value FROM settings WHERE key = 'owner' FOR SHARE").scalar()
         if found != mine:
-            raise RunError(f"{uri}: another process took this run over while its database was away")
+            raise RunError(f"{uri}: another process took over this run while its database could not be reached")
 
     event.listen(engine, "begin", check)
 
 
 def _chosen(connection: Connection, folder: Folder) -> str:
-    """Read the run's schema, or choose one; of several processes that begin a run, one does."""
+    """Return the run's schema, or choose one. If several processes start a run at once, one of them chooses."""
     connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MAKING})
     try:
         if not folder.exists(SCHEMA):
@@ -122,5 +127,5 @@ def _chosen(connection: Connection, folder: Folder) -> str:
 
 
 def _number(schema: str) -> int:
-    """The schema as PostgreSQL's locks count: 31 bits."""
+    """Return a hash of the schema in 31 bits, as a key of PostgreSQL's advisory locks."""
     return int.from_bytes(hashlib.sha256(schema.encode()).digest()[:4], "big") >> 1

@@ -1,4 +1,4 @@
-"""The checksum of a database's row: of its values as they are written, and the same when they were read."""
+"""Compute the checksum of a database row. Values give the same checksum before writing and after reading."""
 
 import hashlib
 import json
@@ -10,12 +10,12 @@ from typing import Any
 from sqlalchemy import Boolean, Float, Integer, Table
 
 CHECKSUM = "checksum"
-# What of a row changes after it was written, each by itself: the checksum does not cover it.
+# Columns that the checksum does not cover, because they are set or changed after the row was written.
 _CHANGES = frozenset({"position", "stop_reason", CHECKSUM})
 
 
 def row_checksum(table: Table, values: Mapping[str, object]) -> str:
-    """The checksum of a row. What is null is left out, so that a later version may add columns."""
+    """Return the checksum of a row. Null values are left out, so that later versions can add columns."""
     found = {
         column.name: _plain(column.type, values[column.name])
         for column in table.columns
@@ -26,16 +26,16 @@ def row_checksum(table: Table, values: Mapping[str, object]) -> str:
 
 
 def _plain(kind: object, value: Any) -> object:
-    """A value as JSON, the same before it is written and after it was read, from whichever database."""
+    """Return a value for JSON, the same before writing and after reading, and on SQLite and PostgreSQL."""
     if isinstance(value, datetime):
         return in_utc(value).astimezone(UTC).isoformat()
     if isinstance(kind, Float):
-        return None if math.isnan(value) else float(value)  # SQLite keeps no NaN
+        return None if math.isnan(value) else float(value)  # SQLite stores NaN as null
     if isinstance(kind, Boolean | Integer):
         return int(value)
     return value.replace("\0", "\u2400") if isinstance(value, str) else value
 
 
 def in_utc(found: datetime) -> datetime:
-    """A time as it was stored: SQLite forgets the zone."""
+    """Return a stored time with its zone, UTC, which SQLite does not store."""
     return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -1,1 +1,1 @@
-"""How a run's database becomes that of this version: revisions for Alembic."""
+"""Alembic revisions that migrate a run's database to this version."""

@@ -91,10 +91,13 @@ def test_config_is_frozen() -> None:
         ({"oracle__label": "text"}, "oracle.label: the column 'text' is corpus.text too: expected a column for each"),
         ({"corpus__id": "label"}, "oracle.label: the column 'label' is corpus.id too: expected a column for each"),
         ({"corpus__id": "text"}, "corpus: the column 'text' is both text and id: expected a column for each"),
-        ({"corpus__delimiter": "ab"}, "corpus.delimiter: 'ab': expected one ASCII character, or one of comma"),
-        ({"corpus__quote": "x"}, "corpus.quote: 'x': expected none"),
-        ({"corpus__encoding": "cp9999"}, "corpus.encoding: 'cp9999' is no known encoding: expected one such as utf-8"),
-        ({"corpus__encoding": "base64"}, "corpus.encoding: 'base64' is no known encoding"),
+        (
+            {"corpus__delimiter": "ab"},
+            "corpus.delimiter: 'ab' is not valid; expected one ASCII character, or one of comma",
+        ),
+        ({"corpus__quote": "x"}, "corpus.quote: 'x' is not valid; expected none"),
+        ({"corpus__encoding": "cp9999"}, "corpus.encoding: 'cp9999' is not valid; expected an encoding such as utf-8"),
+        ({"corpus__encoding": "base64"}, "corpus.encoding: 'base64' is not valid; expected an encoding"),
         ({"oracle__noise": 1.5}, "oracle.noise: 1.5"),
         (
             {"query__mix": {"margin": 0.5, "random": 0.5}},

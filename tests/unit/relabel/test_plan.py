@@ -162,7 +162,7 @@ def test_what_is_begun_goes_on_with_its_model(data: Path, tmp_path: Path) -> Non
         (b"", "is not valid JSON"),
         (b"{", "is not valid JSON"),
         (b"[" * 100_000, "is nested too deeply"),
-        (b"[]", "holds something else than it should"),
+        (b"[]", "has invalid contents"),
         (b"{}", "lacks the key 'run'"),
         (b'{"run": "r", "identity": {"model": {"name": 3}}}', "'3' is not valid; expected a text"),
         (b'{"run": "\xff"}', "is not valid JSON"),

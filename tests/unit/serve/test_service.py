@@ -587,7 +587,7 @@ def test_a_run_that_is_gone_is_said_and_its_model_goes_on(own_run: Path) -> None
         own_run.rename(own_run.with_name("elsewhere"))
         answer = client.post("/v1/feedback", json={"text": "x", "wrong": True})
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "run_gone")
-        eventually(lambda: "the run is gone" in client.get("/readyz").json()["registry"])
+        eventually(lambda: "the run was deleted or moved" in client.get("/readyz").json()["registry"])
         assert post(client, {"texts": "x"}).status_code == 200
 
 

@@ -113,7 +113,7 @@ def test_publish_and_fetch_what_is_there_now(folder: Folder, tmp_path: Path, mon
         assert (folder / "m").fetch("models") == copy
         (folder / "m").remove()
     assert not list((tmp_path / "cache").rglob(".*"))
-    with pytest.raises(FileNotFoundError, match="nothing is there"):
+    with pytest.raises(FileNotFoundError, match="is empty or does not exist"):
         (folder / "none").fetch("models")
 
 
@@ -155,7 +155,7 @@ def test_a_missing_bucket_is_one_line(endpoint: str) -> None:
     gone = Folder("s3://laud-gone/runs/food")
     message = (
         f"^s3://laud-gone/runs/food: there is no bucket 'laud-gone' at {endpoint}; "
-        "expected one: make it, or set AWS_ENDPOINT_URL$"
+        "expected an existing one: create it, or set AWS_ENDPOINT_URL$"
     )
     with pytest.raises(StorageSettingsError, match=message) as found:
         gone.write("x", b"1")
@@ -168,10 +168,10 @@ def test_a_missing_bucket_is_one_line(endpoint: str) -> None:
 
 
 def test_credentials_within_a_uri_are_refused_and_not_repeated(endpoint: str) -> None:
-    with pytest.raises(StorageSettingsError, match=r"^s3://laud-tests/x: is given with credentials") as found:
+    with pytest.raises(StorageSettingsError, match=r"^s3://laud-tests/x: the URI holds credentials") as found:
         Folder(f"s3://me:hunter2@{BUCKET}/x").names()
     assert "hunter2" not in str(found.value)
-    with pytest.raises(StorageSettingsError, match="names no bucket"):
+    with pytest.raises(StorageSettingsError, match="has no bucket"):
         Folder("s3:///x").names()
 
 
@@ -185,7 +185,7 @@ def test_refused_credentials_are_one_line_without_them(endpoint: str, monkeypatc
     try:
         for attempt in (place.names, place.require, lambda: place.exists("x"), lambda: place.write("x", b"1")):
             with pytest.raises(
-                StorageSettingsError, match=r"refuses access \([A-Z_]+; that of AWS_ACCESS_KEY_ID\)"
+                StorageSettingsError, match=r"refuses access \([A-Z_]+; AWS_ACCESS_KEY_ID is set\)"
             ) as e:
                 attempt()
             assert "\n" not in str(e.value)
@@ -204,9 +204,9 @@ def test_a_store_that_is_down_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
     assert "\n" not in str(e.value)
     assert not isinstance(e.value, UserError)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "somewhere:9000")
-    with pytest.raises(StorageSettingsError, match="AWS_ENDPOINT_URL: is no URL"):
+    with pytest.raises(StorageSettingsError, match="AWS_ENDPOINT_URL: is not a URL"):
         Folder("s3://b-1/run").names()
-    with pytest.raises(ConfigError, match=r"^s3://b-1/task.yaml: cannot be read: AWS_ENDPOINT_URL: is no URL"):
+    with pytest.raises(ConfigError, match=r"^s3://b-1/task.yaml: cannot be read: AWS_ENDPOINT_URL: is not a URL"):
         config.load("s3://b-1/task.yaml")
 
 

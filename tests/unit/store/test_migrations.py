@@ -126,7 +126,7 @@ def test_a_database_of_a_newer_version_is_refused_in_one_line(tmp_path: Path) ->
     with sqlite3.connect(tmp_path / "laud.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0099'")
     message = (
-        "^the database has revision '0099', and this version of laud_ray knows up to '[0-9]+'; expected one that is"
+        "^the database has revision '0099', but this version of laud_ray supports revisions up to '[0-9]+'; expected"
     )
     with pytest.raises(RunError, match=message):
         open_database(url)

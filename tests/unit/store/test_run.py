@@ -88,7 +88,7 @@ def test_a_lost_database_is_never_replaced_by_a_new_one(run: Path, lost: str) ->
         path.unlink()
     if lost == "empty":
         (run / "laud.db").touch()
-    message = f"laud.db is {lost} beside models; the run's annotations stood in it: restore it, or take another storage"
+    message = f"has models, but laud.db, which held the run's annotations, is {lost}; expected the file: restore it"
     with pytest.raises(RunError, match=message):
         claim(settings(run)).__enter__()
     with pytest.raises(RunError, match=message):
@@ -155,7 +155,7 @@ def test_a_configuration_that_is_edited_in_the_run_is_refused_like_any_other(
     # Whoever only looks reads the run as it was made, and is told.
     with look_at(str(run)) as folder:
         assert folder.config.task.to_task().names == ("Tea", "Coffee")
-    assert "was changed since the run was last continued (task.labels[0].name: Tea -> Chai)" in caplog.text
+    assert "was changed since the last `laud run` (task.labels[0].name: Tea -> Chai)" in caplog.text
     caplog.clear()
     # The place of the run is that where it is, but the file is not what was written.
     (run / "config.yaml").write_text(text.replace(f"storage: {run}", "storage: elsewhere"))
@@ -174,7 +174,7 @@ def test_a_budget_may_be_raised_in_the_run_itself(run: Path, caplog: pytest.LogC
     (run / "config.yaml").write_text(text.replace("annotations: 3", "annotations: 7"))
     with look_at(str(run)) as folder:
         assert folder.config.budget.annotations == 7
-    assert "(budget.annotations: 3 -> 7); they take effect" in caplog.text
+    assert "(budget.annotations: 3 -> 7); the changes take effect" in caplog.text
     with claim(configured(f"{run}/config.yaml")) as folder:
         assert folder.config.budget.annotations == 7
         assert len(folder.store.queries()) == 3
@@ -210,11 +210,13 @@ def test_a_run_that_is_replaced_by_its_backup_takes_nothing_more(run: Path, tmp_
     with claim(settings(run)) if opened == "claim" else look_at(str(run)) as folder:
         folder.store.add_feedback("before", "Tea", "ann")
         run.rename(tmp_path / "away")
-        with pytest.raises(RunError, match=f"^{run}: the run is gone$"):
+        with pytest.raises(RunError, match=f"^{run}: the run was deleted or moved$"):
             folder.store.add_feedback("gone", "Tea", "ann")
         shutil.copytree(tmp_path / "backup", run)
         for use in (folder.require, lambda: folder.store.add_feedback("lost", "Tea", "ann"), folder.store.queries):
-            with pytest.raises(RunError, match=f"^{run}: the run was replaced while it was open, as from a backup"):
+            with pytest.raises(
+                RunError, match=f"^{run}: the run was replaced while it was open, for example by a backup"
+            ):
                 use()
         # Moved back, it goes on.
         shutil.rmtree(run)

@@ -1,1 +1,1 @@
-"""One file per revision; a revision that was released is never changed."""
+"""One file for each revision. A released revision is never changed."""

@@ -70,8 +70,10 @@ def test_what_somebody_else_made_first_is_refused(
     else:
         found.mkdir()
         os.chown(found, 12345, 12345)
-    what = "belongs to another user" if kind == "others" else "is no folder"
-    expected = f"{os.path.normpath(found)}: {what}; expected a folder of this user's own: remove it, or set TMPDIR"
+    what = "belongs to another user" if kind == "others" else "is not a folder"
+    expected = (
+        f"{os.path.normpath(found)}: {what}; expected a folder that belongs to this user: remove it, or set TMPDIR"
+    )
     with pytest.raises(ScratchError, match=f"^{re.escape(expected)}$"):
         private_folder("models")
     assert not list((place / "elsewhere").iterdir()) if kind == "link" else True
@@ -79,7 +81,7 @@ def test_what_somebody_else_made_first_is_refused(
 
 def test_no_temporary_directory_is_one_line(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(place / "none"))
-    with pytest.raises(ScratchError, match=r"none/laud-[0-9]+: No such file or directory; expected a folder that can"):
+    with pytest.raises(ScratchError, match=r"none/laud-[0-9]+: No such file or directory; expected a writable folder"):
         private_folder("models")
 
 
