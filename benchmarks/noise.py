@@ -197,7 +197,7 @@ class Run:
     def taught(self, left: int) -> list[Answered]:
         """What the arm trains on, with so many answers left to buy."""
         if self.arm.leave_out and left <= 0:
-            return audit.believed(self.judged())
+            return audit.probably_right(self.judged())
         return [a for a in self.asked() if a.label is not None]
 
     def go(self) -> dict[str, object]:

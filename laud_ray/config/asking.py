@@ -1,4 +1,4 @@
-"""What is asked, how often and of whom: seed, queries, evaluation sample, audits, budget."""
+"""Which documents are annotated, and by which oracle: seed, queries, evaluation sample, audits, budget."""
 
 from typing import Annotated, Literal
 
@@ -11,6 +11,13 @@ from laud_ray.query import COMPOSED, SPREADABLE, STRATEGIES
 
 
 class InitConfig(Section):
+    """The seed: the first annotations, found by walking down each class's zero-shot ranking.
+
+    Attributes:
+        per_class: positive answers to find for each class.
+        max_queries: the most queries for all classes together.
+    """
+
     per_class: int = Field(default=1, ge=1)
     max_queries: int = Field(default=300, ge=1)
 
@@ -19,13 +26,15 @@ MIX = {"margin": 0.7, "random": 0.3}
 
 
 class QueryConfig(Section):
-    """What to ask about next.
+    """Which documents to annotate next.
 
     Attributes:
-        mix: each part's share when the strategy is mix, of their sum.
-        diversity: how a batch of an uncertainty strategy is spread over what its candidates look like.
-        shortlist: the most candidates that are embedded for a strategy that looks at where they lie.
-        answerable: whether to avoid what is like documents that the oracle abstained from.
+        strategy: the name of a query strategy (laud_ray.query.STRATEGIES).
+        batch: queries per round.
+        mix: the weight of each strategy where `strategy` is mix; the weights are normalised to sum to 1.
+        diversity: how a batch of an uncertainty strategy is spread over the candidates' embeddings. None: not at all.
+        shortlist: the most candidates that are embedded, where the strategy uses embeddings.
+        answerable: whether to avoid documents that resemble those from which the oracle abstained.
     """
 
     strategy: str = "margin"
@@ -44,7 +53,7 @@ class QueryConfig(Section):
     @classmethod
     def _known(cls, name: str) -> str:
         if name not in STRATEGIES:
-            raise ValueError(f"{name!r} is no query strategy: expected one of {known_names(name, STRATEGIES)}")
+            raise ValueError(f"{name!r} is not valid; expected one of {known_names(name, STRATEGIES)}")
         return name
 
     @field_validator("mix")
@@ -53,31 +62,36 @@ class QueryConfig(Section):
         simple = [name for name in STRATEGIES if name not in COMPOSED]
         for name in mix:
             if name not in simple:
-                raise ValueError(f"{name!r} cannot be part of a mix: expected one of {known_names(name, simple)}")
+                raise ValueError(f"{name!r} is not valid in a mix; expected one of {known_names(name, simple)}")
         if not mix:
-            raise ValueError("no parts: expected at least one strategy with its share")
+            raise ValueError("is empty; expected at least one strategy with its weight")
         return mix
 
     @model_validator(mode="after")
     def _consistent(self) -> "QueryConfig":
         if self.shortlist < self.batch:
-            raise ValueError(f"shortlist: {self.shortlist}: expected at least the batch, {self.batch}")
+            raise ValueError(f"shortlist: {self.shortlist} is not valid; expected at least query.batch, {self.batch}")
         if self.strategy != "mix" and self.mix != MIX:
-            raise ValueError(f"mix: with the strategy {self.strategy!r}, which has no parts: expected strategy: mix")
+            raise ValueError(f"mix: is not used with strategy: {self.strategy}; expected strategy: mix")
         parts = list(self.mix) if self.strategy == "mix" else [self.strategy]
         if self.diversity is not None and not set(parts) & set(SPREADABLE):
             raise ValueError(
-                f"diversity: {self.diversity!r} with the strategy {', '.join(map(repr, parts))}: "
-                f"expected it with one of {', '.join(SPREADABLE)}"
+                f"diversity: {self.diversity!r} is not valid with strategy {', '.join(map(repr, parts))}; "
+                f"expected strategy to be one of {', '.join(SPREADABLE)}"
             )
         return self
 
 
 class EvaluationConfig(Section):
-    """The sample that figures come from. `oracle` is the most trusted one; by default the run's.
+    """The sample from which the figures of a run are estimated.
 
     Attributes:
-        trusted: of how many documents `oracle` is asked; the run's own answers for all `size`. None: it answers alone.
+        size: documents in the sample.
+        stop_set: further, unlabelled documents on which the kappa rule compares successive models.
+        stratify: whether the sample of a binary task is stratified by zero-shot score. None: yes, for a binary task.
+        oracle: the most trusted oracle, which answers for the sample. None: the run's oracle.
+        trusted: the size of a subsample that `oracle` answers, while the run's oracle answers for all `size` documents.
+            None: `oracle` answers for all of them, and the run's oracle for none.
     """
 
     size: int = Field(default=300, ge=20)
@@ -89,27 +103,28 @@ class EvaluationConfig(Section):
     @model_validator(mode="after")
     def _measurable(self) -> "EvaluationConfig":
         if self.trusted is not None and self.oracle is None:
-            raise ValueError(f"trusted: {self.trusted} without an oracle: expected evaluation.oracle, who gives them")
+            raise ValueError(f"trusted: {self.trusted} has no oracle; expected evaluation.oracle, which answers them")
         if self.trusted is not None and self.trusted > self.size:
-            raise ValueError(f"trusted: {self.trusted}: expected at most the size, {self.size}")
+            raise ValueError(f"trusted: {self.trusted} is not valid; expected at most evaluation.size, {self.size}")
         return self
 
 
 class AuditConfig(Section):
-    """Leaving out answers that are probably wrong, and asking again in place of some of a round's queries.
+    """Re-checks of answers that are probably wrong. They replace some of a round's queries.
 
-    A label that two answers agree on, or that most of three give, is what a model learns; while answers differ, the
-    document trains nothing. The last model is judged with more care: once the budget is spent.
+    A re-checked document trains the model with the label that two answers, or two of three, agree on; until they
+    agree it is left out of training.
 
     Attributes:
-        share: of a round's batch that may be spent on asking again; 0 is none.
-        leave_out: whether the model that learns when the budget is spent leaves out what is probably wrong, and takes
-            the likeliest of answers that differ, which buys nothing; None: where `share` is above 0.
-        every: so many rounds.
-        oracle: who is asked; None: the run's oracle, anew.
-        trusted: its word is final, so no third answer is asked for.
-        referee: who gives the third answer where the first, the second and the model's differ, or the second is none;
-            None: whoever gave the second, anew.
+        share: the largest share of a round's batch that is spent on re-checks; 0 turns them off.
+        leave_out: whether the last model, trained when the budget is spent, is trained without annotations that are
+            probably wrong, and with the likeliest label where answers differ. It costs no annotations.
+            None: if `share` is above 0.
+        every: rounds from one audit to the next.
+        oracle: the oracle that gives the second answer. None: a new answer of the run's oracle.
+        trusted: whether the second answer is final, so that no third one is asked for.
+        referee: the oracle that gives the third answer, where the second is an abstention or agrees neither with the
+            first nor with the model. None: a new answer of the oracle that gave the second.
     """
 
     share: float = Field(default=0.0, ge=0, lt=1)
@@ -122,9 +137,9 @@ class AuditConfig(Section):
     @model_validator(mode="after")
     def _of_use(self) -> "AuditConfig":
         if self.trusted and self.oracle is None:
-            raise ValueError("trusted: true without an oracle: expected audit.oracle, whose word is final")
+            raise ValueError("trusted: true has no oracle; expected audit.oracle, whose answers are final")
         if self.trusted and self.referee is not None:
-            raise ValueError("referee: never asked, since trusted: true: expected one of the two")
+            raise ValueError("referee: is never asked with trusted: true; expected one of the two keys")
         return self
 
     @property
@@ -133,6 +148,6 @@ class AuditConfig(Section):
 
 
 class BudgetConfig(Section):
-    """`annotations` are those of seed, queries and audits together."""
+    """The most annotations: seed, queries and audits together. The evaluation sample is counted apart."""
 
     annotations: int = Field(default=500, ge=1)

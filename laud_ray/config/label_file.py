@@ -1,4 +1,4 @@
-"""Labels in a file of their own: YAML, JSON, CSV, TSV or text, by its ending. A mistake names the file and the line."""
+"""Read labels from a YAML, JSON, CSV, TSV or text file. Errors name the file and the line."""
 
 import csv
 import json
@@ -18,18 +18,18 @@ from laud_ray.texts import normalise_text
 
 ENDINGS = (".yaml", ".yml", ".json", ".csv", ".tsv", ".txt")
 EXPECTED = "a YAML, JSON, CSV, TSV or text file"
-COLUMNS = "name (or label) and, if you like, description and also"
+COLUMNS = "a column name (or label), and optionally description and also"
 _DELIMITERS = (",", ";", "\t", "|")
-# Shopify's lines: an id, then the path of a category.
+# Shopify's taxonomy has lines such as "gid://shopify/TaxonomyCategory/aa : Apparel & Accessories".
 _SHOPIFY = re.compile(r"^gid://\S+\s*:\s*")
-# Google's, where the file says so in its first line.
+# Google's taxonomy has lines such as "166 - Apparel & Accessories" under a first line with its name.
 _GOOGLE, _GOOGLE_ID = "Google_Product_Taxonomy", re.compile(r"^\d+\s+-\s+")
 _LEVEL = " > "
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A label as a file has it, and where: "labels.csv line 3"."""
+    """A label as it stands in a file, and its place for error messages: "labels.csv line 3"."""
 
     where: str
     label: dict[str, Any]
@@ -39,7 +39,8 @@ def read(name: str, text: str) -> list[dict[str, Any]]:
     """Read the labels of a file from its text.
 
     Raises:
-        ConfigError: if the ending is unknown, a line or a column is not valid, a label stands twice or below another.
+        ConfigError: if the file's ending is unknown, a line or a column is invalid, or a label is a duplicate or a
+            child of another.
     """
     ending = PurePosixPath(name).suffix.lower()
     if ending not in ENDINGS:
@@ -53,16 +54,22 @@ def read(name: str, text: str) -> list[dict[str, Any]]:
     else:
         entries = list(_table_lines(text, name, "\t" if ending == ".tsv" else None))
     if not entries:
-        raise ConfigError(f"{name}: holds no labels; expected at least two")
+        raise ConfigError(f"{name}: has no labels; expected at least two")
     _check(entries)
     return [entry.label for entry in entries]
 
 
 def as_list(value: object, where: str) -> list[dict[str, Any]]:
-    """Make labels of what YAML holds: a list of names or mappings, or one mapping of names to descriptions.
+    """Turn parsed YAML into labels: a list of names or mappings, or one mapping from names to descriptions.
+
+    Args:
+        where: the place of the labels, for error messages.
 
     Raises:
-        ConfigError: if it holds anything else.
+        ConfigError: if the value is anything else.
+
+    Example:
+        `["Tea", {"name": "Coffee"}]` becomes `[{"name": "Tea"}, {"name": "Coffee"}]`.
     """
     return [_one(item, f"{where}[{i}]") for i, item in enumerate(_items(value, where))]
 
@@ -72,21 +79,21 @@ def _items(value: object, where: str) -> list[object]:
         odd = next((name for name, text in value.items() if isinstance(text, list | dict)), None)
         if odd is not None:
             kind = "a list" if isinstance(value[odd], list) else "a mapping"
-            raise ConfigError(f"{where}: {quoted(odd)} holds {kind}; expected the list of labels alone")
+            raise ConfigError(f"{where}: {quoted(odd)} holds {kind}; expected a list of labels without a key above it")
         return [{"name": name, "description": text} for name, text in value.items()]
     if not isinstance(value, list):
-        raise ConfigError(f"{where}: {short(value)}: expected a list of labels")
+        raise ConfigError(f"{where}: {short(value)} is not valid; expected a list of labels")
     return value
 
 
 def _one(item: object, where: str) -> dict[str, Any]:
-    if isinstance(item, bool):  # only JSON's: in YAML it is read as its text
+    if isinstance(item, bool):  # from JSON only: the YAML reader leaves true and false as text
         item = str(item).lower()
     if isinstance(item, str):
         return {"name": item}
     if isinstance(item, dict):
         return item
-    raise ConfigError(f"{where}: {short(item)}: expected a name or {{name: ..., description: ...}}")
+    raise ConfigError(f"{where}: {short(item)} is not valid; expected a name or {{name: ..., description: ...}}")
 
 
 def _numbered(value: object, name: str) -> list[Entry]:
@@ -95,12 +102,12 @@ def _numbered(value: object, name: str) -> list[Entry]:
 
 
 def _json(text: str, name: str) -> object:
-    """Numbers stay as they are written: 1.10 is no 1.1."""
+    """Parse JSON with numbers kept as text, so that a label 1.10 does not become 1.1."""
 
     def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
         twice = next((key for key, times in Counter(key for key, _ in pairs).items() if times > 1), None)
         if twice is not None:
-            raise ConfigError(f"{name}: the key {quoted(twice)} stands twice; expected it once")
+            raise ConfigError(f"{name}: the key {quoted(twice)} is a duplicate; expected each key once")
         return dict(pairs)
 
     try:
@@ -112,7 +119,7 @@ def _json(text: str, name: str) -> object:
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Number the lines from 1; those that are blank or begin with # are left out."""
+    """Yield (number, line), counted from 1, without blank lines and those that begin with #."""
     for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1):
         if normalise_text(line) and not line.lstrip().startswith("#"):
             yield number, line
@@ -121,12 +128,12 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 def _text_lines(text: str, name: str) -> Iterator[Entry]:
     google = text.lstrip().startswith(f"# {_GOOGLE}")
     for number, line in _lines(text):
-        said = _SHOPIFY.sub("", line.strip())
-        yield Entry(f"{name} line {number}", {"name": _GOOGLE_ID.sub("", said) if google else said})
+        path = _SHOPIFY.sub("", line.strip())
+        yield Entry(f"{name} line {number}", {"name": _GOOGLE_ID.sub("", path) if google else path})
 
 
 def _table_lines(text: str, name: str, delimiter: str | None) -> Iterator[Entry]:
-    """Read one label a line, under a header that names the columns."""
+    """Read one label per line, below a header that names the columns."""
     lines = _lines(text)
     number, first = next(lines, (0, ""))
     if not number:
@@ -150,7 +157,10 @@ def _optional(row: dict[str, str]) -> dict[str, Any]:
 
 
 def _header(line: str, where: str, delimiter: str | None) -> tuple[list[str], str]:
-    """Find the delimiter under which a column is called name or label; return the columns, `label` as name."""
+    """Return the columns of a header and its delimiter: the first one that yields a column called name or label.
+
+    A column called label is returned as name.
+    """
     for one in (delimiter,) if delimiter else _DELIMITERS:
         header = [cell.casefold() for cell in _cells(line, one, where)]
         named = [column for column in header if column in ("name", "label")]
@@ -160,14 +170,18 @@ def _header(line: str, where: str, delimiter: str | None) -> tuple[list[str], st
         strange = next((column for column in columns if column not in ("name", "description", "also")), None)
         twice = next((column for column in columns if columns.count(column) > 1), None)
         if strange is not None or twice is not None:
-            fault = f"the column {quoted(strange)} is unknown" if strange is not None else f"two columns are {twice!r}"
+            fault = (
+                f"the column {quoted(strange)} is unknown"
+                if strange is not None
+                else f"the column {twice!r} is a duplicate"
+            )
             raise ConfigError(f"{where}: {fault}; expected {COLUMNS}")
         return columns, one
     raise ConfigError(f"{where}: has the columns {quoted(line.strip())}; expected {COLUMNS}")
 
 
 def _cells(line: str, delimiter: str, where: str) -> list[str]:
-    """Cut a line into cells without white space around them; empty ones at its end are left out."""
+    """Split a line into cells, stripped of surrounding white space; empty cells at its end are dropped."""
     if delimiter == "\t":
         cells = line.split("\t")
     else:
@@ -184,24 +198,24 @@ def _cells(line: str, delimiter: str, where: str) -> list[str]:
 
 
 def _check(entries: Sequence[Entry]) -> None:
-    """Refuse names that are none, that stand twice, or that are below another in a taxonomy."""
+    """Refuse invalid names, duplicates, and names that are children of another label ("A > B" beside "A")."""
     places: dict[str, str] = {}
     for entry in entries:
         if not isinstance(entry.label.get("name"), str):
-            continue  # said by the key
+            continue  # the check of the configuration reports it, with the key
         try:
             name = read_name(entry.label["name"])
         except ValueError as error:
             raise ConfigError(f"{entry.where}: {error}") from None
         if name in places:
             raise ConfigError(
-                f"{entry.where}: the label {quoted(name)} stands in {places[name]} already; expected once"
+                f"{entry.where}: the label {quoted(name)} is a duplicate of {places[name]}; expected each label once"
             )
         places[name] = entry.where
     for name, where in places.items():
         above = name.rpartition(_LEVEL)[0]
         if above in places:
             raise ConfigError(
-                f"{where}: {quoted(name)} is below {quoted(above)}, which is a label too: taxonomies are not supported "
-                "yet; expected labels of one level"
+                f"{where}: {quoted(name)} is a child of the label {quoted(above)}; expected labels of one level "
+                "(taxonomies are not supported yet)"
             )

@@ -1,4 +1,4 @@
-"""Labels in a tree of YAML, before it becomes data: they are the texts that stand there, whatever YAML sees in them."""
+"""Keep labels in YAML as the text that is written, where YAML would read a boolean, a number or a date."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,10 @@ import yaml
 
 
 def label_texts(root: yaml.Node | None, at: Sequence[str]) -> None:
-    """Make texts of the labels under some keys, so that no, 1.10 and 2020-01-01 are names as they are written."""
+    """Retag the labels under the path of keys `at` as text, so that no, 1.10 and 2020-01-01 stay names.
+
+    The tree is changed in place, before it is constructed.
+    """
     node = root
     for key in at:
         node = _child(node, key)
@@ -22,7 +25,7 @@ def label_texts(root: yaml.Node | None, at: Sequence[str]) -> None:
 
 
 def _child(node: yaml.Node | None, key: str) -> yaml.Node | None:
-    """The value of a key, where a node is a mapping that has it."""
+    """The value of a key in a mapping; None if the node is no mapping or does not have the key."""
     pairs = node.value if isinstance(node, yaml.MappingNode) else []
     return next((value for name, value in pairs if name.value == key), None)
 

@@ -1,4 +1,4 @@
-"""Say what is wrong with a configuration: one line with the key, the value and what was expected."""
+"""Error messages for a configuration: one line with the key, the value and what was expected."""
 
 import difflib
 import re
@@ -12,7 +12,16 @@ MOST_NAMES = 30
 
 
 def line(root: type, data: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
-    """Say one pydantic error in one line: key, value, expectation."""
+    """Turn one pydantic error into one line.
+
+    Args:
+        root: the class of the whole configuration.
+        data: what was read from YAML.
+        detail: an item of `ValidationError.errors()`.
+
+    Example:
+        "query.batch: '50' is not valid; expected an integer"
+    """
     section: Any = root
     node: Any = data
     key = ""
@@ -37,17 +46,20 @@ def line(root: type, data: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
         return f"{key}.kind: is missing"
     if kind == "value_error":
         return f"{key}: {detail['ctx']['error']}" if key else str(detail["ctx"]["error"])
-    message = detail["msg"].replace("Input should be", "expected")
+    message = re.sub(r"^\w+ should (?:be|have) ", "expected ", detail["msg"])
     message = re.sub(r"\ba valid (?=[aeiou])", "an ", message).replace("a valid ", "a ")
+    message = message.replace("expected greater", "expected a number greater").replace(
+        "expected less", "expected a number less"
+    )
     message = message.replace("expected an array", "expected a list").replace("expected an object", "expected keys")
     near = difflib.get_close_matches(
         str(value), detail.get("ctx", {}).get("expected", "").replace("'", "").split(" or "), 1
     )
-    return f"{key}: {short(value)}: {message}" + (f" - did you mean {near[0]!r}?" if near else "")
+    return f"{key}: {short(value)} is not valid; {message}" + (f" - did you mean {near[0]!r}?" if near else "")
 
 
 def _inner(section: Any, part: str | int) -> Any:
-    """The type of a section's field, or of a sequence's items."""
+    """The type of a section's field, or of the items of a sequence."""
     if isinstance(part, int):
         return typing.get_args(section)[0]
     fields = getattr(section, "model_fields", {})
@@ -55,7 +67,10 @@ def _inner(section: Any, part: str | int) -> Any:
 
 
 def _choose(section: Any, tag: str | None) -> Any:
-    """Of a union of sections, the one with that kind or engine; anything else as it stands."""
+    """Return the member of a union of sections with that kind or engine; without a tag the first member.
+
+    A type that is no such union is returned unchanged.
+    """
     section = _bare(section)
     for choice in map(_bare, typing.get_args(section)):
         fields = getattr(choice, "model_fields", {})
@@ -67,18 +82,23 @@ def _choose(section: Any, tag: str | None) -> Any:
 
 
 def _tags(node: Mapping[str, Any]) -> tuple[Any, Any]:
-    """What chooses among a union's sections; pydantic puts it into the place of an error."""
+    """The values that choose a member of a union. Pydantic adds the chosen one to the location of an error."""
     return node.get("kind"), node.get("engine", "encoder")
 
 
 def _bare(section: Any) -> Any:
+    """The type inside of Annotated."""
     while typing.get_origin(section) is Annotated:
         section = typing.get_args(section)[0]
     return section
 
 
 def known_names(name: str, known: Sequence[str] | Mapping[str, object]) -> str:
-    """List what is known, the first of many, and what the name may have meant."""
+    """List the known names, at most MOST_NAMES of them, with a suggestion if one is close to `name`.
+
+    Example:
+        known_names("marign", ["margin", "random"]) is "margin, random - did you mean 'margin'?"
+    """
     near = difflib.get_close_matches(name, list(known), 1)
     listed = ", ".join(list(known)[:MOST_NAMES]) + (f", ... ({len(known)} in all)" if len(known) > MOST_NAMES else "")
     return listed + (f" - did you mean {near[0]!r}?" if near else "")
@@ -92,7 +112,7 @@ def _child(node: Any, part: str | int) -> Any:
 
 
 def join(key: str, part: str | int) -> str:
-    """Name what lies at a key or index: join("query", "batch") is query.batch, join("stop", 0) is stop[0]."""
+    """Append a key or an index to a key: join("query", "batch") is query.batch, join("stop", 0) is stop[0]."""
     if isinstance(part, int):
         return f"{key}[{part}]"
     name = str(part) if str(part).isprintable() else ascii(str(part))
@@ -101,7 +121,7 @@ def join(key: str, part: str | int) -> str:
 
 
 def short(value: object) -> str:
-    """Show a value in at most 60 letters. What holds others is named only: a password may be among them."""
+    """Show a value in at most 60 characters. The items of lists and mappings may be secrets and are not shown."""
     if isinstance(value, dict | list | tuple):
         return "a mapping" if isinstance(value, dict) else "a list"
     if isinstance(value, int) and abs(value) > 10**60:
@@ -112,34 +132,35 @@ def short(value: object) -> str:
 
 
 def require_url(url: str, example: str) -> str:
-    """Return a URL of a service, as it is.
+    """Return the URL of a service unchanged.
 
     Raises:
-        ValueError: if it is not one.
+        ValueError: if it begins neither with http:// nor with https://.
     """
     if not url.startswith(("http://", "https://")):
-        raise ValueError(f"{short(url)}: expected a URL such as {example}")
+        raise ValueError(f"{short(url)} is not valid; expected a URL such as {example}")
     return url
 
 
 def require_variable(name: str, example: str) -> str:
-    """Return the name of an environment variable, as it is. What is not one may be the key itself, and is not shown.
+    """Return the name of an environment variable unchanged.
 
     Raises:
-        ValueError: if it is not one.
+        ValueError: if the name is invalid. The message does not show it: it may be the secret itself.
     """
     if not is_variable(name):
         raise ValueError(
-            f"is not the name of an environment variable; expected one such as {example}, and the key in that variable"
+            f"is not the name of an environment variable; expected a name such as {example}, and the secret in that "
+            "variable"
         )
     return name
 
 
 def refuse_credentials(data: object, key: str = "") -> None:
-    """Refuse data with a password or key in a URL, wherever in it that stands; labels are not looked at.
+    """Refuse data that holds a URL with a password or key, at any depth. Labels are not checked.
 
     Raises:
-        ValueError: with the key and where the secret belongs, without the secret.
+        ValueError: with the key and the place where the secret belongs, without the secret itself.
     """
     if isinstance(data, dict):
         for name, child in data.items():
@@ -156,7 +177,7 @@ def refuse_credentials(data: object, key: str = "") -> None:
         )
 
 
-# Where what is secret about an address belongs, by a part of its key or by its scheme.
+# Where the secret of a URL belongs, by a part of its key or by its scheme.
 _PLACES = {
     "base_url": "the environment variable that key_variable names",
     "serving": "the environment variable that serving.token_env names",

@@ -1,4 +1,4 @@
-"""What scores and learns: the zero-shot scorers and the learners."""
+"""The zero-shot scorers and the learners."""
 
 from typing import Annotated, Any, Literal
 
@@ -8,7 +8,11 @@ from laud_ray.config.section import PathText, Section
 
 
 class EncoderZeroShotConfig(Section):
-    """Similarity of text and label in a sentence encoder. `template` turns a label's name into a text to embed."""
+    """Score by the similarity of text and label under a sentence encoder.
+
+    Attributes:
+        template: turns the name of a label into the text that is embedded, such as "a product of the type {label}".
+    """
 
     engine: Literal["encoder"] = "encoder"
     model: PathText = "bundled"
@@ -18,24 +22,26 @@ class EncoderZeroShotConfig(Section):
     @classmethod
     def _has_label(cls, template: str) -> str:
         if "{label}" not in template:
-            raise ValueError(f"{template!r}: expected a text with {{label}} in it")
+            raise ValueError(f"{template!r} is not valid; expected a text that contains {{label}}")
         return template
 
 
 class PromptedSection(Section):
-    """What every scorer that reads labels off a language model needs. The model is a hub name or a folder.
+    """Keys of every scorer that takes label probabilities from a prompted language model.
 
     Attributes:
-        guideline: what an annotator would be told beyond the labels.
-        max_labels: more labels than this are cut, for each document, to the likeliest by the encoder.
-        max_text_tokens: longer texts are cut there.
-        max_context: tokens of the longest prompt.
-        orders: label orders that are averaged over, against position bias.
-        calibrate: divide by the mean probability of each label on a sample of the corpus. It takes out what a
-            model likes of itself, and with it how common a class is: never for a binary task.
-        reader: how label probabilities are read: as log-probabilities of the next token, or with the language
-            model cut down to a classifier over the label codes.
-        memory: share of the GPU's memory that the engine takes.
+        model: a name on the Hugging Face hub, or a folder.
+        guideline: instructions for annotation beyond the labels and their descriptions.
+        max_labels: the most labels in a prompt. With more, each document's prompt has those that the encoder finds
+            likeliest.
+        max_text_tokens: longer texts are truncated to this many tokens.
+        max_context: the most tokens of a prompt.
+        orders: label orders over which probabilities are averaged, against position bias.
+        calibrate: divide by the mean probability of each label on a sample of the corpus. This removes the model's
+            bias towards some labels, but also the classes' real frequencies, so a binary task should not use it.
+        reader: how label probabilities are read: `logprobs` takes those of the next token, `classify` reduces the
+            language model to a classifier over the label codes.
+        memory: share of the GPU's memory that the engine reserves.
     """
 
     model: PathText
@@ -51,18 +57,23 @@ class PromptedSection(Section):
 
 
 class VllmZeroShotConfig(PromptedSection):
-    """The probabilities that a language model gives to the codes of the labels."""
+    """Score by the probabilities that a language model gives to the codes of the labels."""
 
     engine: Literal["vllm"]
 
 
 class EncoderConfig(Section):
-    """LoRA on an encoder and a cosine head that starts as the label embeddings.
+    """LoRA on an encoder, with a cosine head that is initialised with the label embeddings.
 
     Attributes:
-        memory: unlabelled documents of the corpus whose predictions count for texts near them; 0 for none. It pays
-            with some thirty of them a class, and costs where the classes have a long tail (docs/LOG.md), so None is
-            3,000 for a multiclass task with at least 25 of them a class, else 0.
+        rank: rank of the adapter.
+        batch: examples per step.
+        max_tokens: longer texts are truncated to this many tokens.
+        class_balance: exponent of the inverse class frequency by which examples are weighted; 0 weights all alike.
+        holdout: share of the examples that is kept from training, for calibration.
+        memory: unlabelled documents of the corpus whose predictions are shared with nearest neighbours; 0 for none.
+            It helps from about thirty documents per class, and hurts where the classes have a long tail
+            (docs/LOG.md). None: 3,000 for a multiclass task with at most 120 classes (25 documents per class), else 0.
     """
 
     kind: Literal["encoder"]
@@ -78,7 +89,11 @@ class EncoderConfig(Section):
 
 
 class LinearConfig(Section):
-    """Frozen embeddings and a regularised linear head: the cheap baseline. `smoothing` is against wrong labels."""
+    """Frozen embeddings and a regularised linear head: the cheap baseline.
+
+    Attributes:
+        smoothing: label smoothing, which makes training robust to wrong labels.
+    """
 
     kind: Literal["linear"]
     model: PathText = "bundled"
@@ -91,10 +106,11 @@ class CausalConfig(PromptedSection):
     """LoRA on a decoder language model whose target is the code of the label.
 
     Attributes:
-        rank: of the adapter; vLLM loads no others.
+        rank: rank of the adapter; vLLM supports only these.
         batch: examples per step, over all workers.
-        batch_tokens: tokens that a worker computes at a time; the rest of its share is accumulated.
-        shard: spread the base model over the workers (FSDP2), for models that do not fit one device.
+        batch_tokens: the most tokens in a forward pass of one worker; larger batches use gradient accumulation.
+        checkpointing: recompute activations in the backward pass to save memory.
+        shard: shard the base model over the workers (FSDP2), for models that do not fit on one device.
     """
 
     kind: Literal["causal"]
@@ -108,7 +124,14 @@ class CausalConfig(PromptedSection):
 
 
 class InContextConfig(PromptedSection):
-    """No training: annotated examples in the prompt, the same for all documents or the nearest of each."""
+    """Annotated examples in the prompt, without training.
+
+    Attributes:
+        examples: examples per prompt.
+        choose: `nearest` shows each document its nearest neighbours, `balanced` shows all documents the same examples
+            of every class.
+        max_example_tokens: the most tokens of all examples in a prompt together.
+    """
 
     kind: Literal["in_context"]
     examples: int = Field(default=16, ge=1)
@@ -117,7 +140,7 @@ class InContextConfig(PromptedSection):
 
 
 def _engine(value: Any) -> str:
-    """The engine decides which keys zero_shot has; without one it is the encoder's."""
+    """Return the engine, which decides which keys zero_shot has; the default is encoder."""
     return str(value.get("engine", "encoder") if isinstance(value, dict) else getattr(value, "engine", "encoder"))
 
 

@@ -1,4 +1,4 @@
-"""Who answers: oracles."""
+"""The oracles, which annotate documents: replay, llm, cascade."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -9,7 +9,13 @@ from laud_ray.config.section import PathText, Section
 
 
 class ReplayConfig(Section):
-    """Answers from a column of the corpus that only the oracle sees; noise and abstain are rates."""
+    """Answers from a column of the corpus that only the oracle sees.
+
+    Attributes:
+        label: the column.
+        noise: rate of answers that are replaced by a random wrong label.
+        abstain: rate of answers that are replaced by an abstention.
+    """
 
     kind: Literal["replay"]
     label: str = Field(min_length=1)
@@ -18,22 +24,23 @@ class ReplayConfig(Section):
 
 
 class LlmConfig(Section):
-    """A language model answers: in this cluster (vllm), or at any endpoint that speaks OpenAI's protocol (openai).
+    """Answers of a language model, which runs in this cluster (vllm) or at an OpenAI-compatible endpoint (openai).
 
     Attributes:
-        guideline: what an annotator would be told beyond the labels.
-        examples: nearest annotated examples shown with each document.
-        rationale: ask for a sentence of reasoning first.
-        votes: answers per document; with more than one, confidence is the share of the winner.
-        temperature: of sampling; None is 0 for one answer and 0.7 for several.
-        threshold: below this confidence the answer is an abstention.
-        max_answer_tokens: None is 16, or 256 with a rationale; a model that reasons by itself needs more.
-        base_url, key_variable: the endpoint, and the environment variable that holds its key.
-        concurrency: requests in flight (openai) or in one batch of a replica (vllm).
-        max_calls, max_tokens, max_dollars: caps over the whole run; what is under way counts, and so does what
-            another oracle of the same model was asked, for the evaluation sample too.
+        guideline: instructions for annotation beyond the labels and their descriptions.
+        examples: how many annotated examples each prompt shows: the document's nearest neighbours.
+        rationale: ask for a sentence of reasoning before the answer.
+        votes: answers per document. With more than one, the confidence is the winner's share of the votes.
+        temperature: sampling temperature. None: 0 for one vote, 0.7 for several.
+        threshold: answers below this confidence become abstentions.
+        max_answer_tokens: None: 16, or 256 with a rationale. A reasoning model needs more.
+        base_url, key_variable: the endpoint, and the environment variable that holds its API key.
+        timeout: seconds.
+        concurrency: requests in flight (openai) or per batch of a replica (vllm).
+        max_calls, max_tokens, max_dollars: caps over the whole run. Calls in flight count, and so do the calls of
+            all other oracles with the same model, those for the evaluation sample included.
         input_price, output_price: dollars per million tokens.
-        replicas, gpus_per_replica: engines of vllm.
+        replicas, gpus_per_replica: vLLM engines, and GPUs for each.
         OPERATIONAL: the keys that may change during a run.
     """
 
@@ -81,12 +88,15 @@ class LlmConfig(Section):
     @model_validator(mode="after")
     def _priced(self) -> "LlmConfig":
         if self.max_dollars is not None and not self.input_price and not self.output_price:
-            raise ValueError(f"max_dollars: {self.max_dollars:g} without prices: expected input_price or output_price")
+            raise ValueError(f"max_dollars: {self.max_dollars:g} needs prices; expected input_price or output_price")
         return self
 
 
 class CascadeConfig(Section):
-    """The first oracle answers; where it abstains, which an llm does under its threshold, the next one does."""
+    """Oracles in order. Each answers the documents from which the one before abstained.
+
+    An llm oracle abstains where its confidence is below its threshold.
+    """
 
     kind: Literal["cascade"]
     oracles: tuple[Annotated[ReplayConfig | LlmConfig, Field(discriminator="kind")], ...]
@@ -95,7 +105,7 @@ class CascadeConfig(Section):
     @classmethod
     def _several(cls, oracles: tuple[ReplayConfig | LlmConfig, ...]) -> tuple[ReplayConfig | LlmConfig, ...]:
         if len(oracles) < 2:
-            raise ValueError(f"{len(oracles)} oracle(s): expected at least two, the cheapest first")
+            raise ValueError(f"has {len(oracles)} oracle(s); expected at least two, the cheapest first")
         return oracles
 
 
@@ -103,7 +113,7 @@ OracleConfig = Annotated[ReplayConfig | LlmConfig | CascadeConfig, Field(discrim
 
 
 def repeats_itself(config: OracleConfig) -> bool:
-    """Whether an oracle says the same of a document however often it is asked."""
+    """Whether an oracle is deterministic, so that a second answer for a document is the first one again."""
     members = config.oracles if isinstance(config, CascadeConfig) else (config,)
     return all(isinstance(one, LlmConfig) and one.temperature == 0 for one in members)
 

@@ -1,4 +1,4 @@
-"""YAML -> frozen, strict RunConfig. A mistake is one line with the file, the key, the value and what was expected."""
+"""YAML -> frozen, strict RunConfig. Each mistake is one line: file, key, value and what was expected."""
 
 import json
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
@@ -27,7 +27,7 @@ def load(path: str) -> RunConfig:
 
 
 def load_stored(path: str) -> RunConfig:
-    """Read the configuration that a run has in its folder; its labels are called what an earlier version called them.
+    """Read the configuration in the folder of a run. Label names of earlier versions are accepted unchanged.
 
     Raises:
         ConfigError: one line per mistake.
@@ -36,7 +36,11 @@ def load_stored(path: str) -> RunConfig:
 
 
 def parse(text: str, path: str = "config", *, stored: bool = False) -> RunConfig:
-    """Read YAML text; `path` is what errors call it, `stored` says that it is a run's own.
+    """Read a configuration from YAML text.
+
+    Args:
+        path: the name of the file in error messages.
+        stored: whether the text comes from the folder of a run, where label names of earlier versions are accepted.
 
     Raises:
         ConfigError: one line per mistake.
@@ -59,14 +63,14 @@ def parse(text: str, path: str = "config", *, stored: bool = False) -> RunConfig
 
 
 def differences(old: RunConfig, new: RunConfig) -> list[str]:
-    """List the keys that differ in a way that changes results: "key: old -> new"."""
+    """List the differences that change results, each as "key: old -> new"."""
     return [
         line for key, line in _changed(old, new, {"resources", "storage", "store", "serving"}) if not _operational(key)
     ]
 
 
 def changes(old: RunConfig, new: RunConfig) -> list[str]:
-    """List all keys that differ: "key: old -> new"."""
+    """List all differences, each as "key: old -> new"."""
     return [line for _, line in _changed(old, new, set())]
 
 
@@ -78,12 +82,12 @@ def _changed(old: RunConfig, new: RunConfig, without: set[str]) -> Iterator[tupl
 
 
 def _operational(key: str) -> bool:
-    """Whether a key says how an oracle is reached and what it may use, so that it may change during a run."""
+    """Whether a key concerns an oracle's endpoint, limits or caps, which may change during a run."""
     return key.startswith(("oracle", "evaluation.oracle", "audit.")) and key.rpartition(".")[2] in LlmConfig.OPERATIONAL
 
 
 def _read(path: str, where: str, expected: str) -> str:
-    """Return a file's text; `where` is what an error calls it."""
+    """Return the text of a file. `where` names the file in errors, `expected` says what it should be."""
     folder, _, name = path.rpartition("/")
     try:
         data = Folder(folder or ("/" if path.startswith("/") else ".")).read(name)
@@ -97,7 +101,7 @@ def _read(path: str, where: str, expected: str) -> str:
 
 
 def _found(data: object) -> str:
-    """Say in a reader's words what YAML holds in the place of a mapping."""
+    """Describe YAML data that is not a mapping, for an error message."""
     if data is None:
         return "is empty"
     return (
@@ -110,7 +114,7 @@ def _found(data: object) -> str:
 
 
 def _labels(value: object, path: str) -> object:
-    """Read labels: a list as it stands, or the file that a path names."""
+    """Return labels given as a list, or read them from the file that a path names."""
     if isinstance(value, str):
         try:
             literal_path(value)
@@ -121,6 +125,7 @@ def _labels(value: object, path: str) -> object:
 
 
 def _flat(node: Any, key: str = "") -> dict[str, Any]:
+    """Flatten nested data: {"query": {"batch": 50}} becomes {"query.batch": 50}."""
     if isinstance(node, dict):
         return {k: v for name, child in node.items() for k, v in _flat(child, join(key, name)).items()}
     if isinstance(node, list):

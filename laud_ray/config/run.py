@@ -17,12 +17,14 @@ from laud_ray.printable import quoted
 
 
 class ResourcesConfig(Section):
-    """Machines. No key here changes results.
+    """Hardware. No key here changes results.
 
     Attributes:
-        workers: processes that train; 0 trains in this one.
-        scorers: language model engines that score at a time, each over gpus_per_scorer GPUs of one node, or
-            without any on cpus_per_scorer cores.
+        workers: training processes; 0 trains in the process of the run.
+        gpus_per_worker: GPUs for each of them.
+        scorers: language model engines that score at the same time.
+        gpus_per_scorer: GPUs for each engine, on one node; 0 runs it on CPUs.
+        cpus_per_scorer: cores for each engine without GPUs.
     """
 
     workers: int = Field(default=0, ge=0)
@@ -33,11 +35,13 @@ class ResourcesConfig(Section):
 
 
 class ServingConfig(Section):
-    """The service that is told when a model becomes current. No key here changes results; without it, it polls.
+    """The service that is notified when a model becomes current. No key here changes results.
+
+    Without a URL the service finds the new model by polling.
 
     Attributes:
-        url: of the service, without /v1.
-        token_env: the environment variable that holds its bearer token.
+        url: base URL of the service, without /v1.
+        token_env: the environment variable that holds the bearer token.
     """
 
     url: str | None = None
@@ -57,8 +61,8 @@ class ServingConfig(Section):
 class RunConfig(Section):
     """One task's run, from data to classifier.
 
-    `store` is the PostgreSQL database for its annotations and registry; None: a file in `storage`. A password
-    comes from PGPASSWORD or ~/.pgpass, since the configuration is written into the storage.
+    `store` is the URL of a PostgreSQL database for annotations and registry; None: an SQLite file in `storage`. The
+    configuration is written into the storage, so the database password belongs in PGPASSWORD or ~/.pgpass.
     """
 
     task: TaskConfig
@@ -85,79 +89,83 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _one_role_each(self) -> "RunConfig":
-        """What an oracle sees must be neither what the model sees nor the name of a document."""
+        """Refuse a replay column that is also the text, which the model sees, or the id of the documents."""
         for where, config in self.asked_oracles().items():
             for one in getattr(config, "oracles", (config,)):
                 if isinstance(one, ReplayConfig) and one.label in (self.corpus.text, self.corpus.id):
                     role = "text" if one.label == self.corpus.text else "id"
                     raise ValueError(
-                        f"{where}.label: the column {one.label!r} is corpus.{role} too: expected a column for each"
+                        f"{where}.label: the column {one.label!r} is also corpus.{role}; expected two different columns"
                     )
         return self
 
     @model_validator(mode="after")
     def _drawn_anew(self) -> "RunConfig":
-        """An audit must not buy the same answers again."""
+        """Refuse an audit whose second answers would only repeat the first ones."""
         asked: list[tuple[str, OracleConfig]] = [("oracle", self.oracle), *self.second_oracles()]
         for i, (where, config) in enumerate(asked if self.audit.share else []):
             if config in [one for _, one in asked[:i]] and repeats_itself(config):
                 raise ValueError(
-                    f"audit: share: {self.audit.share:g} would ask `{where}` again at temperature 0, which says the "
-                    "same again: expected another audit.oracle or audit.referee, or no temperature"
+                    f"audit.share: {self.audit.share:g} would ask `{where}` again at temperature 0, which repeats its "
+                    "answers; expected another audit.oracle or audit.referee, or no temperature"
                 )
         return self
 
     @model_validator(mode="after")
     def _measured_by_another(self) -> "RunConfig":
         if self.evaluation.trusted is not None and self.evaluation.oracle == self.oracle:
-            raise ValueError("evaluation.oracle: the same as oracle, with trusted: expected one that is trusted more")
+            raise ValueError(
+                "evaluation.oracle: is the same as `oracle`; expected a more trusted one for evaluation.trusted"
+            )
         return self
 
     @model_validator(mode="after")
     def _stratified_by_a_score(self) -> "RunConfig":
         if self.evaluation.stratify and self.task.kind != "binary":
-            raise ValueError("evaluation.stratify: true: expected so only when task.kind is binary")
+            raise ValueError(
+                f"evaluation.stratify: true is not valid with task.kind: {self.task.kind}; expected task.kind: binary"
+            )
         return self
 
     @model_validator(mode="after")
     def _abstention_is_no_label(self, info: ValidationInfo) -> "RunConfig":
-        """A language model answers UNSURE where it does not know: as a label that would be nobody's."""
+        """Refuse a label called UNSURE: it is the answer by which a language model abstains."""
         llm = next((where for where, one in self.asked_oracles().items() if asks_model(one)), None)
         same = next((label.name for label in self.task.labels if fold(label.name) == UNSURE), None)
         if llm is not None and same is not None and info.context != STORED:
             raise ValueError(
-                f"task.labels: a label is called {quoted(same)}, which is what the language model of `{llm}` answers "
-                f"where it does not know: expected another name, such as {{name: unclear, also: [{same}]}}"
+                f"task.labels: the label {quoted(same)} is not valid: the language model of `{llm}` abstains with this "
+                f"word; expected another name, such as {{name: unclear, also: [{same}]}}"
             )
         return self
 
     def evaluation_oracle(self) -> tuple[str, OracleConfig]:
-        """Who answers for the whole evaluation sample, under its key: the most trusted oracle, or else the run's."""
+        """The oracle that answers for the whole evaluation sample, with its key in the configuration."""
         trusted = self.evaluation.oracle
         if trusted is None or self.evaluation.trusted is not None:
             return "oracle", self.oracle
         return "evaluation.oracle", trusted
 
     def trusted_oracle(self) -> tuple[str, OracleConfig] | None:
-        """Who answers for a part of the evaluation sample once more, under its key; None: nobody."""
+        """The oracle that answers for a subsample of the evaluation sample again, with its key, or None."""
         trusted = self.evaluation.oracle
         return None if trusted is None or self.evaluation.trusted is None else ("evaluation.oracle", trusted)
 
     def asked_oracles(self) -> dict[str, OracleConfig]:
-        """Everyone whom the run asks, under their keys: the run's own, those of audits, that of the evaluation."""
+        """All oracles of the run by their keys: the run's own, those of audits and those of the evaluation."""
         again = self.second_oracles() if self.audit.share else ()
         trusted = [] if (one := self.trusted_oracle()) is None else [one]
         return dict([("oracle", self.oracle), *again, self.evaluation_oracle(), *trusted])
 
     def second_oracles(self) -> tuple[tuple[str, OracleConfig], ...]:
-        """Who is asked in an audit, under its key: for the second answer, and unless that is final for the third."""
+        """The oracles of an audit with their keys: for the second answer and, unless that is final, for the third."""
         second = ("audit.oracle", self.audit.oracle) if self.audit.oracle else ("oracle", self.oracle)
         third = ("audit.referee", self.audit.referee) if self.audit.referee else second
         return (second,) if self.audit.trusted else (second, third)
 
     @property
     def most_answers(self) -> int:
-        """How many answers a document may get in all, by audits."""
+        """The most answers that a document can have, those of audits included."""
         return 1 + len(self.second_oracles())
 
     @field_validator("store")
@@ -169,9 +177,9 @@ class RunConfig(Section):
         try:
             url = make_url(store)
         except ArgumentError:
-            raise ValueError(f"is no URL of a database: {expected}") from None
+            raise ValueError(f"is not the URL of a database; {expected}") from None
         if url.drivername not in ("postgresql", "postgres", "postgresql+psycopg"):
-            raise ValueError(f"{short(url.drivername)} is another kind of database: {expected}")
+            raise ValueError(f"{short(url.drivername)} is not a supported database; {expected}")
         return store
 
     def dump(self) -> str:

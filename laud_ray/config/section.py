@@ -1,4 +1,4 @@
-"""What every section of the configuration is, and what a path in it may be."""
+"""The base of all sections of the configuration, and the paths in them."""
 
 import os
 import re
@@ -6,17 +6,18 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
-# A configuration as an earlier version wrote it into a run: its names are those of the run's answers and models.
+# Validation context for the configuration in the folder of a run. An earlier version may have written it, with label
+# names and paths that are refused today but are those of the run.
 STORED = {"stored": True}
-# What a shell would put something else in the place of.
+# Variables and home folders, which a shell would expand.
 _VARIABLE, _HOME = re.compile(r"\$(\w+|\{[^}]*\})"), re.compile(r"~[\w.-]*(/|$)")
 
 
 def literal_path(path: str) -> str:
-    """Return a path, as it is: the same configuration means the same place for every user and on every machine.
+    """Return a path unchanged, so that a configuration means the same place for every user and on every machine.
 
     Raises:
-        ValueError: if it has a variable or a `~` that a shell would expand; nothing is expanded here.
+        ValueError: if the path has a variable or a `~`, which a shell would expand. Nothing is expanded here.
     """
     found = _VARIABLE.search(path) or _HOME.match(path)
     if found is not None:
@@ -35,6 +36,6 @@ PathText = Annotated[str, Field(min_length=1), AfterValidator(_literal_unless_st
 
 
 class Section(BaseModel):
-    """A part of the configuration: no unknown keys, no conversions, no changes."""
+    """A section of the configuration. It refuses unknown keys, converts no types and cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)

@@ -1,4 +1,4 @@
-"""When a run ends: its stop rules."""
+"""The stop rules of a run. `laud_ray.stopping` has what each of them computes."""
 
 from typing import Annotated, Literal
 
@@ -39,7 +39,7 @@ class DeltaFRule(Section):
 
 
 class TargetRule(Section):
-    """The lower bound of the metric's 95 % interval reaches `value`."""
+    """Stop when the lower bound of the metric's 95 % interval reaches `value`."""
 
     kind: Literal["target"]
     metric: Literal["accuracy", "macro_f1"] = "accuracy"
@@ -47,11 +47,14 @@ class TargetRule(Section):
 
 
 class GainRule(Section):
-    """The next `per` annotations are expected to add less than `below`, or than their price is worth.
+    """Stop when the next `per` annotations are expected to gain less than a limit.
 
     Attributes:
-        cost_per_annotation, value_per_point: dollars, of a percentage point; both or neither. With them the limit is
-            what they say in the place of `below`.
+        below: the limit, as a difference of the metric.
+        cost_per_annotation: dollars. Together with value_per_point it replaces `below`: the limit is then the gain
+            that is worth the price of `per` annotations.
+        value_per_point: dollars for each percentage point of the metric. Both of these keys, or neither.
+        patience: rounds in a row for which the gain has to stay below the limit.
     """
 
     kind: Literal["gain"]
@@ -68,7 +71,7 @@ class GainRule(Section):
         for name, price in given.items():
             other = next(one for one in given if one != name)
             if price is not None and given[other] is None:
-                raise ValueError(f"{name} is {price:g} without {other}: expected both or neither")
+                raise ValueError(f"{name}: {price:g} needs {other} too; expected both or neither")
         return self
 
 

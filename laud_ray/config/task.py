@@ -1,4 +1,4 @@
-"""What is to be learned, and from which documents."""
+"""The task, its labels, and the corpus."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +20,8 @@ class LabelConfig(Section):
     """A class.
 
     Attributes:
-        also: other spellings of its name, as they stand in somebody's data; they mean the same label.
+        positive: whether it is the positive class of a binary task.
+        also: other spellings of the name, such as those of an older data set. They mean the same label.
     """
 
     name: str = Field(min_length=1)
@@ -40,7 +41,7 @@ class LabelConfig(Section):
 
     @property
     def spellings(self) -> tuple[str, ...]:
-        """The name and what else it is called."""
+        """The name, followed by its other spellings."""
         return tuple(dict.fromkeys([self.name, *self.also]))
 
     def to_label(self) -> Label:
@@ -48,10 +49,10 @@ class LabelConfig(Section):
 
 
 class TaskConfig(Section):
-    """What is to be learned.
+    """The classification task.
 
-    In a binary task one label is positive and the rest together are `other`: the positive one is
-    marked `positive: true`; without a mark it is the first.
+    In a binary task one label is the positive class, and all others together are the class `other`. The positive
+    label is the one with `positive: true`, or the first one if none has it.
     """
 
     name: str = Field(min_length=1)
@@ -62,13 +63,16 @@ class TaskConfig(Section):
     @classmethod
     def _distinct(cls, labels: tuple[LabelConfig, ...]) -> tuple[LabelConfig, ...]:
         if len(labels) < 2:
-            raise ValueError(f"{len(labels)} label(s): expected at least two, in a binary task what the rest may be")
+            raise ValueError(
+                f"has {len(labels)} label(s); expected at least two (in a binary task: the positive one, and one for "
+                "the rest)"
+            )
         twice, times = Counter(label.name for label in labels).most_common(1)[0]
         if times > 1:
-            raise ValueError(f"the label {quoted(twice)} stands {times} times: expected distinct labels")
+            raise ValueError(f"the label {quoted(twice)} stands {times} times; expected distinct labels")
         for spelling, first, second in _shared(labels):
             raise ValueError(
-                f"{quoted(spelling)} is a spelling of {quoted(first)} and of {quoted(second)}: "
+                f"{quoted(spelling)} is a spelling of {quoted(first)} and of {quoted(second)}; "
                 "expected it under one label"
             )
         return labels
@@ -77,14 +81,14 @@ class TaskConfig(Section):
     def _one_positive(self, info: ValidationInfo) -> "TaskConfig":
         marked = [label.name for label in self.labels if label.positive]
         if self.kind == "multiclass" and marked:
-            raise ValueError(f"{marked[0]!r} is marked positive: expected so only when kind is binary")
+            raise ValueError(f"{marked[0]!r} has positive: true; expected it only with kind: binary")
         if len(marked) > 1:
-            raise ValueError(f"{', '.join(map(repr, marked))} are marked positive: expected one")
+            raise ValueError(f"{', '.join(map(repr, marked))} have positive: true; expected one of them")
         if self.kind == "binary" and info.context != STORED:
             called = next((one for one in self._positive.spellings if fold(one) == OTHER), None)
             if called is not None:
                 raise ValueError(
-                    f"the positive label is called {quoted(called)}, which in a binary task stands for the rest: "
+                    f"the positive label is called {quoted(called)}, which in a binary task stands for the rest; "
                     "expected another name, or positive: true at another label"
                 )
         return self
@@ -112,13 +116,18 @@ def _shared(labels: tuple[LabelConfig, ...]) -> Iterator[tuple[str, str, str]]:
 
 
 class CorpusConfig(Section):
-    r"""Where the documents are, and how they are read. Texts longer than max_chars are cut there and counted.
+    r"""Where the documents are, and how they are read.
 
     Attributes:
-        delimiter: of CSV and TSV: one character, or comma, semicolon, tab, pipe. None, here and below: found out from
+        path: a file, a folder, a glob or a URI.
+        text: the column of texts.
+        id: the column of ids. None: ids are made from the texts.
+        max_chars: longer texts are truncated to this many characters; their number is reported.
+        delimiter: of CSV and TSV files: one character, or comma, semicolon, tab, pipe. None: detected in each file.
+        quote: `none`; or `"` where a quote in a quoted cell is doubled; or `\"` where it is written `\"`. None:
+            detected in each file.
+        encoding: of CSV, TSV and JSON lines files, such as cp1252; a byte order mark overrides it. None: detected in
             each file.
-        quote: none, or `"` where a quote in a quoted cell is doubled, or `\"` where it is written so.
-        encoding: of CSV, TSV and JSON lines, such as cp1252. A byte order mark decides before it.
     """
 
     path: PathText
@@ -147,10 +156,10 @@ class CorpusConfig(Section):
     @model_validator(mode="after")
     def _one_role_each(self) -> "CorpusConfig":
         if self.id == self.text:
-            raise ValueError(f"the column {self.text!r} is both text and id: expected a column for each")
+            raise ValueError(f"the column {self.text!r} is both text and id; expected two different columns")
         return self
 
     @property
     def reading(self) -> Reading:
-        """How its text files are read, as far as that is stated."""
+        """The stated delimiter, quote and encoding of text files."""
         return Reading(self.delimiter, self.quote, self.encoding)

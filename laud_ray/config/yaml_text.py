@@ -1,7 +1,7 @@
 """YAML text -> plain data: mappings with text keys, lists, texts, numbers. Anything else is refused in one line.
 
-A configuration may come from anybody, and YAML can be more than a tree: a node may hold itself, and ten lines of
-aliases may stand for ten million nodes.
+A configuration may come from an untrusted source, and YAML is more than a tree: a node may contain itself, and ten
+lines of aliases may expand to ten million nodes.
 """
 
 import math
@@ -15,14 +15,18 @@ from laud_ray.config.label_nodes import label_texts
 from laud_ray.config.mistakes import join, short
 from laud_ray.errors import ConfigError
 
-# Of a tree that is no attack: labels of 100,000 classes have about 300,000 nodes.
+# Limits that no honest file reaches: labels of 100,000 classes have about 300,000 nodes.
 DEEPEST, MOST_NODES = 50, 1_000_000
-# What a database and JSON readers elsewhere can hold.
+# The largest integer that databases and other JSON readers can represent.
 LARGEST_INTEGER = 2**63 - 1
 
 
 def read_yaml(text: str, path: str, *, labels_at: Sequence[str] = ("task", "labels")) -> object:
-    """Read YAML text; `path` is what errors call it, and labels stand under the keys `labels_at`.
+    """Read YAML text.
+
+    Args:
+        path: the name of the file in error messages.
+        labels_at: the keys that lead to the labels, which are read as text.
 
     Raises:
         ConfigError: if it is not YAML, or holds anything but plain data.
@@ -53,11 +57,11 @@ def _load(text: str, labels_at: Sequence[str]) -> object:
 
 
 class _RefusedError(Exception):
-    """A construct of YAML that is refused, with its line."""
+    """A YAML construct that is refused. The message begins with " line N: "."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads plain YAML and refuses a key that is given twice. Dates stay the texts that they are written as."""
+    """Reads plain YAML, refuses duplicate keys, and leaves dates as text."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         lines: dict[object, int] = {}
@@ -67,19 +71,19 @@ class _Loader(yaml.SafeLoader):
             name, at = self.construct_object(key), key.start_mark.line + 1
             if name in lines:
                 raise _RefusedError(
-                    f" line {at}: the key {short(name)} stands in line {lines[name]} already; expected it once"
+                    f" line {at}: the key {short(name)} is a duplicate of line {lines[name]}; expected each key once"
                 )
             lines[name] = at
         return super().construct_mapping(node, deep)
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         super().flatten_mapping(node)
-        if len(node.value) > MOST_NODES // 10:  # merge keys multiply what they merge
+        if len(node.value) > MOST_NODES // 10:  # nested merge keys grow exponentially
             line = node.start_mark.line + 1
-            raise _RefusedError(f" line {line}: its merge keys make {len(node.value):,} keys; expected fewer")
+            raise _RefusedError(f" line {line}: merge keys expand to {len(node.value):,} keys; expected fewer")
 
     def construct_number(self, node: yaml.ScalarNode) -> object:
-        """Read a number, or leave a text what Python cannot read as one, such as an integer of 5,000 digits."""
+        """Read a number. What Python cannot convert, such as an integer of 5,000 digits, stays text."""
         try:
             if node.tag.endswith(":int"):
                 return self.construct_yaml_int(node)
@@ -97,7 +101,7 @@ _Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_date)
 
 
 class _Check:
-    """Walks over data once, and counts its nodes: an alias counts each time that it is used."""
+    """Walks over the data once and counts its nodes. An alias counts each time that it is used."""
 
     def __init__(self, path: str) -> None:
         self._path, self._nodes = path, 0
@@ -105,10 +109,11 @@ class _Check:
     def node(self, value: object, key: str, depth: int) -> None:
         self._nodes += 1
         if self._nodes > MOST_NODES:
-            self._refuse("", f"its aliases stand for more than {MOST_NODES:,} values; expected fewer")
+            self._refuse("", f"aliases expand to more than {MOST_NODES:,} values; expected fewer")
         if depth > DEEPEST:
             self._refuse(
-                re.split(r"[.[]", key)[0], f"is nested too deeply, or holds itself; expected at most {DEEPEST} levels"
+                re.split(r"[.[]", key)[0],
+                f"is nested too deeply, or contains itself; expected at most {DEEPEST} levels",
             )
         if isinstance(value, dict):
             for name, child in value.items():

@@ -1,1 +1,1 @@
-"""The evaluation sample: draw it, measure models on it, enlarge it, ask a trusted oracle."""
+"""The evaluation sample: draw it, measure models on it, enlarge it, and ask a trusted oracle about it."""

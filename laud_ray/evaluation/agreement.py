@@ -1,4 +1,4 @@
-"""How far the models of two consecutive rounds agree, without any labels."""
+"""Agreement between the models of two consecutive rounds, without any labels."""
 
 from collections.abc import Sequence
 
@@ -13,10 +13,10 @@ from laud_ray.store.store import Sampled
 def agreement(
     before: Folder, after: Folder, stop_set: Sequence[Sampled], names: Sequence[str], *, binary: bool
 ) -> tuple[float, float] | tuple[None, None]:
-    """Compare two passes on the stop set: Cohen's kappa, and the predicted change of F1; (None, None) without one.
+    """Return Cohen's kappa between two passes on the stop set, and the predicted change of F1.
 
-    The change is of the positive class, the first, in a binary task; of more classes it is the mean over those that
-    either pass predicts.
+    For a binary task the change is that of the positive class, which is the first; else it is the mean over the
+    classes that either pass predicts. Without a stop set the result is (None, None).
     """
     if not stop_set:
         return None, None

@@ -1,7 +1,7 @@
 """Buy further evaluation answers for a run, so that the figures of a model get narrower intervals.
 
-In a run with `evaluation.trusted` these are trusted answers for documents of the sample that has cheap ones: what the
-cheap ones are wrong by is known the least. In others the sample itself grows.
+In a run with `evaluation.trusted`, trusted answers are bought for documents of the sample that have only the run's own
+answers, because the error of these dominates the interval. In other runs the sample itself grows.
 """
 
 import json
@@ -34,14 +34,15 @@ _PURCHASE = "evaluation purchase"
 
 @dataclass(frozen=True, slots=True)
 class Bought:
-    """What a purchase led to.
+    """The result of a purchase.
 
     Attributes:
-        bought: answers that came in this call.
-        pending: answers that are still to come, for the reason given.
-        resumed: whether this finished an earlier purchase instead of beginning one.
-        headline: the figure that `width` is asked of, by name.
-        needed: about how many answers in all that width would take, by these figures; None without a width.
+        bought: answers received in this call.
+        pending: answers that are still missing, for the reason in `waiting`.
+        resumed: whether this call resumed an earlier purchase instead of starting one.
+        headline: name and estimate of the figure whose interval `width` is about.
+        width: the wanted width of its 95 % interval.
+        needed: an estimate of the answers in all that this width takes; None without a width.
     """
 
     model: str
@@ -63,17 +64,17 @@ def buy(
     width: float | None = None,
     observer: Observer = lambda event: None,
 ) -> Bought:
-    """Buy at most n further answers from the most trusted oracle, and estimate a model's figures from all there are.
+    """Buy at most n further answers from the most trusted oracle, and estimate a model's figures from all answers.
 
-    What is asked about is drawn and recorded before anything is asked. So a call after a crash, or while answers were
-    pending, goes on with that purchase, whatever its n, and begins no other.
+    The documents are drawn and recorded before the oracle is asked. A call after a crash, or while answers are
+    pending, therefore resumes that purchase, with its own n, instead of starting another one.
 
     Args:
-        model: by default the current one.
-        width: of the headline's 95 % interval; no more is bought than it takes, as far as can be foreseen.
+        model: the name of a model; by default the current one.
+        width: the wanted width of the headline's 95 % interval. No more answers are bought than it is expected to take.
 
     Raises:
-        RunError: if there is no such model, or its scores are gone.
+        RunError: if the model does not exist, or its scores were removed.
     """
     name = find(run, model)
     number = next(one.round for one in model_records.models(run.store.engine) if one.name == name)
@@ -100,7 +101,7 @@ def buy(
 def _buy_trusted(
     run: RunFolder, corpus: Corpus, name: str, number: int, n: int, width: float | None, observer: Observer
 ) -> Bought:
-    """Buy trusted answers for documents of the sample that have none."""
+    """Buy trusted answers for documents of the sample that have none; see `buy`."""
     store, task = run.store, run.config.task.to_task()
     answered, most, round = store.counts()["trusted"], len(store.queries("evaluation")), len(store.history()) - 1
 
@@ -115,8 +116,8 @@ def _buy_trusted(
         wanted = min(n, goal(before, width) - (before.trusted or 0))
     if wanted > 0 and not resumed and not trusted.choose(store, wanted, seed=run.config.seed, round=round):
         raise RunError(
-            f"{run.folder.uri}: the trusted oracle was asked about all {most} documents of the evaluation sample; "
-            "expected some that are left"
+            f"{run.folder.uri}: the trusted oracle was already asked about all {most} documents of the evaluation "
+            "sample; expected at least one more document"
         )
     pending, waiting = _ask_trusted(run, corpus, round, observer)
     figures = evaluate_round(run, number)
@@ -126,7 +127,7 @@ def _buy_trusted(
 
 
 def _ask_trusted(run: RunFolder, corpus: Corpus, round: int, observer: Observer) -> tuple[int, str]:
-    """Ask the trusted oracle what is open; how many answers stay pending, and why."""
+    """Ask the trusted oracle its open questions; return the number of pending answers, and the reason."""
     chosen = run.config.trusted_oracle()
     if chosen is None or not rechecks.pending_trusted(run.store.engine):
         return 0, ""
@@ -135,22 +136,22 @@ def _ask_trusted(run: RunFolder, corpus: Corpus, round: int, observer: Observer)
 
 
 def _scored(run: RunFolder, number: int) -> Corpus:
-    """Open the corpus, once the scores of a round, and those that strata are made of, are all there."""
+    """Open the corpus, and check that the scores of a round, and those that define the strata, are complete."""
     corpus = open_corpus(run.corpus)
     if corpus is None:
-        raise RunError(f"{run.corpus.uri}: the corpus is not there; `laud run` makes it")
+        raise RunError(f"{run.corpus.uri}: has no corpus; expected one, which `laud run` creates")
     for round in sorted({number, *(cut.round for cut in load_cuts(run.store.setting(CUTS)))}):
         if {part.name for part in corpus.ranges} - run.scores(round).names():
             name = run.model_name(round)
             raise RunError(
-                f"{run.scores(round).uri}: the scores of {name} are not all there; expected those of every range "
-                "(`laud run` makes the last round's again)"
+                f"{run.scores(round).uri}: the scores of {name} are incomplete; expected those of every range "
+                "(`laud run` computes the scores of the last round again)"
             )
     return corpus
 
 
 def _wanted(run: RunFolder, before: Figures, n: int, width: float | None) -> int:
-    """Say how many answers to buy, at most n: no more than a width takes."""
+    """Return how many answers to buy: n, or fewer if a width takes fewer."""
     if width is None:
         return n
     _, estimate = headline(before, run.config.task.to_task())
@@ -158,11 +159,14 @@ def _wanted(run: RunFolder, before: Figures, n: int, width: float | None) -> int
 
 
 def _draw(run: RunFolder, corpus: Corpus, number: int, n: int, purchase: dict[str, int | bool]) -> None:
-    """Record the enlarged sample, how it was drawn, and that it is being bought: all or nothing."""
+    """Record in one transaction the enlarged sample, how it was drawn, and that its purchase has started."""
     store, task = run.store, run.config.task.to_task()
     drawn, cuts = store.sample("evaluation"), load_cuts(store.setting(CUTS))
     if not cuts and len({one.stratum for one in drawn}) > 1:
-        raise RunError(f"{run.folder.uri}: its sample was drawn by an earlier version, which did not record its strata")
+        raise RunError(
+            f"{run.folder.uri}: the evaluation sample was drawn by an earlier version, which did not record its "
+            "strata; expected a run of this version"
+        )
     answers = evaluation_answers(store)
     trained = ids_outside_sample([a.query.document.id for a in store.queries()], drawn)
     positive = task.names[0] if task.kind == "binary" else None
@@ -174,10 +178,10 @@ def _draw(run: RunFolder, corpus: Corpus, number: int, n: int, purchase: dict[st
 
 
 def _ask(run: RunFolder, corpus: Corpus, purchase: dict[str, int], observer: Observer) -> tuple[int, str]:
-    """Record the queries that the sample still lacks, and ask what is open; how many stay pending, and why."""
+    """Record the missing queries of the sample and ask the open ones; return the pending answers, and the reason."""
     store = run.store
     asked = {a.query.document.id for a in store.queries()}
-    learned = {one.text for one in store.feedback()}  # a model may have learned what people said of these
+    learned = {one.text for one in store.feedback()}  # models may be trained on feedback, so it cannot evaluate them
     lacking = [one for one in store.sample("evaluation") if one.document_id not in asked]
     new = [query for query in draw.to_queries(corpus, lacking) if query.document.text not in learned]
     store.add_queries("evaluation", purchase["round"], new)
@@ -187,7 +191,7 @@ def _ask(run: RunFolder, corpus: Corpus, purchase: dict[str, int], observer: Obs
 
 
 def _ask_about(run: RunFolder, corpus: Corpus, round: int, observer: Observer) -> tuple[int, str]:
-    """Ask what is open of the queries that were recorded under a round."""
+    """Ask the open queries that were recorded under a round."""
     config = run.config
     where, chosen = config.evaluation_oracle()
     _make_ready(where, chosen)
@@ -200,7 +204,7 @@ def _ask_about(run: RunFolder, corpus: Corpus, round: int, observer: Observer) -
 
 
 def _told(observer: Observer, round: int, ask: Callable[[Progress], tuple[int, str | None]]) -> tuple[int, str]:
-    """Ask, and tell the observer of it; how many answers stay pending, and why."""
+    """Call `ask` and report its progress to the observer; return the pending answers, and the reason."""
     began = time.monotonic()
     observer(Event("begin", "annotate", round))
     left, waiting = ask(lambda done, total: observer(Event("progress", "annotate", round, done, total)))
@@ -209,7 +213,7 @@ def _told(observer: Observer, round: int, ask: Callable[[Progress], tuple[int, s
 
 
 def _make_ready(where: str, chosen: OracleConfig) -> None:
-    """Find out whether an oracle can be asked, and start what it computes on."""
+    """Check that an oracle can be asked, and connect to Ray if it needs that."""
     oracles.check(chosen, where)
     if oracles.needs_ray(chosen):
         connect()

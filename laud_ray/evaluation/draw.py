@@ -1,4 +1,4 @@
-"""Draw the evaluation sample and the stop set, before anything is selected, with known probabilities."""
+"""Draw the evaluation sample and the stop set with known inclusion probabilities, before anything is selected."""
 
 from collections.abc import Collection, Sequence
 
@@ -26,16 +26,16 @@ def draw(
     taken: Collection[Sampled] = (),
     shift: float = 0.0,
 ) -> list[Sampled]:
-    """Draw documents at random from each stratum, more from those whose scores are unsure.
+    """Draw documents at random from each stratum, more from strata with uncertain scores.
 
-    Within a stratum all are alike likely; `share_out` says how many come from each. Equal texts are separate
-    documents here, asked about once. Memory grows with `size`, not with the corpus.
+    Within a stratum all documents are equally likely; `share_out` gives the number for each stratum. Equal texts count
+    as separate documents, with one query for all of them. Memory grows with `size`, not with the corpus.
 
     Args:
-        round: whose scores say how unsure a stratum is.
-        taken: documents that are in the sample already, under their strata. They are drawn with the rest: the
-            result has them too.
-        shift: what is added to the scores' log-odds to make them right on average.
+        size: documents to draw in addition to `taken`.
+        round: the round whose scores measure the uncertainty of a stratum.
+        taken: documents that are already in the sample. The result includes them.
+        shift: added to the log-odds of the scores, so that they are calibrated on average.
     """
     strata = population.strata
     sizes, doubt = np.zeros(strata, np.int64), np.zeros(strata)
@@ -65,7 +65,11 @@ def draw(
 
 
 def cut(population: Population, round: int, parts: Sequence[int]) -> Cut:
-    """Cut each stratum of a population into at most so many parts, by the scores of a round's pass."""
+    """Cut each stratum of a population by the scores of a round's pass.
+
+    Args:
+        parts: the most parts for each stratum.
+    """
     counts = np.zeros((population.strata, BINS), np.int64)
     for part in population.parts(round):
         bins = np.minimum((part.score * BINS).astype(np.int64), BINS - 1)
@@ -75,7 +79,7 @@ def cut(population: Population, round: int, parts: Sequence[int]) -> Cut:
 
 
 def to_queries(corpus: Corpus, drawn: Sequence[Sampled]) -> list[Query]:
-    """Make one query for each distinct text of the sample."""
+    """Create one query for each distinct text of the sample."""
     texts: dict[str, str] = {}
     names = list(dict.fromkeys(one.range for one in drawn))
     for name, table in zip(names, side_by_side(lambda one: corpus.read(one, ["text"]), names), strict=True):

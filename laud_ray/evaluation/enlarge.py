@@ -1,4 +1,4 @@
-"""Enlarge the evaluation sample where the current model is least sure, so that its intervals narrow most."""
+"""Enlarge the evaluation sample where the model is least confident, so that intervals narrow most."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,14 +14,14 @@ from laud_ray.evaluation.strata import Cut, Population
 from laud_ray.store.store import Sampled
 from laud_ray.types import Bools, Estimate, Figures, Floats, Task
 
-# A part needs documents to vary in; so many make one worth its own stratum.
+# The documents of the sample that each stratum should have, so that its variance can be estimated.
 DOCUMENTS_A_PART = 20
 MOST_SHIFT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Extended:
-    """An evaluation sample with what was added, under its new strata, and how these were cut."""
+    """An enlarged evaluation sample with its new strata, and the cuts that define them."""
 
     sample: list[Sampled]
     cuts: tuple[Cut, ...]
@@ -37,23 +37,24 @@ def extend(
     round: int,
     seed: Sequence[int],
 ) -> Extended:
-    """Draw n documents more, by what the model of a round says and what the answers so far say of it.
+    """Draw n more documents, allotted by the scores of a round's model and by its errors in the answers so far.
 
-    Two phases make one stratified sample. The strata of the first are cut further, by scores alone; within such a
-    part the first phase's documents are a simple random sample of it, for they were one of the stratum, and the
-    second phase draws from the rest of the part by chance, so both together are one of it: post-stratification, with
-    known sizes. The new documents are allotted by Neyman's rule, those that are there counted in. Cochran (1977),
-    sections 5A.9 and 12.2.
+    Both phases together are one stratified sample. Each stratum of the first phase is cut further, by scores alone.
+    Within such a part the documents of the first phase are a simple random sample, because they were one of the whole
+    stratum; the second phase draws at random from the rest of the part, so both together are a simple random sample
+    of it (post-stratification with known sizes). New documents are allotted by Neyman's rule, which takes the
+    documents of the first phase into account. Cochran (1977), sections 5A.9 and 12.2.
 
-    The population is what no training may have seen: documents that were asked about to train are left out, with all
-    of their text. The first phase was drawn before them; it stands for the rest of a part as long as, within the
-    part, they were chosen without regard to the true label, which holds as far as the scores tell what there is to
-    know, and matters only where they are many beside the part.
+    The population excludes all documents that were annotated for training, and those with the same text. The first
+    phase was drawn before them. It still represents the rest of a part if the training documents in the part were
+    chosen independently of the true label, given the score; this matters only where they are a large share of a part.
 
     Args:
         drawn: the sample so far; its documents keep their answers.
         answers: labels by document id, None for an abstention.
-        round: the model's, whose pass gives the scores.
+        names: the labels of the task.
+        n: documents to add.
+        round: the round whose pass gives the scores.
     """
     parts = _parts(population, drawn, n, round)
     cut = sample.cut(population, round, parts)
@@ -73,10 +74,14 @@ def extend(
 
 
 def right_on_average(score: Floats, hit: Bools, weights: Floats) -> float:
-    """Return what to add to the log-odds of m scores so that they say as many hits as there were, half a one more.
+    """Return the shift of the log-odds of m scores after which their mean equals the rate of hits.
+
+    The rate is smoothed by half a hit in one more observation. The shift is within [-MOST_SHIFT, MOST_SHIFT].
 
     Args:
-        score, hit, weights: (m,) probabilities, whether the event was so, and how much each counts.
+        score: (m,) probabilities.
+        hit: (m,) whether the event happened.
+        weights: (m,) sampling weights.
     """
     odds = logit(score.clip(1e-9, 1 - 1e-9))
     mean = (np.average(hit, weights=weights) * len(hit) + 0.5) / (len(hit) + 1)
@@ -90,7 +95,7 @@ def right_on_average(score: Floats, hit: Bools, weights: Floats) -> float:
 
 
 def headline(figures: Figures, task: Task) -> tuple[str, Estimate]:
-    """Return the figure that a width is asked of, with its name: accuracy, or the F1 of a binary task's positive."""
+    """Return the figure whose interval `width` is about, with its name: accuracy, or F1 of the positive class."""
     estimates = figures.per_class[0].estimates
     if task.kind == "binary" and estimates is not None:
         return f"F1 of {task.names[0]}", estimates.f1
@@ -98,17 +103,17 @@ def headline(figures: Figures, task: Task) -> tuple[str, Estimate]:
 
 
 def needed(estimate: Estimate, width: float, drawn: Sequence[Sampled]) -> int:
-    """Return how many answers in all would make the interval so wide, if it narrows with the root of their number.
+    """Return how many answers in all would narrow the interval to a width, at most the size of the population.
 
-    That is a little more than it takes where the further answers are allotted better than those so far. It is never
-    more than the population of the sample.
+    The width is assumed to shrink with the square root of the number of answers. This overestimates a little, because
+    further answers are allotted better than the first ones.
     """
     population = sum({one.stratum: one.stratum_size for one in drawn}.values())
     return min(population, ceil(estimate.n * ((estimate.high - estimate.low) / width) ** 2))
 
 
 def _parts(population: Population, drawn: Sequence[Sampled], n: int, round: int) -> list[int]:
-    """Say into how many parts to cut each stratum: at most 3, more where more of the doubt is."""
+    """Return into how many parts to cut each stratum: 1 to 3, more for strata with more uncertainty."""
     doubt = np.zeros(population.strata)
     for part in population.parts(round):
         doubt += np.bincount(

@@ -1,4 +1,4 @@
-"""Figures of a model on a labelled file of the user's."""
+"""Figures of a model on a labelled file of the user."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -24,11 +24,11 @@ class LabelledFigures:
     """Figures of a file.
 
     Attributes:
-        left_out: rows that cannot count, by the reason.
-        unknown_labels: rows whose label is not one of the task's.
+        left_out: rows that are left out, by the reason.
+        unknown_labels: rows whose label the task does not have.
         unknown: the most frequent of those labels.
-        two_labels: texts that stand with two different labels, one of which is wrong.
-        legibility: what of the texts the model's tokenizer does not know; no texts where it knows all.
+        two_labels: texts that occur with two different labels, one of which is wrong.
+        legibility: the share of unknown tokens in the texts; empty if the tokenizer has no unknown tokens.
     """
 
     figures: Figures
@@ -40,13 +40,13 @@ class LabelledFigures:
 
 
 def check_labelled(task: Task, path: str, *, text: str, label: str, reading: Reading = AS_FOUND) -> None:
-    """Find out before a model is loaded whether a file can say anything about it.
+    """Check before a model is loaded that a file can be used to evaluate it.
 
     Raises:
-        CorpusError: if a file or column is missing, or the column holds labels and none of them is the task's.
+        CorpusError: if a file or column is missing, or the column holds labels and the task has none of them.
     """
     if text == label:
-        raise CorpusError(f"--label {label}: is the column of the texts too; expected another")
+        raise CorpusError(f"--label {label}: is also the column of the texts; expected another column")
     sources.require_columns(path, [text, label], reading)
     known, others = known_labels(task), LabelCounts()
     for rows in sources.read(path, [text, label], reading):
@@ -70,19 +70,20 @@ def evaluate_labelled(
     reading: Reading = AS_FOUND,
     seen: Seen | None = None,
 ) -> LabelledFigures:
-    """Score a file in a stream and compare with its labels; longer texts are cut as in the run's corpus.
+    """Score a file in a stream and compare the predictions with its labels.
 
-    A document whose label is not one of the task's is a wrong answer, and its label no class: macro-F1 is the mean
-    over the task's. In a binary task such a label, as everything but the positive one, is `other`.
+    A document with a label that the task does not have counts as an error. Such a label is no class of macro-F1, which
+    is the mean over the task's classes. In a binary task it is `other`.
 
     Args:
-        reading: what is stated of how text files are written.
-        seen: learns what a person should know of how they were read.
+        max_chars: longer texts are truncated, as in the run's corpus.
+        reading: the stated format of text files.
+        seen: collects notes on how they were read.
 
     Raises:
-        CorpusError: if a file or column is missing, no row has both a text and a label, no label is the task's, or
-            no text can be scored.
-        EngineError: if the model's engine fails, whatever the texts are.
+        CorpusError: if a file or column is missing, no row has both a text and a label, the task has none of the
+            labels, or no text can be scored.
+        EngineError: if the model's engine fails for any text.
     """
     check_labelled(task, path, text=text, label=label, reading=reading)
     known = known_labels(task)
@@ -126,7 +127,7 @@ def evaluate_labelled(
 
 
 def _usable(rows: sources.Rows, max_chars: int, left_out: Counter[str]) -> Iterator[tuple[str, str]]:
-    """Yield the normalised text, cut, and label of the rows that have both; count the others by what they lack."""
+    """Yield the normalised, truncated text and the label of each row with both; count other rows in `left_out`."""
     for pair in zip(*rows.columns, strict=True):
         try:
             text, label = (normalise_text((cell or b"").decode()) for cell in pair)

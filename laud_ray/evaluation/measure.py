@@ -1,4 +1,4 @@
-"""Figures of a round's model: on the evaluation sample, and in agreement with the model before."""
+"""Figures of a round's model on the evaluation sample."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,12 +18,16 @@ from laud_ray.store.run import RunFolder
 from laud_ray.store.store import Sampled, Store
 from laud_ray.types import Bools, Figures, Floats, Indices
 
-# Why a document of the sample is in no figure.
+# Reasons why a document of the sample does not count in the figures.
 ABSTAINED, PENDING, NOT_ASKED, NOT_SCORED = "abstained", "pending", "not asked", "not scored"
 
 
 def predictions(scores: Folder, rows: Sequence[Sampled], names: Sequence[str]) -> tuple[Indices, Floats]:
-    """Look up what a pass said of some documents: (m,) class indices, -1 for an error row; (m,) confidences."""
+    """Look up a pass's predictions for m documents.
+
+    Returns:
+        (m,) class indices, -1 for an error row, and (m,) confidences.
+    """
     index = {name: i for i, name in enumerate(names)}
     label, confidence = np.full(len(rows), -1, np.int64), np.zeros(len(rows))
     by_range: dict[str, list[int]] = {}
@@ -48,17 +52,20 @@ def evaluate(
     trusted: Mapping[str, str | None] | None = None,
     reasons: Mapping[str, str] | None = None,
 ) -> Figures:
-    """Estimate how good a pass's labels are, from the answers to the evaluation sample.
+    """Estimate the quality of a pass's labels from the answers for the evaluation sample.
 
-    For a document without an answer, or that could not be scored, the rest of its stratum stands.
+    A document without an answer or without a score is represented by the rest of its stratum.
 
     Args:
-        reasons: why documents have no answer, where it is not an abstention, by their ids.
-        trusted: what a trusted oracle said of a part of the sample, None for an abstention: the figures are then
-            about its answers, and `answers` are cheap ones.
+        scores: the folder of the pass.
+        drawn: the evaluation sample.
+        answers: labels by document id, None for an abstention.
+        trusted: labels from a trusted oracle for a part of the sample. If given, the figures are estimates of the
+            agreement with the trusted oracle, and `answers` are the run's own (prediction-powered inference).
+        reasons: reasons for missing answers other than abstentions, by document id.
 
     Raises:
-        RunError: if nothing was answered.
+        RunError: if no document has an answer with a label.
     """
     index = {name: i for i, name in enumerate(names)}
     label, confidence = predictions(scores, drawn, names)
@@ -66,7 +73,7 @@ def evaluate(
     use = [i for i, one in enumerate(drawn) if label[i] >= 0 and decisive.get(one.document_id) is not None]
     if not use:
         raise RunError(
-            f"evaluation: the oracle answered for none of {len(drawn)} documents; expected at least one label"
+            f"evaluation: the oracle gave no label for any of {len(drawn)} documents; expected at least one label"
         )
     answered = [drawn[i] for i in use]
     strata, sizes = merge_unanswered(drawn, answered)
@@ -91,7 +98,7 @@ def evaluate(
 def _unanswered(
     ids: Sequence[str], scored: Bools, answers: Mapping[str, str | None], reasons: Mapping[str, str]
 ) -> dict[str, int]:
-    """Count the documents that cannot be in the figures, by why, the commonest first."""
+    """Count the documents that are missing from the figures by the reason, the most frequent first."""
     whys = [
         NOT_SCORED if answers.get(name) else reasons.get(name, ABSTAINED if name in answers else NOT_ASKED)
         for name, fine in zip(ids, scored, strict=True)
@@ -101,7 +108,7 @@ def _unanswered(
 
 
 def why_unanswered(store: Store) -> dict[str, str]:
-    """Say of the documents of the evaluation sample without an answer why, where nobody abstained."""
+    """Return the reason for each missing answer of the evaluation sample, abstentions apart, by document id."""
     trusted = {one.document.id for one in rechecks.pending_trusted(store.engine)}
     asked = store.queries("evaluation")
     pending = trusted | {a.query.document.id for a in asked if not a.answered}
@@ -109,10 +116,10 @@ def why_unanswered(store: Store) -> dict[str, str]:
 
 
 def evaluate_round(run: RunFolder, round: int) -> Figures:
-    """Estimate how good the model of a round is, from all that was answered for evaluation.
+    """Estimate the quality of a round's model from all answers for evaluation; see `evaluate`.
 
     Raises:
-        RunError: if nothing was answered.
+        RunError: if no document has an answer with a label.
     """
     store, names = run.store, run.config.task.to_task().names
     trusted = None if run.config.evaluation.trusted is None else rechecks.trusted_answers(store.engine)
@@ -122,14 +129,14 @@ def evaluate_round(run: RunFolder, round: int) -> Figures:
 
 
 def evaluation_answers(store: Store) -> dict[str, str | None]:
-    """The labels of the evaluation sample by document id; None where the oracle abstained or is still to answer."""
+    """The labels of the evaluation sample by document id; None for an abstention or a pending answer."""
     return {a.query.document.id: a.label for a in store.queries("evaluation")}
 
 
 def knows(run: RunFolder, round: int) -> float | None:
-    """The chance that a round's model is surer of a document that it labels rightly than of one that it does not."""
+    """Return the AUC with which the confidence of a round's model separates correct answers from errors."""
     drawn, names = run.store.sample("evaluation"), run.config.task.to_task().names
-    # What a cheap oracle errs in would count as errors of the model, of which no confidence could know.
+    # Errors of the run's own oracle would count as errors of the model, which its confidence cannot reflect.
     trusted = run.config.evaluation.trusted is not None
     answers = rechecks.trusted_answers(run.store.engine) if trusted else evaluation_answers(run.store)
     label, confidence = predictions(run.scores(round), drawn, names)
@@ -139,7 +146,11 @@ def knows(run: RunFolder, round: int) -> float | None:
 
 
 def merge_unanswered(drawn: Sequence[Sampled], answered: Sequence[Sampled]) -> tuple[Indices, dict[int, int]]:
-    """Join each stratum without an answer to the nearest one with answers, since nothing is known of it alone."""
+    """Merge each stratum without answers into the nearest one with answers.
+
+    Returns:
+        The strata of the answered documents, and the sizes of the merged strata.
+    """
     into, sizes = nearest_answered(drawn, answered), {one.stratum: one.stratum_size for one in drawn}
     merged = dict.fromkeys(sorted(set(into.values())), 0)
     for stratum, size in sizes.items():
@@ -148,7 +159,7 @@ def merge_unanswered(drawn: Sequence[Sampled], answered: Sequence[Sampled]) -> t
 
 
 def nearest_answered(drawn: Sequence[Sampled], answered: Sequence[Sampled]) -> dict[int, int]:
-    """Map each stratum to itself, or where it has no answer to the nearest one that has."""
+    """Map each stratum to itself if it has answers, else to the nearest one that has."""
     known = sorted({one.stratum for one in answered})
     return {
         stratum: min(known, key=lambda other: (abs(other - stratum), other))

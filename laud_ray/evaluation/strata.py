@@ -1,4 +1,4 @@
-"""How the corpus is cut into strata by the scores of passes, so that the same cuts can be made again."""
+"""Strata of the corpus by the scores of passes, recorded so that they can be reproduced."""
 
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -13,15 +13,19 @@ from laud_ray.data.range_files import side_by_side
 from laud_ray.storage.folder import Folder
 from laud_ray.types import Bools, Floats, Indices
 
-# The setting under which a run keeps how its evaluation sample was stratified.
+# The setting of a run in which the cuts of its evaluation sample are stored.
 CUTS = "evaluation strata"
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """One step of a stratification: every stratum before it is cut at edges of the scores of a round's pass.
+    """One step of a stratification: each stratum is cut at edges of the scores of a round's pass.
 
-    The strata after it are numbered in the order of those before it, and within each by rising score.
+    The new strata are numbered in the order of the old ones, and within each of these by rising score.
+
+    Attributes:
+        round: the round whose pass gives the scores.
+        edges: for each old stratum the scores at which it is cut.
     """
 
     round: int
@@ -38,7 +42,7 @@ class Cut:
 
     @property
     def strata(self) -> int:
-        """How many there are after it."""
+        """The number of strata after the cut."""
         return sum(len(edges) + 1 for edges in self.edges)
 
 
@@ -56,9 +60,9 @@ class Part:
     """A range of the population.
 
     Attributes:
-        usable: (n,) whether a document is part of the population.
-        stratum: (n,) where the cuts put it.
-        score: (n,) what the pass in question says of it, in [0, 1].
+        usable: (n,) whether each document belongs to the population.
+        stratum: (n,) stratum of each document.
+        score: (n,) score of each document in the requested pass, in [0, 1].
     """
 
     name: str
@@ -69,12 +73,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """The documents that can be scored, and how they are cut into strata.
+    """The documents that can be scored, and the cuts that define their strata.
 
     Attributes:
-        passes: where a round's scores are.
-        positive: the label whose probability is the score; None: the score is the likeliest label's confidence.
-        without: ids of documents, under the first with their text, that are not of the population.
+        passes: maps a round to the folder of its scores.
+        positive: the label whose probability is the score. None: the score is the confidence of the likeliest label.
+        without: ids of documents that are excluded. For duplicates this is the id of the first document with the text.
     """
 
     corpus: Corpus

@@ -17,22 +17,25 @@ from laud_ray.store.ledger import Ledger
 from laud_ray.store.rechecks import FIRST_ATTEMPT, SecondQuery
 from laud_ray.store.store import Store
 
-# What the two are called where they are compared: the keys of the configuration.
+# The names of the two oracles in the comparison: their keys in the configuration.
 CHEAP, TRUSTED = "oracle", "evaluation.oracle"
 
 
 def choose_first(store: Store, config: RunConfig) -> None:
-    """Record which documents of a new evaluation sample the trusted oracle is asked about, if that is not done."""
+    """Choose and record the trusted oracle's documents of a new evaluation sample, unless that was done before."""
     n = config.evaluation.trusted
     if n is not None and not rechecks.trusted_answers(store.engine):
         choose(store, n, seed=config.seed, round=0)
 
 
 def choose(store: Store, n: int, *, seed: int, round: int) -> int:
-    """Record n further documents of the evaluation sample, or what is left, for the trusted oracle; how many.
+    """Choose and record n further documents of the evaluation sample for the trusted oracle, or all that are left.
 
-    Distinct texts are drawn at random within each stratum. Strata get their share of the texts that the sample has of
-    them: it has more where scores leave doubt.
+    Distinct texts are drawn at random within each stratum, in proportion to the stratum's texts in the sample, which
+    has more of them where scores are uncertain.
+
+    Returns:
+        The number of chosen documents.
     """
     asked = rechecks.trusted_answers(store.engine).keys()
     texts = {a.query.document.id: a.query.document for a in store.queries("evaluation")}
@@ -53,7 +56,7 @@ def choose(store: Store, n: int, *, seed: int, round: int) -> int:
 def ask(
     store: Store, config: RunConfig, corpus: Corpus, progress: Callable[[int, int], None]
 ) -> tuple[int, str | None]:
-    """Ask the trusted oracle what is open; how many answers are still pending, and its reason to wait."""
+    """Ask the trusted oracle its open questions; return the number of pending answers, and its reason to wait."""
     chosen = config.trusted_oracle()
     assert chosen is not None, "only a run with a trusted oracle has chosen documents for it"
     where, settings = chosen
@@ -63,7 +66,7 @@ def ask(
 
 
 def oracle_error(store: Store, names: tuple[str, ...], *, seed: int) -> OracleError | None:
-    """Measure the run's oracle; None where no document has a label from both."""
+    """Measure the run's oracle by the trusted one's answers; None if no document has a label from both."""
     cheap, trusted = evaluation_answers(store), rechecks.trusted_answers(store.engine)
     both = {name for name, label in trusted.items() if label is not None and cheap[name] is not None}
     if not both:

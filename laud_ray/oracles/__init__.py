@@ -1,4 +1,4 @@
-"""Oracles: documents -> annotations."""
+"""Oracles annotate documents: replay, llm (an engine for each place where a language model runs), cascade."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -52,13 +52,13 @@ def build(
     attempt: int = 1,
     last: bool = True,
 ) -> Oracle:
-    """Make the oracle that a configuration asks for.
+    """Create the oracle of a configuration.
 
     Args:
-        examples: what is annotated already; a language model may be shown some of it.
+        examples: annotated examples, some of which are shown to a language model.
         where: the key of the configuration, for messages.
-        attempt: for which time it is asked about the same documents; the answers of another attempt are drawn anew.
-        last: whether nobody else is asked where it abstains.
+        attempt: 1 for the first answer of each document, 2 for the second, and so on. Each attempt draws new answers.
+        last: whether no other oracle is asked where this one abstains.
     """
     if isinstance(config, ReplayConfig):
         return ReplayOracle(corpus, task, config.noise, config.abstain, seed, attempt)
@@ -76,7 +76,7 @@ def build(
 
 
 def anew(config: OracleConfig) -> OracleConfig:
-    """An oracle that may say something else when it is asked again: a language model samples."""
+    """Return a configuration whose second answers can differ from the first: its language models sample."""
     if isinstance(config, CascadeConfig):
         return config.model_copy(update={"oracles": tuple(anew(one) for one in config.oracles)})
     if isinstance(config, LlmConfig) and config.temperature is None:
@@ -95,17 +95,17 @@ def build_llm(
     attempt: int = 1,
     last: bool = True,
 ) -> LlmOracle:
-    """Make the oracle of a language model, which needs no corpus."""
+    """Create the oracle of a language model, which needs no corpus. Arguments as for `build`."""
     prompt, engine = _engine(config, task, seed, where)
     return LlmOracle(config, prompt, engine, ledger, examples=examples, where=where, attempt=attempt, last=last)
 
 
 def check(config: OracleConfig, where: str = "oracle") -> None:
-    """Find out before any work whether an oracle can be asked at all.
+    """Check before any work that an oracle can be asked.
 
     Raises:
-        ConfigError: if a key or an engine is missing.
-        ModelError: if a model that is to run here cannot be found.
+        ConfigError: if the API key of an endpoint is missing.
+        ModelError: if vLLM or a model that runs in this cluster is missing.
     """
     for one, place in _flat(config, where):
         if isinstance(one, LlmConfig) and one.engine == "openai":
@@ -115,7 +115,7 @@ def check(config: OracleConfig, where: str = "oracle") -> None:
 
 
 def check_column(config: OracleConfig, task: Task, corpus: Corpus, where: str = "oracle") -> None:
-    """Find out before the first query whether a replay oracle can answer.
+    """Check before the first query that a replay oracle can answer.
 
     Raises:
         CorpusError: if the replay column holds none of the task's labels.
@@ -126,24 +126,27 @@ def check_column(config: OracleConfig, task: Task, corpus: Corpus, where: str = 
 
 
 def remarks(config: OracleConfig, task: Task, corpus: Corpus, where: str = "oracle") -> list[str]:
-    """Say what of a replay column is not as one would expect: labels that the task does not have, contradictions."""
+    """Return a line for each oddity of a replay column: labels that the task does not have, contradictory labels."""
     replayed = ((one, place) for one, place in _flat(config, where) if isinstance(one, ReplayConfig))
     return [line for one, place in replayed for line in _replay_remarks(one, task, corpus, place)]
 
 
 def sealed_column(configs: Mapping[str, OracleConfig]) -> str | None:
-    """The column that only these oracles, under their keys, may see; None if none of them replays one.
+    """Return the column that only the replay oracles may see; None if there is no replay oracle.
+
+    Args:
+        configs: the oracles by their keys in the configuration.
 
     Raises:
-        ConfigError: if they name two.
+        ConfigError: if they name two different columns.
     """
     named = [(one, place) for where, config in configs.items() for one, place in _flat(config, where)]
     columns = [(one.label, place) for one, place in named if isinstance(one, ReplayConfig)]
     for label, place in columns[1:]:
         if label != columns[0][0]:
             raise ConfigError(
-                f"{place}.label: {label!r}; expected {columns[0][0]!r} as in {columns[0][1]}.label: a run has one "
-                "column for replay"
+                f"{place}.label: {label!r} is not valid; expected {columns[0][0]!r} as in {columns[0][1]}.label, since "
+                "a run replays one column"
             )
     return columns[0][0] if columns else None
 
@@ -154,12 +157,12 @@ def needs_ray(config: OracleConfig) -> bool:
 
 
 def wants_examples(config: OracleConfig) -> bool:
-    """Whether annotated examples change what the oracle is asked."""
+    """Whether the oracle's prompts show annotated examples."""
     return any(isinstance(one, LlmConfig) and one.examples for one, _ in _flat(config, ""))
 
 
 def _engine(config: LlmConfig, task: Task, seed: int, where: str) -> tuple[Prompt, Engine]:
-    """The engine of a language model, and the prompt in the codes that suit it."""
+    """Return the prompt, with codes that suit the model's tokenizer, and the engine of a language model."""
     if config.engine == "openai":
         return oracle_prompt(config, task), OpenAiEngine(config, temperature(config), where)
     tokenizer = open_tokenizer(config.model, where)
@@ -172,7 +175,7 @@ def _members(config: CascadeConfig, where: str) -> Iterator[tuple[ReplayConfig |
 
 
 def _flat(config: OracleConfig, where: str) -> Iterator[tuple[ReplayConfig | LlmConfig, str]]:
-    """An oracle as it stands, or the members of a cascade, each with its key."""
+    """Yield the members of a cascade, or the oracle itself if it is none, each with its key."""
     if isinstance(config, CascadeConfig):
         yield from _members(config, where)
     else:
@@ -193,8 +196,8 @@ def _replay_remarks(config: ReplayConfig, task: Task, corpus: Corpus, where: str
     strange = {label: rows for label, rows in found.counts.items() if known.find(label) is None}
     rows = sum(strange.values()) + found.others
     if rows:
-        means = "they count as other" if task.kind == "binary" else "the oracle abstains there"
+        means = "they count as other" if task.kind == "binary" else "the oracle abstains from them"
         listed = ", ".join(map(str, known.unknown(strange)))
-        yield f"{where}.label: {rows:,} documents have a label that is not the task's, {means}: {listed}"
+        yield f"{where}.label: {rows:,} documents have a label that the task does not have; {means}: {listed}"
     if found.two_labels:
-        yield f"{where}.label: {two_labels(found.two_labels)} in {config.label!r}; that of the first row counts"
+        yield f"{where}.label: {two_labels(found.two_labels)} in {config.label!r}; the label of the first row counts"

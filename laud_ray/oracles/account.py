@@ -1,4 +1,4 @@
-"""One language model's account with the ledger: caps, prices, and what its answers mean."""
+"""Record the calls of one language model in the ledger: caps, prices and parsed answers."""
 
 import os
 from collections.abc import Mapping
@@ -17,46 +17,46 @@ MOST_KEPT = 4000
 
 
 def answer_tokens(config: LlmConfig) -> int:
-    """How many tokens an answer may have."""
+    """The most tokens of an answer."""
     return config.max_answer_tokens or (RATIONALE_TOKENS if config.rationale else ANSWER_TOKENS)
 
 
 def key_of(config: LlmConfig, where: str) -> str | None:
-    """The key for the endpoint, from the environment; None for an endpoint of one's own that needs none.
+    """Return the API key for the endpoint from the environment; None if there is none and base_url is set.
 
     Raises:
-        ConfigError: if there is none and the endpoint is not one's own.
+        ConfigError: if there is no key and no base_url.
     """
     key = os.environ.get(config.key_variable, "").strip()
     if not key and config.base_url is None:
         raise ConfigError(
-            f"{where}.key_variable: the environment variable {config.key_variable} is not set; expected the key "
-            "for the endpoint in it, or base_url for an endpoint of your own"
+            f"{where}.key_variable: the environment variable {config.key_variable} is not set; expected the API key "
+            "in it, or base_url for an endpoint of your own"
         )
     return key or None
 
 
 def needs_confidence(config: LlmConfig) -> bool:
-    """Whether answers are only taken by the probability that the model gives to them."""
+    """Whether single answers are accepted by the probability that the model gives them, as a threshold requires."""
     return config.threshold > 0 and config.votes == 1
 
 
 def no_confidence(config: LlmConfig, where: str, reason: str = "") -> ConfigError:
-    """The user's error where a threshold meets a model without log-probabilities."""
-    said = f" ({reason})" if reason else ""
+    """The error for a threshold with a model that returns no log-probabilities."""
+    detail = f" ({reason})" if reason else ""
     return ConfigError(
-        f"{where}.threshold: {config.threshold} needs a confidence, and {config.model} gives no log-probabilities"
-        f"{said}; expected threshold: 0, or votes: 3 or more"
+        f"{where}.threshold: {config.threshold} needs a confidence, and {config.model} returns no log-probabilities"
+        f"{detail}; expected threshold: 0, or votes: 3 or more"
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Books calls under the caps of a configuration.
+    """Records calls in the ledger and enforces the caps of a configuration. Implements `Desk`.
 
     Attributes:
         where: the key of the configuration, for messages.
-        oracle: the name that the calls are counted under.
+        oracle: the name under which calls are counted.
     """
 
     ledger: Ledger
@@ -102,7 +102,7 @@ class Account:
         return self.ledger.totals(self.oracle).answered
 
     def was_read(self) -> bool:
-        """Whether any answer of this model was ever read in this run."""
+        """Whether at least one answer of this model in this run could be parsed."""
         return self.ledger.has_label(self.oracle)
 
     def refused(self) -> dict[str, int | None]:
@@ -118,19 +118,19 @@ class Account:
     def capped(self) -> str:
         config, used = self.config, self.ledger.totals(self.oracle)
         if config.max_calls is not None and used.calls >= config.max_calls:
-            figures = f"max_calls: {used.calls:,} of {config.max_calls:,} calls of {config.model} are made"
+            figures = f"max_calls: {used.calls:,} of {config.max_calls:,} calls of {config.model} are used"
         else:
             of = [
                 *([f"max_tokens: {used.tokens:,} of {config.max_tokens:,} tokens"] if config.max_tokens else []),
                 *([f"max_dollars: ${used.dollars:.4f} of ${config.max_dollars:g}"] if config.max_dollars else []),
             ]
             figures = f"{', '.join(of)} of {config.model} are used, and the next call may not fit"
-        return f"{self.where}.{figures}; raise the cap and run the same command to go on"
+        return f"{self.where}.{figures}; raise the cap and run the same command again to resume"
 
     def _price(self, prompt: int, completion: int) -> float:
         return (prompt * self.config.input_price + completion * self.config.output_price) / 1e6
 
 
 def _shortened(words: str) -> str:
-    """An answer as it is kept: a reply may be 100 kB long, and its beginning and end are what one looks at."""
+    """Return the beginning and the end of an answer, which are stored: a reply may be 100 kB long."""
     return words if len(words) <= MOST_KEPT else f"{words[: MOST_KEPT // 2]} [...] {words[-MOST_KEPT // 2 :]}"

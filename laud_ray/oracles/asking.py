@@ -1,4 +1,4 @@
-"""Ask the oracle what is open."""
+"""Ask an oracle about the recorded queries that have no answer yet."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,12 +13,14 @@ AT_ONCE = 64
 
 
 def annotate(store: Store, oracle: Oracle, purpose: Purpose, round: int, progress: Callable[[int, int], None]) -> int:
-    """Ask about the recorded queries without an answer, and store each answer as it comes.
+    """Ask about the recorded queries without an answer, and store each batch of answers as it arrives.
 
-    An oracle with an attribute `at_once` is given that many documents at a time.
+    Args:
+        oracle: its attribute `at_once`, if it has one, is the number of documents in each call.
+        progress: called with the answered queries and all queries.
 
     Returns:
-        How many are still pending.
+        The number of queries that are still pending.
     """
     queries = store.queries(purpose, round)
     pending = [q.query.document for q in queries if not q.answered]
@@ -38,13 +40,14 @@ def ask_again(
     oracle_of: Callable[[int], Oracle],
     progress: Callable[[int, int], None],
 ) -> tuple[int, str | None]:
-    """Ask recorded questions about documents that have an answer, and store each further answer as it comes.
+    """Ask the recorded second and third questions about documents, and store each batch of answers as it arrives.
 
     Args:
-        oracle_of: who answers for a document the second or third time.
+        oracle_of: returns the oracle for an attempt (2 or 3).
+        progress: called with the answered questions and all questions.
 
     Returns:
-        How many are still pending, and an oracle's reason to wait.
+        The number of questions that are still pending, and an oracle's reason to wait, if it has one.
     """
     left, waiting = len(questions), None
     for attempt in sorted({one.attempt for one in questions}):

@@ -10,9 +10,10 @@ _AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class CascadeOracle:
-    """Asks its members in order. An annotation names the member that answered, and costs what all of them cost.
+    """Asks its members in order, each about the documents from which the member before abstained.
 
-    An abstention of the last member stands. What a member leaves pending is pending.
+    An annotation names the member that answered, and its cost is the sum over all members that were asked. An
+    abstention of the last member is final. A document that one member leaves pending stays pending.
     """
 
     members: Sequence[Oracle]
@@ -23,7 +24,7 @@ class CascadeOracle:
 
     @property
     def waiting(self) -> str | None:
-        """The first member's reason to wait that there is."""
+        """The reason to wait of the first member that has one."""
         return next((reason for one in self.members if (reason := getattr(one, "waiting", None))), None)
 
     def annotate(self, documents: Sequence[Document]) -> Sequence[Annotation]:

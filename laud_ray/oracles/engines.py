@@ -1,4 +1,4 @@
-"""What an oracle and the engine of its language model say to each other."""
+"""The interface between an oracle and the engine that runs its language model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,10 @@ class Request:
     """A prompt for one vote on one document.
 
     Attributes:
-        opening: what stands between the prompt's head and the text: examples, and the fence.
-        text: the document's, with nothing in it that could end the fence.
-        attempt: 1 where the answer of attempt 0 could not be read.
+        key: identifies the answer in the ledger.
+        opening: the part of the prompt between its head and the document: the examples and the opening fence.
+        text: the text of the document, without anything that could close the fence.
+        attempt: 0, or 1 for the retry of an answer that could not be parsed.
     """
 
     key: str
@@ -33,7 +34,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A generated token with its log-probability, and the likeliest tokens in its place with theirs."""
+    """A generated token with its log-probability, and the likeliest alternatives with theirs."""
 
     text: str
     logprob: float
@@ -42,12 +43,12 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a model generated.
+    """The output of a model.
 
     Attributes:
-        tokens: empty where log-probabilities are not to be had.
-        cut: whether it ended at its length limit.
-        refusal: why the model would not answer, in its own words.
+        tokens: empty if the model returns no log-probabilities.
+        cut: whether the text was truncated at its length limit.
+        refusal: the model's own words if it refused to answer.
     """
 
     text: str
@@ -60,60 +61,71 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Answers by key; waiting says why requests are left without one."""
+    """The result of asking an engine.
+
+    Attributes:
+        answers: answers by request key.
+        waiting: the reason why some requests have no answer yet, or None.
+    """
 
     answers: Mapping[str, Answer]
     waiting: str | None = None
 
 
 def all_refused(answers: Mapping[str, Answer]) -> str | None:
-    """The reason, where every one of several documents was refused: it is hardly the documents' fault then."""
+    """Return the reason if all of several requests were refused, which points at the setup, not at the documents."""
     reasons = [answer.reason for answer in answers.values() if answer.text is None]
     return reasons[0] if len(reasons) > 1 and len(reasons) == len(answers) else None
 
 
 class Desk(Protocol):
-    """Where an engine books its calls."""
+    """Records the calls of an engine in the ledger."""
 
     def begin(self, request: Request, prompt_tokens: int) -> int | None:
-        """Book a call of at most so many prompt tokens; None if a cap forbids it."""
+        """Record a call before it is sent, with an upper bound of its prompt tokens.
+
+        Returns:
+            The number of the call, or None if it would exceed a cap.
+        """
         ...
 
     def finish(self, number: int, completion: Completion, seconds: float) -> Answer:
-        """Read and record the answer of a call."""
+        """Parse and record the answer of a call."""
         ...
 
     def fail(self, number: int, reason: str, *, billed: bool) -> None:
-        """Record that a call failed; billed: it may have been paid for all the same."""
+        """Record that a call failed; `billed` means that it may have been charged nevertheless."""
         ...
 
     def answered(self) -> int:
-        """How many calls of this run were answered."""
+        """The number of answered calls in this run."""
         ...
 
     def refused(self) -> dict[str, int | None]:
-        """Return the parameters that the model refused in this run, with the largest value that it takes or None."""
+        """The parameters that the model refused in this run, with the largest value that it accepts, or None."""
         ...
 
     def refuse(self, names: Mapping[str, int | None]) -> None:
-        """Record further ones for the rest of the run."""
+        """Record further refused parameters for the rest of the run."""
         ...
 
     def capped(self) -> str:
-        """Say which cap forbids the next call, in a line."""
+        """One line that names the cap that the next call would exceed."""
         ...
 
 
 class Engine(Protocol):
-    """Runs a language model. at_once is how many documents it wants in one call."""
+    """Runs a language model."""
 
     @property
-    def at_once(self) -> int: ...
+    def at_once(self) -> int:
+        """The number of documents that suits one call of `ask`."""
+        ...
 
     def ask(self, requests: Sequence[Request], desk: Desk) -> Asked:
-        """Get answers to requests, each booked before it is sent and recorded as soon as it is answered.
+        """Get answers to requests. Each call is recorded before it is sent and again as soon as it is answered.
 
         Raises:
-            UserError: if no request can succeed before the user changes something.
+            UserError: if no request can succeed until the user changes something.
         """
         ...

@@ -1,4 +1,4 @@
-"""A language model answers. What it runs on is the engine's; what is asked and what an answer means is here."""
+"""The oracle that asks a language model: prompts, votes, retries and caching. An `Engine` runs the model."""
 
 import hashlib
 import itertools
@@ -23,17 +23,17 @@ VOTE_TEMPERATURE = 0.7
 
 
 def temperature(config: LlmConfig) -> float:
-    """Of sampling: as configured, or else 0 for one answer and more for several, which are to differ."""
+    """The sampling temperature: as configured, or else 0 for one vote and VOTE_TEMPERATURE for several."""
     if config.temperature is not None:
         return config.temperature
     return VOTE_TEMPERATURE if config.votes > 1 else 0.0
 
 
 def oracle_prompt(config: LlmConfig, task: Task, chosen: Sequence[str] = ()) -> Prompt:
-    """The prompt of a configuration: an option for each label under a code, and "unsure" under the last one.
+    """Return the prompt of a configuration: a code for each of the k labels, and one for "unsure".
 
     Args:
-        chosen: k + 1 codes; by default the plainest that no label is called.
+        chosen: k + 1 codes, the last one for "unsure". By default the first codes that no label is called.
     """
     *names, unsure = chosen or itertools.islice(codes(task.labels), len(task.labels) + 1)
     options = tuple(Option(code, label) for code, label in zip(names, task.labels, strict=True))
@@ -41,13 +41,13 @@ def oracle_prompt(config: LlmConfig, task: Task, chosen: Sequence[str] = ()) -> 
 
 
 class LlmOracle:
-    """Asks a language model, once or in several votes, and abstains where it is not sure.
+    """Asks a language model for one or several votes per document, and abstains below the confidence threshold.
 
-    An answer that cannot be read is asked for once more, and is then a vote for nothing. Answers that the ledger
-    has are never asked for again.
+    An answer that cannot be parsed is retried once; if the second one cannot be parsed either, the vote counts for no
+    label. Answers that the ledger has are never bought again.
 
     Attributes:
-        waiting: why the last call left documents pending; after that nothing new is asked.
+        waiting: the reason why the last call left documents pending. Once it is set, no further calls are made.
     """
 
     def __init__(
@@ -62,10 +62,13 @@ class LlmOracle:
         attempt: int = 1,
         last: bool = True,
     ) -> None:
-        """Begin with the votes after those of earlier attempts, so that documents are asked about anew.
+        """Create the oracle.
 
         Args:
-            last: whether nobody else is asked where this one abstains.
+            examples: annotated examples from which each document's nearest neighbours are shown.
+            where: the key of the configuration, for messages.
+            attempt: a later attempt uses vote numbers after those of earlier attempts, so its answers are new.
+            last: whether no other oracle is asked where this one abstains.
         """
         self._where, self._decides = where, last and attempt == 1
         self._trusted: bool | None = None
@@ -82,10 +85,10 @@ class LlmOracle:
         return self._engine.at_once
 
     def annotate(self, documents: Sequence[Document]) -> Sequence[Annotation]:
-        """Answer for documents, the first few of a run before all others.
+        """Annotate documents. The first few of a run are asked before all others, as a test.
 
         Raises:
-            ConfigError: if none of the first answers is of use: what is wrong then would be wrong with all of them.
+            ConfigError: if none of the first answers can be used, since the others would hardly be better.
         """
         if self._trusted is None:
             self._trusted = self._account.was_read()
@@ -95,13 +98,13 @@ class LlmOracle:
 
     @property
     def _first(self) -> int:
-        """How many documents come first: all where starting the engine costs more than asking it."""
+        """The number of documents for the test: all, if starting the engine costs more than asking it."""
         return sys.maxsize if self.at_once == sys.maxsize else max(2, FIRST // self._config.votes)
 
     def _try(self, documents: Sequence[Document]) -> bool:
-        """Ask about the first documents of a run; whether any answer was of use."""
+        """Ask about the first documents of a run; return whether any answer could be used."""
         if needs_confidence(self._config) and self._first < sys.maxsize:
-            self._answers(self._requests(documents[:1]))  # a single one shows whether there is any
+            self._answers(self._requests(documents[:1]))  # one answer shows whether the model returns a confidence
         answers = list(self._answers(self._requests(documents)).values())
         if (error := unread(answers, self._account.answered(), self._config, self._where)) is not None:
             raise error
@@ -118,13 +121,13 @@ class LlmOracle:
         return [self._annotation(name, votes[name]) for name in complete]
 
     def _votes(self, requests: Sequence[Request]) -> dict[str, list[list[Answer]]]:
-        """Return the votes there are on each document: an answer each, or two of which the second counts."""
+        """Return the finished votes on each document. A vote is one answer, or two of which the second counts."""
         first = self._answers(requests)
         again = {r.key: _again(r) for r in requests if r.key in first and _unread(first[r.key])}
         second = self._answers(list(again.values()))
         silent = sum(answer.label is None for answer in second.values())
         if silent:
-            logger.warning("%d answers of %s could not be read in two tries: no label", silent, self._config.model)
+            logger.warning("%d answers of %s could not be parsed in two tries: no label", silent, self._config.model)
         votes: dict[str, list[list[Answer]]] = {}
         for request in requests:
             tries = [first.get(request.key)]
@@ -148,14 +151,14 @@ class LlmOracle:
         ]
 
     def _key(self, text: str, vote: int) -> str:
-        """Changes with everything that an answer depends on, its own examples apart."""
+        """Return a hash of everything on which an answer depends, except the examples shown with the document."""
         config = self._config
         settings = (temperature(config), answer_tokens(config), config.examples)
         content = repr((config.engine, config.model, self._prompt.version, settings, vote, text))
         return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
 
     def _answers(self, requests: Sequence[Request]) -> dict[str, Answer]:
-        """What the ledger knows, and the engine's answers to the rest."""
+        """Return the answers that the ledger has, and the engine's answers to the other requests."""
         known = self._refused | self._ledger.answers([request.key for request in requests])
         missing = {request.key: request for request in requests if request.key not in known}
         if missing and not self.waiting:
@@ -166,7 +169,7 @@ class LlmOracle:
         return {request.key: known[request.key] for request in requests if request.key in known}
 
     def _annotation(self, document_id: str, votes: Sequence[Sequence[Answer]]) -> Annotation:
-        """Make an annotation of a document's votes."""
+        """Combine the votes on a document into an annotation."""
         last = [tries[-1] for tries in votes]
         for answer in last:
             self._account.require_confidence(answer)
@@ -180,5 +183,5 @@ def _again(request: Request) -> Request:
 
 
 def _unread(answer: Answer) -> bool:
-    """Whether the same question may get another answer: one that was cut would be cut again."""
+    """Whether an answer could not be parsed and is worth a retry: a truncated answer would be truncated again."""
     return answer.label is None and answer.text is not None and not was_cut(answer)

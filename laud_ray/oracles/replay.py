@@ -1,4 +1,4 @@
-"""Answer from a column of the corpus that nobody else sees: for studies, demos and tests."""
+"""The oracle that answers from a column of the corpus, which nothing else reads: for studies, demos and tests."""
 
 import logging
 from collections.abc import Sequence
@@ -15,15 +15,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ReplayOracle:
-    """Knows the sealed label of every document, and can be made to err.
+    """Answers with the sealed label of each document, and can simulate errors and abstentions.
 
-    What it says of a document depends on seed, document and attempt alone, not on when it is asked. A document
-    whose label is not among the task's is one that nobody can answer: an abstention.
+    The answer depends on seed, document and attempt alone, not on the order of the questions. A document whose label
+    the task does not have gets an abstention.
 
     Attributes:
-        noise: probability of a wrong label, drawn evenly from the others.
-        abstain: probability of no answer.
-        attempt: for which time documents are asked about; errors of another attempt are independent.
+        noise: probability of a wrong label, drawn uniformly from the others.
+        abstain: probability of an abstention.
+        attempt: 1 for the first answer of each document, 2 for the second, and so on. Errors of different attempts
+            are independent.
     """
 
     corpus: Corpus
@@ -38,7 +39,7 @@ class ReplayOracle:
         strange = [label for label in labels.values() if known.find_class(label) is None]
         if strange:
             logger.warning(
-                "replay: %d of %d documents have a label that is not one of the task's, such as %r: abstained",
+                "replay: %d of %d documents have a label that the task does not have, such as %r: abstained",
                 len(strange),
                 len(documents),
                 strange[0],

@@ -1,6 +1,6 @@
-"""vLLM in this cluster, offline, through ray.data.llm. Starting it takes a minute, so it wants everything at once.
+"""Run vLLM in this cluster, offline, through ray.data.llm. It starts in about a minute, so one call has all requests.
 
-Prompts are tokenized here: the counts that are booked are then exact, and the pipeline is the engine alone.
+Prompts are tokenized here, so the token counts in the ledger are exact and the pipeline consists of the engine alone.
 """
 
 import logging
@@ -27,10 +27,10 @@ ALTERNATIVES = 20
 
 
 def open_tokenizer(model: str, where: str) -> Any:
-    """Load the tokenizer of a model, which is also how a missing model is found out early.
+    """Load the tokenizer of a model. This also detects a missing model early.
 
     Raises:
-        ModelError: if there is no such model, or vLLM is not installed.
+        ModelError: if the model does not exist or vLLM is not installed.
     """
     try:
         require_vllm()
@@ -42,14 +42,14 @@ def open_tokenizer(model: str, where: str) -> Any:
 
 
 def token_codes(tokenizer: Any, labels: Sequence[Label], model: str) -> list[str]:
-    """Codes for labels and for "unsure", one token each after the model's prompt; none if it has not as many."""
+    """Return a code of one token for each label and for "unsure"; an empty list if the tokenizer has too few."""
     n = len(labels) + 1
     found = [code for code, _ in chat.choose_codes(tokenizer, n, model, labels)]
     return found if len(found) == n else []
 
 
 class VllmEngine:
-    """Generates with vLLM; without a rationale the answer is held to the codes of the prompt."""
+    """Generates with vLLM. Without a rationale, guided decoding restricts answers to the codes of the prompt."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class VllmEngine:
             "logprobs": ALTERNATIVES,
         }
         if not config.rationale:
-            # A code after "Category:" is mostly a token with its space, in a chat one without.
+            # After "Category:" the token of a code usually includes the space before it; in a chat it does not.
             codes = [*(option.code for option in prompt.options), *([prompt.unsure] if prompt.unsure else [])]
             self._sampling["structured_outputs"] = {"choice": [lead + code for code in codes for lead in ("", " ")]}
 
@@ -91,7 +91,7 @@ class VllmEngine:
         return Asked(self._run(rows, requests, numbers, desk) if rows else {}, waiting)
 
     def token_ids(self, request: Request) -> list[int]:
-        """The whole prompt; its opening may hold examples, which are documents too."""
+        """Tokenize the whole prompt. Opening and text hold documents, so no control tokens are recognised in them."""
         opening, text = chat.encode_plain(self._tokenizer, [request.opening, request.text])
         return [*self._frame.prefix_ids, *opening, *text, *self._frame.suffix_ids]
 
@@ -102,7 +102,14 @@ class VllmEngine:
     def _run(
         self, rows: list[dict[str, Any]], requests: Sequence[Request], numbers: Sequence[int], desk: Desk
     ) -> dict[str, Answer]:
-        """Generate for booked requests, and record each answer as it comes."""
+        """Generate answers for recorded requests, and record each one as it arrives.
+
+        Args:
+            numbers: of the calls, as `Desk.begin` returned them; one for each row.
+
+        Raises:
+            ModelError: if the engine fails, or refuses every prompt.
+        """
         from ray.exceptions import RayError
 
         answers: dict[str, Answer] = {}
@@ -120,18 +127,18 @@ class VllmEngine:
             raise ModelError(f"{self._where}.model: vLLM could not run {self._config.model!r}: {reason}") from None
         refused = all_refused(answers)
         if refused and not desk.answered():
-            raise ModelError(f"{self._where}.model: {self._config.model!r} took none of the prompts ({refused})")
+            raise ModelError(f"{self._where}.model: {self._config.model!r} accepted none of the prompts ({refused})")
         return answers
 
     def _generate(self, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Send rows through the engines; yields them as they are done, in any order."""
+        """Send rows through the engines and yield results as they finish, in any order."""
         import ray
 
         ray.data.DataContext.get_current().enable_progress_bars = False
         processor = self._processor()
         gpus = self._config.gpus_per_replica * self._config.replicas
         if gpus > ray.cluster_resources().get("GPU", 0):
-            logger.warning("%s.gpus_per_replica: waits until the cluster has %d GPUs", self._where, gpus)
+            logger.warning("%s.gpus_per_replica: waiting until the cluster has %d GPUs", self._where, gpus)
         blocks = -(-len(rows) // self._config.concurrency)
         yield from processor(ray.data.from_items(rows, override_num_blocks=blocks)).iter_rows()
 
@@ -168,7 +175,7 @@ class VllmEngine:
 
 @contextmanager
 def _hushed() -> Iterator[None]:
-    """Keep ray.llm, whose loggers have handlers of their own, from writing among the lines of the caller."""
+    """Silence the log of ray.llm, whose loggers have handlers of their own."""
     before = logging.root.manager.disable
     logging.disable(max(before, logging.INFO))
     try:
@@ -178,13 +185,13 @@ def _hushed() -> Iterator[None]:
 
 
 def _reading() -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """What keeps of a row, in a worker, the columns that an answer is read from, in types that Arrow holds.
+    """Return the function that reduces a row, in a worker, to the columns of an answer, in types of Arrow.
 
-    A function inside of a function travels whole, so that no worker has to import this package, and torch with it.
+    A nested function is pickled by value, so the workers do not import this package, and torch with it.
     """
 
     def result(row: dict[str, Any]) -> dict[str, Any]:
-        # A dict that went through Arrow has the keys of its whole block, those of other rows without a value.
+        # Arrow gives each dict the keys of all rows in its block; those of other rows have no value.
         listed = [[(int(key), one) for key, one in at.items() if one] for at in row["logprobs"] or ()]
         return {
             "index": row["index"],
@@ -202,7 +209,7 @@ def _reading() -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 
 def _cause(error: Exception) -> str:
-    """The line of a worker's traceback that says what went wrong."""
+    """Return the line of a worker's traceback with the error."""
     lines = [
         line.strip() for line in str(error).splitlines() if re.match(r"\s*([\w.]*Error|Value error)\b.*[:,]", line)
     ]

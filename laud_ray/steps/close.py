@@ -7,19 +7,22 @@ from laud_ray.evaluation.agreement import agreement
 from laud_ray.evaluation.measure import evaluate_round
 from laud_ray.events import Event
 from laud_ray.models.kinds import ZERO_SHOT
-from laud_ray.steps.annotation.answers import said, spent
+from laud_ray.steps.annotation.answers import feedback_labels, spent
 from laud_ray.steps.stop import verdict
 from laud_ray.steps.work import Work
 from laud_ray.types import Figures, RoundResult
 
 
 def close(work: Work, round: int) -> str | None:
-    """Evaluate the round's model, decide whether to stop, and record both; return the reason to stop, or None."""
+    """Evaluate the round's model, decide whether to stop, and record both; return the reason to stop, or None.
+
+    The model becomes current unless it is worse than zero-shot.
+    """
     config, store = work.config, work.store
     with work.step("evaluate", round):
         result = _result(work, round)
         reason = verdict(config, [*store.history(), result])
-    # What comes after a round is closed, such as its answers, is added where the history is read.
+    # Steps that run after the round is closed, such as its annotation, are added to its times when the history is read.
     result = replace(result, seconds=store.timings().get(round, {}))
     kind = config.learner.kind if round else ZERO_SHOT[config.zero_shot.engine]
     store.close_round(result, kind, reason)
@@ -30,9 +33,9 @@ def close(work: Work, round: int) -> str | None:
 
 
 def floor(work: Work, figures: Figures) -> float:
-    """Zero-shot's accuracy on the same documents; a model that does worse is not taken.
+    """Return the accuracy of zero-shot on the documents of `figures`. A model below it is not accepted.
 
-    `laud evaluate --budget` may have bought answers since it was measured first.
+    Zero-shot is measured again if `laud evaluate --budget` has bought answers since it was measured first.
     """
     first, scores = work.store.history()[0].figures, work.run.scores(0)
     whole = {part.name for part in work.corpus.ranges} <= scores.names()
@@ -58,6 +61,6 @@ def _result(work: Work, round: int) -> RoundResult:
         kappa=kappa,
         accepted=not history or figures.accuracy.value >= floor(work, figures),
         seconds={},
-        feedback=len(said(work, round)) if round else 0,
+        feedback=len(feedback_labels(work, round)) if round else 0,
         delta_f=change,
     )

@@ -1,4 +1,4 @@
-"""Set the evaluation sample aside before anything is selected, and get trusted answers to a part of it."""
+"""Draw the evaluation sample before anything is selected, and get trusted answers for a part of it."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from laud_ray.store import rechecks
 
 
 def draw_evaluation(work: Work) -> None:
-    """Draw the evaluation sample and the stop set, and record the queries for the first; once for a run."""
+    """Draw the evaluation sample and the stop set, and record queries for the sample. Done once for a run."""
     if work.store.queries("evaluation"):
         return
     with work.step("sample", 0):
@@ -25,7 +25,7 @@ def draw_evaluation(work: Work) -> None:
 
 
 def trust(work: Work) -> None:
-    """Ask the trusted oracle what is open, where a run has one.
+    """Ask the trusted oracle, if the run has one, about its open questions.
 
     Raises:
         WaitingError: if answers stay pending.

@@ -1,4 +1,4 @@
-"""Score the corpus: with no labels at all, and with each round's model."""
+"""Score the corpus: zero-shot, and with each round's model."""
 
 from collections.abc import Iterator, Mapping
 
@@ -16,7 +16,7 @@ LEAST_MASS, MOST_FLIPS = 0.5, 0.1
 
 
 def zero_shot(work: Work) -> None:
-    """Make the model that learned nothing, and let it rank the corpus for the seed walk."""
+    """Create the zero-shot model, and rank the corpus with it for the seed walk."""
     config, corpus = work.config, work.corpus
     with work.step("zero-shot", 0):
         learner = kinds.zero_shot(config.zero_shot, work.task, corpus.some_texts(PROBE))
@@ -26,7 +26,7 @@ def zero_shot(work: Work) -> None:
 
 
 def score(work: Work, round: int) -> None:
-    """Score the corpus with a round's model, and shortlist what the next queries are chosen from."""
+    """Score the corpus with a round's model, and shortlist the candidates for the next queries."""
     asked = frozenset(a.query.document.id for a in work.store.queries())
     strategy = strategy_of(work)
     wanted = Shortlist(strategy, depth(work, strategy), asked, (work.config.seed, round), work.corpus.pool_size)
@@ -60,14 +60,14 @@ def _pass(work: Work, round: int, shortlist: Shortlist) -> None:
 
 
 def _unwell(health: Mapping[str, float]) -> Iterator[str]:
-    """Say what a scorer measured of itself that a person should know."""
+    """Yield a note for each measurement of a scorer that shows a problem."""
     if health.get("label_mass", 1.0) < LEAST_MASS:
         yield (
-            f"only {health['label_mass']:.0%} of the model's next-token probability is on the labels' codes: "
+            f"only {health['label_mass']:.0%} of the model's next-token probability is on the codes of the labels: "
             "it does not follow the prompt"
         )
     if health.get("order_flips", 0.0) > MOST_FLIPS:
         yield (
-            f"{health['order_flips']:.0%} of a sample get another label when the labels stand in another order: "
-            "`orders` in its section, raised in a new run, averages over several"
+            f"{health['order_flips']:.0%} of a sample get another label if the order of the labels in the prompt "
+            "changes; a higher `orders` in a new run averages over several orders"
         )

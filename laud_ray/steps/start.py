@@ -1,4 +1,4 @@
-"""Begin to work on a run: find out whether it can be done at all, and normalise its corpus."""
+"""Start work on a run: check models, oracles and labels, and normalise the corpus."""
 
 from laud_ray import oracles
 from laud_ray.config import RunConfig
@@ -49,9 +49,11 @@ def _require_documents(config: RunConfig, corpus: Corpus) -> None:
     if pool >= 2 * size:
         return
     if pool < 2:
-        held = "one and the same text" if pool else "no text that can be read"
-        raise CorpusError(f"{config.corpus.path}: {rows:,} rows hold {held} in {config.corpus.text!r}; expected many")
+        held = "the same text" if pool else "no readable text"
+        raise CorpusError(
+            f"{config.corpus.path}: {rows:,} rows hold {held} in {config.corpus.text!r}; expected many different texts"
+        )
     raise ConfigError(
-        f"evaluation.size: {size} of {pool} distinct documents ({rows:,} rows); "
+        f"evaluation.size: {size} is not valid for {pool} distinct documents ({rows:,} rows); "
         "expected at most half of them, since these documents never train"
     )

@@ -1,4 +1,4 @@
-"""Decide whether a run ends with the round that was closed last, also after a restart with other rules."""
+"""Decide whether a run ends with its last closed round, also after a restart with other rules."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,15 +10,15 @@ from laud_ray.types import RoundResult, StoppingRule
 
 
 def verdict(config: RunConfig, history: Sequence[RoundResult]) -> str | None:
-    """Return why the run ends after these rounds, or None to go on. The budget and the pool always hold."""
+    """Return the reason to end the run after these rounds, or None. Budget and pool are rules of every run."""
     rules = [*map(_rule, config.stop), stopping.Budget(), stopping.PoolExhausted()]
     return stopping.first_verdict(rules, history) if len(history) > 1 else None
 
 
 def reconsider(config: RunConfig, store: Store) -> str | None:
-    """Judge the last closed round by today's budget and rules, which may have changed; record and return the verdict.
+    """Apply the current budget and rules, which may have changed, to the last closed round; record the verdict.
 
-    Once that round's queries are recorded the decision stands: what they buy, a model must learn from.
+    Once that round's queries are recorded the decision is final, since a model must be trained on their answers.
     """
     history = store.history()
     before = store.stop_reason()

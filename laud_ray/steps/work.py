@@ -1,4 +1,4 @@
-"""What every step of a run works with."""
+"""The context of the steps of a run: its folder, task, corpus and observer."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -20,10 +20,10 @@ Progress = Callable[[int, int], None]
 
 
 class WaitingError(Exception):
-    """Answers are pending, for the reason given: the run can go on when they are there.
+    """Some answers are pending. The message has the reason; the run can resume when they have arrived.
 
     Attributes:
-        pending: how many.
+        pending: the number of pending answers.
     """
 
     def __init__(self, reason: str | None, pending: int) -> None:
@@ -33,7 +33,7 @@ class WaitingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A run that is being worked on, and who watches."""
+    """A run in progress. The observer receives its events."""
 
     run: RunFolder
     task: Task
@@ -49,11 +49,11 @@ class Work:
         return self.run.store
 
     def step(self, step: str, round: int, total: int = 0) -> AbstractContextManager[Progress]:
-        """Time a step and tell the observer; yields what the step calls to say how far it is."""
+        """Time a step and report it to the observer. Yields the function by which the step reports progress."""
         return timed(self.store, self.observer, step, round, total)
 
     def note(self, step: str, round: int, note: str) -> None:
-        """Tell the observer something that a person should know."""
+        """Report a note for the user to the observer."""
         self.observer(Event("note", step, round, note=note))
 
     def workers(self, round: int) -> Workers:
@@ -66,13 +66,13 @@ class Work:
 
 @contextmanager
 def timed(store: Store, observer: Observer, step: str, round: int, total: int = 0) -> Iterator[Progress]:
-    """Do what `Work.step` does, for the step before there is a Work."""
+    """Like `Work.step`, for the step that runs before there is a Work."""
     began = time.monotonic()
     observer(Event("begin", step, round, total=total))
     try:
         yield lambda done, total: observer(Event("progress", step, round, done, total))
     except BaseException:
-        # Hours may have been spent before it; why it ended matters more than a database that cannot be written.
+        # The step may have run for hours, so its error matters more than a database that cannot be written.
         with suppress(SQLAlchemyError):
             store.add_timing(round, step, time.monotonic() - began)
         raise

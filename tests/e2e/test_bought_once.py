@@ -49,5 +49,5 @@ def test_after_a_kill_only_what_was_in_flight_is_asked_again(tmp_path: Path) -> 
         assert Counter(seen.values()) == {1: 40 - IN_FLIGHT, 2: IN_FLIGHT}
         # What was in flight counts against the cap of 44 for ever: there is no 45th call.
         out, err = start(database, server.url, 41).communicate(timeout=120)
-        assert out.startswith("40 oracle.max_calls: 44 of 44 calls of m are made"), err
+        assert out.startswith("40 oracle.max_calls: 44 of 44 calls of m are used"), err
         assert len(server.seen) == 44

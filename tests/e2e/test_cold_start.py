@@ -39,8 +39,8 @@ def test_a_positive_class_that_is_not_there_ends_the_run(
 
     wanted = settings(tmp_path)
     reason = (
-        "seed: 'kefir' was not found in 12 queries; every example is 'other', so there is nothing to learn from: "
-        "no model was trained, zero-shot stays"
+        "seed: 'kefir' was not found in 12 queries; every example is 'other', so no model can be trained and "
+        "the zero-shot model stays current"
     )
     for _ in range(2):
         outcome = loop.run(wanted, observe)

@@ -55,7 +55,7 @@ def test_a_run_waits_at_its_cap_and_goes_on(
         with pytest.raises(SystemExit) as left:
             cli.main(["run", str(path)])
         assert left.value.code == EXIT_WAITING
-        assert "oracle.oracles[0].max_calls: 8 of 8 calls of m are made" in capsys.readouterr().out
+        assert "oracle.oracles[0].max_calls: 8 of 8 calls of m are used" in capsys.readouterr().out
         assert len(server.seen) == 8
         llm["max_calls"] = 100
         path.write_text(yaml.safe_dump(settings))

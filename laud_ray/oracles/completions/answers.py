@@ -1,7 +1,8 @@
-"""What the words of an answer mean: a label, "unsure", or nothing that is certain. Pure text.
+"""Parse the text of an answer into a label, "unsure", or None where it is ambiguous. Pure text.
 
 The prompt asks for a code and nothing else. Real models think aloud, wrap the code in Markdown or JSON, explain it, or
-write the label's name. All of that is read as long as it names one label; what fits two, or is a guess, is unread.
+write the label's name. All of these are accepted if the answer names exactly one label. An answer that names two
+labels, or that would have to be guessed, is unreadable.
 """
 
 import unicodedata
@@ -15,9 +16,9 @@ from laud_ray.oracles.completions import frames
 from laud_ray.types import Label
 
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "´": "'", "`": "'", "“": '"', "”": '"', "_": " ", "–": "-", "—": "-"})
-# The longest that a label can be named at, beyond the length of its name: white space and Markdown between its words.
+# A label's name in an answer may be this many characters longer: white space and Markdown between its words.
 _SLACK = 40
-# No label has this name, though one may be called as UNSURE is.
+# Stands for an abstention. A label may be called UNSURE, but none can have this name.
 _ABSTAINS = "\0unsure"
 _MOST_FRAMES = 50
 _NAMES_TWO = "it names more than one label"
@@ -26,12 +27,12 @@ _NO_LABEL = "it names no label"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What an answer says.
+    """A parsed answer.
 
     Attributes:
-        label: a label's name, UNSURE, or None if the words name none for certain.
-        why: why it is None.
-        start, end: where in the answer it is named.
+        label: a label's name, UNSURE, or None if the answer is unreadable.
+        why: the reason why it is None.
+        start, end: the part of the answer that names the label.
     """
 
     label: str | None
@@ -42,7 +43,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """Labels that a stretch of the answer fits; several of them are as good as none."""
+    """Labels that a part of the answer matches; with several of them the part is ambiguous."""
 
     labels: frozenset[str]
     start: int
@@ -50,7 +51,7 @@ class _Named:
 
 
 class _Vocabulary:
-    """What each label may be called: its code, or its name in any case, spacing and quotes."""
+    """The spellings of each label: its code, or its name in any case, spacing and quotes."""
 
     def __init__(self, options: Sequence[Option], unsure: str | None) -> None:
         codes = [*((o.code, o.label.name) for o in options), *([(unsure, _ABSTAINS)] if unsure else [])]
@@ -61,7 +62,7 @@ class _Vocabulary:
         self.longest = max(map(len, self.names)) + _SLACK
 
     def fits(self, said: str, *, folded: bool = True) -> frozenset[str]:
-        """The labels that words name as they stand; with `folded`, a code of one letter in the other case too."""
+        """Return the labels that a whole text names; with `folded`, one-letter codes match in either case."""
         plain = unicodedata.normalize("NFKC", said.strip(frames.DECORATION))
         found = self.codes.get(plain, frozenset())
         if not found and folded and len(plain) == 1:
@@ -69,27 +70,29 @@ class _Vocabulary:
         return found | self.names.get(_normal(said), frozenset())
 
     def name_at(self, text: str) -> tuple[frozenset[str], int]:
-        """The labels of the longest name that a text begins with, and where the name ends; (none, 0) without one."""
+        """Return the labels of the longest name at the start of a text, and where the name ends; (empty, 0) without."""
         ends = [match.end() for match in frames.WORD_END.finditer(text[: self.longest])]
         named = [(len(name), -end, labels) for end in ends if (labels := self.names.get(name := _normal(text[:end])))]
         _, end, labels = max(named, key=lambda one: one[:2], default=(0, 0, frozenset[str]()))
         return labels, -end
 
     def code_at(self, text: str) -> tuple[frozenset[str], int]:
-        """The label of the code that a text begins with, and where the code ends; (none, 0) without one."""
+        """Return the label of the code at the start of a text, and where the code ends; (empty, 0) without."""
         match = frames.CODE.match(text)
         labels = self.codes.get(match[1], frozenset[str]()) if match else frozenset[str]()
         return (labels, match.end()) if match and labels else (frozenset(), 0)
 
 
 def read_answer(answer: str, options: Sequence[Option], unsure: str | None, *, cut: bool = False) -> Reading:
-    """Read an answer.
+    """Parse an answer.
 
     Args:
-        cut: whether it ended at its length limit, so that its last word may be half a word.
+        unsure: the code that stands for an abstention.
+        cut: whether the answer was truncated at its length limit, so that its last word may be incomplete.
 
     Example:
-        With the options A = Tea and B = Coffee: "<think>B?</think>**A** - it has leaves" is Tea; "A or B" is unread.
+        With the options A = Tea and B = Coffee, "<think>B?</think>**A** - it has leaves" is Tea, and "A or B" is
+        unreadable.
     """
     words = _vocabulary(tuple(options), unsure)
     start = frames.end_of_thinking(answer)
@@ -103,9 +106,10 @@ def read_answer(answer: str, options: Sequence[Option], unsure: str | None, *, c
 
 
 def _last_asked_for(text: str, start: int, words: _Vocabulary) -> Reading | None:
-    """What comes after the last "Category:", which is what a prompt asks for; None if that names no label.
+    """Parse the text after the last "Category:", the form that the prompt asks for; None if it names no label.
 
-    It stands against an earlier "Category:" and against what was considered, not against another form of answer.
+    It overrides an earlier "Category:" and labels that were only considered. It is ambiguous if another form of
+    answer before it, such as "The answer is B", names another label.
     """
     asked = [match.span() for match in frames.ASKED_FOR.finditer(text, start)]
     if not asked or (found := _read(text, asked[-1][1], words)).why == _NO_LABEL:
@@ -117,7 +121,7 @@ def _last_asked_for(text: str, start: int, words: _Vocabulary) -> Reading | None
 
 
 def _stated(text: str, start: int, words: _Vocabulary) -> Iterator[_Named]:
-    """Labels that are given as the answer in another form than "Category:"."""
+    """Yield labels that are given as the answer in another form than "Category:"."""
     asked = {match.start() for match in frames.ASKED_FOR.finditer(text, start)}
     for saying in frames.sayings(text, start):
         if not saying.exact and saying.phrase not in asked:
@@ -135,17 +139,17 @@ def _read(text: str, start: int, words: _Vocabulary) -> Reading:
 
 
 def _uncut(reading: Reading, text: str, words: _Vocabulary) -> Reading:
-    """Take back what stands at the very end of an answer that was cut, if it could have gone on as something else."""
+    """Reject a label at the very end of a truncated answer if the next characters could have changed it."""
     said = text[reading.start : reading.end]
     alone = not text[: reading.start].strip(frames.DECORATION)
     longer = (one for one in words.codes if one.startswith(said) and one != said)
     if reading.label is None or text[reading.end :].strip() or (alone and next(longer, None) is None):
         return reading
-    return Reading(None, "it was cut off where it names a label")
+    return Reading(None, "it was truncated where it names a label")
 
 
 def _head(text: str, start: int, words: _Vocabulary, *, folded: bool = True) -> Iterator[_Named]:
-    """A label that the text begins with, set off from what follows: "A - because", "A) Tea", "**Tea**: ..."."""
+    """Yield a label at the start, separated from its explanation: "A - because", "A) Tea", "**Tea**: ..."."""
     start, end = _trimmed(text, start, len(text))
     line = text[start:end].partition("\n")[0]
     if labels := words.fits(line, folded=folded):
@@ -153,7 +157,7 @@ def _head(text: str, start: int, words: _Vocabulary, *, folded: bool = True) -> 
         yield from _others(text[start + len(line) : end], words)
         return
     if frames.announces(line):
-        return  # "Answer: A", where a label may be called "answer"
+        return  # "Answer: A" is read elsewhere; here "Answer" could be mistaken for a label of that name
     (named, end_of_name), (coded, end_of_code) = words.name_at(line), words.code_at(line)
     labels, length = (coded, end_of_code) if end_of_code > end_of_name else (named, end_of_name)
     labels |= coded if end_of_code == end_of_name else frozenset()
@@ -169,7 +173,7 @@ def _head(text: str, start: int, words: _Vocabulary, *, folded: bool = True) -> 
 
 
 def _others(rest: str, words: _Vocabulary) -> Iterator[_Named]:
-    """Labels that an explanation offers beside the one before it: "or B", "B = Coffee", "/ Coffee"."""
+    """Yield alternatives that follow a label: "or B", "B = Coffee", "/ Coffee"."""
     for match in frames.BESIDE.finditer(rest):
         code = match[1] or match[2]
         yield _Named(words.codes.get(code, frozenset()) if code != "I" else frozenset(), match.start(), match.end())
@@ -178,7 +182,7 @@ def _others(rest: str, words: _Vocabulary) -> Iterator[_Named]:
 
 
 def _framed(text: str, start: int, words: _Vocabulary) -> list[_Named]:
-    """Labels in a form that leaves no doubt: JSON, "The category is A.", <answer>A</answer>."""
+    """Return labels in an unambiguous form: JSON, "The category is A.", <answer>A</answer>."""
     found = [*_in_json(text, start, words)]
     for number, saying in enumerate(frames.sayings(text, start)):
         if number == _MOST_FRAMES:
@@ -188,7 +192,7 @@ def _framed(text: str, start: int, words: _Vocabulary) -> list[_Named]:
 
 
 def _last_line(text: str, start: int, words: _Vocabulary) -> list[_Named]:
-    """A label alone on the last line, as the conclusion of what was said above it."""
+    """Return a label that stands alone on the last line, as a conclusion."""
     line = text[start:].rstrip().rpartition("\n")[2]
     at = text.rindex(line)
     return [_Named(words.fits(line, folded=False), *_trimmed(text, at, at + len(line)))]
@@ -202,7 +206,7 @@ def _in_json(text: str, start: int, words: _Vocabulary) -> Iterator[_Named]:
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """Where a stretch begins and ends without white space, quotes and Markdown around it."""
+    """Shrink a span so that it has no white space, quotes and Markdown around it."""
     said = text[start:end]
     left = len(said) - len(said.lstrip(frames.DECORATION))
     return start + left, start + max(left, len(said.rstrip(frames.DECORATION)))
@@ -214,7 +218,7 @@ def _vocabulary(options: tuple[Option, ...], unsure: str | None) -> _Vocabulary:
 
 
 def _spellings(label: Label) -> Iterator[str]:
-    """What a label is called; the other class of a binary task also by what it stands for."""
+    """Yield the names of a label; for `other` in a binary task also those of the labels that it stands for."""
     for one in (label, *label.rest):
         yield from (one.name, *one.also)
 

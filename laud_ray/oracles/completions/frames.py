@@ -1,6 +1,6 @@
-"""The forms in which language models give an answer: thinking aloud, Markdown, JSON, set phrases. Pure text.
+"""The forms in which language models answer: thinking, Markdown, JSON, phrases such as "the answer is". Pure text.
 
-Every pattern is linear in the length of the text: an answer may be 100 kB long.
+Every pattern runs in linear time, since an answer may be 100 kB long.
 """
 
 import json
@@ -28,14 +28,14 @@ CODE = re.compile(r"([A-Za-z]{1,2}|[0-9]{1,4})(?![\w'’])")
 SMALL_CODE = re.compile(r"([a-z])(?=\s*[)=:]|\.(?:\s|$))")
 WORD_END = re.compile(r"(?<=\S)(?=\W|$)")
 
-# What sets a label off from its explanation. A comma alone does not: "A, B", "I, as a language model".
+# Separators between a label and its explanation. A comma alone is none: "A, B", "I, as a language model".
 _SET_OFF = re.compile(
     r"[\"'`*_)\]}>”’」】]*\s*(?:[:=：)(\]\[]+|\.(?=\s|$)|。|[-–—→]+(?=\s|$)|$|,?\s*(?:because|since)\b"
     r"|\s+is\s+(?:the|my)\s+(?:\w+\s+){0,2}(?:answer|category|label|class|code|choice|fit|match)\b)|[`*\"”]+(?=\s)",
     re.IGNORECASE,
 )
 _ENUMERATED = re.compile(r"[0-9]{1,2}\s*[.)]")
-# A code that stands beside another answer, as an alternative or an entry of a list.
+# A code that follows another answer, as an alternative or as an entry of a list.
 BESIDE = re.compile(
     r"(?:\b(?:or|and|vs|versus|category|option|code|label|class|answer|maybe|perhaps|possibly|wait|actually|"
     r"rather|instead|oder|und|ou|et|o|y|u|или|и)\b|[/,;&|]|^)[\s\"'`*(\[]*([A-Z]{1,2}|[0-9]{1,4})(?![\w'’]|-\w|\s+[a-z])"
@@ -96,20 +96,26 @@ _BEFORE = 40
 
 
 def end_of_thinking(text: str) -> int | None:
-    """Where the answer proper begins; None if the thinking was never closed."""
+    """Return where the answer after the thinking begins; None if the thinking block was never closed."""
     start = max((m.end() for m in _CLOSED.finditer(text)), default=0)
     return None if _OPENED.search(text, start) else start
 
 
 def without_markup(text: str) -> str:
-    """The text with blanks in place of HTML and of the control tokens of chat templates, as long as before."""
+    """Replace HTML tags and control tokens of chat templates with blanks; the length stays the same."""
     return _MARKUP.sub(lambda match: " " * len(match[0]), text)
 
 
 def set_off(line: str, length: int) -> int | None:
-    """Where the explanation begins after a label of so many characters; None if nothing sets it off.
+    """Return where the explanation after a label begins; None if nothing separates the two.
 
-    The number of a list, as in "1. This is", and the pronoun I are no labels that are set off.
+    The number of a list item, as in "1. This is", and the pronoun I do not count as labels.
+
+    Args:
+        length: of the label at the start of the line, in characters.
+
+    Example:
+        set_off("A - it has leaves", 1) is 4.
     """
     found = _SET_OFF.match(line, length)
     if found is None or not length:
@@ -122,11 +128,12 @@ def set_off(line: str, length: int) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Saying:
-    """A stretch of a text that is said to be the answer.
+    """A part of a text that a phrase such as "the answer is" declares to be the answer.
 
     Attributes:
-        phrase: where the phrase begins that says so.
-        exact: whether a code is to be exact in it: in a sentence "a" is a word, after a colon it may be the code A.
+        phrase: where the phrase begins.
+        start, end: where the declared answer begins and ends.
+        exact: whether codes are matched with their case: in a sentence "a" is a word, after a colon it may be code A.
     """
 
     phrase: int
@@ -136,7 +143,7 @@ class Saying:
 
 
 def sayings(text: str, start: int) -> Iterator[Saying]:
-    """Find what is said to be the answer. What is said in doubt is no answer."""
+    """Yield the parts that are declared to be the answer. Doubtful or negated phrases are left out."""
     for pattern in (_SAYING, _SENTENCE, _PUT):
         for match in pattern.finditer(text, start):
             if not _doubtful(text, match.start(), match.end()):
@@ -154,19 +161,19 @@ def sayings(text: str, start: int) -> Iterator[Saying]:
 
 
 def announces(line: str) -> bool:
-    """Whether a line begins by saying that the answer follows."""
+    """Whether a line begins with a phrase that announces the answer, such as "Answer:"."""
     found = _SAYING.match(line)
     return found is not None and bool(found["sign"])
 
 
 def _doubtful(text: str, start: int, end: int) -> bool:
-    """Whether the clause of a phrase takes it back: "it is not category A", "if the answer is B"."""
+    """Whether the clause of a phrase negates or doubts it: "it is not category A", "if the answer is B"."""
     before = re.split(r"[.!?;:,\n]", text[max(0, start - _BEFORE) : start])[-1]
     return _DOUBT.search(before + text[start:end]) is not None
 
 
 def json_values(text: str) -> list[str]:
-    """What a JSON answer gives as its category: the values of the keys that mean one, or of its only key."""
+    """Return the category of a JSON answer: the values of keys such as "category", or the value of its only key."""
     begin, end = text.find("{"), text.rfind("}")
     if begin < 0:
         return []

@@ -1,4 +1,4 @@
-"""Completions -> a label and how sure the model is of it. Pure."""
+"""Completions -> a label and the model's confidence in it. Pure."""
 
 import math
 from collections import Counter, defaultdict
@@ -11,17 +11,18 @@ from laud_ray.oracles.completions.answers import Reading, read_answer
 from laud_ray.oracles.engines import Completion, Token
 from laud_ray.store.ledger import Answer
 
+# Stored in the ledger as a part of the reason, so the wording must not change.
 CUT = "it was cut at its length limit"
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a completion says.
+    """A parsed completion.
 
     Attributes:
-        label: a label's name, UNSURE, or None.
-        confidence: the probability that the model gave to its answer; None if that cannot be told.
-        why: why label is None.
+        label: a label's name, UNSURE, or None if it could not be parsed.
+        confidence: the probability that the model gave to its answer; None if it is not known.
+        why: the reason why the label is None.
     """
 
     label: str | None
@@ -30,7 +31,11 @@ class Heard:
 
 
 def read(completion: Completion, options: Sequence[Option], unsure: str) -> Heard:
-    """Read a completion."""
+    """Parse a completion.
+
+    Args:
+        unsure: the code that stands for an abstention.
+    """
     if completion.refusal is not None:
         return Heard(None, why=f"the model refused: {completion.refusal}")
     found = read_answer(completion.text, options, unsure, cut=completion.cut)
@@ -45,19 +50,22 @@ def read(completion: Completion, options: Sequence[Option], unsure: str) -> Hear
 
 
 def was_cut(answer: Answer) -> bool:
-    """Whether an answer names no label because it ended at its length limit."""
+    """Whether an answer could not be parsed and was truncated at its length limit."""
     return answer.label is None and CUT in (answer.reason or "")
 
 
 def decide(votes: Sequence[tuple[str | None, float | None]], threshold: float) -> tuple[str | None, float | None]:
     """Return the label of a document, None for an abstention, and the confidence.
 
-    One vote's confidence is the model's own; that of several is the share of the winner. Of labels with as many
-    votes the one that was said first wins.
+    The confidence of a single vote is the model's own; that of several votes is the winner's share. A tie goes to the
+    label that was given first.
 
     Args:
-        votes: what each vote says (a label's name, UNSURE, or None if it says nothing), and how sure it is.
-        threshold: a confidence below it is an abstention; so is one that is not known, if the threshold is above 0.
+        votes: each vote's label (a label's name, UNSURE, or None if it could not be parsed), and its confidence.
+        threshold: a lower confidence is an abstention; so is an unknown one, if the threshold is above 0.
+
+    Example:
+        decide([("Tea", None), ("Tea", None), ("Coffee", None)], 0.5) is ("Tea", 2 / 3).
     """
     if len(votes) == 1:
         label, confidence = votes[0]
@@ -70,10 +78,11 @@ def decide(votes: Sequence[tuple[str | None, float | None]], threshold: float) -
 
 
 def _tokens_of(completion: Completion, found: Reading) -> list[Token]:
-    """The tokens that name the label, white space apart.
+    """Return the tokens that name the label, without white space.
 
-    A server may have taken thinking out of the text. Where it cannot be found among the tokens, as when a letter is cut
-    into bytes, all of them count: the answer is at least as likely.
+    A server may have removed the thinking from the text but not from the tokens, so the text is located among them.
+    If it cannot be found, as when one letter is several byte tokens, all tokens count: their joint probability is a
+    lower bound.
     """
     whole = "".join(token.text for token in completion.tokens)
     before = whole.rfind(completion.text)
@@ -88,9 +97,10 @@ def _tokens_of(completion: Completion, found: Reading) -> list[Token]:
 
 
 def _share(token: Token, codes: Sequence[str]) -> float:
-    """The probability of a one-token answer among the codes alone; 0 if that cannot be told.
+    """Return the probability of a one-token answer, normalised over the codes; 0 if it cannot be computed.
 
-    A code that is not among the listed tokens is as likely as the last of them at most, so this is a lower bound.
+    A code that is not among the listed alternatives is at most as likely as the least likely of them, so the result
+    is a lower bound.
     """
     mass: dict[str, float] = defaultdict(float)
     for text, logprob in token.alternatives:

@@ -1,7 +1,7 @@
-"""Any endpoint that speaks OpenAI's protocol, through the official client.
+"""Ask any endpoint with an OpenAI-compatible API, through the official client.
 
-The client's own retries are off: a retry is a call that must be booked first, and a server that asks everyone to wait
-is asked by nobody until then.
+The client's own retries are off, because each retry must first be recorded in the ledger, and because a Retry-After
+header must hold back all concurrent requests.
 """
 
 import asyncio
@@ -31,12 +31,12 @@ LONGEST_WAIT = 120.0
 
 
 def content(request: Request) -> str:
-    """A prompt as it is sent: what an endpoint could read as a control token of its model is broken up."""
+    """Return the prompt as it is sent, with a blank in anything that the endpoint could read as a control token."""
     return request.whole.replace("<|", "< |")
 
 
 class OpenAiEngine:
-    """Chat completions, a bounded number at a time. The clock and the sleep are there for tests to replace."""
+    """Requests chat completions with bounded concurrency. Tests replace `sleep` and `clock`."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class OpenAiEngine:
         self.config, self.where, self.key = config, where, key_of(config, where)
         self.sleep, self.clock = sleep, clock
         self.temperature = temperature
-        # Parameters that this model does not take: they are left out from then on.
+        # Parameters that the model does not accept. They are no longer sent.
         self.refused: dict[str, int | None] = {}
 
     @property
@@ -67,14 +67,16 @@ class OpenAiEngine:
         return complete(_Asking(self, requests, desk).go())
 
     def refuse(self, names: Mapping[str, int | None], reason: str, desk: Desk) -> None:
-        """Leave parameters out for the rest of the run; say so once where that changes answers."""
+        """Leave parameters out for the rest of the run, and log it once if that changes answers."""
         new = {name: most for name, most in names.items() if name not in self.refused or most != self.refused[name]}
         self.refused |= new
         desk.refuse(new)
         self.require_confidence(reason)
         for name in new:
             if (changed := consequence(name, self.refused)) is not None:
-                logger.warning("%s: %s does not take %s (%s): %s", self.where, self.config.model, name, reason, changed)
+                logger.warning(
+                    "%s: %s does not accept %s (%s): %s", self.where, self.config.model, name, reason, changed
+                )
 
     def require_confidence(self, reason: str = "") -> None:
         if "logprobs" in self.refused and needs_confidence(self.config):
@@ -82,7 +84,7 @@ class OpenAiEngine:
 
 
 class _Asking:
-    """One call of `ask`: workers that take requests from one list until it is empty or there is a reason to wait."""
+    """One call of `ask`: workers take requests from one list until it is empty or there is a reason to wait."""
 
     def __init__(self, engine: OpenAiEngine, requests: Sequence[Request], desk: Desk) -> None:
         self._engine, self._config = engine, engine.config
@@ -128,7 +130,7 @@ class _Asking:
                     self._answers[request.key] = answer
                 if self._waiting or self._failures:
                     return
-        except Exception as error:  # noqa: BLE001 - `go` raises it when what is in flight, and paid for, has landed
+        except Exception as error:  # noqa: BLE001 - `go` raises it once the calls in flight, which cost money, have ended
             self._failures.append(error)
             for worker in self._workers:
                 if worker is not asyncio.current_task() and worker not in self._in_flight:
@@ -157,11 +159,11 @@ class _Asking:
                     return self._refused(error, reason, sent)
                 stuck = error.status_code >= 500 and self._answered > before
                 if error.status_code == 429 and self._answered > before:
-                    # The endpoint answers as fast as it likes to: being unlucky is no failure.
+                    # The endpoint still answers other requests, so its rate limit does not count as a failed try.
                     before, tries = self._answered, 0
             except (APIConnectionError, TimeoutError, ValueError) as error:
                 wait, reason = None, str(error) or f"no answer in {self._config.timeout:g} s"
-                # It may have arrived, been answered and been billed.
+                # The request may have arrived and been billed.
                 self._desk.fail(number, reason, billed=True)
                 stuck = isinstance(error, TimeoutError | APITimeoutError) and self._answered > before
             finally:
@@ -174,7 +176,7 @@ class _Asking:
             await self._pause(wait, pauses)
 
     async def _begin(self, request: Request) -> int | None:
-        """Book a call; where it does not fit beside those in flight, wait for what they really cost."""
+        """Record a call; if it exceeds a cap, wait for the calls in flight, whose real cost is lower."""
         async with self._changed:
             while not (self._waiting or self._failures):
                 number = self._desk.begin(request, most_tokens(content(request)))
@@ -202,34 +204,34 @@ class _Asking:
                     model=self._config.model, messages=[{"role": "user", "content": content(request)}], **parameters
                 )
         except json.JSONDecodeError:
-            raise ValueError("the answer is no chat completion: it is not JSON") from None
+            raise ValueError("the answer is not a chat completion: it is not JSON") from None
         completion = read_completion(found, content(request), answer_tokens(self._config))
         self._answered += 1
         return self._desk.finish(number, completion, self._engine.clock() - began)
 
     def _refused(self, error: "APIStatusError", reason: str, sent: Mapping[str, Any]) -> Answer | None:
-        """Make what cannot succeed by trying again a user's error, a reason to wait, or one document's abstention."""
+        """Handle an error that a retry cannot mend: a user error, a reason to wait, or one document's abstention."""
         found = mistake(error, reason, self._config, self._engine.where, sent)
         if found is not None:
             raise found
         if unpaid(error):
-            self._waiting = f"{self._engine.where}: {self._place} wants to be paid ({reason})"
+            self._waiting = f"{self._engine.where}: {self._place} requires payment ({reason})"
             return None
         return Answer(None, reason=reason)
 
     def _give_up(self, reason: str, wait: float | None, tries: int, *, stuck: bool) -> Answer | None:
-        """End the retries: where others were answered meanwhile it is this document's fault, else the endpoint's."""
+        """End the retries. If others were answered meanwhile (`stuck`), the document is at fault, else the endpoint."""
         if stuck:
             return Answer(None, reason=f"no answer in {tries} tries, the last one {reason}")
-        more = f", which asks to wait {wait:,.0f} s" if wait else ""
+        more = f", which requests a wait of {wait:,.0f} s" if wait else ""
         self._waiting = self._waiting or (
             f"{self._engine.where}: no answer from {self._place} in {tries} tries "
-            f"({reason}){more}; run the same command to go on when it answers again"
+            f"({reason}){more}; run the same command again to resume when it answers"
         )
         return None
 
     async def _pause(self, wait: float | None, pauses: int) -> None:
-        """Wait before a retry: what the server asks for holds for all workers."""
+        """Wait before a retry. A wait that the server requests holds for all workers."""
         if wait is None:
             await self._engine.sleep(backoff(pauses - 1, self._rng))
         else:

@@ -1,6 +1,6 @@
-"""Optional parameters of a chat completion, and which of them a model does not take. Pure.
+"""Optional parameters of a chat completion, and which of them a model does not accept. Pure.
 
-What a model refuses is kept by name: with the largest value that it takes where it says one, else with None.
+Refused parameters are a mapping from the name to the largest value that the model accepts, or None if it names none.
 """
 
 import re
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from openai import APIStatusError
 
 ALTERNATIVES = 5
-# Two names of one parameter: models of OpenAI's that think take only the second, many other servers only the first.
+# Two names of one parameter: OpenAI's reasoning models accept only the second, many other servers only the first.
 LENGTHS = ("max_tokens", "max_completion_tokens")
 _NAMED = {
     "logprobs": re.compile(
@@ -45,7 +45,7 @@ _TOO_LONG = re.compile(
 
 
 def parameters(config: LlmConfig, temperature: float, refused: Mapping[str, int | None]) -> dict[str, Any]:
-    """What is sent beside the prompt, without what was refused."""
+    """Return the parameters that are sent with the prompt, without refused ones."""
     lengths = LENGTHS if config.base_url else LENGTHS[::-1]
     found: dict[str, Any] = {name: answer_tokens(config) for name in lengths if name not in refused}
     found = dict(list(found.items())[:1])
@@ -59,10 +59,14 @@ def parameters(config: LlmConfig, temperature: float, refused: Mapping[str, int 
 
 
 def refused(error: "APIStatusError", sent: Mapping[str, Any], text: str) -> dict[str, int | None]:
-    """Which of the parameters that were sent a model does not take, in whatever words it says so.
+    """Return the parameters that an error shows to be refused, for the wordings of many servers.
 
     Args:
-        text: of the document, whose words may stand in the message.
+        sent: the parameters of the request.
+        text: the text of the document, which is removed from the error message in case it is quoted there.
+
+    Example:
+        For the message "Unsupported parameter: 'logprobs'" the result is {"logprobs": None}.
     """
     if error.status_code not in (400, 403, 422) or too_long(error):
         return {}
@@ -74,7 +78,7 @@ def refused(error: "APIStatusError", sent: Mapping[str, Any], text: str) -> dict
 
 
 def too_long(error: "APIStatusError") -> bool:
-    """Whether the prompt is longer than the model's context: the document's fault alone."""
+    """Whether the prompt is longer than the model's context, which is a fault of this document alone."""
     longer = error.code == "context_length_exceeded" or says_too_long(_message(error))
     return error.status_code in (400, 413, 422) and longer
 
@@ -84,20 +88,20 @@ def says_too_long(message: str) -> bool:
 
 
 def out_of_range(error: "APIStatusError", sent: Mapping[str, Any]) -> bool:
-    """Whether the model knows the length limit of answers, but not at this value."""
+    """Whether the model accepts the length limit of answers, but not with this value."""
     message = _message(error)
     named = any(name in sent and (error.param == name or _NAMED[name].search(message)) for name in LENGTHS)
     return named and bool(_OUT_OF_RANGE.search(message)) and not _UNKNOWN.search(message)
 
 
 def consequence(name: str, refused: Mapping[str, int | None]) -> str | None:
-    """What it changes that a parameter is left out, or None if it changes nothing that matters."""
+    """Describe how answers change if a parameter is left out; None if they do not."""
     if name == "logprobs":
         return "its answers have no confidence"
     if name == "temperature":
-        return "its answers are drawn at its own default and may differ from call to call"
+        return "it samples at its default temperature, and answers may differ from call to call"
     if name in LENGTHS and all(one in refused for one in LENGTHS):
-        return "nothing bounds the length of its answers, so caps of tokens and dollars may be overrun"
+        return "the length of its answers is unbounded, so caps of tokens and dollars may be exceeded"
     return None
 
 

@@ -1,4 +1,4 @@
-"""What the replies of an endpoint mean: a completion, a mistake of the user, a reason to try again. Pure."""
+"""Interpret the replies of an endpoint: a completion, a user error, or a reason for a retry. Pure."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,17 +17,19 @@ _FRAME_TOKENS = 32
 
 
 def most_tokens(prompt: str) -> int:
-    """At most how many tokens a prompt has with any tokenizer, a byte being the least; the chat's frame on top."""
+    """An upper bound of a prompt's tokens with any tokenizer: one per byte, and some for the chat template."""
     return len(prompt.encode()) + _FRAME_TOKENS
 
 
 def read_completion(found: object, prompt: str, most: int) -> Completion:
-    """Read a response. Where the endpoint does not say what was used, the upper bound stands.
+    """Read a response. Reasoning and tool calls beside the content are ignored.
 
-    Reasoning beside the content, and tools that were called, are no part of the answer.
+    Args:
+        prompt: as it was sent; it bounds the prompt tokens if the endpoint reports no usage.
+        most: the token limit of the answer, which bounds the completion tokens in the same way.
 
     Raises:
-        ValueError: if it is no chat completion, as from a proxy's error page.
+        ValueError: if the response is not a chat completion, such as the error page of a proxy.
     """
     choices = getattr(found, "choices", None)
     first = choices[0] if isinstance(choices, list) and choices else None
@@ -47,14 +49,14 @@ def read_completion(found: object, prompt: str, most: int) -> Completion:
 
 
 def _plain(content: object) -> str:
-    """The words of a message, whose content is text, parts of it, or against the protocol an object."""
+    """Return the text of a message: its content is text, a list of parts, or (against the protocol) an object."""
     if isinstance(content, list):
         return "".join(map(_part, content))
     return json.dumps(content) if isinstance(content, dict) else "" if content is None else str(content)
 
 
 def _part(part: object) -> str:
-    """The words of one part: those of thinking are not the answer's."""
+    """Return the text of one part; parts with thinking are left out."""
     if not isinstance(part, dict):
         return str(part)
     text = part.get("text") if part.get("type") in (None, "text", "output_text") else None
@@ -74,10 +76,10 @@ def _count(usage: object, name: str, bound: int) -> int:
 
 
 def _no_completion(found: object) -> str:
-    """Say that a response is no completion, and what it says instead, as far as that is to be had."""
+    """Describe a response that is not a completion, with its error message if it has one."""
     error = getattr(found, "error", None)
     message = error.get("message", error) if isinstance(error, dict) else error
-    return "the answer is no chat completion" + (f": {_line(message)}" if message else "")
+    return "the answer is not a chat completion" + (f": {_line(message)}" if message else "")
 
 
 def _line(message: object) -> str:
@@ -86,7 +88,7 @@ def _line(message: object) -> str:
 
 
 def words(error: "APIStatusError", key: str | None) -> str:
-    """The status and the server's message in one short line, without the key."""
+    """Return the status and the server's message in one short line. An API key in it is masked."""
     body = error.body
     message = str((body.get("message") if isinstance(body, dict) else None) or error.message)
     return f"{error.status_code}: {_line(message.replace(key, '...') if key else message)}"
@@ -104,28 +106,28 @@ def passing(error: "APIStatusError") -> bool:
 def mistake(
     error: "APIStatusError", reason: str, config: LlmConfig, where: str, sent: Mapping[str, object]
 ) -> UserError | None:
-    """The user's error that a refusal shows, or None."""
+    """The user error behind a refused request: answer length, API key or model; None if it is none of these."""
     place = config.base_url or "the endpoint"
     if error.status_code in (400, 422) and out_of_range(error, sent) and not too_long(error):
         return UserError(
-            f"{where}.max_answer_tokens: {answer_tokens(config)} is not taken by {config.model} ({reason}); expected a "
-            "value within its limits"
+            f"{where}.max_answer_tokens: {answer_tokens(config)} is not accepted by {config.model} ({reason}); "
+            "expected a value within its limits"
         )
     if error.status_code in (401, 403):
         return UserError(
-            f"{where}.key_variable: {place} refused the key of {config.key_variable} ({reason}); "
-            f"expected one that may use {config.model}"
+            f"{where}.key_variable: {place} refused the API key in {config.key_variable} ({reason}); "
+            f"expected a key with access to {config.model}"
         )
     if error.status_code == 404 or error.code == "model_not_found":
         return UserError(
-            f"{where}.model: {place} does not know {config.model!r} ({reason}); expected one of its models, and "
-            "a base_url that ends as the endpoint's documents say, often in /v1"
+            f"{where}.model: {place} does not have {config.model!r} ({reason}); expected one of its models, and "
+            "a base_url as in the endpoint's documentation, which often ends in /v1"
         )
     return None
 
 
 def refused_all(place: str, reason: str, config: LlmConfig, where: str) -> UserError:
-    """The user's error where an endpoint refuses every document."""
+    """The user error if an endpoint refuses every document."""
     if says_too_long(reason):
         return UserError(
             f"{where}.max_text_chars: {config.max_text_chars}: {place} refused every request ({reason}); expected "

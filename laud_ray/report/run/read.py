@@ -13,7 +13,7 @@ from laud_ray.report.run.opinions import read_agreement, read_audit
 from laud_ray.report.run.summary import ModelShown, QueryShown, RunSummary, State
 from laud_ray.steps import legible
 from laud_ray.steps.annotation import second_opinions
-from laud_ray.steps.selection.choices import kept
+from laud_ray.steps.selection.choices import recorded
 from laud_ray.steps.selection.seed_walk import not_found, outcome
 from laud_ray.store import model_records, rechecks
 from laud_ray.store.feedback import judge
@@ -66,7 +66,7 @@ def read(run: RunFolder) -> RunSummary:
         storage=run.folder.uri,
         feedback={"answers": len(people.labels), "wrong": len(people.wrong)},
         promoted=model_records.promotion(store.engine),
-        choices={r.number: choice for r in history if (choice := kept(store, r.number)) is not None},
+        choices={r.number: choice for r in history if (choice := recorded(store, r.number)) is not None},
         diagnosis=diagnose(history, [_reply(a) for a in asked if a.answered]),
         not_found_in={one.name: one.queries for one in outcome(seeds, task.names) if one.name in missing},
         audit=read_audit(run, asked, people.labels),
@@ -95,7 +95,7 @@ def _is_waiting(store: Store, asked: Sequence[Answered]) -> bool:
 
 def _left_out(store: Store, history: Sequence[RoundResult]) -> LeftOut | None:
     """What the last round's model did not learn; after a raised budget models learn everything again."""
-    found = second_opinions.kept(store)
+    found = second_opinions.recorded_left_out(store)
     return found if found is not None and history and found.round == history[-1].number else None
 
 

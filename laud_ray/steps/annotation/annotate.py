@@ -1,4 +1,4 @@
-"""Ask the oracle what is open, and record each answer as it arrives."""
+"""Ask the oracle about the open queries, and record each answer as it arrives."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,15 @@ from laud_ray.types import Example, Oracle, Purpose
 
 
 def oracle_of(work: Work, purpose: Purpose, round: int) -> Oracle:
-    """Make the oracle that answers for a purpose in a round."""
+    """Create the oracle that answers for a purpose in a round."""
     where, config = work.config.evaluation_oracle() if purpose == "evaluation" else ("oracle", work.config.oracle)
     return _built(work, config, where, _examples(work, config, round) if purpose == "query" else [])
 
 
 def second_oracle(work: Work, attempt: int, round: int) -> Oracle:
-    """Make the oracle that answers when a document is asked about for the second or third time."""
+    """Create the oracle that gives the second or third answer for a document (attempt 2 or 3)."""
     chain = [("oracle", work.config.oracle), *work.config.second_oracles()]
-    # A version that asked once more where a trusted oracle abstained may have left such a question behind.
+    # An earlier version asked once more where a trusted oracle abstained, so its runs may have a higher attempt.
     at = min(attempt, len(chain)) - 1
     where, config = chain[at]
     if config in [one for _, one in chain[:at]]:
@@ -29,7 +29,7 @@ def second_oracle(work: Work, attempt: int, round: int) -> Oracle:
 
 
 def _examples(work: Work, config: OracleConfig, before: int) -> list[Example]:
-    """What was annotated before a round asks: not what it adds itself, or a restart would ask differently."""
+    """Return the annotations of earlier rounds. With the round's own, a restart would use different prompts."""
     if not oracles.wants_examples(config):
         return []
     return [Example(a.query.document.text, a.label) for a in asked(work, before) if a.label is not None]
@@ -41,10 +41,10 @@ def _built(work: Work, config: OracleConfig, where: str, examples: Sequence[Exam
 
 
 def annotate(work: Work, purpose: Purpose, round: int) -> None:
-    """Get the answers to what is open.
+    """Get answers to the open queries.
 
     Raises:
-        WaitingError: if some stay pending.
+        WaitingError: if some answers stay pending.
     """
     if _is_answered(work, purpose, round):
         return
@@ -55,7 +55,7 @@ def annotate(work: Work, purpose: Purpose, round: int) -> None:
 
 
 def answer(work: Work, purpose: Purpose, round: int, progress: Progress) -> WaitingError | None:
-    """Get what answers there are to what is open; return why a run has to wait, if some stay pending."""
+    """Get the available answers to the open queries; return a WaitingError if some answers stay pending."""
     if _is_answered(work, purpose, round):
         return None
     oracle = oracle_of(work, purpose, round)

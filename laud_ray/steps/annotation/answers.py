@@ -1,4 +1,4 @@
-"""What a run was told so far, as its steps need it. Nothing is recorded here."""
+"""The answers and the feedback of a run so far. Read-only."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,10 @@ from laud_ray.store.store import Answered
 
 
 def asked(work: Work, before: int | None = None) -> list[Answered]:
-    """Return seed and query answers, with one label where there are several answers.
+    """Return seed and query answers, with one settled label where a document has several answers.
 
     Args:
-        before: what an earlier round than this asked for.
+        before: leave out queries of this round and later ones. None: all.
     """
     found = [*work.store.queries("seed"), *work.store.queries("query")]
     labels = settled(work.config, rechecks.opinions(work.store.engine, before)).labels
@@ -22,18 +22,18 @@ def asked(work: Work, before: int | None = None) -> list[Answered]:
 
 
 def spent(work: Work) -> int:
-    """How many answers count against the budget."""
+    """The number of answers that count against the budget."""
     counts = work.store.counts()
     return counts["seed"] + counts["query"] + counts["audit"]
 
 
-def said(work: Work, round: int) -> dict[str, str]:
-    """Return what people said that a round's model learns: labels by text, none of the evaluation sample."""
-    return judged(work, work.store.feedback_of(round))
+def feedback_labels(work: Work, round: int) -> dict[str, str]:
+    """Return the feedback on which a round's model is trained: labels by text, without the evaluation sample."""
+    return to_labels(work, work.store.feedback_of(round))
 
 
-def judged(work: Work, feedback: Sequence[Feedback]) -> dict[str, str]:
-    """Return what feedback comes to: labels by text, none of the evaluation sample."""
+def to_labels(work: Work, feedback: Sequence[Feedback]) -> dict[str, str]:
+    """Combine feedback into labels by text, without the texts of the evaluation sample."""
     never = held_out(work)
     verdicts = judge(feedback, work.task.names, work.config.corpus.max_chars)
     return {text: label for text, label in verdicts.labels.items() if text not in never}

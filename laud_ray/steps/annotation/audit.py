@@ -9,7 +9,7 @@ from laud_ray.store import rechecks
 
 
 def audit(work: Work, round: int) -> None:
-    """Ask again about what is probably wrong, in place of some of the round's queries.
+    """Ask again about answers that are probably wrong, in place of some of the round's queries.
 
     Raises:
         WaitingError: if answers stay pending.

@@ -1,4 +1,4 @@
-"""Which answers are probably wrong, by a model that did not learn them."""
+"""Find answers that are probably wrong, with a model that was not trained on them."""
 
 from laud_ray.config import EncoderZeroShotConfig
 from laud_ray.models.encoder.encoding import BUNDLED
@@ -11,7 +11,7 @@ from laud_ray.store.store import Answered
 
 
 def judged_answers(work: Work) -> stage.Judged:
-    """Judge all answers so far."""
+    """Estimate for all answers so far how probably they are right."""
     return stage.judge(
         asked(work),
         rechecks.opinions(work.store.engine),
@@ -20,24 +20,25 @@ def judged_answers(work: Work) -> stage.Judged:
     )
 
 
-def believed(work: Work, round: int) -> list[Answered]:
-    """Return what a round's model learns: all answers; once all are bought, those that are probably right.
+def training_answers(work: Work, round: int) -> list[Answered]:
+    """Return the answers on which a round's model is trained.
 
-    Before that it would choose worse what to ask, and what it left out could be judged less well (docs/LOG.md).
+    These are all answers until the budget is spent, and then only those that are probably right. Leaving answers out
+    earlier makes both the choice of queries and the judgement of answers worse (docs/LOG.md).
     """
     if not work.config.audit.leaves_out or spent(work) < work.config.budget.annotations:
         return asked(work)
     with work.step("judge", round):
         judged = judged_answers(work)
-    taught = stage.believed(judged)
+    taught = stage.probably_right(judged)
     n = len(judged.judgements)
     left_out = LeftOut(round, n - len(taught), n, judged.rate)
-    stage.keep(work.store, left_out)
+    stage.record_left_out(work.store, left_out)
     work.note("judge", round, str(left_out))
     return taught
 
 
 def _encoder(work: Work) -> str:
-    """The encoder that answers are judged with."""
+    """The encoder whose embeddings are used to judge answers."""
     settings = work.config.zero_shot
     return settings.model if isinstance(settings, EncoderZeroShotConfig) else BUNDLED

@@ -1,4 +1,4 @@
-"""Ask again about answers that are probably wrong, and settle what several answers say."""
+"""Ask again about answers that are probably wrong, and settle on one label where there are several answers."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -17,16 +17,16 @@ from laud_ray.store.rechecks import FIRST_ATTEMPT, SecondQuery
 from laud_ray.store.store import Answered, Store
 from laud_ray.types import Floats, Oracle, Task
 
-# Answers below this probability of being right train nothing.
+# Answers are left out of training if they are right with a lower probability.
 LIKELY = 0.5
-# Of an oracle that errs less often than this, more right answers than wrong ones would be left out.
+# If the oracle errs less often than this, more right answers than wrong ones would be left out.
 NEGLIGIBLE = 0.03
 _LEFT_OUT = "left out"
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The likeliest label by a model that did not learn the answer, and its probability."""
+    """The likeliest label by a model that was not trained on the answer, and its probability."""
 
     label: str
     probability: float
@@ -37,8 +37,8 @@ class Judgement:
     """A document's likeliest answer and the probability that it is right.
 
     Attributes:
-        predicted: what a model says that did not learn it; None where several answers settled it.
-        unsure: whether there is reason to ask again.
+        predicted: the prediction of a model that was not trained on it; None if several answers settled the label.
+        unsure: whether the answer is a candidate for another question.
     """
 
     answer: Answered
@@ -49,35 +49,38 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """All answers with a label, judged; `rate` is the estimated share of wrong first answers."""
+    """The judgements of all answers with a label; `rate` is the estimated share of wrong first answers."""
 
     rate: float
     judgements: tuple[Judgement, ...]
 
 
 def quota(config: RunConfig, round: int, spent: int) -> int:
-    """How many answers a round may ask for again, of those that its batch and the budget leave it."""
+    """Return how many answers of its batch, and of the remaining budget, a round may spend on re-checks."""
     audit = config.audit
     left = max(0, config.budget.annotations - spent)
     return int(audit.share * min(config.query.batch, left)) if round % audit.every == 0 else 0
 
 
 def settled(config: RunConfig, opinions: Sequence[Opinion]) -> Settled:
-    """Settle what several answers say of a document, as the configuration trusts them."""
+    """Settle on one label for each document with several answers; trusted oracles are those of the configuration."""
     second = {one.who for one in opinions if one.attempt == FIRST_ATTEMPT} - {MODEL} if config.audit.trusted else set()
     return settle(opinions, len(config.task.to_task().names), second)
 
 
 def with_settled(asked: Sequence[Answered], labels: dict[str, str | None]) -> list[Answered]:
-    """Put settled labels in the place of first answers."""
+    """Replace first answers by settled labels."""
     return [replace(a, label=labels.get(a.query.document.id, a.label)) for a in asked]
 
 
 def out_of_fold(task: Task, asked: Sequence[Answered], model: str, *, seed: int) -> Floats:
-    """Return (n, k) probabilities of n labelled answers, none of which taught the model that gave them.
+    """Return (n, k) out-of-fold probabilities for n labelled answers.
 
-    The model is the linear learner's on frozen embeddings: it is cheap, and pulled towards what the names of the
-    labels say, so that it has a word on classes with a single example too.
+    The model is the linear learner on frozen embeddings. It is cheap, and it is regularised towards the embeddings of
+    the label names, so that it can predict classes with a single example too.
+
+    Args:
+        model: the encoder.
     """
     texts, labels = [a.query.document.text for a in asked], [str(a.label) for a in asked]
     return LinearLearner(model).out_of_fold(task, texts, labels, seed=seed)
@@ -89,14 +92,16 @@ def judge(
     names: Sequence[str],
     proba: Callable[[Sequence[Answered]], Floats],
 ) -> Judged:
-    """Weigh what was answered of each document against what a model says that did not learn it.
+    """Judge the answers to each document by the out-of-fold prediction of a model.
 
-    A function of what was answered alone, so that a restart judges the same. What a further answer settled stands; a
-    single answer, or answers in dispute, are right with the probability that Bayes gives the likeliest of them.
+    The result depends on the answers alone, so that a restart judges the same. A label that a further answer settled
+    is final (probability 1). Otherwise the likeliest of a document's answers is right with its posterior probability.
 
     Args:
         asked: seed and query answers with their settled labels.
-        proba: maps answers that have a label to (m, k) out-of-fold probabilities.
+        opinions: all answers to documents that were asked about again.
+        names: the k labels of the task.
+        proba: maps m answers that have a label to (m, k) out-of-fold probabilities.
     """
     voices: dict[str, list[str]] = {}
     for one in opinions:
@@ -125,11 +130,11 @@ def judge(
     return Judged(error.rate, tuple(judgements))
 
 
-def believed(judged: Judged) -> list[Answered]:
-    """Return the answers that a model should learn from: what is probably right.
+def probably_right(judged: Judged) -> list[Answered]:
+    """Return the answers on which a model should be trained: those that are right with probability LIKELY or more.
 
-    All of them, if hardly any are wrong. The likeliest answer for a class is kept whatever its probability: a model
-    that saw a class once, or not at all, finds all its answers implausible.
+    If hardly any are wrong, all are returned. The likeliest answer of each class is returned whatever its
+    probability, since a model that saw a class at most once finds all its answers implausible.
     """
     best = {one.answer.label: one for one in sorted(judged.judgements, key=lambda one: one.probability)}
     return [
@@ -139,22 +144,22 @@ def believed(judged: Judged) -> list[Answered]:
     ]
 
 
-def keep(store: Store, left_out: LeftOut) -> None:
-    """Record what a round's model does not learn, so that the report can say it."""
+def record_left_out(store: Store, left_out: LeftOut) -> None:
+    """Record for the report how many answers a round's model was trained without."""
     store.set(_LEFT_OUT, json.dumps(asdict(left_out)))
 
 
-def kept(store: Store) -> LeftOut | None:
-    """What the last model that was trained on judged answers did not learn; None before."""
+def recorded_left_out(store: Store) -> LeftOut | None:
+    """Return what the last model with judged answers was trained without; None if there is no such model."""
     found = store.setting(_LEFT_OUT)
     return None if found is None else LeftOut(**json.loads(found))
 
 
 def questions(judged: Judged, opinions: Sequence[Opinion], n: int, *, most: int) -> list[SecondQuery]:
-    """Return at most n questions: the answers that are least likely to be right, of those that give reason to doubt.
+    """Return at most n questions about unsure answers, those that are least likely to be right first.
 
     Args:
-        most: answers for a document, the first one too; then only a person can settle it.
+        most: the most answers for a document, the first one included; after that only a person can settle it.
     """
     attempts: dict[str, int] = {}
     for opinion in opinions:
@@ -165,9 +170,9 @@ def questions(judged: Judged, opinions: Sequence[Opinion], n: int, *, most: int)
         attempt = attempts.get(document.id, 1) + 1
         if not judgement.unsure or predicted is None or attempt > most:
             continue
-        by_model = f"a model without it says {predicted.label} with {predicted.probability:.2f}"
+        by_model = f"a model trained without it predicts {predicted.label} with {predicted.probability:.2f}"
         reason = f"{judgement.answer.label} is right with probability {judgement.probability:.2f}: {by_model}"
-        # The model is a voice beside the second answer, once.
+        # The model's prediction counts as a vote once, beside the second answer.
         voice = predicted.label if attempt == FIRST_ATTEMPT else None
         wanted.append(SecondQuery(document, attempt, reason, voice))
     return wanted[:n]
@@ -176,5 +181,5 @@ def questions(judged: Judged, opinions: Sequence[Opinion], n: int, *, most: int)
 def ask_again(
     engine: Engine, oracle_of: Callable[[int], Oracle], round: int, progress: Callable[[int, int], None]
 ) -> tuple[int, str | None]:
-    """Ask a round's open questions; see `annotate.ask_again`."""
+    """Ask a round's open questions; see `oracles.asking.ask_again`."""
     return asking.ask_again(engine, rechecks.pending(engine, round), oracle_of, progress)

@@ -1,4 +1,4 @@
-"""What `auto` decides by, and where its choices are kept."""
+"""The evidence by which the strategy `auto` decides, and the record of its choices."""
 
 import json
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ _KEY = "choice of round {}"
 
 
 def evidence(result: RoundResult, knows: float | None, asked: Sequence[Answered], names: Sequence[str]) -> Evidence:
-    """Collect what speaks for one way of asking or another after a round.
+    """Collect the evidence for the choice of a query strategy after a round.
 
     Args:
-        result: of the round.
-        knows: how well its model's confidence tells its errors, as in Evidence.
-        asked: the seed and the queries of earlier rounds, answered.
+        result: the result of the round.
+        knows: how well the confidence of the round's model separates errors from correct answers; see Evidence.
+        asked: the seed, and the queries of earlier rounds, with their answers.
     """
     batches: dict[int, list[Answered]] = {}
     for one in asked:
@@ -34,12 +34,12 @@ def evidence(result: RoundResult, knows: float | None, asked: Sequence[Answered]
     )
 
 
-def kept(store: Store, round: int) -> Choice | None:
-    """The choice that was made after a round; None before."""
+def recorded(store: Store, round: int) -> Choice | None:
+    """Return the choice after a round, or None if it was not made yet."""
     made = store.setting(_KEY.format(round))
     return None if made is None else Choice(**json.loads(made))
 
 
-def keep(store: Store, round: int, choice: Choice) -> None:
-    """Record a choice, so that the report can say what was done and why."""
+def record(store: Store, round: int, choice: Choice) -> None:
+    """Record a choice, so that a restart repeats it and the report shows it."""
     store.set(_KEY.format(round), json.dumps(asdict(choice)))

@@ -1,4 +1,4 @@
-"""Choose the documents of a round's queries from the shortlist that its score pass left."""
+"""Pick the documents of a round's queries from the shortlist of its score pass."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -12,18 +12,20 @@ from laud_ray.data.near_duplicates import NearDuplicates
 from laud_ray.store.store import Query
 from laud_ray.types import Candidates, Document, Indices, QueryStrategy
 
-# So many candidates for each query, so that near-duplicates can be passed over.
+# Candidates for each query, so that near-duplicates can be skipped.
 SPARE = 4
-# So often a spatial strategy picks anew for those that it was passed over.
+# The most times that a spatial strategy picks, the first time included, to replace skipped near-duplicates.
 TURNS = 4
 
 
 def shortlist_depth(batch: int, *, reach: int = 0, criteria: int = 1, cap: int | None = None) -> int:
-    """How many documents a pass must shortlist by each criterion.
+    """Return how many documents a pass must shortlist by each criterion.
 
     Args:
-        reach: candidates for each document of a batch that a spatial strategy wants; 0 for the others.
-        cap: on the candidates of a spatial strategy, over all criteria.
+        batch: queries per round.
+        reach: candidates for each query that a spatial strategy needs; 0 for other strategies.
+        criteria: columns of the strategy's utilities.
+        cap: the most candidates of a spatial strategy, over all criteria.
     """
     plain = SPARE * batch + 50
     if not reach:
@@ -42,12 +44,14 @@ def select(
     *,
     rng: np.random.Generator,
 ) -> list[Query]:
-    """Pick at most n documents, best first, passing over near-duplicates of each other and of `asked`.
+    """Pick at most n documents, best first, without near-duplicates of each other and of `asked`.
 
-    When passing over leaves fewer than n, near-duplicates fill the rest.
+    If fewer than n are left, near-duplicates fill the rest.
 
     Args:
-        pool: what `to_candidates` makes of the shortlist, with a space for a strategy that needs one.
+        name: of the strategy, for the reasons of the queries.
+        pool: the shortlist as candidates (`to_candidates`), with a space if the strategy uses embeddings.
+        asked: the texts of earlier queries.
     """
     if not len(pool):
         return []
@@ -60,13 +64,13 @@ def select(
     return [_query(row, name) for row in shortlist.take(places).to_pylist()]
 
 
-Chosen: TypeAlias = tuple[list[int], list[int]]  # rows of a pool: the fresh ones, and the near-duplicates
+Chosen: TypeAlias = tuple[list[int], list[int]]  # rows of the pool: new texts, and near-duplicates
 
 
 def _spared(
     strategy: QueryStrategy, pool: Candidates, seen: NearDuplicates, n: int, rng: np.random.Generator
 ) -> Chosen:
-    """Pick more than n at once, best first, so that near-duplicates can be passed over."""
+    """Pick more than n at once, best first, so that near-duplicates can be skipped."""
     fresh: list[int] = []
     near: list[int] = []
     for i in strategy.pick(pool, min(SPARE * n, len(pool)), rng=rng).tolist():
@@ -80,7 +84,10 @@ def _spared(
 def _fresh_first(
     strategy: QueryStrategy, pool: Candidates, seen: NearDuplicates, n: int, rng: np.random.Generator
 ) -> Chosen:
-    """Pick n, and again for the places of near-duplicates: who is asked for more at once spreads over more."""
+    """Pick n, and pick again to replace near-duplicates.
+
+    A spatial strategy that is asked for more documents at once would spread them differently.
+    """
     fresh: list[int] = []
     near: list[int] = []
     left = np.arange(len(pool))
@@ -99,7 +106,7 @@ def _fresh_first(
 
 
 def _without(pool: Candidates, left: Indices, picked: Sequence[int]) -> Candidates:
-    """Return the rows that are left, and the picked ones among the known, as if the model were right about them."""
+    """Return the remaining candidates; the picked ones count as annotated with the labels that the model predicts."""
     rest = pool.take(left)
     if pool.space is None or rest.space is None or not picked:
         return rest

@@ -1,4 +1,4 @@
-"""Find the first annotations, and whether there is anything to learn from. n candidates, d dimensions."""
+"""Find the first annotations, and check that a model can be trained on them. n candidates, d dimensions."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ import numpy as np
 from laud_ray.models.encoder.neighbours import Neighbours
 from laud_ray.passes.shortlists import read_shortlist
 from laud_ray.steps.annotation.annotate import answer
-from laud_ray.steps.annotation.answers import judged
+from laud_ray.steps.annotation.answers import to_labels
 from laud_ray.steps.selection.seed_walk import (
     CANDIDATES,
     next_wave,
@@ -28,10 +28,10 @@ from laud_ray.types import Document, Floats
 
 
 class Nearby:
-    """Ranks candidates by their greatest cosine with a confirmed document; they are embedded once, when first needed.
+    """Ranks candidates by their greatest cosine similarity to a confirmed document.
 
-    The candidates are the heads of all rankings together, the first of each first, at most `most`. Which they are and
-    how they are embedded depends on the rankings alone, so that a restart ranks alike.
+    The candidates are the first documents of all rankings, in turn, up to `most`. They depend on the rankings alone,
+    so that a restart ranks alike. They are embedded once, on first use.
 
     Args:
         embed: maps n texts to (n, d) unit vectors.
@@ -47,7 +47,7 @@ class Nearby:
         self._candidates, self._embed = list(together.values())[:most], embed
 
     def ranking(self, name: str, confirmed: Sequence[Document]) -> Iterator[Query]:
-        """Yield the candidates, the nearest to any of those confirmed as `name` first, and among them those as well."""
+        """Yield all candidates, confirmed ones included, those nearest to a document confirmed as `name` first."""
         if not confirmed or not self._candidates:
             return
         known = {q.document.id: i for i, q in enumerate(self._candidates)}
@@ -67,7 +67,7 @@ class Nearby:
 
 
 def seed(work: Work) -> None:
-    """Walk down the zero-shot rankings, a wave of queries at a time, until no class lacks any or has its share.
+    """Walk down the zero-shot rankings, a wave of queries at a time, until every class is found or has had its share.
 
     Raises:
         WaitingError: if answers are pending.
@@ -93,9 +93,9 @@ def seed(work: Work) -> None:
 
 
 def one_sided(work: Work) -> str | None:
-    """End the run, with the reason, if the seed found too little for any model to learn from."""
+    """End the run if the seed has examples of fewer than two classes; return the reason, or None."""
     asked, names = work.store.queries("seed"), work.task.names
-    learned = {example.label for example in to_examples(asked, judged(work, work.store.feedback()))}
+    learned = {example.label for example in to_examples(asked, to_labels(work, work.store.feedback()))}
     reason = nothing_to_learn(outcome(asked, names), learned)
     if reason is not None:
         work.store.set_stop_reason(reason)

@@ -1,6 +1,6 @@
-"""LAUD's initialization: walk down each class's zero-shot ranking until enough of it is confirmed.
+"""LAUD's initialization: walk down each class's zero-shot ranking until enough documents of it are confirmed.
 
-arXiv 2511.14738. Balanced by construction, so training never starts from a random and one-sided sample.
+arXiv 2511.14738. The result is balanced, so training does not start from a random sample that misses rare classes.
 """
 
 from collections import Counter
@@ -16,21 +16,21 @@ from laud_ray.data.near_duplicates import NearDuplicates
 from laud_ray.store.store import Answered, Query
 from laud_ray.types import Document, Floats, Indices
 
-# So many documents over all classes' rankings: a few seconds to embed, when neighbours are looked for.
+# Documents in the rankings of all classes together. They are embedded in a few seconds to find neighbours.
 CANDIDATES = 4000
-# Classes named in one line.
+# The most classes named in one line.
 SAID = 5
 
 
 @dataclass(frozen=True, slots=True)
 class ClassRanking:
-    """Ranks the documents of every class by its probability: one criterion for each of k classes.
+    """Ranks documents by the probability of each of k classes: one criterion for each class.
 
-    A strategy only as far as a pass needs one: its shortlists are the rankings that the seed walks down.
+    A query strategy for passes alone: their shortlists are the rankings that the seed walk uses.
     """
 
     def utility(self, proba: Floats) -> Floats:
-        """Map (n, k) probabilities to (n, k) utilities: themselves."""
+        """Return (n, k) probabilities unchanged as (n, k) utilities."""
         return proba
 
     def pick(self, pool: object, n: int, *, rng: np.random.Generator) -> Indices:
@@ -38,7 +38,7 @@ class ClassRanking:
 
 
 class Nearness(Protocol):
-    """Ranks the documents that the walk may ask about by how near they are to confirmed ones."""
+    """Ranks the candidates of the walk by their similarity to confirmed documents."""
 
     def ranking(self, name: str, confirmed: Sequence[Document]) -> Iterator[Query]:
         """Yield the candidates, the nearest to any of those confirmed as `name` first."""
@@ -47,7 +47,12 @@ class Nearness(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """What the walk made of a class: `found` documents of it, by whichever query, and `queries` made for it."""
+    """The result of the walk for a class.
+
+    Attributes:
+        found: documents with this answer, whichever class the query was made for.
+        queries: queries that were made for this class.
+    """
 
     name: str
     found: int
@@ -55,12 +60,12 @@ class Sought:
 
 
 def seed_cap(config: RunConfig) -> int:
-    """How many queries the walk may make: what it is given, or what the budget holds if that is less."""
+    """The most queries of the walk: init.max_queries, or the whole budget if that is less."""
     return min(config.init.max_queries, config.budget.annotations)
 
 
 def ranking_depth(classes: int, max_queries: int) -> int:
-    """How many documents of each class's ranking the walk may need, and its neighbours be looked for in."""
+    """Return how many documents of each class's ranking the walk and the search for neighbours need."""
     return max(min(max_queries, max(20, -(-4 * max_queries // classes))) + 10, CANDIDATES // classes)
 
 
@@ -73,20 +78,22 @@ def next_wave(
     cap: int,
     nearness: Nearness | None = None,
 ) -> list[Query]:
-    """Return the next queries of the walk: for each class what it still lacks; empty when it is over.
+    """Return the next queries of the walk: as many for each class as it lacks. Empty when the walk is over.
 
-    A function of what was asked and answered alone, so that a restart walks on where the crash was.
-    Near-duplicates of what was asked are passed over. Every answer counts for the class it names,
-    whichever ranking it came from. No ranking is walked further than an even share of `cap`, so that
-    a class that cannot be found does not eat what the others need.
+    The result depends on the queries and answers so far alone, so that a restart resumes where the crash was.
+    Near-duplicates of earlier queries are skipped. Every answer counts for the class that it names, whichever ranking
+    it came from. Each ranking is limited to an even share of `cap`, so that a class that cannot be found does not use
+    up the queries of the others.
 
-    Where zero-shot is bad at a class, what is near one confirmed document of it is likelier another than what
-    comes next in the ranking; where it has several kinds, only the ranking leads to the next kind. So with
-    nearness, and once one is confirmed, the walk takes from both in turn.
+    With `nearness`, and once a document of a class is confirmed, the walk alternates between the ranking and the
+    nearest neighbours of confirmed documents. Neighbours find more documents where zero-shot is bad at a class; the
+    ranking finds further kinds of documents in a varied class.
 
     Args:
-        rankings: for each class its documents, most probable first.
-        cap: queries that may be made in all, those in `asked` included.
+        rankings: the queries for each class, most probable first.
+        asked: the queries so far with their answers.
+        per_class: documents to find for each class.
+        cap: the most queries in all, those in `asked` included.
     """
     seen_ids = {answer.query.document.id for answer in asked}
     seen = NearDuplicates(answer.query.document.text for answer in asked)
@@ -118,14 +125,14 @@ def next_wave(
 
 
 class _Walk:
-    """The way down one class's ranking. What was asked on it counts as tried, for whichever class it was asked."""
+    """Walks down the ranking of one class. Its documents that were asked about for other classes count as tried."""
 
     def __init__(self, ranking: Sequence[Query], tried: int, counted: Container[str]) -> None:
         self.tried, self._counted = tried, counted
         self._rest = iter(ranking)
 
     def next(self, seen_ids: Container[str], seen: NearDuplicates, share: int) -> Query | None:
-        """Return the next that may be asked about; None at the end or when the share is tried."""
+        """Return the next query; None at the end of the ranking or when `share` queries are tried."""
         for query in self._rest:
             if query.document.id in seen_ids:
                 self.tried += query.document.id not in self._counted
@@ -142,14 +149,18 @@ def _first(queries: Iterator[Query], seen_ids: Container[str], seen: NearDuplica
 
 
 def outcome(asked: Sequence[Answered], names: Sequence[str]) -> tuple[Sought, ...]:
-    """Say for each class what the walk came to, from the seed queries."""
+    """Count for each class the documents that the seed queries found."""
     found = Counter(answer.label for answer in asked)
     made = Counter(answer.query.sought for answer in asked)
     return tuple(Sought(name, found[name], made[name]) for name in names)
 
 
 def shortfall(sought: Sequence[Sought], per_class: int) -> str | None:
-    """Say in a line which classes were not found, or not often enough, in how many queries; None if all were."""
+    """Return one line with the classes that were not found, or not often enough; None if all were.
+
+    Example:
+        "not found: 'Tea' in 12 queries; found too seldom: 'Coffee' 1 of 3 in 9 queries"
+    """
     none = [f"{one.name!r} in {_queries(one)}" for one in sought if not one.found]
     few = [f"{one.name!r} {one.found} of {per_class} in {_queries(one)}" for one in sought if 0 < one.found < per_class]
     parts = [("not found: ", none), ("found too seldom: ", few)]
@@ -157,19 +168,20 @@ def shortfall(sought: Sequence[Sought], per_class: int) -> str | None:
 
 
 def nothing_to_learn(sought: Sequence[Sought], learned: Container[str]) -> str | None:
-    """Say why no model can be trained: fewer than two classes have an example; None if one can.
+    """Return the reason why no model can be trained: fewer than two classes have an example. None if one can.
 
-    A model that knows one class would give it to every document: of a rare class that looks accurate and is worthless.
+    A model of one class would predict it for every document; if the other class is rare, that looks accurate and is
+    worthless.
 
     Args:
-        learned: the labels of the examples, those that people gave as feedback too.
+        learned: the labels of the examples, those from feedback included.
     """
     known = [one.name for one in sought if one.name in learned]
     if len(known) > 1:
         return None
     missing = _some([f"{one.name!r} was not found in {_queries(one)}" for one in sought if one.name not in learned])
     alone = f"every example is {known[0]!r}" if known else "no answer names a label"
-    return f"seed: {missing}; {alone}, so there is nothing to learn from: no model was trained, zero-shot stays"
+    return f"seed: {missing}; {alone}, so no model can be trained and the zero-shot model stays current"
 
 
 def not_found(asked: Sequence[Answered], names: Sequence[str]) -> tuple[str, ...]:
@@ -183,7 +195,7 @@ def _queries(one: Sought) -> str:
 
 
 def _some(parts: Sequence[str]) -> str:
-    """Join the first of many."""
+    """Join the first SAID parts, and count the others."""
     more = len(parts) - SAID
     return ", ".join(parts[:SAID]) + (f" and {more} more classes" if more > 0 else "")
 

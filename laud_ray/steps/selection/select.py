@@ -1,4 +1,4 @@
-"""Choose what to ask about after a round."""
+"""Choose the queries of a round."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ from laud_ray.types import Candidates, QueryStrategy, Space
 
 
 def select(work: Work, round: int) -> None:
-    """Record the queries of a round, unless that was done before a crash."""
+    """Choose and record the queries of a round, unless that was done before a crash."""
     if work.store.queries("query", round):
         return
     with work.step("select", round) as progress:
@@ -46,40 +46,41 @@ def select(work: Work, round: int) -> None:
 
 
 def exhausted(work: Work, round: int) -> str | None:
-    """End the run, with the reason, if a round found nothing to ask about, and the one before neither.
+    """End the run if two rounds in a row had no queries; return the reason, or None.
 
-    What is left can perhaps not be scored. A single time it may be that all of a shortlist was bought to evaluate.
+    The remaining documents cannot be scored then. After a single round without queries this is not certain: `laud
+    evaluate --budget` may have bought answers for its whole shortlist.
     """
     if round == 1 or any(work.store.queries("query", n) or asked_in(work.store.engine, n) for n in (round - 1, round)):
         return None
-    reason = "pool_exhausted: no document that could be scored is left to ask about"
+    reason = "pool_exhausted: no document that can be scored is left to annotate"
     work.store.set_stop_reason(reason)
     return reason
 
 
 def _choice(work: Work, round: int) -> Choice | None:
-    """How `auto` asks after a round, as the round's own model and the answers of earlier rounds say."""
+    """Return the choice of the strategy `auto`, by the round's model and the answers of earlier rounds; else None."""
     if work.config.query.strategy != "auto":
         return None
-    if (made := choices.kept(work.store, round)) is not None:
+    if (made := choices.recorded(work.store, round)) is not None:
         return made
     told, result = asked(work, before=round), work.store.history()[round]
     choice = choose(choices.evidence(result, knows(work.run, round), told, work.task.names))
-    choices.keep(work.store, round, choice)
-    if choice.differs(choices.kept(work.store, round - 1)):
-        work.note("select", round, f"auto asks by {choice.name}: {choice.why}")
+    choices.record(work.store, round, choice)
+    if choice.differs(choices.recorded(work.store, round - 1)):
+        work.note("select", round, f"auto chooses {choice.name}: {choice.why}")
     return choice
 
 
 def _shortlist(work: Work, round: int, strategy: QueryStrategy) -> pa.Table:
-    """Return the candidates of a round, less what was asked about since, as `laud evaluate --budget` does."""
+    """Return the candidates of a round without those asked about since, such as by `laud evaluate --budget`."""
     found = read_shortlist(work.corpus, work.run.scores(round), depth(work, strategy))
     since = pa.array([a.query.document.id for a in work.store.queries()], pa.string())
     return found.filter(pc.invert(pc.is_in(found.column("id"), value_set=since)))
 
 
 def _space(work: Work, round: int, strategy: QueryStrategy, pool: Candidates, progress: Progress) -> Space | None:
-    """Where the candidates lie in the eyes of the round's model, if the strategy looks at it."""
+    """Embed the candidates with the round's model, if the strategy uses embeddings; else None."""
     if not reach(strategy) or not len(pool):
         return None
     run, names = work.run, work.task.names

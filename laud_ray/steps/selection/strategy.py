@@ -1,4 +1,4 @@
-"""How a run asks: its query strategy, and how many candidates that needs."""
+"""The query strategy of a run, and how many candidates it needs."""
 
 import numpy as np
 
@@ -12,10 +12,10 @@ from laud_ray.types import QueryStrategy
 
 
 def strategy_of(work: Work, choice: Choice | None = None) -> QueryStrategy:
-    """Make the query strategy of the configuration, as the answers so far shape it.
+    """Create the query strategy of the configuration from the answers so far.
 
     Args:
-        choice: how `auto` asks; None in a pass, which serves every choice.
+        choice: the choice of `auto`. None in a pass, whose shortlist serves every choice.
     """
     told, settings = asked(work), work.config.query
     return query.build(
@@ -29,13 +29,13 @@ def strategy_of(work: Work, choice: Choice | None = None) -> QueryStrategy:
 
 
 def criteria(work: Work, strategy: QueryStrategy) -> int:
-    """By how many criteria a strategy shortlists."""
+    """The number of criteria by which a strategy shortlists."""
     k = len(work.task.labels)
     return int(strategy.utility(np.full((1, k), 1 / k)).shape[1])
 
 
 def depth(work: Work, strategy: QueryStrategy) -> int:
-    """How many documents a pass shortlists by each criterion of a strategy."""
+    """The number of documents that a pass shortlists by each criterion of a strategy."""
     settings = work.config.query
     return shortlist_depth(
         settings.batch, reach=reach(strategy), criteria=criteria(work, strategy), cap=settings.shortlist

@@ -1,4 +1,4 @@
-"""Train a model on the annotations and feedback so far, or find that it was trained before the crash."""
+"""Train a model on the annotations and feedback so far, unless it was trained before a crash."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -9,27 +9,31 @@ from laud_ray.storage.model_folder import DESCRIPTION
 from laud_ray.store.store import Answered
 from laud_ray.types import Example, Learner, Task
 
-# Fewer of them a class, as in a long tail, cost macro-F1 (docs/LOG.md).
+# Texts in a model's memory by default. With fewer per class, as in a long tail, macro-F1 drops (docs/LOG.md).
 MEMORY, MEMORY_PER_CLASS = 3000, 25
-# Texts on which a language model's label bias is measured; each costs a prompt when its engine starts.
+# Texts on which the label bias of a language model is measured. Each is one prompt when its engine starts.
 PROBE = 64
 
 
-def to_examples(asked: Sequence[Answered], said: Mapping[str, str]) -> list[Example]:
-    """Join what an oracle answered with what people said, by text; of one text, people are right.
+def to_examples(asked: Sequence[Answered], feedback: Mapping[str, str]) -> list[Example]:
+    """Merge the oracle's answers and people's feedback into examples. For the same text, feedback overrides the oracle.
 
-    The answers come first, in the order of asking, then what only people spoke of. Without feedback an abstention
-    is no example.
+    The oracle's answers come first, in the order of the queries, then texts with feedback alone. An abstention is no
+    example unless there is feedback on it.
+
+    Args:
+        feedback: labels by text.
     """
-    labels = {a.query.document.text: a.label for a in asked} | dict(said)
+    labels = {a.query.document.text: a.label for a in asked} | dict(feedback)
     return [Example(text, label) for text, label in labels.items() if label is not None]
 
 
 def memory_size(wanted: int | None, task: Task, documents: int) -> int:
-    """How many unlabelled texts a model remembers; where nobody said, as many as pay for themselves.
+    """Return how many unlabelled texts a model keeps in its memory.
 
     Args:
-        documents: the distinct ones of the corpus.
+        wanted: the configured number. None: MEMORY for a multiclass task with few enough classes, else 0.
+        documents: distinct documents of the corpus.
     """
     if wanted is not None:
         return wanted
@@ -38,17 +42,17 @@ def memory_size(wanted: int | None, task: Task, documents: int) -> int:
 
 
 def to_memory(sample: Sequence[str], held_out: Collection[str], n: int) -> tuple[str, ...]:
-    """At most n texts of a sample, none of them held out: figures must not come from what a model remembers."""
+    """Return at most n texts of a sample without held-out texts, so that the memory holds no evaluation text."""
     return tuple(text for text in sample if text not in held_out)[:n]
 
 
 def is_made(models: Folder, name: str) -> bool:
-    """Whether the model `name` is in the folder of models; what was begun is not."""
+    """Whether the model `name` is committed to the folder of models."""
     return models.exists(f"{name}/{DESCRIPTION}")
 
 
 def train(learner: Learner, task: Task, examples: Sequence[Example], models: Folder, name: str, seed: int) -> Folder:
-    """Make the model `name` in the folder of models, unless it is there; it appears whole or not at all."""
+    """Train the model `name` and commit it to the folder of models, unless it is there. The commit is atomic."""
     if not is_made(models, name):
         with scratch.temporary("fit") as place:
             with naming_full_disk(str(place)):

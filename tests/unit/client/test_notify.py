@@ -98,7 +98,9 @@ def test_the_section_is_strict_and_changes_no_results() -> None:
     assert plain.serving == ServingConfig()
     served = config.parse(text + "serving: {url: http://localhost:8000, token_env: TOKEN}")
     assert config.differences(plain, served) == []
-    with pytest.raises(config.reading.ConfigError, match="serving.url: 'localhost:8000': expected a URL such as"):
+    with pytest.raises(
+        config.reading.ConfigError, match="serving.url: 'localhost:8000' is not valid; expected a URL such as"
+    ):
         config.parse(text + "serving: {url: 'localhost:8000'}")
     with pytest.raises(config.reading.ConfigError, match="serving.token: unknown key.*did you mean 'token_env'"):
         config.parse(text + "serving: {token: x}")

@@ -62,14 +62,14 @@ def test_config_is_frozen() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"query__strategy": "margn"}, "query.strategy: 'margn' is no query strategy.*did you mean 'margin'"),
+        ({"query__strategy": "margn"}, "query.strategy: 'margn' is not valid; expected one of.*did you mean 'margin'"),
         (
             {"query__bach": 5},
             "query.bach: unknown key; expected one of strategy, batch.*did you mean 'batch'",
         ),
         ({"storge": "x"}, "storge: unknown key.*did you mean 'storage'"),
-        ({"query__batch": "50"}, "query.batch: '50': expected an integer"),
-        ({"query__batch": 0}, "query.batch: 0: expected greater than or equal to 1"),
+        ({"query__batch": "50"}, "query.batch: '50' is not valid; expected an integer"),
+        ({"query__batch": 0}, "query.batch: 0 is not valid; expected a number greater than or equal to 1"),
         ({"seed": True}, "seed: True"),
         (
             {"learner__kind": "encodr"},
@@ -83,14 +83,17 @@ def test_config_is_frozen() -> None:
             {"stop": [{"kind": "kappa", "thresold": 1}]},
             r"stop\[0\].thresold: unknown key.*did you mean 'threshold'",
         ),
-        ({"task__labels": [{"name": "Tea"}]}, "task.labels: 1 label.*expected at least two"),
+        ({"task__labels": [{"name": "Tea"}]}, "task.labels: has 1 label.*expected at least two"),
         ({"task__labels": ["Tea", "Tea"]}, "task.labels: the label 'Tea' stands 2 times"),
         ({"task__labels": [{"nme": "Tea"}, {"name": "b"}]}, r"task.labels\[0\].nme: unknown key"),
         ({"task__kind": "binry"}, "task.kind: 'binry'.*did you mean 'binary'"),
         ({"oracle": {"kind": "replay"}}, "oracle.label: is missing"),
-        ({"oracle__label": "text"}, "oracle.label: the column 'text' is corpus.text too: expected a column for each"),
-        ({"corpus__id": "label"}, "oracle.label: the column 'label' is corpus.id too: expected a column for each"),
-        ({"corpus__id": "text"}, "corpus: the column 'text' is both text and id: expected a column for each"),
+        (
+            {"oracle__label": "text"},
+            "oracle.label: the column 'text' is also corpus.text; expected two different columns",
+        ),
+        ({"corpus__id": "label"}, "oracle.label: the column 'label' is also corpus.id; expected two different columns"),
+        ({"corpus__id": "text"}, "corpus: the column 'text' is both text and id; expected two different columns"),
         (
             {"corpus__delimiter": "ab"},
             "corpus.delimiter: 'ab' is not valid; expected one ASCII character, or one of comma",
@@ -101,21 +104,30 @@ def test_config_is_frozen() -> None:
         ({"oracle__noise": 1.5}, "oracle.noise: 1.5"),
         (
             {"query__mix": {"margin": 0.5, "random": 0.5}},
-            "mix: with the strategy 'margin', which has no parts: expected strategy: mix",
+            "mix: is not used with strategy: margin; expected strategy: mix",
         ),
         (
             {"query__mix": {"margin": 0.5, "rando": 0.5}},
-            "'rando' cannot be part of a mix.*did you mean 'random'",
+            "query.mix: 'rando' is not valid in a mix; expected one of.*did you mean 'random'",
         ),
-        ({"zero_shot__template": "nothing"}, "zero_shot.template: 'nothing': expected a text with {label}"),
+        (
+            {"zero_shot__template": "nothing"},
+            "zero_shot.template: 'nothing' is not valid; expected a text that contains {label}",
+        ),
         (
             {"task__labels": "nowhere.csv"},
             "task.labels: 'nowhere.csv': no such file; expected a YAML, JSON, CSV, TSV or",
         ),
-        ({"evaluation": {"stratify": True}}, "^food.yaml: evaluation.stratify: true: expected so only when task.kind"),
-        ({"budget": 500}, "budget: 500: expected keys"),
-        ({"stop": {"kind": "budget"}}, "stop: a mapping: expected a list"),
-        ({"task__labels": [[1], 2]}, r"task.labels\[0\]: a list: expected a name or {name: ..., description: ...}$"),
+        (
+            {"evaluation": {"stratify": True}},
+            "^food.yaml: evaluation.stratify: true is not valid with task.kind: multiclass; expected task.kind: binary",
+        ),
+        ({"budget": 500}, "budget: 500 is not valid; expected keys"),
+        ({"stop": {"kind": "budget"}}, "stop: a mapping is not valid; expected a list"),
+        (
+            {"task__labels": [[1], 2]},
+            r"task.labels\[0\]: a list is not valid; expected a name or {name: ..., description: ...}$",
+        ),
         ({"task__labels": ["Tea", " Tea\u200b"]}, "task.labels: the label 'Tea' stands 2 times"),
         (
             {"task__labels": ["Tea", " \ufeff"]},
@@ -124,11 +136,11 @@ def test_config_is_frozen() -> None:
         ({"task__labels": ["Tea", "a\x1bb"]}, r"task.labels\[1\].name: 'a\\x1bb' is not valid; expected a name of vis"),
         (
             {"task__labels": [{"name": "Tea", "also": ["tea"]}, {"name": "tea"}]},
-            "task.labels: 'tea' is a spelling of 'Tea' and of 'tea': expected it under one label",
+            "task.labels: 'tea' is a spelling of 'Tea' and of 'tea'; expected it under one label",
         ),
         (
             {"task__labels": ["Unsure", "b"], "oracle": {"kind": "llm", "engine": "openai", "model": "m"}},
-            "task.labels: a label is called 'Unsure', which is what the language model of `oracle` answers where",
+            "task.labels: the label 'Unsure' is not valid: the language model of `oracle` abstains with this",
         ),
         (
             {
@@ -140,7 +152,7 @@ def test_config_is_frozen() -> None:
                     }
                 },
             },
-            "which is what the language model of `evaluation.oracle` answers",
+            "the language model of `evaluation.oracle` abstains with this word",
         ),
         ({"storage": "${HOME}/runs"}, r"storage: '\$\{HOME\}/runs' is not valid, because variables are not expanded"),
         ({"storage": "$HOMES/runs"}, r"variables are not expanded; expected the path itself$"),
@@ -181,9 +193,9 @@ def test_missing_section_and_bad_yaml() -> None:
 def test_a_key_that_is_given_twice_is_refused() -> None:
     text = changed() + "seed: 1\nquery:\n  batch: 3\nseed: 2\n"
     line = text.splitlines().index("seed: 2") + 1
-    with pytest.raises(ConfigError, match=f"^food.yaml line {line}: the key 'seed' stands in line {line - 3} already"):
+    with pytest.raises(ConfigError, match=f"^food.yaml line {line}: the key 'seed' is a duplicate of line {line - 3}"):
         config.parse(text, "food.yaml")
-    with pytest.raises(ConfigError, match="line 2: the key 'batch' stands in line 2 already"):
+    with pytest.raises(ConfigError, match="line 2: the key 'batch' is a duplicate of line 2"):
         config.parse("a: &a {batch: 1}\nquery: {<<: *a, batch: 2, batch: 3}", "food.yaml")
     merged = config.parse(changed().replace("seed: 0", "") + "query: {<<: {batch: 1}, batch: 2}\n")
     assert merged.query.batch == 2
@@ -211,7 +223,7 @@ def test_binary_task_is_the_positive_label_against_the_rest() -> None:
     task = config.parse(changed(task__kind="binary", task__labels=labels)).task.to_task()
     assert task.names == ("Coffee", "other")
     assert [label.name for label in task.labels[1].rest] == ["Tea", "Juice"]
-    with pytest.raises(ConfigError, match="expected so only when kind is binary"):
+    with pytest.raises(ConfigError, match="expected it only with kind: binary"):
         config.parse(changed(task__labels=labels))
 
 

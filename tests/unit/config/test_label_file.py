@@ -102,7 +102,7 @@ def test_descriptions_and_other_spellings(tmp_path: Path, name: str, content: st
 )
 def test_names_are_what_stands_there(tmp_path: Path, name: str, content: str, names: tuple[str, ...]) -> None:
     if content.startswith("Stra"):  # a name and what it is below
-        assert "is below 'Stra\u00dfe', which is a label too" in said(written(tmp_path, name, content))
+        assert "is a child of the label 'Stra\u00dfe'" in said(written(tmp_path, name, content))
         return
     assert tuple(label.name for label in labels_of(written(tmp_path, name, content))) == names
 
@@ -112,8 +112,12 @@ def test_names_are_what_stands_there(tmp_path: Path, name: str, content: str, na
     [
         ("a.lst", "Tea\nCoffee", "a.lst: the ending '.lst' is not valid; expected a YAML, JSON, CSV, TSV or text file"),
         ("labels", "Tea\nCoffee", "labels: the ending '' is not valid; expected a YAML"),
-        ("a.txt", "# only this\n", "a.txt: holds no labels; expected at least two"),
-        ("a.txt", "Tea\n\n Tea\u200b\n", "a.txt line 3: the label 'Tea' stands in a.txt line 1 already; expected once"),
+        ("a.txt", "# only this\n", "a.txt: has no labels; expected at least two"),
+        (
+            "a.txt",
+            "Tea\n\n Tea\u200b\n",
+            "a.txt line 3: the label 'Tea' is a duplicate of a.txt line 1; expected each label once",
+        ),
         (
             "a.txt",
             "Tea\nCof\x07fee\n",
@@ -126,20 +130,44 @@ def test_names_are_what_stands_there(tmp_path: Path, name: str, content: str, na
             "a.csv line 2: 'Tea,\"lea' is not valid: unexpected end of data",
         ),
         ("a.csv", "name,description\n,leaves\n", "a.csv line 2: '' is not valid; expected a name of visible"),
-        ("a.csv", "Tea,leaves\nCoffee,\n", "a.csv line 1: has the columns 'Tea,leaves'; expected name (or label)"),
-        ("a.csv", "name,descripton\nTea,leaves\n", "a.csv line 1: the column 'descripton' is unknown; expected name"),
-        ("a.csv", "name,label\nTea,leaves\n", "a.csv line 1: two columns are 'name'; expected name (or label)"),
+        (
+            "a.csv",
+            "Tea,leaves\nCoffee,\n",
+            "a.csv line 1: has the columns 'Tea,leaves'; expected a column name (or label)",
+        ),
+        (
+            "a.csv",
+            "name,descripton\nTea,leaves\n",
+            "a.csv line 1: the column 'descripton' is unknown; expected a column name",
+        ),
+        (
+            "a.csv",
+            "name,label\nTea,leaves\n",
+            "a.csv line 1: the column 'name' is a duplicate; expected a column name (or label)",
+        ),
         ("a.json", '["Tea",\n "Coffee"', "a.json line 2: is not valid JSON"),
-        ("a.json", '["Tea", null]', "a.json label 2: None: expected a name or {name: ..., description: ...}"),
-        ("a.json", '{"labels": ["Tea", "Coffee"]}', "a.json: 'labels' holds a list; expected the list of labels alone"),
-        ("a.yaml", "labels: {Tea: x}", "a.yaml: 'labels' holds a mapping; expected the list of labels alone"),
-        ("a.json", '{"Tea": "x", "Tea": "y"}', "a.json: the key 'Tea' stands twice; expected it once"),
+        (
+            "a.json",
+            '["Tea", null]',
+            "a.json label 2: None is not valid; expected a name or {name: ..., description: ...}",
+        ),
+        (
+            "a.json",
+            '{"labels": ["Tea", "Coffee"]}',
+            "a.json: 'labels' holds a list; expected a list of labels without a key above it",
+        ),
+        (
+            "a.yaml",
+            "labels: {Tea: x}",
+            "a.yaml: 'labels' holds a mapping; expected a list of labels without a key above it",
+        ),
+        ("a.json", '{"Tea": "x", "Tea": "y"}', "a.json: the key 'Tea' is a duplicate; expected each key once"),
         ("a.txt", "a" * 1001 + "\nb", "aaa'... is not valid; expected a name of at most 1,000 characters"),
-        ("a.csv", "\n# none\n", "a.csv: holds no labels; expected at least two"),
-        ("a.json", '"Tea"', "a.json: 'Tea': expected a list of labels"),
+        ("a.csv", "\n# none\n", "a.csv: has no labels; expected at least two"),
+        ("a.json", '"Tea"', "a.json: 'Tea' is not valid; expected a list of labels"),
         ("a.json", "[" * 100_000, "a.json: is nested too deeply; expected a list of labels"),
         ("a.json", '[{"name": "Tea", "positiv": true}, "b"]', "food.yaml: task.labels[0].positiv: unknown key"),
-        ("a.yaml", "- Tea\n- 'Tea '\n", "a.yaml label 2: the label 'Tea' stands in a.yaml label 1 already"),
+        ("a.yaml", "- Tea\n- 'Tea '\n", "a.yaml label 2: the label 'Tea' is a duplicate of a.yaml label 1"),
         ("a.csv", "name\nB\xe4r\n".encode("cp1252"), "a.csv': is neither UTF-8 nor UTF-16 text; expected a YAML"),
     ],
 )
@@ -159,6 +187,6 @@ def test_the_shared_inputs() -> None:
     assert labels_of(CASES / "label-files/ws.csv") == (Label("Bread", "loaves"), Label("Fruit"))
     assert "short.csv line 2: has 3 cells" in said(CASES / "label-files/short.csv")
     for name in ("google.txt", "shopify.txt"):
-        assert "is below 'Animal" in said(CASES / "label-files" / name)
+        assert "is a child of the label 'Animal" in said(CASES / "label-files" / name)
     for name in ("labels.csv", "labels.txt"):
         assert [one.name for one in labels_of(CASES / "bom" / name)] == ["Bread", "Fruit", "Milk", "Tools"]

@@ -172,7 +172,7 @@ def test_a_purchase_buys_trusted_answers_until_all_documents_have_one(run: RunCo
         rest = buy(folder, 10_000)
         assert rest.bought == len(folder.store.queries("evaluation")) - TRUSTED - 100
         assert len(folder.store.sample("evaluation")) == SIZE
-        with pytest.raises(RunError, match="was asked about all"):
+        with pytest.raises(RunError, match="was already asked about all"):
             buy(folder, 1)
         assert evaluate_round(folder, 0).trusted == SIZE
 
@@ -180,9 +180,9 @@ def test_a_purchase_buys_trusted_answers_until_all_documents_have_one(run: RunCo
 @pytest.mark.parametrize(
     ("evaluation", "message"),
     [
-        ({"oracle": None}, "trusted: 60 without an oracle: expected evaluation.oracle"),
-        ({"trusted": 301}, "trusted: 301: expected at most the size, 300"),
-        ({"oracle": {**REPLAY, "noise": 0.15}}, "the same as oracle, with trusted"),
+        ({"oracle": None}, "trusted: 60 has no oracle; expected evaluation.oracle"),
+        ({"trusted": 301}, "trusted: 301 is not valid; expected at most evaluation.size, 300"),
+        ({"oracle": {**REPLAY, "noise": 0.15}}, "is the same as `oracle`; expected a more trusted one"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(tmp_path: Path, evaluation: dict[str, object], message: str) -> None:

@@ -155,7 +155,7 @@ def test_what_cannot_be_read_is_asked_once_more_and_counted(ledger: Ledger, capl
     found = oracle.annotate(DOCUMENTS[:2])
     assert [(a.label, a.cost) for a in found] == [("Tea", pytest.approx(0.002)), (None, pytest.approx(0.002))]
     assert len(engine.asked) == 4
-    assert "1 answers of m could not be read" in caplog.text
+    assert "1 answers of m could not be parsed" in caplog.text
     assert ledger.totals("llm:m").unreadable == 3
     assert [a.label for a in oracle.annotate(DOCUMENTS[:2])] == ["Tea", None]
     assert len(engine.asked) == 4, "an answer was bought again"
@@ -191,7 +191,7 @@ def test_at_the_cap_the_rest_is_pending_and_the_reason_names_it(ledger: Ledger) 
     oracle = make(llm(max_calls=2), Scripted(lambda request: "A"), ledger, where="oracle.oracles[1]")
     assert [a.document_id for a in oracle.annotate(DOCUMENTS[:4])] == ["d0", "d1"]
     assert oracle.waiting is not None
-    assert oracle.waiting.startswith("oracle.oracles[1].max_calls: 2 of 2 calls of m are made; raise the cap")
+    assert oracle.waiting.startswith("oracle.oracles[1].max_calls: 2 of 2 calls of m are used; raise the cap")
     assert [a.document_id for a in oracle.annotate(DOCUMENTS[1:])] == ["d1"], "what is known costs nothing"
 
 
@@ -341,7 +341,9 @@ def test_the_sealed_column_is_that_of_any_replay() -> None:
     assert oracles.sealed_column({"oracle": parse(LLM).oracle}) is None
     assert oracles.sealed_column(parse(LLM, evaluation={"oracle": REPLAY}).asked_oracles()) == "label"
     other = parse({**REPLAY, "label": "other"}).oracle
-    with pytest.raises(ConfigError, match=r"evaluation\.oracle\.label: 'other'; expected 'label' as in oracle\.ora"):
+    with pytest.raises(
+        ConfigError, match=r"evaluation\.oracle\.label: 'other' is not valid; expected 'label' as in oracle\.ora"
+    ):
         oracles.sealed_column({"oracle": config.oracle, "evaluation.oracle": other})
 
 
@@ -369,12 +371,12 @@ def test_an_endpoint_of_ones_own_needs_no_key(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_endpoint_needs_a_url() -> None:
-    with pytest.raises(ConfigError, match=r"oracle\.base_url: 'localhost:8000': expected a URL such as"):
+    with pytest.raises(ConfigError, match=r"oracle\.base_url: 'localhost:8000' is not valid; expected a URL such as"):
         parse({**LLM, "base_url": "localhost:8000"})
 
 
 def test_dollars_need_prices() -> None:
-    with pytest.raises(ConfigError, match=r"oracle: max_dollars: 5 without prices"):
+    with pytest.raises(ConfigError, match=r"oracle: max_dollars: 5 needs prices"):
         parse({**LLM, "max_dollars": 5})
 
 

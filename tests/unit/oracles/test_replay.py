@@ -35,7 +35,7 @@ def test_a_replay_column_is_read_as_labels_are(tmp_path: Path) -> None:
     assert Counter(said.values()) == {"Milk": 3, "Bread": 1, None: 6}
     (line,) = oracles.remarks(ReplayConfig(kind="replay", label="label"), task, corpus)
     assert line == (
-        "oracle.label: 4 documents have a label that is not the task's, the oracle abstains there: "
+        "oracle.label: 4 documents have a label that the task does not have; the oracle abstains from them: "
         "'milk' (2, nearest: 'Milk'), 'Brad' (1, nearest: 'Bread'), 'x' (1)"
     )
 
@@ -44,12 +44,14 @@ def test_texts_with_two_labels_are_counted_by_class(tmp_path: Path) -> None:
     labels = ["a", "a", "b", "a", "a", "b", "x", "a", "a", "a", "a", "b", "a", "c", "A", "b", "y", "", "a", "a"]
     many = Task("t", "multiclass", tuple(Label(name, also=("A",) if name == "a" else ()) for name in "abcxy"))
     (line,) = oracles.remarks(ReplayConfig(kind="replay", label="label"), many, replayed(tmp_path, many, labels))
-    assert line == "oracle.label: 4 texts stand with two different labels in 'label'; that of the first row counts"
+    assert line == "oracle.label: 4 texts stand with two different labels in 'label'; the label of the first row counts"
     binary = Task("t", "binary", (Label("a", also=("A",)), Label("other", rest=(Label("b"), Label("c")))))
     strange, two = oracles.remarks(
         ReplayConfig(kind="replay", label="label"), binary, replayed(tmp_path, binary, labels)
     )
-    assert strange.startswith("oracle.label: 2 documents have a label that is not the task's, they count as other: 'x'")
+    assert strange.startswith(
+        "oracle.label: 2 documents have a label that the task does not have; they count as other: 'x'"
+    )
     assert two.startswith("oracle.label: 3 texts stand with two")
 
 

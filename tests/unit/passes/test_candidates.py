@@ -269,11 +269,11 @@ def test_diversity_spreads_the_doubtful_parts_of_a_mix_alone() -> None:
     [
         (
             {"strategy": "badge", "diversity": "kmeans"},
-            "query: diversity: 'kmeans' with the strategy 'badge': expected it",
+            "query: diversity: 'kmeans' is not valid with strategy 'badge'; expected strategy",
         ),
         ({"diversity": "k_means"}, "query.diversity: 'k_means'"),
-        ({"batch": 50, "shortlist": 49}, "query: shortlist: 49: expected at least the batch, 50"),
-        ({"strategy": "bagde"}, "query.strategy: 'bagde' is no query strategy"),
+        ({"batch": 50, "shortlist": 49}, "query: shortlist: 49 is not valid; expected at least query.batch, 50"),
+        ({"strategy": "bagde"}, "query.strategy: 'bagde' is not valid; expected one of"),
     ],
 )
 def test_a_mistake_in_the_query_section_is_one_line(settings: dict[str, object], expected: str) -> None:

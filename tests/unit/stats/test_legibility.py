@@ -114,7 +114,7 @@ def test_what_a_round_counted_is_kept_and_said_once(tmp_path: Path) -> None:
     store, foreign = Store(f"sqlite:///{tmp_path}/laud.db"), Legibility(10, 8, 100, 60, 0)
     assert "60 % of the tokens" in str(legible.add(store, 0, foreign))
     assert "60 % of the tokens" in str(legible.add(store, 0, foreign)), "the rest of a pass that was broken off"
-    assert legible.kept(store, 0) == foreign + foreign
+    assert legible.recorded(store, 0) == foreign + foreign
     assert legible.add(store, 1, foreign) is None
     assert legible.add(store, 2, Legibility()) is None
     assert legible.last(store, 3) == foreign

@@ -38,16 +38,23 @@ def test_near_names_unknown_labels_and_contradictions_are_said(tmp_path: Path, m
     labels = [{"name": "Tea", "also": ["TEE"]}, "tea", "Coffee"]
     said = "\n".join(notes(tmp_path, rows, labels, monkeypatch))
     assert "task.labels: 'Tea' and 'tea' look the same and are learned as different labels" in said
-    assert "15 documents have a label that is not the task's, the oracle abstains there: 'Coffe' (15, nearest:" in said
-    assert "1 text stands with two different labels in 'label'; that of the first row counts" in said
+    assert (
+        "15 documents have a label that the task does not have; the oracle abstains from them: 'Coffe' (15, nearest:"
+        in said
+    )
+    assert "1 text stands with two different labels in 'label'; the label of the first row counts" in said
 
 
 @pytest.mark.parametrize(
     ("rows", "error", "message"),
     [
-        ([("same", "Tea"), ("same ", "Coffee")] * 80, CorpusError, "160 rows hold one and the same text in 'text'"),
-        ([("", "Tea"), (" ", "Coffee")] * 80, CorpusError, "160 rows hold no text that can be read in 'text'"),
-        ([("a", "Tea"), ("b", "Coffee")], ConfigError, r"evaluation.size: 20 of 2 distinct documents \(2 rows\)"),
+        ([("same", "Tea"), ("same ", "Coffee")] * 80, CorpusError, "160 rows hold the same text in 'text'"),
+        ([("", "Tea"), (" ", "Coffee")] * 80, CorpusError, "160 rows hold no readable text in 'text'"),
+        (
+            [("a", "Tea"), ("b", "Coffee")],
+            ConfigError,
+            r"evaluation.size: 20 is not valid for 2 distinct documents \(2 rows\)",
+        ),
         (
             [(f"{i}", "tea") for i in range(60)],
             CorpusError,

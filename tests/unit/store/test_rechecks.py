@@ -155,7 +155,7 @@ def test_what_is_probably_wrong_trains_nothing_and_is_asked_next() -> None:
     ]
     judged = second_opinions.judge(asked, opinions, NAMES, from_text)
     assert 0.03 < judged.rate < 0.2
-    taught = {a.query.document.id: a.label for a in second_opinions.believed(judged)}
+    taught = {a.query.document.id: a.label for a in second_opinions.probably_right(judged)}
     assert taught.keys() == {a.query.document.id for a in asked} - {"d3", "d7", "d22", "d39", "d11", "d8"}
     assert (taught["d6"], taught["d10"]) == ("Coffee", "Coffee"), "two agree; of two that differ, the likelier"
     found = second_opinions.questions(judged, opinions, 10, most=3)
@@ -173,18 +173,22 @@ def test_a_few_hard_documents_and_the_only_answer_for_a_class_are_kept() -> None
     asked[3] = answer("d3", "Coffee 3", "Tea")
     few = second_opinions.judge(asked, [], NAMES, from_text)
     assert few.rate < second_opinions.NEGLIGIBLE
-    assert second_opinions.believed(few) == asked, "an oracle that hardly errs is believed"
+    assert second_opinions.probably_right(few) == asked, "an oracle that hardly errs is believed"
     for i in (7, 11, 15, 19, 23):
         asked[i] = answer(f"d{i}", f"Coffee {i}", "Tea")
     asked[27] = answer("d27", "Coffee 27", "Juice")
-    kept = {a.query.document.id for a in second_opinions.believed(second_opinions.judge(asked, [], NAMES, from_text))}
+    kept = {
+        a.query.document.id for a in second_opinions.probably_right(second_opinions.judge(asked, [], NAMES, from_text))
+    }
     assert {f"d{i}" for i in range(90)} - kept == {f"d{i}" for i in (3, 7, 11, 15, 19, 23)}
     for i in (31, 35):
         asked[i] = answer(f"d{i}", f"Coffee {i}", "Juice")
-    kept = {a.query.document.id for a in second_opinions.believed(second_opinions.judge(asked, [], NAMES, from_text))}
+    kept = {
+        a.query.document.id for a in second_opinions.probably_right(second_opinions.judge(asked, [], NAMES, from_text))
+    }
     assert len(kept & {"d27", "d31", "d35"}) == 1, "a class never loses its likeliest answer"
-    assert second_opinions.believed(second_opinions.judge(asked[:1], [], NAMES, from_text)) == asked[:1]
-    assert second_opinions.believed(second_opinions.judge([], [], NAMES, from_text)) == []
+    assert second_opinions.probably_right(second_opinions.judge(asked[:1], [], NAMES, from_text)) == asked[:1]
+    assert second_opinions.probably_right(second_opinions.judge([], [], NAMES, from_text)) == []
 
 
 def test_leaving_out_is_a_choice_and_the_default_where_something_is_asked_again() -> None:
@@ -284,7 +288,7 @@ def test_a_language_model_that_is_asked_again_samples() -> None:
     ("more", "message"),
     [
         ({"audit": {"share": 1.0}}, "audit.share"),
-        ({"audit": {"trusted": True}}, "trusted: true without an oracle"),
+        ({"audit": {"trusted": True}}, "trusted: true has no oracle"),
         (
             {"oracle": {"kind": "llm", "engine": "openai", "model": "m", "temperature": 0.0}, "audit": {"share": 0.1}},
             "would ask `oracle` again at temperature 0",
@@ -297,7 +301,7 @@ def test_a_language_model_that_is_asked_again_samples() -> None:
                     "referee": {"kind": "replay", "label": "label"},
                 }
             },
-            "referee: never asked",
+            "referee: is never asked",
         ),
     ],
 )

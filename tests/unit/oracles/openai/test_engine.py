@@ -155,7 +155,7 @@ def test_a_wait_of_an_hour_is_not_slept_through(make: Make, clock: Clock) -> Non
     with endpoint(lambda body, before: refusal(429, "quota", {"retry-after": "3600"})) as server:
         oracle = make(server, concurrency=1)
         assert oracle.annotate(DOCUMENTS[:3]) == []
-    assert "asks to wait 3,600 s" in str(oracle.waiting)
+    assert "requests a wait of 3,600 s" in str(oracle.waiting)
     assert (len(server.seen), clock.sleeps) == (1, [])
 
 
@@ -179,8 +179,8 @@ def test_an_endpoint_that_is_not_there_ends_in_waiting(make: Make) -> None:
     [
         (refusal(401, "Incorrect API key provided: sk-very-secret"), r"oracle\.key_variable: .* OPENAI_API_KEY \(401:"),
         (refusal(403, "not for you"), r"oracle\.key_variable: .*403: not for you"),
-        (refusal(404, "The model `m` does not exist"), r"oracle\.model: .* does not know 'm'"),
-        (refusal(400, "no such model", code="model_not_found"), r"oracle\.model: .* does not know 'm'"),
+        (refusal(404, "The model `m` does not exist"), r"oracle\.model: .* does not have 'm'"),
+        (refusal(400, "no such model", code="model_not_found"), r"oracle\.model: .* does not have 'm'"),
     ],
 )
 def test_a_wrong_key_or_model_is_one_line_and_no_storm(make: Make, reply: Reply, line: str) -> None:
@@ -196,7 +196,7 @@ def test_an_account_without_money_ends_in_waiting(make: Make) -> None:
     with endpoint(lambda body, before: reply) as server:
         oracle = make(server, concurrency=1)
         assert oracle.annotate(DOCUMENTS[:9]) == []
-    assert "wants to be paid (429: You exceeded your current quota)" in str(oracle.waiting)
+    assert "requires payment (429: You exceeded your current quota)" in str(oracle.waiting)
     assert len(server.seen) == 1
 
 
@@ -299,7 +299,7 @@ def test_a_parameter_that_the_model_does_not_take_is_left_out(
     last = server.seen[-1]
     assert (last["max_completion_tokens"] if name == "max_tokens" else last["max_tokens"]) == 16
     assert ("top_logprobs" in last) == (name != "logprobs")
-    warned = [record.getMessage() for record in caplog.records if "does not take" in record.getMessage()]
+    warned = [record.getMessage() for record in caplog.records if "does not accept" in record.getMessage()]
     assert len(warned) == (name != "max_tokens")
 
 
@@ -314,7 +314,7 @@ def test_parameters_that_are_refused_one_after_the_other(make: Make, caplog: pyt
         found = make(server, concurrency=4).annotate(DOCUMENTS[:12])
     assert [a.label for a in found] == ["Tea"] * 12
     assert set(server.seen[-1]) == {"model", "messages"}
-    assert "nothing bounds the length of its answers" in caplog.text
+    assert "the length of its answers is unbounded" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -454,7 +454,7 @@ def test_what_is_no_completion_ends_in_waiting(make: Make, body: object) -> None
     with endpoint(lambda sent, before: Reply(200, body)) as server:
         oracle = make(server, retries=1, concurrency=1)
         assert oracle.annotate(DOCUMENTS[:2]) == []
-    assert "no chat completion" in str(oracle.waiting)
+    assert "not a chat completion" in str(oracle.waiting)
     assert "\n" not in str(oracle.waiting)
 
 
@@ -468,7 +468,7 @@ def test_a_usage_that_says_nothing_counts_at_its_bound(make: Make, ledger: Ledge
 def test_an_oracle_of_which_nothing_can_be_read_ends_after_a_few_answers(make: Make, ledger: Ledger) -> None:
     with endpoint(lambda body, before: chat("Well,\nhard to say \x1b[31m")) as server:
         for _ in range(2):
-            with pytest.raises(UserError, match=r"^oracle\.model: none of 8 answers of m can be read") as error:
+            with pytest.raises(UserError, match=r"^oracle\.model: none of 8 answers of m can be parsed") as error:
                 make(server).annotate(DOCUMENTS)
         assert len(server.seen) == 8, "what was bought is not bought again"
         assert "'Well, hard to say \\x1b[31m'" in str(error.value)
@@ -483,7 +483,7 @@ def test_a_few_refused_documents_do_not_hide_that_nothing_can_be_read(make: Make
         return refusal(400, "filtered") if number(body) in (2, 5) else chat("Well, hard to say")
 
     with endpoint(script) as server:
-        with pytest.raises(UserError, match=r"^oracle\.model: none of 6 answers of m can be read"):
+        with pytest.raises(UserError, match=r"^oracle\.model: none of 6 answers of m can be parsed"):
             make(server).annotate(DOCUMENTS)
         assert len(server.seen) == 8
 
@@ -495,7 +495,9 @@ def test_answers_that_are_cut_name_the_key(make: Make) -> None:
         return completion({"content": "<think>Okay, it is A or B</think>B"})
 
     with endpoint(script) as server:
-        with pytest.raises(UserError, match=r"^oracle\.max_answer_tokens: 16: .*'<think>Okay, the user wants'"):
+        with pytest.raises(
+            UserError, match=r"^oracle\.max_answer_tokens: 16 is not enough: .*'<think>Okay, the user wants'"
+        ):
             make(server).annotate(DOCUMENTS)
         assert len(server.seen) == 8
         assert [a.label for a in make(server, max_answer_tokens=400).annotate(DOCUMENTS[:9])] == ["Coffee"] * 9
@@ -504,7 +506,7 @@ def test_answers_that_are_cut_name_the_key(make: Make) -> None:
 def test_empty_answers_that_are_cut_name_the_key_too(make: Make) -> None:
     with (
         endpoint(lambda body, before: completion({"content": ""}, finish="length")) as server,
-        pytest.raises(UserError, match=r"^oracle\.max_answer_tokens: 16: .*such as '': it is empty"),
+        pytest.raises(UserError, match=r"^oracle\.max_answer_tokens: 16 is not enough: .*such as '': it is empty"),
     ):
         make(server).annotate(DOCUMENTS)
 
@@ -547,7 +549,7 @@ def test_a_page_in_place_of_an_answer_is_no_answer(make: Make) -> None:
     with endpoint(lambda body, before: page) as server:
         oracle = make(server, retries=1)
         assert oracle.annotate(DOCUMENTS[:2]) == []
-    assert "no chat completion" in str(oracle.waiting)
+    assert "not a chat completion" in str(oracle.waiting)
 
 
 @pytest.mark.parametrize("cap", [{"max_calls": 50}, {"max_tokens": 30_000}, {"max_dollars": 0.03, "input_price": 1.0}])

@@ -13,7 +13,7 @@ from laud_ray.oracles.asking import annotate
 from laud_ray.steps.annotation import second_opinions as stage
 from laud_ray.steps.annotation.answers import asked, spent
 from laud_ray.steps.annotation.audit import audit
-from laud_ray.steps.annotation.doubt import believed
+from laud_ray.steps.annotation.doubt import training_answers
 from laud_ray.steps.selection.select import exhausted
 from laud_ray.steps.start import start
 from laud_ray.store import rechecks
@@ -86,7 +86,7 @@ def test_an_audit_spends_its_share_once_whatever_happens(run: RunConfig, tmp_pat
         taught = [a for a in asked(work) if a.label is not None]
         assert sum(a.label != truth[a.query.document.id] for a in taught) < first
         assert asked(work, before=2) == folder.store.queries("query"), "the round's own answers are not seen by it"
-        assert stage.kept(folder.store) is None
+        assert stage.recorded_left_out(folder.store) is None
         again = step(folder, 3)
         assert again[: len(once)] == once
         assert len(again) <= 2 * int(0.4 * BATCH)
@@ -114,8 +114,8 @@ def test_what_the_last_model_does_not_learn_is_recorded(run: RunConfig) -> None:
         answer(folder, 1)
         notes: list[str | None] = []
         work = start(folder, lambda event: notes.append(event.note))
-        taught = believed(work, 2)
-        found = stage.kept(folder.store)
+        taught = training_answers(work, 2)
+        found = stage.recorded_left_out(folder.store)
     assert found is not None
     assert (found.round, found.judged, found.documents) == (2, ASKED, ASKED - len(taught))
     assert found.documents > 0

@@ -154,8 +154,8 @@ def test_one_class_is_nothing_to_learn_from() -> None:
     sought = [Sought("Yogurt", 0, 150), Sought("other", 152, 2)]
     assert nothing_to_learn(sought, {"Yogurt", "other"}) is None
     assert nothing_to_learn(sought, {"other"}) == (
-        "seed: 'Yogurt' was not found in 150 queries; every example is 'other', so there is nothing to learn from: "
-        "no model was trained, zero-shot stays"
+        "seed: 'Yogurt' was not found in 150 queries; every example is 'other', so no model can be trained and "
+        "the zero-shot model stays current"
     )
     assert "no answer names a label" in str(nothing_to_learn(sought, set()))
 

@@ -260,8 +260,8 @@ def test_what_is_wrong_with_the_server_is_one_line(
     [
         (f"postgresql://laud:{PASSWORD}@db/laud", "store: .* holds a user and password; expected a URL without"),
         (f"postgresql://laud@db/laud?password={PASSWORD}", "store: .* holds the parameter password"),
-        ("mysql://laud@db/laud", "store: 'mysql' is another kind of database"),
-        (f"laud {PASSWORD}", "store: is no URL of a database"),
+        ("mysql://laud@db/laud", "store: 'mysql' is not a supported database"),
+        (f"laud {PASSWORD}", "store: is not the URL of a database"),
     ],
 )
 def test_a_store_that_cannot_be_is_refused_without_its_password(store: str, said: str) -> None:
