@@ -42,7 +42,7 @@ def test_a_share_has_the_wilson_interval(hits: int, n: int) -> None:
 
 
 def test_a_share_of_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="3 of 2"):
+    with pytest.raises(ValueError, match="hits = 3, n = 2; expected"):
         estimate_share(3, 2)
 
 
