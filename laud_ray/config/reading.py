@@ -1,7 +1,6 @@
 """YAML -> frozen, strict RunConfig. Each mistake is one line: file, key, value and what was expected."""
 
 import json
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +13,11 @@ from laud_ray.config.run import RunConfig
 from laud_ray.config.section import STORED, literal_path
 from laud_ray.config.yaml_text import read_yaml
 from laud_ray.errors import ConfigError
+from laud_ray.storage import charset, text_reading
+from laud_ray.storage.file_kind import kind_of
 from laud_ray.storage.folder import Folder
+
+_YAML = "a YAML file"
 
 
 def load(path: str) -> RunConfig:
@@ -23,7 +26,7 @@ def load(path: str) -> RunConfig:
     Raises:
         ConfigError: one line per mistake.
     """
-    return parse(_read(path, path, "a YAML file"), path)
+    return parse(_read(path, path, _YAML), path)
 
 
 def load_stored(path: str) -> RunConfig:
@@ -32,7 +35,7 @@ def load_stored(path: str) -> RunConfig:
     Raises:
         ConfigError: one line per mistake.
     """
-    return parse(_read(path, path, "a YAML file"), path, stored=True)
+    return parse(_read(path, path, _YAML), path, stored=True)
 
 
 def parse(text: str, path: str = "config", *, stored: bool = False) -> RunConfig:
@@ -86,18 +89,30 @@ def _operational(key: str) -> bool:
     return key.startswith(("oracle", "evaluation.oracle", "audit.")) and key.rpartition(".")[2] in LlmConfig.OPERATIONAL
 
 
-def _read(path: str, where: str, expected: str) -> str:
-    """Return the text of a file. `where` names the file in errors, `expected` says what it should be."""
+def _read(path: str, where: str, expected: str, encoding: str | None = None, hint: str | None = None) -> str:
+    """Return the text of a file. `where` names the file in errors, `expected` says what it should be.
+
+    Args:
+        encoding: the one that the user stated; None: it is detected, as that of a corpus.
+        hint: how a user states an encoding, with {} in the place of its name; None if that is not possible.
+    """
     folder, _, name = path.rpartition("/")
     try:
         data = Folder(folder or ("/" if path.startswith("/") else ".")).read(name)
-        return data.decode("utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{where}: no such file; expected {expected}") from None
     except OSError as error:
         raise ConfigError(f"{where}: cannot be read: {_first_line(error)}; expected {expected}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{where}: is neither UTF-8 nor UTF-16 text; expected {expected}") from None
+    if (kind := kind_of(data)) is not None:
+        raise ConfigError(f"{where}: is {kind}; expected {expected}")
+    used = charset.marked(data) or encoding or charset.detect(data)
+    try:
+        return data.decode(used).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        number = data.count(b"\n", 0, error.start)
+        line = data.split(b"\n")[number]
+        guess = (charset.suggestion(line, hint) if hint else "") or f"; expected {expected} in UTF-8"
+        raise ConfigError(f"{where}: line {number + 1} holds bytes that are not {used}{guess}") from None
 
 
 def _found(data: object) -> str:
@@ -114,14 +129,19 @@ def _found(data: object) -> str:
 
 
 def _labels(value: object, path: str) -> object:
-    """Return labels given as a list, or read them from the file that a path names."""
-    if isinstance(value, str):
-        try:
-            literal_path(value)
-        except ValueError as error:
-            raise ConfigError(f"{path}: task.labels: {error}") from None
-        return label_file.read(value, _read(value, f"{path}: task.labels: {value!r}", label_file.EXPECTED))
-    return label_file.as_list(value, f"{path}: task.labels")
+    """Return labels given as a list, or read them from a file, given as its path or as {path: ..., encoding: ...}."""
+    where = f"{path}: task.labels"
+    stated = value if isinstance(value, dict) and "path" in value and value.keys() <= {"path", "encoding"} else {}
+    name, encoding = (stated["path"], stated.get("encoding")) if stated else (value, None)
+    if not isinstance(name, str):
+        return label_file.as_list(value, where)
+    try:
+        literal_path(name)
+        used = None if encoding is None else text_reading.encoding(encoding)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    text = _read(name, f"{where}: {name!r}", label_file.EXPECTED, used, f"labels: {{path: {name}, encoding: {{}}}}")
+    return label_file.read(name, text)
 
 
 def _flat(node: Any, key: str = "") -> dict[str, Any]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from laud_ray.data.formats.charset import UTF8, looks_like
-from laud_ray.printable import printable, quoted
+from laud_ray.printable import printable
+from laud_ray.storage.charset import UTF8, suggestion
 from laud_ray.storage.text_reading import Reading
 
 _FEW = 5
@@ -137,15 +137,6 @@ class NotText:
         number = "1 row holds" if self.rows == 1 else f"{self.rows:,} rows hold"
         said = f"{file} row {self.first}: {number} bytes that are not {encoding or UTF8}"
         return said + (suggestion(bytes(self._sample)) if encoding == UTF8 else "")
-
-
-def suggestion(sample: bytes) -> str:
-    """Say which encoding some bytes may be in, and how they would read, for a person to judge; "" without a guess."""
-    guess = looks_like(sample)
-    if guess is None:
-        return ""
-    text = quoted(sample.decode(guess, "replace").strip(), 30)
-    return f"; as {guess} they would read {text}: if that is right, state `encoding: {guess}`"
 
 
 def _as_in_file(cell: bytes) -> bytes:

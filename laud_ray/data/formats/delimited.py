@@ -8,14 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray.data.formats import dialect as dialects
-from laud_ray.data.formats.charset import HEAD, UTF8, Peeked, Stream, peek
 from laud_ray.data.formats.dialect import Found
 from laud_ray.data.formats.grammar import Block, open_rows, scan, unescape
 from laud_ray.data.formats.jsonl import require
 from laud_ray.data.formats.row_faults import Dialect, Problem
-from laud_ray.data.seen import Seen, suggestion
+from laud_ray.data.seen import Seen
 from laud_ray.errors import CorpusError
 from laud_ray.printable import quoted
+from laud_ray.storage.charset import HEAD, UTF8, Peeked, Stream, peek, suggestion
 from laud_ray.storage.text_reading import NONE, Reading
 
 BLOCK = 1 << 20

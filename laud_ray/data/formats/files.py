@@ -8,15 +8,16 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from laud_ray.data.formats import charset, delimited, jsonl
+from laud_ray.data.formats import delimited, jsonl
 from laud_ray.data.formats import dialect as dialects
 from laud_ray.data.formats.cells import as_texts, check_type, is_text
-from laud_ray.data.formats.charset import HEAD, UTF8, peek
 from laud_ray.data.formats.jsonl import require
 from laud_ray.data.formats.text_files import Piece, is_empty, opened, section, unpacked
 from laud_ray.data.seen import NotText, Seen
 from laud_ray.errors import CorpusError
 from laud_ray.printable import printable
+from laud_ray.storage import charset
+from laud_ray.storage.charset import HEAD, UTF8, peek
 from laud_ray.storage.folder import filesystem
 from laud_ray.storage.text_reading import AS_FOUND, Reading
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from laud_ray.data.formats.cells import text_of
-from laud_ray.data.formats.charset import Stream
 from laud_ray.data.seen import Keys, Seen
 from laud_ray.errors import CorpusError
 from laud_ray.printable import printable, quoted
+from laud_ray.storage.charset import Stream
 
 BLOCK = 1 << 20
 BATCH_ROWS = 16_384

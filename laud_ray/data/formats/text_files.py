@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from laud_ray.data.formats import charset
-from laud_ray.data.formats.charset import HEAD, UTF8, Peeked, Recoded, Stream, peek
 from laud_ray.data.formats.dialect import Found
 from laud_ray.data.seen import Seen
+from laud_ray.errors import CorpusError
+from laud_ray.storage import charset
+from laud_ray.storage.charset import HEAD, UTF8, Peeked, Recoded, Stream, peek
+from laud_ray.storage.file_kind import kind_of
 from laud_ray.storage.folder import filesystem
 from laud_ray.storage.text_reading import AS_FOUND, Reading
 
@@ -80,6 +82,9 @@ class Text:
     def __init__(self, file: str, reading: Reading, seen: Seen, end: int | None = None) -> None:
         self._opened = unpacked(file) if end is None else Section(file, 0, end)
         head = peek(self._opened, HEAD)
+        if (kind := kind_of(head)) is not None:
+            self._opened.close()
+            raise CorpusError(f"{file}: is {kind}; expected text, as the ending of its name says")
         marked, stated = charset.marked(head), reading.encoding
         self.encoding = marked or stated or charset.detect(head)
         if stated is not None and marked is not None and not stated.startswith(marked):

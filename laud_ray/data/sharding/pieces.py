@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 
 from laud_ray.data.formats import delimited, files
-from laud_ray.data.formats.charset import HEAD, UTF8, Stream, peek
 from laud_ray.data.formats.delimited import BLANK
 from laud_ray.data.formats.dialect import Found
 from laud_ray.data.formats.grammar import regions
@@ -20,6 +19,7 @@ from laud_ray.data.formats.row_faults import LF
 from laud_ray.data.formats.text_files import Piece, opened, section
 from laud_ray.data.seen import Seen
 from laud_ray.errors import CorpusError
+from laud_ray.storage.charset import HEAD, UTF8, Stream, peek
 from laud_ray.storage.folder import Entry, filesystem
 from laud_ray.storage.text_reading import Reading
 

@@ -1,5 +1,6 @@
 """Labels in files of their own: read by their endings, refused by their lines."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -168,11 +169,36 @@ def test_names_are_what_stands_there(tmp_path: Path, name: str, content: str, na
         ("a.json", "[" * 100_000, "a.json: is nested too deeply; expected a list of labels"),
         ("a.json", '[{"name": "Tea", "positiv": true}, "b"]', "food.yaml: task.labels[0].positiv: unknown key"),
         ("a.yaml", "- Tea\n- 'Tea '\n", "a.yaml label 2: the label 'Tea' is a duplicate of a.yaml label 1"),
-        ("a.csv", "name\nB\xe4r\n".encode("cp1252"), "a.csv': is neither UTF-8 nor UTF-16 text; expected a YAML"),
+        (
+            "a.csv",
+            "name\nB\xe4r\n".encode("cp1252"),
+            "a.csv': line 2 holds bytes that are not utf-8; as cp1252 they would read 'B\xe4r': if that is right, "
+            "state `labels: {path: ",
+        ),
+        ("a.csv", b"PK\x03\x04..[Content_Types].xml..xl/workbook.xml", "a.csv': is an Excel workbook (xlsx); expected"),
+        ("a.txt", gzip.compress(b"Tea"), "a.txt': is gzip data; expected a YAML, JSON, CSV, TSV or text file"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
     assert message in said(written(tmp_path, name, content))
+
+
+def test_the_encoding_of_a_label_file_can_be_stated_and_wide_ones_are_found(tmp_path: Path) -> None:
+    def read(path: Path, encoding: str) -> list[str]:
+        labels = {"path": str(path), "encoding": encoding}
+        text = yaml.safe_dump({"task": {"name": "food", "labels": labels}, **REST})
+        return [label.name for label in config.parse(text, "food.yaml").task.labels]
+
+    plain = written(tmp_path, "a.csv", "name;description\nB\xe4r;K\xe4se\nTea;\n".encode("cp1252"))
+    assert read(plain, "cp1252") == read(plain, "windows-1252") == ["B\xe4r", "Tea"]
+    assert read(written(tmp_path, "marked.txt", "\ufeffB\xe4r\nTea\n"), "cp1252") == ["B\xe4r", "Tea"]
+    wide = written(tmp_path, "wide.csv", "name\nB\xe4r\nTea\n".encode("utf-16-le"))
+    assert [label.name for label in labels_of(wide)] == ["B\xe4r", "Tea"]
+    with pytest.raises(ConfigError, match="food.yaml: task.labels: 'cp9' is no known encoding: expected one such as"):
+        read(plain, "cp9")
+    both = {"path": "the way", "encoding": "the code", "more": "x"}
+    named = yaml.safe_dump({"task": {"name": "food", "labels": both}, **REST})
+    assert len(config.parse(named, "food.yaml").task.labels) == 3
 
 
 def test_a_thousand_labels(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Files as people have them: each kind is read rightly, or refused in one line with file and row."""
 
+import gzip
 import os
 from pathlib import Path
 
@@ -96,6 +97,12 @@ def test_what_can_be_read_is(tmp_path: Path, name: str, content: bytes, expected
             "id,text,größe\n1,a,b\n".encode("cp1252"),
             "header: 'gr\\xf6\\xdfe' is not UTF-8; as cp1252 they would read 'gr\xf6\xdfe'",
         ),
+        ("a.csv", b"PK\x03\x04..xl/workbook.xml", "a.csv: is an Excel workbook (xlsx); expected text, as the ending"),
+        ("a.tsv", b"PK\x03\x04..names.csv", "a.tsv: is a zip archive; expected text"),
+        ("a.csv", gzip.compress(b"text\na\n"), "a.csv: is gzip data; expected text"),
+        ("a.csv.gz", gzip.compress(gzip.compress(b"text\na\n")), "a.csv.gz: is gzip data; expected text"),
+        ("a.jsonl", b"PAR1\x15\x04", "a.jsonl: is a Parquet file; expected text"),
+        ("a.csv", b"%PDF-1.7\n%\xe2", "a.csv: is a PDF file; expected text"),
         ("a.jsonl", b'{"text": "a", "text": "b"}\n', "row 1: the key 'text' stands twice"),
         ("a.jsonl", b'[{"text": "a"}]\n', "row 1: holds a JSON array; expected one object a line"),
         ("a.jsonl", b'[\n{"text": "a"}]\n', "row 1: is the beginning of a JSON array; expected one object a line"),

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from laud_ray.config import CorpusConfig
-from laud_ray.data.formats.charset import HEAD
 from laud_ray.data.formats.text_files import Piece
 from laud_ray.data.sharding import normalise as normalising
 from laud_ray.data.sharding import pieces, units
 from laud_ray.data.sharding.mapping import in_turn
 from laud_ray.data.sharding.normalise import normalise
 from laud_ray.errors import CorpusError
+from laud_ray.storage.charset import HEAD
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.listing import list_inputs
 from laud_ray.storage.text_reading import AS_FOUND

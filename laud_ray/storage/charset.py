@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable
 from typing import Protocol
 
+from laud_ray.printable import quoted
+
 UTF8 = "utf-8"
 # Bytes of a file that say how it is written.
 HEAD = 1 << 18
@@ -81,6 +83,19 @@ def looks_like(data: bytes) -> str | None:
     shares = {name: _usual(data, name) for name in names}
     best = max(names, key=lambda name: shares[name])
     return best if shares[best] >= 0.8 else None
+
+
+def suggestion(sample: bytes, stated: str = "encoding: {}") -> str:
+    """Say which encoding some bytes may be in, and how they would read, for a person to judge; "" without a guess.
+
+    Args:
+        stated: how a person states it, with {} in the place of its name.
+    """
+    guess = looks_like(sample)
+    if guess is None:
+        return ""
+    text = quoted(sample.decode(guess, "replace").strip(), 30)
+    return f"; as {guess} they would read {text}: if that is right, state `{stated.replace('{}', guess)}`"
 
 
 def _usual(data: bytes, name: str) -> float:
