@@ -194,7 +194,7 @@ def test_the_encoding_of_a_label_file_can_be_stated_and_wide_ones_are_found(tmp_
     assert read(written(tmp_path, "marked.txt", "\ufeffB\xe4r\nTea\n"), "cp1252") == ["B\xe4r", "Tea"]
     wide = written(tmp_path, "wide.csv", "name\nB\xe4r\nTea\n".encode("utf-16-le"))
     assert [label.name for label in labels_of(wide)] == ["B\xe4r", "Tea"]
-    with pytest.raises(ConfigError, match="food.yaml: task.labels: 'cp9' is no known encoding: expected one such as"):
+    with pytest.raises(ConfigError, match="food.yaml: task.labels: 'cp9' is not valid; expected an encoding"):
         read(plain, "cp9")
     both = {"path": "the way", "encoding": "the code", "more": "x"}
     named = yaml.safe_dump({"task": {"name": "food", "labels": both}, **REST})
