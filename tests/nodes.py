@@ -97,6 +97,36 @@ def one_pass(place: Path, work: str, engines: int) -> dict[str, Any]:
     return {"rows": result.rows, "resumed": result.resumed, "progress": done}
 
 
+def corpus(place: Path) -> dict[str, Any]:
+    """Normalise four files on the cluster's workers, the first of which wait until workers of two nodes were seen."""
+    from laud_ray.config import CorpusConfig
+    from laud_ray.data.sharding import normalise as normalising
+
+    whole = normalising.shard_unit
+
+    def met(name: str, job: Any) -> Any:
+        import os
+        import time
+        from pathlib import Path
+
+        import ray
+
+        seen = Path(place) / "seen"
+        (seen / f"{ray.get_runtime_context().get_node_id()}-{os.getpid()}").touch()
+        while len({one.name.split("-")[0] for one in seen.iterdir()}) < 2:
+            time.sleep(0.02)
+        return whole(name, job)
+
+    normalising.shard_unit, normalising.LARGE = met, 0  # type: ignore[assignment]
+    try:
+        made = normalising.normalise(
+            CorpusConfig(path=str(place / "names"), text="text"), Folder(str(place / "corpus"))
+        )
+    finally:
+        normalising.shard_unit = whole
+    return {"fingerprint": made.fingerprint, "counts": dict(made.counts)}
+
+
 def training(place: Path, wait: bool) -> dict[str, Any]:
     """Train the encoder in two workers; if told to wait, they do before their second epoch."""
     from laud_ray.models.encoder.learner import train
@@ -145,6 +175,8 @@ def main() -> None:
         work, place, engines = line.split("\t")
         if work.startswith("train"):
             said = training(Path(place), work == "train-held")
+        elif work == "corpus":
+            said = corpus(Path(place))
         else:
             said = one_pass(Path(place), work, int(engines))
         Folder(place).write("said.json", json.dumps(said).encode())

@@ -182,5 +182,6 @@ _PLACES = {
     "base_url": "the environment variable that key_variable names",
     "serving": "the environment variable that serving.token_env names",
     "store": "PGPASSWORD or ~/.pgpass",
+    "postgres": "PGPASSWORD or ~/.pgpass",
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
 }

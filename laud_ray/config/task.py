@@ -14,6 +14,13 @@ from laud_ray.storage.text_reading import Reading
 from laud_ray.types import Label, Task
 
 OTHER = "other"
+# Databases that a corpus may come from: those whose drivers are installed with laud_ray.
+DATABASES = {
+    "postgresql": "postgresql://USER@HOST/DATABASE",
+    "postgres": "postgres://USER@HOST/DATABASE",
+    "sqlite": "sqlite:///FILE",
+}
+QUERY = "SELECT id, text FROM names"
 
 
 class LabelConfig(Section):
@@ -119,7 +126,9 @@ class CorpusConfig(Section):
     r"""Where the documents are, and how they are read.
 
     Attributes:
-        path: a file, a folder, a glob or a URI.
+        path: a file, a folder, a glob or a URI; with a query the URL of a database. A password comes from PGPASSWORD or
+            ~/.pgpass.
+        query: a SELECT whose rows are the documents.
         text: the column of texts.
         id: the column of ids. None: ids are made from the texts.
         max_chars: longer texts are truncated to this many characters; their number is reported.
@@ -131,6 +140,7 @@ class CorpusConfig(Section):
     """
 
     path: PathText
+    query: str | None = Field(default=None, min_length=1)
     text: str = Field(min_length=1)
     id: str | None = None
     max_chars: int = Field(default=2000, ge=1)
@@ -152,6 +162,19 @@ class CorpusConfig(Section):
     @classmethod
     def _is_encoding(cls, value: str | None) -> str | None:
         return None if value is None else reading.encoding(value)
+
+    @model_validator(mode="after")
+    def _database_with_query(self) -> "CorpusConfig":
+        is_database = self.path.partition("://")[0].partition("+")[0] in DATABASES and "://" in self.path
+        if is_database and self.query is None:
+            raise ValueError(f"the path is the URL of a database; expected a query too, such as {QUERY}")
+        if self.query is None:
+            return self
+        if not is_database:
+            raise ValueError(f"there is a query; expected a path such as {' or '.join(DATABASES.values())}")
+        if self.reading.stated:
+            raise ValueError("there is a query; expected no delimiter, quote or encoding, which are of text files")
+        return self
 
     @model_validator(mode="after")
     def _one_role_each(self) -> "CorpusConfig":

@@ -68,6 +68,10 @@ class Seen:
             names = [printable(file.rstrip("/").rsplit("/", 1)[-1]) for file in self.empty]
             self.note(f"{path}: {files} passed over: {listed(names)}")
 
+    def rename(self, path: str, shown: str) -> None:
+        """Call a path in the notes something else."""
+        self.notes = [note.replace(path, shown) for note in self.notes]
+
     def note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)

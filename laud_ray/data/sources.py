@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.fs as pafs
 
 from laud_ray.data.formats import files
 from laud_ray.data.formats.files import FORMATS as FORMATS
@@ -12,8 +13,9 @@ from laud_ray.data.formats.text_files import opened
 from laud_ray.data.seen import Seen, listed
 from laud_ray.errors import CorpusError
 from laud_ray.printable import printable
-from laud_ray.storage.folder import Entry
+from laud_ray.storage.folder import Entry, filesystem
 from laud_ray.storage.listing import list_inputs
+from laud_ray.storage.object_store import explained
 from laud_ray.storage.text_reading import AS_FOUND, Reading
 
 Cell = bytes | None
@@ -22,6 +24,12 @@ EXPECTED = f"expected a file, folder, glob or URI of {', '.join(FORMATS)} (or th
 # What systems leave in folders, which nobody means as data.
 _LEFT = ("thumbs.db", "desktop.ini", ".crc")
 _SNIFFED = 4096
+_MARKS = frozenset("*?[")
+_TABLES = {
+    "Delta Lake": ("_delta_log",),
+    "Iceberg": ("metadata/version-hint.text", "metadata/v1.metadata.json"),
+    "Hudi": (".hoodie",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +86,11 @@ def inputs(path: str, seen: Seen) -> tuple[Entry, ...]:
     """List the files that can be read, and note which are passed over for their ending.
 
     Raises:
-        CorpusError: if there are none.
+        CorpusError: if there are none, or the folder is a table of Delta Lake, Iceberg or Hudi.
         StorageError: if an object store fails or refuses.
     """
     try:
+        _refuse_table(path)
         found = list_inputs(path)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise CorpusError(f"{path}: cannot be opened: {_first_line(error)}") from None
@@ -121,6 +130,21 @@ def require_columns(path: str, columns: Sequence[str], reading: Reading = AS_FOU
     for entry in inputs(path, Seen()):
         if format_of(entry.path) != "jsonl":
             files.require_columns(entry.path, columns, reading)
+
+
+def _refuse_table(path: str) -> None:
+    """Refuse a folder whose files also hold rows that were deleted or replaced: only its log says which these are."""
+    if _MARKS.intersection(path):
+        return
+    fs, place = filesystem(path)
+    for name, marks in _TABLES.items():
+        with explained(path):
+            found = fs.get_file_info([f"{place.rstrip('/')}/{mark}" for mark in marks])
+        if any(one.type != pafs.FileType.NotFound for one in found):
+            raise CorpusError(
+                f"{path}: is a table of {name}, whose files also hold rows that are no longer in it; expected an "
+                "export of its rows to Parquet, CSV or JSON lines"
+            )
 
 
 def _nothing(path: str, others: Sequence[Entry]) -> CorpusError:

@@ -13,12 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from ray._common.utils import reset_ray_address
 from ray.cluster_utils import Cluster
 from safetensors.torch import load_file
 
+from laud_ray.config import CorpusConfig
+from laud_ray.data.sharding.normalise import normalise
+from laud_ray.storage.folder import Folder
 from tests.nodes import RANGES, ROWS
 
 ROOT = Path(__file__).parents[2]
@@ -128,6 +133,18 @@ def test_a_node_that_joins_gets_work(nodes: Nodes, place: Path, unbroken: dict[s
     nodes.add()
     check_whole(nodes.end(place), place, unbroken)
     assert len(seen(place)) == 2
+
+
+def test_a_corpus_is_normalised_by_both_nodes(nodes: Nodes, place: Path) -> None:
+    (place / "names").mkdir()
+    for i in range(4):
+        pq.write_table(pa.table({"text": [f"name {i} {row % 70}" for row in range(100)]}), place / f"names/{i}.parquet")
+    nodes.add()
+    nodes.start(place, "corpus")
+    said = nodes.end(place)
+    assert len(seen(place)) == 2
+    here = normalise(CorpusConfig(path=str(place / "names"), text="text"), Folder(str(place / "here")))
+    assert said == {"fingerprint": here.fingerprint, "counts": dict(here.counts)}
 
 
 @KINDS

@@ -29,10 +29,12 @@ from laud_ray.data.sharding.ordering import (
 )
 from laud_ray.data.sharding.partition import Sharded, ShardJob, shard_unit, together
 from laud_ray.data.sharding.units import CountJob, Unit, count_unit, numbered, plan_units
+from laud_ray.data.sql import as_file
 from laud_ray.errors import CorpusError
 from laud_ray.labels import Known
 from laud_ray.printable import quoted
 from laud_ray.storage.checksums import dump_json
+from laud_ray.storage.credentials import masked
 from laud_ray.storage.folder import Entry, Folder
 from laud_ray.storage.text_reading import Reading
 
@@ -57,16 +59,22 @@ def normalise(
     Raises:
         CorpusError: if a file or column is missing, an id occurs twice, or there are no documents.
     """
-    seen = Seen()
-    entries = sources.inputs(config.path, seen)
     scratch = folder.absolute() / SCRATCH
     scratch.remove()  # of an attempt that was broken off
-    mapped = here if sum(entry.size for entry in entries) < LARGE else over_cluster
     try:
-        sharded = _shard(config, entries, scratch, mapped, seen, sealed, labels)
-        return _order(config, folder, sharded, scratch, mapped, seen, sealed, labels)
+        with as_file(config, _columns(config, sealed), scratch) as source:
+            entries = sources.inputs(source.path, seen := Seen())
+            mapped = here if sum(entry.size for entry in entries) < LARGE else over_cluster
+            sharded = _shard(source, entries, scratch, mapped, seen, sealed, labels)
+            if config.query is not None:
+                seen.rename(source.path, masked(config.path))
+            return _order(source, folder, sharded, scratch, mapped, seen, sealed, labels)
     finally:
         scratch.remove()
+
+
+def _columns(config: CorpusConfig, sealed: str | None) -> tuple[str, ...]:
+    return (config.text, *([config.id] if config.id else []), *([sealed] if sealed else []))
 
 
 def _shard(
@@ -79,7 +87,7 @@ def _shard(
     labels: Known | None,
 ) -> Sharded:
     """Read and clean the source, and put its rows into buckets."""
-    columns = (config.text, *([config.id] if config.id else []), *([sealed] if sealed else []))
+    columns = _columns(config, sealed)
     units = _planned(entries, columns, config.reading, mapped)
     job = ShardJob(
         {unit.name: unit for unit in units},

@@ -101,6 +101,20 @@ def test_config_is_frozen() -> None:
         ({"corpus__quote": "x"}, "corpus.quote: 'x' is not valid; expected none"),
         ({"corpus__encoding": "cp9999"}, "corpus.encoding: 'cp9999' is not valid; expected an encoding such as utf-8"),
         ({"corpus__encoding": "base64"}, "corpus.encoding: 'base64' is not valid; expected an encoding"),
+        (
+            {"corpus__path": "postgresql://ann@db/shop"},
+            "corpus: the path is the URL of a database; expected a query too, such as SELECT id, text FROM names",
+        ),
+        ({"corpus__query": "SELECT 1"}, "corpus: there is a query; expected a path such as postgresql://"),
+        (
+            {"corpus__path": "sqlite:///shop.db", "corpus__query": "SELECT 1", "corpus__encoding": "cp1252"},
+            "corpus: there is a query; expected no delimiter, quote or encoding",
+        ),
+        (
+            {"corpus__path": "postgresql://ann:hidden@db/shop", "corpus__query": "SELECT 1"},
+            r"corpus.path: 'postgresql://\*\*\*@db/shop' holds a user and password; expected a URL without "
+            "credentials, which belong in PGPASSWORD",
+        ),
         ({"oracle__noise": 1.5}, "oracle.noise: 1.5"),
         (
             {"query__mix": {"margin": 0.5, "random": 0.5}},
