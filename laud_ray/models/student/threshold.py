@@ -6,9 +6,10 @@ answers differently) / rows. Bounds are exact, one-sided and at 95 %. Pure NumPy
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import inf, isfinite, lgamma
+from math import inf, isfinite
 
 import numpy as np
+from scipy.special import betaincinv, betaln
 
 from laud_ray.types import Bools, Floats, Indices
 
@@ -17,7 +18,6 @@ _ERROR = 0.05
 # A fitted threshold should pass its verification with this probability. It may be low, since one that fails is only
 # raised on the same rows, while one that passes easily has left rows to the teacher for nothing.
 _CHANCE = 0.5
-_HALVINGS = 60
 
 
 def lower_bound(agreeing: int, n: int) -> float:
@@ -33,14 +33,8 @@ def lower_bound(agreeing: int, n: int) -> float:
     """
     if not 0 <= agreeing <= n or n < 1:
         raise ValueError(f"got {agreeing} of {n}, expected 0 <= agreeing <= n and n >= 1")
-    if not agreeing:
-        return 0.0
-    low, high = 0.0, 1.0
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        # Seeing at most n - agreeing disagreements is the same as seeing at least `agreeing` agreements.
-        low, high = (low, middle) if _at_most(n - agreeing, n, 1 - middle) > _ERROR else (middle, high)
-    return low
+    # scipy.stats.binomtest gives the same bound; its import takes 1.2 s, that of scipy.special 0.4 s.
+    return float(betaincinv(agreeing, n - agreeing + 1, _ERROR)) if agreeing else 0.0
 
 
 @lru_cache(maxsize=64)
@@ -58,10 +52,10 @@ def predicted_at_most(most: int, n: int, seen: int, of: int) -> float:
 
     The share behind both is beta-distributed: Jeffreys' prior, 1/2 and 1/2, and what was seen.
     """
-    a, b = seen + 0.5, of - seen + 0.5
-    i = range(min(most, n) + 1)
-    logs = _log_ways(n, len(i)) + [lgamma(x + a) + lgamma(n - x + b) for x in i]
-    return float(np.exp(logs + lgamma(a + b) - lgamma(a) - lgamma(b) - lgamma(n + a + b)).sum())
+    a, b, x = seen + 0.5, of - seen + 0.5, np.arange(min(most, n) + 1)
+    # The same as scipy.stats.betabinom.cdf(most, n, a, b).
+    ways, shares = -np.log(n + 1) - betaln(n - x + 1, x + 1), betaln(x + a, n - x + b) - betaln(a, b)
+    return float(np.exp(ways + shares).sum())
 
 
 def fit_threshold(
@@ -181,15 +175,3 @@ def _lowest(confidence: Floats, wrong: Bools, allowed: int) -> float:
     if len(errors) <= allowed:
         return 0.0
     return float(np.nextafter(errors[allowed], np.float32(inf)))
-
-
-def _at_most(most: int, n: int, share: float) -> float:
-    """Return the probability of at most `most` successes of n, each with probability `share` in (0, 1)."""
-    i = np.arange(most + 1)
-    return float(np.exp(_log_ways(n, most + 1) + i * np.log(share) + (n - i) * np.log1p(-share)).sum())
-
-
-def _log_ways(n: int, count: int) -> Floats:
-    """Return (count,) logarithms of the binomial coefficients of n over 0, 1, ..."""
-    i = np.arange(1, count)
-    return np.concatenate([[0.0], np.cumsum(np.log(n + 1 - i) - np.log(i))])
