@@ -1,9 +1,7 @@
 """Query strategies: choose the documents to annotate next. Pure NumPy."""
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 
-from laud_ray.errors import ConfigError
 from laud_ray.query.auto import Auto, Choice
 from laud_ray.query.mix import Mix
 from laud_ray.query.rare import RareClass
@@ -81,7 +79,7 @@ def build(
     answerable: bool = False,
     choice: Choice | None = None,
 ) -> QueryStrategy:
-    """Build a query strategy from its configuration.
+    """Build a query strategy from its configuration, which laud_ray.config.asking has checked.
 
     Example:
         build("mix", counts=(12, 3), mix={"margin": 0.7, "random": 0.3}, diversity="kmeans")
@@ -89,52 +87,20 @@ def build(
     Args:
         name: a name in STRATEGIES.
         counts: the number of annotations of each of the k classes so far.
-        mix: for "mix", the share of each strategy by name; None for other strategies.
+        mix: for "mix", the share of each strategy by name, all above 0; None for other strategies.
         diversity: a name in METHODS: make the batches of the strategies in SPREADABLE diverse; None to leave them.
         answerable: avoid documents that are similar to those on which the oracle abstained.
         choice: for "auto", the decision of `choose`; None in a pass, which runs before the decision.
-
-    Raises:
-        ConfigError: if a name is unknown, if mix is missing, is given for another strategy, or has a share that is
-            not above 0, or if diversity applies to none of the strategies.
     """
-    if name != "mix" and mix is not None:
-        raise ConfigError(f"query.mix: it is given while query.strategy is {name!r}; expected query.strategy: mix")
-    if name == "mix" and not mix:
-        raise ConfigError("query.mix: it is missing; expected shares such as {margin: 0.7, random: 0.3}")
-    shares = mix or {name: 1.0}
-    if diversity is not None and diversity not in METHODS:
-        raise ConfigError(f"query.diversity: {diversity!r} is not valid; expected one of {', '.join(METHODS)}")
-    if diversity is not None and not set(shares) & set(SPREADABLE):
-        raise ConfigError(
-            f"query.diversity: {diversity!r} does not apply to query.strategy {name!r}; expected one of "
-            f"{', '.join(SPREADABLE)}"
-        )
-    for part in set(shares) & set(COMPOSED) if name == "mix" else ():
-        raise ConfigError(f"query.mix: {part!r} is not valid; expected strategies other than {' and '.join(COMPOSED)}")
-    parts = {part: _build_single(part, counts, diversity) for part in shares if part not in COMPOSED}
     strategy: QueryStrategy
     if name == "mix":
-        strategy = Mix(tuple((_checked_share(part, shares[part]), parts[part]) for part in parts))
+        assert mix, "the configuration has no mix without parts"
+        strategy = Mix(tuple((share, _build_single(part, counts, diversity)) for part, share in mix.items()))
     else:
-        strategy = Auto(choice) if name == "auto" else parts[name]
+        strategy = Auto(choice) if name == "auto" else _build_single(name, counts, diversity)
     return Answering(strategy) if answerable else strategy
 
 
 def _build_single(name: str, counts: Sequence[int], diversity: str | None) -> QueryStrategy:
-    if name not in STRATEGIES:
-        raise ConfigError(_unknown(name))
     strategy: QueryStrategy = STRATEGIES[name](tuple(counts)) if name in COUNTING else STRATEGIES[name]()
     return Diverse(strategy, METHODS[diversity]) if diversity is not None and name in SPREADABLE else strategy
-
-
-def _checked_share(part: str, share: float) -> float:
-    if not 0 < share < float("inf"):
-        raise ConfigError(f"query.mix.{part}: {share} is not valid; expected a share above 0")
-    return share
-
-
-def _unknown(name: str) -> str:
-    close = get_close_matches(name, STRATEGIES, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"query.strategy: {name!r} is not valid; expected one of {', '.join(sorted(STRATEGIES))}{hint}"

@@ -1,4 +1,7 @@
-"""Decide when to stop annotating, from the history of rounds alone."""
+"""Decide when to stop annotating, from the history of rounds alone.
+
+Which values a rule may have is checked in laud_ray.config.stopping.
+"""
 
 from collections.abc import Sequence
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from laud_ray.stopping.checks import require_at_least_one
 from laud_ray.types import RoundResult
 
 
@@ -23,9 +22,6 @@ class Rounds:
     """Stop after `maximum` trained rounds; round 0, zero-shot, is not trained."""
 
     maximum: int
-
-    def __post_init__(self) -> None:
-        require_at_least_one("rounds", "maximum", self.maximum)
 
     def verdict(self, history: Sequence[RoundResult]) -> str | None:
         """Return the reason to stop, or None to go on."""

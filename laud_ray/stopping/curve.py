@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from laud_ray.errors import ConfigError
-from laud_ray.stopping.checks import METRICS, Metric, estimate_of, require_at_least_one, require_metric
+from laud_ray.stopping.metric import METRICS, Metric, estimate_of
 from laud_ray.stopping.saturation import fit
 from laud_ray.types import RoundResult
 
@@ -26,11 +25,6 @@ class Plateau:
 
     gain: float = 0.005
     patience: int = 3
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.gain < 1:
-            raise ConfigError(f"plateau: gain is {self.gain}, expected at least 0 and below 1")
-        require_at_least_one("plateau", "patience", self.patience)
 
     def verdict(self, history: Sequence[RoundResult]) -> str | None:
         """Return the reason to stop, or None to go on. Round 0 counts among the rounds before."""
@@ -58,11 +52,6 @@ class Target:
 
     metric: Metric = "accuracy"
     value: float = 0.9
-
-    def __post_init__(self) -> None:
-        require_metric("target", self.metric)
-        if not 0 < self.value < 1:
-            raise ConfigError(f"target: value is {self.value}, expected above 0 and below 1")
 
     def verdict(self, history: Sequence[RoundResult]) -> str | None:
         """Return the reason to stop, or None to go on."""
@@ -97,21 +86,6 @@ class Gain:
     cost_per_annotation: float | None = None
     value_per_point: float | None = None
     patience: int = 2
-
-    def __post_init__(self) -> None:
-        require_metric("gain", self.metric)
-        require_at_least_one("gain", "per", self.per)
-        require_at_least_one("gain", "patience", self.patience)
-        if not 0 < self.below < 1:
-            raise ConfigError(f"gain: below is {self.below}, expected above 0 and below 1")
-        for name, price in (
-            ("cost_per_annotation", self.cost_per_annotation),
-            ("value_per_point", self.value_per_point),
-        ):
-            if price is not None and not price > 0:
-                raise ConfigError(f"gain: {name} is {price}, expected above 0")
-        if (self.cost_per_annotation is None) != (self.value_per_point is None):
-            raise ConfigError("gain: one of cost_per_annotation and value_per_point is given, expected both or neither")
 
     def verdict(self, history: Sequence[RoundResult]) -> str | None:
         """Return the reason to stop, or None to go on."""

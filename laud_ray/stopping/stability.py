@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from laud_ray.errors import ConfigError
-from laud_ray.stopping.checks import require_at_least_one
 from laud_ray.types import RoundResult
 
 
@@ -25,11 +23,6 @@ class Kappa:
 
     threshold: float = 0.99
     window: int = 3
-
-    def __post_init__(self) -> None:
-        if not 0 < self.threshold <= 1:
-            raise ConfigError(f"kappa: threshold is {self.threshold}, expected above 0 and at most 1")
-        require_at_least_one("kappa", "window", self.window)
 
     def verdict(self, history: Sequence[RoundResult]) -> str | None:
         """Return the reason to stop, or None to go on."""
@@ -60,11 +53,6 @@ class DeltaF:
 
     epsilon: float = 0.005
     window: int = 3
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.epsilon < 1:
-            raise ConfigError(f"delta_f: epsilon is {self.epsilon}, expected at least 0 and below 1")
-        require_at_least_one("delta_f", "window", self.window)
 
     def verdict(self, history: Sequence[RoundResult]) -> str | None:
         """Return the reason to stop, or None to go on."""

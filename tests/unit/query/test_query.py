@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import entropy
 
 from laud_ray import query
-from laud_ray.errors import ConfigError, PoolExhaustedError
+from laud_ray.errors import PoolExhaustedError
 from laud_ray.query import STRATEGIES, Entropy, HighConfidence, LeastConfidence, Margin, Mix, Random, RareClass, build
 from laud_ray.types import Candidates, Floats, QueryStrategy, Space
 
@@ -208,36 +208,6 @@ def test_build_makes_every_strategy() -> None:
     assert build("mix", counts=[1, 2], mix={"rare_class": 0.4, "margin": 0.6}) == Mix(
         ((0.4, RareClass((1, 2))), (0.6, Margin()))
     )
-
-
-def test_build_says_what_is_known() -> None:
-    with pytest.raises(
-        ConfigError, match=r"'margn' is not valid; expected one of anchors, .*; did you mean 'margin'\?"
-    ):
-        build("margn", counts=[1])
-    with pytest.raises(ConfigError, match=r"'zzz' is not valid; expected one of .*typiclust$"):
-        build("zzz", counts=[1])
-    with pytest.raises(ConfigError, match=r"did you mean 'random'\?"):
-        build("mix", counts=[1], mix={"ramdom": 1})
-    with pytest.raises(ConfigError, match=r"query.mix: it is missing"):
-        build("mix", counts=[1])
-    with pytest.raises(ConfigError, match=r"query.mix: it is given while query.strategy is 'margin'"):
-        build("margin", counts=[1], mix={"random": 1})
-    with pytest.raises(ConfigError, match=r"query.mix.random: -1 is not valid; expected a share above 0"):
-        build("mix", counts=[1], mix={"margin": 1, "random": -1})
-    with pytest.raises(
-        ConfigError, match=r"query.mix: 'mix' is not valid; expected strategies other than auto and mix"
-    ):
-        build("mix", counts=[1], mix={"mix": 1})
-    with pytest.raises(
-        ConfigError, match=r"query.diversity: 'k' is not valid; expected one of badge, core_set, kmeans"
-    ):
-        build("margin", counts=[1], diversity="k")
-    with pytest.raises(
-        ConfigError,
-        match=r"query.diversity: 'badge' does not apply to query.strategy 'random'; expected one of entropy, ",
-    ):
-        build("random", counts=[1], diversity="badge")
 
 
 def test_the_public_names_are_sorted_and_complete() -> None:

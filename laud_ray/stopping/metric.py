@@ -1,0 +1,12 @@
+"""The figure of a round that a stopping rule looks at."""
+
+from typing import Literal, TypeAlias
+
+from laud_ray.types import Estimate, RoundResult
+
+Metric: TypeAlias = Literal["accuracy", "macro_f1"]
+METRICS: dict[str, str] = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
+
+
+def estimate_of(result: RoundResult, metric: Metric) -> Estimate:
+    return result.figures.accuracy if metric == "accuracy" else result.figures.macro_f1
