@@ -2,8 +2,11 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 MOST = 60
+_LARGEST = 10**MOST
 # Controls (C0 without tab and line end, C1), bidirectional marks, line separators, surrogates, the byte order mark.
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 # Controls, invisible marks (zero-width, bidirectional), line separators, surrogates, private and unassigned characters.
@@ -23,10 +26,36 @@ def printable(text: str) -> str:
 
 
 def quoted(value: object, most: int = MOST) -> str:
-    """Return a value of a user's in quotes, printable and at most about `most` characters long."""
+    r"""Return a value of a user's for a message: printable, and at most about `most` characters long.
+
+    Texts stand in quotes, numbers as they are. A value that holds others is only named.
+
+    Example:
+        >>> quoted("a\x1b[31m"), quoted(3), quoted([1, 2])
+        ("'a\\x1b[31m'", '3', 'a list')
+    """
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        return f"an integer of {value.bit_length():,} bits"
+    if value is None or isinstance(value, int | float):
+        return repr(value)
     text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
     shown = printable(text[:most].replace("\\", "\\\\").replace("'", "\\'"))
     return f"'{shown}'" + ("..." if len(text) > most else "")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the end of a message that offers the known name nearest to an unknown one; empty where none is near.
+
+    Example:
+        >>> did_you_mean("kapa", ["kappa", "gain"])
+        " - did you mean 'kappa'?"
+    """
+    near = get_close_matches(name, list(known), 1)
+    return f" - did you mean {quoted(near[0])}?" if near else ""
 
 
 def shown(text: str) -> str:

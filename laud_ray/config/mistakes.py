@@ -1,11 +1,11 @@
 """Error messages for a configuration: one line with the key, the value and what was expected."""
 
-import difflib
 import re
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
+from laud_ray.printable import did_you_mean, quoted
 from laud_ray.storage.credentials import held_by, is_variable, masked
 
 MOST_NAMES = 30
@@ -52,10 +52,8 @@ def line(root: type, data: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
         "expected less", "expected a number less"
     )
     message = message.replace("expected an array", "expected a list").replace("expected an object", "expected keys")
-    near = difflib.get_close_matches(
-        str(value), detail.get("ctx", {}).get("expected", "").replace("'", "").split(" or "), 1
-    )
-    return f"{key}: {short(value)} is not valid; {message}" + (f" - did you mean {near[0]!r}?" if near else "")
+    known = re.findall("'([^']+)'", detail.get("ctx", {}).get("expected", ""))
+    return f"{key}: {short(value)} is not valid; {message}{did_you_mean(str(value), known)}"
 
 
 def _inner(section: Any, part: str | int) -> Any:
@@ -99,9 +97,8 @@ def known_names(name: str, known: Sequence[str] | Mapping[str, object]) -> str:
     Example:
         known_names("marign", ["margin", "random"]) is "margin, random - did you mean 'margin'?"
     """
-    near = difflib.get_close_matches(name, list(known), 1)
     listed = ", ".join(list(known)[:MOST_NAMES]) + (f", ... ({len(known)} in all)" if len(known) > MOST_NAMES else "")
-    return listed + (f" - did you mean {near[0]!r}?" if near else "")
+    return listed + did_you_mean(name, known)
 
 
 def _child(node: Any, part: str | int) -> Any:
@@ -121,14 +118,8 @@ def join(key: str, part: str | int) -> str:
 
 
 def short(value: object) -> str:
-    """Show a value in at most 60 characters. The items of lists and mappings may be secrets and are not shown."""
-    if isinstance(value, dict | list | tuple):
-        return "a mapping" if isinstance(value, dict) else "a list"
-    if isinstance(value, int) and abs(value) > 10**60:
-        return f"an integer of {value.bit_length():,} bits"
-    text = masked(value if len(value) <= 1000 else value[:1000]) if isinstance(value, str) else value
-    shown = repr(text)
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+    """Quote a value for a message, without the credentials that a URL in it may hold."""
+    return quoted(masked(value[:1000]) if isinstance(value, str) else value)
 
 
 def require_url(url: str, example: str) -> str:

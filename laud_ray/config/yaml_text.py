@@ -127,7 +127,7 @@ class _Check:
 
     def _name(self, name: object, key: str) -> None:
         if name is not None and not isinstance(name, str | int | float):
-            self._refuse(key, f"the key {short(name)} is not valid; expected text")
+            self._refuse(key, f"the key {short(name)} of type {type(name).__name__} is not valid; expected text")
         self._scalar(name, key)
 
     def _scalar(self, value: object, key: str) -> None:

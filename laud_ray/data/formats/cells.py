@@ -42,7 +42,7 @@ def as_texts(where: str, column: str, values: pa.Array, first: int | None = None
         if error.place is None or first is None:
             kind = str(values.type)
             raise CorpusError(f"{where}: the column {quoted(column)} has type {kind[:80]}; expected texts") from None
-        value = quoted(values[error.place].as_py())
+        value = quoted(str(values[error.place].as_py()))
         raise CorpusError(
             f"{where} row {first + error.place}: the column {quoted(column)} of type {str(values.type)[:80]} holds "
             f"{value}; expected texts, or values that are one without doubt"

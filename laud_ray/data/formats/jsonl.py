@@ -1,6 +1,5 @@
 """Read JSON lines: an object a line, whose keys may come and go; a key that a row lacks is a missing value."""
 
-import difflib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,7 +9,7 @@ import pyarrow as pa
 from laud_ray.data.formats.cells import text_of
 from laud_ray.data.seen import Keys, Seen
 from laud_ray.errors import CorpusError
-from laud_ray.printable import printable, quoted
+from laud_ray.printable import did_you_mean, printable, quoted
 from laud_ray.storage.charset import Stream
 
 BLOCK = 1 << 20
@@ -104,11 +103,9 @@ def require(name: str, wanted: Sequence[str], present: Sequence[str]) -> None:
     """Raise CorpusError if a file lacks a column, or has it twice."""
     for column in wanted:
         if column not in present:
-            near = difflib.get_close_matches(column, present, 1)
-            hint = f" - did you mean {quoted(near[0])}?" if near else ""
             shown = printable(", ".join(present))
             shown = shown if len(shown) <= 300 else f"{shown[:300]}..."
-            raise CorpusError(f"{name}: no column {quoted(column)}; it has {shown}{hint}")
+            raise CorpusError(f"{name}: no column {quoted(column)}; it has {shown}{did_you_mean(column, present)}")
         if present.count(column) > 1:
             raise CorpusError(
                 f"{name}: {present.count(column)} columns are called {quoted(column)}; expected one of that name"

@@ -129,24 +129,36 @@ def test_config_is_frozen() -> None:
             "zero_shot.template: 'nothing' is not valid; expected a text that contains {label}",
         ),
         ({"query__mix": {"margin": float("inf")}}, "query.mix.margin: inf is not valid; expected a finite number"),
-        ({"query__mix": {"margin": 0}}, "query.mix.margin: 0 is not valid; expected greater than 0"),
-        ({"query__mix": {}}, "query.mix: no parts: expected at least one strategy with its share"),
+        ({"query__mix": {"margin": 0}}, "query.mix.margin: 0 is not valid; expected a number greater than 0"),
+        ({"query__mix": {}}, "query.mix: is empty; expected at least one strategy with its weight"),
         ({"query__diversity": "k"}, "query.diversity: 'k' is not valid; expected 'kmeans', 'core_set' or 'badge'"),
         (
             {"query__strategy": "random", "query__diversity": "badge"},
-            "query: diversity: 'badge' with the strategy 'random': expected it with one of entropy, ",
+            "query: diversity: 'badge' is not valid with strategy 'random'; expected strategy to be one of entropy, ",
         ),
-        ({"stop": [{"kind": "rounds", "maximum": 0}]}, r"stop\[0\].maximum: 0 is not valid; expected greater than or equal to 1"),
+        (
+            {"stop": [{"kind": "rounds", "maximum": 0}]},
+            r"stop\[0\].maximum: 0 is not valid; expected a number greater than or equal to 1",
+        ),
         (
             {"stop": [{"kind": "kappa", "threshold": 1.2}]},
-            r"stop\[0\].threshold: 1.2 is not valid; expected less than or equal to 1",
+            r"stop\[0\].threshold: 1.2 is not valid; expected a number less than or equal to 1",
         ),
-        ({"stop": [{"kind": "kappa", "window": 0}]}, r"stop\[0\].window: 0 is not valid; expected greater than or equal to 1"),
-        ({"stop": [{"kind": "delta_f", "epsilon": float("nan")}]}, r"stop\[0\].epsilon: nan is not valid; expected a finite number"),
-        ({"stop": [{"kind": "plateau", "gain": -0.1}]}, r"stop\[0\].gain: -0.1 is not valid; expected greater than or equal to 0"),
+        (
+            {"stop": [{"kind": "kappa", "window": 0}]},
+            r"stop\[0\].window: 0 is not valid; expected a number greater than or equal to 1",
+        ),
+        (
+            {"stop": [{"kind": "delta_f", "epsilon": float("nan")}]},
+            r"stop\[0\].epsilon: nan is not valid; expected a finite number",
+        ),
+        (
+            {"stop": [{"kind": "plateau", "gain": -0.1}]},
+            r"stop\[0\].gain: -0.1 is not valid; expected a number greater than or equal to 0",
+        ),
         (
             {"stop": [{"kind": "gain", "cost_per_annotation": 0, "value_per_point": 1}]},
-            r"stop\[0\].cost_per_annotation: 0 is not valid; expected greater than 0",
+            r"stop\[0\].cost_per_annotation: 0 is not valid; expected a number greater than 0",
         ),
         (
             {"task__labels": "nowhere.csv"},

@@ -44,7 +44,7 @@ def bomb(inner: str, outer: str) -> str:
         (PLAIN + '"a\\e[31m\\nb": 3', r"'a\x1b[31m\nb': unknown key"),
         (PLAIN + "seed: !!binary aGVsbG8=", "seed: holds a YAML bytes; expected text, a number, a list or a mapping"),
         (PLAIN + "query: !!set {a, b}", "query: holds a YAML set"),
-        (PLAIN + "? !!binary aGVsbG8=\n: 3", "the key b'hello' is not valid; expected text"),
+        (PLAIN + "? !!binary aGVsbG8=\n: 3", "the key 'hello' of type bytes is not valid; expected text"),
         (PLAIN + "? [a]\n: 3", " line 6: is not valid YAML: found unhashable key"),
         (PLAIN + "x: !!python/object:os.system {}", "is not valid YAML: could not determine a constructor"),
         (PLAIN.replace("[Tea, Coffee]", "foo://x/y.csv"), "task.labels: 'foo://x/y.csv': "),

@@ -10,7 +10,6 @@ from laud_ray.data import sources
 from laud_ray.data.formats import delimited, files
 from laud_ray.data.seen import Seen
 from laud_ray.errors import CorpusError
-from laud_ray.printable import printable, quoted
 from laud_ray.storage.text_reading import AS_FOUND, Reading
 
 CASES = Path(__file__).parents[4].parent / "shared" / "cases"
@@ -217,14 +216,6 @@ def test_a_folder_may_name_a_column(tmp_path: Path) -> None:
         (b"four", None), (b"one", b"Milk"), (b"three", "Café".encode()), (b"two", b"Milk"),
     ]  # fmt: skip
     assert sources.column_names(str(tmp_path)) == ["text", "label"]
-
-
-def test_what_is_quoted_is_printable_and_short() -> None:
-    assert printable("Milch ü 🍞") == "Milch ü 🍞"
-    assert printable("a\x1b[31m\u202e\u200b\n\udcff") == "a\\x1b[31m\\u202e\\u200b\\n\\xff"
-    assert quoted(b"\xff'") == "'\\xff\\''"
-    assert quoted("x" * 100) == f"'{'x' * 60}'..."
-    assert quoted(None) == "'None'"
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="the shared cases are not here")
