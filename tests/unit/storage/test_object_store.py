@@ -135,6 +135,7 @@ def test_globs_are_the_same_everywhere(place: str, folder: Folder, tmp_path: Pat
     assert found("202?/a.csv") == ["2024/a.csv", "2025/a.csv"]
     assert found("20*/[!b_]*.csv") == ["2024/a.csv", "2025/a.csv"]
     assert found("**/a.csv") == ["2024/a.csv", "2025/a.csv", "2025/deep/a.csv"]
+    assert found("**/2025/**/a.csv") == ["2025/a.csv", "2025/deep/a.csv"]
     assert found("c[0-9].csv") == ["c1.csv"]
     assert found("2024") == ["2024/a.csv", "2024/b.csv"]
     assert found("c1.csv") == ["c1.csv"]
