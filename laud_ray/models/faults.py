@@ -1,8 +1,9 @@
-"""Whether one text or the engine that scores it is at fault when scoring fails. Pure NumPy. n items, k classes.
+"""Score texts, and decide after a failure whether a text or the engine caused it. Pure NumPy. n items, k classes.
 
-A text is at fault only if it fails alone, and again, while the engine scores another text before and after it. In
-every other case the engine is at fault: EngineError, upon which the worker's process ends, commits nothing, and the
-range is tried elsewhere. How often a dead engine is called depends on neither the number of texts nor of ranges.
+A text is the cause only if it fails alone and fails again, while the engine scores another text before and after it.
+Every other failure counts as one of the engine and raises EngineError: the worker's process ends without committing
+anything, and the range is retried in another worker. The number of calls to a dead engine depends neither on the number
+of texts nor on that of ranges.
 """
 
 import re
@@ -18,9 +19,9 @@ from laud_ray.printable import printable
 from laud_ray.types import Floats
 
 CHUNK = 4096  # items in one call
-HICCUPS = 3  # texts that failed alone, and not in the same way when tried again, before the engine counts as broken
+HICCUPS = 3  # how many times an item may fail alone and not fail in the same way again; then the engine is broken
 LONGEST = 300  # characters of a reason
-# Types by their names: this module must import neither PyTorch nor vLLM.
+# Exception types are matched by name, because this module imports neither PyTorch nor vLLM.
 _DEAD = {"EngineDeadError", "AcceleratorError"}
 _DEAD_WORDS = re.compile(
     r"cuda error|cublas_status|cudnn_status|nccl error|hip error|device-side assert|illegal memory access|"
@@ -28,15 +29,15 @@ _DEAD_WORDS = re.compile(
     re.IGNORECASE,
 )
 _FULL_WORDS = re.compile(r"out of memory|failed to allocate|alloc_failed|bad_alloc", re.IGNORECASE)
-# What is tried when a text has failed alone: the text again (True), or another one that was scored (False). The
-# order repeats no shorter pattern, so an engine that fails every second or third call does not pass for a bad text.
+# What is scored after a text has failed alone: the same text (True), or another text that was scored before (False).
+# The sequence is not periodic, so that an engine which fails every second or third call is not mistaken for a bad text.
 _PROOF = (False, True, True, False, False)
 
 Item = TypeVar("Item")  # a text, or the token ids of one
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out: a smaller batch may do."""
+    """Whether an error means that memory ran out, so that a smaller batch may succeed."""
     return any(
         isinstance(one, MemoryError) or _is_named(one, {"OutOfMemoryError"}) or _says(one, _FULL_WORDS)
         for one in _causes(error)
@@ -44,7 +45,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_of_engine(error: BaseException) -> bool:
-    """Whether an error alone shows that an engine has ended, whatever text it was given.
+    """Whether an error by itself shows that the engine has stopped, independent of the text.
 
     Example:
         >>> is_of_engine(RuntimeError("CUDA error: device-side assert triggered")), is_of_engine(ValueError("too long"))
@@ -59,8 +60,8 @@ def is_of_engine(error: BaseException) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """An error in one line, with its type."""
-    if isinstance(error, EngineError):  # has the type of what it was raised for
+    """Return an error in one line that begins with its type, such as "ValueError: too long"."""
+    if isinstance(error, EngineError):  # its message begins with the type of the original error already
         return str(error)
     said = printable(" ".join(str(error).split()))
     said = said if len(said) <= LONGEST else f"{said[:LONGEST]}..."
@@ -69,7 +70,7 @@ def reason(error: BaseException) -> str:
 
 @contextmanager
 def engine_errors() -> Iterator[None]:
-    """Turn what shows that an engine has ended into EngineError; any other error stays as it is."""
+    """Raise EngineError in place of an error that shows that the engine has stopped; other errors pass unchanged."""
     try:
         yield
     except EngineError:
@@ -81,14 +82,14 @@ def engine_errors() -> Iterator[None]:
 
 
 def checked(proba: Floats, n: int, k: int) -> Floats:
-    """Return what a scorer gave for n items if it is (n, k) probabilities.
+    """Return a scorer's result for n items after checking that it is an (n, k) array of probabilities.
 
     Raises:
-        ArithmeticError: if it is not.
+        ArithmeticError: if it has another shape, or a row is not finite, is negative, or does not sum to 1.
     """
     found = np.asarray(proba)
     if found.shape != (n, k):
-        raise ArithmeticError(f"the scorer gave an array of shape {found.shape}; expected {(n, k)}")
+        raise ArithmeticError(f"the scorer returned an array of shape {found.shape}; expected {(n, k)}")
     if not np.isfinite(found).all():
         raise FloatingPointError("the probabilities are not finite")
     if n and (float(found.min()) < -1e-3 or float(np.abs(found.sum(1, dtype=np.float32) - 1).max()) > 1e-2):
@@ -97,12 +98,12 @@ def checked(proba: Floats, n: int, k: int) -> Floats:
 
 
 class Scoring(Generic[Item]):
-    """Scores items in batches, and finds those that are at fault when a batch fails.
+    """Scores items in batches; when a batch fails, finds the items that cause it by bisection.
 
     Attributes:
         proba: (n, k) probabilities; rows of items that cannot be scored are zero.
-        failures: the reason for each item that cannot be scored, by its place.
-        scored: an item that was scored; None before there is one.
+        failures: index of each item that cannot be scored -> the reason.
+        scored: an item that was scored successfully; None before the first one.
     """
 
     def __init__(
@@ -114,11 +115,14 @@ class Scoring(Generic[Item]):
         known: Sequence[Item],
         probe: Callable[[Sequence[Item]], Floats] | None = None,
     ) -> None:
-        """Make one.
+        """Prepare to score; `run` does it.
 
         Args:
-            known: items that the engine has scored before, or that any engine scores, such as the names of labels.
-            probe: like `score`, where that need not reach the engine for every item.
+            score: maps items to (n, k) probabilities.
+            items: the n items.
+            k: the number of classes.
+            known: items that a working engine can score, such as the names of labels; used to test the engine.
+            probe: used in place of `score` to test the engine, if `score` does not always reach it.
         """
         self._score, self._items, self._k = score, items, k
         self._known, self._probe = known, probe or score
@@ -131,7 +135,7 @@ class Scoring(Generic[Item]):
         """Score all items.
 
         Raises:
-            EngineError: if the engine is at fault; the message is its last error.
+            EngineError: if the engine is the cause of a failure; the message is its last error.
         """
         start = 0
         while start < len(self._items):
@@ -143,7 +147,7 @@ class Scoring(Generic[Item]):
             start = end
 
     def _find(self, start: int, end: int, error: Exception) -> int:
-        """Find the items at fault in a batch that failed; return how many there are."""
+        """Find the bad items in a batch that failed with this error; return how many there are."""
         if end - start == 1:
             return self._prove(start, error)
         middle, found = (start + end) // 2, 0
@@ -151,14 +155,14 @@ class Scoring(Generic[Item]):
             failed = self._try(*part)
             if failed is not None:
                 found += self._find(*part, failed)
-        if not found:  # it was too large, or the engine failed once
+        if not found:  # the batch was too large, or the engine failed only once
             self._size = min(self._size, end - middle)
         return found
 
     def _prove(self, place: int, error: Exception) -> int:
-        """Find out whether an item that failed alone is at fault; return 1 if it is, and 0 if it was scored."""
+        """Decide whether an item that failed alone is bad; return 1 if it is, and 0 if it was scored after all."""
         kind = _kind(error)
-        # Of a kind that was proven before, less will do.
+        # If an item was found bad with the same kind of error before, a shorter proof is enough.
         for again in _PROOF if kind not in self._proven else _PROOF[:2]:
             if again:
                 failed = self._try(place, place + 1)
@@ -177,49 +181,52 @@ class Scoring(Generic[Item]):
     def _count_hiccup(self, error: Exception) -> None:
         self._hiccups += 1
         if self._hiccups > HICCUPS:
-            raise EngineError(f"fails on texts that it scores when asked again: {reason(error)}") from error
+            raise EngineError(
+                f"the engine repeatedly fails on texts that it scores on retry: {reason(error)}"
+            ) from error
 
     def _try(self, start: int, end: int) -> Exception | None:
-        """Score a batch; return its error if it failed.
+        """Score a batch; return its error if it failed, else None.
 
         Raises:
-            EngineError: if the error shows that the engine has ended. Where memory ran out, a smaller batch may do.
+            EngineError: if the error shows that the engine has stopped. If memory ran out, this is so only for a batch
+                of one item, since a smaller batch may succeed.
         """
         try:
             self.proba[start:end] = checked(self._score(self._items[start:end]), end - start, self._k)
         except Exception as error:
             if is_of_engine(error) and not (is_out_of_memory(error) and end - start > 1):
                 raise EngineError(reason(error)) from error
-            return error.with_traceback(None)  # which would keep the batch, and the memory that ran out
+            return error.with_traceback(None)  # the traceback would keep the batch in memory
         self.scored = self._items[start]
         return None
 
     def _require_alive(self) -> bool:
-        """Have the engine score what it has scored before, or any engine does; return whether it did at once.
+        """Test the engine with an item that it scored before, or with known items; return whether the first try worked.
 
         Raises:
-            EngineError: if it scores nothing.
+            EngineError: if it can score none of them.
         """
         failed: Exception | None = None
         for item in self._known if self.scored is None else [self.scored] * 2:
             try:
                 checked(self._probe([item]), 1, self._k)
-            except Exception as error:  # noqa: BLE001 - the worker's edge: whatever it is, the engine did not score
+            except Exception as error:  # noqa: BLE001 - any exception means that the engine did not score the item
                 failed = error.with_traceback(None)
             else:
                 self.scored = item
                 return failed is None
-        assert failed is not None, "an engine without a text to try it with"
+        assert failed is not None, "there is no item to test the engine with"
         raise EngineError(reason(failed)) from failed
 
 
 def _kind(error: Exception) -> str:
-    """What errors of the same sort have in common: all but their numbers."""
+    """Return the reason with all numbers replaced by 0, so that errors of the same kind compare equal."""
     return re.sub(r"\d+", "0", reason(error))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and those that it was raised for."""
+    """Yield an error and its causes (`__cause__`), at most 10."""
     seen: BaseException | None = error
     for _ in range(10):
         if seen is None:
@@ -233,6 +240,6 @@ def _is_named(error: BaseException, names: set[str]) -> bool:
 
 
 def _says(error: BaseException, words: re.Pattern[str]) -> bool:
-    """Whether a message has the words, unless it is of a kind that quotes the text it was raised for."""
+    """Whether an error's message matches; never for types whose message may quote the user's text."""
     quotes = ValueError | TypeError | LookupError | ArithmeticError | AssertionError
     return not isinstance(error, quotes) and words.search(str(error)) is not None

@@ -1,4 +1,4 @@
-"""Learners: examples -> model folder, model folder -> scorer."""
+"""The kinds of learners and models by their YAML names: build a learner, check a configuration, open a model."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -47,7 +47,7 @@ LEARNERS: dict[str, Any] = {
     "causal": CausalLearner,
     "in_context": InContextLearner,
 }
-# What kind of model each engine of zero_shot makes.
+# The kind of model that each value of zero_shot.engine makes.
 ZERO_SHOT = {"encoder": "encoder", "vllm": "in_context"}
 
 LearnerConfig = EncoderConfig | LinearConfig | CausalConfig | InContextConfig
@@ -57,8 +57,16 @@ ZeroShotConfig = EncoderZeroShotConfig | VllmZeroShotConfig
 def build(
     config: LearnerConfig, zero_shot: ZeroShotConfig, resources: Resources, task: Task, probe: Sequence[str] = ()
 ) -> Learner:
-    """Make the learner that a configuration asks for; `probe` is a random sample of the corpus: for an
-    encoder, what its memory holds."""
+    """Build the learner of a configuration.
+
+    Args:
+        config: the section `learner`.
+        zero_shot: the section `zero_shot`, whose template an encoder uses.
+        resources: the processes and GPUs to train with.
+        task: the task to learn.
+        probe: a random sample of the corpus. An encoder model keeps it as its memory; a prompted model measures its
+            label bias on it.
+    """
     template = zero_shot.template if isinstance(zero_shot, EncoderZeroShotConfig) else "{label}"
     match config:
         case LinearConfig():
@@ -90,24 +98,28 @@ def build(
 
 
 def zero_shot(config: ZeroShotConfig, task: Task, probe: Sequence[str] = ()) -> Learner:
-    """The learner whose model of no examples is the zero-shot classifier; `probe` as in `build`."""
+    """Return the learner whose model, fitted without examples, is the zero-shot classifier; `probe` as in `build`."""
     if isinstance(config, EncoderZeroShotConfig):
         return EncoderLearner(config.model, config.template)
     return InContextLearner(config, calibrate=_calibrates(config, task), probe=tuple(probe))
 
 
 def check(config: LearnerConfig, zero_shot: ZeroShotConfig, task: Task) -> None:
-    """Find out now, and not after the first answers were paid for, whether the models can do the task.
+    """Check that the configured models can be loaded and fit the task, before any answer is paid for.
 
     Raises:
-        ModelError: if one cannot be loaded, or its context does not hold the labels.
+        ModelError: if a model cannot be loaded, or its context is too small for the labels.
     """
     check_section("zero_shot", zero_shot, task)
     check_section("learner", config, task)
 
 
 def check_section(key: str, config: LearnerConfig | ZeroShotConfig, task: Task) -> None:
-    """The same for one section; `key` is what errors call it."""
+    """Check the model of one section of the configuration; errors name it by `key`.
+
+    Raises:
+        ModelError: as for `check`.
+    """
     try:
         _check(config, task)
     except ModelError as error:
@@ -115,12 +127,12 @@ def check_section(key: str, config: LearnerConfig | ZeroShotConfig, task: Task) 
 
 
 def spare(config: PromptedSection) -> int:
-    """Tokens of a prompt that are kept for a document's own examples."""
+    """Return how many tokens of a prompt are reserved for the examples nearest to each document."""
     return config.max_example_tokens if isinstance(config, InContextConfig) and config.choose == "nearest" else 0
 
 
 def _calibrates(config: PromptedSection, task: Task) -> bool:
-    """Rare positives would be pulled towards half of all."""
+    """Whether to divide by label bias; not for binary tasks, where it would pull a rare positive label to one half."""
     return config.calibrate and task.kind == "multiclass"
 
 
@@ -137,10 +149,10 @@ def _check(config: LearnerConfig | ZeroShotConfig, task: Task) -> None:
 
 
 def load(model: str) -> Scorer:
-    """Open a model folder, whichever learner made it.
+    """Open a local model folder of any kind, and return its scorer.
 
     Raises:
-        ModelError: if it is missing or broken, or of an unknown kind.
+        ModelError: if the folder is missing or broken, or its kind is unknown.
     """
     kind = kind_of(model)
     kinds = {**LEARNERS, KIND: Student}

@@ -1,8 +1,8 @@
-"""Many prompts in one row that share their prefix: computed once, seen by all, none sees another.
+"""Pack many prompts with a common prefix into one row, so that the prefix is computed once.
 
-A causal model's states over the prefix do not depend on what follows. So [prefix, body 1, body 2, ...] with
-positions that start anew after the prefix, and a mask that hides the bodies from each other, gives for every
-body exactly what it would get alone. P prefix tokens, L tokens of a row, b bodies.
+In a causal model, the states of the prefix do not depend on what follows. So a row [prefix, body 1, body 2, ...], in
+which each body's positions continue after the prefix and a mask hides the bodies from each other, gives the same
+results for every body as prefix + body alone. L tokens in a row, b bodies.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,14 @@ from laud_ray.types import Indices
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """One row. ids and positions are (1, L), mask (1, 1, L, L), True where a token sees another; ends (b,)."""
+    """One row of packed prompts.
+
+    Attributes:
+        ids: (1, L) token ids.
+        positions: (1, L) position of each token in its own prompt.
+        mask: (1, 1, L, L), true where the first token may attend to the second.
+        ends: (b,) index of the last token of each body.
+    """
 
     ids: torch.Tensor
     positions: torch.Tensor
@@ -28,7 +35,7 @@ class Pack:
 
 
 def pack(prefix: Sequence[int], bodies: Sequence[Sequence[int]]) -> Pack:
-    """Put bodies behind one prefix; ends are the places of their last tokens."""
+    """Pack b bodies behind their common prefix."""
     lengths = [len(body) for body in bodies]
     ids = [*prefix, *(token for body in bodies for token in body)]
     positions = [*range(len(prefix)), *(len(prefix) + i for n in lengths for i in range(n))]
@@ -40,7 +47,16 @@ def pack(prefix: Sequence[int], bodies: Sequence[Sequence[int]]) -> Pack:
 
 
 def into_packs(lengths: Sequence[int] | Indices, prefix: int, budget: int) -> list[Indices]:
-    """Group bodies so that prefix and bodies stay within `budget` tokens; one that exceeds it is alone."""
+    """Group bodies into rows of at most `budget` tokens, prefix included; a body that is too long gets its own row.
+
+    Args:
+        lengths: the number of tokens of each body.
+        prefix: the number of tokens of the prefix.
+        budget: the most tokens in a row.
+
+    Returns:
+        The indices of the bodies in each row, longest bodies first.
+    """
     groups: list[list[int]] = []
     room = 0
     for i in np.argsort(-np.asarray(lengths, np.int64), kind="stable"):

@@ -1,4 +1,4 @@
-"""Ray Train, thin: run a training function in this process or in N workers, and bring back the folder it made."""
+"""A thin layer over Ray Train: run a training function in this process or in N workers, and fetch the result folder."""
 
 import hashlib
 import json
@@ -25,16 +25,20 @@ from laud_ray.types import Indices
 logger = logging.getLogger(__name__)
 
 WARM_UP = 0.1
-# Where Ray Train writes which checkpoint is the last.
+# The file in which Ray Train records the last checkpoint.
 SNAPSHOT = "checkpoint_manager_snapshot.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Who trains: `workers` processes with their share of GPUs, or 0 for this process.
+    """The processes that train.
 
     Attributes:
-        storage: where workers leave the result; on several nodes it must be shared by them.
+        workers: the number of worker processes; 0 trains in this process.
+        gpus_per_worker: GPUs of each worker; may be a fraction.
+        storage: folder or URI in which workers leave checkpoints and the result. If workers run on several nodes, all
+            of them must reach it. None: a temporary folder.
+        max_failures: how many times Ray Train restarts a failed training.
     """
 
     workers: int = 0
@@ -44,17 +48,19 @@ class Resources:
 
 
 def fit(loop: Callable[[dict[str, Any]], None], config: Mapping[str, Any], resources: Resources, out: str) -> None:
-    """Run `loop(config)` on every worker and put the folder that its rank 0 delivers at `out`.
+    """Run `loop(config)` on every worker, and copy the folder that rank 0 delivers to `out`.
 
-    What workers left in `resources.storage` stays, the last checkpoint alone: if this process is killed before the
-    result is published, the same call goes on from it. Whoever published the result removes it.
+    The last checkpoint stays in `resources.storage`: if this process is killed before the result is published, the same
+    call resumes from it. The caller removes it after publishing the result.
 
     Raises:
-        LaudError: what a worker raised, if that is one of ours; EngineError for whatever else it failed with.
+        LaudError: the error of the first failed worker, if it is a LaudError.
+        EngineError: for any other error of a worker.
     """
     with scratch.temporary("train") as place:
         storage = Folder(resources.storage or str(place))
-        # Ray Train continues a training whose name it knows, whatever its settings: so the name says all of them.
+        # Ray Train resumes any training with the same name, even with other settings. So the name contains a hash of
+        # all settings.
         name = _name_of(loop, config, resources)
         _keep_only(storage, name)
         fs, path = filesystem(storage.uri)
@@ -68,7 +74,7 @@ def fit(loop: Callable[[dict[str, Any]], None], config: Mapping[str, Any], resou
             ),
             run_config=RunConfig(
                 name=name,
-                # Not as a URI: Ray Train takes no relative path, and knows no settings of an endpoint.
+                # Not a URI, because Ray Train accepts neither a relative path nor the settings of an endpoint.
                 storage_path=path,
                 storage_filesystem=fs,
                 checkpoint_config=CheckpointConfig(num_to_keep=1),
@@ -86,9 +92,9 @@ def fit(loop: Callable[[dict[str, Any]], None], config: Mapping[str, Any], resou
 
 
 def _where_we_are(loop: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
-    """Have workers train in this process's working directory, if their node has it, and not in one of Ray Train's.
+    """Wrap a training function so that it runs in this process's working directory, if the worker's node has it.
 
-    A model may be named by a relative folder.
+    Ray Train changes the working directory, but a model may be given as a relative folder.
     """
     here = os.getcwd()
 
@@ -101,25 +107,28 @@ def _where_we_are(loop: Callable[[dict[str, Any]], None]) -> Callable[[dict[str,
 
 
 def _first_failure(error: WorkerGroupError) -> LaudError:
-    """What the first of the workers that failed raised; of another kind than ours, in one line."""
+    """Return the error of the failed worker with the lowest rank; as EngineError if it is not a LaudError."""
     failure = error.worker_failures[min(error.worker_failures)]
     return failure if isinstance(failure, LaudError) else EngineError(f"training: {reason(failure)}")
 
 
 def deliver(save: Callable[[Path], None], metrics: Mapping[str, float]) -> None:
-    """In the training function, on every rank: rank 0's folder becomes the result, or the place to restart from."""
+    """Report a checkpoint to Ray Train: the folder that `save` fills on rank 0. The last one is the result.
+
+    The training function calls it on every rank. A restarted training resumes from the last checkpoint.
+    """
     checkpoint = None
     if rank() == 0:
         folder = scratch.new("model")
         save(folder)
         checkpoint = Checkpoint.from_directory(str(folder))
-    # In local mode nothing is uploaded: the folder itself is the result, and `fit` moves it.
+    # In local mode nothing is uploaded: the folder itself is the result, and `fit` copies and deletes it.
     ray.train.report(dict(metrics), checkpoint=checkpoint, delete_local_checkpoint_after_upload=True)
 
 
 @contextmanager
 def left_behind() -> Iterator[Path | None]:
-    """In the training function: yield the folder that was last delivered before a failure, or None."""
+    """Yield the folder of the last checkpoint before a failure, or None. The training function calls it."""
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is None:
         yield None
@@ -129,7 +138,10 @@ def left_behind() -> Iterator[Path | None]:
 
 
 def _name_of(loop: Callable[[dict[str, Any]], None], config: Mapping[str, Any], resources: Resources) -> str:
-    """The same name for the same training, by the same version of Ray, which reads no other's snapshots."""
+    """Return a name that is the same for the same training with the same Ray version.
+
+    The version is part of it because Ray does not read the snapshots of another version.
+    """
     settings = (
         ray.__version__,
         loop.__module__,
@@ -141,14 +153,14 @@ def _name_of(loop: Callable[[dict[str, Any]], None], config: Mapping[str, Any], 
 
 
 def _keep_only(storage: Folder, name: str) -> None:
-    """Remove what other trainings left, and of this one what cannot be continued."""
+    """Remove the leftovers of other trainings, and those of this one if it cannot be resumed."""
     for left in storage.folders():
         if left != name or not _can_continue(storage / name):
             (storage / left).remove()
 
 
 def _can_continue(attempt: Folder) -> bool:
-    """Whether an attempt has a whole snapshot and the checkpoint that it names: Ray Train fails over any other."""
+    """Whether an attempt has a readable snapshot and the checkpoint named in it; otherwise Ray Train would fail."""
     try:
         last = json.loads(attempt.read(SNAPSHOT))["latest_checkpoint_result"]["checkpoint_dir_name"]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
@@ -157,28 +169,30 @@ def _can_continue(attempt: Folder) -> bool:
 
 
 def rank() -> int:
+    """Return this worker's rank, from 0."""
     return int(ray.train.get_context().get_world_rank())
 
 
 def world_size() -> int:
+    """Return the number of workers."""
     return int(ray.train.get_context().get_world_size())
 
 
 def rate(progress: float, highest: float) -> float:
-    """The learning rate at a progress in [0, 1]: up over the first tenth of the course, then to 0 along a cosine."""
+    """Return the learning rate at a progress in [0, 1]: linear warm-up over the first tenth, then cosine decay to 0."""
     warm = min(1.0, progress / WARM_UP + 0.04)
     fall = 0.5 * (1 + math.cos(math.pi * max(0.0, progress - WARM_UP) / (1 - WARM_UP)))
     return highest * warm * fall
 
 
 def shares(rows: Indices) -> list[Indices]:
-    """In the training function: which of a batch's rows each rank takes."""
+    """Divide the rows of a batch among the ranks. The training function calls it."""
     return [rows[one :: world_size()] for one in range(world_size())]
 
 
 def or_stand_in(mine: Indices | None, rows: Indices) -> tuple[Indices, float]:
-    """A rank's own rows and their weight, 1; for a rank that has none, the first of the batch with weight 0.
+    """Return a rank's rows with weight 1; if it has none, the first row of the batch with weight 0.
 
-    The gradient exchange waits for every rank.
+    A rank without rows must take part nevertheless, because the exchange of gradients waits for every rank.
     """
     return (rows[:1], 0.0) if mine is None or not len(mine) else (mine, 1.0)

@@ -214,7 +214,7 @@ def test_models_that_the_engine_cannot_serve_are_refused_and_it_goes_on(
     wide = causal(tmp_path / "wide", 12, rank=16, epochs=1)
     with pytest.raises(ModelError, match="needs an adapter of rank 16, but the engine was started with 8"):
         engine.open(entry(wide))
-    with pytest.raises(ModelError, match="vLLM does not take the adapter"):
+    with pytest.raises(ModelError, match="vLLM cannot load the adapter"):
         stream(scorers[0]).reader([1, 2], str(wide / "adapter"))
     assert engine.healthy
     assert scored(engine, scorers[1], TEXTS[:3]).shape == (3, len(LABELS))

@@ -60,7 +60,7 @@ def test_names_that_do_not(one: str, other: str) -> None:
 def test_a_task_names_them_and_says_how_to_make_them_one() -> None:
     task = Task("t", "multiclass", (Label("Milk"), Label("milk"), Label("Bread")))
     assert remarks(task) == [
-        "task.labels: 'Milk' and 'milk' look the same and are learned as different labels; to make them one, write "
+        "task.labels: 'Milk' and 'milk' look the same, but are different labels; to merge them, write "
         "{name: Milk, also: [milk]}"
     ]
     many = Task("t", "multiclass", tuple(Label(f"{name}{i}") for i in range(15) for name in ("a", "A")))

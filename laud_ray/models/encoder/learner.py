@@ -1,7 +1,7 @@
-"""LoRA on an encoder, and a cosine head whose rows start as the embeddings of the labels.
+"""Fine-tune an encoder with LoRA under a cosine head, whose rows are initialised with the embeddings of the labels.
 
-With no examples it is the zero-shot classifier, and examples only move it from there.
-n examples, k classes, r head rows (one a class; more for the rest of a binary task), d dimensions.
+Without examples, the model is the zero-shot classifier; training starts from there.
+n examples, k classes, r head rows (one for each class; several for `other` of a binary task), d dimensions.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from laud_ray.storage.model_folder import describe, seal
 from laud_ray.types import Example, Floats, Indices, Task
 
 LORA_TARGETS = "all-linear"
-# Mean pooling leaves the pooler out, and a parameter without a gradient stops the exchange between workers.
+# Mean pooling does not use the pooler, and the exchange of gradients fails on a parameter without a gradient.
 UNUSED_MODULES = r".*pooler.*"
 MEMORY = "memory.safetensors"
 
@@ -34,11 +34,14 @@ class EncoderLearner:
     """Fine-tunes an encoder with LoRA (Hu et al. 2021, arXiv 2106.09685) under a cosine head.
 
     Attributes:
-        template: turns a label's name into the text whose embedding its head row starts as.
-        class_balance: weight of an example is (class frequency) ** -class_balance; 0 leaves all alike.
-        holdout: share of the examples kept out of the first part of training. On it the temperature is
-            fitted and overfitting is noticed; the last epochs use it too.
-        texts: unlabelled documents that a model remembers, to compare with what it scores; none by default.
+        model: `bundled`, a model folder, or a hub name.
+        template: makes the text of a label from its name; its embedding initialises the label's row of the head.
+        rank: the rank of LoRA.
+        class_balance: the weight of an example is (class frequency) ** -class_balance; 0 weights all equally.
+        holdout: share of the examples that the first epochs do not train on. The temperature and early stopping use
+            them; the last epochs train on all examples.
+        resources: the processes and GPUs to train with.
+        texts: unlabelled documents that the model keeps as its memory for label propagation; none by default.
     """
 
     model: str = "bundled"
@@ -54,6 +57,7 @@ class EncoderLearner:
     texts: tuple[str, ...] = ()
 
     def fit(self, task: Task, examples: Sequence[Example], *, out: str, seed: int) -> None:
+        """Write a model to the local folder `out`; without examples, the zero-shot classifier."""
         if examples:
             config = {"learner": self, "task": task, "examples": tuple(examples), "seed": seed}
             ray_train.fit(train, config, self.resources, out)
@@ -64,11 +68,11 @@ class EncoderLearner:
 
     @staticmethod
     def open(model: str) -> "EncoderScorer":
-        """Open a model folder; it knows its base model and settings."""
+        """Open a model folder. Its model.json names the base model and the settings."""
         path, description = describe(model)
         encoder = Encoder(description["base"], description["max_tokens"])
         if (path / "adapter").is_dir():
-            from peft import PeftModel  # takes seconds, which a process without adapters need not pay
+            from peft import PeftModel  # the import takes seconds, and only models with an adapter need it
 
             adapted = PeftModel.from_pretrained(encoder.model, str(path / "adapter"))
             encoder.model = adapted.merge_and_unload()
@@ -88,9 +92,15 @@ class EncoderLearner:
 
 @dataclass(frozen=True, slots=True)
 class EncoderScorer:
-    """Class probabilities from an encoder and its cosine head. head is (r, d), owners (r,).
+    """Class probabilities from an encoder and its cosine head.
 
-    With a memory, the texts it holds have their say.
+    Attributes:
+        labels: the k label names.
+        encoder: maps texts to unit vectors.
+        head: (r, d) unit rows.
+        owners: (r,) the class of each row.
+        scale: the factor from cosines to logits, with the temperature included.
+        memory: unlabelled texts whose predictions are mixed into the probabilities; None for no mixing.
     """
 
     labels: tuple[str, ...]
@@ -105,7 +115,7 @@ class EncoderScorer:
         return self.score_tokens(self.tokenize(texts))
 
     def legibility(self, texts: Sequence[str]) -> Legibility:
-        """Count what of n texts the encoder does not know."""
+        """Count the unknown and spelled tokens of n texts."""
         return self.encoder.legibility(texts)
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
@@ -133,7 +143,7 @@ class EncoderScorer:
 
 
 def train(config: dict[str, Any]) -> None:
-    """Train on one rank, as Ray Train calls it. Every rank holds all examples and takes its part of every batch."""
+    """Train on one rank; Ray Train calls it. Every rank holds all examples and computes its share of every batch."""
     from peft import LoraConfig, get_peft_model
 
     learner: EncoderLearner = config["learner"]
@@ -164,7 +174,7 @@ def save(
     temperature: float,
     examples: int,
 ) -> None:
-    """Write adapter, head, memory and model.json into an existing folder. The zero-shot classifier has no memory."""
+    """Write adapter, head, memory and model.json into an existing folder; without examples there is no memory."""
     from peft import PeftModel
 
     if isinstance(classifier.encoder.model, PeftModel):

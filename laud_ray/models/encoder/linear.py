@@ -1,7 +1,7 @@
-"""Frozen embeddings and a regularised linear head: the cheap baseline.
+"""A regularised linear head on frozen embeddings: the cheap baseline.
 
-Multinomial logistic regression pulled not towards zero but towards the zero-shot head, so that a class
-without examples keeps what its name says. n examples, k classes, d dimensions.
+The head is a multinomial logistic regression whose weights are regularised towards the zero-shot head instead of
+towards zero, so that a class without examples keeps its zero-shot weights. n examples, k classes, d dimensions.
 """
 
 from collections.abc import Sequence
@@ -23,13 +23,20 @@ from laud_ray.types import Example, Floats, Indices, Task
 STRENGTHS = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 FOLDS = 5
 Solution: TypeAlias = tuple[torch.Tensor, torch.Tensor]  # weight (k, d), bias (k,)
-# Where a comparison of strengths may stop: the out-of-fold loss is then right to its third digit.
+# The tolerance of the solver while strengths are compared: the out-of-fold loss is then exact to three digits.
 ROUGHLY = 1e-5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Head:
-    """What was solved for: weight is (k, d), bias (k,), and the temperature divides their logits."""
+    """A fitted head.
+
+    Attributes:
+        weight: (k, d).
+        bias: (k,).
+        strength: the chosen strength of regularisation.
+        temperature: divides the logits x @ weight.T + bias.
+    """
 
     weight: Floats
     bias: Floats
@@ -43,9 +50,12 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class LinearLearner:
-    """Fits the head by L-BFGS; its strength of regularisation and temperature by cross-validation.
+    """Fits the head by L-BFGS; chooses the strength of regularisation and the temperature by cross-validation.
 
-    `smoothing` is the share of each label that is spread evenly over all classes: against labels that are wrong.
+    Attributes:
+        class_balance: the weight of an example is (class frequency) ** -class_balance; 0 weights all equally.
+        smoothing: label smoothing, the share of each label's mass that is spread evenly over all classes; it limits
+            the effect of wrong labels.
     """
 
     model: str = "bundled"
@@ -55,6 +65,7 @@ class LinearLearner:
     smoothing: float = 0.0
 
     def fit(self, task: Task, examples: Sequence[Example], *, out: str, seed: int) -> None:
+        """Write a model to the local folder `out`."""
         encoder = Encoder(self.model, self.max_tokens).freeze()
         index = {name: i for i, name in enumerate(task.names)}
         targets = np.asarray([index[e.label] for e in examples], np.int64)
@@ -77,7 +88,7 @@ class LinearLearner:
 
     @staticmethod
     def open(model: str) -> "LinearScorer":
-        """Open a model folder; it knows its base model and settings."""
+        """Open a model folder. Its model.json names the base model and the settings."""
         path, description = describe(model)
         head = load_file(path / "head.safetensors")
         encoder = Encoder(description["base"], description["max_tokens"]).freeze()
@@ -90,25 +101,25 @@ class LinearLearner:
         )
 
     def prior(self, encoder: Encoder, task: Task) -> Floats:
-        """The (k, d) zero-shot head that the weights are pulled to."""
+        """Return the (k, d) zero-shot head towards which the weights are regularised."""
         vectors, owners = label_vectors(encoder, task.labels, self.template)
         prior: Floats = np.stack([vectors[owners == c].mean(0) for c in range(len(task.labels))]) * COSINE_SCALE
         return prior
 
     def solve(self, x: Floats, targets: Indices, prior: Floats, *, seed: int) -> Head:
-        """Fit the head to (n, d) unit vectors and their (n,) classes; seed draws the folds."""
+        """Fit the head to (n, d) unit vectors and their (n,) classes; the seed assigns examples to folds."""
         strength, temperature = self._validate(x, targets, prior, np.random.default_rng(seed))
         weight, bias = self._solve(x, targets, prior, strength)
         return Head(weight.numpy(), bias.numpy(), strength, temperature)
 
     def out_of_fold(self, task: Task, texts: Sequence[str], labels: Sequence[str], *, seed: int) -> Floats:
-        """Return (n, k) calibrated probabilities of n examples, none of which taught the head that gave them."""
+        """Return (n, k) calibrated out-of-fold probabilities of n examples: each from a head trained without it."""
         encoder, index = Encoder(self.model, self.max_tokens).freeze(), {name: i for i, name in enumerate(task.names)}
         targets = np.asarray([index[label] for label in labels], np.int64)
         return self.cross_validate(encoder.embed(texts), targets, self.prior(encoder, task), seed=seed)
 
     def cross_validate(self, x: Floats, targets: Indices, prior: Floats, *, seed: int) -> Floats:
-        """The same of (n, d) unit vectors and their (n,) classes. With too few for folds it is zero-shot's word."""
+        """Return the same for (n, d) unit vectors and (n,) classes; with fewer than 10, zero-shot probabilities."""
         if len(targets) < 2 * FOLDS:
             return softmax(x @ prior.T)
         strength, temperature = self._validate(x, targets, prior, np.random.default_rng(seed))
@@ -117,11 +128,12 @@ class LinearLearner:
         return softmax(logits / temperature)
 
     def _validate(self, x: Floats, targets: Indices, prior: Floats, rng: np.random.Generator) -> tuple[float, float]:
-        """Return the strength with the least out-of-fold loss, and the temperature for its logits."""
+        """Return the strength with the smallest out-of-fold loss, and the temperature for its logits."""
         if len(targets) < 2 * FOLDS:
             return STRENGTHS[-1], 1.0
         folds = rng.permutation(len(targets)) % FOLDS
-        # The only example of a class is never held out: its loss would speak for the names, whatever the rest says.
+        # The only example of a class is never held out: only the prior could predict it, so that its loss would always
+        # favour the strongest regularisation.
         folds[np.bincount(targets, minlength=len(prior))[targets] == 1] = FOLDS
         held = folds < FOLDS
         if not held.any():
@@ -145,9 +157,10 @@ class LinearLearner:
         folds: Indices,
         starts: list[Solution | None],
     ) -> Floats:
-        """Return (n, k) logits of rows in folds 0 to FOLDS - 1, from heads that did not see the fold; `starts` learns.
+        """Return (n, k) logits of the rows in folds 0 to FOLDS - 1, each from a head trained without its fold.
 
-        What was found for a stronger pull is near: from there it takes half as many steps.
+        `starts` holds each fold's initial solution, and is updated. The solution for a stronger regularisation is
+        close, so that starting from it takes half as many steps.
         """
         logits = np.empty((len(targets), len(prior)), np.float32)
         for fold in range(FOLDS):
@@ -167,7 +180,7 @@ class LinearLearner:
         *,
         precision: float = 1e-9,
     ) -> Solution:
-        """Minimise mean cross-entropy + strength * squared distance from the prior; convex, so unique."""
+        """Minimise mean cross-entropy + strength * squared distance from the prior; it is convex with one minimum."""
         centre = torch.from_numpy(prior)
         weight, bias = (part.clone().requires_grad_() for part in start or (centre, torch.zeros(len(prior))))
         inputs, labels = torch.from_numpy(x), torch.from_numpy(targets)
@@ -203,7 +216,7 @@ class LinearScorer:
         return self.score_tokens(self.tokenize(texts))
 
     def legibility(self, texts: Sequence[str]) -> Legibility:
-        """Count what of n texts the encoder does not know."""
+        """Count the unknown and spelled tokens of n texts."""
         return self.encoder.legibility(texts)
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:

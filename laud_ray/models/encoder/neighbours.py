@@ -1,4 +1,4 @@
-"""What is near a text in the bundled encoder's space: examples, and labels. n texts, k classes, d dimensions."""
+"""Nearest examples and labels of a text, by the bundled encoder. n texts, k classes, d dimensions."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -14,9 +14,9 @@ _TOKENS = 64
 
 
 class Neighbours:
-    """Finds the nearest of some examples, and the likeliest labels.
+    """Finds the examples nearest to a text, and its zero-shot label probabilities.
 
-    The encoder is loaded, and examples and labels are embedded, once, when they are first needed.
+    The encoder is loaded, and examples and labels are embedded, on first use.
     """
 
     def __init__(
@@ -37,10 +37,12 @@ class Neighbours:
         return self._encoder.embed(texts)
 
     def nearest(self, texts: Sequence[str], n: int, *, itself: bool = True) -> list[tuple[Example, ...]]:
-        """For each text the n nearest examples, the nearest last, so that it stands next to the text.
+        """Return the n nearest examples of each text, the nearest last, so that it is closest to the text in a prompt.
 
         Args:
-            itself: whether an example of the very same text is one of them.
+            texts: the texts.
+            n: how many examples; there are fewer if fewer exist.
+            itself: whether an example with the same text may be among them.
         """
         if not self._examples or not n or not texts:
             return [() for _ in texts]

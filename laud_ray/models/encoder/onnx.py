@@ -1,7 +1,7 @@
-"""An encoder as one graph for ONNX Runtime: on a CPU twice as fast as PyTorch, with the same vectors (docs/LOG.md).
+"""An encoder as an ONNX Runtime graph: twice as fast as PyTorch on a CPU, with the same vectors (docs/LOG.md).
 
-Texts stand one after the other in rows without padding between them; positions begin anew with each, and no token
-sees one of another text. So small batches cost hardly more per text than large ones, and their order does not matter.
+Several texts are packed into one row without padding between them. Positions restart with each text, and a mask keeps
+a token from attending to another text. So the cost per text hardly depends on the size and the order of a batch.
 n texts, d embedding dimensions, R rows of T tokens.
 """
 
@@ -21,9 +21,9 @@ import torch
 from laud_ray.models.packing import into_packs
 from laud_ray.types import Floats, Indices
 
-# Attention over a row is then still cheap beside the rest.
+# Tokens of a row. At this length, attention is still a small part of the cost.
 ROW_TOKENS = 96
-# Tokens of all rows of one run.
+# Tokens of all rows in one run of the graph.
 RUN_TOKENS = 512
 INPUTS = ("ids", "positions", "owners")
 NOBODY = -1
@@ -31,22 +31,22 @@ OPSET = 17
 
 
 class EncoderGraph:
-    """Vectors of texts from their token ids; many threads may ask at once."""
+    """Maps token ids of texts to vectors. Several threads may use it at once."""
 
     def __init__(self, model: torch.nn.Module) -> None:
-        """Take a model that accepts position_ids and a (R, 1, T, T) mask, as BERT does; its weights are copied."""
+        """Convert a model that accepts position_ids and a (R, 1, T, T) mask, such as BERT; its weights are copied."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.inter_op_num_threads = 1
-        # Threads that wait by spinning take the cores from whoever tokenizes, reads or serves beside.
+        # Threads that wait by spinning would take CPU time from tokenizing, reading or serving in the same process.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Shapes differ from run to run: plans for each of them would only pile up.
+        # Shapes differ from run to run, so that memory plans for each shape would only accumulate.
         options.enable_mem_pattern = False
         self._weights = _weights(model)
         with _exporting:
             graph = _graph(type(model).__qualname__, model.config.to_json_string(), _Once(model))  # type: ignore[union-attr, operator]
         names = list(self._weights)
-        # They are used where they lie, so they must live as long as the session.
+        # The session uses the arrays without a copy, so they must live as long as it does.
         self._values = [onnxruntime.OrtValue.ortvalue_from_numpy(self._weights[name]) for name in names]
         options.add_external_initializers(names, self._values)
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
@@ -63,13 +63,13 @@ class EncoderGraph:
         return vectors
 
     def _run(self, ids: Sequence[Sequence[int]], lengths: Indices, rows: Sequence[Indices]) -> Floats:
-        """Return the mean token vectors of the texts of some rows, in their order."""
+        """Return the mean token vectors of the texts in some rows, in the order of the rows."""
         width = max(int(lengths[row].sum()) for row in rows)
         order = np.concatenate(rows)
         sizes = lengths[order]
         starts = np.cumsum(sizes) - sizes
         within = np.arange(sizes.sum()) - np.repeat(starts, sizes)
-        # Where each text begins in the grid, and so each token's place in it.
+        # The index in the flattened (rows, width) grid at which each text begins, and from it that of each token.
         begins = np.concatenate([r * width + np.cumsum(lengths[row]) - lengths[row] for r, row in enumerate(rows)])
         places = np.repeat(begins, sizes) + within
         grid = {name: np.zeros((len(rows), width), np.int64) for name in INPUTS}
@@ -84,7 +84,7 @@ class EncoderGraph:
 
 
 def _runs(packs: Sequence[Indices], lengths: Indices) -> list[list[Indices]]:
-    """Put rows together; the longest come first, so those of a run are alike."""
+    """Group rows into runs; rows come longest first, so those of a run have similar lengths."""
     runs: list[list[Indices]] = []
     room = 0
     for pack in packs:
@@ -97,7 +97,7 @@ def _runs(packs: Sequence[Indices], lengths: Indices) -> list[list[Indices]]:
 
 
 class _Packed(torch.nn.Module):
-    """The model with the inputs of packed rows."""
+    """The model with packed rows as inputs."""
 
     def __init__(self, model: torch.nn.Module) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class _Packed(torch.nn.Module):
 
 
 class _Once:
-    """A model that is looked at when its graph is not known yet: any other of its kind and shape is equal to it."""
+    """A model as an argument of the cached `_graph`: all are equal, so that only the other arguments form the key."""
 
     def __init__(self, model: torch.nn.Module) -> None:
         self.model = model
@@ -123,7 +123,7 @@ class _Once:
 
 
 def _weights(model: torch.nn.Module) -> dict[str, npt.NDArray[np.float32]]:
-    """The weights under the names that they have in the graph."""
+    """Return the weights by their names in the graph."""
     return {f"model.{name}": value.detach().numpy() for name, value in model.named_parameters() if _is_used(name)}
 
 
@@ -136,9 +136,10 @@ _exporting = Lock()
 
 @lru_cache(maxsize=4)
 def _graph(kind: str, config: str, once: _Once) -> bytes:  # noqa: ARG001
-    """Export a model's graph without its weights, once for all models of its kind and shape.
+    """Export a model's graph without its weights; the result is cached for models of the same class and configuration.
 
-    It takes a second in which nothing else in this process can run: too long for a service that changes its model.
+    The export takes a second during which no other thread of the process runs: too long each time that a service
+    switches to a new model.
     """
     graph = onnx.load_from_string(_export(once.model))
     for tensor in graph.graph.initializer:
@@ -154,10 +155,10 @@ def _export(model: torch.nn.Module) -> bytes:
     buffer = io.BytesIO()
     some = torch.arange(8, dtype=torch.int64).reshape(2, 4)
     with warnings.catch_warnings():
-        # The exporter that follows one run of the model is called old; it takes a second, the new one half a minute.
+        # The tracing exporter is deprecated, but takes a second; its replacement takes half a minute.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            # In training mode it would leave the model in it, dropping activations.
+            # Of a module in training mode, the exporter would leave the model in training mode, with dropout.
             _Packed(model).eval(),
             (some, some % 4, some // 6),
             buffer,  # type: ignore[arg-type]
@@ -165,7 +166,7 @@ def _export(model: torch.nn.Module) -> bytes:
             output_names=["hidden"],
             dynamic_axes={name: {0: "rows", 1: "tokens"} for name in (*INPUTS, "hidden")},
             opset_version=OPSET,
-            # Folded weights would not be found by their names; the session folds them itself.
+            # Constant folding would rename weights, which are then replaced by name; the session folds them itself.
             do_constant_folding=False,
             dynamo=False,
         )

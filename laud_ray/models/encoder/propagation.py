@@ -1,6 +1,6 @@
-"""What a model remembers of unlabelled texts, and their say in new predictions. Pure NumPy.
+"""Label propagation from unlabelled texts that a model stores as its memory. Pure NumPy.
 
-n texts, m remembered ones, d dimensions, k classes.
+n texts to score, m texts in the memory, d dimensions, k classes.
 """
 
 from dataclasses import dataclass, field
@@ -10,25 +10,28 @@ import numpy as np
 from laud_ray.types import Floats
 
 NEIGHBOURS = 3
-# Cosines among neighbours differ by hundredths: at this sharpness the nearest counts for more, not for all.
+# A neighbour's weight is exp(SHARPNESS * cosine). Cosines of neighbours differ by hundredths, so that the nearest one
+# weighs more than the others, but does not decide alone.
 SHARPNESS = 10.0
-# Neighbours this near on average have half of the say, and farther ones less by the fourth power.
+# The neighbours together weigh SAY if their mean cosine is at least NEAR, and SAY * (cosine / NEAR) ** 4 otherwise.
 NEAR, SAY = 0.7, 0.5
-# How strongly common classes are held back among neighbours, which they crowd out rare ones of.
+# The neighbours' probabilities are divided by (class frequency) ** BALANCE, because common classes would otherwise
+# crowd out rare ones.
 BALANCE = 0.25
 _BLOCK = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Memory:
-    """Mixes a text's probabilities with those of its nearest remembered texts.
+    """Mixes a text's probabilities with those of its nearest texts in the memory.
 
-    Label propagation (Zhou et al. 2004, "Learning with Local and Global Consistency") of a single step, and from the
-    model's own predictions: near texts mostly share a class, and their errors are not the same.
+    This is a single step of label propagation (Zhou et al. 2004, "Learning with Local and Global Consistency"), from
+    the model's own predictions. It helps because similar texts mostly share a class, while the model's errors on them
+    differ.
 
     Attributes:
         vectors: (m, d) unit vectors, m >= 1.
-        proba: (m, k) what the model alone says of them; rows sum to 1.
+        proba: (m, k) the model's probabilities of them without the memory; rows sum to 1.
     """
 
     vectors: Floats
@@ -39,7 +42,7 @@ class Memory:
         if len(self.vectors) != len(self.proba) or not len(self.vectors):
             raise ValueError(
                 f"got {len(self.vectors)} vectors and {len(self.proba)} rows of probabilities; "
-                "expected as many, at least 1"
+                "expected the same number, at least 1"
             )
         common = np.maximum(self.proba.sum(axis=0), 1) ** BALANCE
         object.__setattr__(self, "_votes", (self.proba / common).astype(np.float32))

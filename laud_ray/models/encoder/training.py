@@ -1,6 +1,7 @@
-"""Train an encoder under a cosine head, on every rank of Ray Train alike.
+"""Train an encoder under a cosine head; every rank of Ray Train runs the same code.
 
-n examples, k classes, r head rows (one a class; more for the rest of a binary task), d dimensions, (B, T) tokens.
+n examples, k classes, r head rows (one for each class; several for `other` of a binary task), d dimensions, (B, T)
+tokens.
 """
 
 import logging
@@ -20,16 +21,17 @@ from laud_ray.types import Floats, Indices, Task
 
 logger = logging.getLogger(__name__)
 
-# Holding back fewer examples than this says more about luck than about the model.
+# With fewer held-out examples than this, their loss would mostly be chance; none are held out then.
 MIN_HOLDOUT = 20
+# Training stops if the held-out loss has not improved for this many epochs.
 PATIENCE = 3
-# Held-back examples were mostly queried for being hard, so their temperature is too high for the corpus; the scale
-# that the head starts and ends with is nearly right (docs/LOG.md), so log T may leave 0 only by evidence.
+# The standard deviation of the prior on log T. Held-out examples were mostly selected because they are hard, so that a
+# temperature fitted on them alone is too high for the corpus. The head's own scale is nearly right (docs/LOG.md).
 PRIOR = 0.1
 
 
 class Settings(Protocol):
-    """What a course needs to know of its learner."""
+    """The settings of a learner that training uses."""
 
     @property
     def epochs(self) -> int: ...
@@ -44,7 +46,7 @@ class Settings(Protocol):
 
 
 class CosineClassifier(torch.nn.Module):
-    """An encoder and a head of unit rows, compared by cosine times a learned scale."""
+    """An encoder with a cosine head: logits are the cosines of text and head rows, times a learned scale."""
 
     def __init__(self, encoder: Encoder, task: Task, template: str) -> None:
         super().__init__()
@@ -56,7 +58,7 @@ class CosineClassifier(torch.nn.Module):
         self.classes = len(task.labels)
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Map (B, T) token ids to (B, k) logits; a class of several rows has their log-sum-exp."""
+        """Map (B, T) token ids and mask to (B, k) logits; a class with several rows gets their log-sum-exp."""
         rows: torch.Tensor = self.log_scale.exp() * self.encoder(ids, mask) @ normalize(self.head, dim=-1).T
         if self.classes == len(self.head):
             return rows
@@ -65,12 +67,10 @@ class CosineClassifier(torch.nn.Module):
 
 
 class Course:
-    """One training: epochs without the held-back examples while these improve, then the last ones with them.
-
-    ids are the token ids of the n texts, targets (n,) their classes.
-    """
+    """One training run: first epochs without the held-out examples, with early stopping, then last epochs with them."""
 
     def __init__(self, learner: Settings, classifier: CosineClassifier, ids: list[list[int]], targets: Indices) -> None:
+        """Prepare the optimizer; `ids` are the token ids of the n texts, `targets` their (n,) classes."""
         self._learner, self._classifier, self._ids, self._targets = learner, classifier, ids, targets
         self._model = prepare_model(classifier)
         adapter = [p for p in classifier.encoder.parameters() if p.requires_grad]
@@ -83,7 +83,7 @@ class Course:
         self._weights = torch.from_numpy(weights / weights.mean())
 
     def run(self, rng: np.random.Generator) -> float:
-        """Train, and return the temperature fitted on the held-back examples; 1.0 if there were too few."""
+        """Train, and return the temperature fitted on the held-out examples; 1.0 if there are too few."""
         epochs = self._learner.epochs
         held = _hold_back(self._targets, self._learner.holdout, rng)
         kept = np.setdiff1d(np.arange(len(self._targets)), held)
@@ -93,7 +93,7 @@ class Course:
             self._epoch(kept, epoch / epochs, (epoch + 1) / epochs, rng)
             losses.append(self._loss(held))
             if min(losses) < min(losses[-PATIENCE:]):
-                logger.info("held-back loss has not improved for %d epochs: %s", PATIENCE, losses)
+                logger.info("early stopping: the held-out loss has not improved for %d epochs: %s", PATIENCE, losses)
                 break
         temperature = fit_temperature(self._logits(held), self._targets[held], prior=PRIOR) if len(held) else 1.0
         for epoch in range(first, epochs):
@@ -102,7 +102,7 @@ class Course:
         return temperature
 
     def _epoch(self, rows: Indices, start: float, end: float, rng: np.random.Generator) -> None:
-        """Go over the rows once; progress runs from start to end of the whole course."""
+        """Train on the rows once. `start` and `end`, in [0, 1], are the progress of the whole run before and after."""
         self._model.train()
         batches = list(_batches([len(self._ids[i]) for i in rows], self._learner.batch, rng))
         for step, positions in enumerate(batches):
@@ -118,7 +118,7 @@ class Course:
         targets = torch.from_numpy(self._targets[here]).to(logits.device)
         weights = self._weights[here].to(logits.device) * weight
         losses = cross_entropy(logits, targets, reduction="none")
-        # The exchange averages over ranks; times their number, it is the mean over the whole batch.
+        # Gradients are averaged over ranks; multiplied by their number, the loss is the mean over the whole batch.
         loss = (losses * weights).sum() * ray_train.world_size() / self._weights[rows].sum().to(logits.device)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
@@ -136,7 +136,7 @@ class Course:
 
 
 def _hold_back(targets: Indices, share: float, rng: np.random.Generator) -> Indices:
-    """Draw examples to hold back, never the last one of a class; none if they would be too few."""
+    """Draw the examples to hold out, never the last one of a class; none if there would be fewer than MIN_HOLDOUT."""
     order = rng.permutation(len(targets))
     left = np.bincount(targets)
     held: list[int] = []

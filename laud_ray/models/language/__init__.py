@@ -1,1 +1,1 @@
-"""Language models: prompts, label codes, engines, the causal and the in-context learner."""
+"""Language models as classifiers: prompts with label codes, vLLM engines, the causal and the in-context learner."""

@@ -1,4 +1,4 @@
-"""LoRA on a decoder language model whose target is the code of the label, after the prompt it is scored with."""
+"""Fine-tune a decoder language model with LoRA to answer the scoring prompt with the code of the label."""
 
 import json
 from collections.abc import Sequence
@@ -23,19 +23,19 @@ from laud_ray.types import Example, Task
 
 @dataclass(frozen=True, slots=True)
 class CausalLearner:
-    """Fine-tunes a language model with LoRA (Hu et al. 2021, arXiv 2106.09685), loss on the answer's token only."""
+    """Fine-tunes a language model with LoRA (Hu et al. 2021, arXiv 2106.09685); the loss is on the answer's token."""
 
     settings: CausalConfig
     resources: Resources = field(default_factory=Resources)
 
     def fit(self, task: Task, examples: Sequence[Example], *, out: str, seed: int) -> None:
-        """Train from the base model.
+        """Train from the base model, and write a model to the local folder `out`.
 
         Raises:
-            ModelError: if there are no examples, or the labels are too many to stand in one prompt.
+            ModelError: if there are no examples, or not all labels fit into one prompt.
         """
         if not examples:
-            raise ModelError("learner: causal has nothing to learn from; expected at least one annotation")
+            raise ModelError("learner: causal has 0 examples to train on; expected at least one annotation")
         prompt = fixed_prompt(task, self.settings)
         ray_train.fit(
             train,
@@ -60,9 +60,9 @@ class CausalLearner:
 
     @staticmethod
     def open(model: str) -> PromptedScorer:
-        """Open a model folder and start its engine on the base model with the adapter merged into it.
+        """Open a model folder, and start an engine on the base model with the adapter merged into its weights.
 
-        An adapter beside the base model costs vLLM up to a third of its rate; bulk passes are worth a merge.
+        An unmerged adapter reduces vLLM's throughput by up to a third, so that a merge pays off for bulk passes.
         """
         path, description = describe(model)
         tokenizer = chat.open_tokenizer(description["base"])
@@ -76,10 +76,11 @@ class CausalLearner:
 
     @staticmethod
     def open_beside(model: str, stream_for: StreamFor) -> PromptedScorer:
-        """Open a model folder with its adapter beside the base model, in an engine that serves others too.
+        """Open a model folder in a shared engine, which serves the unmerged adapter beside the base model.
 
         Args:
-            stream_for: gives the engine for settings and a rank of adapters.
+            model: the model folder.
+            stream_for: returns the engine for the given settings and rank of the adapter.
         """
         path, description = describe(model)
         tokenizer = chat.open_tokenizer(description["base"])
@@ -90,24 +91,24 @@ class CausalLearner:
 
 
 def fixed_prompt(task: Task, settings: CausalConfig) -> LabelPrompt:
-    """The prompt that a model is trained and scored with: all labels, in one order.
+    """Return the prompt that a model is trained and scored with: all labels, in a fixed order.
 
     Raises:
-        ModelError: if they do not fit.
+        ModelError: if the labels do not fit into one prompt.
     """
     prompt = label_prompt.build(chat.open_tokenizer(settings.model), task, settings, orders=1)
     if prompt.narrow:
         raise ModelError(
-            f"learner.max_labels: {len(task.labels)} labels; a prompt of this model and max_context "
-            f"{prompt.settings.max_context} holds {len(prompt.codes)}, and causal learns them all in one: "
-            "expected more room, or learner.kind encoder or in_context"
+            f"learner.max_labels: the task has {len(task.labels)} labels, but a prompt of this model with max_context "
+            f"{prompt.settings.max_context} holds {len(prompt.codes)}, and learner.kind causal needs all in one; "
+            "expected a larger max_labels or max_context, or learner.kind encoder or in_context"
         )
     return prompt
 
 
 def merge(base: str, adapter: Path, dtype: str, out: str) -> None:
     """Write the base model with an adapter merged into its weights."""
-    from peft import PeftModel  # takes seconds, which a process without adapters need not pay
+    from peft import PeftModel  # the import takes seconds, and only models with an adapter need it
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = PeftModel.from_pretrained(load_base(base, dtype, device), str(adapter))

@@ -1,6 +1,6 @@
-"""Train a LoRA adapter on label codes, on every rank of Ray Train alike.
+"""Train a LoRA adapter on label codes; every rank of Ray Train runs the same code.
 
-Prompts share their prefix, so they are packed behind it: laud_ray.models.packing. L tokens of a row, b bodies of it.
+Prompts share their prefix, so several bodies are packed behind one prefix (laud_ray.models.packing). b bodies in a row.
 """
 
 import logging
@@ -35,7 +35,11 @@ STATE = "state.safetensors"
 
 
 def load_base(name: str, dtype: str, device: torch.device) -> Any:
-    """Load a language model: bfloat16 on a GPU, float32 on a CPU, unless dtype says otherwise."""
+    """Load a language model; with dtype "auto" in bfloat16 on a GPU and in float32 on a CPU.
+
+    Raises:
+        ModelError: if it cannot be loaded.
+    """
     transformers.logging.disable_progress_bar()
     chosen = dtype if dtype != "auto" else ("bfloat16" if device.type == "cuda" else "float32")
     try:
@@ -47,22 +51,22 @@ def load_base(name: str, dtype: str, device: torch.device) -> Any:
 
 
 class AnswerModel(torch.nn.Module):
-    """A language model that only says what follows each body of a pack."""
+    """A language model that returns logits for the last token of each body only."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor, ends: torch.Tensor) -> Any:
-        """Map one row to (b, vocabulary) logits."""
+        """Map one packed row to (b, vocabulary) logits of the next token; arguments as in `Pack`."""
         return self.model(
             input_ids=ids, position_ids=positions, attention_mask=mask, logits_to_keep=ends, use_cache=False
         ).logits[0]
 
 
 def adapted(settings: CausalConfig, device: torch.device) -> Any:
-    """The base model with a fresh adapter on all its linear layers."""
-    from peft import LoraConfig, get_peft_model  # takes seconds, which a process that trains nothing need not pay
+    """Return the base model with a new adapter on all its linear layers."""
+    from peft import LoraConfig, get_peft_model  # the import takes seconds, and only training needs it
 
     base = load_base(settings.model, settings.dtype, device)
     lora = LoraConfig(r=settings.rank, lora_alpha=2 * settings.rank, target_modules="all-linear", task_type="CAUSAL_LM")
@@ -74,7 +78,7 @@ def adapted(settings: CausalConfig, device: torch.device) -> Any:
 
 
 def train(config: dict[str, Any]) -> None:
-    """Train on one rank, as Ray Train calls it. Every rank holds all examples and takes its part of every batch."""
+    """Train on one rank; Ray Train calls it. Every rank holds all examples and computes its share of every batch."""
     settings: CausalConfig = config["settings"]
     prompt: LabelPrompt = config["prompt"]
     torch.manual_seed(config["seed"])
@@ -91,7 +95,7 @@ def train(config: dict[str, Any]) -> None:
 
 
 def encode_bodies(prompt: LabelPrompt, examples: Sequence[Example]) -> tuple[list[list[int]], Indices]:
-    """What follows the shared prefix of each example's prompt, and the (n,) token that must come next."""
+    """Return the token ids of each example's prompt after the shared prefix, and the (n,) token ids of the answers."""
     tokenizer = chat.open_tokenizer(prompt.settings.model)
     openings = [prompt.opening(tokenizer)] * len(examples)
     shared = len(prompt.frames[0].prefix_ids)
@@ -101,7 +105,11 @@ def encode_bodies(prompt: LabelPrompt, examples: Sequence[Example]) -> tuple[lis
 
 
 class Course:
-    """One training. bodies are the token ids of the n prompts after their prefix, targets (n,) tokens."""
+    """One training run.
+
+    `prefix` are the token ids that all n prompts share, `bodies` those that follow it in each prompt, and `targets` the
+    (n,) token ids of the answers.
+    """
 
     def __init__(
         self,
@@ -120,7 +128,7 @@ class Course:
         self._optimizer = torch.optim.AdamW(self._named.values(), lr=settings.learning_rate, weight_decay=0.0)
 
     def epoch(self, epoch: int) -> float:
-        """Go over all examples once; return their mean loss on this rank."""
+        """Train on all examples once; return the mean loss on this rank. `epoch` counts from 0."""
         self._model.train()
         order = np.random.default_rng([self._seed, epoch]).permutation(len(self._bodies))
         size = self._settings.batch
@@ -134,7 +142,7 @@ class Course:
         return float(np.mean(losses))
 
     def resume(self) -> int:
-        """Take up a state that an attempt before this one left; return the epoch to go on with."""
+        """Load the state that a previous attempt saved, if any; return the epoch to continue with."""
         with ray_train.left_behind() as path:
             if path is None or not (path / STATE).exists():
                 return 0
@@ -147,7 +155,7 @@ class Course:
         return int(state["epoch"])
 
     def state(self, epoch: int) -> dict[str, torch.Tensor]:
-        """All that `resume` needs, whole on every rank."""
+        """Return the state that `resume` needs, with unsharded tensors on every rank; `epoch` is the next one."""
         state = {"epoch": torch.tensor(epoch)}
         for name, parameter in self._named.items():
             held = self._optimizer.state[parameter]
@@ -157,10 +165,10 @@ class Course:
         return state
 
     def adapter(self) -> dict[str, torch.Tensor]:
-        """The adapter's weights in PEFT's names, whole on every rank."""
+        """Return the adapter's weights by PEFT's names, unsharded on every rank."""
         from peft import get_peft_model_state_dict
 
-        # The wrappers of several workers put their own names before the model's.
+        # Wrappers for several workers prepend their own names to those of the parameters.
         whole = {name.split("model.", 1)[1]: _whole(parameter) for name, parameter in self._named.items()}
         weights: dict[str, torch.Tensor] = get_peft_model_state_dict(self._peft, state_dict=whole)
         return weights
@@ -187,14 +195,18 @@ class Course:
             ):
                 logits = self._model(packed.ids, packed.positions, packed.mask, packed.ends)
             losses = cross_entropy(logits.float(), targets.to(self._device), reduction="sum") * weight
-            # The exchange averages over ranks; times their number, it is the mean over the whole batch.
+            # Gradients are averaged over ranks; multiplied by their number, the loss is the mean over the whole batch.
             (losses * ray_train.world_size() / len(rows)).backward()  # type: ignore[no-untyped-call]
             total += float(losses.detach())
         self._optimizer.step()
         return total / max(1, len(ray_train.shares(rows)[ray_train.rank()]))
 
     def _packs(self, rows: Indices) -> Iterator[tuple[Pack, torch.Tensor, float]]:
-        """This rank's share in rows of tokens. All ranks compute equally many, some perhaps with weight 0."""
+        """Yield this rank's share of a batch: packed rows, the token ids of their answers, and a weight.
+
+        All ranks yield the same number of rows, because the exchange of gradients waits for every rank. A rank with
+        fewer rows fills up with rows of weight 0.
+        """
         shares, budget = ray_train.shares(rows), self._settings.batch_tokens
         groups = [into_packs([len(self._bodies[i]) for i in s], len(self._prefix), budget) for s in shares]
         mine = [shares[ray_train.rank()][group] for group in groups[ray_train.rank()]]
@@ -204,7 +216,7 @@ class Course:
             yield packed.to(self._device), torch.from_numpy(self._targets[chosen]), weight
 
     def _silent(self, more: bool) -> AbstractContextManager[None]:
-        """Keep gradients to this rank while more of its step is to come."""
+        """Do not exchange gradients between ranks while more rows of the same step follow."""
         if isinstance(self._model, DistributedDataParallel) and more:
             quiet: AbstractContextManager[None] = self._model.no_sync()
             return quiet
@@ -212,13 +224,13 @@ class Course:
 
 
 def _layers(model: torch.nn.Module) -> list[torch.nn.Module]:
-    """The decoder layers: the longest list of like modules."""
+    """Return the decoder layers: the longest ModuleList of the model."""
     lists = [list(module) for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
     return max(lists, key=len)
 
 
 def _spread_like(parameter: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
-    """A whole tensor as the parameter is held: on its device, and in shards where that is."""
+    """Return an unsharded tensor placed like the parameter: on its device, and sharded if the parameter is."""
     moved = whole.to(parameter.device)
     if isinstance(parameter, DTensor):
         sharded: torch.Tensor = distribute_tensor(moved, parameter.device_mesh, parameter.placements)
@@ -227,7 +239,7 @@ def _spread_like(parameter: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
 
 
 def _whole(tensor: torch.Tensor) -> torch.Tensor:
-    """A tensor in one piece on the CPU, wherever its shards are."""
+    """Return an unsharded copy of a tensor on the CPU."""
     full = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
     return full.detach().cpu().contiguous().clone()
 
@@ -237,7 +249,7 @@ def _save_state(state: Mapping[str, torch.Tensor], path: Path) -> None:
 
 
 def _save(path: Path, model: Any, weights: Mapping[str, torch.Tensor], description: Mapping[str, Any]) -> None:
-    """Write the adapter in PEFT's format, and model.json over it."""
+    """Write the adapter in PEFT's format, and model.json beside it."""
     (path / ADAPTER).mkdir()
     model.peft_config["default"].inference_mode = True
     model.peft_config["default"].save_pretrained(str(path / ADAPTER))

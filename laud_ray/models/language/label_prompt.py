@@ -1,6 +1,6 @@
-"""The prompt of one model over one task: which labels under which codes, in token ids, stored with the model.
+"""The prompt of a model for a task: the codes of the labels and the surrounding text, as token ids.
 
-k classes, m options that a prompt offers at a time (m = k unless they are too many).
+It is stored with the model. k classes, m options in one prompt (m = k unless k labels do not fit).
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,14 +28,17 @@ FRAME_KEYS = ("before", "prefix", "suffix", "padding")
 
 @dataclass(frozen=True, slots=True)
 class LabelPrompt:
-    """A task as a language model sees it.
+    """The prompt of a task for a language model.
 
     Attributes:
-        codes, token_ids: the m codes and the token that each is where an answer begins.
-        orders: permutations of the k classes; in each, position j stands under code j. None of them when
-            every document has options of its own, since k labels are too many for one prompt.
-        frames: what stands around a document, one for each order, or the only one.
-        examples: solved examples that every document is shown.
+        labels: the k labels.
+        settings: the model and the limits of the prompt.
+        codes: the m codes of the options.
+        token_ids: the token of each code at the beginning of an answer.
+        orders: permutations of the k classes: in each, the class at position j has code j. Empty if k labels do not fit
+            into one prompt; then every document gets its own options ("narrow").
+        frames: the text around a document, one frame for each order; a single one if orders is empty.
+        examples: solved examples that every prompt contains.
     """
 
     labels: tuple[Label, ...]
@@ -48,7 +51,7 @@ class LabelPrompt:
 
     @property
     def narrow(self) -> bool:
-        """Whether every document has options of its own."""
+        """Whether k labels do not fit into one prompt, so that every document gets its own m options."""
         return not self.orders
 
     def options(self, classes: Sequence[int]) -> tuple[Option, ...]:
@@ -61,15 +64,22 @@ class LabelPrompt:
     def opening(
         self, tokenizer: Any, order: int = 0, *, classes: Sequence[int] = (), examples: Sequence[Example] = ()
     ) -> list[int]:
-        """Token ids between the frame's prefix and a text: its own options and examples, and the fence."""
+        """Return the token ids between the frame's prefix and a text.
+
+        Args:
+            tokenizer: the model's tokenizer.
+            order: the index of the label order.
+            classes: the document's own options, if the prompt is narrow.
+            examples: the document's own examples.
+        """
         text = self.prompt(order).opening(self.options(classes) if classes else (), examples)
-        # Its examples are documents.
+        # Examples are documents, and so untrusted.
         return encode_plain(tokenizer, [text])[0]
 
     def ids(
         self, tokenizer: Any, texts: Sequence[str], openings: Sequence[Sequence[int]], order: int = 0
     ) -> list[list[int]]:
-        """Token ids of n whole prompts, one opening for each text."""
+        """Return the token ids of n complete prompts; `openings` has the result of `opening` for each text."""
         around = self.frames[order]
         encoded = encode_texts(tokenizer, texts, self.settings.max_text_tokens)
         return [
@@ -91,13 +101,13 @@ class LabelPrompt:
 
 
 def from_json(data: Mapping[str, Any], tokenizer: Any) -> LabelPrompt:
-    """Rebuild a model's prompt: the stored text, not one rendered anew.
+    """Rebuild a model's prompt from what `to_json` stored. The stored text is used; it is not rendered again.
 
     Raises:
-        ModelError: if this version would open a document differently than the model was trained with.
+        ModelError: if the model was made with another version of the prompts.
     """
     if data["prompt_version"] != VERSION:
-        raise ModelError(f"model: made with prompts of version {data['prompt_version']}; expected {VERSION}")
+        raise ModelError(f"model: its prompts have version {data['prompt_version']}; expected version {VERSION}")
     frames = tuple(restore(tokenizer, **one) for one in data["frames"])
     return LabelPrompt(
         labels=tuple(_label(label) for label in data["classes"]),
@@ -119,19 +129,22 @@ def build(
     examples: Sequence[Example] = (),
     spare: int = 0,
 ) -> LabelPrompt:
-    """Fit a task's labels into a prompt; where they do not all fit, documents get options of their own.
+    """Build the prompt of a task; if its labels do not all fit, every document gets its own options.
 
     Args:
-        orders: label orders to prepare; ignored where documents have options of their own.
-        examples: solved examples that every document is shown.
-        spare: tokens that must be left for examples of a document's own.
+        tokenizer: the model's tokenizer.
+        task: the task.
+        settings: the model and the limits of the prompt.
+        orders: how many label orders to prepare; ignored if documents get their own options.
+        examples: solved examples that every prompt contains.
+        spare: tokens to reserve for the examples nearest to each document.
 
     Raises:
-        ModelError: if even few labels and a text do not fit the context.
+        ModelError: if the context does not hold two labels and a text.
     """
     k = len(task.labels)
     own = {name: getattr(settings, name) for name in PromptedSection.model_fields}
-    # An engine starts with no more than the model was made for.
+    # An engine does not start with a longer context than the model supports.
     settings = PromptedSection(**own | {"max_context": min(settings.max_context, longest_context(settings.model))})
     found = choose_codes(tokenizer, min(k, settings.max_labels), settings.model, task.labels)
     codes, tokens = tuple(code for code, _ in found), tuple(token for _, token in found)
@@ -145,7 +158,7 @@ def build(
 
 
 def _fit(tokenizer: Any, narrow: LabelPrompt, spare: int) -> LabelPrompt:
-    """Offer as many options as surely fit: the longest labels are reckoned with."""
+    """Keep as many options as fit in any case: the longest labels are assumed."""
     fence = len(narrow.opening(tokenizer))
     every = (len(narrow.opening(tokenizer, classes=[c])) - fence for c in range(len(narrow.labels)))
     longest = np.sort(np.asarray(list(every)))[::-1][: len(narrow.codes)]
@@ -155,7 +168,7 @@ def _fit(tokenizer: Any, narrow: LabelPrompt, spare: int) -> LabelPrompt:
         settings, examples = narrow.settings, f" and {spare} of examples (max_example_tokens)" if spare else ""
         limit = ", the model's own limit," if settings.max_context == longest_context(settings.model) else ""
         raise ModelError(
-            f"max_context: {settings.max_context} tokens{limit} hold {m} labels beside the instructions and a text of "
+            f"max_context: {settings.max_context} tokens{limit} hold {m} labels besides the instructions and a text of "
             f"{settings.max_text_tokens} tokens (max_text_tokens){examples}; "
             f"expected at least {settings.max_context - left + int(longest[:2].sum())}"
         )
@@ -163,14 +176,14 @@ def _fit(tokenizer: Any, narrow: LabelPrompt, spare: int) -> LabelPrompt:
 
 
 def _left(tokenizer: Any, prompt: LabelPrompt, spare: int) -> int:
-    """Tokens of the context that the longest prompt leaves over, the answer's one reckoned; below 0 is too few."""
+    """Return how many tokens of the context the longest prompt with its answer leaves; negative if it does not fit."""
     around = prompt.frames[0]
     fixed = len(around.prefix_ids) + len(prompt.opening(tokenizer)) + len(around.suffix_ids) + 1
     return prompt.settings.max_context - fixed - prompt.settings.max_text_tokens - spare
 
 
 def _rotation(k: int, i: int, orders: int) -> tuple[int, ...]:
-    """The i-th of `orders` cyclic orders, spread evenly: every label stands early in some and late in others."""
+    """Return the i-th of `orders` evenly spaced rotations of k classes; each label is early in some, late in others."""
     shift = i * k // max(orders, 1)
     return tuple((j + shift) % k for j in range(k))
 

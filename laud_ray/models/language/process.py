@@ -1,4 +1,4 @@
-"""vLLM's asynchronous engine in processes of its own, an event loop in a thread that talks to it, and their end."""
+"""Run vLLM's asynchronous engine in its own processes, with an event loop in a thread, and shut both down reliably."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ import torch
 from laud_ray.errors import EngineError, ModelError
 from laud_ray.models.language.engine import EngineSettings, engine_arguments, environment, require_vllm
 
-# How often a dead engine is looked for, in seconds: not all that waits is told by vLLM.
+# The interval, in seconds, at which the engine's health is checked: vLLM does not notify every waiting call of a death.
 LOOK_EVERY_S = 0.5
 
 T = TypeVar("T")
@@ -23,21 +23,25 @@ class AsyncEngine:
     """A running engine.
 
     Attributes:
-        client: vLLM's own, to be used in the loop only.
+        client: vLLM's AsyncLLM; to be used in the event loop only.
     """
 
     client: Any
 
     def __init__(self, settings: EngineSettings, more: dict[str, Any]) -> None:
-        """Start it; takes a minute. `more` is what vLLM is given beside the settings, whose reader is ignored.
+        """Start the engine; this takes a minute.
+
+        Args:
+            settings: the model and its limits; `reader` is ignored.
+            more: further arguments of vLLM's AsyncEngineArgs.
 
         Raises:
-            ModelError: if vLLM does not run the model here; its log says more.
+            ModelError: if vLLM cannot start the model; vLLM's log has the details.
         """
         require_vllm()
         self._on_cpu = not torch.cuda.is_available()
         os.environ.update(environment(on_cpu=self._on_cpu))
-        # This process has threads by now, which a fork would not survive.
+        # This process already has threads, and forking a process with threads is not safe.
         os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
         self._loop, self._turn, self._closed = asyncio.new_event_loop(), Lock(), False
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -52,11 +56,11 @@ class AsyncEngine:
 
     @property
     def healthy(self) -> bool:
-        """Whether it still runs; one that died does not come back."""
+        """Whether the engine is running; a dead engine does not recover."""
         return not (self._closed or self.client.errored)
 
     def submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
-        """Run a coroutine in the loop.
+        """Run a coroutine in the event loop, without waiting for it.
 
         Raises:
             EngineError: if the engine was closed.
@@ -68,14 +72,14 @@ class AsyncEngine:
             return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the loop, and wait for it."""
+        """Run a coroutine in the event loop, and return its result."""
         return self.submit(work).result()
 
     async def unless_dead(self, work: Awaitable[T]) -> T:
-        """Wait for work in the loop, as long as the engine runs.
+        """Wait for work in the event loop, and fail as soon as the engine stops.
 
         Raises:
-            EngineError: if it has stopped.
+            EngineError: if the engine has stopped.
         """
         from vllm.v1.engine.exceptions import EngineDeadError
 
@@ -88,18 +92,18 @@ class AsyncEngine:
             pass
         finally:
             task.cancel()
-            # How it ends after that is looked at by nobody, which asyncio would complain of.
+            # Nothing retrieves the exception of the cancelled task; asyncio would log a warning about it.
             task.add_done_callback(lambda task: task.cancelled() or task.exception())
         raise EngineError("the engine has stopped")
 
     def keep(self, task: asyncio.Task[Any] | None) -> None:
-        """Let a task of the loop end before the engine does."""
+        """Register a task of the event loop, so that `close` waits for it before it stops the engine."""
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def close(self) -> None:
-        """Stop the engine; whoever still waits gets EngineError."""
+        """Stop the engine; calls that are still waiting raise EngineError."""
         with self._turn:
             if self._closed:
                 return
@@ -139,7 +143,7 @@ class AsyncEngine:
         await self._watcher
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.client.shutdown()
-        # Left to the interpreter's end, it would fail to shut down once more.
+        # If it lived until the interpreter's exit, its finaliser would try to shut down again and fail.
         del self.client
         self._guard.wait()
 
@@ -151,9 +155,13 @@ class AsyncEngine:
 
 
 def guard(pids: Sequence[int]) -> "subprocess.Popen[bytes]":
-    """Watch over this process, and end others when it is killed: an engine's would stay, and keep the GPU's memory.
+    """Start a watcher that kills other processes when this process ends, even if it is killed.
 
-    What the watcher reads from ends when this process does, however that comes about.
+    The processes of an engine would otherwise stay and keep the GPU's memory. The watcher blocks on a pipe from this
+    process, which the operating system closes in any case.
+
+    Args:
+        pids: the processes to kill.
     """
     script = f"read -r _; kill -9 {' '.join(map(str, pids))}"
     return subprocess.Popen(

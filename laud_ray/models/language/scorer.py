@@ -1,4 +1,4 @@
-"""Class probabilities read off a language model: one prefill per document and label order.
+"""Class probabilities from a language model's next-token probabilities, with one prefill per document and label order.
 
 n texts, k classes, m options in a prompt.
 """
@@ -16,26 +16,32 @@ from laud_ray.models.language.label_prompt import LabelPrompt
 from laud_ray.stats.calibration import softmax
 from laud_ray.types import Example, Floats, Indices
 
-# Content that says nothing would shift a label by less than this; beyond it the division would only amplify noise.
+# Priors below this count as this; division by a smaller one would mostly amplify noise.
 LEAST_PRIOR = 1e-4
 
 
 class Reads(Protocol):
-    """Prompts in token ids -> (n, m) log-probabilities of the codes, and (n,) their mass if it is known."""
+    """An engine that computes the probabilities of the codes after prompts."""
 
-    def read(self, prompts: Sequence[Sequence[int]]) -> tuple[Floats, Floats | None]: ...
+    def read(self, prompts: Sequence[Sequence[int]]) -> tuple[Floats, Floats | None]:
+        """Map n prompts of token ids to (n, m) log-probabilities of the codes, and their (n,) total mass if known."""
+        ...
 
 
 @dataclass(frozen=True)
 class PromptedScorer:
-    """A scorer whose probabilities are those of the label codes as a language model's next token.
+    """A scorer whose probabilities are those of the label codes as the next token of a language model.
 
     Attributes:
-        neighbours: needed where documents have options or examples of their own.
-        nearest: how many examples of its own a document gets, within max_example_tokens.
-        prior: (k,) mean probabilities that label bias alone gives; scores are divided by them (Zhou et al.
-            2023, "Batch Calibration", arXiv 2309.17249).
-        health: what was measured when the scorer was opened: label_mass, order_flips.
+        prompt: the prompt of the task.
+        tokenizer: the model's tokenizer.
+        engine: computes the probabilities of the codes.
+        neighbours: the encoder that chooses a document's own options or examples; None if it has neither.
+        nearest: how many of its nearest examples a document gets, as far as max_example_tokens allows.
+        temperature: divides the log-probabilities of the classes.
+        prior: (k,) label bias, as the mean probability of each label on a random sample divided by the mean of these.
+            Scores are divided by it (Zhou et al. 2023, "Batch Calibration", arXiv 2309.17249). None: no division.
+        health: `label_mass` and `order_flips`, as measured by `calibrated` when the scorer was opened.
     """
 
     prompt: LabelPrompt
@@ -65,11 +71,11 @@ class PromptedScorer:
         return proba.astype(np.float32)
 
     def by_order(self, texts: Sequence[str], orders: int) -> tuple[Floats, Floats | None]:
-        """Read n texts in the first label orders, each once.
+        """Score n texts with each of the first `orders` label orders.
 
         Returns:
-            (orders, n, k) probabilities, before they are averaged, and the (n,) probability of all codes together
-            in the first order if the reader knows it.
+            (orders, n, k) probabilities before averaging, and the (n,) total probability of the codes in the first
+            order; None if the engine does not report it.
         """
         examples = self._examples(texts)
         parts = np.zeros((min(orders, len(self.prompt.orders)), len(texts), len(self.labels)), np.float32)
@@ -82,9 +88,9 @@ class PromptedScorer:
         return parts, masses[0]
 
     def averaged(self, parts: Floats) -> Floats:
-        """Map (orders, n, k) probabilities to the (n, k) that settings.orders of them give together.
+        """Average (orders, n, k) probabilities over the first settings.orders label orders to (n, k).
 
-        Log-probabilities are averaged: what a place adds to any label's cancels over all rotations.
+        Log-probabilities are averaged, because an additive bias of a position cancels over all rotations.
         """
         return softmax(np.log(np.maximum(parts[: self.prompt.settings.orders], 1e-12)).mean(0))
 
@@ -92,7 +98,10 @@ class PromptedScorer:
         return self.averaged(self.by_order(texts, self.prompt.settings.orders)[0])
 
     def _narrow(self, texts: Sequence[str]) -> Floats:
-        """Offer each text its m likeliest labels by the encoder; the others share what the encoder gave them."""
+        """Let the model choose among each text's m likeliest labels by the encoder.
+
+        The model divides the probability mass of these m labels; the other labels keep the encoder's probabilities.
+        """
         assert self.neighbours is not None
         proba = self.neighbours.label_probabilities(texts)
         m = len(self.prompt.codes)
@@ -120,7 +129,7 @@ class PromptedScorer:
     def _with_examples(
         self, plain: list[int], examples: Sequence[Example], order: int = 0, classes: Sequence[int] = ()
     ) -> list[int]:
-        """An opening with as many of the examples as max_example_tokens hold; the farthest are left out first."""
+        """Return an opening with as many examples as fit max_example_tokens; the farthest are left out first."""
         for start in range(len(examples)):
             ids = self.prompt.opening(self.tokenizer, order, classes=classes, examples=examples[start:])
             if len(ids) - len(plain) <= self.max_example_tokens:
@@ -129,7 +138,12 @@ class PromptedScorer:
 
 
 def engine_settings(prompt: LabelPrompt, weights: str) -> EngineSettings:
-    """What an engine is started with on the weights for a prompt, over all GPUs that this process was given."""
+    """Return the settings of an engine for a prompt; it uses all GPUs that this process may use.
+
+    Args:
+        prompt: the prompt of the model.
+        weights: folder or hub name of the weights.
+    """
     return EngineSettings(
         model=weights,
         tokenizer=prompt.settings.model,
@@ -142,18 +156,23 @@ def engine_settings(prompt: LabelPrompt, weights: str) -> EngineSettings:
 
 
 def engine(prompt: LabelPrompt, tokenizer: Any, weights: str) -> LabelEngine:
-    """Start vLLM on the weights for a prompt's codes."""
+    """Start vLLM with the given weights, to compute the probabilities of a prompt's codes."""
     settings = engine_settings(prompt, weights)
     return LabelEngine(settings, prompt.token_ids, tokenizer.convert_ids_to_tokens(list(prompt.token_ids)))
 
 
 def calibrated(scorer: PromptedScorer, probe: Sequence[str], calibrate: bool) -> PromptedScorer:
-    """Measure a scorer on a random sample of the corpus, and divide by the label bias found there if asked to.
+    """Return the scorer with its health measured on a random sample of the corpus, and with its label bias if wanted.
 
-    health gets `label_mass`, the mean probability of all codes together where the reader knows it, and
-    `order_flips`, the share of documents whose label is another when the labels stand in another order.
+    Health has `label_mass`, the mean total probability of the codes (only if the engine reports it), and `order_flips`,
+    the share of documents whose label changes with the order of the labels.
+
+    Args:
+        scorer: the scorer to measure.
+        probe: the random sample; nothing is measured if it is empty.
+        calibrate: whether scores are divided by the label bias measured on the probe.
     """
-    # With options of its own for each document a label has no fixed place, and its bias no fixed size.
+    # In a narrow prompt the options differ between documents, so that a label has no constant bias.
     if not probe or scorer.prompt.narrow:
         return scorer
     parts, mass = scorer.by_order(probe, len(scorer.prompt.orders))

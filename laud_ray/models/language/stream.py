@@ -1,6 +1,6 @@
-"""A vLLM engine for many callers at once, with adapters beside its base model that come and go while it runs.
+"""A vLLM engine for concurrent callers, in which adapters are added and removed while it runs.
 
-The same numbers as laud_ray.models.language.engine. n prompts, c codes.
+It gives the same numbers as laud_ray.models.language.engine. n prompts, c codes.
 """
 
 import asyncio
@@ -17,27 +17,27 @@ from laud_ray.models.language.engine import EngineSettings
 from laud_ray.models.language.process import AsyncEngine
 from laud_ray.types import Floats
 
-# Prompts of one call that the engine holds at a time, so that a long list does not hold up a single text.
+# Prompts of one call that are in the engine at the same time, so that a long list does not delay a single text.
 AT_ONCE = 128
-# Adapters in one batch: the current model's and the next one's.
+# Adapters that one batch may use: the current model's and the next one's.
 ADAPTERS = 2
-# Adapters that are kept at hand: one that was read from a folder once must not be looked for there again.
+# Adapters that stay in CPU memory, so that an adapter is read from its folder only once; the folder may be gone later.
 KEPT_ADAPTERS = 4
 
 
 class LabelStream:
-    """Log-probabilities of codes after prompts; vLLM puts the prompts of all callers into common batches."""
+    """Computes log-probabilities of codes after prompts; vLLM batches the prompts of all callers together."""
 
     def __init__(self, settings: EngineSettings, *, rank: int | None = None, batch_tokens: int | None = None) -> None:
-        """Start the engine; takes a minute.
+        """Start the engine; this takes a minute.
 
         Args:
-            settings: its reader is ignored: an engine that takes adapters can only sample.
-            rank: the largest of adapters; without it none can be added.
-            batch_tokens: tokens that are computed together; None is vLLM's own choice.
+            settings: the model and its limits; `reader` is ignored, because an engine with adapters can only sample.
+            rank: the largest rank of an adapter; None: no adapter can be added.
+            batch_tokens: the most tokens in a batch; None: vLLM's default.
 
         Raises:
-            ModelError: if vLLM does not run the model here.
+            ModelError: if vLLM cannot start the model.
         """
         more: dict[str, Any] = {}
         if rank is not None:
@@ -50,7 +50,7 @@ class LabelStream:
         if batch_tokens is not None:
             more |= {"max_num_batched_tokens": batch_tokens, "max_num_seqs": min(batch_tokens, 2 * AT_ONCE)}
         if settings.gpus > 1:
-            # This process has the GPUs; within Ray, vLLM would ask the cluster for others.
+            # This process already holds the GPUs; with its default inside Ray, vLLM would request others.
             more["distributed_executor_backend"] = "mp"
         self.settings, self.rank = settings, rank
         self._engine = AsyncEngine(settings, more)
@@ -58,40 +58,44 @@ class LabelStream:
 
     @property
     def healthy(self) -> bool:
-        """Whether the engine still runs; one that died does not come back."""
+        """Whether the engine is running; a dead engine does not recover."""
         return self._engine.healthy
 
     @property
     def unfinished(self) -> int:
-        """Prompts that are in the engine now."""
+        """The number of prompts in the engine."""
         return int(self._engine.client.get_num_unfinished_requests())
 
     @property
     def adapters(self) -> set[int]:
-        """The numbers of the adapters that are in the engine; the first ever added is 1."""
+        """The numbers of the adapters in the engine; adapters are numbered from 1 as they are added."""
         numbers: set[int] = self._engine.call(self._listed())
         return numbers
 
     def reader(self, token_ids: Sequence[int], adapter: str | None = None) -> "StreamReader":
-        """Make what reads the codes `token_ids`, at most 128, from the base model or with an adapter in PEFT's format.
+        """Return a reader of codes for the base model, or for an adapter, which is added to the engine.
+
+        Args:
+            token_ids: the tokens of the codes, at most 128.
+            adapter: a folder in PEFT's format; None for the base model.
 
         Raises:
-            ModelError: if vLLM does not take the adapter.
+            ModelError: if vLLM cannot load the adapter.
             EngineError: if the engine has stopped.
         """
         return StreamReader(self, tuple(token_ids), None if adapter is None else self._engine.call(self._add(adapter)))
 
     def begin(self, prompts: Sequence[Sequence[int]], sampling: Any, adapter: "Adapter | None") -> "Future[list[Any]]":
-        """Have vLLM's log-probabilities of the token after each prompt computed; cancelled, it stops what it began."""
+        """Start computing the log-probabilities of the token after each prompt; cancel the future to stop it."""
         return self._engine.submit(self._read(prompts, sampling, adapter))
 
     def retire(self, adapter: "Adapter") -> None:
-        """Take an adapter out of the engine as soon as no prompt needs it."""
+        """Remove an adapter from the engine as soon as no call uses it."""
         if self.healthy:
             self._engine.submit(self._retire(adapter))
 
     def close(self) -> None:
-        """Stop the engine; whoever still waits gets EngineError."""
+        """Stop the engine; calls that are still waiting raise EngineError."""
         self._engine.close()
 
     async def _read(self, prompts: Sequence[Sequence[int]], sampling: Any, adapter: "Adapter | None") -> list[Any]:
@@ -105,7 +109,7 @@ class LabelStream:
         finally:
             for task in tasks:
                 task.cancel()
-            # Only when all are out of the engine may their adapter leave it.
+            # The adapter may be removed only after all prompts that use it have left the engine.
             await asyncio.gather(*tasks, return_exceptions=True)
             if adapter is not None:
                 adapter.uses -= 1
@@ -132,15 +136,15 @@ class LabelStream:
     async def _add(self, path: str) -> "Adapter":
         from vllm.lora.request import LoRARequest
 
-        # vLLM knows adapters by number, and what it has cached by name: neither is given twice.
+        # vLLM identifies adapters by number and caches them by name, so both must be unique.
         number = next(self._adapters)
         request = LoRARequest(f"adapter-{number}", number, path)
         try:
             await self._engine.unless_dead(self._engine.client.add_lora(request))
         except EngineError:
             raise
-        except Exception as error:  # noqa: BLE001 - vLLM's other process tells all that went wrong as this
-            raise ModelError(f"{path}: vLLM does not take the adapter: {str(error).strip()}") from None
+        except Exception as error:  # noqa: BLE001 - vLLM's engine process reports every failure as a bare Exception
+            raise ModelError(f"{path}: vLLM cannot load the adapter: {str(error).strip()}") from None
         return Adapter(request)
 
     def _drop_if_idle(self, adapter: "Adapter") -> None:
@@ -148,7 +152,7 @@ class LabelStream:
             self._engine.keep(asyncio.create_task(self._drop(adapter)))
 
     async def _drop(self, adapter: "Adapter") -> None:
-        # From an engine that dies meanwhile there is nothing to take out.
+        # If the engine dies meanwhile, there is nothing left to remove.
         with suppress(EngineError):
             await self._engine.unless_dead(self._engine.client.remove_lora(adapter.request.lora_int_id))
 
@@ -158,14 +162,14 @@ class LabelStream:
 
 
 class Adapter:
-    """An adapter in the engine: how many calls use it, and whether it may leave when none does."""
+    """An adapter in the engine: the number of calls that use it, and whether it is to be removed when none does."""
 
     def __init__(self, request: Any) -> None:
         self.request, self.uses, self.retired = request, 0, False
 
 
 class StreamReader:
-    """Reads one model's codes. Threads may share it; `once` makes one that a single caller can cancel."""
+    """Reads the codes of one model. Several threads may share it; `once` returns a copy that one caller can cancel."""
 
     def __init__(self, stream: LabelStream, token_ids: tuple[int, ...], adapter: Adapter | None) -> None:
         from vllm import SamplingParams
@@ -184,10 +188,11 @@ class StreamReader:
         self.tokens = 0
 
     def once(self) -> "StreamReader":
+        """Return a reader for a single caller, whose `cancel` does not affect other callers."""
         return StreamReader(self.stream, self._ids, self._adapter)
 
     def read(self, prompts: Sequence[Sequence[int]]) -> tuple[Floats, Floats]:
-        """Map n prompts of token ids to their codes' (n, c) log-probabilities, and the (n,) mass of these.
+        """Map n prompts of token ids to the (n, c) log-probabilities of the codes, and their (n,) total probability.
 
         Raises:
             EngineError: if the engine has stopped.
@@ -204,16 +209,16 @@ class StreamReader:
         return logprobs, np.exp(logprobs).sum(1)
 
     def cancel(self) -> None:
-        """Stop what is being read, and read nothing from here on."""
+        """Stop the current call, and make every later one fail."""
         self._cancelled = True
         if self._reading is not None:
             self._reading.cancel()
 
     def retire(self) -> None:
-        """Say that no new caller will come: the adapter leaves the engine after the last one."""
+        """Declare that no further call follows; the adapter is removed after the last running call."""
         if self._adapter is not None:
             self.stream.retire(self._adapter)
 
 
-# Gives an engine for settings and, where there is one, the rank of the adapter that it must take.
+# Returns an engine for the given settings, and for the rank of the adapter that it must support (None: no adapter).
 StreamFor = Callable[[EngineSettings, int | None], LabelStream]

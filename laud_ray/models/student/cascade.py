@@ -1,8 +1,8 @@
-"""A cascade: a student answers where it is sure enough, its teacher the rest.
+"""A cascade: a small student answers rows on which it is confident, and its teacher, the full model, answers the rest.
 
-How sure is enough is fitted on one random sample of the rows and verified on another. A row that the teacher answers
-agrees with the teacher, so over all rows agreement is 1 - (rows the student answers differently) / rows. Every bound
-is one-sided, at 95 %. n sampled rows, k classes.
+The threshold of confidence is fitted on one random sample of the rows and verified on another. Rows that the teacher
+answers agree with it by definition, so the agreement over all rows is 1 - (rows that the student answers differently) /
+rows. All bounds are one-sided 95 % bounds. n sampled rows, k classes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,19 +20,28 @@ from laud_ray.storage.folder import Folder
 from laud_ray.storage.model_folder import describe
 from laud_ray.types import Bools, Floats, Scorer
 
-# The teacher answers the sample too: a twentieth of the rows, but no more than the student still learns from.
+# The size of the sample, which the teacher has to score: a share of the rows, within bounds. Beyond MOST, more texts
+# hardly improve the student.
 SHARE, LEAST, MOST = 0.05, 5_000, 100_000
+# A cascade is refused below this many texts.
 MIN_SAMPLE = 500
-# Shares of the sample that train the student, fit the threshold, and verify it.
+# Shares of the sample that train the student and fit the threshold; the rest verifies it.
 TRAINS, FITS = 0.6, 0.15
 
 
 @dataclass(slots=True)
 class CascadeScorer:
-    """Scores with the student, and with the teacher where the student's confidence is under the threshold.
+    """Scores with the student, and with the teacher where the student's confidence is below the threshold.
 
     Attributes:
-        answered: texts that the student has answered so far, of `seen`.
+        student: the small model.
+        teacher: the full model, with the same labels.
+        threshold: the least confidence at which the student answers.
+        answered: the number of texts that the student has answered so far.
+        seen: the number of all texts so far.
+
+    Raises:
+        ModelError: if the labels of student and teacher differ.
     """
 
     student: Student
@@ -46,7 +55,7 @@ class CascadeScorer:
         if self.student.labels != self.teacher.labels:
             raise ModelError(
                 f"the student's {len(self.student.labels)} labels are not the model's {len(self.teacher.labels)}; "
-                "expected the same in the same order: distil it anew"
+                "expected the same labels in the same order; distil the student again"
             )
 
     @property
@@ -55,11 +64,11 @@ class CascadeScorer:
 
     @property
     def health(self) -> Mapping[str, float]:
-        """What a pass reports of it."""
+        """The counts that a pass reports."""
         return {"seen": self.seen, "answered_by_student": self.answered}
 
     def legibility(self, texts: Sequence[str]) -> Legibility:
-        """Count what of n texts the teacher does not know: what it does not read, it did not teach."""
+        """Count the tokens of n texts that are unknown to the teacher, because the student learned only from it."""
         return self.teacher.legibility(texts) if isinstance(self.teacher, LegibleScorer) else Legibility()
 
     def score(self, texts: Sequence[str]) -> Floats:
@@ -67,12 +76,12 @@ class CascadeScorer:
         return self.answer(texts)[0]
 
     def probe(self, texts: Sequence[str]) -> Floats:
-        """Score with both, whatever the student's confidence: it shows whether both still can."""
+        """Score with both models, regardless of confidence, to test that both work; return the teacher's result."""
         self.student.score(texts)
         return self.teacher.score(texts)
 
     def answer(self, texts: Sequence[str]) -> tuple[Floats, Bools]:
-        """Return (n, k) probabilities, and (n,) whether they are the student's."""
+        """Return (n, k) probabilities, and (n,) whether the student answered."""
         proba = self.student.score(texts)
         sure = proba.max(axis=1) >= np.float32(self.threshold)
         rest = np.flatnonzero(~sure)
@@ -86,13 +95,13 @@ class CascadeScorer:
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
-    """A student and what was found out about it. Only one whose verification passed can be saved or used."""
+    """A student with the result of its verification. It can be saved and used only if the verification passed."""
 
     student: Student
     verification: Verification
 
     def save(self, out: str) -> None:
-        """Write the student's model folder, its threshold and verification in the description.
+        """Write the student's model folder, with threshold and verification in its model.json.
 
         Raises:
             ModelError: if the verification did not pass.
@@ -101,7 +110,7 @@ class Cascade:
         self.student.save(out, {"cascade": asdict(self.verification)})
 
     def over(self, teacher: Scorer) -> CascadeScorer:
-        """The scorer to use in place of the teacher.
+        """Return the scorer that replaces the teacher.
 
         Raises:
             ModelError: if the verification did not pass, or the teacher has other labels.
@@ -118,42 +127,46 @@ class Cascade:
         """Open a saved cascade.
 
         Raises:
-            ModelError: if it is broken, or a student without a verified threshold.
+            ModelError: if the folder is broken, or holds a student without a verified threshold.
         """
         _, found = describe(folder)
         try:
             verification = Verification(**found["cascade"])
         except (KeyError, TypeError) as error:
-            raise ModelError(f"{folder}: is no student with a verified threshold: {error!r}") from None
+            raise ModelError(
+                f"{folder}/model.json: the key `cascade` is not valid ({error!r}); expected a verified threshold"
+            ) from None
         return Cascade(Student.open(folder), verification)
 
 
 @dataclass(frozen=True, slots=True)
 class Loader:
-    """Opens a model under a saved cascade: what `run_pass` takes as `load`, and can be sent to workers.
+    """Opens a model together with a saved cascade; serializable, and so usable as the argument `load` of `run_pass`.
 
-    Its version makes a worker open a cascade anew that was made anew in the same place.
+    Attributes:
+        cascade: the folder of the saved cascade.
+        version: changes if the cascade in the folder is replaced, so that workers open it again.
     """
 
     cascade: Folder
     version: str | None
 
     def __call__(self, model: str) -> CascadeScorer:
-        from laud_ray.models import kinds  # takes seconds, which only a worker that opens one pays
+        from laud_ray.models import kinds  # the import takes seconds, and only a worker that opens a model needs it
 
         folder = self.cascade.fetch("models")
         return Cascade.open(str(folder)).over(kinds.load(model))
 
 
 def sample_size(rows: int) -> int:
-    """How many of a catalog's rows to draw for a cascade: 5 %, at least 5,000 and at most 100,000 of them."""
+    """Return how many rows of a catalog to sample for a cascade: 5 %, at least 5,000 and at most 100,000."""
     return min(rows, max(LEAST, min(MOST, round(SHARE * rows))))
 
 
 def build(
     teacher: Scorer, texts: Sequence[str], *, agreement: float = AGREEMENT, seed: int, recipe: Recipe = RECIPE
 ) -> Cascade:
-    """Score a random sample of a catalog's rows with the teacher, and make a cascade of it."""
+    """Score a random sample of a catalog's rows with the teacher, and build a cascade from it; see `prepare`."""
     return prepare(teacher.labels, texts, teacher.score(texts), agreement=agreement, seed=seed, recipe=recipe)
 
 
@@ -166,18 +179,24 @@ def prepare(
     seed: int,
     recipe: Recipe = RECIPE,
 ) -> Cascade:
-    """Distil a student, fit its threshold and verify it, each on rows of its own.
+    """Distil a student, fit its threshold and verify it, each on disjoint rows of the sample.
 
     Args:
-        texts: n >= 500 rows of the catalog, drawn at random, each row as likely as any other.
+        labels: the k labels of the teacher.
+        texts: n >= 500 rows of the catalog, a simple random sample.
         taught: (n, k) the teacher's probabilities of them.
+        agreement: the share of all rows, in (0, 1), that must get the teacher's label.
+        seed: seeds the split and the training.
+        recipe: how the student is trained.
 
     Raises:
-        ModelError: if there are fewer rows.
+        ModelError: if there are fewer than 500 rows.
     """
     n = len(texts)
     if n < MIN_SAMPLE:
-        raise ModelError(f"a cascade needs a sample of at least {MIN_SAMPLE} texts, got {n}: use the full model")
+        raise ModelError(
+            f"cascade: the sample has {n} texts; expected at least {MIN_SAMPLE}; use the full model without a cascade"
+        )
     order = np.random.default_rng(seed).permutation(n)
     trains, fits, verifies = np.split(order, [round(TRAINS * n), round((TRAINS + FITS) * n)])
     student = distil(labels, [texts[i] for i in trains], taught[trains], seed=seed, recipe=recipe)

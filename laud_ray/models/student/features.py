@@ -1,6 +1,6 @@
-"""Words, pairs of words and runs of characters as numbers, without a tokenizer. NumPy over UTF-8 bytes.
+"""Hashed features of texts without a tokenizer: words, word bigrams and byte 4-grams. NumPy over UTF-8 bytes.
 
-n texts, B bytes in all, f features. Every step is over all bytes at once, so a text costs microseconds.
+n texts, B bytes in all, f features. Every step processes all bytes at once, so that a text takes microseconds.
 """
 
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 
 from laud_ray.types import Indices
 
-# What an encoder reads of a name is rarely longer.
+# Longer texts are truncated; the part of a name that an encoder reads is rarely longer.
 MAX_CHARACTERS = 256
 GRAM = 4
 KINDS = 3
-_PRIME = 0x100000001B3  # FNV's; odd, so that it has an inverse modulo 2 ** 64
+_PRIME = 0x100000001B3  # the prime of FNV hashing; it is odd, and so has an inverse modulo 2 ** 64
 _INVERSE = pow(_PRIME, -1, 2**64)
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2 ** 64 over the golden ratio (Knuth, TAOCP 3, section 6.4)
 
@@ -26,33 +26,36 @@ Words = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True, slots=True)
 class Bags:
-    """A bag of features for each text: that of text i is ids[starts[i] : starts[i + 1]].
+    """A bag of features for each of n texts: the features of text i are ids[starts[i] : starts[i + 1]].
 
-    ids is (f,), starts (n + 1,).
+    Attributes:
+        ids: (f,) features.
+        starts: (n + 1,) index of each text's first feature.
     """
 
     ids: Indices
     starts: Indices
 
     def take(self, rows: Indices) -> "Bags":
-        """The bags of some texts, in the order of rows."""
+        """Return the bags of the texts in `rows`, in this order."""
         first, sizes = self.starts[rows], self.starts[rows + 1] - self.starts[rows]
         starts = np.concatenate([[0], np.cumsum(sizes)])
         places = np.repeat(first - starts[:-1], sizes) + np.arange(starts[-1])
         return Bags(self.ids[places], starts)
 
     def thin(self, keep: float, rng: np.random.Generator) -> "Bags":
-        """Leave out features at random; each stays with probability `keep`."""
+        """Return the bags with features dropped at random; each stays with probability `keep`."""
         stays = rng.random(len(self.ids)) < keep
         before = np.concatenate([[0], np.cumsum(stays)])
         return Bags(self.ids[stays], before[self.starts])
 
 
 def features(texts: Sequence[str], buckets: int) -> tuple[Bags, Bags, Bags]:
-    """Return the words, the pairs of neighbouring words, and the runs of 4 bytes of texts, in lower case.
+    """Return the bags of words, of bigrams of words, and of byte 4-grams of texts, in lower case.
 
-    A feature is a number in [0, buckets): a polynomial hash of its bytes. The kinds share the numbers, each from an
-    origin of its own. A word is letters and digits; every byte of a letter outside ASCII belongs to one.
+    A feature is a number in [0, buckets): a polynomial hash of its bytes. The three kinds share this range, and each
+    kind is hashed with a constant of its own. A word consists of ASCII letters and digits and of all bytes outside
+    ASCII.
     """
     data, bounds = _bytes(texts)
     with np.errstate(over="ignore"):
@@ -72,8 +75,8 @@ def features(texts: Sequence[str], buckets: int) -> tuple[Bags, Bags, Bags]:
 
 
 def _bytes(texts: Sequence[str]) -> tuple[npt.NDArray[np.uint8], Indices]:
-    """Return (B,) bytes and (n + 1,) bounds of the lower-case texts, each between two spaces."""
-    # A lone surrogate is text to Python and not to Arrow.
+    """Return the (B,) bytes of the lower-case texts, each between two spaces, and their (n + 1,) bounds."""
+    # Python allows lone surrogates in a text, and Arrow does not; they are replaced.
     clean = [text[:MAX_CHARACTERS].encode("utf-8", "replace").decode() for text in texts]
     lower = pc.utf8_lower(pa.array(clean, pa.large_string()))
     padded = pc.binary_join_element_wise(
@@ -92,13 +95,13 @@ def _letters() -> npt.NDArray[np.bool_]:
 
 
 def _words(letter: npt.NDArray[np.bool_]) -> tuple[Indices, Indices]:
-    """Where words begin and end; every text begins and ends with a space, so none reaches over a bound."""
+    """Return where words begin and end. Texts begin and end with a space, so no word crosses the bound of a text."""
     edge = np.diff(letter.astype(np.int8))
     return np.flatnonzero(edge == 1) + 1, np.flatnonzero(edge == -1) + 1
 
 
 def _spans(values: Words, begins: Indices, ends: Indices) -> Words:
-    """Hash values[begin:end] for each span: the difference of prefix sums of value * p ** place, over p ** begin."""
+    """Hash values[begin:end] of each span, as a difference of prefix sums of value * p ** i, over p ** begin."""
     powers = np.full(len(values), _PRIME, np.uint64)
     if len(powers):
         powers[0] = 1
@@ -113,7 +116,7 @@ def _spans(values: Words, begins: Indices, ends: Indices) -> Words:
 
 
 def _grams(values: Words, bounds: Indices) -> tuple[Words, Indices]:
-    """Hash every run of GRAM bytes within a text; return the hashes and where they begin."""
+    """Hash every GRAM consecutive bytes within a text; return the hashes and where the bytes begin."""
     runs = max(len(values) - GRAM + 1, 0)
     hashed = np.zeros(runs, np.uint64)
     for i in range(GRAM):

@@ -1,7 +1,7 @@
-"""A student: a small, fast model that learned to answer like another one, its teacher.
+"""A student: a small, fast model distilled from a larger one, its teacher.
 
-Hashed words, pairs of words and runs of characters, an embedding each, summed; one hidden layer; a softmax. It costs
-a few microseconds a text, and knows how sure it is. n texts, k classes, b buckets, d dimensions, h hidden units.
+Hashed words, word bigrams and byte 4-grams are embedded and summed; one hidden layer and a softmax follow. Scoring
+takes a few microseconds per text, and the probabilities are calibrated. n texts, k classes, b buckets, d dimensions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,9 +21,11 @@ from laud_ray.storage.model_folder import STUDENT, describe, seal
 from laud_ray.types import Floats, Indices
 
 KIND = STUDENT
-# A change of what a feature is makes old students wrong: they are refused.
+# The version of the features. Students of another version are refused, since they would give wrong answers.
 FEATURES = 1
+# Share of the texts on which the temperature is fitted.
 HOLDOUT = 0.1
+# Labels drawn for each of them from the teacher's probabilities.
 DRAWS = 10
 MIN_TEXTS = 50
 _AT_ONCE = 4096
@@ -31,10 +33,17 @@ _AT_ONCE = 4096
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a student is made; changes within a factor of two moved coverage by 2 % at most (docs/LOG.md).
+    """The size and training of a student. Factors of two changed coverage by at most 2 % (docs/LOG.md).
 
     Attributes:
-        keep: share of a text's features that stay in a training step.
+        buckets: the number of hashed features, b.
+        dimensions: of the embeddings, d.
+        hidden: units of the hidden layer.
+        epochs: passes over the texts.
+        batch: texts in a step.
+        embedding_rate: the largest learning rate of the embeddings.
+        rate: the largest learning rate of the other parameters.
+        keep: share of a text's features that a training step keeps; the others are dropped at random.
     """
 
     buckets: int = 1 << 16
@@ -51,7 +60,7 @@ RECIPE = Recipe()
 
 
 class Network(torch.nn.Module):
-    """Bags of features -> logits. The table is (b, d), all kinds of features share it."""
+    """Maps bags of features to logits. All kinds of features share one (b, d) table of embeddings."""
 
     def __init__(self, k: int, recipe: Recipe, generator: torch.Generator) -> None:
         super().__init__()
@@ -70,7 +79,7 @@ class Network(torch.nn.Module):
         return gelu(pooled @ self.inner + self.inner_bias) @ self.outer + self.outer_bias
 
     def _pool(self, bags: Bags) -> torch.Tensor:
-        """Sums over the root of the counts: (n, d), as large for long texts as for short ones."""
+        """Return the (n, d) sums of embeddings, divided by the square roots of their numbers."""
         ids, starts = torch.from_numpy(bags.ids), torch.from_numpy(bags.starts)
         sums = embedding_bag(ids, self.table, starts[:-1], mode="sum", sparse=torch.is_grad_enabled())
         return sums / starts.diff().clamp(min=1).sqrt()[:, None]
@@ -82,7 +91,15 @@ def _zeros(n: int) -> torch.nn.Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Student:
-    """Class probabilities from hashed features; the same Scorer contract as its teacher's."""
+    """A Scorer with hashed features.
+
+    Attributes:
+        labels: the k labels, as the teacher's.
+        network: the trained network.
+        recipe: how it was made.
+        temperature: divides its logits.
+        texts: the number of texts that it was distilled from.
+    """
 
     labels: tuple[str, ...]
     network: Network
@@ -99,7 +116,7 @@ class Student:
         return proba
 
     def save(self, out: str, about: Mapping[str, Any] | None = None) -> None:
-        """Write the model folder; `about` is kept in its description."""
+        """Write the model folder; `about` is added to its model.json."""
         path = Path(out)
         path.mkdir(parents=True, exist_ok=True)
         save_file(
@@ -122,13 +139,13 @@ class Student:
         """Open a model folder.
 
         Raises:
-            ModelError: if it is broken, or from another version's features.
+            ModelError: if it is broken, or was made with another version of the features.
         """
         path, found = describe(model)
         if (found.get("kind"), found.get("features")) != (KIND, FEATURES):
             raise ModelError(
-                f"{path}: kind {found.get('kind')!r} with features {found.get('features')!r}; "
-                f"expected {KIND!r} with {FEATURES}"
+                f"{path}/model.json: kind is {found.get('kind')!r} and features is {found.get('features')!r}; "
+                f"expected {KIND!r} and {FEATURES}"
             )
         recipe = Recipe(found["buckets"], found["dimensions"], found["hidden"])
         network = Network(len(found["labels"]), recipe, torch.Generator())
@@ -141,12 +158,15 @@ def distil(
 ) -> Student:
     """Train a student on a teacher's probabilities; the same arguments give the same student.
 
-    It minimises the Kullback-Leibler divergence from the teacher (Hinton, Vinyals and Dean 2015, arXiv 1503.02531, at
-    temperature 1). A tenth of the texts is held out: on it the student's temperature is fitted.
+    Training minimises the Kullback-Leibler divergence from the teacher (Hinton, Vinyals and Dean 2015, arXiv
+    1503.02531, at temperature 1). A tenth of the texts is held out to fit the student's temperature.
 
     Args:
-        texts: n >= 50 texts like those it will meet.
+        labels: the k labels of the teacher.
+        texts: n >= 50 texts, similar to those that the student will score.
         taught: (n, k) the teacher's probabilities of them.
+        seed: seeds the initialisation, the batches and the held-out texts.
+        recipe: the size and training of the student.
 
     Raises:
         ValueError: if there are too few texts, or the shapes differ.
@@ -154,7 +174,7 @@ def distil(
     if len(texts) < MIN_TEXTS or taught.shape != (len(texts), len(labels)):
         raise ValueError(
             f"got {len(texts)} texts, {len(labels)} labels and probabilities {taught.shape}; "
-            f"expected at least {MIN_TEXTS} texts and a row for each"
+            f"expected at least {MIN_TEXTS} texts, and probabilities of shape (texts, labels)"
         )
     rng = np.random.default_rng(seed)
     network = Network(len(labels), recipe, torch.Generator().manual_seed(seed))
@@ -163,8 +183,9 @@ def distil(
     kinds = features(texts, recipe.buckets)
     _train(network, kinds, torch.from_numpy(np.asarray(taught, np.float32)), rows, recipe, rng)
     logits = _logits(network, [bags.take(held) for bags in kinds])
-    # Labels drawn as the teacher believes in them, so that the student is as sure as it: its labels alone would make
-    # the student's confidence that of agreeing, and a row's confidence would depend on who answered.
+    # Labels are drawn from the teacher's probabilities, so that the student's confidence is calibrated like the
+    # teacher's. With the teacher's likeliest labels instead, its confidence would be the probability of agreement, and
+    # the confidence of a row would depend on which model answered.
     drawn = [rng.choice(len(labels), size=DRAWS, p=row / row.sum()) for row in taught[held].astype(np.float64)]
     temperature = fit_temperature(np.repeat(logits, DRAWS, axis=0), np.concatenate(drawn))
     return Student(tuple(labels), network.eval(), recipe, temperature, len(texts))
@@ -178,7 +199,7 @@ def _train(
     recipe: Recipe,
     rng: np.random.Generator,
 ) -> None:
-    """Adam, its rate linearly up for a tenth of the steps and down to 0; only rows of the table that occur move."""
+    """Train with Adam: linear warm-up over a tenth of the steps, then linear decay to 0; sparse for the embeddings."""
     dense = [value for name, value in network.named_parameters() if name != "table"]
     optimizers = {
         torch.optim.SparseAdam([network.table], lr=recipe.embedding_rate): recipe.embedding_rate,

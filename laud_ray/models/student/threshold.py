@@ -1,7 +1,7 @@
-"""How sure a student must be to answer in its teacher's place: fitted on one random sample, verified on another.
+"""The confidence above which a student answers instead of its teacher: fitted on one sample, verified on another.
 
-A row that the teacher answers agrees with the teacher, so over all rows agreement is 1 - (rows that the student
-answers differently) / rows. Bounds are exact, one-sided and at 95 %. Pure NumPy. n sampled rows, k classes.
+Rows that the teacher answers agree with it by definition, so the agreement over all rows is 1 - (rows that the student
+answers differently) / rows. Bounds are exact one-sided 95 % bounds. Pure NumPy. n sampled rows, k classes.
 """
 
 from dataclasses import dataclass, replace
@@ -15,8 +15,8 @@ from laud_ray.types import Bools, Floats, Indices
 
 AGREEMENT = 0.99
 _ERROR = 0.05
-# A fitted threshold should pass its verification with this probability. It may be low, since one that fails is only
-# raised on the same rows, while one that passes easily has left rows to the teacher for nothing.
+# The probability with which a fitted threshold should pass its verification. It may be low: a threshold that fails is
+# just raised on the same rows, while a threshold that passes easily leaves more rows to the teacher than necessary.
 _CHANCE = 0.5
 
 
@@ -61,16 +61,17 @@ def predicted_at_most(most: int, n: int, seen: int, of: int) -> float:
 def fit_threshold(
     proba: Floats, taught: Indices, *, agreement: float = AGREEMENT, verified_on: int | None = None
 ) -> float:
-    """Return the lowest confidence at which the student may answer; infinity if it may not at all.
+    """Return the lowest confidence at which the student may answer; infinity if no threshold reaches the agreement.
 
-    It is the lowest at which a verification on `verified_on` other rows, as many as these by default, passes with a
-    probability of one half. The other rows' disagreements count as beta-binomial from Jeffreys' prior, so the
-    threshold keeps a distance that shrinks as samples grow.
+    It is the lowest threshold that passes its verification on other rows with a probability of one half. The number of
+    disagreements there is predicted as beta-binomial with Jeffreys' prior, so that the threshold has a safety margin
+    that shrinks with larger samples.
 
     Args:
-        proba: (n, k) the student's probabilities on rows that did not train it.
+        proba: (n, k) the student's probabilities on rows that it was not trained on.
         taught: (n,) the teacher's labels.
-        agreement: the share of all rows that must have the teacher's label, in (0, 1).
+        agreement: the share of all rows, in (0, 1), that must get the teacher's label.
+        verified_on: the number of rows in the verification; by default n.
 
     Raises:
         ValueError: if the sample is empty, the lengths differ, or agreement is outside (0, 1).
@@ -81,7 +82,7 @@ def fit_threshold(
     allowed = most_disagreements(other, agreement)
     if allowed < 0:
         return inf
-    low, high = -1, n  # the most disagreements here after which at most `allowed` there are likely enough
+    low, high = -1, n  # bisects for the most disagreements here for which at most `allowed` there are likely enough
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if predicted_at_most(allowed, other, middle, n) >= _CHANCE else (low, middle)
@@ -90,15 +91,16 @@ def fit_threshold(
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a cascade did on rows that neither trained its student nor fitted its threshold.
+    """The result of a cascade on rows that neither trained its student nor fitted its threshold.
 
     Attributes:
-        target: the agreement that was asked for.
+        threshold: the least confidence at which the student answers.
+        target: the required agreement.
         coverage: share of the rows that the student answered.
-        agreement: share of the rows with the teacher's label.
-        low: its one-sided 95 % lower bound.
-        n: the rows.
-        raised_from: the fitted threshold, where it was too low on these rows.
+        agreement: share of all rows with the teacher's label.
+        low: the one-sided 95 % lower bound of the agreement.
+        n: the number of rows.
+        raised_from: the fitted threshold, if it failed on these rows and was raised; else None.
     """
 
     threshold: float
@@ -111,7 +113,7 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        """Whether the bound, not only the measured share, reaches the target."""
+        """Whether the lower bound of the agreement reaches the target."""
         return self.low >= self.target
 
     def __str__(self) -> str:
@@ -119,11 +121,11 @@ class Verification:
             f"the student answers {self.coverage:.1%} of rows; {self.agreement:.2%} of all rows agree with the full "
             f"model (n = {self.n}, 95 % lower bound {self.low:.2%})"
         )
-        return found if self.passed else f"{found}: less than the {self.target:.2%} asked for"
+        return found if self.passed else f"{found}, below the required {self.target:.2%}"
 
 
 def verify(proba: Floats, taught: Indices, threshold: float, *, agreement: float = AGREEMENT) -> Verification:
-    """Measure a threshold on rows that had no part in the student or the threshold; arguments as in fit_threshold.
+    """Measure a threshold on rows that neither trained the student nor fitted it; arguments as for `fit_threshold`.
 
     Raises:
         ValueError: if the sample is empty, the lengths differ, or agreement is outside (0, 1).
@@ -143,12 +145,12 @@ def verify(proba: Floats, taught: Indices, threshold: float, *, agreement: float
 
 
 def verify_or_raise(proba: Floats, taught: Indices, threshold: float, *, agreement: float = AGREEMENT) -> Verification:
-    """Verify a threshold, and where it fails the lowest one above it that passes on the same rows.
+    """Verify a threshold; if it fails, verify the lowest higher threshold that passes on the same rows.
 
-    To look at the same rows again is honest here: agreement only grows with the threshold, so this is a sequence of
-    tests in a fixed order, from the highest threshold down to the first failure, and what it claims is wrong with a
-    probability of 5 % at most (Angelopoulos et al. 2021, "Learn then Test", arXiv 2110.01052, section 1.2). If no
-    threshold passes, the result is the failure of the given one.
+    Using the same rows again is valid here: agreement only grows with the threshold, so this is fixed-sequence testing,
+    from the highest threshold down to the first failure, with an error probability of 5 % at most (Angelopoulos et al.
+    2021, "Learn then Test", arXiv 2110.01052, section 1.2). If no threshold passes, the result is the failed
+    verification of the given one.
     """
     found = verify(proba, taught, threshold, agreement=agreement)
     confidence, wrong = _compared(proba, taught, agreement)
@@ -159,16 +161,18 @@ def verify_or_raise(proba: Floats, taught: Indices, threshold: float, *, agreeme
 
 
 def _compared(proba: Floats, taught: Indices, agreement: float) -> tuple[Floats, Bools]:
-    """Return (n,) confidences in float32, in which thresholds are exact, and (n,) whether the student differs."""
+    """Return (n,) confidences, as float32 so that thresholds compare exactly, and (n,) whether the labels differ."""
     if not 0 < agreement < 1:
-        raise ValueError(f"agreement is {agreement}, expected a share above 0 and under 1")
+        raise ValueError(f"agreement is {agreement}; expected a share above 0 and below 1")
     if len(proba) != len(taught) or not len(taught):
-        raise ValueError(f"got {len(proba)} rows of the student and {len(taught)} of the teacher, expected as many")
+        raise ValueError(
+            f"got {len(proba)} rows of the student and {len(taught)} of the teacher; expected as many, at least 1"
+        )
     return proba.max(axis=1).astype(np.float32), proba.argmax(axis=1) != taught
 
 
 def _lowest(confidence: Floats, wrong: Bools, allowed: int) -> float:
-    """Return the lowest threshold that leaves at most `allowed` wrong rows to the student; infinity for -1."""
+    """Return the lowest threshold at which the student answers at most `allowed` rows wrongly; infinity for -1."""
     if allowed < 0:
         return inf
     errors = np.sort(confidence[wrong])[::-1]

@@ -44,7 +44,7 @@ def test_texts_with_two_labels_are_counted_by_class(tmp_path: Path) -> None:
     labels = ["a", "a", "b", "a", "a", "b", "x", "a", "a", "a", "a", "b", "a", "c", "A", "b", "y", "", "a", "a"]
     many = Task("t", "multiclass", tuple(Label(name, also=("A",) if name == "a" else ()) for name in "abcxy"))
     (line,) = oracles.remarks(ReplayConfig(kind="replay", label="label"), many, replayed(tmp_path, many, labels))
-    assert line == "oracle.label: 4 texts stand with two different labels in 'label'; the label of the first row counts"
+    assert line == "oracle.label: 4 texts occur with two different labels in 'label'; the label of the first row counts"
     binary = Task("t", "binary", (Label("a", also=("A",)), Label("other", rest=(Label("b"), Label("c")))))
     strange, two = oracles.remarks(
         ReplayConfig(kind="replay", label="label"), binary, replayed(tmp_path, binary, labels)
@@ -52,7 +52,7 @@ def test_texts_with_two_labels_are_counted_by_class(tmp_path: Path) -> None:
     assert strange.startswith(
         "oracle.label: 2 documents have a label that the task does not have; they count as other: 'x'"
     )
-    assert two.startswith("oracle.label: 3 texts stand with two")
+    assert two.startswith("oracle.label: 3 texts occur with two")
 
 
 def test_a_replay_column_without_a_label_of_the_task_is_refused_with_the_nearest(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_spellings_of_a_label_are_one_label_and_said(tmp_path: Path) -> None:
     assert "'Milk' (2), 'MILK' (1), 'milk' (1) are written as one label, 'Milk'" in said
     assert "white space and unseen characters are left out of the labels of 3 rows" in said
     assert "1 row has a label with control characters, which cannot be one: 'a\\x07b'" in said
-    assert "1 text stands with two different labels" in said
+    assert "1 text occurs with two different labels" in said
     assert "'Bread' and 'Bread.' look the same" in said
 
 

@@ -97,7 +97,7 @@ def test_a_flat_curve_of_models_that_still_differ_is_an_early_plateau() -> None:
 def test_a_flat_curve_with_queries_of_few_classes_is_an_early_plateau() -> None:
     (finding,) = diagnose(history(*FLAT), replies(5, 0.5, classes=4))
     assert finding.name == "early_plateau"
-    assert "150 recent answers spread over 4.0 classes' worth of labels" in finding.evidence
+    assert "150 recent answers cover effectively 4.0 classes" in finding.evidence
     assert "about 20.0" in finding.evidence
     # Where the classes are few by nature, or the task is binary, that is no sign.
     assert diagnose(history(*FLAT, supports=(100, 80, 60, 60)), replies(5, 0.5, classes=4)) == ()
@@ -122,7 +122,7 @@ def test_answers_against_a_sure_and_calibrated_model_are_high_variance() -> None
     sure = replies(4, 0.2, confidence=0.95)
     (finding,) = diagnose(history(*RISING[:6]), sure)
     assert finding.name == "high_variance"
-    assert "40 of 200 answers contradict a model that was at least 90% sure" in finding.evidence
+    assert "40 of 200 answers contradict a model whose confidence was at least 90%" in finding.evidence
     assert diagnose(history(*RISING[:6]), replies(4, 0.06, confidence=0.95)) == ()
     # Fewer than thirty say nothing, and a model whose confidence is wrong on the evaluation sample is to blame itself.
     assert diagnose(history(*RISING[:6]), replies(1, 0.2, each=25, confidence=0.95)) == ()
@@ -137,7 +137,7 @@ def test_one_text_with_two_answers_is_high_variance() -> None:
 
     inconsistent = [reply for i in range(12) for reply in pair(i, "Soap" if i % 3 == 0 else "Milk")]
     (finding,) = diagnose(history(*RISING[:3]), inconsistent)
-    assert "of 12 pairs of texts that differ in punctuation only, 4 were answered differently" in finding.evidence
+    assert "of 12 pairs of texts that differ only in case or punctuation, 4 got different answers" in finding.evidence
     assert diagnose(history(*RISING[:3]), [reply for i in range(12) for reply in pair(i, "Milk")]) == ()
     assert diagnose(history(*RISING[:3]), inconsistent[:12]) == ()
 
@@ -146,7 +146,7 @@ def test_queries_that_surprise_no_more_than_random_ones_are_diminishing_returns(
     (finding,) = diagnose(history(*FLAT), replies(5, 0.2))
     assert finding.name == "diminishing_returns"
     assert finding.evidence.startswith(
-        "30 of 150 recent answers (20%) were other than the model predicted, no more than of random documents (30%)"
+        "30 of 150 recent answers (20%) differed from the model's prediction, no more than for random documents (30%)"
     )
     # Not while the curve rises, nor from a few answers, nor from abstentions.
     assert diagnose(history(*RISING), replies(6, 0.1)) == ()
@@ -162,7 +162,7 @@ def test_figures_that_fall_while_confidence_rises_are_overfitting() -> None:
     (finding,) = diagnose(rounds, ())
     assert finding.name == "overfitting"
     assert finding.evidence == (
-        "macro-F1 is 66.0 % [61.0, 71.0] in round 5, against 80.0 % [75.0, 85.0] in round 2 with 150 annotations less, "
+        "macro-F1 is 66.0 % [61.0, 71.0] in round 5, against 80.0 % [75.0, 85.0] in round 2 with 150 fewer annotations, "
         "and the calibration error rose from 4.0 % to 15.0 %"
     )
     assert "laud promote RUN round-0002" in finding.remedy

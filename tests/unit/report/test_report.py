@@ -440,7 +440,10 @@ def test_a_binary_run_shows_its_positive_label() -> None:
 
 def test_what_was_left_out_is_said() -> None:
     run = replace(run_of(HISTORIES["zero-shot only"]), left_out=LeftOut(5, 31, 500, 0.132))
-    said = "31 of 500 answers are probably wrong and train nothing; as far as a model can tell, 13% are wrong in all"
+    said = (
+        "31 of 500 answers are probably wrong, and are left out of training; a model estimates that 13% of all answers "
+        "are wrong"
+    )
     assert said in " ".join(shown(terminal.status_view(run)).split())
     assert said in Page(page.render(run)).text
     assert to_json(run)["left_out"] == {"round": 5, "documents": 31, "judged": 500, "rate": 0.132}

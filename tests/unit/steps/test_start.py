@@ -37,12 +37,12 @@ def test_near_names_unknown_labels_and_contradictions_are_said(tmp_path: Path, m
     rows += [("text 0", "tea"), ("text 1", "tea\u200b"), ("text 2", "Tea")]
     labels = [{"name": "Tea", "also": ["TEE"]}, "tea", "Coffee"]
     said = "\n".join(notes(tmp_path, rows, labels, monkeypatch))
-    assert "task.labels: 'Tea' and 'tea' look the same and are learned as different labels" in said
+    assert "task.labels: 'Tea' and 'tea' look the same, but are different labels" in said
     assert (
         "15 documents have a label that the task does not have; the oracle abstains from them: 'Coffe' (15, nearest:"
         in said
     )
-    assert "1 text stands with two different labels in 'label'; the label of the first row counts" in said
+    assert "1 text occurs with two different labels in 'label'; the label of the first row counts" in said
 
 
 @pytest.mark.parametrize(

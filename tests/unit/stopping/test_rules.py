@@ -100,7 +100,7 @@ def test_plateau_at_exactly_the_gain_stops() -> None:
 def test_pool_exhausted_stops_at_zero() -> None:
     assert PoolExhausted().verdict([closed(1, pool=1)]) is None
     assert PoolExhausted().verdict([closed(1, pool=0)]) == (
-        "pool_exhausted: 0 documents are left to ask about after 100 annotations"
+        "pool_exhausted: no document is left to annotate after 100 annotations"
     )
 
 
@@ -217,7 +217,7 @@ def test_a_point_that_costs_more_than_it_is_worth_is_not_bought() -> None:
     assert Gain(cost_per_annotation=0.02, value_per_point=price * 1.3).verdict(history) is None
     assert Gain(cost_per_annotation=0.02, value_per_point=price * 0.99).verdict(history) == (
         f"gain: 100 more annotations are expected to add {200 * (250**-exponent - 350**-exponent):.2f} points of "
-        f"macro-F1 for $2.00; at ${price * 0.99:,.2f} a point they are not worth it"
+        f"macro-F1 for $2.00, more than they are worth at ${price * 0.99:,.2f} a point"
     )
 
 

@@ -112,7 +112,7 @@ def test_too_many_labels_give_each_document_its_own(chatty: Any, k: int, changed
 def test_a_context_that_holds_nothing_is_refused(chatty: Any) -> None:
     with pytest.raises(
         ModelError,
-        match=r"max_context: 128 tokens hold 0 labels beside the instructions and a text of 32 .*expected at least \d+",
+        match=r"max_context: 128 tokens hold 0 labels besides the .* of 32 .*expected at least \d+",
     ):
         label_prompt.build(chatty, task(3), settings(max_context=128), orders=1)
 
@@ -124,7 +124,7 @@ def test_the_context_is_the_models_at_most() -> None:
         assert arguments["max_model_len"] == given
     wide = settings(model=str(TINY), max_text_tokens=1990, max_context=8192)
     tokenizer = chat.open_tokenizer(str(TINY))
-    with pytest.raises(ModelError, match="max_context: 2048 tokens, the model's own limit, hold 0 labels beside"):
+    with pytest.raises(ModelError, match="max_context: 2048 tokens, the model's own limit, hold 0 labels besides"):
         label_prompt.build(tokenizer, task(3), wide, orders=1)
 
 
@@ -147,5 +147,5 @@ def test_a_stored_prompt_comes_back_as_it_was(tokenizer: Any) -> None:
 
 def test_a_prompt_of_another_version_is_refused(chatty: Any) -> None:
     stored = label_prompt.build(chatty, task(4), settings(), orders=1).to_json()
-    with pytest.raises(ModelError, match="prompts of version 0; expected 1"):
+    with pytest.raises(ModelError, match="prompts have version 0; expected version 1"):
         label_prompt.from_json({**stored, "prompt_version": "0"}, chatty)

@@ -153,7 +153,7 @@ def test_a_cascade_that_did_not_pass_can_neither_be_used_nor_saved(tmp_path: Pat
     noise = np.random.default_rng(0).dirichlet(np.full(3, 0.05), 600).astype(np.float32)
     failed = prepare(LABELS, texts, noise, agreement=0.999, seed=0, recipe=SMALL)
     assert not failed.verification.passed
-    with pytest.raises(ModelError, match=r"no cascade: the student answers .* less than the 99.90% asked for"):
+    with pytest.raises(ModelError, match=r"no cascade: the student answers .* below the required 99.90%"):
         failed.over(Rule())
     with pytest.raises(ModelError, match="no cascade"):
         failed.save(str(tmp_path / "c"))
@@ -163,9 +163,9 @@ def test_a_cascade_that_did_not_pass_can_neither_be_used_nor_saved(tmp_path: Pat
 def test_a_cascade_needs_its_own_teacher_a_sample_and_a_threshold(tmp_path: Path) -> None:
     other = Rule()
     other.labels = ("fruit", "cloth", "tool")
-    with pytest.raises(ModelError, match="3 labels are not the model's 3; expected the same in the same order"):
+    with pytest.raises(ModelError, match="3 labels are not the model's 3; expected the same labels in the same order"):
         cascade().over(other)
-    with pytest.raises(ModelError, match="at least 500 texts, got 20"):
+    with pytest.raises(ModelError, match="the sample has 20 texts; expected at least 500"):
         build(Rule(), names(20), seed=0)
     texts = names(200)
     distil(LABELS, texts, Rule().score(texts), seed=0, recipe=SMALL).save(str(tmp_path / "s"))

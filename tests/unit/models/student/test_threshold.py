@@ -124,12 +124,12 @@ def test_too_few_rows_for_the_target_leave_everything_to_the_teacher() -> None:
 def test_a_failure_says_so() -> None:
     shown = str(Verification(threshold=0.5, target=0.99, coverage=0.8, agreement=0.99, low=0.985, n=1000))
     assert "80.0% of rows; 99.00% of all rows agree" in shown
-    assert shown.endswith("lower bound 98.50%): less than the 99.00% asked for")
+    assert shown.endswith("lower bound 98.50%), below the required 99.00%")
 
 
 def test_errors_name_the_value() -> None:
     proba = np.full((2, 2), 0.5)
-    with pytest.raises(ValueError, match="agreement is 1.0, expected a share above 0 and under 1"):
+    with pytest.raises(ValueError, match="agreement is 1.0; expected a share above 0 and below 1"):
         fit_threshold(proba, np.zeros(2, np.int64), agreement=1.0)
     with pytest.raises(ValueError, match="got 2 rows of the student and 3 of the teacher"):
         verify(proba, np.zeros(3, np.int64), 0.5)
