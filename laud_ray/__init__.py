@@ -1,4 +1,4 @@
-"""Turn a pile of unlabeled text into a served, calibrated classifier: LAUD (arXiv 2511.14738) on Ray."""
+"""Turn unlabeled text into a served, calibrated text classifier: LAUD (arXiv 2511.14738) on Ray."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +77,7 @@ __all__ = [
     "run",
 ]
 
-# What needs Ray, torch, pydantic or httpx is imported when it is first asked for, so that `import laud_ray` is cheap.
+# Names that need Ray, torch, pydantic or httpx are imported on first use, so that `import laud_ray` is fast.
 _LATER = {
     "Client": ("laud_ray.client.client", "Client"),
     "Outcome": ("laud_ray.loop", "Outcome"),

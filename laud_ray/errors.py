@@ -1,32 +1,32 @@
-"""Every error that laud_ray raises on purpose.
+"""All errors that laud_ray raises on purpose.
 
 LaudError
-├── UserError               what the user gave is wrong; one clear line, exit code 2
-│   ├── ConfigError         a key or value of the configuration
-│   ├── CorpusError         a file, column or row of the data
-│   ├── RunError            a run that is missing, busy, or differs from its configuration
-│   ├── ModelError          a model that is missing, broken, or does not fit the task
-│   ├── DamageError         a file or row that laud_ray wrote is not as it was written
-│   └── ScratchError        the temporary directory cannot be used, or another user's folder is in the way
-├── EngineError             an engine has stopped or can score no more; a worker's process that meets it ends
-├── PoolExhaustedError      more documents asked for than the pool holds
-├── PassError               a pass cannot go on: its workers end on everything, or the disk is full
-│   └── SetAsideError       some ranges were set aside, since their workers died again and again
-├── StoreError              a run's database is broken, full, locked or cannot be reached
-├── StorageError            an object store fails or cannot be reached; also an OSError
+├── UserError               the user's input is wrong; one line, exit code 2
+│   ├── ConfigError         a key or value of the configuration is wrong
+│   ├── CorpusError         a file, column or row of the data is wrong
+│   ├── RunError            a run is missing, in use, or differs from its configuration
+│   ├── ModelError          a model is missing, broken, or does not fit the task
+│   ├── DamageError         a file or row that laud_ray wrote was damaged or changed afterwards
+│   └── ScratchError        the temporary directory cannot be used, or belongs to another user
+├── EngineError             an engine has stopped or cannot score; the worker process that gets it ends
+├── PoolExhaustedError      more documents were requested than the pool holds
+├── PassError               a pass cannot continue: every worker dies, or the disk is full
+│   └── SetAsideError       some ranges were set aside because their workers died repeatedly
+├── StoreError              a run's database is broken, full, locked or unreachable
+├── StorageError            an object store fails or is unreachable; also an OSError
 │   └── StorageSettingsError    its bucket is missing or its credentials are refused; also a UserError
 ├── JobError                a cluster fails, or refuses a job
-│   └── AddressError            none is at that address, or it refuses the token; also a UserError
-└── ServiceError            a service refused a request, or could not be reached
+│   └── AddressError            there is no cluster at the address, or it refuses the token; also a UserError
+└── ServiceError            a service refused a request, or is unreachable
 """
 
 
 class LaudError(Exception):
-    """Base of all errors raised on purpose."""
+    """Base of all errors that laud_ray raises on purpose."""
 
 
 class UserError(LaudError):
-    """The input is wrong. The message is one line: where, what was found, what was expected."""
+    """The user's input is wrong. The message is one line, `PLACE: VALUE is not valid; expected ...`."""
 
 
 class ConfigError(UserError):
@@ -46,30 +46,30 @@ class ModelError(UserError):
 
 
 class DamageError(UserError):
-    """A file or row that laud_ray wrote is damaged, or was changed by somebody else."""
+    """A file or row that laud_ray wrote was damaged, or changed by another program."""
 
 
 class ScratchError(UserError):
-    """The temporary directory cannot be used, or another user's folder stands in the place of this user's."""
+    """The temporary directory cannot be used, or the folder that laud_ray needs there belongs to another user."""
 
 
 class EngineError(LaudError):
-    """An engine has stopped, or can score no more: not any text is at fault, and its process must end.
+    """An engine has stopped or cannot score any more. No text is the cause, and the engine's process must end.
 
     The message is the engine's last error, in one line.
     """
 
 
 class PoolExhaustedError(LaudError):
-    """More documents were asked for than the pool holds."""
+    """More documents were requested than the pool holds."""
 
 
 class PassError(LaudError):
-    """A pass cannot go on."""
+    """A pass cannot continue."""
 
 
 class SetAsideError(PassError):
-    """Some ranges were set aside, since their workers died again and again; all others were done before."""
+    """Some ranges were set aside because their workers died repeatedly; all other ranges are done."""
 
 
 class StoreError(LaudError):
@@ -77,7 +77,7 @@ class StoreError(LaudError):
 
 
 class StorageError(LaudError, OSError):
-    """An object store fails or cannot be reached. The message is one line without any secret."""
+    """An object store fails or is unreachable. The message is one line, and contains no secret."""
 
 
 class StorageSettingsError(StorageError, UserError):
@@ -89,18 +89,18 @@ class JobError(LaudError):
 
 
 class AddressError(JobError, UserError):
-    """No cluster is at the address, or it refuses the token."""
+    """There is no cluster at the address, or it refuses the token."""
 
 
 class ServiceError(LaudError):
-    """A service refused a request, or could not be reached. The message is one line.
+    """A service refused a request, or is unreachable. The message is one line.
 
     Attributes:
         message: the same as str(error).
-        status: the HTTP status; None where nothing answered.
-        code: the service's word for it, such as "overloaded"; "unreachable" and "timeout" where nothing answered,
-            "unreadable" where something else than the service did; None where a proxy answered without one.
-        request_id: what the service's logs have it under; None where it has none.
+        status: the HTTP status; None without a response.
+        code: the service's error code, such as "overloaded". Without a response "unreachable" or "timeout"; for a
+            response that is not the service's "unreadable"; None if a proxy responded without a code.
+        request_id: identifies the request in the service's log; None if there is none.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a long command tells whoever watches it."""
+"""Progress events of long commands."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,10 +9,17 @@ from laud_ray.types import RoundResult
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that an observer may show: a step began, moved on, or ended, a round was closed, or a note.
+    """An event that an observer may show.
 
-    done and total count documents, queries or examples, as fits the step; errors, the documents that a pass could not
-    score, are in its last progress.
+    Attributes:
+        kind: a step began, made progress or ended; a round was closed; or a note.
+        step: the name of the step.
+        round: the number of the round.
+        done, total: documents, queries or examples, depending on the step.
+        seconds: the duration of a step that ended.
+        result: the result of a closed round.
+        note: the text of a note.
+        errors: documents that a pass could not score; given in its last progress event.
     """
 
     kind: Literal["begin", "progress", "end", "round", "note"]

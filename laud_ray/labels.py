@@ -1,4 +1,4 @@
-"""Names of labels: which label of a task a text names, which names look the same, and what is no name at all."""
+"""Label names: normalise them, find the label that a text names, and find names that are easily confused."""
 
 import difflib
 import re
@@ -12,17 +12,17 @@ from laud_ray.printable import quoted
 from laud_ray.texts import normalise_text
 from laud_ray.types import Label, Task
 
-# What a language model answers where it does not know; no label is called so that it is asked about.
+# The answer of a language model that is not sure; reserved, so no label that a language model chooses from has it.
 UNSURE = "unsure"
 SHOWN = 10
 LONGEST = 1000
-# Control characters, and halves of characters that no UTF-8 can hold.
+# Control characters, and surrogates, which UTF-8 cannot encode.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-# A whole number with a point, as a program writes a column of numbers that has a missing value.
+# A whole number with a decimal point, as programs write a column of integers that has missing values.
 _WHOLE = re.compile(r"([+-]?\d+)\.0+")
-# Emoji in colour or in black and white; old forms of the same Chinese character.
+# Variation selectors, which choose the coloured or plain form of an emoji, or a variant of a Chinese character.
 _VARIANTS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
-# Signs that tell names apart, as in C and C#.
+# Punctuation that distinguishes names, such as C and C#.
 _TELLING = "#%&@*"
 
 
@@ -30,7 +30,7 @@ def read_name(text: str) -> str:
     """Normalise the name of a label.
 
     Raises:
-        ValueError: if nothing is left of it, or it has control characters or too many others.
+        ValueError: if it is empty, has control characters, or is longer than 1,000 characters.
     """
     name = normalise_text(text)
     if len(name) > LONGEST:
@@ -41,9 +41,9 @@ def read_name(text: str) -> str:
 
 
 def typed(name: str) -> str:
-    """Return the one form of a name that a typed column may be written in in several ways: true of True, 1 of 1.0.
+    """Return the canonical form of a name that may be a typed value: "true" for "True", "1" for "1.0".
 
-    CSV has no types, and every program writes true, false and whole numbers in its own way; Parquet and JSON have them.
+    CSV has no types, so programs write true, false and whole numbers differently; Parquet and JSON have types.
     """
     if name.casefold() in ("true", "false"):
         return name.casefold()
@@ -52,20 +52,20 @@ def typed(name: str) -> str:
 
 
 def fold(name: str) -> str:
-    """A name without the difference of upper and lower case, of full and half width, and of the Turkish i."""
+    """Return a name without distinctions of case, of full and half width, and of the Turkish dotted and dotless i."""
     folded = unicodedata.normalize("NFKC", _VARIANTS.sub("", name)).casefold()
-    # What İ folds to is i and a dot above it.
+    # İ is folded to i and a combining dot above.
     return normalise_text(unicodedata.normalize("NFKC", folded.replace("\u0307", "").replace("ı", "i")))
 
 
 def look(name: str) -> str:
-    """A folded name without spaces and punctuation: names of the same look are easily taken for each other."""
+    """Return a folded name without spaces and punctuation; names with the same result are easily confused."""
     folded = fold(name)
     return "".join(one for one in folded if unicodedata.category(one)[0] in "LNMS" or one in _TELLING) or folded
 
 
 def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """Group names that look the same; those that look like no other are left out."""
+    """Return groups of names with the same look; names that look like no other are left out."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in names:
         groups[look(name)].append(name)
@@ -73,11 +73,11 @@ def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
 
 
 def remarks(task: Task) -> list[str]:
-    """Say which labels of a task are easily taken for each other, at most SHOWN groups of them."""
+    """Return warnings about labels of a task that are easily confused, for at most SHOWN groups of them."""
     every = dict.fromkeys(label.name for one in task.labels for label in (one, *one.rest))
     groups = alike(every)
     lines = [
-        f"task.labels: {_and(group)} look the same and are learned as different labels; to make them one, write "
+        f"task.labels: {_and(group)} look the same, but are different labels; to merge them, write "
         f"{{name: {group[0]}, also: [{', '.join(group[1:])}]}}"
         for group in groups[:SHOWN]
     ]
@@ -86,7 +86,7 @@ def remarks(task: Task) -> list[str]:
 
 
 def nearest(text: str, names: Sequence[str]) -> str | None:
-    """Return the name that a misspelt one most likely means; None where none is near."""
+    """Return the name that is most similar to a misspelt one; None if none is similar."""
     same = next((name for name in names if look(name) == look(text)), None)
     if same is not None:
         return same
@@ -97,11 +97,14 @@ def nearest(text: str, names: Sequence[str]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The labels that texts name: a task's own, those that one of them stands for, and other spellings of each.
+    """The names by which texts may name the labels of a task.
 
     Attributes:
-        names: the label of each spelling.
-        typed: the label of each form that a typed value may have, where only one label has it.
+        task: the task.
+        names: each name or other spelling -> the name of the label. For a binary task, the labels that `other` stands
+            for are included.
+        typed: canonical form of a typed value (see `typed`) -> the name of the label; forms of several labels are left
+            out.
     """
 
     task: Task
@@ -109,15 +112,15 @@ class Known:
     typed: Mapping[str, str]
 
     def find(self, text: str | None) -> str | None:
-        """Return the name of the label that a text names, white space and unseen characters apart; None if none."""
+        """Return the label that a text names, ignoring white space and invisible characters; None if it names none."""
         if text is None:
             return None
-        # As it stands first: the names of a run that an earlier version made are not normalised.
+        # The text is looked up unchanged first, because runs of an earlier version have names that are not normalised.
         plain = normalise_text(text)
         return self.names.get(text) or self.names.get(plain) or self.typed.get(typed(plain))
 
     def find_class(self, text: str | None) -> str | None:
-        """Return the same as one of the task's names; in a binary task all but the positive label is the other one."""
+        """Return the same as one of the task's classes; in a binary task, any non-empty other text is `other`."""
         found = self.find(text)
         if self.task.kind == "multiclass" or not (text and normalise_text(text)):
             return found
@@ -125,16 +128,20 @@ class Known:
         return positive if found == positive else rest
 
     def unknown(self, counts: Mapping[str, int]) -> tuple["Unknown", ...]:
-        """Return the most frequent of the labels that are none of these, at most SHOWN, each with the nearest name."""
+        """Return the SHOWN most frequent of some unknown labels, each with the most similar name.
+
+        Args:
+            counts: unknown label -> the number of rows that have it.
+        """
         others = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:SHOWN]
         names = list(dict.fromkeys(self.names.values()))
         return tuple(Unknown(label, rows, nearest(label, names)) for label, rows in others)
 
 
 def known_labels(task: Task) -> Known:
-    """All that a task's labels are called."""
+    """Return all names of a task's labels."""
     every: list[Label] = [label for one in task.labels for label in (one, *one.rest)]
-    # A label of the rest that is called `other` comes after the task's own class of that name, and means the same.
+    # Names override spellings. If a label in `rest` is itself named `other`, it means the task's class `other`.
     spelt = {spelling: label.name for label in reversed(every) for spelling in label.also}
     names = spelt | {label.name: label.name for label in every}
     forms = defaultdict[str, set[str]](set)
@@ -145,7 +152,7 @@ def known_labels(task: Task) -> Known:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A label that is none of a task's, in how many rows it stands, and the nearest one that is."""
+    """A label that is not one of the task's, the number of rows with it, and the most similar label of the task."""
 
     label: str
     rows: int
@@ -157,7 +164,7 @@ class Unknown:
 
 
 def no_known_label(task: Task, where: str, column: str, found: Sequence[Unknown]) -> CorpusError:
-    """The one line for a column that holds none of them."""
+    """Return the error for a column that has no label of the task."""
     held = ", ".join([*map(str, found[:3]), *(["..."] if len(found) > 3 else [])]) or "nothing"
     return CorpusError(
         f"{where}: the column {column!r} holds {held}; expected the labels of the task, such as {quoted(task.names[0])}"
@@ -165,9 +172,9 @@ def no_known_label(task: Task, where: str, column: str, found: Sequence[Unknown]
 
 
 def two_labels(texts: int, more: bool = False) -> str:
-    """The line for texts of which one label must be wrong; `more`: there may be further ones."""
+    """Return the warning about texts that occur with two different labels; `more`: there may be further ones."""
     least = "at least " if more else ""
-    return f"{least}{texts:,} {'text stands' if texts == 1 else 'texts stand'} with two different labels"
+    return f"{least}{texts:,} {'text occurs' if texts == 1 else 'texts occur'} with two different labels"
 
 
 def _and(names: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """The run: corpus -> zero-shot pass -> seed -> [train -> score -> evaluate -> stop? -> select -> annotate].
 
-LAUD, arXiv 2511.14738. The order is the paper's: a round stops before it buys annotations, never after, so that
-no answer is paid for that no model learns from.
+LAUD, arXiv 2511.14738. The order is that of the paper: the stop rules are checked before a round buys annotations, so
+that every paid answer is used for training.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from laud_ray.steps.training.train import train
 from laud_ray.steps.work import WaitingError, Work
 from laud_ray.store.run import claim
 
-ZERO_SHOT_DONE = "the zero-shot pass is done; `laud run` without --zero-shot-only goes on from it"
+ZERO_SHOT_DONE = "the zero-shot pass is done; `laud run` without --zero-shot-only continues"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,18 @@ class Outcome:
 def run(config: RunConfig, observer: Observer = lambda event: None, *, zero_shot_only: bool = False) -> Outcome:
     """Start a run, or continue the one in config.storage, until a stop rule ends it or answers are pending.
 
-    A finished run goes on if its budget was raised or its stop rules changed, and none of them ends it now.
+    A finished run continues if its budget was raised or its stop rules were changed, and no rule ends it now.
+
+    Example:
+        outcome = run(laud_ray.load("task.yaml"))
 
     Args:
-        zero_shot_only: finish after the zero-shot pass, before anything is asked; a later call goes on from there.
+        config: the configuration of the run.
+        observer: called with each event of the run.
+        zero_shot_only: finish after the zero-shot pass, before any document is annotated; a later call continues.
 
     Raises:
-        UserError: if something that the user gave is wrong; nothing half-written is left.
+        UserError: if the input is wrong; no half-written files are left.
     """
     with claim(config) as folder:
         reason = reconsider(config, folder.store)
@@ -66,7 +71,7 @@ def run(config: RunConfig, observer: Observer = lambda event: None, *, zero_shot
 
 
 def _rounds(work: Work, zero_shot_only: bool) -> str:
-    """The loop, as in the paper's pseudo-code; returns why it ended."""
+    """Run the loop, as in the paper's pseudo-code; return the reason why it ended."""
     round = len(work.store.history())
     if round == 0:
         zero_shot(work)
@@ -86,7 +91,7 @@ def _rounds(work: Work, zero_shot_only: bool) -> str:
         if (reason := one_sided(work)) is not None:
             return reason
     else:
-        # The process before may have ended anywhere between closing the last round and having all its answers.
+        # The previous process may have ended after it closed the last round and before it had all of its answers.
         if (reason := _query(work, round - 1)) is not None:
             return reason
     while True:
@@ -108,7 +113,7 @@ def _query(work: Work, round: int) -> str | None:
 
 
 def _heal(work: Work, round: int) -> None:
-    """Score again what was deleted of the last closed round, whose scores come next."""
+    """Score the last closed round again if files of its scores were deleted, because the next query needs them."""
     if not drop_incomplete(work.corpus, work.run.scores(round)):
         return
     name = work.run.model_name(round)
@@ -118,6 +123,6 @@ def _heal(work: Work, round: int) -> None:
         score(work, round)
     else:
         raise RunError(
-            f"{work.run.scores(round).uri}: scores are missing, and so is the model {name} that made them; "
-            "expected either"
+            f"{work.run.scores(round).uri}: some scores are missing, and so is the model {name} that made them; "
+            "expected at least one of the two"
         )

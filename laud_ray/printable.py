@@ -1,4 +1,4 @@
-"""Show what came from outside in one line of a message: no control characters, nothing that turns a line round."""
+"""Make untrusted text safe to show in messages and terminals: no control characters and no bidirectional marks."""
 
 import re
 import unicodedata
@@ -14,7 +14,7 @@ _HIDDEN = ("Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn")
 
 
 def printable(text: str) -> str:
-    r"""Return a text with every character that cannot be seen written as an escape.
+    r"""Return a text with every invisible character replaced by an escape sequence.
 
     Example:
         >>> printable("a\x1b[31m\u202eb")
@@ -59,9 +59,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def shown(text: str) -> str:
-    r"""Return lines for a terminal, with every character that it would obey written as an escape.
+    r"""Return lines for a terminal, with every character that controls the terminal replaced by an escape sequence.
 
-    Line ends and tabs stay, and marks that scripts and emoji need, such as the zero-width joiner.
+    Line ends and tabs are kept, and so are marks that scripts and emoji need, such as the zero-width joiner.
 
     Example:
         >>> shown("a\x1b[31m\u202eb\n")

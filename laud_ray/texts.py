@@ -1,17 +1,18 @@
-"""What is done to every text, and to every label's name, before anything looks at it."""
+"""Normalisation of texts and label names."""
 
 import re
 import unicodedata
 
-# Characters that nobody sees and that bear no meaning of their own: soft hyphens, direction marks, zero-width spaces,
-# byte order marks. The joiners U+200C and U+200D stay: emoji, Persian and Indic words are written with them.
+# Invisible characters without a meaning of their own: soft hyphens, direction marks, zero-width spaces and byte order
+# marks. The joiners U+200C and U+200D are kept, because emoji and Persian and Indic words need them.
 _UNSEEN = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]")
 
 
 def normalise_text(text: str) -> str:
-    """Unicode NFC without unseen characters; every run of white space is one space, and none is at the ends.
+    """Return a text in Unicode NFC, without invisible characters, and with single spaces instead of white space.
 
-    For example "\\ufeffCre\\u0301me \\u00a0fraiche\\n" becomes "Cr\\u00e9me fraiche".
+    White space at the ends is removed. For example "\\ufeffCre\\u0301me \\u00a0fraiche\\n" becomes
+    "Cr\\u00e9me fraiche".
     """
     if not text.isascii():
         text = unicodedata.normalize("NFC", _UNSEEN.sub("", text))
@@ -19,5 +20,5 @@ def normalise_text(text: str) -> str:
 
 
 def cut(text: str, max_chars: int) -> str:
-    """The first max_chars characters of a normalised text, normalised again."""
+    """Return the first max_chars characters of a normalised text, without white space at the end."""
     return text if len(text) <= max_chars else text[:max_chars].rstrip()

@@ -1,8 +1,8 @@
-"""Say what goes wrong in a run, with the figures that show it and a remedy. Pure: over rounds and answers alone.
+"""Diagnose problems of a run, each with the figures that show it and a remedy. Pure: from rounds and answers alone.
 
-The failure signatures of LAUD, arXiv 2511.14738: an early plateau, high variance, diminishing returns; and overfitting
-across rounds. Nothing is said without evidence: each signature needs enough rounds or answers, and a difference that
-the intervals leave no doubt about.
+The problems are the failure signatures of LAUD, arXiv 2511.14738 (an early plateau, high variance, diminishing
+returns), and overfitting across rounds. A problem is only reported with enough rounds or answers, and if the difference
+is larger than the intervals.
 """
 
 import math
@@ -16,32 +16,42 @@ from laud_ray.data.near_duplicates import NearDuplicates
 from laud_ray.stats import estimate_share
 from laud_ray.types import Estimate, Purpose, RoundResult
 
-# Rounds that count as recent: one or two flat ones are common on any curve.
+# The number of recent rounds. One or two flat rounds are common on any curve, so three are compared.
 RECENT = 3
-# Macro-F1 that recent rounds must add, or the curve is flat: the default of the stop rule `plateau`, and twice that
-# where flatness is not the point itself.
+# The least gain of macro-F1 by the recent rounds. Below FLAT (the default of the stop rule `plateau`) it is a plateau;
+# below SLOW, together with few surprises, the returns diminish.
 FLAT, SLOW = 0.005, 0.01
-# Below this kappa the bound 4 (1 - T) / T on the change of F (arXiv 1504.06329) is 0.44: nothing has settled.
+# Below this kappa, the bound 4 (1 - T) / T on the change of F (arXiv 1504.06329) is over 0.44: the models are unstable.
 SETTLED = 0.9
-# Queries that meet less than a third of the classes that random documents would meet, and a fifth of near-duplicates:
-# a good selection prefers some classes, but not so much, and the loop passes over near-duplicates while it can.
+# Queries are too uniform if they cover less than a third of the classes that random documents would cover, or if more
+# than a fifth are near-duplicates. A good selection also prefers some classes, but less; and the loop avoids
+# near-duplicates as long as it can.
 NARROW, ALIKE = 1 / 3, 0.2
-# Answers below which a share says nothing; at 30 its interval is 30 points wide.
+# The least numbers of answers to compute a share from; with 30, its interval is 30 points wide.
 LEAST_ANSWERS, LEAST_SURPRISES, LEAST_PAIRS = 30, 50, 10
-# Falls are looked for in so many rounds: among ten, chance alone brings two with a probability of 2 %.
+# How many falls of macro-F1 in how many rounds count as swings: two in ten occur by chance with a probability of 2 %.
 SWINGS_AMONG, SWINGS = 10, 2
-# A model that is this sure errs at most one time in ten, if its calibration error, of which 0.05 is noise at a few
-# hundred documents, says that it can be believed.
+# A model with a confidence of SURE should err at most once in ten times, provided that its calibration error is at most
+# BELIEVED. (With a few hundred documents, 0.05 of this error is noise.)
 SURE, BELIEVED = 0.9, 0.1
-# A calibration error that grew by less is noise, too.
+# The least growth of the calibration error that is more than noise.
 WORSE_CALIBRATED = 0.02
-# Earlier texts that recent ones are compared with.
+# How many earlier texts recent ones are compared with.
 _EARLIER = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answered query. predicted is what the model of that round thought; label is None for an abstention."""
+    """An answered query, with the prediction of the round's model before the answer.
+
+    Attributes:
+        round: the round of the query.
+        purpose: why it was asked.
+        text: the document's text.
+        predicted: the model's label; None if there is none.
+        confidence: the model's probability of that label, in [0, 1].
+        label: the answer; None for an abstention.
+    """
 
     round: int
     purpose: Purpose
@@ -53,7 +63,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong, the figures that show it, and what to do; the last two are sentences."""
+    """A problem: its name, the figures that show it, and a remedy, the last two as sentences."""
 
     name: str
     evidence: str
@@ -61,7 +71,7 @@ class Finding:
 
 
 def diagnose(history: Sequence[RoundResult], replies: Sequence[Reply]) -> tuple[Finding, ...]:
-    """Return what is wrong with a run, from its closed rounds and all answers, both in order."""
+    """Return the problems of a run, from its closed rounds and all answers, both in order."""
     trained = [r for r in history if r.number > 0 and _known(r.figures.accuracy) and _known(r.figures.macro_f1)]
     asked = [reply for reply in replies if reply.purpose == "query"]
     looks = (
@@ -82,8 +92,8 @@ def _early_plateau(trained: Sequence[RoundResult], asked: Sequence[Reply], repli
     return Finding(
         "early_plateau",
         f"the last {RECENT} rounds changed the best macro-F1 by {100 * gain:+.1f} points, while " + " and ".join(signs),
-        "the queries are probably too alike: in a new run, take what this one did not do of query.diversity kmeans, "
-        "query.strategy auto, and mix with shares for margin and typiclust",
+        "the queries are probably too similar: in a new run, use query.diversity kmeans, query.strategy auto, or a mix "
+        "of margin and typiclust, whichever this run did not use",
     )
 
 
@@ -94,17 +104,17 @@ def _unsettled(trained: Sequence[RoundResult]) -> Iterator[str]:
 
 
 def _narrow(trained: Sequence[RoundResult], asked: Sequence[Reply]) -> Iterator[str]:
-    """Compare effective numbers of classes, exp(entropy): of recent answers and of the evaluation sample."""
+    """Compare the effective number of classes, exp(entropy), of recent answers with that of the evaluation sample."""
     support = [row.support for row in trained[-1].figures.per_class]
     labels = [reply.label for reply in _recent(asked) if reply.label is not None]
-    # A binary task's evaluation sample is stratified, and queries that meet one class more than chance are its aim.
+    # Not for binary tasks: their evaluation sample is stratified, and their queries should prefer one class.
     if len(support) < 3 or len(labels) < LEAST_ANSWERS:
         return
     found, expected = _effective(list(Counter(labels).values())), min(_effective(support), len(labels))
     if found < NARROW * expected:
         yield (
-            f"{len(labels)} recent answers spread over {found:.1f} classes' worth of labels, where random documents "
-            f"would over about {expected:.1f}"
+            f"{len(labels)} recent answers cover effectively {found:.1f} classes, where random documents would cover "
+            f"about {expected:.1f}"
         )
 
 
@@ -129,8 +139,8 @@ def _high_variance(trained: Sequence[RoundResult], asked: Sequence[Reply], repli
     return Finding(
         "high_variance",
         "; ".join(signs),
-        "the oracle is probably inconsistent: read some of these answers, make its guideline and the labels' "
-        "descriptions clearer, let an llm vote several times, or let a second oracle answer what is doubtful",
+        "the oracle is probably inconsistent: read some of these answers, make its guideline and the descriptions of "
+        "the labels clearer, let an llm vote several times, or let a second oracle answer the doubtful documents",
     )
 
 
@@ -143,7 +153,7 @@ def _swings(trained: Sequence[RoundResult]) -> Iterator[str]:
 
 
 def _contradicted(trained: Sequence[RoundResult], asked: Sequence[Reply]) -> Iterator[str]:
-    """Look at answers that contradict a model whose confidence the evaluation sample bears out."""
+    """Check answers that contradict a confident model, if its confidence is calibrated on the evaluation sample."""
     believed = {result.number for result in trained if result.figures.calibration_error <= BELIEVED}
     sure = [r for r in asked if r.round in believed and r.label is not None and (r.confidence or 0.0) >= SURE]
     if len(sure) < LEAST_ANSWERS:
@@ -151,13 +161,13 @@ def _contradicted(trained: Sequence[RoundResult], asked: Sequence[Reply]) -> Ite
     against = sum(reply.label != reply.predicted for reply in sure)
     if estimate_share(against, len(sure)).low > 1 - SURE:
         yield (
-            f"{against} of {len(sure)} answers contradict a model that was at least {SURE:.0%} sure, and whose "
-            "confidence holds on the evaluation sample"
+            f"{against} of {len(sure)} answers contradict a model whose confidence was at least {SURE:.0%}, and is "
+            "calibrated on the evaluation sample"
         )
 
 
 def _inconsistent(replies: Sequence[Reply]) -> Iterator[str]:
-    """Look at texts that differ in case and punctuation only and were answered differently."""
+    """Check texts that differ only in case and punctuation, but got different answers."""
     groups: defaultdict[str, list[str]] = defaultdict(list)
     for reply in replies:
         if reply.label is not None:
@@ -166,11 +176,11 @@ def _inconsistent(replies: Sequence[Reply]) -> Iterator[str]:
     pairs = [pair for labels in groups.values() for pair in combinations(labels[:5], 2)]
     differ = sum(a != b for a, b in pairs)
     if len(pairs) >= LEAST_PAIRS and estimate_share(differ, len(pairs)).low > 1 - SURE:
-        yield f"of {len(pairs)} pairs of texts that differ in punctuation only, {differ} were answered differently"
+        yield f"of {len(pairs)} pairs of texts that differ only in case or punctuation, {differ} got different answers"
 
 
 def _diminishing_returns(trained: Sequence[RoundResult], asked: Sequence[Reply]) -> Finding | None:
-    """Compare the surprises of recent queries with those of random documents, which are the model's error rate."""
+    """Compare the share of surprising answers to recent queries with the model's error rate on random documents."""
     if len(trained) < RECENT + 1 or (gain := _gain(trained)) > SLOW:
         return None
     error = {result.number: 1 - result.figures.accuracy.value for result in trained}
@@ -183,16 +193,16 @@ def _diminishing_returns(trained: Sequence[RoundResult], asked: Sequence[Reply])
         return None
     return Finding(
         "diminishing_returns",
-        f"{surprises} of {len(known)} recent answers ({surprises / len(known):.0%}) were other than the model "
-        f"predicted, no more than of random documents ({at_random:.0%}), and the last {RECENT} rounds changed the best "
-        f"macro-F1 by {100 * gain:+.1f} points",
-        "the selection finds nothing that the model does not know: stop here (a stop rule such as gain or plateau does "
-        "so by itself), or start a new run with another query.strategy or a stronger learner",
+        f"{surprises} of {len(known)} recent answers ({surprises / len(known):.0%}) differed from the model's "
+        f"prediction, no more than for random documents ({at_random:.0%}), and the last {RECENT} rounds changed the "
+        f"best macro-F1 by {100 * gain:+.1f} points",
+        "the queries find no more errors than random documents would: stop here (a stop rule such as gain or plateau "
+        "does so by itself), or start a new run with another query.strategy or a stronger learner",
     )
 
 
 def _overfitting(trained: Sequence[RoundResult]) -> Finding | None:
-    """Look for figures that fell and stayed below the best, with a calibration error that rose."""
+    """Check whether macro-F1 stayed below the best for two rounds while the calibration error rose."""
     if len(trained) < 3:
         return None
     best = max(trained[:-2], key=lambda result: result.figures.macro_f1.value)
@@ -208,7 +218,7 @@ def _overfitting(trained: Sequence[RoundResult]) -> Finding | None:
     return Finding(
         "overfitting",
         f"macro-F1 is {_f1(last)} in round {last.number}, against {_f1(best)} in round {best.number} with "
-        f"{last.annotations - best.annotations} annotations less, and the calibration error rose from {errors[0]} to "
+        f"{last.annotations - best.annotations} fewer annotations, and the calibration error rose from {errors[0]} to "
         f"{errors[1]}",
         f"go back with `laud promote RUN {best.model}`; in a new run, train less, as the learner allows: fewer "
         "epochs, a lower rank, or examples held out to calibrate on (holdout)",
@@ -216,25 +226,25 @@ def _overfitting(trained: Sequence[RoundResult]) -> Finding | None:
 
 
 def _gain(trained: Sequence[RoundResult]) -> float:
-    """What the recent rounds added to the best macro-F1 of the trained ones before them."""
+    """Return the gain of the recent rounds over the best macro-F1 of the trained rounds before them."""
     values = [result.figures.macro_f1.value for result in trained]
     return max(values[-RECENT:]) - max(values[:-RECENT])
 
 
 def _recent(asked: Sequence[Reply]) -> list[Reply]:
-    """The replies of the last rounds that have any."""
+    """Return the replies of the last RECENT rounds that have any."""
     last = sorted({reply.round for reply in asked})[-RECENT:]
     return [reply for reply in asked if reply.round in last]
 
 
 def _effective(counts: Sequence[int]) -> float:
-    """The number of equally common classes with the same entropy."""
+    """Return the effective number of classes: that of equally common classes with the same entropy."""
     total = sum(counts)
     return math.exp(-sum(c / total * math.log(c / total) for c in counts if c)) if total else 0.0
 
 
 def _below(estimate: Estimate, other: Estimate) -> bool:
-    """Whether an estimate is below another by more than both intervals allow, were the samples two."""
+    """Whether an estimate is below another by more than the intervals allow, as if the samples were independent."""
     spread = math.hypot(*((e.high - e.low) / 2 for e in (estimate, other)))
     return other.value - estimate.value > max(spread, 0.01)
 

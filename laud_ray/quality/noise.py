@@ -1,6 +1,6 @@
-"""How often annotations are wrong, and which of them probably are. NumPy and SciPy. n annotations, k classes.
+"""Estimate how often annotations are wrong, and which of them probably are. NumPy and SciPy. n annotations, k classes.
 
-Probabilities must be out of fold: what a model says of an annotation that had no part in its training.
+Probabilities must be out-of-fold: those of a model that was not trained on the annotation.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ import numpy as np
 from laud_ray.stats.calibration import softmax
 from laud_ray.types import Floats, Indices
 
-# An oracle that is wrong more often than not is none.
+# The largest error rate that is considered; an oracle that is wrong more often is useless.
 MOST_WRONG = 0.5
-# No annotator errs less often than this: with it two answers that differ can always be weighed.
+# The smallest error rate that is assumed when answers are weighed, so that conflicting answers have a finite weight.
 LEAST_WRONG = 1e-3
-# Before anything is known, an oracle counts as having been right so often: a few hard documents are no proof.
+# The prior of the error rate, as a number of right answers, so that a few hard documents do not suggest a bad oracle.
 GOOD_FAITH = 5
 _NEVER = 1e-30
 _TEMPERATURES = np.geomspace(0.05, 5, 60)
@@ -24,11 +24,11 @@ _EXACT = 1e-10  # of a rate
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Noise:
-    """How often first answers are wrong, and what the model says when it is not blurred by that.
+    """The estimated error rate of answers, and the model's probabilities corrected for these errors.
 
     Attributes:
-        rate: of wrong answers, in [0, 0.5].
-        proba: (n, k), sharpened; rows sum to 1.
+        rate: the share of wrong answers, in [0, 0.5].
+        proba: (n, k) probabilities at the fitted temperature; rows sum to 1.
     """
 
     rate: float
@@ -37,10 +37,12 @@ class Noise:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What a model did not learn, since it is probably wrong.
+    """The annotations that a round left out of training because they are probably wrong.
 
     Attributes:
-        documents: that were left out, of `judged` ones with an answer.
+        round: the number of the round.
+        documents: how many were left out.
+        judged: how many documents with an answer were examined.
         rate: the estimated share of wrong first answers, in [0, 0.5].
     """
 
@@ -51,20 +53,24 @@ class LeftOut:
 
     def __str__(self) -> str:
         n = f"{self.judged:,} answers"
-        what = f"{self.documents:,} of {n} are probably wrong and train nothing" if self.documents else f"all {n} train"
-        return f"{what}; as far as a model can tell, {self.rate:.0%} are wrong in all"
+        what = (
+            f"{self.documents:,} of {n} are probably wrong, and are left out of training"
+            if self.documents
+            else f"all {n} are used for training"
+        )
+        return f"{what}; a model estimates that {self.rate:.0%} of all answers are wrong"
 
 
 def noise(proba: Floats, labels: Indices) -> Noise:
-    """Estimate the rate of wrong answers, together with the temperature of the model that they blurred.
+    """Estimate the error rate of answers together with the temperature of the model, by maximum likelihood.
 
-    The likeliest pair, if a wrong answer names any other class alike: an answer has the probability
-    (1 - rate) p + rate (1 - p) / (k - 1), where p is what the model gives its class at that temperature. A temperature
-    that is fitted alone spreads wrong answers over all probabilities. Where both explain the answers as well, the rate
-    is 0: so it is with errors that the model finds plausible.
+    Wrong answers are assumed to name every other class with equal probability. So an answer has the probability
+    (1 - rate) p + rate (1 - p) / (k - 1), where p is the model's probability of the answered class at the temperature.
+    A temperature fitted alone would account for wrong answers by flattening all probabilities. If rate and temperature
+    explain the answers equally well, the rate is 0; this is the case if the model finds the wrong answers plausible.
 
-    In place of the thresholds of confident learning (Northcutt, Jiang and Chuang 2021, arXiv 1911.00068), which doubt
-    many right answers where classes have a handful of annotations (docs/LOG.md).
+    This replaces the thresholds of confident learning (Northcutt, Jiang and Chuang 2021, arXiv 1911.00068), which
+    suspect many right answers if classes have only a handful of annotations (docs/LOG.md).
 
     Args:
         proba: (n, k) out-of-fold probabilities; rows sum to 1.
@@ -86,13 +92,15 @@ def noise(proba: Floats, labels: Indices) -> Noise:
 
 
 def believe(found: Noise, answers: Sequence[Sequence[int]]) -> tuple[Indices, Floats]:
-    """Weigh each document's answers by Bayes: return the likeliest answer, and the probability that it is right.
+    """Combine each document's answers by Bayes' rule: return the likeliest answer and its probability of being right.
 
-    The model's probabilities are the prior, and answers err independently, towards any other class alike. A class that
-    nobody named may be likelier than the likeliest answer: its probability is then below a half.
+    The model's probabilities are the prior. Answers err independently of each other, towards every other class with
+    equal probability. A class that no answer names may be likelier than the likeliest answer; then the probability of
+    the answer is below one half.
 
     Args:
-        answers: n lists of at least one class in [0, k).
+        found: the error rate and the model's probabilities, from `noise`.
+        answers: for each of the n documents, at least one class in [0, k).
 
     Returns:
         (n,) classes and (n,) probabilities in [0, 1].
@@ -110,7 +118,7 @@ def believe(found: Noise, answers: Sequence[Sequence[int]]) -> tuple[Indices, Fl
 
 
 def self_confidence(proba: Floats, labels: Indices) -> Floats:
-    """Return (n,) probabilities in [0, 1] of the annotated labels themselves; arguments as in `noise`."""
+    """Return the (n,) probabilities of the annotated labels; arguments as for `noise`."""
     _require(proba, labels)
     return np.take_along_axis(proba, labels[:, None], axis=1)[:, 0]
 
@@ -137,7 +145,7 @@ def _likeliest_rate(right: Floats, wrong: Floats) -> float:
 def _require(proba: Floats, labels: Indices) -> None:
     n, k = proba.shape
     if n != len(labels):
-        raise ValueError(f"got {n} rows of probabilities and {len(labels)} labels, expected as many")
+        raise ValueError(f"got {n} rows of probabilities and {len(labels)} labels; expected the same number")
     outside = (labels < 0) | (labels >= k)
     if outside.any():
         raise ValueError(f"label {labels[outside][0]} is outside [0, {k})")

@@ -1,4 +1,4 @@
-"""Whether those who answer agree: Cohen's kappa of two, Krippendorff's alpha of all, and what they confuse. Pure."""
+"""Agreement of annotators: Cohen's kappa of pairs, Krippendorff's alpha of all, and the labels they confuse. Pure."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,11 +16,13 @@ MOST_CONFUSED = 5
 
 @dataclass(frozen=True, slots=True)
 class PairAgreement:
-    """How far two voices agree on the n documents that both gave a label to.
+    """The agreement of two annotators on the n documents that both labelled.
 
     Attributes:
-        share: of the n, in [0, 1].
-        kappa: Cohen's: 1 is full agreement, 0 is what chance makes.
+        one, other: the names of the annotators.
+        n: the number of documents.
+        share: the share of the n documents with the same label, in [0, 1].
+        kappa: Cohen's kappa, in [-1, 1]: 1 is full agreement, 0 is chance.
     """
 
     one: str
@@ -32,7 +34,7 @@ class PairAgreement:
 
 @dataclass(frozen=True, slots=True)
 class Confused:
-    """Two labels that voices gave to the same document, in `count` documents, in either order."""
+    """Two labels that annotators gave to the same document, in either order, and the number of these documents."""
 
     label: str
     other: str
@@ -41,12 +43,13 @@ class Confused:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far all voices agree on the documents that two or more gave a label to.
+    """The agreement of all annotators on the documents with two or more labels.
 
     Attributes:
-        alpha: Krippendorff's, nominal; None where all said one and the same label, of which it knows nothing.
-        pairs: those with a document in common, the most documents first.
-        confused: the labels that are confused most.
+        documents: the number of these documents.
+        alpha: Krippendorff's nominal alpha; None if all labels are the same, for which it is undefined.
+        pairs: the pairs of annotators with a document in common, those with the most documents first.
+        confused: the labels that are confused most often.
     """
 
     documents: int
@@ -57,12 +60,12 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class OracleError:
-    """How an oracle does on what a trusted one answered of a random sample.
+    """The quality of an oracle, measured against a trusted oracle on a random sample.
 
     Attributes:
-        figures: measured like a model's; precision and recall of a class say for what it is taken, and what for it.
-        kappa: Cohen's, of the two.
-        confused: the labels that are confused most.
+        figures: as for a model, with the trusted oracle's answers as the truth.
+        kappa: Cohen's kappa of the two oracles.
+        confused: the labels that are confused most often.
     """
 
     figures: Figures
@@ -71,9 +74,10 @@ class OracleError:
 
 
 def compare(opinions: Sequence[Opinion]) -> Agreement | None:
-    """Measure agreement; None where no document has two labels. Abstentions say nothing, and the model is not heard.
+    """Measure the agreement of annotators; None if no document has two labels.
 
-    Of a voice that spoke twice of a document, a pair takes the first label, and alpha both.
+    Abstentions and the model's opinions are ignored. If an annotator labelled a document twice, pairs use the first
+    label, and alpha uses both.
 
     Cohen (1960), "A Coefficient of Agreement for Nominal Scales"; Krippendorff (2011), "Computing Krippendorff's
     Alpha-Reliability".

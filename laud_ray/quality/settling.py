@@ -1,27 +1,29 @@
-"""One label from several answers: by trust, by Dawid-Skene where there are enough, else by majority. Pure."""
+"""Settle on one label from several answers: by trust, by Dawid-Skene if there are enough, else by majority. Pure."""
 
 import warnings
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-# Confusions are estimated when there are so many documents with two answers for each class: with fewer, their k * k
-# cells for each oracle say more about chance than about the oracle.
+# Dawid-Skene is used from this many documents with two answers for each class. With fewer, the k * k confusions of each
+# oracle would be estimated mostly from chance.
 PER_CLASS = 10
-# The voice of a model that did not learn the answer in question.
+# The name of the model as an annotator; it was not trained on the answer in question.
 MODEL = "model"
-# Below this probability the answers are in dispute.
+# Below this probability of the likeliest label, the answers are in dispute.
 SURE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What somebody answered of a document. `label` is None for an abstention.
+    """An answer about a document.
 
     Attributes:
+        document_id: the document.
         attempt: 1 for the first answer that was bought, then 2, 3, ...
-        round: in which it was asked for.
-        who: the oracle's name; asked again it is another voice.
+        round: the round in which it was requested.
+        label: the answered label; None for an abstention.
+        who: the annotator's name; a second answer of the same oracle has another name.
     """
 
     document_id: str
@@ -33,23 +35,30 @@ class Opinion:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Labels by document, and the documents whose answers differ without a decision: their label is None."""
+    """The settled labels.
+
+    Attributes:
+        labels: document id -> label; None if there is no decision, or only abstentions.
+        disputed: the ids of the documents whose answers differ without a decision.
+    """
 
     labels: dict[str, str | None]
     disputed: tuple[str, ...]
 
 
 def settle(opinions: Sequence[Opinion], classes: int, trusted: Collection[str] = ()) -> Settled:
-    """Settle each document that has opinions, in the order in which they first come.
+    """Settle on a label for each document that has opinions, in the order of their first opinions.
 
-    The last label of a trusted voice stands. Else Dawid-Skene decides if there are enough documents with several
-    voices and it is sure; else the label with the most votes. The model that doubted an answer is a voice like the
-    others where a second one answered; an abstention says nothing, and then the first answer stays. No document gets a
-    label that only the model gave.
+    The last label of a trusted annotator is final. Without one, Dawid-Skene decides if there are enough documents with
+    several labels, and the document is in dispute if it is not sure. Otherwise the label with the most votes wins, and
+    a tie is in dispute. The model that doubted an answer has a vote as well, but only if the document got a second
+    label; otherwise (a second answer that is an abstention) the first label stays. A label that only the model gave
+    never wins.
 
     Args:
-        classes: k, how many labels there are.
-        trusted: voices whose word is final.
+        opinions: all opinions, including those of the model.
+        classes: the number of labels, k.
+        trusted: the names of the annotators whose labels are final.
     """
     said: dict[str, list[Opinion]] = {}
     for opinion in sorted(opinions, key=lambda one: one.attempt):
@@ -69,21 +78,21 @@ def settle(opinions: Sequence[Opinion], classes: int, trusted: Collection[str] =
 
 
 def dawid_skene(opinions: Sequence[Opinion]) -> dict[str, tuple[str, float]]:
-    """Return each document's likeliest label and its probability, from all voices and their per-class confusions.
+    """Return each document's likeliest label and its probability, given the estimated confusions of all annotators.
 
     Dawid and Skene (1979), "Maximum Likelihood Estimation of Observer Error-Rates Using the EM Algorithm".
 
     Args:
-        opinions: none of them an abstention; a voice that spoke twice of a document counts twice.
+        opinions: without abstentions; an annotator who labelled a document twice counts twice.
     """
     if not opinions:
         return {}
-    import pandas as pd  # seconds to import, and only an audit needs them
+    import pandas as pd  # these imports take seconds, and only an audit needs them
     from crowdkit.aggregation import DawidSkene
 
     rows = [(one.document_id, one.who, one.label) for one in opinions]
     with warnings.catch_warnings():
-        # crowd-kit's own use of pandas.
+        # crowd-kit uses deprecated functions of pandas.
         warnings.simplefilter("ignore", DeprecationWarning)
         proba = DawidSkene(n_iter=100).fit_predict_proba(pd.DataFrame(rows, columns=["task", "worker", "label"]))
     return {

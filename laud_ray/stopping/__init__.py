@@ -36,6 +36,6 @@ RULES: dict[str, type] = {
 
 
 def first_verdict(rules: Sequence[StoppingRule], history: Sequence[RoundResult]) -> str | None:
-    """Return the reason of the first rule that stops, or None to go on."""
+    """Return the reason of the first rule that stops, or None to continue."""
     verdicts = (rule.verdict(history) for rule in rules)
     return next((verdict for verdict in verdicts if verdict is not None), None)

@@ -1,4 +1,4 @@
-"""Rules that count: annotations, rounds, what is left to ask about."""
+"""Stopping rules that count annotations, rounds, or the documents left."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """Stop after `maximum` trained rounds; round 0, zero-shot, is not trained."""
+    """Stop after `maximum` trained rounds; round 0 is zero-shot and does not count."""
 
     maximum: int
 
@@ -32,10 +32,10 @@ class Rounds:
 
 @dataclass(frozen=True, slots=True)
 class PoolExhausted:
-    """Stop when no document is left to ask about."""
+    """Stop when no document is left to annotate."""
 
     def verdict(self, history: Sequence[RoundResult]) -> str | None:
         """Return the reason to stop, or None to go on."""
         if not history or history[-1].pool > 0:
             return None
-        return f"pool_exhausted: 0 documents are left to ask about after {history[-1].annotations} annotations"
+        return f"pool_exhausted: no document is left to annotate after {history[-1].annotations} annotations"

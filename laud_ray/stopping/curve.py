@@ -1,4 +1,4 @@
-"""Rules over the learning curve: it is flat, high enough, or no longer worth its price."""
+"""Stopping rules over the learning curve: it is flat, it is high enough, or its next gain is not worth the cost."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,25 +9,25 @@ from laud_ray.stopping.metric import METRICS, Metric, estimate_of
 from laud_ray.stopping.saturation import fit
 from laud_ray.types import RoundResult
 
-# A curve of three parameters; one point more than that, and it can be wrong.
+# The curve has three parameters, and a fit through three points would always be perfect.
 LEAST_ROUNDS = 4
-# The least half-width of an interval that counts: a figure of exactly 1 would else outweigh all the others.
+# Half-widths of intervals count as at least this; otherwise a figure of exactly 1 would outweigh all others.
 NARROWEST = 0.005
 NORMAL_95 = 1.96
 
 
 @dataclass(frozen=True, slots=True)
 class Plateau:
-    """Stop when `patience` rounds add no more than `gain` to the best estimated macro-F1 before them.
+    """Stop when the last `patience` rounds add at most `gain` to the best estimated macro-F1 before them.
 
-    The patience of early stopping, over rounds in the place of epochs.
+    This is the patience of early stopping, with rounds in place of epochs.
     """
 
     gain: float = 0.005
     patience: int = 3
 
     def verdict(self, history: Sequence[RoundResult]) -> str | None:
-        """Return the reason to stop, or None to go on. Round 0 counts among the rounds before."""
+        """Return the reason to stop, or None to continue. Round 0 counts as one of the earlier rounds."""
         values = [result.figures.macro_f1.value for result in history]
         if len(values) <= self.patience:
             return None
@@ -44,10 +44,10 @@ class Plateau:
 class Target:
     """Stop when the 95 % interval of the metric begins at or above `value`, for the last accepted model.
 
-    Not when the estimate reaches it: of many rounds, the first one above a value is above it by luck. The lower
-    bound is no guarantee either, since it is looked at after every round (the sequential bias of Lewis, Yang and
-    Frieder (2021), "Certifying One-Phase Technology-Assisted Reviews"), but all looks are at one sample, so that it
-    is nearly that of one look. Where it must be sure, evaluate the model on documents of its own.
+    The estimate itself is not used: of many rounds, the first whose estimate reaches the value often does so by chance.
+    The lower bound is no strict guarantee either, because it is checked after every round (sequential bias: Lewis, Yang
+    and Frieder (2021), "Certifying One-Phase Technology-Assisted Reviews"). But all rounds are measured on the same
+    sample, so that this bias is small. For a guarantee, evaluate the final model on an independent sample.
     """
 
     metric: Metric = "accuracy"
@@ -71,13 +71,19 @@ class Target:
 class Gain:
     """Stop when the next `per` annotations are expected to add less than `below` to the metric.
 
-    What they will add is read off an inverse power law through the trained rounds, each weighted by the width of its
-    interval: Figueroa et al. (2012), "Predicting sample size required for classification performance". Round 0 is
-    another kind of model and no point of it. With prices, the limit is what they say in the place of `below`: stop
-    when a percentage point costs more than it is worth. One fit may be luck: `patience` rounds in a row must say so.
+    The expected gain is extrapolated with an inverse power law fitted to the trained rounds, each weighted by the width
+    of its interval: Figueroa et al. (2012), "Predicting sample size required for classification performance". Round 0
+    is left out, because it is another kind of model. With prices, the limit follows from them instead of from `below`:
+    stop when a percentage point costs more than it is worth. A single fit may be misleading, so the expected gain must
+    be below the limit in `patience` consecutive rounds.
 
     Attributes:
-        cost_per_annotation, value_per_point: dollars; both or neither.
+        metric: the figure to extrapolate.
+        per: the number of annotations, at least 1.
+        below: the limit of the gain, in (0, 1).
+        cost_per_annotation: dollars; None without prices.
+        value_per_point: dollars for a percentage point of the metric; None without prices.
+        patience: consecutive rounds, at least 1.
     """
 
     metric: Metric = "macro_f1"
@@ -94,7 +100,7 @@ class Gain:
         return self._reason(small[0]) if len(small) == self.patience else None
 
     def expected(self, history: Sequence[RoundResult]) -> float | None:
-        """Return what the next `per` annotations are expected to add; None while too few rounds are known."""
+        """Return the expected gain of the next `per` annotations; None if fewer than LEAST_ROUNDS rounds are known."""
         points = [
             (result.annotations, found.value, max(found.high - found.low, 2 * NARROWEST) / (2 * NORMAL_95))
             for result in history
@@ -119,4 +125,4 @@ class Gain:
         if self.cost_per_annotation is None or self.value_per_point is None:
             return f"{said}, less than {100 * self.below:.2f}"
         price = self.per * self.cost_per_annotation
-        return f"{said} for ${price:,.2f}; at ${self.value_per_point:,.2f} a point they are not worth it"
+        return f"{said} for ${price:,.2f}, more than they are worth at ${self.value_per_point:,.2f} a point"

@@ -1,4 +1,4 @@
-"""A learning curve that saturates: an inverse power law through the figures of the rounds. Pure NumPy. m points."""
+"""Fit a saturating learning curve, an inverse power law, to the figures of the rounds. Pure NumPy. m points."""
 
 from dataclasses import dataclass
 
@@ -6,33 +6,33 @@ import numpy as np
 
 from laud_ray.types import Floats
 
-# Exponents that are tried: from nearly logarithmic growth to a curve that is flat after one batch. For a given one the
-# fit is linear, so that it has one solution, and the same one on every machine.
+# The exponents that are tried, from nearly logarithmic growth to a curve that is flat after one batch. For a given
+# exponent the fit is linear, so that it has a unique solution that does not depend on the machine.
 EXPONENTS = np.geomspace(0.05, 4.0, 60)
 
 
 @dataclass(frozen=True, slots=True)
 class Saturation:
-    """The curve: `ceiling` - `scale` x annotations ^ -`exponent`. scale >= 0, so that it never falls."""
+    """The curve `ceiling` - `scale` * annotations ** -`exponent`, with scale >= 0, so that it never falls."""
 
     ceiling: float
     scale: float
     exponent: float
 
     def at(self, annotations: float) -> float:
-        """Return the figure expected with so many annotations, at least 1."""
+        """Return the expected figure with this number of annotations, at least 1."""
         return float(self.ceiling - self.scale * annotations**-self.exponent)
 
     def gain(self, annotations: float, more: float) -> float:
-        """Return what so many more annotations are expected to add."""
+        """Return the expected gain of `more` annotations beyond `annotations`."""
         return self.at(annotations + more) - self.at(annotations)
 
 
 def fit(annotations: Floats, values: Floats, deviations: Floats) -> Saturation:
     """Fit the curve by least squares, each value weighted by the inverse of its squared standard deviation.
 
-    The ceiling is at most 1, as figures are. Where exponents fit alike, the least is taken: it expects most of what
-    is to come, so that a doubtful curve is no reason to stop.
+    The ceiling is at most 1, as all figures are. If several exponents fit equally well, the smallest is taken: it
+    predicts the largest further gain, so that an uncertain curve does not stop the run.
 
     Figueroa, Zeng-Treitler, Kandula and Ngo (2012), "Predicting sample size required for classification performance".
 
@@ -45,7 +45,10 @@ def fit(annotations: Floats, values: Floats, deviations: Floats) -> Saturation:
         ValueError: if the arrays differ in length or have fewer than three different annotations.
     """
     if not len(annotations) == len(values) == len(deviations) or len(np.unique(annotations)) < 3:
-        raise ValueError(f"got {len(annotations)} annotations, {len(values)} values; expected three different or more")
+        raise ValueError(
+            f"got {len(annotations)} annotations and {len(values)} values; expected as many, and at least three "
+            "different numbers of annotations"
+        )
     weights = 1 / deviations**2
     weights = weights / weights.sum()
     best, least = Saturation(1.0, 0.0, float(EXPONENTS[0])), np.inf
@@ -58,7 +61,7 @@ def fit(annotations: Floats, values: Floats, deviations: Floats) -> Saturation:
 
 
 def _linear(x: Floats, y: Floats, weights: Floats, exponent: float) -> Saturation:
-    """Solve y = ceiling - scale x with 0 <= scale and ceiling <= 1; where a bound is broken, on the bound."""
+    """Fit y = ceiling - scale * x with scale >= 0 and ceiling <= 1; a violated bound becomes an equality."""
     mean_x, mean_y = float(weights @ x), float(weights @ y)
     slope = float(weights @ ((x - mean_x) * (y - mean_y)) / (weights @ (x - mean_x) ** 2))
     if slope >= 0:

@@ -1,4 +1,4 @@
-"""Rules that need no labels: consecutive models say the same of the stop set."""
+"""Stopping rules without labels: consecutive models agree on the stop set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,11 @@ from laud_ray.types import RoundResult
 
 @dataclass(frozen=True, slots=True)
 class Kappa:
-    """Stop when consecutive models agree: mean kappa of the last `window` rounds >= `threshold`.
+    """Stop when consecutive models agree: the mean kappa of the last `window` rounds is at least `threshold`.
 
-    Rounds without a kappa do not count. What agreement promises: with kappa >= T > 0 between two models,
-    their F-measures on the stop set differ by at most 4 (1 - T) / T: 0.04 at T = 0.99. The trap: a kappa that
-    merely stops *changing*, say at 0.5, means that every round still relabels much of the pool. So the level
-    decides.
+    Rounds without a kappa do not count. If kappa between two models is at least T > 0, their F-measures on the stop
+    set differ by at most 4 (1 - T) / T, which is 0.04 at T = 0.99. The rule uses the level of kappa, not its change: a
+    kappa that stays constant at 0.5 means that every round still relabels much of the pool.
 
     Bloodgood and Vijay-Shanker (2009), "A Method for Stopping Active Learning Based on Stabilizing
     Predictions and the Need for User-Adjustable Stopping", with the paper's cutoff of 0.99 and window of three;
@@ -41,11 +40,10 @@ class Kappa:
 class DeltaF:
     """Stop when the F-measure is predicted to change by at most `epsilon` in each of the last `window` rounds.
 
-    With a, b and c the stop-set documents that both models, only the new one and only the old one give to a class,
-    the predicted change is 1 - 2a / (2a + b + c). It needs no labels, but unlike kappa it does not count agreement
-    on what neither model gives to the class, which for a rare class is nearly everything. The paper's is for one
-    positive class; of several, the history holds the mean over those that either model predicts. Rounds without a
-    change known do not count.
+    Let a, b and c be the numbers of stop-set documents that both models, only the new one, and only the old one assign
+    to a class. The predicted change is 1 - 2a / (2a + b + c). Unlike kappa, it ignores documents that neither model
+    assigns to the class, which for a rare class are nearly all. The paper has one positive class; with several classes,
+    the history holds the mean over those that either model predicts. Rounds without a predicted change do not count.
 
     Altschuler and Bloodgood (2019), "Stopping Active Learning based on Predicted Change of F Measure for
     Text Classification".

@@ -8,16 +8,18 @@ from laud_ray.types.arrays import Floats, Indices
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Space:
-    """Where m candidates and a annotated documents lie, in the eyes of the round's model. d dimensions, k classes.
+    """Vectors and predictions of m candidates and a known documents, by the model of the round.
+
+    Known documents are those that the oracle answered before, without the evaluation sample. d dimensions, k classes.
 
     Attributes:
         vectors: (m, d) unit vectors of the candidates.
-        proba: (m, k) their class probabilities; rows sum to 1.
-        known_vectors: (a, d) unit vectors of what was asked about so far, the evaluation sample not.
-        known_proba: (a, k) what the model says of them.
-        known_labels: (a,) the class that was answered; -1 for an abstention.
-        committee: (c, m, k) what c models of the last rounds say of the candidates, the newest last; None if the
-            strategy wants no committee.
+        proba: (m, k) class probabilities of the candidates; rows sum to 1.
+        known_vectors: (a, d) unit vectors of the known documents.
+        known_proba: (a, k) class probabilities of the known documents.
+        known_labels: (a,) the classes that the oracle answered; -1 for an abstention.
+        committee: (c, m, k) class probabilities of the candidates by c models of the last rounds, the newest last; None
+            if the strategy needs no committee.
     """
 
     vectors: Floats
@@ -28,7 +30,7 @@ class Space:
     committee: Floats | None = None
 
     def take(self, rows: Indices) -> "Space":
-        """Return the space with the candidates of these rows alone."""
+        """Return the space with only the candidates in these rows."""
         votes = None if self.committee is None else self.committee[:, rows]
         return replace(self, vectors=self.vectors[rows], proba=self.proba[rows], committee=votes)
 
@@ -37,8 +39,13 @@ class Space:
 class Candidates:
     """The shortlist that a query strategy picks from: m documents, c criteria.
 
-    utility is (m, c), larger is better; -inf where a document is not on that criterion's shortlist.
-    Simple strategies have one criterion, mixes one for each part. space is there for the strategies that want it.
+    A simple strategy has one criterion, and a mix has one for each of its strategies.
+
+    Attributes:
+        ids: the m document ids.
+        texts: the m texts.
+        utility: (m, c), larger is better; -inf if a document is not on the shortlist of a criterion.
+        space: for strategies that use vectors; else None.
     """
 
     ids: Sequence[str]
@@ -50,7 +57,7 @@ class Candidates:
         return len(self.ids)
 
     def take(self, rows: Indices, criterion: int | None = None) -> "Candidates":
-        """Return the candidates of these rows alone, by all criteria or by one."""
+        """Return only the candidates in these rows, with all criteria or with one."""
         at = rows.tolist()
         return Candidates(
             ids=[self.ids[row] for row in at],

@@ -26,7 +26,7 @@ class Scorer(Protocol):
 
 @runtime_checkable
 class TokenScorer(Scorer, Protocol):
-    """A scorer whose tokenizing and scoring can run apart: score(texts) is score_tokens(tokenize(texts))."""
+    """A scorer with separate tokenization, which may run elsewhere: score(texts) = score_tokens(tokenize(texts))."""
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Map n texts to the token ids of each."""
@@ -39,35 +39,35 @@ class TokenScorer(Scorer, Protocol):
 
 @runtime_checkable
 class SpatialScorer(Scorer, Protocol):
-    """A scorer that knows where texts lie."""
+    """A scorer that also gives the vectors of texts."""
 
     def examine(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
-        """Map n texts to (n, d) unit vectors and to the (n, k) probabilities that `score` gives them."""
+        """Map n texts to (n, d) unit vectors, and to the same (n, k) probabilities as `score`."""
         ...
 
 
 class Learner(Protocol):
-    """Maps examples to a model folder."""
+    """Trains a model on examples, and writes a model folder."""
 
     def fit(self, task: Task, examples: Sequence[Example], *, out: str, seed: int) -> None:
-        """Write a model to the local folder `out`. With no examples it is the zero-shot classifier."""
+        """Write a model to the local folder `out`; without examples, the zero-shot classifier."""
         ...
 
 
 class Oracle(Protocol):
-    """Answers what the label of a document is.
+    """Labels documents on request.
 
-    An oracle may have two attributes more: `at_once`, how many documents it wants in one call, and `waiting`, why
-    its last call left documents pending.
+    An oracle may have two more attributes: `at_once`, the number of documents for one call, and `waiting`, the reason
+    why its last call left documents pending.
     """
 
     def annotate(self, documents: Sequence[Document]) -> Sequence[Annotation]:
-        """Answer for some or all of the documents; those without an answer are pending."""
+        """Return answers for some or all of the documents; documents without an answer stay pending."""
         ...
 
 
 class QueryStrategy(Protocol):
-    """Says which documents to ask about next."""
+    """Chooses the documents to annotate next."""
 
     def utility(self, proba: Floats) -> Floats:
         """Map (n, k) probabilities to (n, c) utilities, one column per criterion; larger is better."""
@@ -83,23 +83,23 @@ class QueryStrategy(Protocol):
 
 
 class StoppingRule(Protocol):
-    """Decides from the history alone, so that a restart decides the same."""
+    """Decides when to stop, from the history alone, so that a restarted run decides the same."""
 
     def verdict(self, history: Sequence[RoundResult]) -> str | None:
-        """Return the reason to stop, or None to go on. history is in order of rounds, from round 0."""
+        """Return the reason to stop, or None to continue. The history is in order of rounds, from round 0."""
         ...
 
 
 @runtime_checkable
 class SpatialStrategy(QueryStrategy, Protocol):
-    """A query strategy that looks at where its candidates lie: its pick needs a pool with a space."""
+    """A query strategy that uses the candidates' vectors or a committee: `pick` needs a pool with a space."""
 
     @property
     def reach(self) -> int:
-        """How many candidates it wants for each document of a batch."""
+        """The number of candidates that it needs for each document of a batch."""
         ...
 
     @property
     def committee(self) -> int:
-        """How many models of the last rounds must have their say; 0 for none."""
+        """The number of models of the last rounds whose predictions it needs; 0 for none."""
         ...

@@ -7,7 +7,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure with its 95 % interval, from n annotated documents."""
+    """A figure with its 95 % interval [low, high], from n annotated documents."""
 
     value: float
     low: float
@@ -17,7 +17,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class ClassEstimates:
-    """Figures of one class with their intervals. What the sample says nothing about is 0 in [0, 1]."""
+    """Figures of one class with their intervals. A figure that is undefined in the sample is 0 with [0, 1]."""
 
     prevalence: Estimate
     precision: Estimate
@@ -30,9 +30,10 @@ class ClassFigures:
     """Figures of one class.
 
     Attributes:
-        support: annotated documents whose true label it is.
-        predicted: annotated documents that the model gives it to; None in figures that did not count them.
-        estimates: the same with their intervals; None in figures of an earlier version.
+        label: the name of the class.
+        support: the number of annotated documents whose true label is this class.
+        predicted: the number of annotated documents whose predicted label is this class; None if it was not counted.
+        estimates: the figures with their intervals; None in figures of an earlier version.
     """
 
     label: str
@@ -46,11 +47,13 @@ class ClassFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How good a model is, from a weighted sample of n annotated documents.
+    """The quality of a model, estimated from a weighted sample of n annotated documents.
 
     Attributes:
-        trusted: how many of them a trusted oracle answered too, if the others' answers count as no more than cheap.
-        unanswered: documents of the sample that are not in the figures, by the reason why they have no answer.
+        calibration_error: the expected calibration error, in [0, 1].
+        trusted: how many of the n documents also have an answer of a trusted oracle, if the figures combine cheap and
+            trusted answers (laud_ray.stats.powered); else None.
+        unanswered: the number of documents of the sample without an answer, by the reason; they are not in n.
     """
 
     n: int
@@ -64,18 +67,22 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class RoundResult:
-    """What a closed round left in the history. Round 0 is zero-shot.
+    """The record of a closed round. Round 0 is the zero-shot model.
 
     Attributes:
-        annotations: answers counted against the budget when the model was trained (seed and query,
-            abstentions and rejected seed queries too).
-        budget: the annotations that may be bought in all.
-        pool: documents that could still be asked about.
+        number: the number of the round.
+        model: the name of its model.
+        annotations: the answers that had been counted against the budget when the model was trained (seed and query,
+            including abstentions and rejected seed queries).
+        budget: the most annotations that may be bought in all.
+        pool: the number of documents that can still be queried.
+        figures: the quality of the model.
         kappa: Cohen's kappa with the previous round's model on the stop set; None for round 0.
-        accepted: False when the floor rejected the model because zero-shot is better.
-        seconds: duration of each step of the round.
-        feedback: texts that the model learned from people's feedback; they count against no budget.
-        delta_f: predicted change of F1 from the previous round's model, on the stop set; None where there is none.
+        accepted: false if the model was rejected because the zero-shot model is better.
+        seconds: duration of each step of the round, by its name.
+        feedback: the number of texts from people's feedback that the model was trained on; they do not count against
+            the budget.
+        delta_f: the predicted change of F1 from the previous round's model on the stop set; None if it is unknown.
     """
 
     number: int
@@ -93,7 +100,7 @@ class RoundResult:
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """A person made `model` current in place of `previous`, at a time in UTC."""
+    """The record that a person made `model` the current model in place of `previous`; `created_at` is in UTC."""
 
     model: str
     previous: str | None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Purpose: TypeAlias = Literal["seed", "query", "evaluation"]
-# How the seed walk comes to a document: down a class's zero-shot ranking, or from a confirmed document to its like.
+# How the seed walk selects a document: from the top of a class's zero-shot ranking, or near a confirmed document.
 Walk: TypeAlias = Literal["ranking", "nearness"]
 
 
@@ -13,8 +13,10 @@ class Label:
     """A class.
 
     Attributes:
-        rest: for the `other` class of a binary task, the labels it stands for.
-        also: other spellings of its name in somebody's data.
+        name: the name of the class.
+        description: a sentence about the class, or None.
+        rest: for the class `other` of a binary task, the labels that it stands for; else empty.
+        also: other spellings of the name that may occur in data.
     """
 
     name: str
@@ -25,7 +27,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be learned. A binary task has the labels (positive, other), in this order."""
+    """A classification task. A binary task has the labels (positive, other), in this order."""
 
     name: str
     kind: Literal["binary", "multiclass"]
@@ -39,7 +41,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text of the corpus under its stable id."""
+    """A text of the corpus with its stable id."""
 
     id: str
     text: str
@@ -47,7 +49,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A text with its label: what a learner trains on."""
+    """A text with its label, to train on."""
 
     text: str
     label: str
@@ -55,7 +57,15 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """An oracle's answer. `label` is None for an abstention; `cost` is in dollars."""
+    """An oracle's answer about a document.
+
+    Attributes:
+        document_id: the document.
+        label: the name of the label; None for an abstention.
+        oracle: the oracle's name.
+        cost: in dollars.
+        confidence: the oracle's confidence in [0, 1]; None if it gives none.
+    """
 
     document_id: str
     label: str | None

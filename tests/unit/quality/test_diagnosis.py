@@ -162,8 +162,8 @@ def test_figures_that_fall_while_confidence_rises_are_overfitting() -> None:
     (finding,) = diagnose(rounds, ())
     assert finding.name == "overfitting"
     assert finding.evidence == (
-        "macro-F1 is 66.0 % [61.0, 71.0] in round 5, against 80.0 % [75.0, 85.0] in round 2 with 150 fewer annotations, "
-        "and the calibration error rose from 4.0 % to 15.0 %"
+        "macro-F1 is 66.0 % [61.0, 71.0] in round 5, against 80.0 % [75.0, 85.0] in round 2 with 150 fewer "
+        "annotations, and the calibration error rose from 4.0 % to 15.0 %"
     )
     assert "laud promote RUN round-0002" in finding.remedy
     assert diagnose(rounds[:-1], ()) == ()  # one round may be bad luck
