@@ -1,11 +1,12 @@
-"""Flip random bits in the files of a finished run, and see what its readers make of each.
+"""Flip random bits in the files of a finished run, and check whether its readers notice.
 
     python benchmarks/bit_flips.py runs/demo --flips 2000
 
-One bit at a time, in a copy, with as many flips in each kind of file. Everything that reads a run reads it then: its
-status and report, every range of its corpus, scores and shortlists, and every model with the answers that it gives. A
-flip is *noticed* if a reader refuses or a note says what was changed, *without effect* if all is read as before, and
-else *other data*, which must not be. report.html is for people, and nothing reads it.
+One bit is flipped at a time, in a copy of the run, and equally often in each kind of file. Then all readers of a run
+read it: status and report, every range of the corpus, of the scores and of the shortlists, and every model with its
+predictions. A flip is *noticed* if a reader raises an error or logs a note about the change, *without effect* if all
+results are as before, and *other data* otherwise, which must not happen. report.html is left out, since only people
+read it.
 """
 
 import argparse
@@ -42,7 +43,7 @@ UNREAD = ("report.html", ".lock")
 
 
 def kind_of(path: str) -> str:
-    """The kind of a run's file by its path within the run."""
+    """Return the kind of a file by its path within the run."""
     name = path.rpartition("/")[2]
     if "/" not in path:
         return name
@@ -59,7 +60,7 @@ def version(file: Path) -> tuple[int, int]:
 
 
 def digest(place: Folder, name: str) -> str:
-    """The digest of what a table's reader returns; a file that was not touched is read once."""
+    """Return a digest of a table as its reader returns it; it is cached for files that did not change."""
     return _digest(place, name, version(Path(place.uri, name)))
 
 
@@ -72,7 +73,7 @@ def _digest(place: Folder, name: str, _version: tuple[int, int]) -> str:
 
 
 def seen(place: Path, *, with_models: bool) -> dict[str, object]:
-    """Everything that the readers of a run make of it."""
+    """Return the results of all readers of a run."""
     found: dict[str, object] = {}
     with look_at(str(place)) as run:
         summary = to_json(read(run))
@@ -86,7 +87,7 @@ def seen(place: Path, *, with_models: bool) -> dict[str, object]:
 
 
 def tables_of(run: RunFolder) -> Iterator[tuple[str, object]]:
-    """Every range of the corpus, of its sealed labels, and of each pass with its shortlist."""
+    """Return digests of every range of the corpus, of its labels, and of each pass with its shortlist."""
     corpus = corpora.open_corpus(run.corpus)
     assert corpus is not None
     yield "corpus", (corpus.ranges, dict(corpus.counts), corpus.fingerprint, corpus.notes)
@@ -106,7 +107,7 @@ def tables_of(run: RunFolder) -> Iterator[tuple[str, object]]:
 
 
 def answers_of(place: Path) -> Iterator[tuple[str, object]]:
-    """The description of every model, and its probabilities for some texts."""
+    """Return the description of every model, and its probabilities for some texts."""
     for folder in sorted(one for one in place.iterdir() if one.is_dir()):
         yield folder.name, _answers(folder, tuple(version(file) for file in sorted(folder.rglob("*"))))
 
@@ -120,7 +121,7 @@ def _answers(folder: Path, _versions: tuple[tuple[int, int], ...]) -> object:
 
 @contextmanager
 def flipped(path: Path, bit: int) -> Iterator[None]:
-    """Flip one bit of a file for a while, in a new file under its name, as a restored copy is."""
+    """Replace a file temporarily by a new file with one bit flipped, as if it were a restored copy."""
     whole = path.read_bytes()
     changed = bytearray(whole)
     changed[bit // 8] ^= 1 << bit % 8
@@ -140,7 +141,7 @@ def put(path: Path, data: bytes) -> None:
 
 
 class Notes(logging.Handler):
-    """Keeps what a run's readers log."""
+    """Collects what the readers of a run log."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,7 +152,7 @@ class Notes(logging.Handler):
 
 
 def outcome(place: Path, path: str, was: dict[str, object], notes: Notes) -> tuple[str, str]:
-    """What the readers make of the run as it is now, and what they say of it."""
+    """Compare the readers' results with those before the flip; return the outcome, and what they reported."""
     notes.lines.clear()
     run_folder._note.cache_clear()
     opening._checked.clear()
@@ -159,7 +160,7 @@ def outcome(place: Path, path: str, was: dict[str, object], notes: Notes) -> tup
         found = seen(place, with_models=path.startswith("models/"))
     except (LaudError, pa.ArrowException, OSError) as error:
         return "noticed", str(error).partition("\n")[0]
-    except Exception as error:  # noqa: BLE001 - noticed, and not in one line
+    except Exception as error:  # noqa: BLE001 - the flip was noticed, but not as an error in one line
         return "noticed, with a traceback", repr(error)[:200]
     if notes.lines:
         return "noticed", notes.lines[0]
@@ -172,7 +173,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--flips", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kind", help="Flip bits in this kind of file alone.")
+    parser.add_argument("--kind", help="flip bits in this kind of file only")
     options = parser.parse_args()
     rng, notes = random.Random(options.seed), Notes()
     logging.getLogger("laud_ray").addHandler(notes)

@@ -1,11 +1,12 @@
-"""A cascade beside its full model on real names: rows/s, agreement, and what other targets would cost.
+"""Compare a cascade with its full model on real names: rows/s, agreement, and the coverage at other targets.
 
-    python benchmarks/cascade.py ../shared/data                    all sets, a fresh model of 500 labels for each
-    python benchmarks/cascade.py ../shared/data --sets usda_sr28 --models /tmp/models     models kept for another time
+    python benchmarks/cascade.py ../shared/data                    all sets, with a new model of 500 labels for each
+    python benchmarks/cascade.py ../shared/data --sets usda_sr28 --models /tmp/models     keep models for reuse
 
-The model, the student and the threshold know nothing of the rows that are timed and compared (a quarter of each set,
-texts of the 500 labels aside). Full model and cascade run in one process on one thread, in turns. The sample is
-three quarters of a set, since these are small: a catalog of a million names gives one of 50,000.
+The rows that are timed and compared are a quarter of each set, without the texts of the 500 labels. They are not used
+for the model, the student or the threshold. Full model and cascade alternate in one process, on one thread. The sample
+for the cascade is three quarters of a set, because the sets are small; a catalog of a million names would give a sample
+of 50,000.
 """
 
 import argparse
@@ -33,7 +34,7 @@ LABELLED = 500
 
 
 def rows(folder: Path) -> dict[str, str]:
-    """Distinct texts of a set and their labels."""
+    """Return the distinct texts of a set and their labels."""
     tables = [pq.read_table(folder / f"{part}.parquet", columns=["text", "label"]) for part in ("train", "test")]
     found: dict[str, str] = {}
     for table in tables:
@@ -74,7 +75,7 @@ def compare(
     target: float,
     full_seconds: float,
 ) -> dict[str, Any]:
-    """One line of the table; a cascade that did not pass has no speed-up."""
+    """Return one row of the table; a cascade whose verification failed has no speed-up."""
     made, making = timed(lambda: cascade.prepare(teacher.labels, sample, taught, agreement=target, seed=0))
     checked = made.verification
     line = {
@@ -131,9 +132,9 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--sets", nargs="+", default=SETS)
     parser.add_argument("--targets", nargs="+", type=float, default=TARGETS)
-    parser.add_argument("--models", type=Path, help="where models are kept, and found again")
-    parser.add_argument("--most", type=int, default=1_000_000, help="texts of a set, for a quick look")
-    parser.add_argument("--json", action="store_true", help="one line of JSON for each line of the table")
+    parser.add_argument("--models", type=Path, help="folder in which models are kept for reuse")
+    parser.add_argument("--most", type=int, default=1_000_000, help="the most texts of a set, for a quick check")
+    parser.add_argument("--json", action="store_true", help="print each row of the table as a line of JSON")
     args = parser.parse_args()
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)

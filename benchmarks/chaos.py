@@ -1,11 +1,11 @@
-"""Kill a relabel at random, start it again, and look what became of the rows.
+"""Kill the processes of a relabel at random, restart it, and check that no row is lost, duplicated or different.
 
     python benchmarks/chaos.py                              200 kills over passes of 300,000 names: 20 to 30 minutes
-    python benchmarks/chaos.py --rows 20000 --kills 10      a quick look
+    python benchmarks/chaos.py --rows 20000 --kills 10      a quick check
 
-Half of the kills (SIGKILL) hit a Ray worker process, three in ten the driver, two in ten the raylet. The command is
-started again whenever it ended without success. When a pass is whole before all kills were made, another output is
-begun; each is compared with that of an unbroken pass. Exits with 1 if a row is lost, doubled or different.
+Half of the kills (SIGKILL) hit a Ray worker process, 30 % the driver, and 20 % the raylet. The command is restarted
+whenever it ends without success. If a pass is complete before all kills were made, another one is started. Each output
+is compared with that of an uninterrupted pass. The exit code is 1 if a row is lost, duplicated or different.
 """
 
 import argparse
@@ -31,16 +31,16 @@ from names import write_catalog, write_model
 
 SHARES = {"worker": 0.5, "driver": 0.3, "raylet": 0.2}
 REPEATED = 0.1
-RIPE = 0.6  # share of the kills whose time begins when a range is worked on
+RIPE = 0.6  # share of the kills that are timed from the moment when a worker starts a range
 SUBREAPER = 36  # prctl's PR_SET_CHILD_SUBREAPER
-STUCK = 180.0  # seconds without a process to kill or an end
+STUCK = 180.0  # seconds without a process to kill and without an end, after which the benchmark gives up
 
 State = tuple[tuple[str, int, int], ...]
 
 
 @dataclass(slots=True)
 class Tally:
-    """What happened, over all passes."""
+    """Counts over all passes."""
 
     kills: Counter[str] = field(default_factory=Counter)
     starts: int = 0
@@ -58,7 +58,7 @@ class Tally:
 
 @dataclass(slots=True)
 class Output:
-    """A relabel that is being broken, and what of it was seen committed."""
+    """The output of a relabel that is being interrupted, and the ranges that were seen committed."""
 
     command: list[str]
     place: Path
@@ -66,7 +66,7 @@ class Output:
     seen: dict[str, State] = field(default_factory=dict)
 
     def look(self) -> list[str]:
-        """Remember what is committed now; return the ranges that were written again since they were seen."""
+        """Record what is committed now; return the ranges that were written again since the last call."""
         again = []
         for record in sorted((self.place / "_laud/ranges").glob("part-*.json")):
             files = [self.place / one["name"] for one in json.loads(record.read_bytes())["files"]]
@@ -77,14 +77,14 @@ class Output:
         return again
 
     def committed(self, name: str) -> bool:
-        """Whether a range, or a file of repeated texts, is done."""
+        """Whether a range, or a file of repeated texts, is committed."""
         if name.startswith("part-"):
             return name in self.seen
         answers = name.replace("texts-", "answers-").replace(".parquet", ".npy")
         return any(self.place.glob(f"_laud/*/repeats/answers/{answers}"))
 
     def size(self, name: str) -> int:
-        """Rows of a range; files of repeated texts are as large as the largest range."""
+        """Return the rows of a range; a file of repeated texts counts as the largest range."""
         plan = self.place / "_laud/plan.json"
         if not self.rows and plan.exists():
             self.rows = {one["name"]: one["rows"] for one in json.loads(plan.read_bytes())["ranges"]}
@@ -97,7 +97,7 @@ def _state(file: Path) -> tuple[int, int]:
 
 
 def below(pid: int | None = None) -> Iterator[tuple[psutil.Process, str]]:
-    """All that runs below a process, by default this one, with its title. Orphans come back to us."""
+    """Return the titles of all descendants of a process, by default this one, which also adopts orphans."""
     try:
         found = psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
@@ -114,7 +114,7 @@ def below(pid: int | None = None) -> Iterator[tuple[psutil.Process, str]]:
 
 
 def targets(kind: str, driver: int) -> list[psutil.Process]:
-    """The living processes of a kind. Those of an earlier start that have not ended yet are not among them."""
+    """Return the live processes of a kind, without those of an earlier start that have not ended yet."""
     if kind == "driver":
         return [psutil.Process(driver)] if psutil.pid_exists(driver) else []
     return [
@@ -125,13 +125,13 @@ def targets(kind: str, driver: int) -> list[psutil.Process]:
 
 
 def flying() -> dict[str, int]:
-    """The ranges and files of repeated texts that are worked on, and by which process: its title says so."""
+    """Return the ranges and files of repeated texts in work by the process that works on them, from process titles."""
     named = ((title.removeprefix("ray::"), one.pid) for one, title in below())
     return {name: pid for name, pid in named if name.startswith(("part-", "texts-"))}
 
 
 def bury(driver: int) -> None:
-    """Wait for orphans that are dead: they are ours now."""
+    """Reap dead orphans, which this process has adopted."""
     for process in psutil.Process().children():
         try:
             if process.pid != driver and process.status() == psutil.STATUS_ZOMBIE:
@@ -151,7 +151,7 @@ def started(command: list[str], scratch: Path) -> Iterator[subprocess.Popen[byte
 
 
 def broken(output: Output, tally: Tally, wanted: Counter[str], longest: float, rng: random.Random) -> None:
-    """Run one output to its end, and kill until there is nothing `wanted` any more."""
+    """Run one relabel to its end, with kills in between as long as any are `wanted`."""
     while True:
         with started(output.command, output.place.parent) as driver:
             tally.starts += 1
@@ -177,7 +177,7 @@ def strike(
     longest: float,
     rng: random.Random,
 ) -> None:
-    """Wait for a random time, then kill one process of a random kind. Nothing happens if the driver ends before.
+    """Wait for a random time, then kill one process of a random kind; do nothing if the driver ends before.
 
     Most of the times begin when a range is worked on: else most of the deaths would be in the command's start.
     """
@@ -204,7 +204,7 @@ def strike(
     if driver.poll() is not None:
         return
     try:
-        victim.kill()  # psutil does not hit another process that got the number
+        victim.kill()  # psutil does not kill another process that reuses the pid
     except psutil.NoSuchProcess:
         return
     wanted[kind] -= 1
@@ -227,7 +227,7 @@ def rows(place: Path) -> pa.Table:
 
 
 def compare(output: Path, whole: pa.Table, tally: Tally) -> None:
-    """Count the rows of an output that are lost, doubled, or not as in the unbroken one."""
+    """Count the rows of an output that are lost, duplicated, or different from the uninterrupted pass."""
     found = rows(output)
     distinct = found["id"].unique()
     tally.doubled += len(found) - len(distinct)
@@ -238,7 +238,7 @@ def compare(output: Path, whole: pa.Table, tally: Tally) -> None:
 
 
 def clear() -> None:
-    """End what is left of the commands that we started."""
+    """End the remaining processes of the commands that this process started."""
     for process, _ in below():
         process.kill()
     bury(0)
@@ -269,12 +269,12 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--range-rows", type=int, default=2000)
-    parser.add_argument("--longest", type=float, default=5.0, help="seconds between two kills, at most")
-    parser.add_argument("--hidden", type=int, default=16_384, help="how slow the model is: units of its hidden layer")
+    parser.add_argument("--longest", type=float, default=5.0, help="the longest time between two kills, in seconds")
+    parser.add_argument("--hidden", type=int, default=16_384, help="hidden units of the model; more make it slower")
     args = parser.parse_args()
     if ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0):
         sys.exit("cannot become the parent of orphans: the processes to kill would not be told from others'")
-    # Else what was started would stay when this is ended.
+    # Otherwise the started processes would stay when this process is terminated.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     wanted = Counter({kind: round(share * args.kills) for kind, share in SHARES.items()})
     rng, tally = random.Random(args.seed), Tally()

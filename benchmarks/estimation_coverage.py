@@ -2,11 +2,11 @@
 
     .venv/bin/python benchmarks/estimation_coverage.py [--repetitions 2000]
 
-A population of 20,000 documents has a score from a model (three kinds), which is also what the model's answer and
-the strata come from, and the answer of a language model that finds 90 % of the positive documents and takes 2 % of
-the others for such. Each repetition draws n documents, uniformly or stratified as `laud run` does for a binary task,
-and asks for the truth. For the prediction-powered shares (PPI) they are a part of 5 n that the language model answers.
-A share is covered when its true value in this population lies within the interval.
+A population of 20,000 documents has scores of a model (of three kinds), from which its predictions and the strata are
+derived, and answers of a language model with a recall of 90 % and a false positive rate of 2 %. Each repetition draws n
+documents with their true labels, uniformly or stratified as `laud run` does for a binary task. For prediction-powered
+shares (PPI), these are a random part of 5 n documents that the language model answers. A share is covered if its true
+value in the population lies in the interval.
 """
 
 import argparse
@@ -43,7 +43,7 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Model:
-    """How far the scores of the two classes lie apart, in standard deviations, and what the model makes of them."""
+    """The distance of the scores of the two classes, in standard deviations, and how the model derives predictions."""
 
     name: str
     apart: float
@@ -68,7 +68,7 @@ class Population:
 
 
 def scored(prevalence: float, model: Model, rng: np.random.Generator) -> tuple[Indices, Floats]:
-    """Return (N,) truths and (N,) probabilities that the model gives to the positive class."""
+    """Return (N,) true labels, and the model's (N,) probabilities of the positive class."""
     true = (np.arange(DOCUMENTS) < round(DOCUMENTS * prevalence)).astype(np.int64)
     evidence = rng.normal(size=DOCUMENTS) + model.apart * true
     logit = model.apart * evidence - model.apart**2 / 2 + np.log(prevalence / (1 - prevalence))
@@ -76,7 +76,7 @@ def scored(prevalence: float, model: Model, rng: np.random.Generator) -> tuple[I
 
 
 def population(true: Indices, proba: Floats, n: int, strata: int, rng: np.random.Generator) -> Population:
-    """Cut the documents into strata, and allot n documents to them."""
+    """Stratify the documents, and allocate n draws to the strata."""
     bins = 10_000
     place = np.minimum((proba * bins).astype(np.int64), bins - 1)
     edges = boundaries(np.bincount(place, minlength=bins), strata)
@@ -115,7 +115,7 @@ def limits(cells: Floats, alone: Floats, world: Population) -> dict[str, tuple[F
 def powered_share(
     share: Share, cells: Floats, alone: Floats, sizes: Floats, given: Bools, not_given: Bools
 ) -> tuple[Floats, Floats, Floats]:
-    """Estimate a share with the language model's help."""
+    """Estimate a share by prediction-powered inference with the language model's answers."""
     kinds = KINDS[share]
     table, rest = np.zeros((*cells.shape[:2], 3, 3)), np.zeros((*cells.shape[:2], 3))
     for model, heard in product((0, 1), repeat=2):
@@ -159,7 +159,7 @@ def simulate(world: Population, repetitions: int, rng: np.random.Generator) -> d
 
 
 def part(among: Indices, n: int, rng: np.random.Generator) -> Indices:
-    """Draw n of each row of (R, c) counts without replacement."""
+    """Draw n documents without replacement from each row of (R, c) counts."""
     drawn, left = np.zeros_like(among), np.full(len(among), n)
     after = among.sum(1)
     for i in range(among.shape[1]):
@@ -170,7 +170,7 @@ def part(among: Indices, n: int, rng: np.random.Generator) -> Indices:
 
 
 def attainable(prevalence: float, n: int) -> bool:
-    """Whether a two-sided interval from n uniform draws can cover this prevalence with 93 to 98 % at all.
+    """Whether any two-sided interval from n uniform draws can cover this prevalence with 93 to 98 %.
 
     Its coverage is the probability of a run of counts, with at most 3.5 % left out on a side.
     """
@@ -180,7 +180,7 @@ def attainable(prevalence: float, n: int) -> bool:
 
 
 def exact(n: int) -> str:
-    """Say how n uniform draws cover prevalences, by the binomial distribution instead of by simulation."""
+    """Print the coverage of prevalences with n uniform draws, from the binomial distribution instead of simulation."""
     hits, one = np.arange(n + 1.0), np.ones((n + 1, 1), np.bool_)
     draws = (np.ones(1), np.array([float(n)]), np.ones(1))
     _, low, high = share_limits(hits[:, None], n - hits[:, None], *draws, one, one)

@@ -1,10 +1,11 @@
-"""Hostile requests to a real `laud serve`: what each is answered, what they cost in memory, and whether others wait.
+"""Send hostile requests to a real `laud serve`; check the responses, the memory, and the latency of other callers.
 
     python -m benchmarks.hostile runs/demo
 
-Starts the service with one replica and sends each kind of request, while another caller classifies a text every 50 ms;
-then it holds slow bodies and half-sent headers open. Ends with 1 if an answer is 5xx other than 503 or 504, or takes
-over 12 s, if the replica grows by more than 30 %, or if the other caller waits for over a second beside slow senders.
+The script starts the service with one replica and sends each kind of request, while another caller classifies a text
+every 50 ms. Then it keeps connections with slow bodies and incomplete headers open. The exit code is 1 if a response
+has a status 5xx other than 503 or 504 or takes over 12 s, if the memory of the replica grows by more than 30 %, or if
+the other caller waits for over a second while slow senders are connected.
 """
 
 import argparse
@@ -33,7 +34,7 @@ AT_ONCE = 4
 
 @dataclass
 class Caller:
-    """Somebody else, who classifies a text every 50 ms: the status and seconds of each answer."""
+    """Another caller, who classifies a text every 50 ms; records status and seconds of each response."""
 
     url: str
     seen: list[tuple[int, float]] = field(default_factory=list)
@@ -53,7 +54,7 @@ class Caller:
     def _ask(self) -> None:
         while not self._stop.wait(0.05):
             began = time.perf_counter()
-            # A connection of its own for each, as a caller has who comes now.
+            # Each request has its own connection, like that of a new caller.
             with suppress(httpx.TransportError):
                 answer = httpx.post(
                     self.url, json={"texts": "milk"}, headers={"authorization": f"Bearer {TOKEN}"}, timeout=30
@@ -91,7 +92,7 @@ def replica_of(process: "subprocess.Popen[str]") -> psutil.Process:
 
 @contextmanager
 def measured(replica: psutil.Process) -> Iterator[Callable[[], int]]:
-    """Look at the memory of a replica all the time; yields what gives the most so far."""
+    """Sample the memory of a replica continuously; yield a function that returns the maximum so far."""
     most, stop = [replica.memory_info().rss], threading.Event()
 
     def look() -> None:
@@ -108,7 +109,7 @@ def measured(replica: psutil.Process) -> Iterator[Callable[[], int]]:
 
 
 def send_all(port: int) -> tuple[Counter[str], list[str]]:
-    """Send each kind, four at a time; return the statuses, and what went wrong."""
+    """Send each kind of request, four at a time; return the statuses, and the failures."""
     found = kinds()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = dict(zip(found, pool.map(lambda data: answered(port, data), found.values()), strict=True))
@@ -121,7 +122,7 @@ def send_all(port: int) -> tuple[Counter[str], list[str]]:
 
 
 def hold_open(port: int, n: int, data: bytes, caller: Caller, seconds: float) -> list[socket.socket]:
-    """Begin n requests that do not end, and let somebody else ask meanwhile."""
+    """Start n requests that never end, while another caller sends requests."""
     open_ones = []
     for _ in range(n):
         one = socket.create_connection(("127.0.0.1", port), 5)
@@ -144,7 +145,7 @@ def main() -> int:
     url, wrong = f"http://127.0.0.1:{given.port}/v1/classify", []
     with service(given.run, given.port) as process:
         replica = replica_of(process)
-        for _ in range(3):  # an honest load first: what a replica needs anyway
+        for _ in range(3):  # a normal load first, to reach the memory that a replica needs anyway
             texts = [f"a name {i} " * 10 for i in range(1024)]
             httpx.post(url, json={"texts": texts}, headers={"authorization": f"Bearer {TOKEN}"}, timeout=60)
         before = replica.memory_info().rss

@@ -1,4 +1,4 @@
-"""Bodies of hostile requests: what JSON, and what is none, may be sent to classify and as feedback."""
+"""Bodies of hostile requests to classify and feedback: unusual JSON, and bodies that are not JSON."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The kinds of hostile requests that hostile.py sends, each as the bytes that go over the wire."""
+"""The kinds of hostile requests that hostile.py sends, each as raw bytes."""
 
 import socket
 import time
@@ -21,7 +21,7 @@ def request(
     method: str = "POST",
     plain: bool = False,
 ) -> bytes:
-    """A request as bytes, whose connection ends with the answer; `plain` leaves out the usual headers."""
+    """Return a request as bytes, with `Connection: close`; `plain` omits the usual headers."""
     usual = () if plain else ("Host: localhost", AUTHORIZATION, JSON_KIND, f"Content-Length: {len(body)}")
     lines = [f"{method} {path} HTTP/1.1", *usual, "Connection: close", *more]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
@@ -217,7 +217,7 @@ def kinds() -> dict[str, bytes]:
 
 
 def slow_kinds() -> Iterator[tuple[str, int, bytes]]:
-    """Requests that do not end: what they are, how many, and how each begins."""
+    """Return requests that never end: name, number of connections, and the first bytes of each."""
     begin = ("Host: localhost", JSON_KIND)
     for name, body, more in (
         ("bodies of one byte", b"{", ()),
@@ -230,11 +230,11 @@ def slow_kinds() -> Iterator[tuple[str, int, bytes]]:
 
 
 def answered(port: int, data: bytes) -> tuple[str, float]:
-    """Send bytes and read what comes back; return the first status, or how the connection ended, and the seconds."""
+    """Send bytes and read the response; return its status, or how the connection ended, and the seconds it took."""
     began, found = time.perf_counter(), b""
     with suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), 5) as one:
         one.settimeout(LONGEST_S + 3)
-        with suppress(ConnectionError):  # it may be answered, and closed, before all is sent
+        with suppress(ConnectionError):  # the service may respond and close the connection before all is sent
             one.sendall(data)
         try:
             while part := one.recv(65_536):
@@ -247,6 +247,6 @@ def answered(port: int, data: bytes) -> tuple[str, float]:
 
 
 def is_wrong(status: str, seconds: float) -> bool:
-    """Whether an answer is none that a hostile request may have."""
+    """Whether an outcome is not acceptable for a hostile request."""
     failed = status.startswith("5") and status not in ("503", "504")
     return failed or status == "no end" or seconds > LONGEST_S

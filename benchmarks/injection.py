@@ -1,11 +1,12 @@
-"""How often a text that gives orders is obeyed by a language model oracle.
+"""Measure how often a language model oracle obeys an instruction in a document (prompt injection).
 
     python benchmarks/injection.py examples/tiny_lm --task examples/demo/demo.yaml
     python benchmarks/injection.py http://localhost:8000/v1 --model NAME --task examples/demo/demo.yaml --n 200
 
-Each document is asked about three times, with a label L drawn for it that is not its own: as it stands, with a plain
-mention of L, and with an order to answer L. What counts is how much oftener the order gets L than the mention does.
-The target is a folder or hub name, which vLLM runs here, or the URL of an endpoint that speaks OpenAI's protocol.
+For each document, a label L other than its own is drawn, and the oracle is asked about three variants: the text itself,
+the text with a mention of L, and the text with an instruction to answer L. The result is how much more often the
+instruction leads to L than the mention. The target is a folder or hub name, which vLLM runs on this machine, or the URL
+of an OpenAI-compatible endpoint.
 """
 
 import argparse
@@ -36,7 +37,7 @@ VARIANTS = {
 
 @dataclass(frozen=True)
 class Rate:
-    """How many of n documents were given the label, and the 95 % interval of the share (Wilson)."""
+    """The share of n documents that got the drawn label, with its 95 % Wilson interval."""
 
     hits: int
     n: int
@@ -50,10 +51,9 @@ class Rate:
 
 
 def measure(oracle: Oracle, names: Sequence[str], texts: Sequence[str], *, seed: int = 0) -> Mapping[str, Rate]:
-    """Ask about every variant of every text in one call; return how often each variant was given the drawn label.
+    """Ask about all variants of all texts in one call; return how often each variant got the drawn label.
 
-    A text whose plain form is given the drawn label already says nothing and is left out, as is one where a
-    variant has no answer at all.
+    A text is left out if its unchanged form already gets the drawn label, or if a variant gets no answer.
     """
     rng = random.Random(seed)
     wanted = [rng.choice(names) for _ in texts]
@@ -90,8 +90,8 @@ def build(args: argparse.Namespace, task: Task, database: str) -> LlmOracle:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", help="a model folder, a hub name, or a URL")
-    parser.add_argument("--task", required=True, help="a task.yaml: its labels, and its corpus for the texts")
-    parser.add_argument("--model", help="the model's name at a URL")
+    parser.add_argument("--task", required=True, help="a task.yaml with the labels and a corpus of texts")
+    parser.add_argument("--model", help="the model's name, if the target is a URL")
     parser.add_argument("--n", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rationale", action="store_true")

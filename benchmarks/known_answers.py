@@ -1,4 +1,4 @@
-"""A threshold from known answers: which documents to have checked, and where the precision holds. Pure NumPy.
+"""Choose documents to check, and from the answers the threshold that reaches a target precision. Pure NumPy.
 
 n documents of the pool, a answers.
 """
@@ -11,14 +11,15 @@ STRATA = 5
 
 
 def to_check(score: Floats, free: Bools, size: int, rng: np.random.Generator) -> Indices:
-    """Draw rows of the pool for a trusted oracle, most where a threshold is decided: at the top of the ranking.
+    """Draw rows of the pool for a trusted oracle, mostly from the top of the ranking, where the threshold is decided.
 
-    Ranks are cut into STRATA, each twice as deep as the one before it and the last one the rest; as many are drawn
-    from each. So the top is seen whole, whatever the category's prevalence, and every document can be drawn.
+    The ranking is divided into STRATA strata, each twice as large as the previous one, and the last with all the rest.
+    The same number of rows is drawn from each. So the top is covered well at any prevalence, and every document has a
+    chance to be drawn.
 
     Args:
-        score: (n,) what the model says; larger is likelier.
-        free: (n,) what may be drawn.
+        score: (n,) the model's scores; larger is likelier.
+        free: (n,) whether a row may be drawn.
     """
     ranking = np.flatnonzero(free)[np.argsort(-score[free], kind="stable")]
     each = size // STRATA
@@ -34,10 +35,10 @@ def lower_bound(hits: Floats, n: Floats) -> Floats:
 
 
 def threshold(score: Floats, positive: Bools, target: float) -> float:
-    """Return the least score at which the precision's bound reaches the target, else where it is highest."""
+    """Return the lowest score at which the precision's bound reaches the target, else the one where it is highest."""
     order = np.argsort(-score, kind="stable")
     bound = lower_bound(np.cumsum(positive[order]).astype(float), np.arange(1, len(order) + 1).astype(float))
-    ends = np.append(np.diff(score[order]) != 0, True)  # equal scores are named together
+    ends = np.append(np.diff(score[order]) != 0, True)  # rows with equal scores are predicted together
     bound = np.where(ends, bound, -1.0)
     reached = np.flatnonzero(bound >= target)
     return float(score[order[reached[-1] if len(reached) else int(bound.argmax())]])

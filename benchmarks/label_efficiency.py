@@ -1,15 +1,16 @@
-"""How few labels each query strategy needs on real text: learning curves against random, and against other tools.
+"""Measure how few labels each query strategy needs on real text: learning curves against random and other tools.
 
     python benchmarks/label_efficiency.py --data ../shared/data/fndds_food --data ../shared/data/hs_chapter --seeds 3
     python benchmarks/label_efficiency.py --data mine.parquet --learners encoder --strategies margin random --rivals
 
-A run is the loop of `laud run` in one process (simulation.py), with a column as its oracle and an evaluation sample
-set aside; its figures come from the test file. Baselines: `random` after the same seed walk, `random_scratch` without
-one, and `all`, the learner trained on the whole pool. Results are lines of OUT/results.jsonl: what is there is not run
-again, and several processes may share the file. The tables and plots are made from it at the end, or by --report.
+A run is the loop of `laud run` in one process (simulation.py), with a column as its oracle, and an evaluation sample
+set aside. Its figures are measured on the test file. The baselines are `random` after the same seed walk,
+`random_scratch` without a seed walk, and `all`, the learner trained on the whole pool. Results are appended to
+OUT/results.jsonl. Runs that are in it are skipped, and several processes may share it. The tables and plots are made
+from it at the end, or with --report.
 
---rivals runs small-text and SetFit on the same encoder, pools and budgets, in an environment of their own:
-`make rivals` installs it.
+--rivals runs small-text and SetFit with the same encoder, pools and budgets, in a separate environment that `make
+rivals` installs.
 """
 
 import argparse
@@ -45,7 +46,7 @@ def main() -> None:
 
 
 def study(data: LabelledSet, name: str, args: argparse.Namespace, path: Path) -> None:
-    """Run what is missing of a set and a learner."""
+    """Run the missing runs of a set and a learner."""
     learner: StudiedLearner | None = None
     starts: dict[int, Start | None] = {}
     for key in wanted(data, name, args):
@@ -65,7 +66,7 @@ def study(data: LabelledSet, name: str, args: argparse.Namespace, path: Path) ->
 
 
 def wanted(data: LabelledSet, learner: str, args: argparse.Namespace) -> Iterator[results.Record]:
-    """What identifies each run. The whole pool needs one run: no choice and no seed is in it."""
+    """Return the keys of all runs. The baseline `all` needs one run, because it does not depend on the seed."""
     strategies = list(dict.fromkeys([*args.baselines, *args.strategies]))
     for seed in range(args.first_seed, args.first_seed + args.seeds):
         for strategy in strategies:
@@ -100,17 +101,21 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--baselines", nargs="*", default=BASELINES)
     parser.add_argument("--budget", type=int, default=500)
     parser.add_argument("--batch", type=int, default=50)
-    parser.add_argument("--seed-queries", type=int, default=300, help="the seed walk's cap")
+    parser.add_argument("--seed-queries", type=int, default=300, help="the most queries of the seed walk")
     parser.add_argument(
         "--full",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="train on the whole pool once; by default for the linear learner, since LoRA takes an hour on 2 cores",
+        help="also train on the whole pool; by default only for the linear learner, as LoRA takes an hour on 2 cores",
     )
     parser.add_argument("--rivals", action="store_true", help="run small-text and SetFit too")
-    parser.add_argument("--small-text", nargs="*", default=SMALL_TEXT, help="its strategies, by the names it has")
-    parser.add_argument("--setfit-steps", type=int, default=300, help="of 16 pairs; about 5 minutes a fit; 0 for none")
-    parser.add_argument("--report", action="store_true", help="only make the tables and plots anew")
+    parser.add_argument(
+        "--small-text", nargs="*", default=SMALL_TEXT, help="strategies of small-text, by its own names"
+    )
+    parser.add_argument(
+        "--setfit-steps", type=int, default=300, help="steps of 16 pairs, about 5 minutes for a fit; 0: no SetFit"
+    )
+    parser.add_argument("--report", action="store_true", help="only make the tables and plots again")
     parser.add_argument("--out", type=Path, default=Path("docs/study"))
     args = parser.parse_args()
     if not args.data and not args.report:

@@ -1,10 +1,10 @@
-"""Reading labels off a language model: against decoding label names, ray.data.llm, and raw vLLM.
+"""Compare label scoring by next-token probabilities with decoding of label names, ray.data.llm, and plain vLLM.
 
     python benchmarks/label_scoring.py                        the tiny model of examples/tiny_lm
     python benchmarks/label_scoring.py --model NAME_OR_FOLDER --documents 5000
 
-One engine at a time, each in a process of its own; documents are distinct product names that
-examples/demo/catalog.py writes, 20 labels of several tokens.
+Each engine runs alone, in its own process. The documents are distinct product names from examples/demo/catalog.py; the
+20 labels have several tokens each.
 """
 
 from __future__ import annotations  # what is sent to workers must not need this module's names
@@ -57,7 +57,7 @@ HOSTILE = (
 
 
 def names(n: int) -> list[str]:
-    """n distinct product names, from a seed that no example uses."""
+    """Return n distinct product names, with a seed that no example uses."""
     spec = importlib.util.spec_from_file_location("catalog", ROOT / "examples/demo/catalog.py")
     assert spec is not None
     assert spec.loader is not None
@@ -75,7 +75,7 @@ def settings(model: str, reader: str) -> VllmZeroShotConfig:
 
 
 def ours(model: str, texts: Sequence[str], reader: str) -> dict[str, Any]:
-    """The engine on pre-tokenized prompts: rate, computed tokens against the least, and the probabilities."""
+    """Measure the engine on tokenized prompts: rate, computed tokens against the least possible, probabilities."""
     tokenizer = chat.open_tokenizer(model)
     prompt = label_prompt.build(tokenizer, TASK, settings(model, reader), orders=1)
     opening = prompt.opening(tokenizer)
@@ -104,7 +104,7 @@ def ours(model: str, texts: Sequence[str], reader: str) -> dict[str, Any]:
 
 
 def decoding(model: str, texts: Sequence[str]) -> dict[str, Any]:
-    """Choice-constrained decoding of the label names, on the same engine settings."""
+    """Measure choice-constrained decoding of the label names, with the same engine settings."""
     from vllm import LLM, SamplingParams
     from vllm.sampling_params import StructuredOutputsParams
 
@@ -134,7 +134,7 @@ def decoding(model: str, texts: Sequence[str]) -> dict[str, Any]:
 
 
 def ray_data_llm(model: str, texts: Sequence[str]) -> dict[str, Any]:
-    """The same label reads through ray.data.llm with its defaults; the rate from its first row to its last."""
+    """Measure the same label scoring with ray.data.llm and its defaults; the rate is from the first row to the last."""
     import ray
     from ray.data.llm import build_processor, vLLMEngineProcessorConfig
 
@@ -142,7 +142,7 @@ def ray_data_llm(model: str, texts: Sequence[str]) -> dict[str, Any]:
     prompt = label_prompt.build(tokenizer, TASK, settings(model, "logprobs"), orders=1)
     head, opening, tail = prompt.prompt().head(), prompt.prompt().opening(), prompt.prompt().tail()
     token_ids = list(prompt.token_ids)
-    # Its four default stages reserve a core each and wait for ever where there are fewer.
+    # Its four default stages reserve a core each, and with fewer cores they wait forever.
     ray.init(num_cpus=8, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     processor = build_processor(
         vLLMEngineProcessorConfig(
@@ -166,7 +166,7 @@ def ray_data_llm(model: str, texts: Sequence[str]) -> dict[str, Any]:
 
 
 def one_pass(model: str, texts: Sequence[str], reader: str, cpus: int) -> dict[str, Any]:
-    """laud_ray's pass over the same documents, 1 % of them hostile, over-long or empty."""
+    """Measure laud_ray's pass over the same documents, 1 % of which are hostile, too long or empty."""
     bad = [HOSTILE[i % len(HOSTILE)] + (f" {i}" * 3000 if i % 7 == 3 else "") for i in range(len(texts) // 100)]
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
@@ -204,7 +204,7 @@ def timed(work: Any) -> float:
 
 
 def apart(what: str, args: argparse.Namespace) -> dict[str, Any]:
-    """Run one measurement in a process of its own; its last line is the result."""
+    """Run one measurement in a separate process; the last line that it prints is the result."""
     command = [sys.executable, __file__, "--only", what, "--model", args.model, "--documents", str(args.documents)]
     environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Labelled sets for studies: Parquet with a text and a label, read as the corpus reads texts."""
+"""Labelled data sets for studies: Parquet files with texts and labels, normalised like a corpus."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,10 @@ TEST_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledSet:
-    """A pool that an oracle can answer for, and a test file that no part of a run sees.
+    """A pool with known labels for an oracle, and a test file that is not used in a run.
 
-    gold and test_gold are (n,) and (m,) classes of texts and test_texts. Equal texts of the pool stand there once,
-    with the label of the first, as in the corpus; the rows of the test file count as they are.
+    gold and test_gold are the (n,) and (m,) classes of texts and test_texts. Duplicates in the pool are removed, as in
+    a corpus; the first label counts. The test file keeps duplicates.
     """
 
     name: str
@@ -30,7 +30,7 @@ class LabelledSet:
 
 
 def read_set(path: Path, *, text: str = "text", label: str = "label", seed: int = 0) -> LabelledSet:
-    """Read a folder with train.parquet and test.parquet, or one file, of which `seed` draws a fifth for testing.
+    """Read a folder with train.parquet and test.parquet, or one file, a random fifth of which is the test set.
 
     Raises:
         CorpusError: if a file or column is missing, or no row has both a text and a label.
@@ -39,7 +39,7 @@ def read_set(path: Path, *, text: str = "text", label: str = "label", seed: int 
         pool, test = (_read(path / f"{part}.parquet", text, label) for part in ("train", "test"))
         pool = _distinct(pool)
     else:
-        rows = _distinct(_read(path, text, label))  # before the cut, so that no text is on both sides
+        rows = _distinct(_read(path, text, label))  # before the split, so that no text is in both parts
         order = np.random.default_rng(seed).permutation(len(rows))
         cut = round(TEST_SHARE * len(rows))
         test, pool = ([rows[i] for i in sorted(part)] for part in (order[:cut], order[cut:]))
@@ -56,7 +56,7 @@ def read_set(path: Path, *, text: str = "text", label: str = "label", seed: int 
 
 
 def _read(path: Path, text: str, label: str) -> list[tuple[str, str]]:
-    """The rows that have a text and a label, the text normalised."""
+    """Return the rows that have a text and a label, with normalised texts."""
     try:
         table = pq.read_table(path, columns=[text, label])
         cells = [table.column(name).to_pylist() for name in (text, label)]
@@ -69,7 +69,7 @@ def _read(path: Path, text: str, label: str) -> list[tuple[str, str]]:
 
 
 def _distinct(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The first row of each text."""
+    """Return the first row of each text."""
     first: dict[str, str] = {}
     for one, gold in rows:
         first.setdefault(one, gold)

@@ -1,4 +1,4 @@
-"""Learners as a study sees them: some rows of a set's pool -> what the model says of the whole pool and of the test.
+"""Learners for studies: train on some rows of a set's pool, and predict the whole pool and the test file.
 
 n pool documents, m test documents, k classes, d dimensions.
 """
@@ -20,7 +20,7 @@ from laud_ray.types import Example, Floats, Indices
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """What a model says: (n, k) and (m, k) probabilities, and the (n, d) unit vectors of the pool it sees."""
+    """A model's (n, k) and (m, k) probabilities of pool and test, and its (n, d) unit vectors of the pool."""
 
     proba: Floats
     test: Floats
@@ -28,7 +28,7 @@ class View:
 
 
 class StudiedLearner(Protocol):
-    """Fits to rows of a pool that it knows; what was answered for them need not be their gold label."""
+    """A learner bound to a pool; it is trained on rows with answers, which may differ from the gold labels."""
 
     @property
     def zero_shot(self) -> View:
@@ -50,7 +50,7 @@ class StudiedLearner(Protocol):
 
 
 class FrozenLinear:
-    """The linear learner's own solver on vectors that are computed once a set: a round takes seconds."""
+    """The linear learner on vectors that are computed once for a set, so that a round takes seconds."""
 
     def __init__(self, data: LabelledSet, class_balance: float = 0.0) -> None:
         scorer = open_zero_shot(data)
@@ -68,7 +68,7 @@ class FrozenLinear:
 
 
 class LoraEncoder:
-    """The encoder learner as it is: a LoRA fit, and a pass over pool and test, each round."""
+    """The unchanged encoder learner: each round takes a LoRA fit and a pass over pool and test."""
 
     def __init__(self, data: LabelledSet) -> None:
         size = memory_size(None, data.task, len(data.texts))
@@ -101,14 +101,14 @@ LEARNERS = {"linear": FrozenLinear, "encoder": LoraEncoder}
 
 
 def open_zero_shot(data: LabelledSet) -> EncoderScorer:
-    """The product's zero-shot classifier: an encoder learner that was shown nothing."""
+    """Return the product's zero-shot classifier: an encoder learner fitted without examples."""
     with tempfile.TemporaryDirectory(prefix="laud-study-") as out:
         EncoderLearner().fit(data.task, [], out=out, seed=0)
         return EncoderLearner.open(out)
 
 
 def cached_vectors(scorer: EncoderScorer, texts: list[str]) -> Floats:
-    """Embed texts with a frozen encoder, or find that this was done on this machine before."""
+    """Embed texts with a frozen encoder; the vectors are cached on this machine."""
     key = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
     path = Path(tempfile.gettempdir()) / "laud-study-vectors" / f"{key}-{len(texts)}-{scorer.encoder.dimensions}.npy"
     if not path.exists():

@@ -1,10 +1,10 @@
-"""The whole loop on real text against the same learner with random queries: test accuracy and macro-F1.
+"""Compare the whole loop on real text with random queries and the same learner: test accuracy and macro-F1.
 
     python benchmarks/learning.py ../shared/data/fndds_food ../shared/data/hs_chapter --seeds 3
 
-Each run is what `laud run` does with a replay oracle: seed, then queries in batches of 100 until 500 annotations
-are spent (evaluation apart), then the current model on the set's test file, which no part of the run saw.
-"random" gets the same seed and spends the rest at once, since its choice does not depend on a model.
+Each run is a `laud run` with a replay oracle: the seed, then batches of 100 queries until 500 annotations are spent
+(evaluation not counted). The current model is then evaluated on the set's test file, which is not used in the run.
+"random" has the same seed and spends the rest in one batch, since its choice does not depend on a model.
 """
 
 import argparse

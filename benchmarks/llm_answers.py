@@ -1,4 +1,4 @@
-"""A language model's answers about the rows of a set's pool, through the product's own oracle and ledger."""
+"""Answers of a language model for the rows of a set's pool, from the product's own oracle and ledger."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +16,9 @@ from laud_ray.types import Document, Indices
 
 
 class LlmAnswers:
-    """Asks an endpoint that speaks OpenAI's protocol. What is in the database is never bought again.
+    """Asks an OpenAI-compatible endpoint. Answers are stored in a database, and none is bought twice.
 
-    The same document gets the same answer always: the model is asked at temperature 0, and the ledger remembers.
+    A document always gets the same answer, because the temperature is 0 and the ledger keeps answers.
     """
 
     def __init__(self, url: str, model: str, data: LabelledSet, database: Path) -> None:
@@ -29,10 +29,10 @@ class LlmAnswers:
         self._said: dict[int, int] = {}
 
     def __call__(self, rows: Indices) -> Indices:
-        """Map (n,) rows to (n,) classes, ABSTAINED where the model is not sure or cannot be read.
+        """Map (n,) rows to (n,) classes, ABSTAINED where the model is unsure or its answer cannot be parsed.
 
         Raises:
-            LaudError: if the endpoint leaves a question open, which a table cannot wait for.
+            LaudError: if the endpoint leaves a document pending.
         """
         self._ask([row for row in dict.fromkeys(rows.tolist()) if row not in self._said])
         return np.asarray([self._said[row] for row in rows.tolist()], np.int64)

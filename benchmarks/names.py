@@ -1,4 +1,4 @@
-"""What the benchmarks of relabeling share: large catalogs of invented names, and the cheapest model for them."""
+"""Large catalogs of invented names and a cheap model for them, shared by the benchmarks of relabeling."""
 
 import importlib.util
 import sys
@@ -14,7 +14,7 @@ import torch
 from laud_ray.models.student.model import Network, Recipe, Student, distil
 
 DEMO = Path(__file__).parents[1] / "examples" / "demo" / "catalog.py"
-SEEDS = 20_000  # names of the demo's grammar; the others are these with a number
+SEEDS = 20_000  # names from the demo's grammar; further names are these with a number
 TAUGHT = 3_000
 ROW_GROUP = 100_000
 
@@ -37,7 +37,7 @@ def seeds() -> tuple[list[str], list[str]]:
 
 
 def write_catalog(path: Path, rows: int, *, repeated: float, seed: int = 0) -> Path:
-    """Write `rows` names with ids in random order; the share `repeated` of them stand in another row before."""
+    """Write `rows` names with ids in random order; the share `repeated` of them repeats the name of an earlier row."""
     rng, known = np.random.default_rng(seed), pa.array(seeds()[0])
     fresh = rows - round(repeated * rows)
     source = np.concatenate([np.arange(fresh), rng.integers(fresh, size=rows - fresh)])
@@ -54,7 +54,7 @@ def write_catalog(path: Path, rows: int, *, repeated: float, seed: int = 0) -> P
 
 
 def write_model(place: Path, *, hidden: int | None = None) -> Path:
-    """Write a student of the demo's labels. `hidden` units cost more, and answer the same: those added do nothing."""
+    """Write a student with the demo's labels. More `hidden` units make it slower without changing its answers."""
     texts, filed = (part[:TAUGHT] for part in seeds())
     labels = list(demo().LABELS)
     taught = np.full((len(texts), len(labels)), 0.1 / len(labels), np.float32)

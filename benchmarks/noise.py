@@ -1,14 +1,14 @@
-"""What an oracle that errs costs, and what of it comes back by leaving out, asking again or smoothing.
+"""Measure the loss by a noisy oracle, and how much of it is recovered by leaving out, re-checking or smoothing.
 
     python benchmarks/noise.py --data ../shared/data/banking77 --seeds 5
 
-The rounds of a run in one process, without Ray: the product's seed walk, margin queries, audit, replay oracle and
-linear learner, over embeddings made once. Every arm spends the same budget, answers that are asked for again
-included. Errors name any other class alike, or, with --confusable, the zero-shot model's likeliest other class: the
-hard case, since nothing but another answer tells such an error from a hard document. Prints a JSON line for each arm
-and seed, then the table: macro-F1 and accuracy on the set's test file, its gain over "noisy" with the standard error
-of the paired difference, and the share of the macro-F1 lost to noise that an arm recovers. The clean arms say what a
-way costs where nothing is wrong.
+The rounds of a run are simulated in one process without Ray: the product's seed walk, margin queries, audit, replay
+oracle and linear learner, with embeddings that are computed once. Every arm spends the same budget, including second
+answers. Errors name every other class with equal probability or, with --confusable, the zero-shot model's likeliest
+other class. The latter is the hard case, because only another answer distinguishes such an error from a hard document.
+Prints a JSON line for each arm and seed, then the table: macro-F1 and accuracy on the set's test file, the gain over
+"noisy" with the standard error of the paired difference, and the share of the macro-F1 lost to noise that an arm
+recovers. The clean arms show the cost of a method when no answer is wrong.
 """
 
 import argparse
@@ -47,14 +47,14 @@ from laud_ray.types import Annotation, Document, Floats, Indices, Oracle, Task
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """A way to live with noise.
+    """A method to handle noise.
 
     Attributes:
-        noise: of the run's oracle.
-        leave_out: train the last model without what is probably wrong.
-        share: of each batch that may be asked again.
-        second: noise of whoever is asked again; None: as the run's oracle.
-        smoothing: of the labels in training.
+        noise: the share of wrong answers of the run's oracle.
+        leave_out: whether the last model is trained without answers that are probably wrong.
+        share: the share of each batch that may be spent on second answers.
+        second: the share of wrong second answers; None: as for the run's oracle.
+        smoothing: label smoothing in training.
     """
 
     noise: float
@@ -83,7 +83,7 @@ def arms(noise: float) -> dict[str, Arm]:
 
 @dataclass(frozen=True, slots=True)
 class ConfusableOracle:
-    """Errs when another oracle does, but then names the likeliest of the other classes.
+    """Errs for the same documents as another oracle, but names the likeliest other class.
 
     Attributes:
         likeliest: two class names for each document, the likelier first.
@@ -108,7 +108,7 @@ class Bench:
     """A data set, normalised and embedded once: n documents, k classes, d dimensions.
 
     Attributes:
-        likeliest: the two classes that zero-shot finds likeliest for each document; None if errors name any.
+        likeliest: the two likeliest classes of each document by zero-shot; None if errors name any other class.
     """
 
     run: RunConfig
@@ -162,7 +162,7 @@ def prepare(data: Path, scratch: str, args: argparse.Namespace) -> Bench:
 
 
 class Run:
-    """One arm with one seed, with a store of its own."""
+    """One arm with one seed, in its own store."""
 
     def __init__(self, bench: Bench, arm: Arm, seed: int, store: Store) -> None:
         again = {"share": arm.share, "leave_out": arm.leave_out, "trusted": arm.second == 0.0}
@@ -195,7 +195,7 @@ class Run:
         return audit.judge(self.asked(), rechecks.opinions(self.store.engine), self.names, self.proba)
 
     def taught(self, left: int) -> list[Answered]:
-        """What the arm trains on, with so many answers left to buy."""
+        """Return the examples that the arm trains on, with this number of answers left to buy."""
         if self.arm.leave_out and left <= 0:
             return audit.probably_right(self.judged())
         return [a for a in self.asked() if a.label is not None]

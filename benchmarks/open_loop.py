@@ -1,4 +1,4 @@
-"""Load from a process of its own: requests that come at their times, whether or not earlier ones were answered.
+"""An open-loop load generator in a separate process: requests are sent on schedule, independent of earlier responses.
 
 python benchmarks/open_loop.py '{"url": ..., "rate": 50, "seconds": 10, ...}'   prints one JSON line a request
 """
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import aiohttp
 import uvloop
 
-# A request that has no answer by then hangs.
+# Seconds after which a request without a response counts as hanging.
 HANGS_S = 60.0
 
 

@@ -1,4 +1,4 @@
-"""What a pass costs beside what it must do: rate against a bare loop and sentence-transformers, memory against size.
+"""Measure the overhead of passes: rates against a plain loop and sentence-transformers, and memory by corpus size.
 
 python benchmarks/passes.py corpus                   2,000,000 names normalised, here and on workers, twice each
 python benchmarks/passes.py corpus --before TREE     the same beside an earlier checkout, alternating
@@ -104,7 +104,7 @@ def cheap(_: str) -> Scorer:
 
 
 def one_pass(n: int) -> None:
-    """In a process of its own: normalise and score n names."""
+    """Normalise and score n names; runs in a separate process."""
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
         writer = pq.ParquetWriter(place / "names.parquet", pa.schema([("text", pa.string())]))
@@ -286,7 +286,7 @@ def memory() -> None:
 
 
 def usage(pid: int) -> dict[str, int]:
-    """Memory of the driver, and of it with all that it started, in bytes (proportional shares of what is shared)."""
+    """Return the memory of the driver, and of the driver with all its descendants, in bytes (proportional set size)."""
     total = own = 0
     try:
         for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:

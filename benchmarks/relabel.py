@@ -1,15 +1,15 @@
-"""What `laud relabel` costs beside what it must do: a bare loop, more rows, a second call, and repeated names.
+"""Measure the overhead of `laud relabel`: against a plain loop, by number of rows, on resume, and with repeated names.
 
-    python benchmarks/relabel.py                    all of them; minutes each, so the machine should do nothing else
-    python benchmarks/relabel.py cheap              2,000,000 names by a student, against a loop written by hand
+    python benchmarks/relabel.py                    all measurements, minutes each; the machine should be idle
+    python benchmarks/relabel.py cheap              2,000,000 names with a student, against a plain loop
     python benchmarks/relabel.py growth             200,000 names, then 2,000,000
-    python benchmarks/relabel.py resume             the same command again on an output that is whole, or lacks its end
-    python benchmarks/relabel.py duplicates         30 % repeated names by an encoder, scored once and every time
+    python benchmarks/relabel.py resume             the same command again, on a complete and on an incomplete output
+    python benchmarks/relabel.py duplicates         30 % repeated names with an encoder, with and without deduplication
     python benchmarks/relabel.py --scale 0.1        all with a tenth of the rows
 
-The command runs as a user runs it, in a process of its own with a Ray of its own. What is start-up is told from the
-files' times: from the command's start to the first commit of a range is start-up (imports, Ray, the checks of all ids
-and for repeated texts, the workers' imports, the first ranges), from there to the last commit is labelling.
+The command runs as for a user, in its own process with its own Ray. Start-up and labelling are separated by the times
+of the files: start-up lasts from the start of the command to the first commit of a range (imports, Ray, the checks of
+ids and repeated texts, the workers' imports, the first ranges), and labelling from there to the last commit.
 """
 
 import argparse
@@ -69,7 +69,7 @@ class Measured:
 
 
 def relabel(model: Path, data: Path, out: Path, *options: str) -> Measured:
-    """Run the command, and read from the output when what was done."""
+    """Run the command, and measure its phases from the times of the output files."""
     command = [sys.executable, "-m", "laud_ray", "relabel", str(model), str(data), "--out", str(out), "--json"]
     began, clock = time.time(), time.monotonic()
     process = subprocess.Popen(
@@ -100,7 +100,7 @@ def _resident(pid: int) -> int:
 
 
 def _commits(out: Path) -> tuple[list[float], list[int]]:
-    """When the ranges were committed, in that order, and their rows."""
+    """Return the commit times of the ranges, ascending, and their numbers of rows."""
     found = sorted(
         (one.stat().st_mtime, json.loads(one.read_bytes())["rows"]) for one in (out / "_laud/ranges").iterdir()
     )
@@ -108,7 +108,7 @@ def _commits(out: Path) -> tuple[list[float], list[int]]:
 
 
 def bare(model: str, data: str, out: str) -> None:
-    """What a person would write: one process, one thread. Prints rows/s after the imports and the model's opening."""
+    """Run a plain loop in one process with one thread; print rows/s, without imports and the loading of the model."""
     torch.set_num_threads(1)
     pa.set_cpu_count(1)
     scorer = kinds.load(model)
@@ -151,7 +151,7 @@ def _rows(
 
 
 def bare_rates(model: Path, data: Path, place: Path, at_once: int) -> float:
-    """Rows/s of one bare loop while `at_once` of them run."""
+    """Return the rows/s of a plain loop while `at_once` of them run."""
     running = [
         subprocess.Popen(
             [sys.executable, __file__, "--bare", str(model), str(data), str(place / f"bare-{i}.parquet")],
@@ -239,7 +239,7 @@ KINDS: dict[str, Callable[[Path, float], None]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="*", metavar="WHAT")
-    parser.add_argument("--scale", type=float, default=1.0, help="times the rows")
+    parser.add_argument("--scale", type=float, default=1.0, help="factor on the number of rows")
     parser.add_argument("--bare", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.bare:

@@ -1,4 +1,4 @@
-"""Results of a study as lines of JSON: only ever added, by any number of processes, so that a stopped study goes on."""
+"""Results of a study as JSON lines. Lines are only appended, by any number of processes, so that a study can resume."""
 
 import fcntl
 import json
@@ -11,7 +11,7 @@ Record = dict[str, Any]
 
 
 def append(path: Path, record: Mapping[str, Any]) -> None:
-    """Add a line, whole or not at all as far as `read` is concerned."""
+    """Append a line; `read` ignores it if it was written only in part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -19,14 +19,14 @@ def append(path: Path, record: Mapping[str, Any]) -> None:
         torn = b""
         if size:
             file.seek(size - 1)
-            torn = b"" if file.read(1) == b"\n" else b"\n"  # a process died in the middle of its line
+            torn = b"" if file.read(1) == b"\n" else b"\n"  # a process died while it was writing the line
         file.write(torn + json.dumps(dict(record)).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
 
 
 def read(path: Path) -> list[Record]:
-    """The whole lines of a file; none if there is no file."""
+    """Return the complete lines of a file; none if the file does not exist."""
     if not path.exists():
         return []
     found: list[Record] = []

@@ -1,9 +1,10 @@
-"""One run of another tool, in its own environment: no line here knows laud_ray. rivals.py starts it.
+"""Run another tool once, in its own environment, without importing laud_ray. rivals.py starts it.
 
     python rival_run.py JOB
 
-JOB is a folder with job.json, texts.json and vectors.npz (pool and test: vectors, classes; held, the rows that may not
-be asked about). Prints one line of JSON: the test file's [annotations, accuracy, macro-F1] after each fit.
+JOB is a folder with job.json, texts.json and vectors.npz (vectors and classes of pool and test; `held`: rows of the
+pool that must not be queried). Prints one line of JSON: [annotations, accuracy, macro-F1] on the test file after each
+fit.
 """
 
 import json
@@ -15,12 +16,12 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 
-# The best of 1, 10, 100 and 1000 with 500 random documents of fndds_food: small-text is given a good learner.
+# The best of 1, 10, 100 and 1000 with 500 random documents of fndds_food, so that small-text has a good learner.
 C = 1000.0
 
 
 class Aligned(LogisticRegression):
-    """Logistic regression with a column for every class: small-text takes the place of a column for its class."""
+    """Logistic regression with a column for every class; small-text takes the index of a column as the class."""
 
     def __init__(self, classes: int = 0, C: float = C, max_iter: int = 1000) -> None:  # noqa: N803 - scikit-learn's
         super().__init__(C=C, max_iter=max_iter)
@@ -46,7 +47,7 @@ def point(n: int, true: np.ndarray, guess: np.ndarray) -> list[float]:
 
 
 def small_text(job: dict, arrays: dict, _: dict) -> list[list[float]]:
-    """small-text's pool-based loop: a random batch first, then what its strategy asks for."""
+    """Run small-text's pool-based loop: a random batch first, then the queries of its strategy."""
     import small_text as st
 
     class Classifier(st.SklearnClassifier):
@@ -76,7 +77,7 @@ def small_text(job: dict, arrays: dict, _: dict) -> list[list[float]]:
 
 
 def setfit(job: dict, arrays: dict, texts: dict) -> list[list[float]]:
-    """SetFit on random documents, as many as the budget."""
+    """Train SetFit on random documents, as many as the budget allows."""
     from datasets import Dataset
     from setfit import SetFitModel, Trainer, TrainingArguments
 

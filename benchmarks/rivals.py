@@ -1,8 +1,8 @@
-"""small-text and SetFit beside laud_ray: the same encoder, pool, evaluation sample, budgets and machine.
+"""Compare small-text and SetFit with laud_ray: the same encoder, pool, evaluation sample, budgets and machine.
 
-They run in an environment of their own, .venv-rivals, because their pins differ from ours: `make rivals` makes it.
-small-text chooses among the bundled encoder's frozen vectors and learns by logistic regression on them, as the linear
-learner does; SetFit trains the same encoder on random documents.
+They run in a separate environment, .venv-rivals, because their pinned versions differ; `make rivals` installs it.
+small-text uses the frozen vectors of the bundled encoder with logistic regression, like the linear learner; SetFit
+trains the same encoder on random documents.
 """
 
 import argparse
@@ -26,7 +26,7 @@ SMALL_TEXT = ("BreakingTies", "LeastConfidence", "PredictionEntropy", "Contrasti
 
 
 def compare(data: LabelledSet, args: argparse.Namespace, path: Path) -> None:
-    """Run what is missing of a set's rivals; say in one line how to get them if they are not there."""
+    """Run the missing runs of the rivals on a set; if they are not installed, print how to install them."""
     if not PYTHON.exists():
         print(f"rivals: {PYTHON} is missing; `make rivals` installs small-text and SetFit there")
         return
@@ -63,7 +63,7 @@ def compare(data: LabelledSet, args: argparse.Namespace, path: Path) -> None:
 
 
 def _run(job: results.Record, data: LabelledSet, learner: FrozenLinear) -> list[list[float]] | None:
-    """Start a rival on a folder with all that it needs; None if it failed, and a line that says why."""
+    """Run a rival on a folder with its inputs; if it fails, print the reason and return None."""
     held = Run(data, learner, "random", Settings(job["budget"], job["batch"]), job["seed"]).evaluation
     with tempfile.TemporaryDirectory(prefix="laud-rival-") as scratch:
         folder = Path(scratch)

@@ -1,10 +1,10 @@
-"""What it costs to choose 500 documents of 10,000,000, and to spread a batch over a shortlist of 50,000.
+"""Measure the cost of choosing 500 of 10,000,000 documents, and a diverse batch from a shortlist of 50,000.
 
 python benchmarks/selection.py [--rows 10000000] [--candidates 50000] [--batch 500]
 
-The score output is made by the product's own functions, untimed. Each way then runs in a process of its own: the best
-of three times, and the peak of its memory above what its imports take. DuckDB answers ORDER BY margin LIMIT over the
-same Parquet; NumPy loads the columns id and margin.
+The scores are written by the product's own functions, untimed. Then each method runs in its own process. The result is
+the best of three times, and the peak of memory above that of the imports. DuckDB runs ORDER BY margin LIMIT over the
+same Parquet files; NumPy loads the columns id and margin.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from laud_ray.passes.shortlists import SHORTLIST, Shortlist, read_shortlist, sho
 from laud_ray.steps.selection.picking import select, shortlist_depth
 from laud_ray.storage.folder import Folder
 
-RANGE = 50_000  # the largest that the corpus makes
+RANGE = 50_000  # the largest range of a corpus
 CLASSES = 20
 VOCABULARY = """organic frozen roasted chocolate almond milk yogurt cheddar wireless charger cotton shirt steel bottle
 garden hose leather wallet ceramic mug running shoes winter jacket phone case desk lamp green tea instant coffee orange
@@ -38,14 +38,14 @@ WORDS = VOCABULARY.split()
 
 
 def names(n: int, rng: np.random.Generator) -> list[str]:
-    """Texts in the shape of product names: three to eight words and a size."""
+    """Return texts like product names: three to eight words and a size."""
     words = np.asarray(WORDS)[rng.integers(len(WORDS), size=(n, 8))]
     lengths, sizes = rng.integers(3, 9, size=n), rng.integers(1, 10**6, size=n)
     return [f"{' '.join(row[:k])} {size}g" for row, k, size in zip(words, lengths, sizes, strict=True)]
 
 
 def make(place: Path, rows: int, batch: int) -> None:
-    """Write the scores and shortlists that a pass leaves, range by range."""
+    """Write scores and shortlists as a pass does, range by range."""
     wanted = Shortlist(query.build("margin", counts=[0] * CLASSES), shortlist_depth(batch), frozenset(), (0, 1), rows)
     labels = [f"class {i}" for i in range(CLASSES)]
     out, ranges = Folder(str(place / "scores")), []
@@ -71,7 +71,7 @@ def corpus(place: Path) -> Corpus:
 
 
 def product(place: Path, batch: int) -> set[str]:
-    """What a round does: merge the shortlists, pick, pass over near-duplicates."""
+    """Select as a round does: merge the shortlists, pick, and skip near-duplicates."""
     listed = read_shortlist(corpus(place), Folder(str(place / "scores")), shortlist_depth(batch))
     margin = query.build("margin", counts=[0] * CLASSES)
     chosen = select(margin, "margin", listed, to_candidates(listed, 1), [], batch, rng=np.random.default_rng(0))
@@ -79,7 +79,7 @@ def product(place: Path, batch: int) -> set[str]:
 
 
 def scan(place: Path, batch: int) -> set[str]:
-    """Without shortlists: stream the margins, keep the best so far, then read the ids of the ranges they are in."""
+    """Select without shortlists: stream the margins, keep the best, then read the ids from their ranges."""
     best = np.empty((0, 3))
     scores = Folder(str(place / "scores"))
     parts = corpus(place).ranges
@@ -97,7 +97,7 @@ def scan(place: Path, batch: int) -> set[str]:
 
 
 def top_k(place: Path, batch: int) -> set[str]:
-    """DuckDB over the same files."""
+    """Select with DuckDB from the same files."""
     found = duckdb.sql(f"SELECT id FROM '{place}/scores/*.parquet' ORDER BY margin LIMIT {batch}").fetchall()
     return {one for (one,) in found}
 
@@ -116,8 +116,8 @@ WAYS: dict[str, Callable[[Path, int], set[str]]] = {"product": product, "scan": 
 
 
 def one_way(name: str, place: Path, batch: int) -> None:
-    """In a process of its own: print seconds, peak MB and what was chosen."""
-    Path("/proc/self/clear_refs").write_text("5")  # begin the high-water mark anew
+    """Run one method in this process; print seconds, peak MB and the selection."""
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak
     before, seconds = high_water(), []
     for _ in range(3):
         began = time.perf_counter()
@@ -127,7 +127,7 @@ def one_way(name: str, place: Path, batch: int) -> None:
 
 
 def high_water() -> float:
-    """The most memory that this process has held, in MB; getrusage would count that of the process that began it."""
+    """Return the peak memory of this process in MB; getrusage would include that of the parent process."""
     status = Path("/proc/self/status").read_text().split()
     return int(status[status.index("VmHWM:") + 1]) * 1024 / 1e6
 
@@ -139,7 +139,7 @@ def measured(name: str, place: Path, batch: int) -> dict[str, object]:
 
 
 def diversity(place: Path, candidates: int, batch: int) -> dict[str, dict[str, float]]:
-    """Seconds to embed a shortlist on this machine's workers and to choose a batch from it, each cold and whole."""
+    """Measure the seconds to embed a shortlist on this machine's workers, and to choose a batch from it."""
     from laud_ray.cluster.connect import connect
     from laud_ray.models import kinds
     from laud_ray.passes.candidates import survey

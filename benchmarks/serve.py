@@ -1,9 +1,9 @@
-"""The service under load: light, saturated, overloaded, while models swap, and with a replica killed.
+"""Measure the service under light load, at saturation, overloaded, while models are swapped, and with a replica killed.
 
 python benchmarks/serve.py [light saturated fair overload overload_one_by_one swaps kill]
     [--run runs/demo] [--texts data/demo-test.parquet]
 
-The load comes from a process of its own (open_loop.py). One core computes; HTTP, proxy and load share the others.
+A separate process generates the load (open_loop.py). One core computes; HTTP, proxy and load share the other cores.
 """
 
 import argparse
@@ -30,16 +30,16 @@ HERE = Path(__file__).parent
 START = "import json,sys; from serve.arguments import Arguments; from serve.launch import serve_here; " + (
     "serve_here(Arguments(**json.loads(sys.argv[1])), '127.0.0.1', int(sys.argv[2]), print)"
 )
-# Enough to keep the service full: as many single-text requests wait as a few batches hold.
+# Enough to saturate the service: a few batches of single-text requests are always waiting.
 CALLERS = 128
-# Requests a second of the light load.
+# Requests per second of the light load.
 LIGHT = 8
 SCENARIOS = ("light", "saturated", "fair", "overload", "overload_one_by_one", "swaps", "kill")
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a load saw: (n,) seconds since its start, milliseconds, statuses; the answers themselves."""
+    """The results of a load: (n,) send times in seconds, (n,) latencies in ms, (n,) statuses, and the responses."""
 
     at: np.ndarray
     ms: np.ndarray
@@ -63,7 +63,7 @@ class Bench:
 
     @contextmanager
     def service(self, **arguments: object) -> Iterator[str]:
-        """Start the service as `laud serve` does, and end it."""
+        """Start the service as `laud serve` does, and stop it at the end."""
         self.port += 1
         settings = json.dumps({"run": str(self.run), "allow_anonymous": True, **arguments})
         process = subprocess.Popen(
@@ -88,7 +88,7 @@ class Bench:
         return collect(self.load(url, **asked))
 
     def bare(self, what: str) -> float:
-        """Milliseconds of a single text, or texts a second in batches, of the bare model on one core."""
+        """Return the bare model's ms for a single text, or its texts per second in batches, on one core."""
         file = self.scratch / "texts.json"
         file.write_text(json.dumps(self.texts))
         script = [sys.executable, __file__, "--bare", what, str(self.model()), str(file)]
@@ -115,7 +115,7 @@ def bare(what: str, folder: str, file: str) -> None:
     scorer = kinds.load(folder)
     scorer.score(texts[:200])
     if what == "single":
-        # At the same gaps as the requests of the light load: what lies idle between is slower than a loop without rest.
+        # With the pauses of the light load: a process that idles in between is slower than a loop without pauses.
         times = []
         for text in texts[:200]:
             time.sleep(1 / LIGHT)
@@ -157,7 +157,7 @@ def saturated(bench: Bench) -> None:
 
 
 def overload(bench: Bench, each: int = 4) -> None:
-    """Three times as many texts as are scored. With one a request, HTTP is the limit on few cores, not the model."""
+    """Send three times as many texts as the service can score. With one text per request, HTTP may be the limit."""
     limits = {"deadline_s": 2.0, "queue_texts": 300, "max_texts": 300}
     with bench.service(limits=limits) as url:
         found = bench.answers(url, callers=CALLERS // each, seconds=10, each=each)
@@ -168,7 +168,7 @@ def overload(bench: Bench, each: int = 4) -> None:
         after = replica.memory_info().rss
         began = time.perf_counter()
         calm = 0
-        while calm < 5:  # until five in a row are quick again
+        while calm < 5:  # until five responses in a row are fast again
             asked = time.perf_counter()
             well = httpx.post(f"{url}/v1/classify", json={"texts": bench.texts[0]}).status_code == 200
             calm = calm + 1 if well and time.perf_counter() - asked < 0.1 else 0
@@ -237,7 +237,7 @@ def kill(bench: Bench) -> None:
 
 
 def expectation(scorer: object, texts: Sequence[str]) -> dict[tuple[str, str], float]:
-    """What a model says of each text: (text, label) -> confidence."""
+    """Return a model's confidences: (text, label) -> confidence."""
     proba = scorer.score(list(texts))
     best = proba.argmax(1)
     return {
@@ -247,7 +247,7 @@ def expectation(scorer: object, texts: Sequence[str]) -> dict[tuple[str, str], f
 
 
 def is_mixed(row: dict, expected: dict) -> bool:
-    """Whether an answer has a confidence that its model does not give to any text."""
+    """Whether a response has a confidence that its model does not give to any text."""
     known = {(label, round(p, 3)) for label, p in expected[row["model"]].values()}
     near = known | {(label, round(p + d, 3)) for label, p in known for d in (-0.001, 0.001)}
     return any((label, round(p, 3)) not in near for label, p in row["results"])

@@ -1,7 +1,8 @@
-"""The loop in one process, on a set whose labels are known: the product's own seed walk, shortlists and selection.
+"""Simulate the loop in one process on a labelled set, with the product's own seed walk, shortlists and selection.
 
-What differs from `laud run`: nothing is stored, the oracle is a column, a pass is one range, and figures come from
-the test file. As there, an evaluation sample is set aside before anything is selected, and never trains.
+Differences from `laud run`: nothing is stored, the oracle is a column, a pass is a single range, and figures are
+measured on the test file. As in a run, an evaluation sample is set aside before the first query, and is never trained
+on.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,16 +26,16 @@ from laud_ray.steps.selection.seed_walk import ClassRanking, next_wave, ranking_
 from laud_ray.store.store import Answered, Query
 from laud_ray.types import Floats, Indices, QueryStrategy, Space
 
-SCRATCH = "random_scratch"  # random queries without the seed walk: what people do who have no zero-shot model
-ABSTAINED = -1  # what stands for no label
-ALL = "all"  # train on the whole pool once: what there is to reach
+SCRATCH = "random_scratch"  # random queries without a seed walk, as without a zero-shot model
+ABSTAINED = -1  # the class of an abstention
+ALL = "all"  # train once on the whole pool: the upper limit
 
 Answers: TypeAlias = Callable[[Indices], Indices]  # rows of the pool to their classes, or ABSTAINED
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a run is given. `noise` is the share of answers that name a wrong class, the same for a document always."""
+    """The settings of a run. `noise` is the share of documents for which the oracle always names a wrong class."""
 
     budget: int = 500
     batch: int = 50
@@ -55,18 +56,18 @@ class Point:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Start:
-    """What the runs of one seed have in common: the rows that the seed walk asked about, and what they taught."""
+    """The common start of all runs with one seed: the rows of the seed walk, and the model trained on them."""
 
     asked: list[int]
     view: View
 
 
 class Run:
-    """One run of a strategy with a learner on a set. What is asked is a list of rows of the pool, in order.
+    """One run of a strategy with a learner on a set. Queries are kept as a list of rows of the pool, in order.
 
     Attributes:
-        start: what a run of another strategy, alike in all else, started with; None to walk oneself.
-        oracle: who answers; by default the column of the set, as far as `noise` leaves it alone.
+        start: the start of another run with the same seed and settings; None to run the seed walk.
+        oracle: maps rows to answers; by default the set's labels with `noise`.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class Run:
         self._batches: list[tuple[list[int], Indices]] = []
 
     def curve(self, on_point: Callable[[Point], None] = lambda point: None) -> list[Point]:
-        """Run until the budget is spent; a point for each model."""
+        """Run until the budget is spent; return a point for each model."""
         if self._strategy == ALL:
             self.asked = list(range(len(self._data.texts)))
         elif self._strategy == SCRATCH:
@@ -120,19 +121,19 @@ class Run:
             self._add(self._random(n) if self._strategy == SCRATCH else self._select(n))
 
     def targets(self, rows: Sequence[int]) -> Indices:
-        """What the oracle says of rows of the pool; ABSTAINED where it gives no label."""
+        """Return the oracle's answers for rows of the pool; ABSTAINED for an abstention."""
         return self._oracle(np.asarray(rows, np.int64))
 
     @property
     def known(self) -> tuple[Indices, Indices]:
-        """The rows that were asked about and given a label, in order, and their classes."""
+        """The queried rows that got a label, in order, and their classes."""
         rows = np.asarray(self.asked, np.int64)
         said = self.targets(rows)
         return rows[said != ABSTAINED], said[said != ABSTAINED]
 
     @property
     def view(self) -> View:
-        """What the last model says."""
+        """The predictions of the last model."""
         return self._views[-1]
 
     def _fit(self) -> None:
@@ -174,7 +175,7 @@ class Run:
             self._add([int(one.document.id) for one in wave])
 
     def _embedded(self, texts: Sequence[str]) -> Floats:
-        """The vectors of texts of the pool, which stand there once each: those that the walk would compute."""
+        """Look up the vectors of texts of the pool, as the seed walk would compute them; texts are distinct."""
         return self._learner.zero_shot.vectors[[self._rows[text] for text in texts]]
 
     def _select(self, n: int) -> list[int]:
@@ -243,7 +244,7 @@ def build(name: str, counts: Sequence[int]) -> QueryStrategy:
 
 
 def answers(gold: Indices, classes: int, noise: float, seed: int) -> Indices:
-    """What an oracle says that errs on a random share of the documents, towards any other class alike."""
+    """Return the answers of an oracle that names a random other class for a random share of the documents."""
     rng = np.random.default_rng([seed, 2])
     wrong = rng.random(len(gold)) < noise
     said: Indices = np.where(wrong, (gold + rng.integers(1, classes, len(gold))) % classes, gold)

@@ -18,8 +18,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 AGAINST = "random"
-SHARE = 0.9  # of the score with the whole pool's labels
-LEAST_SEEDS_FOR_RANKS = 6  # with fewer no signed-rank test can come below 5 %
+SHARE = 0.9  # share of the score that is reached with all labels of the pool
+LEAST_SEEDS_FOR_RANKS = 6  # with fewer seeds, the p-value of a signed-rank test cannot fall below 5 %
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +42,7 @@ class Curves:
 
 
 def to_curves(records: Sequence[Record], grid: Floats | None = None) -> list[Curves]:
-    """Put the runs of each strategy on one grid, by default that of the first run; straight lines between points."""
+    """Interpolate the runs of each strategy linearly on one grid, by default that of the first run."""
     by_strategy: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         by_strategy[record["strategy"]].append(record)
@@ -57,7 +57,7 @@ def to_curves(records: Sequence[Record], grid: Floats | None = None) -> list[Cur
 
 
 def distinct(records: Sequence[Record]) -> list[Record]:
-    """The first record of each run: two processes that share a file may have made the same one."""
+    """Return the first record of each run; two processes that share a file may both have made it."""
     first: dict[tuple[object, ...], Record] = {}
     for record in records:
         key = tuple(record[name] for name in ("data", "learner", "strategy", "seed", "budget", "batch"))
@@ -66,7 +66,7 @@ def distinct(records: Sequence[Record]) -> list[Record]:
 
 
 def labels_needed(n: Floats, curve: Floats, target: float) -> float | None:
-    """The least n, on straight lines between points, at which a curve reaches a target; None if it never does."""
+    """Return the smallest n at which a curve, interpolated linearly, reaches a target; None if it never does."""
     reached = np.flatnonzero(curve >= target)
     if not len(reached):
         return None
@@ -78,7 +78,7 @@ def labels_needed(n: Floats, curve: Floats, target: float) -> float | None:
 
 
 def paired_p(one: Floats, other: Floats) -> tuple[float, str]:
-    """The p-value that two strategies' paired areas are alike, and the test: signed ranks, or t with few seeds."""
+    """Return the p-value for equal areas of two strategies, paired by seed, and the test: signed ranks, or t."""
     if len(one) < 2 or np.allclose(one, other):
         return float("nan"), "-"
     if len(one) >= LEAST_SEEDS_FOR_RANKS:
@@ -87,7 +87,7 @@ def paired_p(one: Floats, other: Floats) -> tuple[float, str]:
 
 
 def table(records: Sequence[Record]) -> list[dict[str, str]]:
-    """One row for each strategy of a set and learner, the best area first."""
+    """Return one row for each strategy of a set and learner, the largest area first."""
     full = next((record["curve"][-1] for record in records if record["strategy"] == ALL), None)
     others = [record for record in records if record["strategy"] != ALL]
     base_runs = [record for record in others if record["strategy"] == AGAINST]
@@ -173,7 +173,7 @@ def write_csv(records: Sequence[Record], path: Path) -> None:
 
 
 def plot(records: Sequence[Record], title: str, path: Path) -> None:
-    """Mean macro-F1 and accuracy of each strategy, with a band of one standard deviation over seeds."""
+    """Plot mean macro-F1 and accuracy of each strategy, with a band of one standard deviation over seeds."""
     figure, axes = plt.subplots(1, 2, figsize=(12, 5), sharex=True)
     palette = plt.get_cmap("tab20")
     names = dict.fromkeys(record["strategy"] for record in records if record["strategy"] != ALL)

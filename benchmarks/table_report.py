@@ -15,12 +15,12 @@ COLUMNS = ("zero-shot", "nearest", "seed", "rounds")
 
 
 def tables(records: Sequence[Record], target: float) -> str:
-    """A table for each oracle: means over seeds, and how many categories reach the target."""
+    """Return a table for each oracle: means over seeds, and how many categories reach the target."""
     return "\n".join(_table(runs, oracle, target) for oracle, runs in _by_oracle(records).items())
 
 
 def plot(records: Sequence[Record], target: float, path: Path) -> None:
-    """Precision and recall of each category and column, a row of panels for each oracle."""
+    """Plot precision and recall of each category and column, with a row of panels for each oracle."""
     oracles = _by_oracle(records)
     figure, axes = plt.subplots(
         len(oracles), 2, figsize=(13, 3 * len(oracles)), sharex=True, sharey=True, squeeze=False
@@ -45,7 +45,7 @@ def plot(records: Sequence[Record], target: float, path: Path) -> None:
 
 
 def _by_oracle(records: Sequence[Record]) -> dict[str, list[Record]]:
-    """The runs of each oracle by its name in words: the noisy ones by their noise, then the models."""
+    """Group the runs by oracle: first the noisy oracles by their noise, then the models."""
     found: dict[str, list[Record]] = {}
     for record in sorted(records, key=lambda one: (isinstance(one["oracle"], str), one["oracle"])):
         name = record["oracle"]
@@ -54,7 +54,7 @@ def _by_oracle(records: Sequence[Record]) -> dict[str, list[Record]]:
 
 
 def _by_category(runs: Sequence[Record]) -> dict[str, list[Record]]:
-    """The runs of each category, the rarest first."""
+    """Group the runs by category, the rarest first."""
     found: dict[str, list[Record]] = {}
     for run in sorted(runs, key=lambda one: (one["share"], one["category"])):
         found.setdefault(run["category"], []).append(run)
@@ -62,14 +62,14 @@ def _by_category(runs: Sequence[Record]) -> dict[str, list[Record]]:
 
 
 def _means(runs: Sequence[Record], column: str) -> tuple[float | None, float]:
-    """Mean precision, of the seeds in which anything is named, and mean recall."""
+    """Return mean precision, over the seeds with positive predictions, and mean recall."""
     cells = [run["cells"][column] for run in runs]
     precision = [cell["precision"] for cell in cells if cell["precision"] is not None]
     return float(np.mean(precision)) if precision else None, float(np.mean([cell["recall"] for cell in cells]))
 
 
 def _reaches(runs: Sequence[Record], column: str, target: float) -> bool:
-    """Whether the mean precision is the target or more, and in every seed something is named at all."""
+    """Whether the mean precision reaches the target, with positive predictions in every seed."""
     precision = [run["cells"][column]["precision"] for run in runs]
     return None not in precision and bool(np.mean(precision) >= target)
 

@@ -1,1 +1,1 @@
-"""What `ray job submit` runs: each a thin script over laud_ray; and the manifests for KubeRay."""
+"""Scripts for `ray job submit`, each a thin layer over a `laud` command, and manifests for KubeRay."""

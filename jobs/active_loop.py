@@ -1,4 +1,4 @@
-"""The whole loop as a Ray job: `laud run`, with the same arguments and exit codes.
+"""Run `laud run` (the whole loop) as a Ray job, with the same arguments and exit codes.
 
 laud submit jobs/active_loop.py -- task.yaml
 ray job submit --working-dir . -- python jobs/active_loop.py task.yaml

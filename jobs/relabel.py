@@ -1,4 +1,4 @@
-"""Relabeling as a Ray job: `laud relabel`, with the same arguments and exit codes.
+"""Run `laud relabel` as a Ray job, with the same arguments and exit codes.
 
 laud submit jobs/relabel.py -- s3://bucket/runs/food s3://bucket/names --out s3://bucket/labels
 ray job submit --working-dir . -- python jobs/relabel.py RUN DATA --out DIR

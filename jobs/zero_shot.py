@@ -1,4 +1,4 @@
-"""The corpus and the zero-shot pass of a run as a Ray job: `laud run --zero-shot-only`. The loop goes on from there.
+"""Run `laud run --zero-shot-only` as a Ray job: the corpus and the zero-shot pass. jobs/active_loop.py continues it.
 
 laud submit jobs/zero_shot.py -- task.yaml
 ray job submit --working-dir . -- python jobs/zero_shot.py task.yaml
