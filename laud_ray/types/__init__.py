@@ -1,4 +1,4 @@
-"""Values and Protocols that every other module speaks."""
+"""The values and Protocols that all other modules share."""
 
 from laud_ray.types.arrays import Bools, Floats, Indices
 from laud_ray.types.candidates import Candidates, Space

@@ -1,4 +1,4 @@
-"""The arrays that modules pass to each other."""
+"""Types of NumPy arrays."""
 
 from typing import Any, TypeAlias
 

@@ -1,4 +1,4 @@
-"""The documents that a query strategy chooses from, and where they lie. n documents, k classes."""
+"""The candidates of a query strategy, and their vectors and predictions. n documents, k classes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What scorers, learners, oracles, query strategies and stopping rules have to do. n documents, k classes."""
+"""Protocols of scorers, learners, oracles, query strategies and stopping rules. n documents, k classes."""
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable

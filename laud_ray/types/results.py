@@ -1,4 +1,4 @@
-"""What is measured: estimates, figures, and what a closed round leaves."""
+"""Results: estimates, figures of models, and the record of a closed round."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What is to be learned, and what is known of it: tasks, documents, annotations."""
+"""Tasks, labels, documents, examples and annotations."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
