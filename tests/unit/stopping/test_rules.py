@@ -230,7 +230,7 @@ def test_every_rule_of_the_configuration_is_built() -> None:
     assert isinstance(parsed.stop[1], GainRule)
     assert verdict(parsed, [closed(0), closed(1, f1=0.49)]) is None
     assert "target" in str(verdict(parsed, [closed(0), closed(1, f1=0.5)]))
-    with pytest.raises(ConfigError, match=r"config: stop\[0\]: value_per_point is 3 without cost_per_annotation"):
+    with pytest.raises(ConfigError, match=r"config: stop\[0\]: value_per_point: 3 needs cost_per_annotation too"):
         config.parse(text + "[{kind: gain, value_per_point: 3}]")
     with pytest.raises(ConfigError, match=r"config: stop\[0\].value: 90"):
         config.parse(text + "[{kind: target, value: 90}]")
