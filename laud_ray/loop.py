@@ -4,6 +4,7 @@ LAUD, arXiv 2511.14738. The order is that of the paper: the stop rules are check
 that every paid answer is used for training.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,8 @@ from laud_ray.evaluation.trusted import choose_first
 from laud_ray.events import Event as Event
 from laud_ray.events import Observer as Observer
 from laud_ray.passes.incomplete import drop_incomplete
+from laud_ray.people.questions import rules_of
+from laud_ray.people.waiting import wait_for_answers
 from laud_ray.steps.annotation.annotate import annotate
 from laud_ray.steps.annotation.audit import audit
 from laud_ray.steps.close import close
@@ -41,7 +44,13 @@ class Outcome:
     pending: int = 0
 
 
-def run(config: RunConfig, observer: Observer = lambda event: None, *, zero_shot_only: bool = False) -> Outcome:
+def run(
+    config: RunConfig,
+    observer: Observer = lambda event: None,
+    *,
+    zero_shot_only: bool = False,
+    wait: bool = False,
+) -> Outcome:
     """Start a run, or continue the one in config.storage, until a stop rule ends it or answers are pending.
 
     A finished run continues if its budget was raised or its stop rules were changed, and no rule ends it now.
@@ -53,6 +62,7 @@ def run(config: RunConfig, observer: Observer = lambda event: None, *, zero_shot
         config: the configuration of the run.
         observer: called with each event of the run.
         zero_shot_only: finish after the zero-shot pass, before any document is annotated; a later call continues.
+        wait: wait for the answers of people instead of returning while some are pending.
 
     Raises:
         UserError: if the input is wrong; no half-written files are left.
@@ -63,11 +73,16 @@ def run(config: RunConfig, observer: Observer = lambda event: None, *, zero_shot
             return Outcome("finished", reason, folder.store.setting("current"))
         work = start(folder, observer)
         connect()
-        try:
-            reason = _rounds(work, zero_shot_only)
-        except WaitingError as waiting:
-            return Outcome("waiting", str(waiting), folder.store.setting("current"), waiting.pending)
-        return Outcome("finished", reason, folder.store.setting("current"))
+        while True:
+            try:
+                reason = _rounds(work, zero_shot_only)
+            except WaitingError as waiting:
+                if wait:
+                    work.note("annotate", len(work.store.history()), f"{waiting}: `laud annotate {config.storage}`")
+                if wait and wait_for_answers(work.store.engine, work.config):
+                    continue
+                return Outcome("waiting", str(waiting), folder.store.setting("current"), waiting.pending)
+            return Outcome("finished", reason, folder.store.setting("current"))
 
 
 def _rounds(work: Work, zero_shot_only: bool) -> str:
@@ -79,8 +94,7 @@ def _rounds(work: Work, zero_shot_only: bool) -> str:
             return ZERO_SHOT_DONE
         draw_evaluation(work)
         choose_first(work.store, work.config)
-        annotate(work, "evaluation", 0)
-        trust(work)
+        _first_answers(work)
         close(work, 0)
         round = 1
     elif zero_shot_only:
@@ -103,6 +117,30 @@ def _rounds(work: Work, zero_shot_only: bool) -> str:
         if (reason := _query(work, round)) is not None:
             return reason
         round += 1
+
+
+def _first_answers(work: Work) -> None:
+    """Get the answers to the evaluation sample. People are asked the seed queries at the same time."""
+    if rules_of(work.config) is None:
+        annotate(work, "evaluation", 0)
+        trust(work)
+        return
+    steps = (lambda: annotate(work, "evaluation", 0), lambda: trust(work), lambda: seed(work))
+    waiting = [one for step in steps if (one := _waiting(step)) is not None]
+    if waiting:
+        pending = sum(one.pending for one in waiting)
+        raise WaitingError(
+            str(waiting[0]) if len(waiting) == 1 else f"people have {pending} questions to answer", pending
+        )
+
+
+def _waiting(step: Callable[[], None]) -> WaitingError | None:
+    """Do a step; return why it has to wait, if it has to."""
+    try:
+        step()
+    except WaitingError as waiting:
+        return waiting
+    return None
 
 
 def _query(work: Work, round: int) -> str | None:

@@ -12,7 +12,7 @@ from laud_ray.config.models import (
     VllmZeroShotConfig,
     ZeroShotConfig,
 )
-from laud_ray.config.oracles import CascadeConfig, LlmConfig, OracleConfig, ReplayConfig
+from laud_ray.config.oracles import CascadeConfig, LlmConfig, OracleConfig, PeopleConfig, ReplayConfig, SingleConfig
 from laud_ray.config.reading import changes, differences, load, load_stored, parse
 from laud_ray.config.run import ResourcesConfig, RunConfig, ServingConfig
 from laud_ray.config.section import Section
@@ -50,6 +50,7 @@ __all__ = [
     "LinearConfig",
     "LlmConfig",
     "OracleConfig",
+    "PeopleConfig",
     "PlateauRule",
     "PoolExhaustedRule",
     "PromptedSection",
@@ -60,6 +61,7 @@ __all__ = [
     "RunConfig",
     "Section",
     "ServingConfig",
+    "SingleConfig",
     "StopConfig",
     "TargetRule",
     "TaskConfig",

@@ -1,6 +1,6 @@
 """The oracles, which annotate documents: replay, llm, cascade."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
@@ -92,6 +92,54 @@ class LlmConfig(Section):
         return self
 
 
+class PeopleConfig(Section):
+    """People answer: on the page of `laud annotate`, in a file, or in Label Studio.
+
+    Attributes:
+        guideline: what an annotator is told beyond the labels; the page shows it beside each question.
+        team: how many people answer; with 1 nothing is asked twice.
+        per_document: answers that each document gets, from different people.
+        twice: share of the questions, drawn at random, that two people of a team answer: agreement is estimated from
+            these alone.
+        doubt: whether a second person of a team is asked where the first differs from the model, which has not learned
+            the answer.
+        suggestions: whether the labels that the model finds likely may be shown.
+        hidden: share of the questions that hides them nevertheless, so that their effect on people can be measured.
+            Questions that measure, those of the evaluation sample and those asked again, always hide them.
+        hourly: dollars for an hour of active time. max_dollars: a cap on what all answers cost.
+        close_at: share of a round's answers with which the round closes; the rest stays open.
+        lease: seconds for which a question is kept for the person who was shown it.
+        OPERATIONAL: the keys that may change during a run.
+    """
+
+    OPERATIONAL: ClassVar[frozenset[str]] = frozenset({"team", "doubt", "hourly", "max_dollars", "close_at", "lease"})
+
+    kind: Literal["people"]
+    guideline: str = ""
+    team: int = Field(default=1, ge=1)
+    per_document: int = Field(default=1, ge=1)
+    twice: float = Field(default=0.1, ge=0, le=1)
+    doubt: bool = True
+    suggestions: bool = True
+    hidden: float = Field(default=0.1, ge=0, le=1)
+    hourly: float = Field(default=0.0, ge=0)
+    max_dollars: float | None = Field(default=None, gt=0)
+    close_at: float = Field(default=1.0, gt=0, le=1)
+    lease: float = Field(default=300, ge=10)
+
+    @model_validator(mode="after")
+    def _possible(self) -> "PeopleConfig":
+        if self.per_document > self.team:
+            raise ValueError(f"per_document: {self.per_document} with team: {self.team}; expected at most the team")
+        if self.max_dollars is not None and not self.hourly:
+            raise ValueError(f"max_dollars: {self.max_dollars:g} without a price; expected hourly, in dollars")
+        return self
+
+
+# An oracle that is no cascade.
+SingleConfig: TypeAlias = ReplayConfig | LlmConfig | PeopleConfig
+
+
 class CascadeConfig(Section):
     """Oracles in order. Each answers the documents from which the one before abstained.
 
@@ -99,17 +147,23 @@ class CascadeConfig(Section):
     """
 
     kind: Literal["cascade"]
-    oracles: tuple[Annotated[ReplayConfig | LlmConfig, Field(discriminator="kind")], ...]
+    oracles: tuple[Annotated[SingleConfig, Field(discriminator="kind")], ...]
 
     @field_validator("oracles")
     @classmethod
-    def _several(cls, oracles: tuple[ReplayConfig | LlmConfig, ...]) -> tuple[ReplayConfig | LlmConfig, ...]:
+    def _several(cls, oracles: tuple[SingleConfig, ...]) -> tuple[SingleConfig, ...]:
         if len(oracles) < 2:
             raise ValueError(f"has {len(oracles)} oracle(s); expected at least two, the cheapest first")
+        if any(isinstance(one, PeopleConfig) for one in oracles[:-1]):
+            raise ValueError("has people before another oracle; expected people as the last oracle")
         return oracles
 
 
-OracleConfig = Annotated[ReplayConfig | LlmConfig | CascadeConfig, Field(discriminator="kind")]
+OracleConfig = Annotated[ReplayConfig | LlmConfig | PeopleConfig | CascadeConfig, Field(discriminator="kind")]
+
+
+# The keys of all oracles that may change during a run.
+OPERATIONAL = LlmConfig.OPERATIONAL | PeopleConfig.OPERATIONAL
 
 
 def repeats_itself(config: OracleConfig) -> bool:

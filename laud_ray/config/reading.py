@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from laud_ray.config import label_file
 from laud_ray.config.mistakes import join, line, refuse_credentials, short
-from laud_ray.config.oracles import LlmConfig
+from laud_ray.config.oracles import OPERATIONAL
 from laud_ray.config.run import RunConfig
 from laud_ray.config.section import STORED, literal_path
 from laud_ray.config.yaml_text import read_yaml
@@ -86,7 +86,7 @@ def _changed(old: RunConfig, new: RunConfig, without: set[str]) -> Iterator[tupl
 
 def _operational(key: str) -> bool:
     """Whether a key concerns an oracle's endpoint, limits or caps, which may change during a run."""
-    return key.startswith(("oracle", "evaluation.oracle", "audit.")) and key.rpartition(".")[2] in LlmConfig.OPERATIONAL
+    return key.startswith(("oracle", "evaluation.oracle", "audit.")) and key.rpartition(".")[2] in OPERATIONAL
 
 
 def _read(path: str, where: str, expected: str, encoding: str | None = None, hint: str | None = None) -> str:

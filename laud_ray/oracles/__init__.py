@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from laud_ray.config import CascadeConfig, LlmConfig, OracleConfig, ReplayConfig
+from laud_ray.config import CascadeConfig, LlmConfig, OracleConfig, PeopleConfig, ReplayConfig, SingleConfig
 from laud_ray.data.corpus import Corpus, first_sealed_values, sealed_labels
 from laud_ray.errors import ConfigError
 from laud_ray.labels import known_labels, no_known_label, two_labels
@@ -12,8 +12,10 @@ from laud_ray.oracles.cascade import CascadeOracle
 from laud_ray.oracles.engines import Engine
 from laud_ray.oracles.llm import VOTE_TEMPERATURE, LlmOracle, oracle_prompt, temperature
 from laud_ray.oracles.openai.engine import OpenAiEngine
+from laud_ray.oracles.people import PeopleOracle
 from laud_ray.oracles.replay import ReplayOracle
 from laud_ray.oracles.vllm_engine import VllmEngine, open_tokenizer, token_codes
+from laud_ray.people.questions import Suggest
 from laud_ray.store.ledger import Ledger
 from laud_ray.types import Example, Oracle, Task
 
@@ -23,6 +25,7 @@ __all__ = [
     "CascadeOracle",
     "LlmOracle",
     "OpenAiEngine",
+    "PeopleOracle",
     "ReplayOracle",
     "VllmEngine",
     "anew",
@@ -36,7 +39,12 @@ __all__ = [
     "wants_examples",
 ]
 
-ORACLES: dict[str, type] = {"replay": ReplayOracle, "llm": LlmOracle, "cascade": CascadeOracle}
+ORACLES: dict[str, type] = {
+    "replay": ReplayOracle,
+    "llm": LlmOracle,
+    "people": PeopleOracle,
+    "cascade": CascadeOracle,
+}
 ENGINES: dict[str, type] = {"openai": OpenAiEngine, "vllm": VllmEngine}
 
 
@@ -51,6 +59,8 @@ def build(
     where: str = "oracle",
     attempt: int = 1,
     last: bool = True,
+    suggest: Suggest | None = None,
+    share: float = 1.0,
 ) -> Oracle:
     """Create the oracle of a configuration.
 
@@ -59,7 +69,11 @@ def build(
         where: the key of the configuration, for messages.
         attempt: 1 for the first answer of each document, 2 for the second, and so on. Each attempt draws new answers.
         last: whether no other oracle is asked where this one abstains.
+        suggest: returns the labels that a model finds likely; for people.
+        share: of the documents in a call, the share that people must have answered before the run continues.
     """
+    if isinstance(config, PeopleConfig):
+        return PeopleOracle(ledger.engine, config, seed, attempt=attempt, suggest=suggest, share=share)
     if isinstance(config, ReplayConfig):
         return ReplayOracle(corpus, task, config.noise, config.abstain, seed, attempt)
     if isinstance(config, LlmConfig):
@@ -68,7 +82,17 @@ def build(
     return CascadeOracle(
         [
             build(
-                one, task, corpus, seed, ledger, examples=examples, where=place, attempt=attempt, last=i == len(members)
+                one,
+                task,
+                corpus,
+                seed,
+                ledger,
+                examples=examples,
+                where=place,
+                attempt=attempt,
+                last=i == len(members),
+                suggest=suggest,
+                share=share,
             )
             for i, (one, place) in enumerate(members, 1)
         ]
@@ -170,11 +194,11 @@ def _engine(config: LlmConfig, task: Task, seed: int, where: str) -> tuple[Promp
     return prompt, VllmEngine(config, prompt, tokenizer, temperature=temperature(config), seed=seed, where=where)
 
 
-def _members(config: CascadeConfig, where: str) -> Iterator[tuple[ReplayConfig | LlmConfig, str]]:
+def _members(config: CascadeConfig, where: str) -> Iterator[tuple[SingleConfig, str]]:
     return ((one, f"{where}.oracles[{i}]") for i, one in enumerate(config.oracles))
 
 
-def _flat(config: OracleConfig, where: str) -> Iterator[tuple[ReplayConfig | LlmConfig, str]]:
+def _flat(config: OracleConfig, where: str) -> Iterator[tuple[SingleConfig, str]]:
     """Yield the members of a cascade, or the oracle itself if it is none, each with its key."""
     if isinstance(config, CascadeConfig):
         yield from _members(config, where)

@@ -27,6 +27,16 @@ class CascadeOracle:
         """The reason to wait of the first member that has one."""
         return next((reason for one in self.members if (reason := getattr(one, "waiting", None))), None)
 
+    @property
+    def enough(self) -> bool:
+        """Whether the run can continue although some documents are pending."""
+        return any(getattr(member, "enough", False) for member in self.members)
+
+    @property
+    def unanswered(self) -> int | None:
+        """How many documents the last member has no answer to, if it counts them."""
+        return getattr(self.members[-1], "unanswered", None)
+
     def annotate(self, documents: Sequence[Document]) -> Sequence[Annotation]:
         answers: dict[str, Annotation] = {}
         cost = dict.fromkeys((document.id for document in documents), 0.0)

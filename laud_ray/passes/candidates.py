@@ -182,6 +182,22 @@ def _probabilities(corpus: Corpus, scores: Sequence[Folder], ids: Sequence[str],
     return np.stack([from_likeliest(pa.concat_tables(one), job.ids, names) for one in tables])
 
 
+def likeliest(corpus: Corpus, scores: Folder, ids: Sequence[str]) -> dict[str, list[tuple[str, float]]]:
+    """Return the likeliest labels of documents in a finished pass with their probabilities, the likeliest first.
+
+    Documents that the pass could not score have none.
+
+    Raises:
+        PassError: if the work fails, or its workers die repeatedly.
+    """
+    job = _Finding((scores,), pa.array(ids, pa.string()))
+    found: dict[str, list[tuple[str, float]]] = {}
+    for _, table in _mapped([f"0/{part.name}" for part in corpus.ranges], _find, job, TASKS):
+        for row in table.to_pylist():
+            found[row["id"]] = list(zip(row["top_labels"] or (), row["top_probabilities"] or (), strict=True))
+    return found
+
+
 def _find(name: str, job: _Finding) -> pa.Table:
     """Return the rows of the wanted documents in one range of one pass. Runs in the worker."""
     number, _, part = name.partition("/")

@@ -54,7 +54,8 @@ def _result(work: Work, round: int) -> RoundResult:
     return RoundResult(
         number=round,
         model=run.model_name(round),
-        annotations=spent(work),
+        # People may have answered seed queries before the zero-shot classifier was measured, which learned nothing.
+        annotations=spent(work) if round else 0,
         budget=work.config.budget.annotations,
         pool=work.corpus.pool_size - len(store.queries()),
         figures=figures,

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Engine,
     Row,
     Select,
     and_,
@@ -113,6 +114,11 @@ class Ledger:
         self._lock = threading.Lock()
         file = self._engine.url.database if self._engine.dialect.name == "sqlite" else None
         self._room = SpareRoom(Path(file).parent if file and Path(file).is_file() else None)
+
+    @property
+    def engine(self) -> Engine:
+        """The database that the calls are in."""
+        return self._engine
 
     def answers(self, keys: Sequence[str]) -> dict[str, Answer]:
         """Return the stored answers to these keys, by key."""

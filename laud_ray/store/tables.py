@@ -56,7 +56,7 @@ class _JsonText(TypeDecorator[object]):
         return json.loads(value or "null")
 
 
-def _checksum(name: str) -> "Column[str]":
+def checksum_column(name: str) -> "Column[str]":
     """Return a column that holds the checksum of its row, for the table of that name."""
     made: Column[str] = Column(
         CHECKSUM, String, default=lambda context: row_checksum(metadata.tables[name], context.get_current_parameters())
@@ -69,7 +69,7 @@ settings = Table(
     metadata,
     Column("key", String, primary_key=True),
     Column("value", String, nullable=False),
-    _checksum("settings"),
+    checksum_column("settings"),
 )
 queries = Table(
     "queries",
@@ -88,7 +88,7 @@ queries = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     # No document is ever asked about twice.
     UniqueConstraint("document_id"),
-    _checksum("queries"),
+    checksum_column("queries"),
 )
 annotations = Table(
     "annotations",
@@ -102,7 +102,7 @@ annotations = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     ForeignKeyConstraint(["document_id"], ["queries.document_id"]),
     UniqueConstraint("document_id", "oracle"),
-    _checksum("annotations"),
+    checksum_column("annotations"),
 )
 # Second and later questions about a document. `attempt` counts from 2; the first question is in `queries`.
 second_queries = Table(
@@ -117,7 +117,7 @@ second_queries = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     ForeignKeyConstraint(["document_id"], ["queries.document_id"]),
     UniqueConstraint("document_id", "attempt"),
-    _checksum("second_queries"),
+    checksum_column("second_queries"),
 )
 second_answers = Table(
     "second_answers",
@@ -132,7 +132,7 @@ second_answers = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     ForeignKeyConstraint(["document_id", "attempt"], ["second_queries.document_id", "second_queries.attempt"]),
     UniqueConstraint("document_id", "attempt"),
-    _checksum("second_answers"),
+    checksum_column("second_answers"),
 )
 sample = Table(
     "sample",
@@ -144,7 +144,7 @@ sample = Table(
     Column("document_id", UserText, nullable=False),
     Column("stratum", Integer, nullable=False),
     Column("stratum_size", Integer, nullable=False),
-    _checksum("sample"),
+    checksum_column("sample"),
 )
 rounds = Table(
     "rounds",
@@ -153,7 +153,7 @@ rounds = Table(
     Column("result", JSON().with_variant(_JsonText(), "postgresql"), nullable=False),
     Column("stop_reason", String),
     Column("created_at", DateTime(timezone=True), nullable=False),
-    _checksum("rounds"),
+    checksum_column("rounds"),
 )
 models = Table(
     "models",
@@ -163,7 +163,7 @@ models = Table(
     Column("round", Integer, nullable=False),
     Column("accepted", Boolean, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
-    _checksum("models"),
+    checksum_column("models"),
 )
 timings = Table(
     "timings",
@@ -172,7 +172,7 @@ timings = Table(
     Column("round", Integer, nullable=False),
     Column("step", String, nullable=False),
     Column("seconds", Float, nullable=False),
-    _checksum("timings"),
+    checksum_column("timings"),
 )
 # Models that a person made current, and the model that was current before.
 promotions = Table(
@@ -182,7 +182,7 @@ promotions = Table(
     Column("model", String, nullable=False),
     Column("previous", String),
     Column("created_at", DateTime(timezone=True), nullable=False),
-    _checksum("promotions"),
+    checksum_column("promotions"),
 )
 # Feedback on served predictions. `id` is the id of the text; `label` is null if only "wrong" was reported.
 feedback = Table(
@@ -196,7 +196,7 @@ feedback = Table(
     Column("predicted", UserText),
     Column("model", UserText),
     Column("created_at", DateTime(timezone=True), nullable=False),
-    _checksum("feedback"),
+    checksum_column("feedback"),
 )
 
 # Calls of paid oracles; see ledger.py.

@@ -62,7 +62,8 @@ def plan(config: str, gpu: str | None, as_json: bool) -> None:
 @click.option(
     "--zero-shot-only", is_flag=True, help="Stop after the zero-shot pass; run again without this option to continue."
 )
-def run(config: str, zero_shot_only: bool) -> None:
+@click.option("--wait", is_flag=True, help="Keep running while people answer, instead of ending with exit code 75.")
+def run(config: str, zero_shot_only: bool, wait: bool) -> None:
     """Start the run that the YAML file CONFIG describes, or continue it."""
     from laud_ray.cli.console import Show
     from laud_ray.cli.metrics import watched
@@ -76,7 +77,7 @@ def run(config: str, zero_shot_only: bool) -> None:
     check_lasting(settings.storage, f"{config}: storage")
     check_writable(settings.storage, f"{config}: storage")
     with Show(terminal(err=True), settings.storage) as show:
-        outcome = run_loop(settings, watched(show, settings.storage), zero_shot_only=zero_shot_only)
+        outcome = run_loop(settings, watched(show, settings.storage), zero_shot_only=zero_shot_only, wait=wait)
     if zero_shot_only:
         print_text(f"{settings.storage}: {outcome.reason}")
         return

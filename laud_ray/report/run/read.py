@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from laud_ray.data.corpus import open_corpus
 from laud_ray.evaluation.trusted import oracle_error
+from laud_ray.people.questions import rules_of
 from laud_ray.quality.diagnosis import Reply, diagnose
 from laud_ray.quality.noise import LeftOut
 from laud_ray.report.run.opinions import read_agreement, read_audit
@@ -32,7 +33,7 @@ def read(run: RunFolder) -> RunSummary:
     reason, seeds = store.stop_reason(), [a for a in asked if a.purpose == "seed"]
     people = judge(store.feedback(), task.names, run.config.corpus.max_chars)
     labelled = [a for a in asked if a.purpose != "evaluation"]
-    missing = not_found(labelled, task.names) if seeds else ()
+    missing = not_found(labelled, task.names) if any(a.answered for a in seeds) else ()
     history = tuple(store.history())
     return RunSummary(
         name=task.name,
@@ -75,6 +76,7 @@ def read(run: RunFolder) -> RunSummary:
         left_out=_left_out(store, history),
         legibility=legible.last(store, len(history)),
         notes=corpus.notes if corpus else (),
+        asks_people=rules_of(run.config) is not None,
     )
 
 

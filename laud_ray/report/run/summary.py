@@ -101,6 +101,7 @@ class RunSummary:
         left_out: what the last model did not learn as probably wrong; None where nothing was judged.
         legibility: how much of the corpus the last model's encoder reads; None where nothing was counted.
         notes: what a person should know of how the corpus was read.
+        asks_people: whether people are asked, alone or after other oracles.
     """
 
     name: str
@@ -131,6 +132,7 @@ class RunSummary:
     left_out: LeftOut | None = None
     legibility: Legibility | None = None
     notes: tuple[str, ...] = ()
+    asks_people: bool = False
 
     @property
     def spent(self) -> int:
@@ -156,6 +158,12 @@ def next_commands(summary: RunSummary) -> tuple[tuple[str, str], ...]:
         return (("Watch it", f"laud status {run}"), ("Continue it after a crash", f"laud run {config}"))
     if summary.state == "stopped":
         return (("Continue it", f"laud run {config}"),)
+    if summary.state == "waiting" and summary.asks_people:
+        return (
+            ("Answer on a page", f"laud annotate {run}"),
+            ("Answer in a file", f"laud questions export {run} --out questions.csv"),
+            ("Continue it then", f"laud run {config}"),
+        )
     if summary.state == "waiting":
         return (("Continue it when answers can come", f"laud run {config}"),)
     return (

@@ -1,20 +1,37 @@
 """Ask the oracle about the open queries, and record each answer as it arrives."""
 
-from collections.abc import Sequence
-
 from laud_ray import oracles
 from laud_ray.config import OracleConfig
 from laud_ray.oracles import asking as stage
+from laud_ray.people.questions import people_in
 from laud_ray.steps.annotation.answers import asked
+from laud_ray.steps.annotation.suggest import suggestions
 from laud_ray.steps.work import Progress, WaitingError, Work
 from laud_ray.store.ledger import Ledger
+from laud_ray.store.store import Answered
 from laud_ray.types import Example, Oracle, Purpose
 
 
-def oracle_of(work: Work, purpose: Purpose, round: int) -> Oracle:
-    """Create the oracle that answers for a purpose in a round."""
+def oracle_of(work: Work, purpose: Purpose, round: int, share: float = 1.0) -> Oracle:
+    """Create the oracle that answers for a purpose in a round.
+
+    Args:
+        share: of the documents in a call, the share that people must have answered before the run continues.
+    """
     where, config = work.config.evaluation_oracle() if purpose == "evaluation" else ("oracle", work.config.oracle)
-    return _built(work, config, where, _examples(work, config, round) if purpose == "query" else [])
+    examples = _examples(work, config, round) if purpose == "query" else []
+    # Seed queries and the evaluation sample are asked about when there is only the zero-shot classifier.
+    suggest = suggestions(work, round if purpose == "query" else 0)
+    ledger, seed = Ledger(work.store), work.config.seed
+    return oracles.build(
+        config, work.task, work.corpus, seed, ledger, examples=examples, where=where, suggest=suggest, share=share
+    )
+
+
+def close_at(work: Work) -> float:
+    """Return the share of a round's queries that must be answered before the round closes."""
+    people = people_in(work.config.oracle)
+    return 1.0 if people is None else people.close_at
 
 
 def second_oracle(work: Work, attempt: int, round: int) -> Oracle:
@@ -25,7 +42,8 @@ def second_oracle(work: Work, attempt: int, round: int) -> Oracle:
     where, config = chain[at]
     if config in [one for _, one in chain[:at]]:
         config = oracles.anew(config)
-    return _built(work, config, where, _examples(work, config, round), attempt)
+    examples, ledger, seed = _examples(work, config, round), Ledger(work.store), work.config.seed
+    return oracles.build(config, work.task, work.corpus, seed, ledger, examples=examples, where=where, attempt=attempt)
 
 
 def _examples(work: Work, config: OracleConfig, before: int) -> list[Example]:
@@ -35,20 +53,17 @@ def _examples(work: Work, config: OracleConfig, before: int) -> list[Example]:
     return [Example(a.query.document.text, a.label) for a in asked(work, before) if a.label is not None]
 
 
-def _built(work: Work, config: OracleConfig, where: str, examples: Sequence[Example], attempt: int = 1) -> Oracle:
-    ledger, seed = Ledger(work.store), work.config.seed
-    return oracles.build(config, work.task, work.corpus, seed, ledger, examples=examples, where=where, attempt=attempt)
-
-
 def annotate(work: Work, purpose: Purpose, round: int) -> None:
     """Get answers to the open queries.
 
     Raises:
         WaitingError: if some answers stay pending.
     """
-    if _is_answered(work, purpose, round):
+    if is_answered(work, purpose, round):
         return
     with work.step("annotate", round) as progress:
+        if purpose == "query":
+            _take_late(work, round)
         waiting = answer(work, purpose, round, progress)
     if waiting is not None:
         raise waiting
@@ -56,12 +71,38 @@ def annotate(work: Work, purpose: Purpose, round: int) -> None:
 
 def answer(work: Work, purpose: Purpose, round: int, progress: Progress) -> WaitingError | None:
     """Get the available answers to the open queries; return a WaitingError if some answers stay pending."""
-    if _is_answered(work, purpose, round):
+    if is_answered(work, purpose, round):
         return None
-    oracle = oracle_of(work, purpose, round)
+    oracle = oracle_of(work, purpose, round, close_at(work) if purpose == "query" else 1.0)
     pending = stage.annotate(work.store, oracle, purpose, round, progress)
-    return WaitingError(getattr(oracle, "waiting", None), pending) if pending else None
+    unanswered = getattr(oracle, "unanswered", None)
+    if pending and getattr(oracle, "enough", False) and pending == unanswered:
+        # This fixes which answers the next model learns: a restart must neither wait again nor take more of them.
+        work.store.set(_closed(round), f"with {pending} open")
+        return None
+    return WaitingError(getattr(oracle, "waiting", None), unanswered or pending) if pending else None
 
 
-def _is_answered(work: Work, purpose: Purpose, round: int) -> bool:
-    return all(a.answered for a in work.store.queries(purpose, round))
+def is_answered(work: Work, purpose: Purpose, round: int) -> bool:
+    """Whether a run can continue: all queries of a round are answered, or the round was closed with fewer answers."""
+    if all(a.answered for a in work.store.queries(purpose, round)):
+        return True
+    return purpose == "query" and work.store.setting(_closed(round)) is not None
+
+
+def left_open(work: Work) -> list[Answered]:
+    """Return the unanswered queries of rounds that were closed before all their answers had come."""
+    waiting = [a for a in work.store.queries("query") if not a.answered]
+    closed = {n: work.store.setting(_closed(n)) is not None for n in {a.round for a in waiting}}
+    return [a for a in waiting if closed[a.round]]
+
+
+def _take_late(work: Work, round: int) -> None:
+    """Record the answers that came after their round was closed; the model of the next round learns them."""
+    for earlier in sorted({a.round for a in left_open(work) if a.round < round}):
+        oracle = oracle_of(work, "query", earlier, share=0.0)
+        stage.annotate(work.store, oracle, "query", earlier, lambda done, total: None)
+
+
+def _closed(round: int) -> str:
+    return f"answers of round {round}"

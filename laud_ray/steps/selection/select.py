@@ -11,6 +11,7 @@ from laud_ray.passes.candidates import known, survey, survey_scored
 from laud_ray.passes.shortlists import read_shortlist, to_candidates
 from laud_ray.query.auto import Choice, choose
 from laud_ray.query.spatial.space import committee, reach
+from laud_ray.steps.annotation.annotate import left_open
 from laud_ray.steps.annotation.answers import asked, spent
 from laud_ray.steps.selection import choices
 from laud_ray.steps.selection import picking as stage
@@ -30,7 +31,7 @@ def select(work: Work, round: int) -> None:
         choice, settings = _choice(work, round), work.config.query
         strategy = strategy_of(work, choice)
         again = asked_in(work.store.engine, round)
-        left = work.config.budget.annotations - spent(work)
+        left = work.config.budget.annotations - spent(work) - len(left_open(work))
         listed = _shortlist(work, round, strategy)
         pool = to_candidates(listed, criteria(work, strategy))
         chosen = stage.select(

@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from laud_ray.errors import DamageError
 from laud_ray.storage.checksums import EXPECTED
+from laud_ray.store import people_tables as people_tables
 from laud_ray.store.database.connection import read
 from laud_ray.store.tables import CHECKSUM, metadata, row_checksum
 

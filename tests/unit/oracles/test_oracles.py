@@ -389,7 +389,7 @@ def test_caps_may_change_during_a_run_and_prompts_may_not() -> None:
 
 
 def test_every_kind_of_the_configuration_has_an_oracle() -> None:
-    assert set(oracles.ORACLES) == {"replay", "llm", "cascade"}
+    assert set(oracles.ORACLES) == {"replay", "llm", "people", "cascade"}
     assert set(oracles.ENGINES) == {"openai", "vllm"}
 
 

@@ -22,7 +22,7 @@ from laud_ray.store.tables import metadata
 from laud_ray.types import Document
 from tests.postgres import Server
 
-importlib.import_module("laud_ray.store.ledger")  # whose table is in the metadata too
+importlib.import_module("laud_ray.store.people_tables")  # which are in the metadata too
 
 
 def differences(engine: Engine) -> list[object]:

@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from laud_ray.config import PeopleConfig
 from laud_ray.errors import DamageError
-from laud_ray.store import rechecks
+from laud_ray.people import questions, votes
+from laud_ray.people.votes import Vote
+from laud_ray.store import people_tables, rechecks
 from laud_ray.store.database import integrity
 from laud_ray.store.database.connection import open_database
 from laud_ray.store.ledger import Answer, Call, Caps, Ledger
@@ -49,6 +52,15 @@ def fill(store: Store) -> None:
     failed = ledger.begin(Call("k2", "oracle", "openai", "m", "1", "d1", 0, 0, 100, 0.5), Caps())
     assert failed is not None
     ledger.fail(failed, "refused", billed=False)
+    rules = PeopleConfig(kind="people")
+    questions.ask(store.engine, [Document("d0", "plain")], 1, None, rules, seed=0)
+    (question,) = questions.questions(store.engine)
+    votes.cast(
+        store.engine, "ann", [Vote("v1", question.number, "label", "Tea", "sure", 1.5, ("Tea",))], rules, ["Tea"]
+    )
+    with store.engine.begin() as connection:
+        row = {"question": question.number, "label": "Tea", "who": "owner", "created_at": question.created_at}
+        connection.execute(people_tables.gold.insert().values(row))
 
 
 @pytest.fixture
@@ -70,7 +82,7 @@ def check(path: Path) -> None:
 def test_what_was_written_is_whole(path: Path) -> None:
     check(path)
     with sqlite3.connect(path) as connection:
-        for table in metadata.sorted_tables:
+        for table in [one for one in metadata.sorted_tables if "checksum" in one.c]:
             rows, summed = connection.execute(f"SELECT count(*), count(checksum) FROM {table.name}").fetchone()
             assert rows > 0, table.name
             assert rows == summed, table.name
@@ -81,7 +93,7 @@ def test_a_row_has_the_same_checksum_in_every_database(postgres: Server) -> None
     try:
         fill(store)
         with store.engine.connect() as connection:
-            for table in metadata.sorted_tables:
+            for table in [one for one in metadata.sorted_tables if "checksum" in one.c]:
                 for row in connection.execute(table.select()).mappings():
                     assert row["checksum"] in (None, row_checksum(table, dict(row))), table.name
     finally:

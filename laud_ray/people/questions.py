@@ -1,0 +1,346 @@
+"""Questions: the recorded queries that people are asked, with the labels that the model of the time found likely.
+
+A question is recorded once and never changes; its state follows from its votes. `attempt` 1 is the query itself, and
+2 or more asks about the document again: an audit, or the trusted answer of the evaluation sample.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias, TypeVar
+
+from sqlalchemy import Connection, Engine, Row, and_, func, insert, select
+
+from laud_ray.config import CascadeConfig, OracleConfig, PeopleConfig, RunConfig
+from laud_ray.store import people_tables as tables
+from laud_ray.store.database.connection import in_turn, read, write
+from laud_ray.store.tables import now, queries, second_queries
+from laud_ray.types import Document
+
+# `adjudicate`: the votes differ, and an adjudicator decides. `used`: the run has taken the answer, which stands now.
+State: TypeAlias = Literal["open", "adjudicate", "settled", "used"]
+UNANSWERED = ("open", "adjudicate")
+MOST_CANDIDATES = 9
+COVERAGE = 0.95
+# SQLite takes 32,766 values in a statement.
+_AT_ONCE = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A label and the probability, in [0, 1], that the model gave to it."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestions:
+    """What a model says of documents: its name, and by document id the likeliest labels, the first first."""
+
+    model: str
+    candidates: Mapping[str, Sequence[Candidate]]
+
+
+T = TypeVar("T")
+Suggest: TypeAlias = Callable[[Sequence[Document]], Suggestions | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question and where it stands.
+
+    Attributes:
+        number: its key in the database; people see `id`.
+        attempt: 1 for the query itself, 2 or more where the document is asked about again.
+        purpose: seed, query, evaluation or audit.
+        candidates: the likeliest labels when it was asked, the likeliest first; `model` gave them.
+        show: whether the candidates may be shown as suggestions.
+        twice: whether it is of the random share that two people answer.
+        needed: votes that it takes, `votes` of which are there.
+        label: of a settled question; None for an abstention, or while it is not settled.
+        settled_by: vote, agreement, majority, posterior or adjudicator.
+    """
+
+    number: int
+    document: Document
+    attempt: int
+    purpose: str
+    round: int
+    candidates: tuple[Candidate, ...]
+    model: str | None
+    show: bool
+    twice: bool
+    created_at: datetime
+    state: State
+    needed: int
+    votes: int
+    label: str | None
+    settled_by: str | None
+
+    @property
+    def id(self) -> str:
+        return f"q-{self.number:06d}"
+
+
+def number_of(id: str) -> int | None:
+    """Return the number of a question's id such as q-000017; None if it is none."""
+    prefix, _, digits = id.strip().partition("-")
+    plain = digits.isascii() and digits.isdigit() and len(digits) <= 12
+    return int(digits) if prefix.lower() == "q" and plain else None
+
+
+def rules_of(config: RunConfig) -> PeopleConfig | None:
+    """Return the settings of the people whom a run asks; None if it asks none.
+
+    Where several oracles of a run ask people, the run's own comes first, and its settings hold for all questions.
+    """
+    return next((found for one in config.asked_oracles().values() if (found := people_in(one)) is not None), None)
+
+
+def people_in(config: OracleConfig) -> PeopleConfig | None:
+    """Return the people of an oracle, alone or in a cascade; None if it asks none."""
+    members = config.oracles if isinstance(config, CascadeConfig) else (config,)
+    return next((one for one in members if isinstance(one, PeopleConfig)), None)
+
+
+def ask(
+    engine: Engine, documents: Sequence[Document], attempt: int, suggest: Suggest | None, rules: PeopleConfig, seed: int
+) -> None:
+    """Record the questions about documents that are not recorded yet; a second call changes nothing.
+
+    The documents are recorded queries, or for attempt 2 and more recorded second queries.
+
+    Args:
+        suggest: what a model says of documents; None where no model is to be asked.
+        seed: of the run. Which questions hide their suggestions, and which are asked twice, depends on it and on the
+            document alone.
+    """
+    known = {one.document.id for one in _of_documents(engine, [one.id for one in documents], attempt)}
+    new = [one for one in documents if one.id not in known]
+    if not new:
+        return
+    suggested = None if suggest is None else suggest(new)
+
+    def record(connection: Connection) -> None:
+        take_turn(connection)
+        asked = _asked_for(connection, [one.id for one in new], attempt)
+        for one in new:
+            _record(connection, one, attempt, asked[one.id], suggested, rules, seed)
+
+    write(engine, record)
+
+
+def questions(
+    engine: Engine,
+    *,
+    states: Collection[str] = (),
+    purpose: str | None = None,
+    numbers: Collection[int] | None = None,
+) -> list[Question]:
+    """Return questions in the order of asking: all, or those in some states, of a purpose, or of these numbers."""
+    if numbers is not None:
+        listed = sorted(set(numbers))
+        parts = [listed[start : start + _AT_ONCE] for start in range(0, len(listed), _AT_ONCE)]
+        found = [one for part in parts for one in _found(engine, tables.questions.c.position.in_(part))]
+    else:
+        found = _found(engine)
+    return [one for one in found if (not states or one.state in states) and purpose in (None, one.purpose)]
+
+
+def unanswered(engine: Engine) -> int:
+    """Return how many questions have no answer yet."""
+    counted = select(func.count()).where(tables.question_states.c.state.in_(UNANSWERED))
+    return read(engine, lambda connection: int(connection.scalar(counted) or 0))
+
+
+def is_ready(engine: Engine, share: float) -> bool:
+    """Whether a group of questions that belong together has the answers that the run waits for.
+
+    Args:
+        share: of a round's questions that must be answered; of the others all must be.
+    """
+    asked, states = tables.questions.c, tables.question_states.c
+    counted = (
+        select(asked.purpose, asked.round, asked.attempt, states.state, func.count())
+        .join(tables.question_states, states.question == asked.position)
+        .group_by(asked.purpose, asked.round, asked.attempt, states.state)
+    )
+    groups: dict[tuple[str, int, int], dict[str, int]] = {}
+    for purpose, round, attempt, state, n in read(engine, lambda connection: connection.execute(counted).all()):
+        groups.setdefault((purpose, round, attempt), {})[state] = n
+    return any(
+        found.get("settled", 0) > 0
+        and enough(found["settled"], found["settled"] + sum(found.get(one, 0) for one in UNANSWERED), purpose, share)
+        for (purpose, _, _), found in groups.items()
+    )
+
+
+def enough(answered: int, asked: int, purpose: str, share: float) -> bool:
+    """Whether so many answers are enough for the run to continue; only a round's own queries can be left open."""
+    return answered >= asked * (share if purpose == "query" else 1.0)
+
+
+def take_answers(engine: Engine, documents: Sequence[str], attempt: int) -> dict[str, Question]:
+    """Return the settled questions about documents, which count as used from now on: nobody can take them back."""
+    chosen = tables.question_states
+
+    def take(connection: Connection) -> dict[str, Question]:
+        take_turn(connection)
+        found = [
+            one
+            for part in _parts(documents)
+            for one in _rows(
+                connection, tables.questions.c.document_id.in_(part), tables.questions.c.attempt == attempt
+            )
+            if one.state in ("settled", "used")
+        ]
+        for some in _parts([one.number for one in found if one.state == "settled"]):
+            used = chosen.update().where(chosen.c.question.in_(some)).values(state="used", updated_at=now())
+            connection.execute(used)
+        return {one.document.id: one for one in found}
+
+    return write(engine, take)
+
+
+def states_of(engine: Engine, documents: Sequence[str], attempt: int) -> dict[str, int]:
+    """Return how many of the questions about documents are in each state."""
+    counts: dict[str, int] = {}
+    for one in _of_documents(engine, documents, attempt):
+        counts[one.state] = counts.get(one.state, 0) + 1
+    return counts
+
+
+def take_turn(connection: Connection) -> None:
+    """Keep other writers of questions, leases and votes out until the transaction ends.
+
+    On SQLite it is enough that the transaction begins with a write, here of nothing.
+    """
+    in_turn(connection, "questions")
+    nothing = tables.question_states
+    connection.execute(nothing.update().where(nothing.c.question < 0).values(votes=0))
+
+
+def draw(seed: int, what: str, document_id: str) -> float:
+    """Return a number in [0, 1) that depends on the run's seed, a purpose and a document alone."""
+    digest = hashlib.blake2b(f"{seed} {what} {document_id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def shortened(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Return the smallest set of likeliest labels that holds the right one with 95 % by the model; at most 9."""
+    kept: list[Candidate] = []
+    for one in candidates[:MOST_CANDIDATES]:
+        if sum(each.probability for each in kept) >= COVERAGE:
+            break
+        kept.append(one)
+    return tuple(kept)
+
+
+def _asked_for(connection: Connection, documents: Sequence[str], attempt: int) -> dict[str, tuple[str, int]]:
+    """The purpose and the round in which each document was asked about."""
+    found: dict[str, tuple[str, int]] = {}
+    for part in _parts(documents):
+        if attempt == 1:
+            rows = connection.execute(
+                select(queries.c.document_id, queries.c.purpose, queries.c.round).where(queries.c.document_id.in_(part))
+            )
+        else:
+            again = second_queries.join(queries, queries.c.document_id == second_queries.c.document_id)
+            rows = connection.execute(
+                select(second_queries.c.document_id, queries.c.purpose, second_queries.c.round)
+                .select_from(again)
+                .where(second_queries.c.document_id.in_(part), second_queries.c.attempt == attempt)
+            )
+        for name, purpose, round in rows:
+            found[name] = (purpose if attempt == 1 or purpose == "evaluation" else "audit", round)
+    return found
+
+
+def _record(
+    connection: Connection,
+    document: Document,
+    attempt: int,
+    asked: tuple[str, int],
+    suggested: Suggestions | None,
+    rules: PeopleConfig,
+    seed: int,
+) -> None:
+    purpose, round = asked
+    listed = shortened(suggested.candidates.get(document.id, ())) if suggested else ()
+    measures = purpose == "evaluation" or attempt > 1
+    show = bool(listed) and rules.suggestions and not measures and draw(seed, "hide", document.id) >= rules.hidden
+    twice = rules.team > 1 and draw(seed, "twice", document.id) < rules.twice
+    row = {
+        "document_id": document.id,
+        "attempt": attempt,
+        "purpose": purpose,
+        "round": round,
+        "candidates": json.dumps([[one.label, round_off(one.probability)] for one in listed]) if listed else None,
+        "model": suggested.model if suggested and listed else None,
+        "show": show,
+        "twice": twice,
+        "created_at": now(),
+    }
+    number = connection.execute(insert(tables.questions).values(row)).inserted_primary_key
+    assert number is not None, "a table with a key returns it"
+    state = {"question": number[0], "state": "open", "needed": max(rules.per_document, 2 if twice else 1), "votes": 0}
+    connection.execute(insert(tables.question_states).values(**state, updated_at=now()))
+
+
+def round_off(probability: float) -> float:
+    return round(float(probability), 4)
+
+
+def _of_documents(engine: Engine, documents: Sequence[str], attempt: int) -> list[Question]:
+    asked = tables.questions.c
+    return [
+        one
+        for part in _parts(documents)
+        for one in _found(engine, and_(asked.document_id.in_(part), asked.attempt == attempt))
+    ]
+
+
+def _found(engine: Engine, *conditions: object) -> list[Question]:
+    return read(engine, lambda connection: _rows(connection, *conditions))
+
+
+def _rows(connection: Connection, *conditions: object) -> list[Question]:
+    asked, states = tables.questions, tables.question_states
+    joined = asked.join(states, states.c.question == asked.c.position).join(
+        queries, queries.c.document_id == asked.c.document_id
+    )
+    found = select(
+        asked, queries.c.text, states.c.state, states.c.needed, states.c.votes, states.c.label, states.c.settled_by
+    ).select_from(joined)
+    for condition in conditions:
+        found = found.where(condition)  # type: ignore[arg-type]
+    return [question_of(row) for row in connection.execute(found.order_by(asked.c.position))]
+
+
+def question_of(row: "Row[tuple[object, ...]]") -> Question:
+    """Make a question of a row that has the columns of its table, its state and its document's text."""
+    listed = json.loads(row.candidates) if row.candidates else []
+    return Question(
+        row.position,
+        Document(row.document_id, row.text),
+        row.attempt,
+        row.purpose,
+        row.round,
+        tuple(Candidate(label, probability) for label, probability in listed),
+        row.model,
+        row.show,
+        row.twice,
+        row.created_at,
+        row.state,
+        row.needed,
+        row.votes,
+        row.label,
+        row.settled_by,
+    )
+
+
+def _parts(items: Sequence[T]) -> list[Sequence[T]]:
+    return [items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE)]

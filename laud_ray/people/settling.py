@@ -1,0 +1,107 @@
+"""When votes settle a question, and on what. Pure: the same votes always settle alike."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from laud_ray.config import PeopleConfig
+
+Role: TypeAlias = Literal["annotator", "adjudicator"]
+SettledBy: TypeAlias = Literal["vote", "agreement", "majority", "posterior", "adjudicator"]
+# The probability above which the answers of people whose accuracy is known decide a question on which they differ.
+SURE = 0.8
+# More votes than these are not asked for: an adjudicator decides.
+MOST_VOTES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """The vote of a person that counts. label is None for "unsure" and for "none fits"."""
+
+    person: str
+    label: str | None
+    role: Role = "annotator"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where a question stands: its state, how many votes it takes, and its label once it is settled."""
+
+    state: Literal["open", "adjudicate", "settled"]
+    needed: int
+    label: str | None = None
+    by: SettledBy | None = None
+
+
+def decide(
+    ballots: Sequence[Ballot],
+    rules: PeopleConfig,
+    *,
+    top: str | None,
+    twice: bool,
+    classes: int,
+    accuracy: Mapping[str, float] | None = None,
+) -> Decision:
+    """Decide where a question stands.
+
+    An adjudicator's vote settles it. Otherwise it takes `rules.per_document` votes; two, if it is of the random share
+    that is asked twice, or if the first answer is no label or not the model's. Where the votes differ, the label that
+    most gave settles it; then the likeliest label by the accuracies of those who voted (one-coin Dawid-Skene, Dawid
+    and Skene 1979); and else a third person is asked, and after that an adjudicator.
+
+    Args:
+        ballots: in the order in which they came, one for each person.
+        top: the label that the model found likeliest, before it learned any answer to this question.
+        classes: k, how many labels there are.
+        accuracy: by person, in [0, 1]; who is missing is not known well enough.
+    """
+    final = [one for one in ballots if one.role == "adjudicator"]
+    if final:
+        return Decision("settled", len(ballots), final[-1].label, "adjudicator")
+    needed = _needed(ballots, rules, top, twice)
+    if len(ballots) < needed:
+        return Decision("open", needed)
+    labels = Counter(one.label for one in ballots)
+    if len(labels) == 1:
+        return Decision("settled", needed, ballots[0].label, "vote" if len(ballots) == 1 else "agreement")
+    (first, most), (_, next_most) = labels.most_common(2)
+    if most > next_most and first is not None:
+        return Decision("settled", needed, first, "majority")
+    likeliest = _likeliest(ballots, accuracy or {}, classes)
+    if likeliest is not None and likeliest[1] >= SURE:
+        return Decision("settled", needed, likeliest[0], "posterior")
+    if len(ballots) < min(MOST_VOTES, rules.team):
+        return Decision("open", len(ballots) + 1)
+    return Decision("adjudicate", needed)
+
+
+def _needed(ballots: Sequence[Ballot], rules: PeopleConfig, top: str | None, twice: bool) -> int:
+    """How many votes a question takes before the votes are compared."""
+    if rules.team == 1:
+        return 1
+    first = ballots[0] if ballots else None
+    no_label = first is not None and first.label is None
+    doubted = rules.doubt and first is not None and top is not None and first.label != top
+    return max(rules.per_document, 2 if twice or doubted or no_label else 1)
+
+
+def _likeliest(ballots: Sequence[Ballot], accuracy: Mapping[str, float], classes: int) -> tuple[str, float] | None:
+    """The likeliest label and its probability, if the accuracy of all who gave a label is known."""
+    spoke = [(one.person, one.label) for one in ballots if one.label is not None]
+    if len(spoke) < 2 or any(person not in accuracy for person, _ in spoke):
+        return None
+    likelihood: dict[str, float] = {}
+    for label in dict.fromkeys(label for _, label in spoke):
+        product = 1.0
+        for person, said in spoke:
+            right = min(max(accuracy[person], 1e-3), 1 - 1e-3)
+            product *= right if said == label else (1 - right) / max(classes - 1, 1)
+        likelihood[label] = product
+    # A label that nobody gave is possible too: everybody erred.
+    nobody = 1.0
+    for person, _ in spoke:
+        nobody *= (1 - min(max(accuracy[person], 1e-3), 1 - 1e-3)) / max(classes - 1, 1)
+    total = sum(likelihood.values()) + max(classes - len(likelihood), 0) * nobody
+    best = max(likelihood, key=lambda label: likelihood[label])
+    return best, likelihood[best] / total

@@ -1,0 +1,329 @@
+"""Votes: one person's answers to questions, only ever added.
+
+The latest vote of a person on a question counts, until it is taken back by a further record. The client names each
+vote by a UUID, so that sending it twice is one vote.
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
+
+from laud_ray.config import PeopleConfig
+from laud_ray.errors import UserError
+from laud_ray.people.questions import Question, question_of, take_turn
+from laud_ray.people.settling import Ballot, decide
+from laud_ray.printable import quoted
+from laud_ray.store import people_tables as tables
+from laud_ray.store.database.connection import read, write
+from laud_ray.store.tables import in_utc, now, queries
+
+Answer: TypeAlias = Literal["label", "unsure", "none", "undo"]
+# `counted`: it counts. `repeated`: it was there already. `late`: the question was settled before; the vote is kept.
+# `gold`: it measures the person. `undone`: the vote that it names no longer counts. `refused`: nothing was recorded.
+Outcome: TypeAlias = Literal["counted", "repeated", "late", "gold", "undone", "refused"]
+ANSWERS = ("label", "unsure", "none", "undo")
+MOST_COMMENT = 2000
+# Seconds of active time on one question beyond which nobody was working on it.
+MOST_SECONDS = 3600.0
+_AT_ONCE = 500
+
+
+class VoteError(UserError):
+    """A vote cannot be recorded: its question, label or answer is not valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """An answer as a client sends it.
+
+    Attributes:
+        id: a UUID that the client chose.
+        question: its number.
+        answer: label; unsure; none, if no label fits; or undo, which takes back the vote `undoes`.
+        label: with the answer `label`, one of the task's names.
+        seconds: of active time.
+        shown: the labels that were suggested, in the order in which they were shown; None where none were.
+        via: how it was given: key, mouse, search, file or label-studio.
+        answered_at: by the client's clock.
+    """
+
+    id: str
+    question: int
+    answer: Answer
+    label: str | None = None
+    comment: str | None = None
+    seconds: float | None = None
+    shown: tuple[str, ...] | None = None
+    via: str = "key"
+    answered_at: datetime | None = None
+    undoes: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a vote, and the state of its question now. `reason` says why a vote was refused."""
+
+    id: str
+    question: int
+    outcome: Outcome
+    state: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVote:
+    """A vote as it is in the database, with the person who gave it. `undone`: a later record takes it back."""
+
+    vote: Vote
+    position: int
+    person: str
+    role: str
+    gold: bool
+    late: bool
+    undone: bool
+    created_at: datetime
+
+
+def cast(
+    engine: Engine,
+    person: str,
+    votes: Sequence[Vote],
+    rules: PeopleConfig,
+    names: Collection[str],
+    *,
+    adjudicator: bool = False,
+    accuracy: Mapping[str, float] | None = None,
+    strict: bool = False,
+) -> list[Receipt]:
+    """Record votes in one transaction, and settle the questions that they settle.
+
+    Args:
+        names: the task's labels.
+        adjudicator: whether the person may decide where votes differ.
+        accuracy: of those who answer, by name; see `settling.decide`.
+        strict: whether one vote that cannot be recorded keeps all of them out; otherwise its receipt says why.
+
+    Raises:
+        VoteError: with `strict`, for the first vote that cannot be recorded; nothing is recorded then.
+    """
+    return cast_all(engine, [(person, adjudicator, one) for one in votes], rules, names, accuracy, strict=strict)
+
+
+def cast_all(
+    engine: Engine,
+    votes: Sequence[tuple[str, bool, Vote]],
+    rules: PeopleConfig,
+    names: Collection[str],
+    accuracy: Mapping[str, float] | None = None,
+    *,
+    strict: bool = False,
+) -> list[Receipt]:
+    """Record the votes of several people in one transaction: (person, whether they adjudicate, vote) each."""
+
+    def record(connection: Connection) -> list[Receipt]:
+        take_turn(connection)
+        ballot_box = _BallotBox(connection, rules, names, accuracy or {}, strict)
+        return [ballot_box.add(person, adjudicator, one) for person, adjudicator, one in votes]
+
+    return write(engine, record)
+
+
+def votes(engine: Engine, numbers: Collection[int] | None = None) -> list[StoredVote]:
+    """Return the votes in the order in which they were recorded: all, or those on some questions."""
+    listed = None if numbers is None else sorted(set(numbers))
+    parts = [None] if listed is None else [listed[at : at + _AT_ONCE] for at in range(0, len(listed), _AT_ONCE)]
+    found = [one for part in parts for one in read(engine, lambda connection: _rows(connection, part))]  # noqa: B023
+    taken_back = {one.vote.undoes for one in found if one.vote.undoes is not None}
+    marked = [replace(one, undone=True) if one.vote.id in taken_back else one for one in found]
+    return sorted(marked, key=lambda one: one.position)
+
+
+def current(votes: Sequence[StoredVote]) -> list[StoredVote]:
+    """Return of votes those that count as a person's answer: the latest on each question that was not taken back.
+
+    They are in the order in which each person first answered. Gold votes and late ones are among them.
+    """
+    latest: dict[tuple[int, str], StoredVote] = {}
+    for one in votes:
+        if one.vote.answer != "undo" and not one.undone:
+            latest[one.vote.question, one.person] = one
+    return list(latest.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _BallotBox:
+    """Records votes within a transaction."""
+
+    connection: Connection
+    rules: PeopleConfig
+    names: Collection[str]
+    accuracy: Mapping[str, float]
+    strict: bool
+
+    def add(self, person: str, adjudicator: bool, vote: Vote) -> Receipt:
+        before = self._vote(vote.id)
+        if before is not None and (before.person, before.question) == (person, vote.question):
+            return Receipt(vote.id, vote.question, "repeated", self._state(vote.question))
+        question = self._question(vote.question)
+        reason = self._mistake(vote, person, question, taken=before is not None)
+        if reason is not None or question is None:
+            if self.strict:
+                raise VoteError(reason or "")
+            return Receipt(vote.id, vote.question, "refused", "" if question is None else question.state, reason)
+        if vote.answer == "undo":
+            return self._undo(person, vote, question)
+        return self._record(person, adjudicator, vote, question)
+
+    def _record(self, person: str, adjudicator: bool, vote: Vote, question: Question) -> Receipt:
+        gold = self._is_gold(person, question)
+        late = not gold and question.state in ("settled", "used")
+        role = "adjudicator" if adjudicator and question.state == "adjudicate" else "annotator"
+        self._insert(person, role, vote, gold=gold, late=late)
+        if gold or late:
+            return Receipt(vote.id, question.number, "gold" if gold else "late", question.state)
+        return Receipt(vote.id, question.number, "counted", self._settle(question))
+
+    def _undo(self, person: str, vote: Vote, question: Question) -> Receipt:
+        self._insert(person, "annotator", vote, gold=False, late=False)
+        undone = self._vote(vote.undoes or "")
+        apart = undone is not None and (undone.gold or undone.late)
+        return Receipt(vote.id, question.number, "undone", question.state if apart else self._settle(question))
+
+    def _mistake(self, vote: Vote, person: str, question: Question | None, *, taken: bool) -> str | None:
+        """Say why a vote cannot be recorded; None if it can."""
+        if taken:
+            return f"vote {quoted(vote.id)}: is another vote's id; expected a new UUID for each vote"
+        if question is None:
+            return f"question {vote.question}: is not a question of this run; expected one that was asked"
+        if vote.answer == "label" and vote.label not in self.names:
+            return (
+                f"{question.id}: the label {quoted(vote.label or '')} is not valid; expected one of the task's labels"
+            )
+        if vote.answer not in ANSWERS:
+            return f"{question.id}: the answer {quoted(vote.answer)} is not valid; expected one of {', '.join(ANSWERS)}"
+        if len(vote.comment or "") > MOST_COMMENT:
+            return (
+                f"{question.id}: a comment of {len(vote.comment or ''):,} characters; expected at most {MOST_COMMENT:,}"
+            )
+        if vote.answer != "undo":
+            return None
+        undone = self._vote(vote.undoes or "")
+        if undone is None or (undone.person, undone.question) != (person, vote.question):
+            return f"{question.id}: there is no vote {quoted(vote.undoes or '')} of {person} to take back"
+        if question.state == "used" and not undone.gold:
+            return f"{question.id}: the run has used the answer, so it cannot be taken back any more"
+        return None
+
+    def _insert(self, person: str, role: str, vote: Vote, *, gold: bool, late: bool) -> None:
+        seconds = None if vote.seconds is None else min(max(vote.seconds, 0.0), MOST_SECONDS)
+        row = {
+            "id": vote.id,
+            "question": vote.question,
+            "person": person,
+            "role": role,
+            "answer": vote.answer,
+            "label": vote.label if vote.answer == "label" else None,
+            "comment": vote.comment or None,
+            "seconds": seconds,
+            "shown": None if vote.shown is None else json.dumps(list(vote.shown), ensure_ascii=False),
+            "via": vote.via,
+            "gold": gold,
+            "late": late,
+            "undoes": vote.undoes,
+            "answered_at": vote.answered_at,
+            "created_at": now(),
+        }
+        self.connection.execute(insert(tables.votes).values(row))
+        if vote.answer != "undo":
+            mine = (tables.leases.c.question == vote.question) & (tables.leases.c.person == person)
+            self.connection.execute(delete(tables.leases).where(mine))
+
+    def _settle(self, question: Question) -> str:
+        """Bring the question's state to what its votes say, and return it."""
+        counting = [one for one in _rows(self.connection, [question.number]) if not one.gold and not one.late]
+        taken_back = {one.vote.undoes for one in counting}
+        left = [one for one in counting if one.vote.id not in taken_back]
+        ballots = [Ballot(one.person, one.vote.label, _role(one.role)) for one in current(left)]
+        top = question.candidates[0].label if question.candidates else None
+        decision = decide(
+            ballots, self.rules, top=top, twice=question.twice, classes=len(self.names), accuracy=self.accuracy
+        )
+        states = tables.question_states
+        changed = update(states).where(states.c.question == question.number)
+        settled = {"label": decision.label, "settled_by": decision.by}
+        values = {"state": decision.state, "needed": decision.needed, "votes": len(ballots), **settled}
+        self.connection.execute(changed.values(**values, updated_at=now()))
+        return decision.state
+
+    def _is_gold(self, person: str, question: Question) -> bool:
+        """Whether a vote measures the person: the answer is established, and they did not take part in it."""
+        if question.state not in ("settled", "used"):
+            return False
+        known = select(tables.gold.c.question).where(tables.gold.c.question == question.number)
+        said = select(tables.votes.c.id).where(tables.votes.c.question == question.number)
+        mine = said.where(tables.votes.c.person == person, ~tables.votes.c.gold).limit(1)
+        return self.connection.scalar(known) is not None and self.connection.scalar(mine) is None
+
+    def _vote(self, id: str) -> "Row[tuple[object, ...]] | None":
+        return self.connection.execute(select(tables.votes).where(tables.votes.c.id == id)).first()
+
+    def _state(self, number: int) -> str:
+        states = tables.question_states.c
+        return str(self.connection.scalar(select(states.state).where(states.question == number)) or "")
+
+    def _question(self, number: int) -> Question | None:
+        asked, states = tables.questions, tables.question_states
+        found = (
+            select(
+                asked,
+                queries.c.text,
+                states.c.state,
+                states.c.needed,
+                states.c.votes,
+                states.c.label,
+                states.c.settled_by,
+            )
+            .join(states, states.c.question == asked.c.position)
+            .join(queries, queries.c.document_id == asked.c.document_id)
+            .where(asked.c.position == number)
+        )
+        row = self.connection.execute(found).first()
+        return None if row is None else question_of(row)
+
+
+def _role(role: str) -> Literal["annotator", "adjudicator"]:
+    return "adjudicator" if role == "adjudicator" else "annotator"
+
+
+def _rows(connection: Connection, numbers: Collection[int] | None) -> list[StoredVote]:
+    found = select(tables.votes).order_by(tables.votes.c.position)
+    if numbers is not None:
+        found = found.where(tables.votes.c.question.in_(list(numbers)))
+    return [
+        StoredVote(
+            Vote(
+                row.id,
+                row.question,
+                row.answer,
+                row.label,
+                row.comment,
+                row.seconds,
+                None if row.shown is None else tuple(json.loads(row.shown)),
+                row.via,
+                None if row.answered_at is None else in_utc(row.answered_at),
+                row.undoes,
+            ),
+            row.position,
+            row.person,
+            row.role,
+            row.gold,
+            row.late,
+            False,
+            in_utc(row.created_at),
+        )
+        for row in connection.execute(found)
+    ]
