@@ -1,1 +1,1 @@
-"""The files of a user, as they come: found out, read in a stream, and said where they cannot be."""
+"""Read users' data files of any format, clean their texts, and turn them into a corpus of ranges."""

@@ -1,4 +1,4 @@
-"""Normalise a column of texts at once: what is plain stays as it is, only the rest goes through Python."""
+"""Normalise a column of texts. Plain texts are recognised by Arrow and stay as they are; Python handles the others."""
 
 from dataclasses import dataclass
 
@@ -9,18 +9,18 @@ import pyarrow.compute as pc
 from laud_ray.texts import cut, normalise_text
 
 NULL, NOT_UTF8, EMPTY = "null text", "text is not UTF-8", "empty text"
-# Printable ASCII with single spaces within: NFC and white space have nothing to do there.
+# Printable ASCII with single spaces between words, which normalisation does not change.
 _PLAIN = r"^[!-~]+( [!-~]+)*$"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cleaned:
-    """n cells, normalised.
+    """n normalised cells.
 
     Attributes:
-        texts: (n,) large_string, null where there is none to score.
-        errors: (n,) strings that say why, null elsewhere.
-        truncated: how many texts were cut.
+        texts: (n,) large_string; null where there is no text to score.
+        errors: (n,) the reason why there is no text; null elsewhere.
+        truncated: number of texts that were longer than the limit.
     """
 
     texts: pa.Array
@@ -29,11 +29,11 @@ class Cleaned:
 
 
 def clean(cells: pa.Array, max_chars: int) -> Cleaned:
-    """Normalise n cells of bytes, as the corpus does.
+    """Normalise n cells: Unicode NFC, white space, length.
 
     Args:
         cells: (n,) large_binary.
-        max_chars: longer texts are cut.
+        max_chars: longer texts are truncated to this length.
     """
     decoded, broken = _decode(cells)
     plain = pc.fill_null(pc.match_substring_regex(decoded, _PLAIN), False)
@@ -57,7 +57,7 @@ def clean(cells: pa.Array, max_chars: int) -> Cleaned:
 
 
 def _decode(cells: pa.Array) -> tuple[pa.Array, list[int]]:
-    """Return the cells as large_string, and the places of those that are not UTF-8, null in it."""
+    """Return the cells as large_string, and the indices of those that are not UTF-8, which are null."""
     try:
         return cells.cast(pa.large_string()), []
     except pa.ArrowInvalid:

@@ -29,8 +29,8 @@ class Corpus:
 
     Attributes:
         counts: documents, unique, duplicates, errors, truncated, and a count for each error.
-        fingerprint: changes when any id or text does.
-        notes: what a person should know of how the source was read.
+        fingerprint: a hash of all ids and texts in order.
+        notes: remarks for people on how the source was read.
     """
 
     folder: Folder
@@ -44,7 +44,7 @@ class Corpus:
         return self.folder.read_table(name, columns)
 
     def some_texts(self, n: int) -> tuple[str, ...]:
-        """Return at most n distinct texts, always the same: a random sample, since ranges are sorted by hash."""
+        """Return at most n distinct texts: a random sample, because ranges are sorted by hash; always the same one."""
         texts: dict[str, None] = {}
         for one in self.ranges:
             table = self.read(one.name, ["text"])
@@ -55,7 +55,7 @@ class Corpus:
 
     @property
     def pool_size(self) -> int:
-        """How many documents can be asked about: those with a text, equal texts once."""
+        """Number of documents that can be asked about: distinct texts."""
         return self.counts["unique"]
 
 
@@ -63,7 +63,7 @@ def open_corpus(folder: Folder) -> Corpus | None:
     """Return the corpus in the folder, or None if it has not been finished.
 
     Raises:
-        DamageError: if its description is not what was written.
+        DamageError: if its manifest is damaged.
     """
     if not folder.exists(MANIFEST):
         return None
@@ -77,12 +77,12 @@ def open_corpus(folder: Folder) -> Corpus | None:
 
 
 def document_id(text: str) -> str:
-    """The id of a normalised text where the source has no id column: 32 hexadecimal digits."""
+    """Return the id of a normalised text, for a source without an id column: 32 hexadecimal digits."""
     return digest_of(text.encode()).hex()
 
 
 def sealed_values(corpus: Corpus, ids: Sequence[str]) -> dict[str, str | None]:
-    """Look up the sealed column for some documents. Only an oracle calls this."""
+    """Return the values of the sealed column by document id. Only an oracle may call this."""
     wanted = pa.array(list(ids), pa.string())
     found: dict[str, str | None] = {}
     for part in corpus.ranges:
@@ -95,7 +95,7 @@ def sealed_values(corpus: Corpus, ids: Sequence[str]) -> dict[str, str | None]:
 
 
 def sealed_labels(corpus: Corpus) -> ColumnLabels | None:
-    """What the sealed column holds, over all documents with a text; None where an earlier version made the corpus."""
+    """Return the counts of the sealed column over documents with a text; None for a corpus of an earlier version."""
     sealed = corpus.folder / SEALED
     if not sealed.exists(SEALED_LABELS):
         return None
@@ -103,6 +103,6 @@ def sealed_labels(corpus: Corpus) -> ColumnLabels | None:
 
 
 def first_sealed_values(corpus: Corpus) -> set[str]:
-    """The distinct sealed values of the first ranges, which are a random sample of the corpus."""
+    """Return the distinct sealed values of the first ranges, which are a random sample of the corpus."""
     tables = ((corpus.folder / SEALED).read_table(part.name, ["value"]) for part in corpus.ranges[:8])
     return {value for table in tables for value in table.column("value").unique().to_pylist() if value is not None}

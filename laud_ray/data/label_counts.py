@@ -1,4 +1,4 @@
-"""Count the labels of a column, and the texts that stand with two of them, in bounded memory."""
+"""Count the labels of a column, and the texts that have contradictory labels, in bounded memory."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,11 +18,12 @@ _PAIR = np.dtype([("text", "<u8"), ("label", "<i8")])
 
 @dataclass(slots=True)
 class LabelCounts:
-    """How many rows each label stands in.
+    """Numbers of rows by label.
 
     Attributes:
-        counts: of the labels that were met first, at most `most` of them.
-        others: rows with further labels, which are not counted one by one.
+        most: number of labels that are counted separately.
+        counts: label -> rows, for the first `most` labels.
+        others: rows with any other label.
     """
 
     most: int = MOST_LABELS
@@ -30,7 +31,7 @@ class LabelCounts:
     others: int = 0
 
     def add(self, labels: Sequence[str] | Mapping[str, int]) -> None:
-        """Count labels of rows, or how many rows of each there are."""
+        """Add the labels of rows, or a mapping from labels to numbers of rows."""
         for label, rows in Counter(labels).items():
             if label in self.counts or len(self.counts) < self.most:
                 self.counts[label] += rows
@@ -43,9 +44,10 @@ class LabelCounts:
 
 
 class TwoLabels:
-    """Finds texts that stand with more than one label.
+    """Counts texts with more than one label.
 
-    It holds the distinct pairs of a text's hash and a label, up to `most` of them; `whole` is False beyond.
+    It holds the distinct pairs of a text's hash and a label, up to `most` of them. Beyond that, `whole` is False and
+    the count is a lower bound.
     """
 
     def __init__(self, most: int = MOST_PAIRS) -> None:
@@ -56,7 +58,7 @@ class TwoLabels:
         self._waiting = 0
 
     def add(self, texts: Sequence[str], labels: Sequence[str]) -> None:
-        """Take n normalised texts with a label each."""
+        """Add n normalised texts with their n labels."""
         if not self.whole:
             return
         pairs = np.empty(len(texts), _PAIR)
@@ -68,7 +70,7 @@ class TwoLabels:
             self._join()
 
     def count(self) -> int:
-        """Return how many texts have two labels or more."""
+        """Return the number of texts with two or more labels."""
         self._join()
         _, times = np.unique(self._held["text"], return_counts=True)
         return int((times > 1).sum())
@@ -81,12 +83,13 @@ class TwoLabels:
 
 @dataclass(frozen=True, slots=True)
 class ColumnLabels:
-    """What a column of labels holds.
+    """Counts of a column of labels.
 
     Attributes:
-        counts: rows of each label; `others` are those of further ones.
+        counts: label -> rows.
+        others: rows with labels beyond those that are counted separately.
         missing: rows without a label.
-        two_labels: texts that stand with two different labels.
+        two_labels: texts with two or more different labels.
     """
 
     counts: Mapping[str, int]
@@ -99,25 +102,29 @@ class ColumnLabels:
 
 
 def load_labels(data: bytes, place: str) -> ColumnLabels:
-    """Read what `dump` wrote.
+    """Read the bytes that `dump` returned; `place` names the file for errors.
 
     Raises:
-        DamageError: if it is not what was written.
+        DamageError: if they are damaged.
     """
     return parse_json(data, place, lambda found: ColumnLabels(**found))
 
 
 class SortedLabels:
-    """Counts the labels of documents whose equal texts come one after the other."""
+    """Counts the labels of documents that are sorted so that equal texts are adjacent."""
 
     def __init__(self, class_of: Callable[[str], str]) -> None:
-        """Take what maps a label to its class: two labels of one class are no contradiction."""
+        """Create empty counts.
+
+        Args:
+            class_of: maps a label to its class. Two labels of one class do not contradict each other.
+        """
         self._class_of, self._counts = class_of, LabelCounts()
         self._missing = self._two = 0
         self._classes: set[str] = set()
 
     def add(self, documents: Iterable[tuple[bool, str | None]]) -> None:
-        """Take of each document whether its text is that of the one before, and its label."""
+        """Add documents: for each, whether it has the same text as the previous one, and its label."""
         labels: Counter[str] = Counter()
         for again, label in documents:
             if not again:
@@ -132,7 +139,7 @@ class SortedLabels:
         self._counts.add(labels)
 
     def merge(self, other: "SortedLabels") -> None:
-        """Add what was counted among other texts."""
+        """Add counts of other texts."""
         self._counts.add(other._counts.counts)
         self._counts.others += other._counts.others
         self._missing += other._missing

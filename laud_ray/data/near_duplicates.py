@@ -1,4 +1,4 @@
-"""Tell near-duplicate texts, so that no two queries ask the same thing."""
+"""Detect near-duplicate texts, so that no two queries ask the same question."""
 
 from collections.abc import Iterable
 
@@ -6,8 +6,13 @@ THRESHOLD = 0.8
 
 
 class NearDuplicates:
-    """Texts seen so far. Two texts are near-duplicates when the Jaccard index of their sets of character
-    trigrams, case and punctuation apart, is at least `threshold` (Broder 1997, resemblance).
+    """A set of texts that contains all near-duplicates of its members.
+
+    Two texts are near-duplicates if the Jaccard index of their sets of character trigrams, ignoring case and
+    punctuation, is at least `threshold` (resemblance in Broder 1997).
+
+    Example:
+        "Greek Yogurt, 500g" in NearDuplicates(["greek yogurt 500 g"])  # True
     """
 
     def __init__(self, texts: Iterable[str] = (), threshold: float = THRESHOLD) -> None:
@@ -20,14 +25,14 @@ class NearDuplicates:
     def __contains__(self, text: str) -> bool:
         one = trigrams(text)
         bound = self._threshold
-        # The sizes alone rule most pairs out.
+        # Most pairs are excluded by their sizes alone.
         near = (other for other in self._seen if bound * len(one) <= len(other) <= len(one) / bound)
         shared = ((len(one & other), len(one) + len(other)) for other in near)
         return any(both >= bound * (total - both) for both, total in shared)
 
 
 def trigrams(text: str) -> frozenset[str]:
-    """The character trigrams of a text, padded so that even one letter has some."""
+    """Return the character trigrams of a text, which is padded so that even a single letter has some."""
     plain = " ".join("".join(c if c.isalnum() else " " for c in text.casefold()).split())
     padded = f"  {plain} "
     return frozenset(padded[i : i + 3] for i in range(len(padded) - 2))

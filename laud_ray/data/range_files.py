@@ -1,4 +1,4 @@
-"""The files of a corpus's ranges, read side by side: each is small, and in an object store each costs a round trip."""
+"""Read many small files concurrently, because each costs a round trip in an object store."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,10 +12,10 @@ READERS = 16
 
 
 def side_by_side(read: Callable[[K], T], keys: Iterable[K], *, readers: int = READERS) -> Iterator[T]:
-    """Yield read(key) for each key, in their order.
+    """Yield read(key) for each key, in the order of the keys.
 
-    So many are read at once, and no more are held than that: memory does not grow with the number of keys. An error of
-    one is raised in its turn, and nothing more is begun then.
+    At most `readers` results are read ahead, so memory does not grow with the number of keys. An error is raised when
+    its key's turn comes; no further reads are started after that.
     """
     keys = iter(keys)
     with ThreadPoolExecutor(readers) as pool:

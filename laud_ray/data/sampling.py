@@ -16,13 +16,13 @@ _GOLDEN, _MIX_1, _MIX_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE
 
 
 def chosen(keys: pa.Array | pa.ChunkedArray | Indices, share: float, *, seed: int) -> Bools:
-    """Say which of n documents are in a sample: (n,) True for about `share` of them.
+    """Return (n,) whether each of n documents is in a random sample, which is True for about `share` of them.
 
-    It depends on nothing but the key, the share and the seed: not on the order, the files or the machine. What is
-    chosen at one share is chosen at every larger one.
+    The result depends only on the key, the share and the seed, not on the order, the files or the machine. Documents
+    chosen with one share are also chosen with every larger share.
 
     Args:
-        keys: (n,) ids as strings, or row numbers as integers of at most 64 bits. A null is like the empty string.
+        keys: (n,) ids as strings, or row numbers as integers of at most 64 bits. Null is treated as the empty string.
         share: in [0, 1]; 1 chooses all.
         seed: any integer.
 
@@ -30,7 +30,7 @@ def chosen(keys: pa.Array | pa.ChunkedArray | Indices, share: float, *, seed: in
         ValueError: if share is outside [0, 1].
     """
     if not 0 <= share <= 1:
-        raise ValueError(f"the share is {share}, expected 0 to 1")
+        raise ValueError(f"share: {share} is not valid; expected 0 to 1")
     if isinstance(keys, pa.ChunkedArray):
         parts = [chosen(chunk, share, seed=seed) for chunk in keys.chunks]
         return np.concatenate([np.zeros(0, np.bool_), *parts])
@@ -48,7 +48,7 @@ def chosen(keys: pa.Array | pa.ChunkedArray | Indices, share: float, *, seed: in
 
 
 def _hash_strings(strings: pa.Array) -> _Hashes:
-    """Hash n strings: a polynomial in their bytes and their length, modulo 2^64."""
+    """Return (n,) hashes of strings: a polynomial in their bytes, plus their length, modulo 2^64."""
     strings = pc.fill_null(strings, "").cast(pa.large_binary())
     if not len(strings):
         return np.zeros(0, np.uint64)

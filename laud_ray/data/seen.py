@@ -1,4 +1,4 @@
-"""What is met while files are read: how they are written, what is passed over, what a person should know."""
+"""Collect facts and remarks while files are read: their settings, skipped files, and notes for people."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,21 +11,22 @@ from laud_ray.storage.charset import UTF8, suggestion
 from laud_ray.storage.text_reading import Reading
 
 _FEW = 5
-# Bytes of bad cells that a guess of their encoding is made from.
+# Bytes of invalid cells that are kept to guess their encoding.
 _SAMPLE = 20_000
 
 
 @dataclass(slots=True)
 class Seen:
-    """Complete when the last row was taken. `notes` are whole sentences, each once.
+    """Facts about files that are being read; complete after the last row and `finish`.
 
     Attributes:
-        readings: how each file of delimited text or JSON lines was read.
-        rows: of each file that was read to its end.
-        passed_over: files that are none of ours by their ending.
+        readings: file -> the settings it was read with, for delimited text and JSON lines.
+        rows: file -> its rows, for files read to the end.
+        passed_over: files that were skipped because of their extension.
         empty: files without rows.
-        keys: of each file of JSON lines that is read in pieces, which keys it has.
-        not_text: of each file the rows whose bytes are not its encoding.
+        keys: file -> its keys, for JSON lines that are read in pieces.
+        not_text: file -> its rows with bytes that are invalid in its encoding.
+        notes: remarks for people, in whole sentences and without duplicates.
     """
 
     readings: dict[str, Reading] = field(default_factory=dict)
@@ -37,7 +38,7 @@ class Seen:
     notes: list[str] = field(default_factory=list)
 
     def merge(self, other: "Seen") -> None:
-        """Add what was met in another part of the files, which comes after this one."""
+        """Add the facts of a later part of the files."""
         self.readings |= other.readings
         self.passed_over += other.passed_over
         self.empty += other.empty
@@ -53,20 +54,20 @@ class Seen:
             self.note(note)
 
     def finish_file(self, file: str) -> None:
-        """Add the note on a file's bytes that are not its encoding, once all of its rows were met."""
+        """Add the note on invalid bytes in a file, after all its rows were read."""
         reading = self.readings.get(file)
         if note := self.not_text.get(file, NotText()).note(file, reading.encoding if reading is not None else None):
             self.note(note)
 
     def finish(self, path: str) -> None:
-        """Add the notes that are known at the end only: bytes that are not text, files without rows."""
+        """Add the notes that need all files: on invalid bytes and on files without rows."""
         for file in self.not_text:
             self.finish_file(file)
         if self.empty:
             one = "1 file without rows was"
             files = one if len(self.empty) == 1 else f"{len(self.empty):,} files without rows were"
             names = [printable(file.rstrip("/").rsplit("/", 1)[-1]) for file in self.empty]
-            self.note(f"{path}: {files} passed over: {listed(names)}")
+            self.note(f"{path}: {files} skipped: {listed(names)}")
 
     def rename(self, path: str, shown: str) -> None:
         """Call a path in the notes something else."""
@@ -77,11 +78,11 @@ class Seen:
             self.notes.append(text)
 
     def counts(self) -> dict[str, int]:
-        """For a manifest."""
+        """Return the numbers of files by kind, for a manifest."""
         return {"files": len(self.rows), "passed_over": len(self.passed_over), "empty": len(self.empty)}
 
     def distinct_readings(self) -> list[dict[str, str | int | None]]:
-        """How many files were read how, for a manifest."""
+        """Return the different settings and the number of files read with each, for a manifest."""
         found = Counter(self.readings.values())
         return [
             {"delimiter": one.delimiter, "quote": one.quote, "encoding": one.encoding, "files": count}
@@ -91,7 +92,12 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Which of the columns no row of JSON lines has, and the keys that there are, at least where some are missing."""
+    """Keys of JSON lines.
+
+    Attributes:
+        missing: wanted columns that no row has.
+        known: the keys of the rows, as an ordered set; it may be incomplete if no column is missing.
+    """
 
     missing: set[str]
     known: dict[str, None]
@@ -99,7 +105,7 @@ class Keys:
 
 @dataclass(slots=True)
 class NotText:
-    """Rows of one file whose bytes are not the encoding that it is read in."""
+    """Counts the rows of one file with bytes that are invalid in its encoding."""
 
     rows: int = 0
     first: int | None = None
@@ -112,7 +118,7 @@ class NotText:
         self._sample += later._sample[: max(0, _SAMPLE - len(self._sample))]
 
     def look(self, columns: Sequence[pa.Array], first: int) -> None:
-        """Look at columns of large_binary; `first` is the number of their first row."""
+        """Check columns of large_binary; `first` is the number of their first row."""
         bad: set[int] = set()
         for values in columns:
             try:
@@ -135,16 +141,21 @@ class NotText:
         return found
 
     def note(self, file: str, encoding: str | None) -> str | None:
-        """Say it in one line; None where there are none. `encoding` None: the format says which."""
+        """Return a note in one line; None if there are no such rows.
+
+        Args:
+            file: the file's name.
+            encoding: the file's encoding; None if its format fixes it, as Parquet does.
+        """
         if not self.rows:
             return None
         number = "1 row holds" if self.rows == 1 else f"{self.rows:,} rows hold"
-        said = f"{file} row {self.first}: {number} bytes that are not {encoding or UTF8}"
-        return said + (suggestion(bytes(self._sample)) if encoding == UTF8 else "")
+        text = f"{file} row {self.first}: {number} bytes that are not {encoding or UTF8}"
+        return text + (suggestion(bytes(self._sample)) if encoding == UTF8 else "")
 
 
 def _as_in_file(cell: bytes) -> bytes:
-    """The bytes of a cell, where JSON's reader wrote each that is not UTF-8 as a lone surrogate."""
+    """Return the original bytes of a cell. In cells of JSON, invalid bytes are encoded as lone surrogates."""
     try:
         return cell.decode(errors="surrogatepass").encode(errors="surrogateescape")
     except (UnicodeDecodeError, UnicodeEncodeError):
@@ -152,6 +163,6 @@ def _as_in_file(cell: bytes) -> bytes:
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first of some names, and how many more there are."""
+    """Return the first names, and the number of further ones, such as "a, b, c, d, e and 2 more"."""
     more = f" and {len(names) - _FEW:,} more" if len(names) > _FEW else ""
     return ", ".join(names[:_FEW]) + more

@@ -1,4 +1,4 @@
-"""Read the files that a path, folder, glob or URI names in a stream, row by row of the columns asked for."""
+"""Stream columns of all files that a path, folder, glob or URI matches."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from laud_ray.storage.text_reading import AS_FOUND, Reading
 Cell = bytes | None
 
 EXPECTED = f"expected a file, folder, glob or URI of {', '.join(FORMATS)} (or these with .gz)"
-# What systems leave in folders, which nobody means as data.
+# Files that operating systems and tools leave in folders, which are never data.
 _LEFT = ("thumbs.db", "desktop.ini", ".crc")
 _SNIFFED = 4096
 _MARKS = frozenset("*?[")
@@ -39,8 +39,8 @@ class Rows:
     Attributes:
         file: the path or URI.
         first: the number of the first row, from 1; the header of delimited text does not count.
-        columns: one list of cells for each column asked for. Text comes as bytes that may not be
-            UTF-8; None is a missing value.
+        columns: one list of cells for each requested column. A cell is bytes, which need not be valid UTF-8, or
+            None for a missing value.
     """
 
     file: str
@@ -50,7 +50,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """The same as Arrow has it: the columns asked for as large_binary."""
+    """Some consecutive rows of a file as an Arrow batch; the requested columns are large_binary."""
 
     file: str
     first: int
@@ -58,21 +58,27 @@ class Part:
 
 
 def read(path: str, columns: Sequence[str], reading: Reading = AS_FOUND, seen: Seen | None = None) -> Iterator[Rows]:
-    """Stream the columns of a file, folder, glob or URI, files in the order of their paths.
+    """Stream columns of a file, folder, glob or URI; files are in the order of their paths.
 
     Args:
-        reading: what is stated of how text is written; the rest is found out from each file.
-        seen: learns how files were read and what a person should know; complete at the end.
+        path: the file, folder, glob or URI.
+        columns: the columns to read.
+        reading: settings that the user stated; the others are detected in each file.
+        seen: collects facts and remarks about the files; complete at the end.
+
+    Example:
+        for rows in read("data/*.csv", ["id", "text"]):
+            ids, texts = rows.columns
 
     Raises:
-        CorpusError: if nothing is there, a column is missing or stands twice, or a file cannot be read without doubt.
+        CorpusError: if there are no files, a column is missing or occurs twice, or a file is invalid or ambiguous.
     """
     for part in parts(path, columns, reading, seen):
         yield Rows(part.file, part.first, tuple(column.to_pylist() for column in part.batch.columns))
 
 
 def parts(path: str, columns: Sequence[str], reading: Reading = AS_FOUND, seen: Seen | None = None) -> Iterator[Part]:
-    """Do the same as `read`, in batches of Arrow."""
+    """Do the same as `read`, in Arrow batches."""
     seen = Seen() if seen is None else seen
     for entry in inputs(path, seen):
         first = 1
@@ -83,11 +89,11 @@ def parts(path: str, columns: Sequence[str], reading: Reading = AS_FOUND, seen: 
 
 
 def inputs(path: str, seen: Seen) -> tuple[Entry, ...]:
-    """List the files that can be read, and note which are passed over for their ending.
+    """Return the files that can be read, and note those that are skipped because of their extension.
 
     Raises:
-        CorpusError: if there are none, or the folder is a table of Delta Lake, Iceberg or Hudi.
-        StorageError: if an object store fails or refuses.
+        CorpusError: if no file can be read, or the folder is a table of Delta Lake, Iceberg or Hudi.
+        StorageError: if an object store fails or refuses access.
     """
     try:
         _refuse_table(path)
@@ -102,18 +108,20 @@ def inputs(path: str, seen: Seen) -> tuple[Entry, ...]:
     if others:
         number = "1 file was" if len(others) == 1 else f"{len(others):,} files were"
         named = listed([_name(entry.path) for entry in others])
-        seen.note(f"{path}: {number} passed over for the ending: {named}; expected {', '.join(FORMATS)}")
+        seen.note(f"{path}: {number} skipped because of the file extension: {named}; expected {', '.join(FORMATS)}")
     return usable
 
 
 def column_names(path: str, reading: Reading = AS_FOUND, columns: Sequence[str] = ()) -> list[str]:
-    """Return the columns of the first file that has any, those that its folders name last.
+    """Return the columns of the first file that has any; columns from its folders' names come last.
 
     Args:
-        columns: those that will be asked for, which help to tell the delimiter.
+        path: a file, folder, glob or URI.
+        reading: settings that the user stated.
+        columns: columns that will be read, which help to detect the delimiter.
 
     Raises:
-        CorpusError: if nothing is there or it cannot be read.
+        CorpusError: if there are no files, or the file cannot be read.
     """
     for entry in inputs(path, Seen()):
         if names := files.column_names(entry.path, reading, columns):
@@ -122,10 +130,10 @@ def column_names(path: str, reading: Reading = AS_FOUND, columns: Sequence[str] 
 
 
 def require_columns(path: str, columns: Sequence[str], reading: Reading = AS_FOUND) -> None:
-    """Find out whether every file has the columns, before any row is used. Keys of JSON lines may come later.
+    """Check that every file has the columns, before any row is used. JSON lines are skipped: keys may occur later.
 
     Raises:
-        CorpusError: naming the first file that lacks one or has it twice.
+        CorpusError: if a file lacks a column or has it twice.
     """
     for entry in inputs(path, Seen()):
         if format_of(entry.path) != "jsonl":
@@ -152,19 +160,19 @@ def _nothing(path: str, others: Sequence[Entry]) -> CorpusError:
         return CorpusError(f"{path}: does not exist; {EXPECTED}")
     if len(others) > 1 or _name(others[0].path) != _name(path):
         named = listed([_name(entry.path) for entry in others])
-        return CorpusError(f"{path}: holds no data that can be read, but {named}; {EXPECTED}")
-    return CorpusError(f"{others[0].path}: {_hint(others[0].path) or f'unknown format; {EXPECTED}'}")
+        return CorpusError(f"{path}: has no file of a supported format, only {named}; {EXPECTED}")
+    return CorpusError(f"{others[0].path}: {_hint(others[0].path) or f'has an unknown format; {EXPECTED}'}")
 
 
 def _hint(path: str) -> str:
-    """What a file of an unknown ending seems to be."""
+    """Return an error text for a .json file according to its first character; "" for other files."""
     if not path.lower().endswith((".json", ".json.gz")):
         return ""
     with opened(path) as stream:
         begins = stream.read(_SNIFFED).lstrip()[:1]
     if begins == b"[":
-        return "is a JSON array; expected one object a line, in a file that ends in .jsonl"
-    return "is JSON; expected one object a line, in a file that ends in .jsonl" if begins == b"{" else ""
+        return "is a JSON array; expected one object per line, in a file that ends in .jsonl"
+    return "is JSON; expected one object per line, in a file that ends in .jsonl" if begins == b"{" else ""
 
 
 def _name(path: str) -> str:

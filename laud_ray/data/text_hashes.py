@@ -1,4 +1,4 @@
-"""A number for each text, the same for equal texts wherever they are: to find a row again without its text."""
+"""Hash texts to numbers, by which equal texts are recognised in different outputs without storing the texts."""
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +9,7 @@ COLUMN = "text_hash"
 
 
 def text_hashes(texts: pa.Array) -> pa.Array:
-    """Map n normalised texts to (n,) int64; null stays null."""
+    """Map n normalised texts to (n,) int64 hashes; null stays null."""
     valid = np.asarray(texts.is_valid())
     digests = b"".join(digest_of(text.encode("utf-8", "replace"))[:8] for text in texts.drop_null().to_pylist())
     found = np.zeros(len(texts), "<i8")

@@ -1,4 +1,4 @@
-"""The encoding of a file: found out from its first bytes, and turned into UTF-8 in a stream."""
+"""Detect the encoding of a file from its first bytes, and convert it to UTF-8 as a stream."""
 
 import codecs
 import re
@@ -8,9 +8,9 @@ from typing import Protocol
 from laud_ray.printable import quoted
 
 UTF8 = "utf-8"
-# Bytes of a file that say how it is written.
+# Bytes at the beginning of a file from which its encoding and dialect are detected.
 HEAD = 1 << 18
-# The longer ones first: one mark begins like another.
+# Longer marks come first, because the mark of UTF-32-LE begins with that of UTF-16-LE.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -19,7 +19,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _HIGH = bytes(range(128, 256))
-# What texts in these encodings are mostly made of beside ASCII.
+# The characters outside of ASCII that texts in these encodings mostly consist of.
 _USUAL = {
     "cp1252": "[À-ÿ€‚„…‘’“”•–—™ŠšŽžŒœ°²³´µ·º»«¼½¾®©§£¥]",
     "cp1251": "[А-яЁё№«»—]",
@@ -35,18 +35,18 @@ class Stream(Protocol):
 
 
 def marked(head: bytes) -> str | None:
-    """The encoding that a byte order mark names; None where there is none."""
+    """Return the encoding of a byte order mark; None if there is none."""
     return next((name for mark, name in _MARKS if head.startswith(mark)), None)
 
 
 def detect(head: bytes) -> str:
-    """The Unicode encoding of a file by its first bytes; UTF-8 where nothing says another."""
+    """Return the Unicode encoding of a file from its first bytes: by a mark, by zero bytes, or else UTF-8."""
     return marked(head) or _by_zeros(head) or UTF8
 
 
 def _by_zeros(head: bytes) -> str | None:
-    """UTF-16 or UTF-32 without a mark: ASCII in it has its zeros at the same places."""
-    # By the first line, which names columns: texts may hold zeros, too.
+    """Detect UTF-16 or UTF-32 without a mark: ASCII characters in them have zero bytes at fixed offsets."""
+    # Only the first line, with the names of columns, is used, because later texts may hold zeros.
     line = head[: head.find(b"\n") + 4] if b"\n" in head else head[:1024]
     head = line[: len(line) // 4 * 4]
     zeros = head.count(0)
@@ -66,7 +66,7 @@ def _by_zeros(head: bytes) -> str | None:
 
 
 def fits(head: bytes, name: str, *, final: bool) -> bool:
-    """Whether the first bytes of a file can be in an encoding."""
+    """Whether the first bytes of a file are valid in an encoding; `final` if they are the whole file."""
     try:
         codecs.getincrementaldecoder(name)("strict").decode(head, final)
     except UnicodeDecodeError:
@@ -75,9 +75,9 @@ def fits(head: bytes, name: str, *, final: bool) -> bool:
 
 
 def looks_like(data: bytes) -> str | None:
-    """Guess the encoding of bytes that are not UTF-8, from what texts in it are usually made of; None if unsure."""
+    """Guess the encoding of bytes that are not UTF-8, from the characters that are usual in it; None if unsure."""
     runs = re.findall(rb"[A-Za-z]?[\x80-\xff]+[A-Za-z]?", data)
-    # Words of other scripts have no letters of ASCII in them.
+    # ASCII letters next to other bytes mean Latin script; words of other scripts contain no ASCII letters.
     latin = 2 * sum(run.strip(_HIGH) != b"" for run in runs) >= len(runs)
     names = sorted(_USUAL, key=lambda name: (name == "cp1252") != latin)
     shares = {name: _usual(data, name) for name in names}
@@ -108,9 +108,9 @@ def _usual(data: bytes, name: str) -> float:
 
 
 class Recoded:
-    """A stream of bytes as one of UTF-8 without a byte order mark.
+    """Converts a stream of bytes to UTF-8 without a byte order mark.
 
-    Bytes that are not the encoding become such as are not UTF-8, so that they cost their cell and no more.
+    Bytes that are invalid in the encoding become bytes that are invalid in UTF-8, so that only their cell is an error.
     """
 
     def __init__(self, stream: Stream, name: str) -> None:
@@ -121,10 +121,10 @@ class Recoded:
         self._began = False
 
     def read(self, n: int) -> bytes:
-        """Read about n bytes; none at the end.
+        """Read about n bytes; b"" at the end.
 
         Raises:
-            UnicodeDecodeError: if what follows can be no text in that encoding.
+            UnicodeDecodeError: if the following bytes cannot be decoded.
         """
         while True:
             data = self._stream.read(n)
@@ -142,7 +142,7 @@ class Recoded:
 
 
 class Peeked:
-    """A stream whose first bytes were read already."""
+    """A stream whose first bytes have already been read."""
 
     def __init__(self, head: bytes, read: Callable[[int], bytes]) -> None:
         self._head, self._read = head, read
@@ -153,7 +153,7 @@ class Peeked:
 
 
 def peek(stream: Stream, n: int) -> bytes:
-    """Read at least n bytes, or as many as there are; a stream may give more than it is asked for."""
+    """Read at least n bytes, or up to the end. The result may be longer, as a stream may return more than requested."""
     parts, left = [], n
     while left > 0 and (part := stream.read(left)):
         parts.append(bytes(part))

@@ -1,6 +1,6 @@
-"""What a file is by its first bytes, where it is no text: a workbook, an archive, a picture."""
+"""Recognise binary files by their first bytes: workbooks, archives, pictures."""
 
-# A zip archive begins with its first file, and those of office documents name the program.
+# A zip archive begins with the name of its first file, by which Office documents are recognised.
 _ZIP = b"PK\x03\x04"
 _IN_ZIP = (
     (b"xl/", "an Excel workbook (xlsx)"),
@@ -27,7 +27,7 @@ _BZIP2 = (b"BZh", b"1AY&SY")
 
 
 def kind_of(head: bytes) -> str | None:
-    """Return what a file is by its first bytes, as "a PDF file"; None where they may be text."""
+    """Return the kind of a binary file in words, such as "a PDF file"; None if the first bytes may be text."""
     if head.startswith(_ZIP):
         return next((kind for sign, kind in _IN_ZIP if sign in head), "a zip archive")
     if head.startswith(_BZIP2[0]) and head[4:10] == _BZIP2[1]:

@@ -1,1 +1,1 @@
-"""Read a user's file, whatever its format and encoding, and say what is wrong with it."""
+"""Read a user's file in any supported format and encoding; errors name the row, the value and what was expected."""

@@ -1,6 +1,7 @@
-"""Columns of any type as texts, where a text is what the value says without doubt: Arrow to large_binary.
+"""Convert Arrow columns of any type to texts, as large_binary. A value without a single obvious text form is an error.
 
-As bytes, since Arrow does not check the text of a Parquet file, and a bad one must cost only its row.
+The result is bytes rather than strings: Arrow does not check whether strings in a Parquet file are UTF-8, and an
+invalid one must only make its own row an error.
 """
 
 import math
@@ -17,24 +18,26 @@ _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 
 
 class _NoTextError(Exception):
-    """A type that is no text (place None), or the place of a value that is none."""
+    """A type that cannot be converted (place None), or the index of a value that cannot."""
 
     def __init__(self, place: int | None = None) -> None:
         self.place = place
 
 
 def as_texts(where: str, column: str, values: pa.Array, first: int | None = None) -> pa.Array:
-    """Return n values as (n,) large_binary; missing ones and NaN are null.
+    """Return n values as (n,) large_binary texts; missing values and NaN are null.
 
-    Integers, true and false, whole numbers, dates and UUIDs become what they are written as, a list of one value that
-    value, a categorical its category.
+    Integers, booleans, floats and decimals with whole values, dates and UUIDs become their usual text form. A list of
+    one value becomes that value, and a categorical its category.
 
     Args:
-        where: what an error calls the file.
-        first: the number of the first row, for errors.
+        where: the file, for errors.
+        column: the column's name, for errors.
+        values: (n,) of any type.
+        first: the number of the first row, for errors; None names no row.
 
     Raises:
-        CorpusError: if the type is no text, or a value has none without doubt.
+        CorpusError: if the type cannot be converted, or a value has no single text form, such as 0.5.
     """
     try:
         return _texts(values)
@@ -45,19 +48,19 @@ def as_texts(where: str, column: str, values: pa.Array, first: int | None = None
         value = quoted(str(values[error.place].as_py()))
         raise CorpusError(
             f"{where} row {first + error.place}: the column {quoted(column)} of type {str(values.type)[:80]} holds "
-            f"{value}; expected texts, or values that are one without doubt"
+            f"{value}; expected texts, or values with a single text form, such as whole numbers"
         ) from None
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether every value of a type is a text, or else it depends on the value."""
+    """Whether every value of a type can be converted; False if it depends on the value."""
     while pa.types.is_dictionary(kind):
         kind = kind.value_type
     return not (pa.types.is_floating(kind) or pa.types.is_decimal(kind) or any(test(kind) for test in _LISTS))
 
 
 def check_type(where: str, column: str, kind: pa.DataType) -> None:
-    """Raise CorpusError if no value of a type is a text."""
+    """Raise CorpusError if no value of a type can be converted to a text."""
     while pa.types.is_dictionary(kind):
         kind = kind.value_type
     as_texts(where, column, pa.nulls(0, kind))
@@ -90,7 +93,7 @@ def _categories(values: pa.Array) -> pa.Array:
     try:
         return _texts(values.dictionary).take(values.indices)
     except _NoTextError as error:
-        if error.place is not None:  # a category, which need not be that of any row
+        if error.place is not None:  # a category, which may be unused: convert the rows instead
             return _texts(values.dictionary_decode())
         raise
 
@@ -102,7 +105,7 @@ def _bytes(values: pa.Array) -> pa.Array:
 
 
 def _floats(values: pa.Array) -> pa.Array:
-    """Whole numbers below 2 ** 53, where a double holds each."""
+    """Convert whole numbers of at most 2 ** 53, all of which a double holds exactly."""
     plain = values.cast(pa.float64())
     numbers = plain.to_numpy(zero_copy_only=False)
     missing = np.isnan(numbers)
@@ -128,7 +131,7 @@ def _lists(values: pa.Array) -> pa.Array:
     wrong = np.flatnonzero(pc.fill_null(pc.not_equal(sizes, 1), False).to_numpy(zero_copy_only=False))
     if len(wrong):
         raise _NoTextError(int(wrong[0]))
-    # Of none, list_element knows no first.
+    # list_element fails on an empty array.
     return _texts(pc.list_element(values, 0) if len(values) else pa.array([], values.type.value_type))
 
 
@@ -142,10 +145,10 @@ def _extension(values: pa.Array) -> pa.Array:
 
 
 def text_of(value: object) -> str | None:
-    """A value of JSON as a text; None where it is missing.
+    """Return a JSON value as a text; None if it is missing.
 
     Raises:
-        ValueError: if it has none without doubt.
+        ValueError: if it has no single text form.
     """
     if value is None or isinstance(value, str):
         return value

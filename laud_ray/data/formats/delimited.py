@@ -1,4 +1,4 @@
-"""Read delimited text in a stream: find out how it is written, cut its rows, and refuse what would be read wrongly."""
+"""Read delimited text as a stream: detect its dialect, split its rows, and reject rows that would be misread."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -20,12 +20,19 @@ from laud_ray.storage.text_reading import NONE, Reading
 
 BLOCK = 1 << 20
 BLANK = b"\r\n"
-# From this size on a row that has no end yet is looked at, and at this size it is no row.
+# A row without an end is examined from LONG bytes on, and rejected from LONGEST bytes on.
 LONG, LONGEST = 1 << 23, 1 << 28
 
 
 def find(name: str, kind: str, head: bytes, wanted: Reading, columns: Sequence[str]) -> Found:
-    """Find out how a file is written; `head` is UTF-8, and the whole file where it is shorter than HEAD.
+    """Detect the dialect of a file.
+
+    Args:
+        name: the file, for errors.
+        kind: csv or tsv.
+        head: its first HEAD bytes in UTF-8, or the whole file if it is shorter.
+        wanted: the settings that the user stated.
+        columns: the columns that will be read.
 
     Raises:
         CorpusError: if the header cannot be read.
@@ -34,7 +41,7 @@ def find(name: str, kind: str, head: bytes, wanted: Reading, columns: Sequence[s
     if found.problem is not None and found.problem.row == 0:
         raise _refusal(name, found.problem, 0, found.reading)
     if not found.names:
-        raise CorpusError(f"{name}: the first {HEAD >> 10} KiB hold no line end; expected a header and rows")
+        raise CorpusError(f"{name}: the first {HEAD >> 10} KiB have no line end; expected a header and rows")
     for one in found.names:
         if any("\udc80" <= sign <= "\udcff" for sign in one):
             raise CorpusError(f"{name} header: {_not_utf8(one, wanted)}")
@@ -47,7 +54,7 @@ def batches(
     """Yield the columns in batches of rows, as large_binary; an empty cell is null.
 
     Raises:
-        CorpusError: if a row or the header is wrong, or a column is not there or stands twice.
+        CorpusError: if a row or the header is invalid, or a column is missing or occurs twice.
     """
     head = peek(stream, HEAD)
     if not head.strip():
@@ -61,7 +68,7 @@ def batches(
     if found.problem is not None:
         raise _refusal(name, found.problem, 0, found.reading)
     seen.readings[name] = replace(found.reading, encoding=wanted.encoding or UTF8)
-    _say(name, kind, found, wanted, seen)
+    _note_dialect(name, kind, found, wanted, seen)
     unsure = wanted.quote is None and found.note is None
     at = [found.names.index(column) for column in columns]
     kept = merged = 0
@@ -79,18 +86,18 @@ def batches(
         if body.rows:
             yield [_column(data, body, found.dialect, place) for place in at]
     if kept:
-        seen.note(f"{name}: {kept:,} cells are in quotes, which were read as characters (quote: {NONE})")
+        seen.note(f"{name}: {kept:,} cells are in quotes, which were read as ordinary characters (quote: {NONE})")
     if merged:
         seen.note(
-            f"{name} row {first_merged}: a quoted cell runs over lines that look like rows of their own, as do "
-            f"{merged:,} in all; they were read as one cell each, as the stated quote says"
+            f"{name} row {first_merged}: a quoted cell contains lines that look like separate rows ({merged:,} such "
+            "cells in all); each was read as one cell, according to the stated `quote`"
         )
 
 
 def later_batches(
     name: str, stream: Stream, columns: Sequence[str], found: Found, first: int
 ) -> Iterator[list[pa.Array]]:
-    """Do the same for a later piece of a file, which begins with row `first`; no quoted cell holds a line end."""
+    """Do the same for a later piece of a file, which begins with row `first` and has no line end in a quoted cell."""
     at = [found.names.index(column) for column in columns]
     for data, block in blocks(name, stream, found, merging=False, first=first):
         yield [_column(data, block, found.dialect, place) for place in at]
@@ -100,7 +107,7 @@ def blocks(name: str, stream: Stream, found: Found, *, merging: bool, first: int
     """Yield the bytes and rows of a file, block by block; row 0 is the header.
 
     Raises:
-        CorpusError: at the first row that is wrong.
+        CorpusError: at the first invalid row.
     """
     one, columns = found.dialect, len(found.names)
     rest, final = b"", False
@@ -121,7 +128,7 @@ def blocks(name: str, stream: Stream, found: Found, *, merging: bool, first: int
 
 
 def _too_long(rest: bytes, one: Dialect, columns: int, rows: int, *, merging: bool) -> Problem | None:
-    """What is wrong with a row that has no end yet."""
+    """Return the problem with a long row without an end; None if it may still end."""
     found = None if merging else open_rows(rest, one, columns)
     if found is not None:
         return replace(found, row=rows)
@@ -133,7 +140,7 @@ def _without_header(block: Block) -> Block:
 
 
 def _column(data: bytes, block: Block, one: Dialect, place: int) -> pa.Array:
-    """Return the cells of a column as large_binary, without a copy of what lies between them."""
+    """Return the cells of a column as large_binary, without copying the other columns."""
     starts, ends, inside = block.starts[:, place], block.ends[:, place], block.quoted[:, place]
     offsets = np.empty(2 * len(starts), np.int64)
     offsets[0::2], offsets[1::2] = starts, ends
@@ -152,25 +159,28 @@ def _column(data: bytes, block: Block, one: Dialect, place: int) -> pa.Array:
 
 
 def _doubt(name: str, found: Found, row: int, seen: Seen) -> None:
-    """Say that another meaning of quotes gives other rows; between tabs they are characters, else nobody can know."""
+    """Report that another meaning of quotes gives other rows.
+
+    In a file separated by tabs, quotes are ordinary characters, and a note suffices. In others it is an error.
+    """
     if found.dialect.quote is None:
         seen.note(
-            f"{name} row {row}: has a quote that could begin a cell of several lines; quotes are read as characters "
-            f"(quote: {NONE})"
+            f"{name} row {row}: has a quote that could begin a cell of several lines; quotes are read as ordinary "
+            f"characters (quote: {NONE})"
         )
         return
-    raise _refusal(name, Problem(row, "depends on what a quote means"), 0, found.reading)
+    raise _refusal(name, Problem(row, dialects.AMBIGUOUS), 0, found.reading)
 
 
 def _kept_quotes(data: bytes, block: Block, found: Found, *, header: bool) -> int:
-    """How many cells are in quotes that are read as characters."""
+    """Return the number of cells in quotes that are read as ordinary characters."""
     if found.dialect.quote is not None or b'"' not in data:
         return 0
     return int(dialects.in_quotes(data, block)[1 if header else 0 :].sum())
 
 
-def _say(name: str, kind: str, found: Found, wanted: Reading, seen: Seen) -> None:
-    """Note what was found out and is not as the file's ending lets expect."""
+def _note_dialect(name: str, kind: str, found: Found, wanted: Reading, seen: Seen) -> None:
+    """Note settings that were detected and differ from what is usual for the file's extension."""
     usual = dialects.usual(kind)
     other = found.reading.describe(
         Reading(wanted.delimiter or usual.delimiter, wanted.quote or usual.quote, wanted.encoding or usual.encoding)
@@ -192,9 +202,9 @@ def _refusal(name: str, problem: Problem, first: int, reading: Reading) -> Corpu
     row = first + problem.row
     where = f"{name} row {row}" if row else f"{name} header"
     if problem.merges:
-        hint = f"; expected `quote: {NONE}` if quotes are characters like others, or `quote: '\"'` if it is one cell"
+        hint = f"; expected `quote: {NONE}` if quotes are ordinary characters, or `quote: '\"'` if it is one cell"
     elif "quote" in problem.text or "MiB" in problem.text:
-        hint = f"; expected `quote: {NONE}` if quotes are characters like others, or another `quote`"
+        hint = f"; expected `quote: {NONE}` if quotes are ordinary characters, or another `quote`"
     else:
         hint = f" (read with {reading.describe()})"
     return CorpusError(f"{where}: {problem.text}{hint}")

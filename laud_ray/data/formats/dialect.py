@@ -1,7 +1,7 @@
-"""Find out how delimited text is written, from its first bytes: pure, and with the reason.
+"""Detect the dialect of delimited text from its first bytes. Pure.
 
-Each way of reading is tried on the rows that are there. One that gives every row the header's number of cells, and
-under which no quoted cell holds what look like rows, fits.
+Every combination of delimiter and quote is tried on the first rows. A combination fits if every row has as many cells
+as the header, and no quoted cell contains lines that look like rows.
 """
 
 from collections.abc import Sequence
@@ -15,17 +15,21 @@ from laud_ray.storage.text_reading import NONE, Reading
 from laud_ray.types import Bools
 
 DOUBLED, ESCAPED = '"', '\\"'
-_CHARACTERS = "quotes are read as characters"
+AMBIGUOUS = "can be read in several ways, depending on what a quote means"
+_CHARACTERS = "quotes are read as ordinary characters"
 _ORDER = (",", ";", "\t", "|")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A dialect, the reading that it is of, and the names of the columns.
+    """The detected dialect.
 
     Attributes:
-        problem: why it cannot be told how the file is read, or the row that is wrong however it is read.
-        note: what a person should know of how it was told.
+        dialect: how rows and cells are split.
+        reading: the same as settings.
+        names: the names of the columns.
+        problem: why the dialect is ambiguous, or the row that is invalid in every dialect; None if it fits.
+        note: a remark for people on how it was chosen.
     """
 
     dialect: Dialect
@@ -37,13 +41,14 @@ class Found:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Fit:
-    """How a dialect suits the first rows.
+    """How well a dialect fits the first rows.
 
     Attributes:
-        rows: how many there are, where a quoted cell may hold what look like rows.
-        possible: whether they fit then.
-        quoted: cells in quotes; where quotes are characters, those that begin and end with one.
-        needed: of them, those that would mean something else without.
+        problem: the first invalid row; None if there is none.
+        rows: number of rows, if quoted cells may contain lines that look like rows.
+        possible: whether all rows are valid in that case.
+        quoted: number of cells in quotes; if quotes are ordinary characters, of cells that begin and end with one.
+        needed: number of those that would be read differently without quotes.
     """
 
     dialect: Dialect
@@ -57,18 +62,19 @@ class _Fit:
 
 
 def usual(kind: str) -> Reading:
-    """How a file of a kind is read where nothing speaks against it."""
+    """Return the usual settings for a kind of file, csv or tsv."""
     return Reading("\t", NONE, "utf-8") if kind == "tsv" else Reading(",", DOUBLED, "utf-8")
 
 
 def find(head: bytes, kind: str, wanted: Reading, columns: Sequence[str] = (), *, final: bool) -> Found:
-    """Find out the dialect of a file that begins with `head`, which is UTF-8 without a mark.
+    """Detect the dialect of a file.
 
     Args:
+        head: its first bytes, in UTF-8 without a byte order mark.
         kind: csv or tsv.
-        wanted: what is stated is taken as it is.
-        columns: those that will be asked for, which the header should have.
-        final: the head is the whole file.
+        wanted: settings that the user stated, which are not changed.
+        columns: the columns that will be read; a dialect is preferred if its header has them.
+        final: whether the head is the whole file.
     """
     first = _ORDER if kind == "csv" else ("\t", *(one for one in _ORDER if one != "\t"))
     delimiters = first if wanted.delimiter is None else (wanted.delimiter,)
@@ -84,7 +90,7 @@ def find(head: bytes, kind: str, wanted: Reading, columns: Sequence[str] = (), *
 
 
 def _line_end(head: bytes) -> bytes:
-    """CR where the first line ends in it alone, else LF."""
+    """Return CR if the first line ends in CR without LF, else LF."""
     line = head.partition(LF)[0]
     return CR if CR in line[:-1] or (LF not in head and line.endswith(CR)) else LF
 
@@ -111,14 +117,17 @@ def _fit(head: bytes, reading: Reading, end: bytes, *, final: bool, merging: boo
 
 
 def header(data: bytes, block: Block, one: Dialect) -> tuple[str, ...]:
-    """The names of the columns: the first row, without white space around them. What is not UTF-8 is kept, escaped."""
+    """Return the names of the columns from the first row, stripped. Invalid UTF-8 is kept as surrogate escapes."""
     cells = zip(block.starts[0], block.ends[0], block.quoted[0], strict=True)
     names = [unescape(data[low:high], one) if quoted else data[low:high] for low, high, quoted in cells]
     return tuple(name.decode("utf-8", "surrogateescape").strip().removeprefix("\ufeff").strip() for name in names)
 
 
 def _quoted(data: bytes, block: Block, one: Dialect) -> tuple[int, int]:
-    """How many cells are quoted, and how many of them need it: for what is in them, or as all of their column are."""
+    """Return the number of quoted cells, and of those with a reason for quotes.
+
+    A reason is a delimiter, line end or quote inside the cell, or that all cells of its column are quoted.
+    """
     if one.quote is None:
         return int(in_quotes(data, block).sum()), 0
     if not block.quoted.any():
@@ -132,7 +141,7 @@ def _quoted(data: bytes, block: Block, one: Dialect) -> tuple[int, int]:
 
 
 def other_rows(data: bytes, block: Block, found: Found) -> int | None:
-    """The first row of a block from which on another meaning of quotes would cut other rows; None if there is none."""
+    """Return the first row of a block that differs under another meaning of quotes; None if there is none."""
     if b'"' not in data or (found.dialect.quote is not None and b'\\"' not in data):
         return None
     columns = len(found.names)
@@ -149,7 +158,7 @@ def other_rows(data: bytes, block: Block, found: Found) -> int | None:
 
 
 def in_quotes(data: bytes, block: Block) -> Bools:
-    """(R, C) which cells begin and end with a quote as a character."""
+    """Return (R, C) whether a cell begins and ends with a quote that is an ordinary character."""
     raw = np.frombuffer(data + b" ", np.uint8)
     long = block.ends - block.starts >= 2
     found: Bools = long & (raw[block.starts] == 34) & (raw[np.maximum(block.ends - 1, 0)] == 34)
@@ -157,14 +166,17 @@ def in_quotes(data: bytes, block: Block) -> Bools:
 
 
 def _merit(fits: list[_Fit], columns: Sequence[str]) -> tuple[bool, bool, bool]:
-    """The better, the larger: the columns are there, there is more than one, and the rows have as many cells."""
+    """Return a sort key, larger is better: the columns exist, there are several columns, and the rows are valid."""
     possible = [fit for fit in fits if fit.possible]
     best = (possible or fits)[0]
     return bool(columns) and all(name in best.names for name in columns), len(best.names) > 1, bool(possible)
 
 
 def _choose(fits: list[_Fit]) -> tuple[_Fit, str | None]:
-    """Choose among the quotes: doubled, escaped, none. Where the number of rows depends on it, a person must."""
+    """Choose between doubled quotes, escaped quotes and none; return a note on the choice, if any.
+
+    If the number of rows depends on the choice, the result has a problem, because a person must decide.
+    """
     if len(fits) == 1:
         return fits[0], None
     doubled, escaped, none = fits
@@ -175,10 +187,10 @@ def _choose(fits: list[_Fit]) -> tuple[_Fit, str | None]:
         row = first.rows if first.problem is None else first.problem.row
         if tabs and none.possible:
             return none, f"row {row} has a quote that could begin a cell of several lines; {_CHARACTERS}"
-        return replace(first, problem=first.problem or Problem(row, "depends on what a quote means")), None
+        return replace(first, problem=first.problem or Problem(row, AMBIGUOUS)), None
     for fit in (doubled, escaped):
         if fit.possible and (fit.needed or (fit is doubled and not tabs)):
             return fit, None
     if none.possible and (tabs or not none.quoted):
-        return none, None if tabs else f"cells begin with a quote that no cell's end closes; {_CHARACTERS}"
+        return none, None if tabs else f"cells begin with a quote that is never closed; {_CHARACTERS}"
     return (none if tabs else doubled), None

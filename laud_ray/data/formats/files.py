@@ -1,4 +1,4 @@
-"""Read one file of a user's: an iterator of batches of texts, whatever its format. Independent of any other file."""
+"""Read one file of any supported format as batches of texts, independently of other files."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -30,13 +30,13 @@ FORMATS = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
 }
-# Rows of JSON lines that say which keys there are.
+# Rows of JSON lines that are read to find the keys.
 _KEYS_OF = 1000
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
 def format_of(name: str) -> str | None:
-    """The kind of a file by its name, .gz left out; None if it is none that can be read."""
+    """Return the format of a file from its extension, ignoring .gz; None if it is not supported."""
     plain = name.lower().removesuffix(".gz")
     return next((kind for ending, kind in FORMATS.items() if plain.endswith(ending)), None)
 
@@ -49,19 +49,20 @@ def batches(
     part: tuple[int, int] | Piece | None = None,
     first: int = 1,
 ) -> Iterator[pa.RecordBatch]:
-    """Read columns of a file in a stream, each row once: large_binary, null where a value is missing.
+    """Yield columns of a file in batches, as large_binary; a missing value is null.
 
-    A column that the file lacks may be named by a folder, as in label=Milk/.
+    A column that the file lacks may come from a folder's name, as in label=Milk/.
 
     Args:
         file: a path or URI.
-        reading: what is stated of how text is written; the rest is found out.
-        seen: learns what a person should know; `finish` or `finish_file` completes it.
-        part: of a Parquet file, the row groups to read, from the first to before the last; a piece of text; None: all.
-        first: the number of their first row in the file, for errors.
+        columns: the columns to read.
+        reading: settings that the user stated; the others are detected.
+        seen: collects remarks; call its `finish` or `finish_file` afterwards.
+        part: for a Parquet file, the range of row groups to read, as (start, stop); for text, a piece; None: all.
+        first: the number of the first row to read in the file, for errors.
 
     Raises:
-        CorpusError: if the file or a row cannot be read without doubt, or a column is missing or stands twice.
+        CorpusError: if the file or a row is invalid or ambiguous, or a column is missing or occurs twice.
     """
     seen = Seen() if seen is None else seen
     kind, named = format_of(file), partitions(file)
@@ -78,7 +79,9 @@ def batches(
             yield _batch(columns, dict(zip(own, arrays, strict=True)), named, len(arrays[0]))
             first += len(arrays[0])
     except UnicodeDecodeError as error:
-        raise CorpusError(f"{file} after row {first - 1}: is not {error.encoding}; expected its encoding") from None
+        raise CorpusError(
+            f"{file} after row {first - 1}: is not {error.encoding}; expected the file's `encoding`"
+        ) from None
     except (pa.ArrowException, OSError, EOFError) as error:
         place = f" after row {first - 1}" if first > 1 else ""
         raise CorpusError(f"{file}{place}: cannot be read: {_first_line(error)}") from None
@@ -88,7 +91,9 @@ def batches(
 
 
 def column_names(file: str, reading: Reading = AS_FOUND, columns: Sequence[str] = ()) -> list[str]:
-    """The columns of a file itself; none where it is empty. Of JSON lines, the keys of the first rows.
+    """Return the columns of a file, without those from folder names; an empty file has none.
+
+    For JSON lines they are the keys of the first rows.
 
     Raises:
         CorpusError: if the file cannot be read.
@@ -106,20 +111,24 @@ def column_names(file: str, reading: Reading = AS_FOUND, columns: Sequence[str] 
             stated = stream.stated(reading)
             return list(delimited.find(file, str(kind), head, stated, columns).names) if head.strip() else []
     except UnicodeDecodeError as error:
-        raise CorpusError(f"{file}: is not {error.encoding}; expected its encoding") from None
+        raise CorpusError(f"{file}: is not {error.encoding}; expected the file's `encoding`") from None
     except (pa.ArrowException, OSError, EOFError) as error:
         raise CorpusError(f"{file}: cannot be read: {_first_line(error)}") from None
 
 
 def require_columns(file: str, columns: Sequence[str], reading: Reading = AS_FOUND) -> None:
-    """Raise CorpusError if a file that is not empty lacks a column, or has it twice."""
+    """Raise CorpusError if a file lacks a column or has it twice; an empty file passes."""
     if names := column_names(file, fitting(file, reading, columns, Seen()), columns):
         named = partitions(file)
         require(file, columns, [*names, *(name for name in named if name not in names)])
 
 
 def fitting(file: str, reading: Reading, columns: Sequence[str], seen: Seen) -> Reading:
-    """Return a reading that is stated for this data; or a default where it fits the file, else that it is found out."""
+    """Return the settings to read a file with.
+
+    Settings that the user stated for this data are returned as they are. Defaults, which come from the run's corpus,
+    are returned if they fit the file; if not, everything is detected.
+    """
     kind = format_of(file)
     if reading.firm or not reading.stated or kind == "parquet":
         return reading
@@ -131,17 +140,19 @@ def fitting(file: str, reading: Reading, columns: Sequence[str], seen: Seen) -> 
         found = dialects.find(start, str(kind), reading, columns, final=len(head) < HEAD)
         fits = not head.strip() or (found.problem is None and all(name in found.names for name in columns))
     if not fits:
-        seen.note(f"{file}: is not written as the run's corpus is ({reading.describe()}), so that it is found out how")
+        seen.note(
+            f"{file}: does not fit the settings of the run's corpus ({reading.describe()}); its own were detected"
+        )
         return AS_FOUND
     return reading
 
 
 def _in_encoding(file: str, name: str) -> bool:
-    """Whether a file can be in an encoding, and not rather in UTF-8: by its first part that is more than ASCII."""
+    """Whether a file can be in an encoding and is not UTF-8, judged by its first part with more than ASCII in it."""
     with closing(unpacked(file)) as stream:
         part = peek(stream, HEAD)
         if charset.marked(part):
-            return True  # it decides
+            return True  # the mark takes precedence
         while part and part.isascii() and b"\0" not in part:
             part = peek(stream, HEAD)
     lines = part[: part.rfind(b"\n") + 1] or part
@@ -151,7 +162,7 @@ def _in_encoding(file: str, name: str) -> bool:
 
 
 def partitions(file: str) -> dict[str, str | None]:
-    """The columns that the folders of a file name, as Hive does: {"label": "Milk"} for label=Milk/a.parquet."""
+    """Return columns from Hive-style folder names, with their values: {"label": "Milk"} for label=Milk/a.parquet."""
     parts = (part.partition("=") for part in file.split("/")[:-1])
     return {
         unquote(name): None if value == _NO_VALUE else unquote(value)
@@ -210,10 +221,16 @@ def _schema(file: str) -> pa.Schema:
 
 
 def check_parquet(file: str, schema: pa.Schema, columns: Sequence[str], texts: Sequence[str]) -> None:
-    """Refuse a Parquet file by its schema: a column missing or twice, or one of the texts of a type that is none.
+    """Check the schema of a Parquet file.
+
+    Args:
+        file: the file, for errors.
+        schema: its schema.
+        columns: columns that must exist exactly once.
+        texts: columns whose type must be convertible to texts.
 
     Raises:
-        CorpusError: in one line.
+        CorpusError: if a check fails.
     """
     require(file, columns, [str(name) for name in schema.names])
     for column in texts:
@@ -221,10 +238,10 @@ def check_parquet(file: str, schema: pa.Schema, columns: Sequence[str], texts: S
 
 
 def check_values(file: str, columns: Sequence[str]) -> None:
-    """Read through the columns of a Parquet file whose type does not say whether they hold texts.
+    """Read the columns of a Parquet file whose type alone does not show that all values can be converted to texts.
 
     Raises:
-        CorpusError: at the first value that is none.
+        CorpusError: at the first value that cannot be converted.
     """
     schema = _schema(file)
     unsure = [column for column in columns if not is_text(schema.field(column).type)]

@@ -1,7 +1,7 @@
-r"""Find the cells of delimited text in a block of bytes. Pure NumPy and `re`; B bytes, R rows, C columns.
+r"""Find the cells of delimited text in a block of bytes. Pure NumPy and `re`; R rows, C columns.
 
-A quote opens a cell only at its beginning, so that `5" pipe` is a text like others. What is wrong with a row is data,
-since whoever finds out a dialect tries several.
+A quote opens a quoted cell only at the cell's beginning, so `5" pipe` is an ordinary text. Invalid rows are returned as
+data and not raised, because the detection of a dialect tries several.
 """
 
 import re
@@ -18,14 +18,15 @@ from laud_ray.types import Bools, Indices
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """The complete rows of a block, up to the first that is wrong; a blank line is a row only of a single column.
+    """The complete rows of a block, up to the first invalid one. A blank line is a row only if there is one column.
 
     Attributes:
-        used: bytes that these rows take up.
-        starts, ends: (R, C) where cells begin and end, quotes left out.
-        quoted: (R, C).
-        problem: the first row that is wrong, or None.
-        merged: rows with a quoted cell that holds what look like rows; they are problems unless that is allowed.
+        used: bytes of these rows.
+        starts: (R, C) offsets where cells begin, without quotes.
+        ends: (R, C) offsets where cells end, without quotes.
+        quoted: (R, C) whether a cell is quoted.
+        problem: the first invalid row; None if there is none.
+        merged: rows with a quoted cell whose lines look like rows; they are invalid unless `merging` allows them.
     """
 
     used: int
@@ -42,10 +43,10 @@ class Block:
 
 @lru_cache(maxsize=64)
 def _cell(one: Dialect) -> re.Pattern[bytes]:
-    """A quoted cell, from the quote that opens it to the one that closes it, or to the end of the block."""
+    """Return a pattern for a quoted cell, from its opening quote to its closing quote or the end of the block."""
     assert one.quote is not None
     quote, end, delimiter = (re.escape(sign) for sign in (one.quote, one.end, one.delimiter))
-    # Its quote first, then what stands before: that is found many times faster.
+    # Matching the quote first, and what precedes it by lookbehind, is many times faster.
     opens = quote + b"(?<![^" + delimiter + end + b"]" + quote + b")"
     if one.escapes:
         inner = rb"[^" + quote + rb"\\]*+(?:\\(?:.|\Z)[^" + quote + rb"\\]*+)*+"
@@ -58,9 +59,11 @@ def scan(data: bytes, one: Dialect, columns: int | None, *, final: bool, merging
     """Find the cells of the complete rows in a block that begins with a row.
 
     Args:
-        columns: C; None: as many as the first row has.
-        final: nothing comes after these bytes.
-        merging: a quoted cell may hold what look like rows.
+        data: the block.
+        one: the dialect.
+        columns: C; None: the number of cells in the first row.
+        final: whether the file ends with this block.
+        merging: whether the lines of a quoted cell may look like rows.
     """
     begins, stops, open_at = _regions(data, one, final=final)
     places, is_end = _structure(data, one, begins, stops, open_at, final=final)
@@ -87,7 +90,7 @@ def scan(data: bytes, one: Dialect, columns: int | None, *, final: bool, merging
         row_faults.first_mixed(data, one, starts, ends, row_of, columns, begins, stops),
         row_faults.first_ragged(sizes[~blank], columns),
     ]
-    # Of one row, the first of these is the cause.
+    # If a row has several problems, the first in this list is the cause of the others.
     problem = min((found for found in problems if found), key=lambda found: found.row, default=None)
     whole = int((~blank).sum()) if problem is None else problem.row
     keep = np.repeat(~blank, sizes)
@@ -106,7 +109,7 @@ def scan(data: bytes, one: Dialect, columns: int | None, *, final: bool, merging
 
 
 def open_rows(data: bytes, one: Dialect, columns: int) -> Problem | None:
-    """Say whether the quoted cell in which a block ends, not closed there, holds what look like rows."""
+    """Return a problem if a block ends within a quoted cell whose lines look like rows; None otherwise."""
     if one.quote is None:
         return None
     last = next(iter(deque(_cell(one).finditer(data), 1)), None)
@@ -121,7 +124,7 @@ def open_rows(data: bytes, one: Dialect, columns: int) -> Problem | None:
 
 
 def unescape(cell: bytes, one: Dialect) -> bytes:
-    """Return what a quoted cell means, without its quotes."""
+    """Return the value of a quoted cell, given without its outer quotes: doubled or escaped quotes become quotes."""
     assert one.quote is not None
     if one.escapes:
         return re.sub(rb"\\([\\" + re.escape(one.quote) + rb"])", rb"\1", cell)
@@ -129,7 +132,7 @@ def unescape(cell: bytes, one: Dialect) -> bytes:
 
 
 def regions(data: bytes, one: Dialect) -> tuple[Indices, Indices]:
-    """Return where the quoted cells of a block begin and end, which begins with a row and is whole."""
+    """Return where the quoted cells begin and end in a block of complete rows."""
     begins, stops, _ = _regions(data, one, final=True)
     return begins, stops
 
@@ -140,23 +143,29 @@ def _nothing(columns: int) -> Block:
 
 
 def _regions(data: bytes, one: Dialect, *, final: bool) -> tuple[Indices, Indices, int]:
-    """Return where quoted cells begin and end, and where one begins whose end may not be in the block."""
+    """Return where quoted cells begin and end, and where the last one begins if it may go on after the block.
+
+    If it does not, the third value is beyond the block.
+    """
     if one.quote is None or one.quote not in data:
         none = np.zeros(0, np.int64)
         return none, none, len(data) + 1
-    begins, stops = _by_turns(data, one) or _one_by_one(data, one)
-    # At the very end a closing quote may be the first of two.
+    begins, stops = _alternating(data, one) or _by_pattern(data, one)
+    # A closing quote at the end of the block may be the first half of a doubled quote.
     return begins, stops, int(begins[-1]) if not final and len(begins) and stops[-1] == len(data) else len(data) + 1
 
 
-def _one_by_one(data: bytes, one: Dialect) -> tuple[Indices, Indices]:
+def _by_pattern(data: bytes, one: Dialect) -> tuple[Indices, Indices]:
     found = [match.span() for match in _cell(one).finditer(data)]
     begins, stops = np.asarray(found, np.int64).reshape(-1, 2).T
     return begins, stops
 
 
-def _by_turns(data: bytes, one: Dialect) -> tuple[Indices, Indices] | None:
-    """The same at once: quotes open and close by turns. None where one is not at an edge of a cell, nor doubled."""
+def _alternating(data: bytes, one: Dialect) -> tuple[Indices, Indices] | None:
+    """Find quoted cells with NumPy, assuming that opening and closing quotes alternate.
+
+    Returns None if a quote is neither at the edge of a cell nor doubled; then only the pattern gives the right result.
+    """
     if one.escapes:
         return None
     raw = np.frombuffer(data, np.uint8)
@@ -176,7 +185,7 @@ def _by_turns(data: bytes, one: Dialect) -> tuple[Indices, Indices] | None:
 def _structure(
     data: bytes, one: Dialect, begins: Indices, stops: Indices, open_at: int, *, final: bool
 ) -> tuple[Indices, Bools]:
-    """Return where the delimiters and line ends of complete rows are, and which are line ends."""
+    """Return the offsets of delimiters and line ends of complete rows, and whether each is a line end."""
     raw = np.frombuffer(data, np.uint8)
     is_mark = (raw == one.delimiter[0]) | (raw == one.end[0])
     places = np.flatnonzero(is_mark)

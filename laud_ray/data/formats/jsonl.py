@@ -1,4 +1,4 @@
-"""Read JSON lines: an object a line, whose keys may come and go; a key that a row lacks is a missing value."""
+"""Read JSON lines: one object per line. Rows may have different keys; an absent key is a missing value."""
 
 import json
 from collections import Counter
@@ -14,12 +14,12 @@ from laud_ray.storage.charset import Stream
 
 BLOCK = 1 << 20
 BATCH_ROWS = 16_384
-# A line that is longer is no row.
+# Bytes of a line above which it is an error.
 LONGEST = 1 << 28
 
 
 class _Repeated(dict[str, object]):
-    """An object with keys that stand twice in it."""
+    """An object in which some keys occur more than once."""
 
     keys_twice: frozenset[str]
 
@@ -42,18 +42,22 @@ def batches(
     """Yield the columns in batches of rows, as large_binary.
 
     Args:
-        whole: of a piece of a file, what learns its keys: those that it lacks may stand in another piece.
+        name: the file, for errors.
+        stream: its bytes.
+        columns: the keys to read.
+        whole: for a piece of a file, collects its keys, because a key that this piece lacks may be in another one.
         first: the number of the first row.
 
     Raises:
-        CorpusError: if a line is no object, a value no text, a key stands twice, or no row has a column.
+        CorpusError: if a line is not an object, a value cannot be converted to a text, a key occurs twice in a row, or
+            no row has a column.
     """
     cells: list[list[bytes | None]] = [[] for _ in columns]
     missing, known, any_row = set(columns), dict[str, None](), False
     for number, row in rows(name, stream, first - 1):
         any_row = True
         if isinstance(row, _Repeated) and (twice := row.keys_twice.intersection(columns)):
-            raise CorpusError(f"{name} row {number}: the key {quoted(min(twice))} stands twice; expected it once")
+            raise CorpusError(f"{name} row {number}: the key {quoted(min(twice))} occurs twice; expected it once")
         if missing or len(known) < 100:
             missing -= row.keys()
             known |= dict.fromkeys(row)
@@ -71,7 +75,7 @@ def batches(
 
 
 def names(name: str, stream: Stream, most: int) -> list[str]:
-    """The keys of the first rows, at most `most` of them."""
+    """Return the keys of the first `most` rows."""
     found: dict[str, None] = {}
     for number, row in rows(name, stream):
         found |= dict.fromkeys(row)
@@ -81,21 +85,21 @@ def names(name: str, stream: Stream, most: int) -> list[str]:
 
 
 def rows(name: str, stream: Stream, number: int = 0) -> Iterator[tuple[int, dict[str, object]]]:
-    """Yield (number of the row, object) of each line that is not blank; `number`: rows that came before."""
+    """Yield (row number, object) for each line that is not blank; `number` is the number of the row before."""
     for line in _lines(name, stream):
         if not line.strip():
             continue
         number += 1
         try:
-            # A byte that is not UTF-8 becomes a lone surrogate, which marks the text later.
+            # A byte that is not UTF-8 becomes a lone surrogate, by which the text is recognised as invalid later.
             row = _DECODER.decode(line.decode("utf-8", errors="surrogateescape"))
         except RecursionError:
-            raise CorpusError(f"{name} row {number}: is nested too deeply; expected an object a line") from None
+            raise CorpusError(f"{name} row {number}: is nested too deeply; expected one object per line") from None
         except ValueError as error:
             raise CorpusError(f"{name} row {number}: {_why(line, number, error)}") from None
         if not isinstance(row, dict):
             what = "a JSON array" if isinstance(row, list) else quoted(row)
-            raise CorpusError(f"{name} row {number}: holds {what}; expected one object a line")
+            raise CorpusError(f"{name} row {number}: holds {what}; expected one object per line")
         yield number, row
 
 
@@ -105,18 +109,17 @@ def require(name: str, wanted: Sequence[str], present: Sequence[str]) -> None:
         if column not in present:
             shown = printable(", ".join(present))
             shown = shown if len(shown) <= 300 else f"{shown[:300]}..."
-            raise CorpusError(f"{name}: no column {quoted(column)}; it has {shown}{did_you_mean(column, present)}")
+            hint = did_you_mean(column, present)
+            raise CorpusError(f"{name}: no column {quoted(column)}; expected one of {shown}{hint}")
         if present.count(column) > 1:
-            raise CorpusError(
-                f"{name}: {present.count(column)} columns are called {quoted(column)}; expected one of that name"
-            )
+            raise CorpusError(f"{name}: {present.count(column)} columns are named {quoted(column)}; expected one")
 
 
 def _why(line: bytes, number: int, error: ValueError) -> str:
     if number == 1 and line.lstrip().startswith(b"["):
-        return "is the beginning of a JSON array; expected one object a line"
+        return "begins a JSON array; expected one object per line"
     if number == 1 and line.strip() == b"{":
-        return "is the beginning of an object over several lines; expected one object a line"
+        return "begins an object of several lines; expected one object per line"
     return f"is not valid JSON: {printable(str(error))[:120]}"
 
 
@@ -135,6 +138,6 @@ def _lines(name: str, stream: Stream) -> Iterator[bytes]:
         *whole, rest = (rest + block).split(b"\n")
         yield from whole
         if len(rest) > LONGEST:
-            raise CorpusError(f"{name}: a line is longer than {LONGEST >> 20} MiB; expected an object a line")
+            raise CorpusError(f"{name}: a line is longer than {LONGEST >> 20} MiB; expected one object per line")
     if rest:
         yield rest

@@ -1,4 +1,11 @@
-"""What is wrong with rows of delimited text, by where its cells are: ragged, mixed line ends, quotes, merged rows."""
+"""Find invalid rows of delimited text: a wrong number of cells, mixed line ends, unclosed quotes, merged rows.
+
+Positions are byte offsets in a block. Arguments that the functions share:
+    starts, ends: (c,) where the c cells of the block begin and end.
+    row_of: (c,) the row of each cell.
+    cells: (q,) the indices of the q quoted cells.
+    begins, stops: (q,) where quoted cells begin and end, quotes included.
+"""
 
 from dataclasses import dataclass
 
@@ -12,9 +19,13 @@ LF, CR = b"\n", b"\r"
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    r"""How rows are cut: the bytes of the delimiter, of the quote (None: there is none), and of the line's end.
+    r"""How rows and cells are split.
 
-    A line that ends in LF may have CR before it. `escapes`: a quote within a cell is written \", else doubled.
+    Attributes:
+        delimiter: one byte.
+        quote: one byte; None if quotes are ordinary characters.
+        escapes: whether a quote in a quoted cell is written \"; if not, it is doubled.
+        end: LF, which a CR may precede, or CR.
     """
 
     delimiter: bytes
@@ -24,7 +35,7 @@ class Dialect:
 
 
 def dialect(reading: Reading, end: bytes) -> Dialect:
-    """Return the dialect of a reading that states delimiter and quote."""
+    """Return the dialect of settings in which delimiter and quote are not None."""
     assert reading.delimiter is not None
     assert reading.quote is not None
     sign = None if reading.quote == NONE else reading.quote[-1].encode()
@@ -33,7 +44,13 @@ def dialect(reading: Reading, end: bytes) -> Dialect:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a row of a block, counted from 0. `merges`: a quoted cell holds what look like rows."""
+    """An invalid row of a block.
+
+    Attributes:
+        row: its number in the block, from 0.
+        text: what is wrong with it, for an error message.
+        merges: whether the reason is a quoted cell with lines that look like rows.
+    """
 
     row: int
     text: str
@@ -41,12 +58,13 @@ class Problem:
 
 
 def first_ragged(sizes: Indices, columns: int) -> Problem | None:
+    """Find the first row with a wrong number of cells; sizes is (R,) cells of each row."""
     wrong = np.flatnonzero(sizes != columns)
     if not len(wrong):
         return None
     row = int(wrong[0])
     cells = "1 cell" if sizes[row] == 1 else f"{sizes[row]} cells"
-    return Problem(row, f"has {cells}; expected {columns}, as the header has")
+    return Problem(row, f"has {cells}; expected {columns}, as in the header")
 
 
 def first_mixed(
@@ -59,7 +77,7 @@ def first_mixed(
     begins: Indices,
     stops: Indices,
 ) -> Problem | None:
-    """Find the other kind of line end, outside quotes, where it could be meant as one."""
+    """Find the first row with a line end of the other kind outside quotes, where it may be meant as a line end."""
     other = CR if one.end == LF else LF
     if other not in data or (one.end == LF and columns > 1):
         return None
@@ -73,13 +91,13 @@ def first_mixed(
         return None
     row = int(row_of[cell[inside][0]])
     names = ("a carriage return", "line feeds") if one.end == LF else ("a line feed", "carriage returns")
-    return Problem(row, f"has {names[0]} within it, in a file whose lines end in {names[1]}; expected one kind")
+    return Problem(row, f"contains {names[0]}, but lines of the file end in {names[1]}; expected one kind of line end")
 
 
 def first_unclosed(
     data: bytes, one: Dialect, ends: Indices, row_of: Indices, cells: Indices, begins: Indices, stops: Indices
 ) -> Problem | None:
-    """Find a quoted cell that goes on after its closing quote, or has none."""
+    """Find the first quoted cell that has no closing quote, or text after it."""
     closed = np.frombuffer(data, np.uint8)[stops - 1] == (one.quote or b"\0")[0]
     closed &= stops - begins > 1
     wrong = np.flatnonzero((ends[cells] != stops) | ~closed)
@@ -101,7 +119,7 @@ def merged_rows(
     stops: Indices,
     columns: int,
 ) -> list[tuple[int, str]]:
-    """List the rows with a quoted cell that would be whole rows if its quotes were none."""
+    """Return the rows with a quoted cell whose lines would be valid rows without quotes, with a text for errors."""
     if not len(begins):
         return []
     ends = np.cumsum(np.frombuffer(data, np.uint8) == one.end[0])
@@ -116,10 +134,18 @@ def merged_rows(
 
 
 def alike(pieces: list[bytes], one: Dialect, column: int, columns: int) -> bool:
-    """Whether lines of a quoted cell in a column, but for its last, have as many delimiters as rows."""
+    """Whether the lines of a quoted cell have as many delimiters as rows.
+
+    Args:
+        pieces: the lines, without the last one.
+        one: the dialect.
+        column: the column in which the cell begins.
+        columns: the number of columns.
+    """
     first, *others = (piece.count(one.delimiter) for piece in pieces)
     return first == columns - 1 - column and all(count == columns - 1 for count in others)
 
 
 def merging(lines: int) -> str:
-    return f"has a quoted cell that runs over {lines} lines that look like rows of their own"
+    """Return the text of an error about a quoted cell whose lines look like rows."""
+    return f"has a quoted cell of {lines} lines that look like separate rows"

@@ -1,4 +1,4 @@
-"""Open a text file of a user's, packed or not and in whatever encoding, as a stream of UTF-8."""
+"""Open a text file as a stream of UTF-8, whether or not it is gzipped, and whatever its encoding."""
 
 import re
 from contextlib import AbstractContextManager, closing
@@ -20,11 +20,12 @@ _SEP, _SEP_LINE = re.compile(rb'"?sep=([\x01-\x7f])"?[ \t,;]*(?:\r\n|\n|\r)', re
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some whole rows of a text file in UTF-8.
+    """A part of a text file in UTF-8 that consists of complete rows.
 
     Attributes:
-        start, end: its bytes, from the first to before the last.
-        found: how the file is written: delimited text, or the encoding of JSON lines.
+        start: offset of its first byte.
+        end: offset after its last byte.
+        found: the dialect of delimited text, or the settings of JSON lines.
     """
 
     start: int
@@ -35,7 +36,7 @@ class Piece:
 def opened(
     file: str, reading: Reading = AS_FOUND, seen: Seen | None = None, end: int | None = None
 ) -> "AbstractContextManager[Text]":
-    """Open a text file, unpacked, as a stream of UTF-8; `end`: only the bytes before it."""
+    """Open a text file, decompressed, as a stream of UTF-8. With `end`, only the bytes before that offset are read."""
     return closing(Text(file, reading, Seen() if seen is None else seen, end))
 
 
@@ -55,7 +56,7 @@ def is_empty(file: str) -> bool:
 
 
 class Section:
-    """Some bytes of a file as a stream."""
+    """The bytes of a file from `start` to before `end`, as a stream."""
 
     def __init__(self, file: str, start: int, end: int) -> None:
         fs, path = filesystem(file)
@@ -75,8 +76,8 @@ class Text:
     """A text file as a stream of UTF-8.
 
     Attributes:
-        encoding: the one that it is in: what a byte order mark says, else what is stated, else what was found.
-        delimiter: the one that a first line `sep=;` names, as Excel reads and writes it; that line is not passed on.
+        encoding: from a byte order mark, else stated by the user, else detected.
+        delimiter: from a first line such as `sep=;`, which Excel writes and which is skipped; None if there is none.
     """
 
     def __init__(self, file: str, reading: Reading, seen: Seen, end: int | None = None) -> None:
@@ -88,9 +89,9 @@ class Text:
         marked, stated = charset.marked(head), reading.encoding
         self.encoding = marked or stated or charset.detect(head)
         if stated is not None and marked is not None and not stated.startswith(marked):
-            seen.note(f"{file}: begins with the byte order mark of {marked}, and is read so instead of as {stated}")
+            seen.note(f"{file}: has the byte order mark of {marked}, and is read as {marked} instead of {stated}")
         elif stated not in (None, UTF8) and not head.isascii() and charset.fits(head, UTF8, final=False):
-            seen.note(f"{file}: is valid {UTF8}, and is read as {stated}, which is stated")
+            seen.note(f"{file}: is read as {stated}, as stated, although it is valid {UTF8}")
         elif stated is None and self.encoding != UTF8:
             seen.note(f"{file}: is read as {self.encoding}")
         stream: Stream = Recoded(Peeked(head, self._opened.read), self.encoding)
@@ -100,7 +101,7 @@ class Text:
         self._stream: Stream = Peeked(start[said.end() :] if said else start, stream.read)
 
     def stated(self, reading: Reading) -> Reading:
-        """Return what is stated of a file, the delimiter by its own first line where nothing else states it."""
+        """Return the settings with the delimiter of the file's own `sep=` line, if the user stated none."""
         return replace(reading, delimiter=self.delimiter) if reading.delimiter is None and self.delimiter else reading
 
     def read(self, n: int) -> bytes:

@@ -1,1 +1,1 @@
-"""Normalise a corpus in two halves: partition its rows into buckets by a hash, then order each bucket into ranges."""
+"""Normalise a corpus in two steps: partition its rows into buckets by a hash, then sort the buckets into ranges."""

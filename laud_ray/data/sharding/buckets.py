@@ -1,4 +1,4 @@
-"""Tables cut into buckets by the first byte of a hash, in files that others read a bucket of. n rows."""
+"""Partition tables into buckets by the first byte of a hash, in files from which single buckets can be read. n rows."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -14,27 +14,29 @@ BUCKETS = 256
 
 
 def digest_of(data: bytes) -> bytes:
-    """What rows are sorted by: 16 bytes of a hash."""
+    """Return a hash of 16 bytes, which rows are sorted by."""
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
 def digests_of(cells: Sequence[bytes]) -> pa.Array:
-    """Hash n cells: (n,) of 16 bytes each."""
+    """Return the (n,) hashes of n cells, 16 bytes each."""
     hashed = b"".join([hashlib.blake2b(cell, digest_size=16).digest() for cell in cells])
     return pa.Array.from_buffers(pa.binary(16), len(cells), [None, pa.py_buffer(hashed)])
 
 
 def halves(digests: pa.Array) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
-    """Return the (n,) upper and lower halves of n hashes of 16 bytes, which compare as the hashes do."""
+    """Return the (n,) upper and lower halves of n hashes as integers, which sort like the hashes."""
     whole = np.frombuffer(digests.buffers()[1], ">u8", 2 * len(digests), 16 * digests.offset).reshape(-1, 2)
     return whole[:, 0].astype(np.uint64), whole[:, 1].astype(np.uint64)
 
 
 def write_buckets(folder: Folder, name: str, table: pa.Table) -> Indices:
-    """Write a table with a column `digest` as an Arrow file of BUCKETS batches; rows of a bucket keep their order.
+    """Write a table with a column `digest` as an Arrow file with a batch for each bucket.
+
+    Rows of a bucket keep their order.
 
     Returns:
-        (BUCKETS,) rows of each.
+        (BUCKETS,) number of rows in each bucket.
     """
     digests = table.column("digest").combine_chunks()
     first = (halves(digests)[0] >> np.uint64(56)).astype(np.int64)
@@ -49,7 +51,7 @@ def write_buckets(folder: Folder, name: str, table: pa.Table) -> Indices:
 
 
 def read_buckets(folder: Folder, names: Iterable[str], buckets: Sequence[int]) -> pa.Table:
-    """Return the rows of some buckets of all files; those of one bucket in the order of the files."""
+    """Return the rows of some buckets from all files, file by file."""
     fs, path = filesystem(folder.uri)
     batches = []
     for name in names:

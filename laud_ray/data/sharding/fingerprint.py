@@ -1,7 +1,7 @@
-"""A hash of all ids and texts of a corpus, in their order.
+"""Hash all ids and texts of a corpus, in their order.
 
-It goes over bytes in a row, so no two workers can share it. Whoever writes ranges writes those bytes beside them, so
-that none of the ranges is read again.
+The hash is sequential, so workers cannot compute it in parallel. Instead they write the bytes to hash into files beside
+the ranges, and one process hashes these files without reading the ranges again.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ BLOCK = 1 << 22
 
 
 def write_hashed(folder: Folder, name: str, documents: pa.Table) -> None:
-    """Write what is hashed of documents: the ids and texts of all of them."""
+    """Write the bytes to hash for some documents: their ids and texts."""
     kind = pa.large_string()
     texts = pc.fill_null(documents.column("text").cast(kind), "None")
     ends = pa.scalar("", kind), pa.scalar("\0", kind)
@@ -33,7 +33,7 @@ def _bytes_of(lines: pa.Array) -> memoryview:
 
 
 def fingerprint(folder: Folder, names: Sequence[str]) -> str:
-    """Hash what was written under the names, in that order; 32 hexadecimal digits."""
+    """Return the hash of the files with these names, in that order: 32 hexadecimal digits."""
     found = hashlib.blake2b(digest_size=16)
     fs, path = filesystem(folder.uri)
     for name in names:

@@ -1,4 +1,4 @@
-"""Do the parts of a normalisation in this process, or on the cluster's workers: with the same results and errors."""
+"""Run the parts of a normalisation in this process or on the cluster's workers, with the same results and errors."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
@@ -10,24 +10,24 @@ T = TypeVar("T")
 
 
 class Mapped(Protocol):
-    """Does the work of each name; returns the results under the names."""
+    """Calls work(name, job) for each name, and returns the results by name."""
 
     def __call__(self, names: Sequence[str], work: Callable[[str, J], T], job: J) -> dict[str, T]: ...
 
 
 def here(names: Sequence[str], work: Callable[[str, J], T], job: J) -> dict[str, T]:
-    """Do the work of each name in this process."""
+    """Call work(name, job) for each name in this process."""
     return {name: work(name, job) for name in names}
 
 
 def over_cluster(names: Sequence[str], work: Callable[[str, J], T], job: J) -> dict[str, T]:
-    """Do the work of each name on the cluster's workers.
+    """Call work(name, job) for each name on the cluster's workers.
 
     Raises:
-        CorpusError: that of the first name that has one, as if the work were done in turn.
-        SetAsideError: if some were set aside, since their workers died again and again.
+        CorpusError: the error of the first name that has one, as if the names were done one after the other.
+        SetAsideError: if some were set aside because their workers died repeatedly.
     """
-    from laud_ray.cluster.connect import connect  # here and not before: a small source needs no Ray
+    from laud_ray.cluster.connect import connect  # not at the top: a small source needs no Ray
     from laud_ray.cluster.ranges import Workers, map_all_ranges
 
     connect()
@@ -39,7 +39,7 @@ def in_turn(names: Sequence[str], results: Iterable[tuple[str, T | CorpusError]]
     """Collect results by name.
 
     Raises:
-        CorpusError: that of the first name that has one, as soon as all names before it are done.
+        CorpusError: the error of the first name that has one, as soon as all names before it are done.
     """
     found: dict[str, T] = {}
     refused: dict[int, CorpusError] = {}
@@ -54,7 +54,7 @@ def in_turn(names: Sequence[str], results: Iterable[tuple[str, T | CorpusError]]
 
 
 def _caught(name: str, job: tuple[Callable[[str, J], T], J]) -> T | CorpusError:
-    """In the worker: do the work. An error of the data is returned, since a name before may have one too."""
+    """Do the work, in the worker. A CorpusError is returned, not raised, as an earlier name may have one too."""
     try:
         return job[0](name, job[1])
     except CorpusError as error:

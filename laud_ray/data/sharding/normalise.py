@@ -1,7 +1,7 @@
-"""Sources -> normalised ranges: documents with stable ids, sorted by a hash of their text, in Parquet.
+"""Turn source files into a corpus: documents with stable ids, sorted by a hash of their text, in Parquet ranges.
 
-The sort makes three things cheap at any size: equal texts lie side by side, so duplicates are found within
-a range; every range is a random sample of the corpus; and the order does not depend on that of the input.
+The sort has three advantages at any size. Equal texts are adjacent, so duplicates are found within a range. Every
+range is a random sample of the corpus. And the order does not depend on the order of the input.
 """
 
 from collections import Counter
@@ -39,28 +39,30 @@ from laud_ray.storage.folder import Entry, Folder
 from laud_ray.storage.text_reading import Reading
 
 SCRATCH = "unsorted"
-# Bytes of input from which on the cluster's workers are worth their start.
+# Bytes of input above which starting the cluster's workers is worth its time.
 LARGE = 64_000_000
 
 
 def normalise(
     config: CorpusConfig, folder: Folder, *, sealed: str | None = None, labels: Known | None = None
 ) -> Corpus:
-    """Read the source and write its ranges; the manifest comes last and makes the corpus whole.
+    """Read the source and write its ranges. The manifest is written last and marks the corpus as complete.
 
-    Texts are put into Unicode NFC, white space runs become one space, and what is longer than
-    config.max_chars characters is cut. Ids are the given column's, or the hash of the text; equal
-    texts then get "-2", "-3" and so on. A large source is normalised by the workers of the cluster.
+    Texts are converted to Unicode NFC, runs of white space become one space, and texts longer than
+    config.max_chars characters are truncated. Ids come from the id column, or else are a hash of the text; repeated
+    texts then get "-2", "-3" and so on. The cluster's workers normalise a large source.
 
     Args:
-        sealed: a column of labels that is kept apart, under the ids, for the one who may look at it.
-        labels: the task's, whose names stand there in place of their other spellings.
+        config: the source and how it is read.
+        folder: the corpus's folder.
+        sealed: a column of labels that is stored separately, by id, for the oracle alone.
+        labels: the task's labels, whose names replace other spellings in the sealed column.
 
     Raises:
         CorpusError: if a file or column is missing, an id occurs twice, or there are no documents.
     """
     scratch = folder.absolute() / SCRATCH
-    scratch.remove()  # of an attempt that was broken off
+    scratch.remove()  # left by an interrupted attempt
     try:
         with as_file(config, _columns(config, sealed), scratch) as source:
             entries = sources.inputs(source.path, seen := Seen())
@@ -121,7 +123,7 @@ def _order(
     sealed: str | None,
     labels: Known | None,
 ) -> Corpus:
-    """Sort the buckets, write the ranges, and the manifest last."""
+    """Sort the buckets and write the ranges; write the manifest last."""
     groups = plan_groups(sharded.rows, size := range_size(sharded.counts["documents"]))
     named = {group.name: group for group in groups}
     written = tuple(one.name for one in sharded.files)
@@ -147,7 +149,7 @@ def _order(
 
 
 def _planned(entries: Sequence[Entry], columns: tuple[str, ...], reading: Reading, mapped: Mapped) -> tuple[Unit, ...]:
-    """Cut the input into units, and count the rows of the pieces of large text files."""
+    """Split the input into units, and count the rows of the pieces of large text files."""
     units = plan_units(entries, columns, reading)
     cut = {unit.name: unit for unit in units if isinstance(unit.part, Piece)}
     return numbered(units, mapped(list(cut), count_unit, CountJob(cut, reading)) if cut else {})
@@ -172,10 +174,10 @@ def _refuse_repeated_id(
     sharded: Sharded,
     found: Mapping[str, tuple[tuple[int, int], tuple[int, int]] | None],
 ) -> None:
-    """Name the first row whose id stands before.
+    """Report the first repeated id.
 
     Raises:
-        CorpusError: if there is one.
+        CorpusError: if an id is repeated.
     """
     places = min((place for place in found.values() if place is not None), default=None)
     if places is None:
@@ -188,5 +190,5 @@ def _refuse_repeated_id(
         at += batch.num_rows
     name = batch.column(0)[second - at].as_py().decode()
     raise CorpusError(
-        f"{again} row {second}: the id {quoted(name)} stands in {file} row {row} already; expected distinct ids"
+        f"{again} row {second}: the id {quoted(name)} is already in {file} row {row}; expected distinct ids"
     )

@@ -1,6 +1,6 @@
-"""The second half of normalising a corpus: sort the rows of some buckets, give ids, mark duplicates, write ranges.
+"""The second step of normalising a corpus: sort the rows of buckets, assign ids, mark duplicates, write ranges.
 
-A group is some adjacent buckets. Groups are independent of each other: equal texts are in one. n rows.
+Adjacent buckets form a group. Groups are independent of each other, because equal texts are in the same one. n rows.
 """
 
 from collections import Counter
@@ -25,7 +25,7 @@ RANGE_SCHEMA = pa.schema(
 )
 SEALED_SCHEMA = pa.schema([("id", pa.string()), ("value", pa.string())])
 SEALED, HASHED = "sealed", "hashed"
-# A group is held in memory by whoever sorts it.
+# Rows of a group, which a worker holds in memory to sort it.
 GROUP_ROWS = 400_000
 _HEX = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), "S2")
 
@@ -40,7 +40,13 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Adjacent buckets, from the first to before the last; `number` is that of its first range."""
+    """Adjacent buckets that are sorted together.
+
+    Attributes:
+        name: identifies the group.
+        buckets: range of buckets, as (start, stop).
+        number: number of its first range.
+    """
 
     name: str
     buckets: tuple[int, int]
@@ -49,7 +55,18 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class OrderJob:
-    """All that is the same for every group: `files` in the order of the input, and about how many rows a range has."""
+    """What a worker needs besides the name of a group.
+
+    Attributes:
+        groups: groups by name.
+        files: names of the bucket files, in the order of the input.
+        scratch: folder of the bucket files.
+        out: folder of the corpus.
+        size: approximate number of rows in a range.
+        has_id: whether the source has an id column.
+        has_sealed: whether a column of labels is stored separately.
+        labels: the task's labels.
+    """
 
     groups: Mapping[str, Group]
     files: tuple[str, ...]
@@ -63,7 +80,7 @@ class OrderJob:
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """The ranges of a group, its unique texts and duplicates, and what its sealed column holds."""
+    """The result of sorting a group: its ranges, counts of unique texts and duplicates, and counts of sealed labels."""
 
     ranges: tuple[Range, ...]
     counts: Counter[str]
@@ -71,16 +88,16 @@ class Ordered:
 
 
 def range_size(rows: int) -> int:
-    """About how many rows a range of a corpus has."""
+    """Return the approximate number of rows in a range, for a corpus of `rows` rows."""
     return min(max(rows // 64, 1024), 50_000)
 
 
 def plan_groups(rows: npt.NDArray[np.int64], size: int) -> tuple[Group, ...]:
-    """Put buckets together that are sorted in one go.
+    """Form groups of buckets that are sorted together.
 
     Args:
-        rows: (BUCKETS,) of each bucket.
-        size: rows of a range.
+        rows: (BUCKETS,) number of rows in each bucket.
+        size: number of rows in a range.
     """
     groups: list[Group] = []
     start = number = held = 0
@@ -93,7 +110,7 @@ def plan_groups(rows: npt.NDArray[np.int64], size: int) -> tuple[Group, ...]:
 
 
 def order_group(name: str, job: OrderJob) -> Ordered:
-    """Sort a group by hash, equal hashes in the order of the input, and write it in ranges."""
+    """Sort a group by hash, keeping the input's order for equal hashes, and write it as ranges. Runs in a worker."""
     group = job.groups[name]
     table = read_buckets(job.scratch / ROWS, job.files, range(*group.buckets)).combine_chunks()
     high, low = halves(table.column("digest").combine_chunks())
@@ -123,9 +140,11 @@ def order_group(name: str, job: OrderJob) -> Ordered:
 
 
 def repeated_id(name: str, job: OrderJob) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """Find the earliest repetition among the ids of some buckets; return (file, row) of it and of its first place.
+    """Find the earliest repeated id in a group.
 
-    The file is its number in `job.files`.
+    Returns:
+        (file, row) of the repetition, and of the row that has the same id before it. `file` is an index into
+        `job.files`. None if no id is repeated.
     """
     buckets = job.groups[name].buckets
     parts = [read_buckets(job.scratch / IDS, [one], range(*buckets)) for one in job.files]
@@ -147,10 +166,15 @@ def _class_of(labels: Known | None) -> Callable[[str], str]:
 
 
 def _identified(table: pa.Table, first: Bools, *, has_id: bool) -> tuple[pa.Table, Bools]:
-    """Give ids, and mark every document whose text stood before.
+    """Assign ids, and mark every document whose text occurs before.
 
     Args:
-        first: (n,) whether a row's hash is not that of the row before.
+        table: n sorted rows.
+        first: (n,) whether a row's hash differs from that of the previous row.
+        has_id: whether the source has an id column.
+
+    Returns:
+        The documents, and (n,) whether each is a duplicate.
     """
     starts = np.flatnonzero(first)
     run = np.cumsum(first) - 1
@@ -166,7 +190,7 @@ def _identified(table: pa.Table, first: Bools, *, has_id: bool) -> tuple[pa.Tabl
 
 
 def _names(digests: pa.Array, times: Indices) -> pa.Array:
-    """Return n ids: the hash in hexadecimal digits; from a text's second time on with "-2", "-3" and so on."""
+    """Return n ids: the hash in hexadecimal digits, followed by "-2", "-3" and so on for repeated texts."""
     raw = np.frombuffer(digests.buffers()[1], np.uint8, 16 * len(digests), 16 * digests.offset)
     offsets = pa.py_buffer((np.arange(len(digests) + 1, dtype=np.int32) * 32).tobytes())
     names = pa.StringArray.from_buffers(len(digests), offsets, pa.py_buffer(_HEX[raw].tobytes()))
@@ -178,7 +202,14 @@ def _names(digests: pa.Array, times: Indices) -> pa.Array:
 
 
 def _cuts(fresh: Bools, size: int) -> Iterator[tuple[int, int]]:
-    """Cut n rows into pieces of about `size`, never before a row that is not fresh unless its text fills a piece."""
+    """Yield (start, end) of ranges of about `size` rows.
+
+    Duplicates of a text stay in one range unless they would make it longer than twice that size.
+
+    Args:
+        fresh: (n,) whether a row is not a duplicate of the row before.
+        size: number of rows in a range.
+    """
     begins, start, n = np.flatnonzero(fresh), 0, len(fresh)
     while start < n:
         at = np.searchsorted(begins, start + size)

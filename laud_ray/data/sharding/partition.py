@@ -1,4 +1,4 @@
-"""The first half of normalising a corpus: read a unit of the input, clean its texts, and put its rows into buckets.
+"""The first step of normalising a corpus: read a unit of the input, clean its texts, and put its rows into buckets.
 
 Units are independent of each other, so that any worker may do
 any of them. n rows.
@@ -35,13 +35,17 @@ SCHEMA = pa.schema(
         ("sealed", pa.string()),
     ]
 )
-# How many rows are held before they are written.
+# Rows that are held in memory before they are written.
 HELD_ROWS = 250_000
 
 
 @dataclass(frozen=True, slots=True)
 class ShardJob:
-    """All that is the same for every unit. Columns: the text, then the id and the sealed label where there are such."""
+    """What a worker needs besides the name of a unit.
+
+    Attributes:
+        columns: the columns of the text, of the id if has_id, and of the sealed label if has_sealed, in this order.
+    """
 
     units: Mapping[str, Unit]
     columns: tuple[str, ...]
@@ -55,7 +59,7 @@ class ShardJob:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A file of rows in buckets, and the input that they are of."""
+    """A bucket file that was written, and the input file that its rows come from."""
 
     name: str
     file: str
@@ -63,12 +67,13 @@ class Written:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sharded:
-    """What became of a unit, or of all together.
+    """The result of partitioning one unit, or all units.
 
     Attributes:
-        files: what was written, in the order of the rows.
-        rows: (BUCKETS,) of each bucket.
+        files: the bucket files that were written, in the order of the rows.
+        rows: (BUCKETS,) number of rows in each bucket.
         counts: documents, errors, truncated, and a count for each error.
+        seen: facts and remarks about the files.
     """
 
     files: tuple[Written, ...]
@@ -78,10 +83,12 @@ class Sharded:
 
 
 def shard_unit(name: str, job: ShardJob) -> Sharded:
-    """Read, clean and bucket a unit; what it writes has names of its own, so that it may be done again.
+    """Read and clean a unit, and write its rows into buckets. Runs in a worker.
+
+    The names of its files depend only on the unit, so a retry overwrites them.
 
     Raises:
-        CorpusError: if the file or a row cannot be read without doubt, or an id is missing.
+        CorpusError: if the file or a row is invalid or ambiguous, or an id is missing.
     """
     unit, seen = job.units[name], Seen()
     counts: Counter[str] = Counter(documents=0, errors=0, truncated=0)
@@ -112,7 +119,7 @@ def shard_unit(name: str, job: ShardJob) -> Sharded:
 
 
 def together(parts: Sequence[Sharded]) -> Sharded:
-    """Join what became of all units, in the order of the input."""
+    """Join the results of all units, in the order of the input."""
     seen = Seen()
     for part in parts:
         seen.merge(part.seen)
@@ -125,7 +132,7 @@ def together(parts: Sequence[Sharded]) -> Sharded:
 
 
 def _cleaned(batch: pa.RecordBatch, file: str, first: int, job: ShardJob, counts: Counter[str]) -> pa.Table:
-    """Normalise n documents, and count what was done to them."""
+    """Normalise n documents, and add to the counts."""
     cells = batch.column(0)
     cleaned = clean(cells, job.max_chars)
     counts["documents"] += len(cells)
@@ -133,7 +140,7 @@ def _cleaned(batch: pa.RecordBatch, file: str, first: int, job: ShardJob, counts
     found = Counter(error for error in cleaned.errors.drop_null().to_pylist())
     counts.update({"errors": found.total(), **found})
     keys = cleaned.texts.cast(pa.large_binary())
-    if found:  # a row without a text goes by its bytes
+    if found:  # a row without a valid text is hashed by its bytes
         keys = pa.array(
             [
                 cell or b"" if key is None else key
@@ -174,7 +181,7 @@ def _is_id(cell: bytes | None) -> bool:
 
 
 def _labels(cells: pa.Array, labels: Known | None) -> pa.Array:
-    """Normalise n labels, each different one once; the name of a known one, null where there is none."""
+    """Normalise n labels, each distinct one once. Other spellings of the task's labels become their names."""
     coded = cells.dictionary_encode()
     names = pa.array([_label(cell, labels) for cell in coded.dictionary.to_pylist()], pa.string())
     return names.take(coded.indices)
@@ -186,6 +193,6 @@ def _label(cell: bytes, labels: Known | None) -> str | None:
 
 
 def _ids(table: pa.Table, first: int) -> pa.Table:
-    """Return the hashes of n ids, each with the number of its row in the file."""
+    """Return the hashes of n ids with their row numbers in the file."""
     digests = digests_of(table.column("id").cast(pa.large_binary()).to_pylist())
     return pa.table({"digest": digests, "row": pa.array(np.arange(first, first + table.num_rows))})

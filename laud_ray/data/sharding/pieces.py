@@ -1,8 +1,8 @@
-"""Cut a large file of text into pieces that several workers read, where that gives the very same rows.
+"""Split a large text file into pieces that several workers read, if that gives the same rows as reading it whole.
 
-A piece begins with a line. It begins with a row if no quoted cell holds a line end, which is found out exactly by one
-look at every line: whoever counts the rows of a piece also finds such cells, and then the file is read as a whole.
-Packed files, and those in another encoding than UTF-8, are not cut.
+A piece begins at a line. That line begins a row if no quoted cell contains a line end. Counting the rows of the pieces
+finds every such cell; if there is one, the file is read as a whole. Compressed files and files in other encodings than
+UTF-8 are not split.
 """
 
 from collections.abc import Iterator
@@ -23,14 +23,14 @@ from laud_ray.storage.charset import HEAD, UTF8, Stream, peek
 from laud_ray.storage.folder import Entry, filesystem
 from laud_ray.storage.text_reading import Reading
 
-PIECE = 64 << 20  # bytes, about
+PIECE = 64 << 20  # approximate bytes of a piece
 _BLOCK, _WINDOW, _CR = 1 << 20, 1 << 16, 13
 
 
 def cut(entry: Entry, columns: tuple[str, ...], reading: Reading) -> list[Piece]:
-    """Return the pieces of a text file, at least two; none if it is small, or can only be read as a whole.
+    """Return at least two pieces of a text file; [] if it is small or can only be read as a whole.
 
-    Whatever is wrong with it is for whoever reads it to say.
+    Errors in the file are not reported here, but when it is read.
     """
     if entry.size < 2 * PIECE or entry.path.lower().endswith(".gz"):
         return []
@@ -46,7 +46,7 @@ def cut(entry: Entry, columns: tuple[str, ...], reading: Reading) -> list[Piece]
 
 
 def count_rows(file: str, piece: Piece, reading: Reading) -> int | None:
-    """Return how many rows a piece has, the header among them; None if the file can only be read as a whole."""
+    """Return the number of rows in a piece, the header included; None if the file can only be read as a whole."""
     with section(file, piece) if piece.start else opened(file, reading, end=piece.end) as stream:
         total = 0
         for lines in _whole_lines(stream, first=not piece.start):
@@ -58,7 +58,7 @@ def count_rows(file: str, piece: Piece, reading: Reading) -> int | None:
 
 
 def _found(file: str, columns: tuple[str, ...], reading: Reading) -> Found | Reading | None:
-    """How a file is written; None if it cannot be cut."""
+    """Return the dialect of delimited text, or the settings of JSON lines; None if the file cannot be split."""
     kind = files.format_of(file)
     reading = files.fitting(file, reading, columns, Seen())
     with opened(file, reading) as stream:
@@ -73,7 +73,7 @@ def _found(file: str, columns: tuple[str, ...], reading: Reading) -> Found | Rea
 
 
 def _line_starts(entry: Entry) -> Iterator[int]:
-    """Where the pieces begin: after the first line end from each multiple of PIECE on."""
+    """Yield the offsets at which pieces begin: after the first line end that follows each multiple of PIECE."""
     fs, path = filesystem(entry.path)
     last = 0
     yield last
@@ -91,7 +91,7 @@ def _line_starts(entry: Entry) -> Iterator[int]:
 
 
 def _whole_lines(stream: Stream, *, first: bool) -> Iterator[bytes]:
-    """Yield the lines of a stream in blocks; blank lines before a header are no rows."""
+    """Yield the lines of a stream in blocks; with `first`, blank lines before the header are skipped."""
     rest = b""
     while part := stream.read(max(_BLOCK, len(rest))):
         data = rest + part
@@ -111,7 +111,7 @@ def _json_rows(lines: bytes) -> int:
 
 
 def _delimited_rows(lines: bytes, found: Found) -> int | None:
-    """Count rows; None if a quoted cell may hold a line end, or another meaning of quotes gives other rows."""
+    """Count rows; return None if a quoted cell may contain a line end, or if another meaning of quotes is possible."""
     one = found.dialect
     raw = np.frombuffer(lines, np.uint8)
     ends = np.flatnonzero(raw == LF[0])

@@ -1,4 +1,4 @@
-"""The independent parts of an input: a file, some row groups of a Parquet file, or a piece of a large text file."""
+"""Split an input into independent units: files, row groups of a Parquet file, or pieces of a large text file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from laud_ray.errors import CorpusError
 from laud_ray.storage.folder import Entry, filesystem
 from laud_ray.storage.text_reading import Reading
 
-# About how many rows a unit of a Parquet file has.
+# Approximate number of rows in a unit of a Parquet file.
 UNIT_ROWS = 1_000_000
 
 
@@ -23,8 +23,9 @@ class Unit:
     """A part of the input.
 
     Attributes:
-        name: in the order of the input.
-        part: the row groups of a Parquet file, from the first to before the last, or a piece; None: the whole file.
+        name: units sort by name in the order of the input.
+        file: the path or URI.
+        part: a range of row groups as (start, stop), or a piece of text; None is the whole file.
         first: the number of its first row in the file, from 1.
     """
 
@@ -35,9 +36,9 @@ class Unit:
 
 
 def plan_units(entries: Sequence[Entry], columns: tuple[str, ...], reading: Reading) -> tuple[Unit, ...]:
-    """Cut the input into units, in its order: Parquet by row groups, text by lines.
+    """Split the input into units, in its order: Parquet by row groups, text by lines.
 
-    The first rows of pieces are not known before all were counted; see `numbered`.
+    The first row of a piece is only known after all pieces have been counted; see `numbered`.
 
     Raises:
         CorpusError: if a Parquet file cannot be read.
@@ -48,7 +49,7 @@ def plan_units(entries: Sequence[Entry], columns: tuple[str, ...], reading: Read
 
 @dataclass(frozen=True, slots=True)
 class CountJob:
-    """All that is the same for every piece."""
+    """What a worker needs to count the rows of a piece, besides its name."""
 
     units: Mapping[str, Unit]
     reading: Reading
@@ -62,7 +63,13 @@ def count_unit(name: str, job: CountJob) -> int | None:
 
 
 def numbered(units: Sequence[Unit], rows: Mapping[str, int | None]) -> tuple[Unit, ...]:
-    """Return the units with the first rows of pieces, by the rows of each; whole files where they cannot be cut."""
+    """Return the units with the first row of each piece set.
+
+    Args:
+        units: all units, in order.
+        rows: number of rows of each piece, by name of the unit; None if its file can only be read as a whole. Such a
+            file becomes a single unit.
+    """
     found: list[Unit] = []
     for file, group in groupby(units, key=lambda unit: unit.file):
         parts = list(group)
@@ -82,7 +89,7 @@ def numbered(units: Sequence[Unit], rows: Mapping[str, int | None]) -> tuple[Uni
 def _parts(
     entry: Entry, columns: tuple[str, ...], reading: Reading
 ) -> list[tuple[tuple[int, int] | Piece | None, int]]:
-    """Return the parts of a file, each with its first row where that is known."""
+    """Return the parts of a file, each with the number of its first row; 1 for a piece, where it is not known yet."""
     if files.format_of(entry.path) == "parquet":
         return _row_groups(entry)
     return [(piece, 1) for piece in pieces.cut(entry, columns, reading)] or [(None, 1)]

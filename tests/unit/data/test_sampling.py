@@ -41,7 +41,7 @@ def test_nothing_and_all() -> None:
 
 
 def test_a_share_outside_its_range_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"the share is 1.5, expected 0 to 1"):
+    with pytest.raises(ValueError, match=r"share: 1.5 is not valid; expected 0 to 1"):
         chosen(IDS, 1.5, seed=0)
 
 

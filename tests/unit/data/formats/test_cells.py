@@ -1,4 +1,4 @@
-"""Values of any type become the text that they are without doubt, or are refused with their type."""
+"""Values of any type become their single obvious text form, or are rejected with their type."""
 
 import uuid
 from datetime import date
@@ -63,7 +63,7 @@ def test_a_value_that_is_none_is_named_with_its_row(values: pa.Array, shown: str
         as_texts("a.parquet", "label", values, 11)
     assert str(raised.value) == (
         f"a.parquet row 12: the column 'label' of type {values.type} holds {shown}; "
-        "expected texts, or values that are one without doubt"
+        "expected texts, or values with a single text form, such as whole numbers"
     )
 
 

@@ -82,15 +82,15 @@ def test_what_can_be_read_is(tmp_path: Path, name: str, content: bytes, expected
         (
             "a.csv",
             b'id,text,label\n1,"a,X\n2,b,Y\n3,c",Z\n',
-            "row 1: has a quoted cell that runs over 3 lines that look",
+            "row 1: has a quoted cell of 3 lines that look",
         ),
         ("a.csv", b'id,text,l\n1,"x, y",X\n2,"a"b,Y\n', "row 2: has a quoted cell with text after its closing quote"),
         ("a.csv", b'id,text,l\n1,"x, y",X\n2,"ab,Y\n', "row 2: has a quoted cell that is not closed"),
-        ("a.csv", b"id,text\n1,a\n2\n", "row 2: has 1 cell; expected 2, as the header has"),
-        ("a.csv", b"text\na\rb\nc\n", "row 1: has a carriage return within it"),
-        ("a.csv", b"id,text\r1,a\nb\r", "row 1: has a line feed within it"),
-        ("a.csv", b"id,text,text\n1,a,b\n", "2 columns are called 'text'; expected one of that name"),
-        ("a.csv", b"id,t\x1b[31mxt\n1,a\n", r"no column 'text'; it has id, t\x1b[31mxt"),
+        ("a.csv", b"id,text\n1,a\n2\n", "row 2: has 1 cell; expected 2, as in the header"),
+        ("a.csv", b"text\na\rb\nc\n", "row 1: contains a carriage return"),
+        ("a.csv", b"id,text\r1,a\nb\r", "row 1: contains a line feed"),
+        ("a.csv", b"id,text,text\n1,a,b\n", "2 columns are named 'text'; expected one"),
+        ("a.csv", b"id,t\x1b[31mxt\n1,a\n", r"no column 'text'; expected one of id, t\x1b[31mxt"),
         (
             "a.csv",
             "id,text,größe\n1,a,b\n".encode("cp1252"),
@@ -102,15 +102,15 @@ def test_what_can_be_read_is(tmp_path: Path, name: str, content: bytes, expected
         ("a.csv.gz", gzip.compress(gzip.compress(b"text\na\n")), "a.csv.gz: is gzip data; expected text"),
         ("a.jsonl", b"PAR1\x15\x04", "a.jsonl: is a Parquet file; expected text"),
         ("a.csv", b"%PDF-1.7\n%\xe2", "a.csv: is a PDF file; expected text"),
-        ("a.jsonl", b'{"text": "a", "text": "b"}\n', "row 1: the key 'text' stands twice"),
-        ("a.jsonl", b'[{"text": "a"}]\n', "row 1: holds a JSON array; expected one object a line"),
-        ("a.jsonl", b'[\n{"text": "a"}]\n', "row 1: is the beginning of a JSON array; expected one object a line"),
+        ("a.jsonl", b'{"text": "a", "text": "b"}\n', "row 1: the key 'text' occurs twice"),
+        ("a.jsonl", b'[{"text": "a"}]\n', "row 1: holds a JSON array; expected one object per line"),
+        ("a.jsonl", b'[\n{"text": "a"}]\n', "row 1: begins a JSON array; expected one object per line"),
         ("a.jsonl", b'{"text": ' + b"[" * 100_000 + b"\n", "row 1: is nested too deeply"),
         ("a.jsonl", b'{"text": {"a": 1}}\n', """row 1: 'text' holds '{"a": 1}'; expected a text"""),
         ("a.jsonl", b'{"text": 0.5}\n', "row 1: 'text' holds '0.5'; expected a text"),
-        ("a.jsonl", b'{"texts": "a"}\n', "no column 'text'; it has texts - did you mean 'texts'?"),
-        ("a.json", b'[{"text": "a"}]', "is a JSON array; expected one object a line, in a file that ends in .jsonl"),
-        ("a.json", b'{"text": "a"}\n', "is JSON; expected one object a line, in a file that ends in .jsonl"),
+        ("a.jsonl", b'{"texts": "a"}\n', "no column 'text'; expected one of texts - did you mean 'texts'?"),
+        ("a.json", b'[{"text": "a"}]', "is a JSON array; expected one object per line, in a file that ends in .jsonl"),
+        ("a.json", b'{"text": "a"}\n', "is JSON; expected one object per line, in a file that ends in .jsonl"),
     ],
 )
 def test_what_cannot_be_read_without_doubt_is_refused(tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -122,11 +122,11 @@ def test_a_stated_quote_decides_and_what_it_merges_is_counted(tmp_path: Path) ->
     assert texts(path, Reading(quote="none")) == ['"a', "b", 'c"', '"d', 'e"']
     assert texts(path, Reading(quote='"')) == ["a,X\n2,b,Y\n3,c", "d,X\n5,e"]
     assert (
-        "row 1: a quoted cell runs over lines that look like rows of their own, as do 2 in all"
+        "row 1: a quoted cell contains lines that look like separate rows (2 such cells in all)"
         in notes(path, Reading(quote='"'))[0]
     )
     # A default of a run's merges nothing: it does not fit, and so nothing is known of the quotes.
-    assert "runs over 3 lines" in refusal(path, Reading(quote='"').as_default())
+    assert "a quoted cell of 3 lines" in refusal(path, Reading(quote='"').as_default())
 
 
 def test_a_default_holds_where_it_fits(tmp_path: Path) -> None:
@@ -135,8 +135,8 @@ def test_a_default_holds_where_it_fits(tmp_path: Path) -> None:
     other = write(tmp_path / "other.csv", "id,text\n1,grün\n".encode())
     assert texts(same, runs) == texts(other, runs) == ["grün"]
     assert notes(other, runs)[0].endswith(
-        "other.csv: is not written as the run's corpus is (delimiter ';', quote '\"', encoding cp1252), "
-        "so that it is found out how"
+        "other.csv: does not fit the settings of the run's corpus (delimiter ';', quote '\"', encoding cp1252); "
+        "its own were detected"
     )
     late = write(tmp_path / "late.csv", b"id;text\n" + b"1;plain\n" * 60_000 + "2;grün\n".encode())
     assert texts(late, runs)[-1] == "grün"
@@ -176,7 +176,7 @@ def test_a_quote_that_nothing_closes_does_not_take_the_file_into_memory(
     monkeypatch.setattr(delimited, "LONGEST", 1 << 20)
     good = b'1,"x, y"\n' * 40_000
     path = write(tmp_path / "a.csv", b"id,text\n" + good + b'2,"open\n' + b"3,plain\n" * 400_000)
-    assert "row 40001: has a quoted cell that runs over" in refusal(path)
+    assert "row 40001: has a quoted cell of" in refusal(path)
     assert "row 40001: is longer than 1 MiB" in refusal(path, Reading(quote='"'))
 
 
@@ -198,8 +198,9 @@ def test_files_passed_over_are_named_and_each_file_is_read_once(tmp_path: Path) 
     assert texts(place, seen=seen) == ["one"]
     assert list(seen.rows) == [str(place / "deep" / "a.csv"), str(place / "header.csv")]
     assert seen.notes == [
-        f"{place}: 1 file was passed over for the ending: b.txt; expected .parquet, .pq, .csv, .tsv, .jsonl, .ndjson",
-        f"{place}: 3 files without rows were passed over: empty.csv, empty.parquet, header.csv",
+        f"{place}: 1 file was skipped because of the file extension: b.txt; "
+        "expected .parquet, .pq, .csv, .tsv, .jsonl, .ndjson",
+        f"{place}: 3 files without rows were skipped: empty.csv, empty.parquet, header.csv",
     ]
     assert texts(place / "**" / "*.csv") == ["one"]
     (place / "deep" / "a.csv").unlink()

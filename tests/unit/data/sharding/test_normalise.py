@@ -103,10 +103,10 @@ def test_text_that_is_not_utf8_costs_its_row_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"id,name\n1,milk\n", "a.csv: no column 'text'; it has id, name"),
+        (b"id,name\n1,milk\n", "a.csv: no column 'text'; expected one of id, name"),
         (b"id,texts\n1,milk\n", "no column 'text'.*did you mean 'texts'"),
-        (b"id,text\n1,milk\n2,a,b\n", "a.csv row 2: has 3 cells; expected 2, as the header has"),
-        (b"id,text\n1,a\n2,b\n1,c\n", "a.csv row 3: the id '1' stands in .*a.csv row 1 already"),
+        (b"id,text\n1,milk\n2,a,b\n", "a.csv row 2: has 3 cells; expected 2, as in the header"),
+        (b"id,text\n1,a\n2,b\n1,c\n", "a.csv row 3: the id '1' is already in .*a.csv row 1"),
         (b"id,text\n1,a\n,b\n", "a.csv row 2: the id is missing; expected a text"),
         (b"id,text\n", "a.csv: holds no documents"),
         (b"", "a.csv: holds no documents; expected at least one row"),
@@ -125,7 +125,7 @@ def test_bad_csv_is_one_line_with_file_and_row(tmp_path: Path, content: bytes, m
     [
         ("a.parquet", b"PAR1 but no more", "a.parquet: cannot be read"),
         ("a.jsonl", b'{"text": "a"}\n{"text"\n', "a.jsonl row 2: is not valid JSON"),
-        ("a.jsonl", b'{"text": "a"}\n[1]\n', "a.jsonl row 2: holds a JSON array; expected one object a line"),
+        ("a.jsonl", b'{"text": "a"}\n[1]\n', "a.jsonl row 2: holds a JSON array; expected one object per line"),
         ("a.jsonl", b'{"text": ["a", "b"]}\n', r"""a.jsonl row 1: 'text' holds '\["a", "b"\]'; expected a text"""),
         ("a.xlsx", b"?", "unknown format"),
     ],

@@ -118,7 +118,8 @@ def test_ids_of_many_types_are_strings(tmp_path: Path, values: list[object], kin
         (
             [1.5],
             ["a"],
-            " row 1: the column 'id' of type double holds '1.5'; expected texts, or values that are one without doubt",
+            " row 1: the column 'id' of type double holds '1.5'; expected texts, or values with a single text form, "
+            "such as whole numbers",
         ),
         (["a"], [{"b": 1}], ": the column 'text' has type struct<b: int64>; expected texts"),
     ],
@@ -134,7 +135,7 @@ def test_a_wrong_type_is_refused_when_the_catalog_is_cut(
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     write(tmp_path / "in/a.parquet", {"id": ["1"], "text": ["x"]})
     write(tmp_path / "in/b.parquet", {"id": ["1"], "name": ["x"]})
-    with pytest.raises(CorpusError, match=r"b\.parquet: no column 'text'; it has id, name$"):
+    with pytest.raises(CorpusError, match=r"b\.parquet: no column 'text'; expected one of id, name$"):
         cut(tmp_path / "in", tmp_path / "w")
     (tmp_path / "in/b.parquet").write_bytes(b"PAR1, but no more of it")
     with pytest.raises(CorpusError, match=r"b\.parquet: cannot be read: [^\n]+$"):

@@ -98,14 +98,14 @@ def test_a_column_that_only_a_folder_names_is_kept_and_ids_by_place_are_noted(tm
 def test_files_are_told_apart_by_their_columns_before_anything_is_read(tmp_path: Path) -> None:
     place = files(tmp_path / "in", pa.array([1]), pa.array([2]))
     write(place / "2.parquet", {"id": ["2-0"], "text": ["c"]})
-    with pytest.raises(CorpusError, match=r"2\.parquet: no column 'n'; it has id, text"):
+    with pytest.raises(CorpusError, match=r"2\.parquet: no column 'n'; expected one of id, text"):
         cut(place, tmp_path / "work")
 
 
 def test_a_default_reading_that_does_not_fit_is_noted(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id,text,n\n1,x,2\n")
     found = cut(tmp_path / "a.csv", tmp_path / "work", reading=Reading(";", '"', "utf-8").as_default())
-    assert "is not written as the run's corpus is" in found.notes[0]
+    assert "does not fit the settings of the run's corpus" in found.notes[0]
 
 
 def test_nothing_is_unified_for_one_file() -> None:
