@@ -72,13 +72,13 @@ def test_postgresql(postgres: Server, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ("SELECT id, text FROM names", r"shop\.db: no column 'label'; it has id, text$"),
+        ("SELECT id, text FROM names", r"shop\.db: no column 'label'; expected one of id, text$"),
         ("SELECT * FROM nowhere", r"shop\.db: cannot be read: no such table: nowhere$"),
         ("UPDATE names SET text = 'x'", r"shop\.db: the query returns no rows; expected a SELECT$"),
         ("SELECT id, text, label FROM names WHERE id < 0", r"shop\.db: holds no documents; expected at least one row$"),
         (
             "SELECT id % 9 AS id, text, label FROM names ORDER BY names.id",
-            r"shop\.db row 10: the id '0' stands in .*shop\.db row 1 ",
+            r"shop\.db row 10: the id '0' is already in .*shop\.db row 1 ",
         ),
         (
             "SELECT id, id + 0.5 AS text, label FROM names",
