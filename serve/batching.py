@@ -1,6 +1,7 @@
 """Put the texts of all waiting requests into common batches, by tokens, one text of each request in turn.
 
-So a long list does not hold up a single text, and what nobody waits for any more is not scored.
+So a long list does not hold up a single text, and what nobody waits for any more is not scored. Ray Serve's own batches
+take requests as they come: a single text would wait for a list of 1,000 (7.2 s) in place of 0.13 s (docs/LOG.md).
 n texts, k classes.
 """
 

@@ -15,6 +15,7 @@ _HALVINGS = 40  # of log(20 / 0.05): an error of 5e-12
 
 def softmax(logits: Floats) -> Floats:
     """Map (n, k) logits to (n, k) probabilities whose rows sum to 1, in the dtype of the logits."""
+    # scipy.special.softmax gives the same bits in 1.0 to 1.1 times the time, with one copy of the logits more.
     powers: Floats = np.exp(logits - logits.max(axis=1, keepdims=True))
     powers /= powers.sum(axis=1, keepdims=True)
     return powers

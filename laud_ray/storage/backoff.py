@@ -1,10 +1,18 @@
-"""Compute how long to wait before a request is retried. Pure; all durations in seconds."""
+"""Retry what failed, and compute how long to wait before that. All durations in seconds.
+
+tenacity could take the place of `retried` alone: the client and the oracles decide by what a server answers.
+"""
 
 import email.utils
+import itertools
 import random
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
+T = TypeVar("T")
+E = TypeVar("E", bound=Exception)
 FIRST, LONGEST = 0.5, 30.0
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -18,6 +26,29 @@ def backoff(tries: int, rng: random.Random) -> float:
         rng: source of the jitter.
     """
     return rng.uniform(0, min(LONGEST, FIRST * 2 ** min(tries, 16)))
+
+
+def retried(
+    work: Callable[[], T],
+    kind: type[E],
+    passing: Callable[[E], bool],
+    *,
+    attempts: float = float("inf"),
+    patience: float = float("inf"),
+) -> T:
+    """Return what `work` returns; where it raises an error of a kind that may pass, wait and call it again.
+
+    The error is raised if it will not pass, after so many attempts, or once `patience` is over.
+    """
+    until, rng = time.monotonic() + patience, random.Random()
+    for tries in itertools.count():
+        try:
+            return work()
+        except kind as error:
+            if not passing(error) or tries + 1 >= attempts or time.monotonic() > until:
+                raise
+        time.sleep(backoff(tries, rng))
+    raise AssertionError("the last attempt returns or raises")
 
 
 def asked_for(headers: Mapping[str, str], now: float) -> float | None:

@@ -219,6 +219,7 @@ class Folder:
         """
         if self.local is not None:
             return self.local
+        # Not fsspec's filecache, which copies file by file: a folder could hold files of two versions.
         fs, path = filesystem(self.uri)
         entries = self.entries(recursive=True)
         if not entries:

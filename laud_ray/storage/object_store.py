@@ -6,9 +6,7 @@ or a machine's role.
 """
 
 import os
-import random
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -18,7 +16,7 @@ from urllib.parse import urlsplit
 import pyarrow.fs as pafs
 
 from laud_ray.errors import StorageError, StorageSettingsError
-from laud_ray.storage.backoff import backoff
+from laud_ray.storage.backoff import retried
 
 T = TypeVar("T")
 SCHEMES = ("s3://", "s3a://")
@@ -94,15 +92,12 @@ def read(uri: str, work: Callable[[], T]) -> T:
     Raises:
         StorageError: as in `explained`.
     """
-    for tries in range(TRIES):
-        try:
-            with explained(uri):
-                return work()
-        except StorageError as error:
-            if _OVERFLOW not in str(error) or tries == TRIES - 1:
-                raise
-        time.sleep(backoff(tries, random.Random()))
-    raise AssertionError("the last try returns or raises")
+
+    def once() -> T:
+        with explained(uri):
+            return work()
+
+    return retried(once, StorageError, lambda error: _OVERFLOW in str(error), attempts=TRIES)
 
 
 def require(uri: str) -> None:

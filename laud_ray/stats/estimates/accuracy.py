@@ -58,6 +58,7 @@ def _toward(value: Floats | float, n: Floats | Indices | float, centre: float) -
 
 
 def _wilson(value: float, n: float) -> tuple[float, float]:
+    # scipy.stats.binomtest takes whole counts only, and an effective size is none.
     centre = float(_toward(value, n, 0.5))
     half = _Z / (n + _Z**2) * sqrt(n * value * (1 - value) + _Z**2 / 4)
     # At 0 and 1 rounding could leave the value just outside.

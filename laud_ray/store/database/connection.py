@@ -3,7 +3,6 @@
 The database is SQLite, or PostgreSQL with a schema for each run.
 """
 
-import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,7 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_u
 from sqlalchemy.exc import DBAPIError
 
 from laud_ray.errors import RunError
-from laud_ray.storage.backoff import backoff
+from laud_ray.storage.backoff import retried
 
 T = TypeVar("T")
 # The newest revision in migrations/versions; a test checks that they agree.
@@ -126,15 +125,8 @@ def lost(error: DBAPIError) -> bool:
 
 
 def _retry(engine: Engine, once: Callable[[], T]) -> T:
-    until, tries, rng = time.monotonic() + engine.get_execution_options().get(PATIENCE, 0.0), 0, random.Random()
-    while True:
-        try:
-            return once()
-        except DBAPIError as error:
-            if engine.dialect.name == "sqlite" or not lost(error) or time.monotonic() > until:
-                raise
-        time.sleep(backoff(tries, rng))
-        tries += 1
+    patience = engine.get_execution_options().get(PATIENCE, 0.0)
+    return retried(once, DBAPIError, lambda error: engine.dialect.name != "sqlite" and lost(error), patience=patience)
 
 
 def _committed(engine: Engine, transaction: str) -> bool:
