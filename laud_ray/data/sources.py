@@ -26,9 +26,10 @@ _LEFT = ("thumbs.db", "desktop.ini", ".crc")
 _SNIFFED = 4096
 _MARKS = frozenset("*?[")
 _TABLES = {
-    "Delta Lake": ("_delta_log",),
-    "Iceberg": ("metadata/version-hint.text", "metadata/v1.metadata.json"),
-    "Hudi": (".hoodie",),
+    "_delta_log": "Delta Lake",
+    "metadata/version-hint.text": "Iceberg",
+    "metadata/v1.metadata.json": "Iceberg",
+    ".hoodie": "Hudi",
 }
 
 
@@ -142,13 +143,13 @@ def require_columns(path: str, columns: Sequence[str], reading: Reading = AS_FOU
 
 def _refuse_table(path: str) -> None:
     """Refuse a folder whose files also hold rows that were deleted or replaced: only its log says which these are."""
-    if _MARKS.intersection(path):
+    if _MARKS.intersection(path) or format_of(path):
         return
     fs, place = filesystem(path)
-    for name, marks in _TABLES.items():
-        with explained(path):
-            found = fs.get_file_info([f"{place.rstrip('/')}/{mark}" for mark in marks])
-        if any(one.type != pafs.FileType.NotFound for one in found):
+    with explained(path):
+        found = fs.get_file_info([f"{place.rstrip('/')}/{mark}" for mark in _TABLES])
+    for one, name in zip(found, _TABLES.values(), strict=True):
+        if one.type != pafs.FileType.NotFound:
             raise CorpusError(
                 f"{path}: is a table of {name}, whose files also hold rows that are no longer in it; expected an "
                 "export of its rows to Parquet, CSV or JSON lines"
