@@ -1,6 +1,6 @@
-"""The command line: arguments -> config -> loop. A user's mistake is one line and exit code 2.
+"""The command line: arguments -> config -> loop. A user error is one line and exit code 2.
 
-What takes long to import is imported by the command that needs it: `laud --help` stays fast.
+Each command imports slow modules itself, so that `laud --help` stays fast.
 """
 
 import logging
@@ -60,21 +60,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if (full := full_disk(error)) is not None:
             _leave(f"{full}; run the same command again to resume when there is room", 1)
         if isinstance(error, OSError):
-            _leave(f"{error}; run the same command again to resume when that is mended", 1)
+            _leave(f"{error}; run the same command again to resume when this is fixed", 1)
         if isinstance(error, _foreign()):
             _leave(str(error).partition("\n")[0], 1)
         raise
 
 
 def _quieten() -> None:
-    """Keep libraries from writing between the lines of the command; what a person set stays."""
+    """Silence libraries, whose log lines would mix with the command's output. Variables set by the user stay."""
     for key, value in {
         "TOKENIZERS_PARALLELISM": "false",
         "TRANSFORMERS_VERBOSITY": "error",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-        # Else Ray answers SIGTERM with a dump of its stack. It reads this when it is imported, its workers too.
+        # Without this, Ray dumps its stack on SIGTERM. Ray reads the variable on import, in workers too.
         "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",
-        # Else whatever asks Ray for something on the way out would start another one.
+        # Without this, a call to Ray during shutdown would start another Ray.
         "RAY_ENABLE_AUTO_CONNECT": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "VLLM_LOGGING_LEVEL": "ERROR",
@@ -88,10 +88,10 @@ def _quieten() -> None:
 
 
 def _refuse_credentials(arguments: Sequence[str]) -> None:
-    """Refuse an address with a password or key in it, which would be written into plans, logs and the list of jobs."""
+    """Refuse arguments with a password or key in a URL, which would end up in plans, logs and the list of jobs."""
     for one in arguments:
         if (found := held_by(one)) is not None:
-            _leave(f"{one}: holds {found}; expected an address without credentials, which belong in the environment", 2)
+            _leave(f"{one}: holds {found}; expected a URL without credentials, which belong in the environment", 2)
 
 
 def _leave(message: str, code: int) -> NoReturn:
@@ -100,6 +100,6 @@ def _leave(message: str, code: int) -> NoReturn:
 
 
 def _foreign() -> tuple[type[Exception], ...]:
-    """What a broken file of a run raises; what has not been imported can have raised nothing."""
+    """Return the exceptions that libraries raise for a damaged file of a run, without importing these libraries."""
     pyarrow = sys.modules.get("pyarrow")
     return (pyarrow.ArrowException,) if pyarrow else ()

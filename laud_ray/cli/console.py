@@ -1,4 +1,4 @@
-"""Show a run as it goes, on stderr: a line per step, a bar with rows/s and time left, a table per round."""
+"""Show the progress of a run on stderr: a line per step, a bar with rows/s and time left, a table per round."""
 
 import time
 
@@ -15,21 +15,21 @@ SAYS = {
     "zero-shot": "zero-shot: scoring every document",
     "sample": "drawing the evaluation sample",
     "annotate": "asking the oracle",
-    "audit": "asking again what is doubtful",
+    "audit": "asking again about doubtful answers",
     "judge": "judging the answers",
     "train": "training",
     "score": "scoring every document",
     "evaluate": "evaluating",
-    "select": "choosing what to ask next",
+    "select": "choosing the next queries",
     "previous": "finding the previous labels",
     "canary": "labelling a sample",
     "student": "distilling a student",
-    "duplicates": "finding texts that stand in several rows",
-    "repeats": "scoring texts that stand in several rows",
+    "duplicates": "finding texts that occur in several rows",
+    "repeats": "scoring texts that occur in several rows",
     "relabel": "labelling every row",
-    "verify": "checking what was written",
+    "verify": "verifying the output",
 }
-# Steps that go over documents at a rate.
+# Steps with a progress bar and a rate.
 PASSES = ("zero-shot", "score", "canary", "repeats", "relabel", "verify")
 QUIET_EVERY = 10.0
 
@@ -40,21 +40,22 @@ class _Rate(ProgressColumn):
 
 
 class _Done(ProgressColumn):
-    """How far a step is; its total is unknown until its first progress."""
+    """The finished and all documents of a step. The total is unknown until the first progress event."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.completed:,.0f}" + ("" if task.total is None else f"/{task.total:,.0f}"))
 
 
 def _rate(speed: float) -> str:
-    """A rate that is never rounded to 0: while a model loads, few rows take long."""
+    """Format a rate with two significant digits below 10, so that a slow start is not shown as 0."""
     return f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}"
 
 
 class Show:
-    """An observer of `loop.run`, or of a job without rounds. Where stderr is no terminal, bars are a line now and then.
+    """An observer of `loop.run`, or of a job without rounds, that prints to the console.
 
-    A context manager: when the run ends early, no bar goes on over what is said of it.
+    If stderr is not a terminal, it prints a line every QUIET_EVERY seconds instead of a bar. As a context manager it
+    removes the bar when the run ends early, so that the bar does not overwrite the error message.
     """
 
     def __init__(self, console: Console, storage: str | None) -> None:
@@ -71,7 +72,7 @@ class Show:
         self._stop()
 
     def __call__(self, event: Event) -> None:
-        # Only now is it sure that the run is this process's to continue.
+        # The first event shows that this process holds the run's lock.
         if self._history is None:
             self._history = self._continued()
         {"begin": self._begin, "progress": self._move, "end": self._end, "round": self._round, "note": self._note}[
@@ -79,7 +80,7 @@ class Show:
         ](event)
 
     def _continued(self) -> list[RoundResult]:
-        """Return the rounds that an earlier process closed, and say how many."""
+        """Return the rounds that an earlier process closed, and print their number."""
         if self._storage is None:
             return []
         from laud_ray.store.run import look_at
@@ -89,7 +90,7 @@ class Show:
         if history:
             closed = len(history) - 1
             rounds = "1 round is closed" if closed == 1 else f"{closed} rounds are closed"
-            self._console.print(f"Continuing {self._storage}: {rounds}.", markup=False, highlight=False, soft_wrap=True)
+            self._console.print(f"Resuming {self._storage}: {rounds}.", markup=False, highlight=False, soft_wrap=True)
         return history
 
     def _begin(self, event: Event) -> None:
@@ -111,7 +112,7 @@ class Show:
 
     def _move(self, event: Event) -> None:
         self._asked = event.done
-        # What an earlier attempt did is in the first one, and no part of the rate.
+        # The first event counts the documents of an earlier attempt, which are not part of the rate.
         self._first = event.done if self._first is None else self._first
         if self._progress is not None:
             self._progress.update(self._progress.task_ids[0], completed=event.done, total=event.total)
@@ -139,7 +140,7 @@ class Show:
         assert event.result is not None
         assert self._history is not None
         self._history.append(event.result)
-        from laud_ray.report.run.tables import rounds_table  # a job without rounds does without
+        from laud_ray.report.run.tables import rounds_table  # not needed for a job without rounds
 
         self._console.print()
         self._console.print(rounds_table(self._history))

@@ -1,4 +1,4 @@
-"""SIGTERM, as from a scheduler, `ray job stop` or `timeout`: one line and exit code 143. What is committed stays."""
+"""End a command cleanly on SIGTERM (a scheduler, `ray job stop`, `timeout`): one line and exit code 143."""
 
 import _thread
 import os
@@ -10,29 +10,30 @@ from types import FrameType
 
 STOPPED = "stopped; run the same command again to resume"
 TERMINATED = 128 + signal.SIGTERM
-# For how long the way out may take; `docker stop` waits for ten seconds.
+# The most seconds that a clean exit may take; `docker stop` kills after ten seconds.
 LEAVE_SECONDS = 8.0
 
 
 def leave_on_sigterm() -> None:
-    """Let SIGTERM end this process in an orderly way, from now on and unless somebody else handles it."""
+    """Install the handler for SIGTERM, unless there is one or this is not the main thread."""
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _leave)
 
 
 def close_ray() -> None:
-    """Leave Ray before Python does: it would end its own processes first, and then this one with exit code 1."""
+    """Shut Ray down before Python exits. Ray's own exit handler would end this process with exit code 1."""
     if (ray := sys.modules.get("ray")) is not None:
         ray.shutdown()
 
 
 def _leave(signum: int, _: FrameType | None) -> None:
-    # `timeout` sends it to the process and to its group: the second one must not cut the way out short.
+    # `timeout` signals both the process and its group; the second signal must not interrupt the exit.
     signal.signal(signum, signal.SIG_IGN)
-    # Said here and not on the way out: Ray kills a job that takes more than three seconds to leave. The signal may have
-    # come in the middle of a write to stderr, which Python's own does not bear.
+    # The line is written here, since Ray kills a job that takes more than three seconds to exit. Python's stderr is not
+    # reentrant, and the signal may have interrupted a write to it, so the line is written to the file descriptor.
     os.write(2, f"laud: {STOPPED}\n".encode())
-    # A library may catch what is raised here. threading.Thread takes a lock that this very thread may hold.
+    # A library may catch SystemExit, so a thread ends the process in any case. threading.Thread would take a lock that
+    # this thread may hold.
     _thread.start_new_thread(_leave_at_last, ())
     raise SystemExit(TERMINATED)
 

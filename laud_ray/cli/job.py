@@ -1,7 +1,7 @@
-"""A command of the command line as a Ray job, on the cluster that it runs on.
+"""Run a command of the command line as a Ray job.
 
-The cluster is that of RAY_ADDRESS, which Ray sets in every job. The exit code is the command's: 0 finished, 75
-waiting for people, 2 a mistake in the input, 1 anything else, 143 stopped.
+It runs on the cluster of RAY_ADDRESS, which Ray sets in every job. The exit code is the command's: 0 finished, 75
+answers are pending, 2 a user error, 1 any other error, 143 stopped.
 """
 
 from collections.abc import Sequence
@@ -10,5 +10,5 @@ from laud_ray import cli
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run a command; `ray job stop` ends it cleanly, and the same submission resumes."""
+    """Run a command. `ray job stop` ends it cleanly, and the same submission resumes it."""
     cli.main(arguments)

@@ -1,4 +1,4 @@
-"""Watch a run: show it to a person, and count it for Prometheus."""
+"""Count the events of a run for Prometheus."""
 
 from laud_ray.cluster.metrics import JobMetrics
 from laud_ray.errors import LaudError
@@ -6,7 +6,7 @@ from laud_ray.events import Event, Observer
 
 
 def watched(observer: Observer, storage: str, metrics: JobMetrics | None = None) -> Observer:
-    """Return an observer that also counts what it sees as the metrics of the run in `storage`."""
+    """Return an observer that passes events on, and counts them as metrics of the run in `storage`."""
     counts = metrics or JobMetrics("run", storage)
     count = _counting(counts)
     tokens: int | None = None
@@ -22,7 +22,7 @@ def watched(observer: Observer, storage: str, metrics: JobMetrics | None = None)
 
 
 def counted(observer: Observer, kind: str, run: str, model: str) -> Observer:
-    """The same for a job without rounds, with the model that it uses."""
+    """Return an observer like `watched`, for a job without rounds that uses the given model."""
     counts = JobMetrics(kind, run)
     count = _counting(counts)
 
@@ -50,8 +50,8 @@ def _counting(counts: JobMetrics) -> Observer:
 
 
 def _count_spend(counts: JobMetrics, storage: str, before: int | None) -> int | None:
-    """Count what the run has spent so far, and what tokens it bought since there were `before`; return them now."""
-    from laud_ray.store.ledger import Ledger  # with a database, which a job without rounds does without
+    """Count the dollars that the run has spent, and the tokens since the total was `before`; return the total."""
+    from laud_ray.store.ledger import Ledger  # imports the database, which a job without rounds does not need
     from laud_ray.store.run import look_at
 
     try:
@@ -59,7 +59,7 @@ def _count_spend(counts: JobMetrics, storage: str, before: int | None) -> int | 
             counts.spend(folder.store.cost())
             tokens = Ledger(folder.store).tokens()
     except LaudError:
-        return before  # a count is never worth a run
+        return before  # a run does not fail because of its metrics
     if before is not None:
         counts.tokens(tokens - before)
     return tokens

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options that several commands share."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,18 +12,18 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 class Share(click.ParamType[float]):
-    """A share of a whole: 5% or 0.05."""
+    """A share of a whole, such as 5% or 0.05."""
 
     name = "share"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        said = str(value).strip()
+        text = str(value).strip()
         try:
-            share = float(said.removesuffix("%")) / (100 if said.endswith("%") else 1)
+            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
         except ValueError:
             share = -1.0
         if not 0 < share <= 1:
-            self.fail(f"{said!r}: expected a share above 0 and up to 1, such as 5% or 0.05", param, ctx)
+            self.fail(f"{text!r} is not valid; expected a share above 0 and up to 1, such as 5% or 0.05", param, ctx)
         return share
 
 
@@ -33,9 +33,9 @@ SHARE = Share()
 def reading_options(command: Decorated) -> Decorated:
     """Add --delimiter, --quote and --encoding to a command."""
     for name, text in (
-        ("--encoding", "How text files are encoded, such as cp1252."),
-        ("--quote", "none, or '\"' (doubled within a quoted cell), or '\\\"'."),
-        ("--delimiter", "Between the cells of a text file: one character, or comma, semicolon, tab, pipe."),
+        ("--encoding", "The encoding of text files, such as cp1252."),
+        ("--quote", "The quotes of text files: none, or '\"' (doubled within a quoted cell), or '\\\"'."),
+        ("--delimiter", "The delimiter of text files: one character, or comma, semicolon, tab, pipe."),
     ):
         command = click.option(name, help=f"{text} By default it is detected.")(command)
     return command
@@ -44,10 +44,10 @@ def reading_options(command: Decorated) -> Decorated:
 def reading_of(
     delimiter: str | None, quote: str | None, encoding: str | None, default: "Reading | None" = None
 ) -> "Reading":
-    """Return what these options state; where they state nothing, a default that holds for the files that it fits.
+    """Return the format that these options state; without any of them the default, for the files that it fits.
 
     Raises:
-        click.BadParameter: if a value of theirs can be none.
+        click.BadParameter: if a value is invalid.
     """
     from laud_ray.storage import text_reading
 

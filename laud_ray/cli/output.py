@@ -1,7 +1,7 @@
-"""What commands print: results on stdout, everything else on stderr. All of it goes through here.
+"""Print results on stdout and everything else on stderr. All output of the commands goes through this module.
 
-Labels, names and texts come from anybody: whatever a terminal would obey, such as an escape sequence, is printed as
-an escape that can be seen. Messages and logs show no password or key.
+Labels, names and texts are untrusted: control characters that a terminal would interpret, such as escape sequences,
+are printed as visible escapes. Messages and logs show no password or key.
 """
 
 import json
@@ -25,17 +25,17 @@ EXIT_WAITING = 75
 
 
 def print_json(found: Mapping[str, object]) -> None:
-    """Print one JSON object, whose own escapes leave nothing for a terminal to obey."""
+    """Print one JSON object. JSON escapes all control characters."""
     click.echo(json.dumps(found, indent=1, allow_nan=False))
 
 
 def print_text(text: str, *, err: bool = False) -> None:
-    """Print lines as they are."""
+    """Print lines of text."""
     click.echo(shown(text), err=err)
 
 
 def print_view(view: "RenderableType") -> None:
-    """Print what is for people: tables and curves."""
+    """Print tables and curves."""
     terminal().print(view)
 
 
@@ -47,24 +47,24 @@ def terminal(*, err: bool = False) -> "Terminal":
 
 
 def say(message: str) -> None:
-    """Say something beside the result."""
+    """Print a message on stderr, beside the result on stdout."""
     for line in message.split("\n"):
         print_text(f"laud: {masked(line.rstrip())}", err=True)
 
 
 def leave_waiting(pending: int, until: str, *, err: bool = False) -> NoReturn:
-    """Say how many answers are pending, and what is waited for; then leave with EXIT_WAITING."""
+    """Print the number of pending answers and the reason, and exit with EXIT_WAITING."""
     print_text(f"{pending} answers are pending: {until}", err=err)
     raise SystemExit(EXIT_WAITING)
 
 
 class ShownFormatter(logging.Formatter):
-    """Log records as a terminal may show them."""
+    """Formats log records with control characters escaped and secrets masked."""
 
     def format(self, record: logging.LogRecord) -> str:
         return shown(masked(super().format(record)))
 
 
 def print_crash(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
-    """Print an error that nobody expected, as `sys.excepthook`."""
+    """Print the traceback of an unexpected error; installed as `sys.excepthook`."""
     print_text(masked("".join(traceback.format_exception(kind, error, where)).rstrip()), err=True)

@@ -1,4 +1,4 @@
-"""Folders that a command writes into: whether they can be written, and outlast the job that writes them."""
+"""Check folders before a command writes into them: they must be writable, and must not be deleted with a Ray job."""
 
 import os
 import tempfile
@@ -13,29 +13,29 @@ IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
 
 def check_lasting(path: str, key: str) -> None:
-    """Refuse a relative path in a Ray job: it would lie in the job's copy of the working directory, which Ray deletes.
+    """Refuse a relative path in a Ray job: it would be inside the job's working directory, which Ray deletes.
 
     Args:
-        key: what the path is, for the message: a key of the configuration or an option.
+        key: the key of the configuration or the option that has the path, for the message.
 
     Raises:
         ConfigError: in a Ray job, for a relative path.
     """
     if IN_A_JOB in os.environ and "://" not in path and not os.path.isabs(path):
         raise ConfigError(
-            f"{key}: {path!r} is relative, and a job's own folder is deleted after it; expected a URI, "
+            f"{key}: {path!r} is not valid in a Ray job, whose folder is deleted at its end; expected a URI, "
             "or an absolute path that every node shares"
         )
 
 
 def check_writable(path: str, key: str) -> None:
-    """Find out, before anything is read or loaded, whether a local folder can be written; nothing is left behind.
+    """Check, before anything is read or loaded, that a local folder can be written. The check leaves no files behind.
 
     Args:
-        key: what the path is, for the message: a key of the configuration or an option.
+        key: the key of the configuration or the option that has the path, for the message.
 
     Raises:
-        ConfigError: if it cannot be made or written.
+        ConfigError: if the folder cannot be created or written.
     """
     if "://" in path:
         return
@@ -44,12 +44,12 @@ def check_writable(path: str, key: str) -> None:
             pass
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         cause = (isinstance(error, OSError) and error.strerror) or str(error)
-        raise ConfigError(f"{key}: {path!r} cannot be written: {cause}; expected a folder, or one to be made") from None
+        raise ConfigError(f"{key}: {path!r} cannot be written: {cause}; expected a writable folder") from None
 
 
 @contextmanager
 def _made(folder: Path) -> Iterator[Path]:
-    """Make a folder for a while: those that were not there are gone afterwards, unless somebody writes into them."""
+    """Create a folder temporarily: new folders are removed afterwards, unless another process writes into them."""
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,1 +1,1 @@
-"""The Python client of the service: requests, retries, what comes back, and telling it of a new model."""
+"""The Python client of the service: requests, retries, responses, and the notification of a new model."""

@@ -1,4 +1,4 @@
-"""Ask a served model over HTTP: classification in batches, feedback, and what is served. Needs httpx only."""
+"""The HTTP client of a served model: batched classification, feedback, model and labels. Needs httpx only."""
 
 import operator
 import os
@@ -26,31 +26,35 @@ from laud_ray.types import Label
 
 __all__ = ["Classified", "Client", "Model", "Prediction", "ServedModel"]
 
-MOST_BYTES = 3 * 2**20  # of a request's texts; the service takes 4 MiB in all
+MOST_BYTES = 3 * 2**20  # the texts of one request; the service accepts bodies of 4 MiB
 
 
 class Client:
-    """The client of a service, for any number of threads.
+    """The client of a service. Thread-safe.
 
-    A request that the service is too busy for (429), or cannot answer now (503, such as feedback while the run's
-    database is locked), or whose connection fails (also 502), is sent again: after the time that the service asks for
-    (Retry-After), else after exponential backoff with jitter. A request that was too slow (408, 504, or timeout here)
-    is not.
+    A request is retried if the service is busy (429), cannot answer now (503, such as feedback while the run's database
+    is locked), or cannot be reached (502, or a failed connection). The wait before a retry is the Retry-After header,
+    or else exponential backoff with jitter. A request that timed out (408, 504, or `timeout` here) is not retried.
 
     Args:
-        url: where the service is, such as http://127.0.0.1:8000; may have a path.
-        token: the bearer token; None: the environment's LAUD_TOKEN, if set.
-        timeout: seconds to wait for the service's next byte.
-        attempts: how often one request is sent at most.
-        batch: texts a request at most.
-        patience: seconds after which one request is not sent again; the waits between count.
-        concurrency: requests of one long list that are under way at once.
-        transport: of httpx, in place of the network.
-        sleep: waits a number of seconds before another attempt; for tests to replace.
-        clock: the seconds that patience is measured by; for tests to replace.
+        url: the base URL of the service, such as http://127.0.0.1:8000; may have a path.
+        token: the bearer token. None: the environment variable LAUD_TOKEN, if set.
+        timeout: seconds to wait for the next byte of a response.
+        attempts: the most times that a request is sent.
+        batch: the most texts in a request.
+        patience: seconds in all after which a request is not retried, waits included.
+        concurrency: the most requests in flight for one list of texts.
+        transport: an httpx transport that replaces the network.
+        sleep: waits a number of seconds before a retry; tests replace it.
+        clock: returns the seconds by which patience is measured; tests replace it.
 
     Raises:
-        UserError: if an argument is out of its bounds.
+        UserError: if an argument is invalid.
+
+    Example:
+        with Client("http://127.0.0.1:8000") as client:
+            for text, result in zip(texts, client.classify(texts).results):
+                print(text, result.label, result.confidence)
     """
 
     def __init__(
@@ -69,10 +73,10 @@ class Client:
     ) -> None:
         for name, number in {"attempts": attempts, "batch": batch, "concurrency": concurrency}.items():
             if number < 1:
-                raise UserError(f"{name}: found {number}, expected 1 or more")
+                raise UserError(f"{name}: {number} is not valid; expected 1 or more")
         for name, seconds in {"timeout": timeout, "patience": patience}.items():
             if not 0 < seconds < float("inf"):
-                raise UserError(f"{name}: found {seconds}, expected seconds above 0")
+                raise UserError(f"{name}: {seconds} is not valid; expected a finite number of seconds above 0")
         token = os.environ.get("LAUD_TOKEN") if token is None else token
         limits = Limits(timeout, attempts, patience)
         self._batch, self._concurrency = batch, concurrency
@@ -96,25 +100,30 @@ class Client:
     def classify(
         self, texts: str | Sequence[str], *, top_k: int | None = None, threshold: float | None = None
     ) -> Classified:
-        """Classify one text or many; the results are in the order of the texts.
+        """Classify one text or many. The results are in the order of the texts.
 
-        A text that the service cannot classify, such as an empty one, has its `error`; the others have their labels.
+        A text that the service cannot classify, such as an empty one, has an `error` in its result; the others have
+        labels.
 
         Args:
-            texts: a list of any length is cut into requests; an empty one makes none.
-            top_k: how many labels to name in each result's `top`, from 1; None: the service's choice.
-            threshold: the confidence, 0 to 1, below which a result is marked as abstained; None: the service's.
+            texts: a text, or a list of any length, which is split into requests. An empty list sends none.
+            top_k: how many labels each result has in `top`, at least 1. None: the default of the service.
+            threshold: the confidence, 0 to 1, below which a result is marked as abstained. None: the default of the
+                service.
 
         Raises:
-            UserError: if something is not what can be sent; then nothing is.
+            UserError: if an argument is invalid; nothing is sent then.
             ServiceError: if the service refuses a request or cannot be reached; the rest of the list is not sent.
+
+        Example:
+            client.classify("Greek yogurt 500 g").results[0].label is "Yogurt".
         """
         options: dict[str, object] = {}
         if top_k is not None:
             options["top_k"] = operator.index(top_k)
         if threshold is not None:
             if not 0 <= threshold <= 1:
-                raise UserError(f"threshold: found {threshold}, expected 0 to 1")
+                raise UserError(f"threshold: {threshold} is not valid; expected 0 to 1")
             options["threshold"] = float(threshold)
         batches = list(_cut([texts] if isinstance(texts, str) else list(texts), self._batch))
         if len(batches) > 1:
@@ -124,7 +133,7 @@ class Client:
     def _classify_all(
         self, batches: Sequence[tuple[int, list[str]]], options: Mapping[str, object]
     ) -> list[Classified]:
-        """Send batches, a few at once, until all are answered or one fails."""
+        """Send batches concurrently until all are answered or one fails."""
         stop = Event()
 
         def work(start: int, texts: list[str]) -> Classified:
@@ -139,7 +148,7 @@ class Client:
             try:
                 done = wait(futures, return_when=FIRST_EXCEPTION).done
             finally:
-                # Also after Ctrl-C: nothing more is sent, and nobody waits to try again.
+                # After Ctrl-C too, no further batch is sent, and no thread waits for a retry.
                 stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
             for error in [future.exception() for future in futures if future in done]:
@@ -163,26 +172,32 @@ class Client:
         predicted: str | None = None,
         model: str | None = None,
     ) -> str:
-        """Tell the service a text's right label, or that its prediction was wrong; returns the feedback's id.
+        """Send the right label of a text, or that its prediction was wrong; return the id of the feedback.
 
-        The same feedback again is stored once and has the same id.
+        The same feedback sent again is stored once and has the same id.
 
         Args:
-            who: says it, for the record.
-            predicted: the label that the service gave, and model the name of the model that gave it.
+            text: the text that was classified.
+            label: its right label.
+            wrong: whether the prediction was wrong, where the right label is not known.
+            who: the person who gives the feedback.
+            predicted: the label that the service predicted.
+            model: the name of the model that predicted it.
 
         Raises:
             UserError: unless one of label and wrong is given.
             ServiceError: if the service refuses it or cannot be reached.
         """
         if (label is not None) == wrong:
-            raise UserError(f"feedback: found label={label!r} and wrong={wrong}, expected one of label and wrong=True")
-        said = {"label": label, "wrong": wrong or None, "predicted": predicted, "model": model, "who": who}
-        body = {"text": text} | {key: value for key, value in said.items() if value is not None}
+            raise UserError(
+                f"feedback: label={label!r} with wrong={wrong} is not valid; expected either label or wrong=True"
+            )
+        given = {"label": label, "wrong": wrong or None, "predicted": predicted, "model": model, "who": who}
+        body = {"text": text} | {key: value for key, value in given.items() if value is not None}
         return self._connection.ask("POST", "/v1/feedback", lambda answer: str(answer["id"]), encoded(body, "feedback"))
 
     def model(self) -> ServedModel:
-        """What the service answers with now.
+        """Return the model that the service uses now.
 
         Raises:
             ServiceError: if the service has no model yet, refuses, or cannot be reached.
@@ -190,7 +205,7 @@ class Client:
         return self._connection.ask("GET", "/v1/model", read_model)
 
     def labels(self) -> tuple[Label, ...]:
-        """The labels that the service tells apart.
+        """Return the labels of the served model.
 
         Raises:
             ServiceError: if the service has no model yet, refuses, or cannot be reached.
@@ -198,10 +213,10 @@ class Client:
         return self._connection.ask("GET", "/v1/labels", read_labels)
 
     def ready(self) -> bool:
-        """Whether the service can classify now; asks once. False also where nothing answers.
+        """Return whether the service can classify now. One request, without retries; False if nothing answers.
 
         Raises:
-            ServiceError: if what answers is not the service.
+            ServiceError: if another server answers at this address.
         """
         response = self._connection.once("/readyz")
         if response is None or response.status_code in BUSY | {504}:
@@ -212,14 +227,14 @@ class Client:
 
 
 def _cut(texts: Sequence[str], most: int) -> Iterator[tuple[int, list[str]]]:
-    """Cut a list into batches that fit into a request, each with the number of texts before it.
+    """Split a list into batches that fit into a request; yield each with the index of its first text.
 
-    A text that is too long for any request is a batch of its own: the service says what its limit is.
+    A text that is too long for any request is a batch of its own, and the error of the service names the limit.
     """
     start, size = 0, 0
     for i, text in enumerate(texts):
         if not isinstance(text, str):
-            raise UserError(f"texts[{i}]: found {text!r}, expected a string")
+            raise UserError(f"texts[{i}]: {text!r} is not valid; expected a string")
         length = len(encoded(text, f"texts[{i}]")) + len(", ")
         if i > start and (i - start == most or size + length > MOST_BYTES):
             yield start, list(texts[start:i])
@@ -230,7 +245,7 @@ def _cut(texts: Sequence[str], most: int) -> Iterator[tuple[int, list[str]]]:
 
 
 def _placed(error: ServiceError, start: int, texts: int) -> ServiceError:
-    """The error with the part of the list that it is about, where it is about the texts."""
+    """Add the part of the list to an error that is about its texts."""
     if error.status not in (413, 422):
         return error
     line = f"{error}; in the request with texts[{start}:{start + texts}]"

@@ -1,4 +1,4 @@
-"""Tell the service that another model is current, so that it need not wait until it looks by itself."""
+"""Notify the service that another model is current, so that it loads it before its next poll."""
 
 import os
 
@@ -6,13 +6,13 @@ import httpx
 
 from laud_ray.config import ServingConfig
 
-TIMEOUT = 5.0  # seconds, for each of connecting, sending and waiting for the answer
+TIMEOUT = 5.0  # seconds, for each of connecting, sending and waiting for the response
 
 
 def reload(config: ServingConfig) -> str | None:
-    """Ask the configured service to look at the registry; return one line that says why that failed, or None.
+    """Ask the configured service to read the registry; return one line with the reason if that failed, or None.
 
-    It never raises for what the network or the service does: nothing depends on it.
+    Failures of the network or the service raise no error, because the service polls the registry anyway.
     """
     if config.url is None:
         return None
@@ -26,15 +26,15 @@ def _post(url: str, token_env: str | None) -> str | None:
     if token_env is not None:
         token = os.environ.get(token_env, "").strip()
         if not token:
-            return f"not told: the environment variable {token_env} (serving.token_env) is not set"
+            return f"not notified: the environment variable {token_env} (serving.token_env) is not set"
         headers["Authorization"] = f"Bearer {token}"
     try:
-        # What the answer says does not matter, so its body is not waited for.
+        # The body of the response is not needed, so it is not read.
         with httpx.stream("POST", url, headers=headers, timeout=TIMEOUT) as response:
             return None if response.is_success else f"answered {response.status_code}"
-    except UnicodeError:  # of the header: httpx wants ASCII
-        return f"not told: the environment variable {token_env} holds no token in ASCII"
+    except UnicodeError:  # raised by httpx for a header that is not ASCII
+        return f"not notified: the token in the environment variable {token_env} is not ASCII"
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        # Errors may quote a header, and with it the token.
-        said = "illegal header" if isinstance(error, httpx.LocalProtocolError) else str(error).partition("\n")[0]
-        return f"not told: {said or type(error).__name__}"
+        # The message may quote a header, and with it the token.
+        cause = "illegal header" if isinstance(error, httpx.LocalProtocolError) else str(error).partition("\n")[0]
+        return f"not notified: {cause or type(error).__name__}"

@@ -1,4 +1,4 @@
-"""What a served model says, as values, and how they are read from the service's JSON."""
+"""The responses of the service as values, and how they are parsed from its JSON."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from laud_ray.types import Estimate, Label
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Which model answered; its version differs where its files do."""
+    """The model that answered. The version changes when the files of the model change."""
 
     name: str
     version: str
@@ -18,15 +18,15 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A text's label, or why it has none.
+    """The prediction for a text, or the reason why there is none.
 
     Attributes:
-        label: the likeliest, also where the service abstained; None where there is an error.
-        confidence: calibrated, 0 to 1; None where there is an error.
+        label: the likeliest label, even if the service abstained; None if there is an error.
+        confidence: calibrated, 0 to 1; None if there is an error.
         abstained: whether the confidence is below the threshold.
         top: the likeliest labels with their confidences, likeliest first.
         model: the name of the model that answered.
-        error: why this text cannot be classified, such as "is empty; expected a text"; None where it was.
+        error: why the text cannot be classified, such as "is empty; expected a text"; None if it was classified.
     """
 
     label: str | None
@@ -39,9 +39,12 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Classified:
-    """The predictions in the order of the texts, and the models that made them, each once, in the order of its texts.
+    """Predictions for a list of texts.
 
-    There is more than one model where the service changed its model between the requests of a long list.
+    Attributes:
+        results: one for each text, in the order of the texts.
+        models: the distinct models that made them. There are several if the service changed its model between the
+            requests for a long list.
     """
 
     results: tuple[Prediction, ...]
@@ -49,7 +52,7 @@ class Classified:
 
     @classmethod
     def joined(cls, parts: Iterable[Self]) -> Self:
-        """Put the parts of a list together again."""
+        """Concatenate the responses for the parts of a list."""
         parts = list(parts)
         models = dict.fromkeys(chain.from_iterable(part.models for part in parts))
         return cls(tuple(chain.from_iterable(part.results for part in parts)), tuple(models))
@@ -57,15 +60,15 @@ class Classified:
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """The model that the service answers with.
+    """The model that the service uses.
 
     Attributes:
-        kind: of its learner.
-        base: the model that it was trained from.
-        labels: how many it tells apart.
-        examples: how many it learned from.
+        kind: the kind of its learner.
+        base: the base model from which it was trained.
+        labels: number of labels.
+        examples: number of training examples.
         loaded_at: when the service loaded it.
-        accuracy: on the evaluation sample; None where it was not evaluated.
+        accuracy: on the evaluation sample; None if it was not evaluated.
     """
 
     name: str
@@ -78,11 +81,11 @@ class ServedModel:
     accuracy: Estimate | None
 
 
-# What is missing or of another kind is a KeyError, TypeError, ValueError or AttributeError: no answer of the service.
+# These functions raise KeyError, TypeError, ValueError or AttributeError for JSON that is no response of the service.
 
 
 def read_classified(body: Mapping[str, Any], texts: int) -> Classified:
-    """Read the answer to a number of texts."""
+    """Parse the response for a number of texts."""
     model = Model(str(body["model"]["name"]), str(body["model"]["version"]))
     results = tuple(_prediction(result, model.name) for result in body["results"])
     if len(results) != texts:

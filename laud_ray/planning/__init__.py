@@ -1,1 +1,1 @@
-"""Before a run: what is there, and what it will take."""
+"""Before a run: write its configuration from the data (`laud init`), and estimate its cost (`laud plan`)."""

@@ -1,4 +1,4 @@
-"""What a model runs on: GPUs by name, this machine's own or its CPU, and whether a model fits."""
+"""The devices for which a run is planned: GPUs by name, this machine's GPU or CPU; whether a model fits into memory."""
 
 import time
 from collections.abc import Mapping
@@ -11,22 +11,23 @@ from laud_ray.config import PromptedSection
 from laud_ray.errors import ConfigError, ModelError
 from laud_ray.planning.model_size import parameters
 
-# The share of a data sheet's peak, and of this machine's matrix product, that models are reckoned to reach.
+# The share that models are assumed to reach: of a GPU's peak by its data sheet, and of this CPU's matrix product.
 GPU_SHARE, CPU_SHARE = 0.35, 0.6
-# The same for encoders that score on a CPU, in ONNX Runtime. It is over 1: half of a small encoder's parameters are a
-# table that is only looked up, and PyTorch's product does not use all that newer cores have. The bundled one at 1,439
-# names of 9 tokens a second, on two cores of 94e9 each, comes to 3.1 (docs/LOG.md); a plan rather says too much.
+# The share for encoders that score on a CPU with ONNX Runtime. It exceeds 1, because half of a small encoder's
+# parameters are an embedding table, which needs no multiplication, and because PyTorch's matrix product does not use
+# all instructions of newer CPUs. The bundled encoder reached 3.1 (1,439 names of 9 tokens per second, on two cores of
+# 94e9 operations per second each; docs/LOG.md). 2.5 makes plans a little too high.
 CPU_ENCODER_SHARE = 2.5
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What a model runs on.
+    """A device that runs models.
 
     Attributes:
-        flops: operations a second that a model reaches; in GPUS the data sheet's peak for dense bfloat16.
+        flops: operations per second that a model reaches; in GPUS the data sheet's peak for dense bfloat16.
         memory: bytes.
-        encoder: how many times as many it reaches when an encoder scores.
+        encoder: the factor of `flops` when an encoder scores.
     """
 
     name: str
@@ -47,10 +48,10 @@ GPUS: Mapping[str, Device] = {
 
 
 def find_device(gpu: str | None) -> Device:
-    """The GPU of that name, the one that this machine has, or this machine's CPU, measured.
+    """Return the GPU of that name; without a name this machine's GPU, or its CPU, whose speed is measured.
 
     Raises:
-        ConfigError: if nothing is known of the name.
+        ConfigError: if the name is unknown.
     """
     if gpu is not None:
         known = GPUS.get(gpu.upper())
@@ -66,24 +67,24 @@ def find_device(gpu: str | None) -> Device:
 
 
 def check_memory(key: str, section: PromptedSection, device: Device, devices: int) -> None:
-    """Refuse a model whose weights exceed the memory that it may take on so many of the device.
+    """Check that the weights of a model fit into its share of the memory of `devices` devices.
 
     Raises:
-        ModelError: if they do, or if there is no such model.
+        ModelError: if they do not fit, or the model does not exist.
     """
     width = 4 if section.dtype == "float32" or (section.dtype == "auto" and "CPU" in device.name) else 2
     needed = parameters(section.model, causal=True) * width
     allowed = device.memory * section.memory * devices
     if needed > allowed:
         raise ModelError(
-            f"{key}.model: {section.model!r} needs {needed / 1e9:.1f} GB for its weights; {devices} x {device.name} "
-            f"with memory: {section.memory} hold {allowed / 1e9:.1f} GB: expected a smaller model, or more "
-            "resources.gpus_per_scorer"
+            f"{key}.model: {section.model!r} needs {needed / 1e9:.1f} GB for its weights, and {devices} x "
+            f"{device.name} with memory: {section.memory} have {allowed / 1e9:.1f} GB; expected a smaller model, or "
+            "more resources.gpus_per_scorer"
         )
 
 
 def _matrix_product() -> float:
-    """Operations a second of this machine's matrix product in float32."""
+    """Measure the operations per second of this machine's matrix product in float32."""
     a = torch.randn(1024, 1024)
     a @ a
     began = time.perf_counter()

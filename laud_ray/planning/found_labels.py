@@ -1,4 +1,4 @@
-"""The labels that stand in a column of somebody's data, as the classes of a task."""
+"""Collect the labels in a column of the user's data as the classes of a task."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -11,17 +11,17 @@ from laud_ray.printable import quoted
 from laud_ray.texts import normalise_text
 
 LEAST_CLASSES, MOST_CLASSES = 2, 1000
-# In so few rows each may well have a label of its own.
+# With at most this many rows, each may well have a different label.
 FEW_ROWS = 20
-# What databases, spreadsheets and pandas write where there is no value, folded.
+# The folded forms in which databases, spreadsheets and pandas write a missing value.
 _MISSING = {"\\n", "null", "(null)", "nan", "none", "n/a", "na", "#n/a", "nil", "<na>", "nat"}
-# Rows that are searched for texts with two labels; labels are counted in all rows.
+# The rows that are searched for texts with two labels. Labels are counted in all rows.
 COMPARED_ROWS = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Spelt:
-    """A class: its most frequent spelling, and the others, each with its rows."""
+    """A class: its most frequent spelling, and its other spellings, each with the number of rows."""
 
     name: str
     rows: int
@@ -33,8 +33,8 @@ class FoundLabels:
     """Counts the labels of a column, batch by batch, in bounded memory.
 
     Attributes:
-        unclean: rows whose label has white space or unseen characters that are left out.
-        unusable: rows whose label cannot be the name of one.
+        unclean: rows whose label has surplus white space or invisible characters, which are removed.
+        unusable: rows with a value that is not valid as a label, by the value.
     """
 
     column: str
@@ -45,10 +45,14 @@ class FoundLabels:
     _two: TwoLabels = field(default_factory=TwoLabels)
 
     def add(self, file: str, first: int, texts: Sequence[bytes | None], labels: Sequence[bytes | None]) -> None:
-        """Count the labels of some consecutive rows.
+        """Count the labels of consecutive rows.
+
+        Args:
+            file: the file of the rows, for the message.
+            first: the number of the first row.
 
         Raises:
-            CorpusError: if one is not UTF-8.
+            CorpusError: if a label is not UTF-8.
         """
         names: dict[bytes, str] = {}
         for cell, rows in Counter(labels).items():
@@ -59,7 +63,7 @@ class FoundLabels:
         self.rows += len(labels)
 
     def _read(self, cell: bytes, rows: int, where: str) -> str:
-        """Count a label of some rows; return its name, or nothing if it is none."""
+        """Count a label of a number of rows; return its normalised name, or an empty text if it is not valid."""
         try:
             raw = cell.decode()
         except UnicodeDecodeError:
@@ -82,11 +86,11 @@ class FoundLabels:
 
     @property
     def too_many(self) -> bool:
-        """Whether there are more labels than are counted, so that further rows say nothing more."""
+        """Whether there are more labels than can be counted, so that further rows need not be read."""
         return self._counts.others > 0
 
     def classes(self) -> list[Spelt]:
-        """Labels that differ in upper and lower case or in width alone are one class, by its most frequent spelling."""
+        """Return the classes. Labels that differ only in case or width are one, named by the most frequent spelling."""
         groups: dict[str, list[tuple[str, int]]] = defaultdict(list)
         for name, rows in sorted(self._counts.counts.items(), key=lambda pair: (-pair[1], pair[0])):
             groups[fold(name)].append((name, rows))
@@ -94,7 +98,7 @@ class FoundLabels:
         return sorted(found, key=lambda one: one.name)
 
     def fault(self) -> str | None:
-        """Say why these cannot be the classes of a task; None if they can."""
+        """Return why the labels cannot be the classes of a task; None if they can."""
         labelled, classes = self._counts.rows, self.classes()
         the = f"the column {quoted(self.column)}"
         if not labelled:
@@ -105,29 +109,29 @@ class FoundLabels:
             every = "the one row" if labelled == 1 else f"all {labelled:,} rows"
             return f"{the} has the label {quoted(classes[0].name)} in {every} with a label; expected two or more labels"
         if len(classes) == labelled > FEW_ROWS:
-            return f"{the} has a label of its own in each of {labelled:,} rows; expected labels that several rows share"
+            return f"{the} has a different label in each of {labelled:,} rows; expected labels that several rows share"
         if len(classes) > MOST_CLASSES:
             return f"{the} has {len(classes):,} different labels in {labelled:,} rows; {_EXPECTED}"
         return None
 
     def notes(self) -> Iterator[str]:
-        """Say what a person should know of these labels."""
+        """Yield notes for the user on oddities of the labels."""
         the, merged = f"the column {quoted(self.column)}", [one for one in self.classes() if one.also]
         for one in merged[:SHOWN]:
             spellings = ", ".join(f"{quoted(name)} ({rows:,})" for name, rows in ((one.name, one.rows), *one.also))
-            yield f"{the}: {spellings} are written as one label, {quoted(one.name)}, with the others under also"
+            yield f"{the}: {spellings} are one label, {quoted(one.name)}, with the other spellings under `also`"
         if len(merged) > SHOWN:
-            yield f"{the}: {len(merged) - SHOWN} more labels have several spellings, see also in the YAML"
+            yield f"{the}: {len(merged) - SHOWN} more labels have several spellings; see `also` in the YAML"
         if missing := [f"{quoted(one.name)} ({one.rows:,})" for one in self.classes() if fold(one.name) in _MISSING]:
             listed = ", ".join(missing[:SHOWN])
-            yield f"{the}: {listed} look like missing values; they are written as labels: delete what is none"
+            yield f"{the}: {listed} look like missing values; delete those that are not labels from task.labels"
         if self.unclean:
-            yield f"{the}: white space and unseen characters are left out of the labels of {self.unclean:,} rows"
+            yield f"{the}: white space and invisible characters are removed from the labels of {self.unclean:,} rows"
         if self.unusable:
             some = ", ".join(quoted(label) for label, _ in self.unusable.most_common(3))
             number = self.unusable.total()
             rows = "1 row has" if number == 1 else f"{number:,} rows have"
-            yield f"{the}: {rows} a label with control characters, which cannot be one: {some}"
+            yield f"{the}: {rows} a value that is not valid as a label (control characters, or too long): {some}"
         if two := self._two.count():
             first = f" in the first {COMPARED_ROWS:,} rows" if self.rows > COMPARED_ROWS else ""
             yield f"{the}: {two_labels(two, more=not self._two.whole)}{first}"

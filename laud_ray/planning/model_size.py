@@ -1,4 +1,4 @@
-"""How many parameters a model has: from its configuration alone, or read off its name where it is out of reach."""
+"""The number of a model's parameters, from its configuration, or from its name if it cannot be downloaded."""
 
 import re
 from functools import cache
@@ -16,10 +16,10 @@ from laud_ray.models.language import chat
 
 
 def parameters(name: str, *, causal: bool) -> int:
-    """How many parameters a model has.
+    """Return the number of a model's parameters.
 
     Raises:
-        ModelError: if there is no such model.
+        ModelError: if the model does not exist.
     """
     size = guessed_size(name)
     if size is not None:
@@ -34,20 +34,20 @@ def parameters(name: str, *, causal: bool) -> int:
 
 
 def size_in_name(name: str) -> int | None:
-    """The parameters that a hub name tells: 1,500,000,000 for `Qwen/Qwen2.5-1.5B-Instruct`; None for a folder."""
+    """Return the parameters in a hub name: 1,500,000,000 for `Qwen/Qwen2.5-1.5B-Instruct`; None for a folder."""
     found = re.search(r"(?<![\d.])(\d+(?:\.\d+)?)B(?![a-zA-Z])", name) if not Path(name).exists() else None
     return round(float(found[1]) * 1e9) if found else None
 
 
 def guessed_size(name: str) -> int | None:
-    """The parameters that a name tells of a model on a hub that this machine does not reach; None for any other."""
+    """Return the parameters in the name of a model that cannot be downloaded; None for any other model."""
     size = size_in_name(name)
     return None if size is None or at_hand(name) else size
 
 
 @cache
 def at_hand(name: str) -> bool:
-    """Whether a model is on this machine, or its hub answers, be it that there is no such model."""
+    """Whether a model is on this machine, or its hub can be reached (even if the hub does not have the model)."""
     try:
         AutoConfig.from_pretrained(model_path(name), local_files_only=True)
         return True

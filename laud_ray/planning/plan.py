@@ -1,8 +1,8 @@
-"""What a run will cost, before anything is spent: documents, tokens, calls, dollars and hours of each step.
+"""Estimate the cost of a run before anything is spent: documents, tokens, calls, dollars and hours of each step.
 
-Nothing is scored and nobody is asked. The corpus is read and a sample of it is tokenized. Hours are operations over
-what the device does a second: 2 for each parameter and token in scoring; 4 in training, since the frozen weights get
-no gradient, and 6 where activations are computed twice to save memory.
+The corpus is read and a sample of it is tokenized; nothing is scored and no oracle is asked. Hours are the number of
+operations divided by the operations per second of the device. For each parameter and token, scoring takes 2
+operations; training takes 4, since frozen weights get no gradient, or 6 with activation checkpointing.
 """
 
 import math
@@ -38,16 +38,17 @@ from laud_ray.storage.folder import Folder
 from laud_ray.types import Task
 
 SAMPLE = 500
-# Characters of a token where a model's own tokenizer is not at hand.
+# Characters per token, where the model's tokenizer is not available.
 CHARACTERS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of the plan. tokens are those computed: a prefix that documents share counts once.
+    """One line of the plan.
 
     Attributes:
-        hours: on the given devices; None where another party computes.
+        tokens: computed tokens; a prompt prefix that documents share counts once.
+        hours: on the planned devices; None if an external endpoint computes.
     """
 
     name: str
@@ -60,11 +61,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run comes to.
+    """The estimated cost of a run.
 
     Attributes:
-        counts: what the corpus holds: documents, unique, duplicates, errors, truncated.
-        notes: what had to be guessed.
+        counts: counts of the corpus: documents, unique, duplicates, errors, truncated.
+        rounds: the most rounds.
+        notes: assumptions, and notes on how the corpus was read.
     """
 
     counts: Mapping[str, int]
@@ -83,13 +85,13 @@ class Plan:
 
 
 def plan(config: RunConfig, gpu: str | None = None) -> Plan:
-    """Count what a run would do.
+    """Estimate the cost of a run.
 
     Args:
-        gpu: plan for this GPU, one of GPUS; None for what this machine has.
+        gpu: plan for this GPU, one of GPUS; None for this machine's GPU or CPU.
 
     Raises:
-        UserError: whatever `run` would refuse later.
+        UserError: if `laud run` would refuse the configuration or the data.
     """
     task, device = config.task.to_task(), find_device(gpu)
     asked = config.asked_oracles()
@@ -113,11 +115,11 @@ def plan(config: RunConfig, gpu: str | None = None) -> Plan:
 
 
 def _unless_guessed(model: str, check: Callable[..., None], *arguments: object) -> str | None:
-    """Check, and say so if the model is on a hub that this machine does not reach: its name may tell enough."""
+    """Run a check of a model; if the model cannot be downloaded but its name has its size, return a note instead."""
     if guessed_size(model) is not None:
         return (
-            f"{model} cannot be loaded here: its parameters are read off its name, a token is reckoned as "
-            f"{CHARACTERS:g} characters, and nothing says that the run will find it"
+            f"{model} cannot be downloaded here, so its size is taken from its name, a token is assumed to have "
+            f"{CHARACTERS:g} characters, and the run may not find the model"
         )
     check(*arguments)
     return None
@@ -161,17 +163,17 @@ def _steps(config: RunConfig, task: Task, corpus: Corpus, texts: Sequence[str], 
 
 
 def _scoring(section: object, device: Device) -> float:
-    """Operations a second of one scorer."""
+    """Return the operations per second of one scorer."""
     return device.flops * (1.0 if isinstance(section, PromptedSection) else device.encoder)
 
 
 def _shortest_walk(config: RunConfig) -> int:
-    """How few queries the seed may take: none in vain. What it leaves of the budget makes rounds."""
+    """Return the fewest queries that the seed may take: each one finds a document of its class."""
     return min(seed_cap(config), config.init.per_class * len(config.task.to_task().labels))
 
 
 def _rounds(config: RunConfig) -> int:
-    """How many rounds the budget allows; other rules may stop before."""
+    """Return the most rounds that the budget allows; other rules may stop the run before."""
     left = config.budget.annotations - _shortest_walk(config)
     limit = min((rule.maximum for rule in config.stop if rule.kind == "rounds"), default=None)
     most = 1 + math.ceil(left / config.query.batch)
@@ -188,7 +190,7 @@ def _scored(
     task: Task,
     texts: Sequence[str],
 ) -> tuple[int, float, int]:
-    """A scorer's parameters, mean tokens computed for each document, and tokens computed once."""
+    """Return a scorer's parameters, the mean tokens for each document, and the tokens that are computed once."""
     if not isinstance(section, PromptedSection):
         tokenizer = chat.open_tokenizer(model_path(section.model))
         limit = getattr(section, "max_tokens", 64)
@@ -208,7 +210,7 @@ def _scored(
 
 
 def _guessed(section: PromptedSection, task: Task, texts: Sequence[str]) -> tuple[int, float, int]:
-    """The same where only the model's name is known."""
+    """Return the same as `_scored` for a model of which only the name is known."""
     prompt = Prompt(tuple(Option(str(i), label) for i, label in enumerate(task.labels)), section.guideline)
     own = float(np.mean([min(len(t) / CHARACTERS, section.max_text_tokens) for t in texts]))
     each, shared = own + len(prompt.tail()) / CHARACTERS + 4, round(len(prompt.head()) / CHARACTERS)
@@ -222,7 +224,7 @@ def _models(oracle: Any) -> list[str]:
 
 
 def _llms(oracle: Any) -> list[LlmConfig]:
-    """The language models of an oracle; a cascade asks every one of them in the worst case."""
+    """Return the language models of an oracle. In the worst case a cascade asks every one of them."""
     return [one for one in getattr(oracle, "oracles", (oracle,)) if isinstance(one, LlmConfig)]
 
 
@@ -238,7 +240,7 @@ def _calls(name: str, oracle: LlmConfig, task: Task, texts: Sequence[str], docum
     tokens = given + calls * answer
     if oracle.engine == "openai":
         return Step(f"{name}: {oracle.model}", documents, tokens, calls, dollars)
-    # Here the instructions and labels are computed once, and each engine's start is not reckoned.
+    # vLLM computes the common prefix of the prompts (instructions and labels) once. The start of engines is left out.
     tokens -= round(max(0, calls - 1) * len(prompt.head()) / CHARACTERS)
     flops = device.flops * oracle.replicas * max(1, oracle.gpus_per_replica)
     hours = 2 * parameters(oracle.model, causal=True) * tokens / flops / 3600

@@ -1,4 +1,4 @@
-"""Write a commented task.yaml for somebody's data."""
+"""Write a commented task.yaml for the user's data (`laud init`)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,25 +20,26 @@ from laud_ray.storage.text_reading import AS_FOUND, Reading
 from laud_ray.texts import normalise_text
 
 LIKELY = ("label", "labels", "category", "class", "target", "intent")
-# Rows that are looked at where no column may hold labels.
+# The most rows that are read if there is no column of labels.
 LOOK_AT = 200_000
-# The smallest evaluation sample, and as many texts to learn from.
+# The smallest evaluation sample, and as many texts to train on.
 ENOUGH_TEXTS = 40
 PLACEHOLDERS = ("first label", "second label")
-NO_ORACLE = "{kind: llm, engine: openai, model: MODEL_NAME}      # write your own here"
+NO_ORACLE = "{kind: llm, engine: openai, model: MODEL_NAME}      # fill in your model"
 FILL_IN = (
-    "fill in task.labels and oracle before you run this: no column was found that holds labels, which kind: replay "
-    "needs; kind: llm needs a model and an endpoint"
+    "fill in task.labels and oracle before you run this; no column of labels was found, which kind: replay needs "
+    "(kind: llm needs a model and an endpoint)"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Starter:
-    """The YAML, valid as it stands.
+    """A generated task.yaml.
 
     Attributes:
-        fill_in: what a person must still write into it, or None.
-        notes: what a person should know of the data.
+        text: the YAML, which is a valid configuration.
+        fill_in: a message on what the user must fill in, or None.
+        notes: notes on the data.
     """
 
     text: str
@@ -48,13 +49,14 @@ class Starter:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What was seen of the data.
+    """Findings on the data.
 
     Attributes:
+        rows: rows that were read.
         texts: rows with a text.
-        distinct: different texts, of ENOUGH_TEXTS or more so many.
-        labels: of the column that may hold labels; None without one.
-        sample: some of the texts, from all that was read.
+        distinct: different texts, counted up to ENOUGH_TEXTS.
+        labels: the labels in the label column; None if there is no such column.
+        sample: a sample of the texts.
     """
 
     rows: int
@@ -73,14 +75,19 @@ def starter(
     name: str | None = None,
     reading: Reading = AS_FOUND,
 ) -> Starter:
-    """Make the YAML, with the labels of the data where a column has them, else with labels to be replaced.
+    """Write the YAML, with the labels in a column of the data if there is one, else with placeholders.
 
     Args:
-        reading: what is stated of how text files are written; the rest is found out, and written into the YAML.
+        text: the column of texts.
+        label: the column of labels. None: a column with a name such as label or category, if there is one; if its
+            values cannot be labels, it is ignored with a note.
+        id: the column of ids.
+        name: the name of the task; by default derived from `data`.
+        reading: the stated format of text files; what is not stated is detected and written into the YAML.
 
     Raises:
-        CorpusError: if the data or a column is missing or empty, a column has two roles, or the label column that was
-            asked for cannot be one. A column that is only guessed is passed over with a note.
+        CorpusError: if the data or a column is missing or empty, a column has two roles, or the values of the stated
+            label column cannot be labels.
     """
     _require_roles(text=text, label=label, id=id)
     present = sources.column_names(data, reading, [text])
@@ -96,20 +103,20 @@ def starter(
     if labels is not None and (wrong := labels.fault()) is not None:
         if label:
             raise CorpusError(f"{data}: {wrong}")
-        passed_over, labels = f"{wrong}: it is passed over", None
+        passed_over, labels = f"{wrong}; the column is ignored", None
     column = None if labels is None else labels.column
     classes = [] if labels is None else labels.classes()
     notes = [*seen.notes, *filter(None, [passed_over]), *(labels.notes() if labels is not None else ())]
     if look.distinct < ENOUGH_TEXTS:
         notes.append(
-            f"{data}: holds {_texts(look.distinct)}; a run needs at least {ENOUGH_TEXTS}, since half of them "
-            "may be for evaluation"
+            f"{data}: has {_texts(look.distinct)}; a run needs at least {ENOUGH_TEXTS}, since up to half of them are "
+            "used for evaluation"
         )
     path = PurePosixPath(data)
     name = name or (path.parent.name if path.stem in ("train", "data") else path.stem.strip("*")) or "task"
     written = TEMPLATE.format(
         name=_inline(name),
-        note="" if column else "                      # write your own labels here",
+        note="" if column else "                      # fill in your labels",
         labels="\n".join(_labels(classes) if classes else (f"    - {{name: {one}}}" for one in PLACEHOLDERS)),
         path=_inline(data),
         text=_inline(text),
@@ -126,11 +133,13 @@ def starter(
 
 
 def _require_roles(*, text: str, label: str | None, id: str | None) -> None:
-    """Refuse one column in two roles."""
+    """Refuse a column that has two roles."""
     roles: dict[str, str] = {}
     for role, column in (("text", text), ("id", id), ("label", label)):
         if column is not None and column in roles:
-            raise CorpusError(f"--{role} {column}: is the column of --{roles[column]} too; expected a column for each")
+            raise CorpusError(
+                f"--{role}: {column!r} is also the column of --{roles[column]}; expected two different columns"
+            )
         if column is not None:
             roles[column] = role
 
@@ -138,7 +147,7 @@ def _require_roles(*, text: str, label: str | None, id: str | None) -> None:
 def _look_or_pass_over(
     data: str, text: str, column: str | None, id: str | None, reading: Reading, *, guessed: bool
 ) -> tuple[_Look, Seen, str | None]:
-    """Look at the data with a column of labels, or without if it is only guessed and does not fit; say why."""
+    """Read the data with a column of labels; if it was guessed and cannot be read, without it and with a note."""
     if column is None:
         return *_look(data, text, None, id, reading), None
     try:
@@ -147,11 +156,11 @@ def _look_or_pass_over(
         if not guessed:
             raise
         found = _look(data, text, None, id, reading)
-        return *found, f"the column {quoted(column)} is passed over: {error}"
+        return *found, f"the column {quoted(column)} is ignored: {error}"
 
 
 def _reading(seen: Seen, stated: Reading) -> str:
-    """The keys that say how the text files are read, where they are all read alike."""
+    """Return the keys of the text format, if all files have the same one or it is stated; else an empty text."""
     found = {one for one in seen.readings.values() if one.delimiter is not None}
     if len(found) == 1:
         one = found.pop()
@@ -164,7 +173,7 @@ def _reading(seen: Seen, stated: Reading) -> str:
 
 
 def _look(data: str, text: str, column: str | None, id: str | None, reading: Reading) -> tuple[_Look, Seen]:
-    """Read all rows where a column may hold labels, else the first ones."""
+    """Read all rows if there is a column of labels, else the first LOOK_AT ones."""
     labels = None if column is None else FoundLabels(column)
     columns = [one for one in (text, column, id) if one is not None]
     rows = texts = 0
@@ -184,9 +193,9 @@ def _look(data: str, text: str, column: str | None, id: str | None, reading: Rea
 
 
 def _labels(classes: Sequence[Spelt]) -> Iterator[str]:
-    """The lines of the labels, and what their other spellings mean."""
+    """Yield the lines of the labels, under a comment on `also` if one of them has other spellings."""
     if any(one.also for one in classes):
-        yield "    # also: spellings in the data that mean the same label; give one a line of its own to keep it apart"
+        yield "    # also: other spellings of the label in the data. Move one to a line of its own to make it a class."
     for one in classes:
         also = f", also: [{', '.join(_inline(name) for name, _ in one.also)}]" if one.also else ""
         yield f"    - {{name: {_inline(one.name)}{also}}}"
@@ -197,7 +206,7 @@ def _texts(n: int) -> str:
 
 
 def _inline(value: str | None) -> str:
-    """A value as YAML within braces."""
-    # What a terminal would obey, such as a mark that turns a line round, is written as YAML's own escape.
+    """Return a value as YAML for use within braces."""
+    # Control characters, such as marks that reverse the text direction, are written as YAML escapes.
     plain = value is None or shown(value) == value
     return yaml.safe_dump([value], default_flow_style=True, allow_unicode=plain, width=10_000).strip()[1:-1]

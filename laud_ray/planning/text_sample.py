@@ -1,4 +1,4 @@
-"""A bounded sample of texts, spread evenly over all that stream past. n texts of a batch."""
+"""A bounded sample of the texts of a stream, spread evenly over it."""
 
 from collections.abc import Sequence
 
@@ -9,14 +9,14 @@ MOST = 4096
 
 
 class TextSample:
-    """Every text at first; each time that there are too many, every second one of them, and of those to come."""
+    """Keeps every text at first. Each time that there are more than MOST, it keeps every second one from then on."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
         self._step, self._next = 1, 0
 
     def add(self, cells: Sequence[Cell]) -> None:
-        """Take what falls on the sample of n further cells; empty ones are no texts."""
+        """Add the sampled ones of n further cells; empty cells are skipped."""
         while self._next < len(cells):
             text = normalise_text((cells[self._next] or b"").decode(errors="replace"))
             self.texts += [text] if text else []

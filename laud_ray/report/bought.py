@@ -1,4 +1,4 @@
-"""What `laud evaluate --budget` found, for the terminal and as JSON."""
+"""The results of `laud evaluate --budget`, for the terminal and as JSON."""
 
 from dataclasses import asdict
 
@@ -11,11 +11,11 @@ from laud_ray.report.run.tables import figures_table
 
 
 def bought_view(found: Bought) -> RenderableType:
-    """Return what was bought, a row per class with intervals, and what a width would take."""
+    """Return the figures after the purchase, a row per class, and the answers that the wanted width takes."""
     figures = found.figures
     trusted = "" if figures.trusted is None else f", {figures.trusted:,} of them with a trusted answer"
-    said = f"{found.model} on the evaluation sample, {measured_on(figures)}{trusted}, {found.bought:,} bought now"
-    heading = Text(said, "bold")
+    measured = f"{found.model} on the evaluation sample, {measured_on(figures)}{trusted}, {found.bought:,} bought now"
+    heading = Text(measured, "bold")
     sums = Text(
         f"accuracy {figure(figures.accuracy)}, n = {figures.n:,}; macro-F1 {figure(figures.macro_f1)}; "
         f"calibration error {percent(figures.calibration_error)}"
@@ -24,7 +24,7 @@ def bought_view(found: Bought) -> RenderableType:
 
 
 def bought_json(found: Bought) -> dict[str, object]:
-    """Return what `laud evaluate --budget --json` prints."""
+    """Return the object that `laud evaluate --budget --json` prints."""
     figures = found.figures
     estimates = {"accuracy": figures.accuracy, "macro_f1": figures.macro_f1}
     return {
@@ -47,7 +47,7 @@ def bought_json(found: Bought) -> dict[str, object]:
 
 
 def _remarks(found: Bought) -> list[str]:
-    said = ["this finished an earlier purchase; the same command again buys more"] if found.resumed else []
+    remarks = ["an earlier purchase was resumed; run the same command again to buy more"] if found.resumed else []
     if found.width is not None and found.needed is not None:
         name, estimate = found.headline
         reached = estimate.high - estimate.low <= found.width
@@ -56,5 +56,5 @@ def _remarks(found: Bought) -> list[str]:
         figures = found.figures
         answers, what = (figures.n, "answers") if figures.trusted is None else (figures.trusted, "trusted answers")
         more = "reached" if reached else f"about {found.needed:,} {what} in all, {found.needed - answers:,} more"
-        said.append(f"95 % interval of {name}: {now} wide; {wanted} points: {more}")
-    return said
+        remarks.append(f"95 % interval of {name}: {now} wide; {wanted} points: {more}")
+    return remarks

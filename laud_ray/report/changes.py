@@ -1,4 +1,4 @@
-"""What two outputs differ in, for the terminal and as JSON."""
+"""The differences between two labelled outputs, for the terminal and as JSON."""
 
 from dataclasses import asdict
 
@@ -14,7 +14,7 @@ ROWS = 15
 
 
 def diff_view(found: Diff) -> RenderableType:
-    """Return what `laud diff` shows: what was compared, what changed to what, and examples."""
+    """Return the view of `laud diff`: the two outputs, the changes by pairs of labels, and examples."""
     parts: list[RenderableType] = [_sides(found), Text(), _sums(found), _facts(found)]
     if found.confidence_changed.n or found.confidence_same.n:
         parts += [Text(), _confidences(found)]
@@ -27,7 +27,7 @@ def diff_view(found: Diff) -> RenderableType:
 
 
 def diff_json(found: Diff) -> dict[str, object]:
-    """Return what `laud diff --json` prints."""
+    """Return the object that `laud diff --json` prints."""
     return {
         "old": asdict(found.old),
         "new": asdict(found.new),
@@ -83,14 +83,14 @@ def _facts(found: Diff) -> Table:
 
 def _confidences(found: Diff) -> Table:
     table = _table("confidence of", "n", "mean", "median")
-    for name, one in (("changed labels", found.confidence_changed), ("labels that stayed", found.confidence_same)):
+    for name, one in (("changed labels", found.confidence_changed), ("unchanged labels", found.confidence_same)):
         moves = ((one.old_mean, one.new_mean), (one.old_median, one.new_median))
         table.add_row(name, f"{one.n:,}", *(f"{percent(old)} → {percent(new)}" for old, new in moves))
     return table
 
 
 def _share(share: float | None) -> str:
-    """Write a share; a small one is not rounded to nothing."""
+    """Write a share; one that would round to 0.0 % is written as `< 0.1 %`."""
     if share is None or share == 0 or share >= 0.001:
         return percent(share)
     return "< 0.1 %"
@@ -110,7 +110,7 @@ def _flows(found: Diff) -> Table:
 def _classes(found: Diff) -> Table:
     moved = [one for one in found.classes if one.gained or one.lost]
     shown = moved[:ROWS]
-    caption = _more(len(moved), len(shown), "classes that changed")
+    caption = _more(len(moved), len(shown), "changed classes")
     table = _table("class", "old", "new", "gained", "lost", caption=caption)
     for one in shown:
         table.add_row(Text(one.label), *(f"{count:,}" for count in (one.old, one.new, one.gained, one.lost)))
@@ -134,7 +134,7 @@ def _remarks(found: Diff) -> list[str]:
         *_of_texts(found),
         (
             found.repeated,
-            f"{found.repeated:,} ids occur more than once in an output: not compared, for nothing says which is which",
+            f"{found.repeated:,} ids occur more than once in an output: not compared, because they are ambiguous",
         ),
         *(
             (side.without_id, f"{side.without_id:,} rows of {side.path} have no id: not compared")
@@ -142,33 +142,33 @@ def _remarks(found: Diff) -> list[str]:
         ),
         (
             not found.both and found.only_old and found.only_new,
-            "No id is in both outputs: are they of the same documents?",
+            "No id is in both outputs; expected two outputs for the same documents",
         ),
     ]
     return [text for holds, text in remarks if holds]
 
 
 def _of_texts(found: Diff) -> list[tuple[object, str]]:
-    """Say what ids stand for, where that is not the same in both outputs or not known."""
+    """Return remarks on ids that mean different texts in the two outputs, or may do so."""
     texts, by_row = found.texts, found.old.row_ids or found.new.row_ids
     if texts is None:
-        said = "ids are file and row, and no texts are there to compare: inserted or removed rows count as changes"
-        return [(by_row, f"{said}; expected outputs with --id, or of this version")]
+        problem = "ids are file and row, and the outputs have no texts to compare: moved rows may count as changes"
+        return [(by_row, f"{problem}; expected outputs with --id, or of this version")]
     cause = "rows were inserted, removed or moved" if texts.other or by_row else "their ids changed"
     moved = (
-        f"{texts.moved:,} texts stand under another id in both: {cause}; "
+        f"{texts.moved:,} texts have different ids in the two outputs: {cause}; "
         f"{texts.moved_relabelled:,} of them have another label"
     )
     return [
         (
             texts.other,
-            f"{texts.other:,} ids stand for another text, and are not compared; {texts.relabelled:,} of them have "
+            f"{texts.other:,} ids have another text and are not compared; {texts.relabelled:,} of them have "
             "another label",
         ),
         (texts.moved, moved),
         (
             by_row and found.both and not texts.other,
-            "ids are file and row; all that are in both stand for the same text",
+            "ids are file and row; every id in both outputs has the same text",
         ),
     ]
 
@@ -178,7 +178,7 @@ def _more(total: int, shown: int, what: str) -> str | None:
 
 
 def _table(*names: str, caption: str | None = None, left: int = 1) -> Table:
-    """Make a table whose first columns hold words and the rest numbers."""
+    """Create a table whose first `left` columns are text and the others numbers."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, caption=caption, caption_justify="left")
     for place, name in enumerate(names):
         if place < left:

@@ -1,4 +1,4 @@
-"""Numbers as people read them, the same in the terminal and on the page."""
+"""Format numbers for people, in the same way in the terminal and on the page."""
 
 import math
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ ERROR_KINDS = {"null text": "null", "empty text": "empty", "text is not UTF-8": 
 
 
 def percent(fraction: float | None) -> str:
-    """Write 0.767 as `76.7 %`, and what is absent or not finite as a dash."""
+    """Write 0.767 as `76.7 %`, and None or a value that is not finite as a dash."""
     if fraction is None or not math.isfinite(fraction):
         return ABSENT
     return f"{100 * fraction:.1f} %"
@@ -25,7 +25,7 @@ def interval(estimate: Estimate) -> str:
 
 
 def whole_interval(estimate: Estimate) -> str:
-    """Write the 95 % interval of a class as `[72, 81]`: its few documents bear no decimals."""
+    """Write the 95 % interval of a class as `[72, 81]`, without decimals, since a class has few documents."""
     if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
         return f"[{ABSENT}, {ABSENT}]"
     return f"[{100 * estimate.low:.0f}, {100 * estimate.high:.0f}]"
@@ -37,9 +37,10 @@ def figure(estimate: Estimate) -> str:
 
 
 def measured_on(figures: Figures) -> str:
-    """Say what figures are measured on, and what is not in them and why.
+    """Return on how many documents figures are measured, and why others are missing.
 
-    For example `n = 300`, or `n = 280 of 300 sampled documents; 20 have no answer: 14 abstained, 6 pending`.
+    Example:
+        `n = 300`, or `n = 280 of 300 sampled documents; 20 have no answer: 14 abstained, 6 pending`.
     """
     if not figures.unanswered:
         return f"n = {figures.n}"
@@ -50,7 +51,7 @@ def measured_on(figures: Figures) -> str:
 
 
 def unanswered(figures: Figures) -> str:
-    """Say how many documents of the sample are not in the figures, and why: `20 have no answer: 14 abstained`."""
+    """Return how many documents of the sample are missing, and why: `20 have no answer: 14 abstained, 6 pending`."""
     count = sum(figures.unanswered.values())
     if "not scored" in figures.unanswered:
         lack = "is left out" if count == 1 else "are left out"
@@ -99,10 +100,10 @@ def dollars(cost: float) -> str:
 
 
 def corpus_line(counts: Mapping[str, int]) -> str:
-    """Write the counts of a corpus, the kinds of errors behind their sum: `75 errors (74 null, 1 empty)`."""
+    """Write the counts of a corpus, with errors by kind: `75 errors (74 null, 1 empty)`."""
     kinds = {name: count for name, count in counts.items() if name not in CORPUS_COUNTS and count}
-    said = {name: f"{counts[name]:,} {name}" for name in CORPUS_COUNTS if name in counts}
-    if kinds and "errors" in said:
+    parts = {name: f"{counts[name]:,} {name}" for name in CORPUS_COUNTS if name in counts}
+    if kinds and "errors" in parts:
         listed = ", ".join(f"{count:,} {ERROR_KINDS.get(name, name)}" for name, count in kinds.items())
-        said["errors"] += f" ({listed})"
-    return ", ".join(said.values())
+        parts["errors"] += f" ({listed})"
+    return ", ".join(parts.values())

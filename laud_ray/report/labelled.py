@@ -13,7 +13,7 @@ from laud_ray.report.run.tables import figures_table
 
 
 def labelled_view(found: LabelledFigures, model: str, data: str, *, binary: bool) -> RenderableType:
-    """Return what `laud evaluate` shows: what was measured on what, a row per class, and what did not count."""
+    """Return the view of `laud evaluate`: the model and the data, a row per class, and the rows that are left out."""
     figures = found.figures
     heading = Text(f"{model} on {data}, {figures.n:,} documents", style="bold")
     sums = Text(
@@ -24,7 +24,7 @@ def labelled_view(found: LabelledFigures, model: str, data: str, *, binary: bool
 
 
 def labelled_json(found: LabelledFigures, model: str) -> dict[str, object]:
-    """Return what `laud evaluate --json` prints."""
+    """Return the object that `laud evaluate --json` prints."""
     figures = found.figures
     estimates = {"accuracy": figures.accuracy, "macro_f1": figures.macro_f1}
     return {
@@ -44,7 +44,7 @@ def labelled_json(found: LabelledFigures, model: str) -> dict[str, object]:
 
 
 def _counted(found: LabelledFigures) -> str:
-    """Say how many rows of the file the figures are about, and why the others are not in them."""
+    """Return how many rows of the file the figures are about, and why others are left out."""
     n, missing = found.figures.n, sum(found.left_out.values())
     if not missing:
         return f"n = {n}"

@@ -1,4 +1,4 @@
-"""What a relabel did: for the terminal and as JSON."""
+"""The results of a relabel, for the terminal and as JSON."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ SHOWN = 15
 
 
 def to_json(outcome: Outcome, out: str, model: str) -> dict[str, object]:
+    """Return the object that `laud relabel --json` prints."""
     return {
         "out": out,
         "model": model,
@@ -29,16 +30,17 @@ def to_json(outcome: Outcome, out: str, model: str) -> dict[str, object]:
 
 
 def stopped_json(verdict: "Verdict", out: str, model: str) -> dict[str, object]:
-    """What a canary stopped on."""
+    """Return the object that `laud relabel --json` prints if a canary stopped the relabel."""
     return {"out": out, "model": model, "stopped": verdict.reason, "sample": asdict(verdict)}
 
 
 def relabel_view(outcome: Outcome, out: str, model: str) -> RenderableType:
+    """Return the view of `laud relabel`: counts, remarks, and the most frequent labels."""
     totals = outcome.totals
-    done = "was whole already" if outcome.again else f"{duration(outcome.seconds)}"
+    done = "was already complete" if outcome.again else f"{duration(outcome.seconds)}"
     lines = [f"{out}: {totals.rows:,} rows in {totals.ranges:,} ranges, labelled by {model} ({done})"]
     if totals.errors:
-        lines.append(f"{totals.errors:,} rows could not be labelled: their column `error` says why")
+        lines.append(f"{totals.errors:,} rows could not be labelled; their column `error` has the reason")
     if totals.abstained:
         lines.append(f"{totals.abstained:,} rows abstained")
     lines.append(
@@ -55,8 +57,8 @@ def relabel_view(outcome: Outcome, out: str, model: str) -> RenderableType:
         lines.append(f"{totals.changed:,} of {totals.compared:,} labels changed ({share:.1%}): `laud diff` shows which")
     if totals.other_texts or totals.found_by_text:
         lines.append(
-            f"{totals.other_texts:,} ids stand for another text than in --previous; {totals.found_by_text:,} rows have "
-            "their previous label by their text, from another id there"
+            f"{totals.other_texts:,} ids have another text than in --previous; {totals.found_by_text:,} rows took "
+            "their previous label from another id with the same text"
         )
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("label")

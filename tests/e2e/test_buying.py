@@ -195,7 +195,7 @@ def test_a_width_that_is_reached_buys_nothing_and_one_that_is_far_is_priced(
     [
         (["{run}"], "expected DATA with --label, or --budget N without either"),
         (["{run}", "--budget", "5", "--label", "label"], "expected DATA with --label, or --budget N"),
-        (["{run}", "data.parquet", "--label", "label", "--budget", "5"], "expected no DATA with them"),
+        (["{run}", "data.parquet", "--label", "label", "--budget", "5"], "expected no DATA"),
         (["{run}", "data.parquet"], "Missing option '--label'"),
         (["{run}", "--budget", "5", "--model", "x"], "no model 'x'"),
         (["nowhere", "--budget", "5"], "nowhere: is not a run"),

@@ -218,7 +218,7 @@ def test_a_raised_budget_reopens_a_finished_run(
     capsys.readouterr()
     assert laud("run", raised) == 0
     captured = capsys.readouterr()
-    assert re.match(r"Continuing \S*run: 1 round is closed\.\n", captured.err), captured.err
+    assert re.match(r"Resuming \S*run: 1 round is closed\.\n", captured.err), captured.err
     assert "ray" not in captured.err.lower()
     assert "40 of 40: 20 seed, 20 query" in captured.out
     assert asked(tmp_path / "run")[:20] == asked(spent)
@@ -228,7 +228,7 @@ def test_a_raised_budget_reopens_a_finished_run(
     message = r"budget.annotations: 30, but 40 annotations are spent or asked for; expected at least as many"
     captured = capsys.readouterr()
     assert re.search(message, captured.err)
-    assert "Continuing" not in captured.err
+    assert "Resuming" not in captured.err
 
 
 def test_a_run_goes_on_without_what_was_bought_to_evaluate(
@@ -307,7 +307,7 @@ def test_status_tells_a_run_at_work_from_one_that_stopped(
     assert laud("status", str(tmp_path / "run"), "--json") == 0
     assert json.loads(capsys.readouterr().out)["state"] == "stopped"
     assert laud("status", str(tmp_path / "run")) == 0
-    assert "Continue it" in capsys.readouterr().out
+    assert "Resume it" in capsys.readouterr().out
 
 
 def test_the_configuration_within_a_run_means_it_from_any_folder(

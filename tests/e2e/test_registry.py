@@ -114,7 +114,7 @@ def test_promoting_and_the_way_back(run: Path, capsys: pytest.CaptureFixture[str
     assert told["current_model"] == "zero-shot"
     assert told["promoted"]["from"] == "round-0001"  # type: ignore[index]
     assert laud("promote", str(run), "zero-shot") == 0
-    assert capsys.readouterr().out == f"{run}: zero-shot is current already\n"
+    assert capsys.readouterr().out == f"{run}: zero-shot is already current\n"
     assert laud("promote", str(run), "round-0001") == 0
     assert listed(run, capsys)["round-0001"]["current"]
     # The next accepted round takes over.
@@ -220,9 +220,9 @@ def test_the_next_round_learns_from_feedback(run: Path, capsys: pytest.CaptureFi
     assert counts["seed"] + counts["query"] == 14, "feedback is free of budget"
     assert [r["feedback"] for r in told["rounds"]] == [0, 0, 31]  # type: ignore[attr-defined]
     assert laud("status", str(run)) == 0
-    assert re.search(r"feedback +71 labels by people.* 1 called wrong", capsys.readouterr().out)
+    assert re.search(r"feedback +71 labels by people.* 1 marked wrong", capsys.readouterr().out)
     assert laud("report", str(run)) == 0
-    assert "still to be answered" in (run / "report.html").read_text()
+    assert "marked wrong, without a label yet" in (run / "report.html").read_text()
 
 
 def test_feedback_in_the_middle_of_a_round_waits_for_the_next(run: Path, tmp_path: Path) -> None:
@@ -296,5 +296,5 @@ def test_a_service_that_is_away_stops_nothing(run: Path, capsys: pytest.CaptureF
     path.write_text(path.read_text() + "serving: {url: 'http://127.0.0.1:9'}\n")
     capsys.readouterr()
     assert laud("run", str(path)) == 0
-    assert "note: serving.url: http://127.0.0.1:9/v1/reload: not told: " in capsys.readouterr().err
+    assert "note: serving.url: http://127.0.0.1:9/v1/reload: not notified: " in capsys.readouterr().err
     assert listed(run, capsys)["round-0002"]["current"]

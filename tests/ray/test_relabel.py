@@ -178,7 +178,7 @@ def test_a_whole_output_needs_no_ray(place: Place, whole: Path) -> None:
     with process(command(place, whole), RAY_ADDRESS="127.0.0.1:1") as child:
         shown, said = child.communicate(timeout=300)
     assert child.returncode == 0, said
-    assert f"{ROWS:,} rows in 30 ranges, labelled by round-0001 (was whole already)" in " ".join(shown.split())
+    assert f"{ROWS:,} rows in 30 ranges, labelled by round-0001 (was already complete)" in " ".join(shown.split())
     assert times(whole) == before
 
 

@@ -1,4 +1,4 @@
-"""Labels for a whole catalog, and what they changed: relabel, diff."""
+"""Label a whole catalog, and compare two labelled outputs: relabel, diff."""
 
 import click
 
@@ -9,7 +9,7 @@ from laud_ray.cli.output import print_json, print_view, say, terminal
 @click.command(short_help="Label every row of DATA with a model of RUN, resumably.")
 @click.argument("run")
 @click.argument("data")
-@click.option("--out", required=True, metavar="DIR", help="Where the labels go: a folder or URI.")
+@click.option("--out", required=True, metavar="DIR", help="The folder or URI to which the labels are written.")
 @click.option("--model", help="A model of the run; by default the current one.")
 @click.option("--text", help="The column that holds the texts; by default that of the run's corpus.")
 @click.option("--id", help="The column that holds the ids; by default that of the run's corpus, else file and row.")
@@ -100,16 +100,16 @@ def relabel(
         check_lasting(path, key)
     check_writable(out, "--out")
     if partition is not None and partition not in ("label", *keep):
-        raise click.UsageError(f"--partition {partition}: expected label, or a column of --keep")
+        raise click.UsageError(f"--partition: {partition!r} is not valid; expected label, or a column of --keep")
     if (max_change is not None or max_drift is not None) != (sample is not None):
-        raise click.UsageError("--sample and a limit (--max-change or --max-drift) belong together")
+        raise click.UsageError("--sample: expected together with a limit, --max-change or --max-drift")
     if max_change is not None and previous is None:
-        raise click.UsageError("--max-change: changes are told from --previous DIR, which is missing")
+        raise click.UsageError("--max-change: needs an earlier output to compare with; expected --previous DIR")
     begun = relabeling.begun_with(Folder(out).absolute(), run) if model is None else None
     source = relabeling.open_source(run, model or begun)
     column = text or source.text
     if column is None:
-        raise click.UsageError("--text: the folder of a model does not say which column holds the texts")
+        raise click.UsageError("--text: is missing; expected the column of the texts, since RUN is a model's folder")
     options = relabeling.Options(
         columns=relabeling.Columns(column, id or source.id, keep),
         range_rows=range_rows,
@@ -122,7 +122,7 @@ def relabel(
     )
     check = None if sample is None else relabeling.Canary(sample, max_change, max_drift)
     if begun is not None:
-        say(f"{out}: goes on with {begun}, with which it began")
+        say(f"{out}: resuming with {begun}, the model that it was started with")
     with Show(terminal(err=True), None) as show:
         observer = counted(show, "relabel", run, source.name)
         try:
@@ -146,13 +146,16 @@ def relabel(
 @click.option("--text", help="The column to show the changes with; by default `text`, where there is one.")
 @json_option
 def diff(old: str, new: str, examples: int, text: str | None, as_json: bool) -> None:
-    """Say what changed from OLD to NEW: two outputs of `laud relabel`, or any Parquet with the columns id and label."""
+    """Show what changed from OLD to NEW.
+
+    Both are outputs of `laud relabel`, or other Parquet files with the columns id and label.
+    """
     from laud_ray.compare.diff import compare
     from laud_ray.report.changes import diff_json, diff_view
 
     found = compare(old, new, examples=examples, text=text)
     if not found.both:
-        say("note: no id is in both: expected outputs of the same catalog, with the same --id")
+        say("note: no id is in both outputs; expected outputs of the same catalog, with the same --id")
     if as_json:
         print_json(diff_json(found))
         return

@@ -1,4 +1,4 @@
-"""How good a model is: evaluate."""
+"""Measure a model: evaluate."""
 
 import click
 
@@ -33,9 +33,9 @@ def evaluate(
 ) -> None:
     """Measure a model of RUN: on the labelled file DATA, or with --budget on more answers of its oracle.
 
-    The answers are those that narrow the intervals most, with evaluation.trusted the trusted oracle's; they never
-    train. The same command finishes a purchase that
-    was broken off. The width is that of accuracy's interval, in a binary task of F1's of the positive label.
+    With --budget, documents are chosen that narrow the intervals most; no model is trained on their answers. If
+    evaluation.trusted is set, the trusted oracle answers. Run the same command again to resume an interrupted purchase.
+    --width is about the interval of accuracy, or in a binary task of F1 of the positive label.
     """
     if data is None:
         if budget is None or label is not None or text is not None:
@@ -43,7 +43,7 @@ def evaluate(
         _buy(run, budget, width, model, as_json=as_json)
         return
     if budget is not None or width is not None:
-        raise click.UsageError("--budget and --width are for the run's own documents: expected no DATA with them")
+        raise click.UsageError("--budget and --width buy answers for the run's own documents; expected no DATA")
     if label is None:
         raise click.UsageError("Missing option '--label': the column of DATA that holds the true labels")
     from laud_ray.data.seen import Seen
@@ -56,7 +56,7 @@ def evaluate(
         name = find(folder, model)
         text = text or config.corpus.text
         reading = reading_of(delimiter, quote, encoding, config.corpus.reading)
-        # Before the model is loaded, which takes seconds.
+        # Checked before the model is loaded, which takes seconds.
         check_labelled(task, data, text=text, label=label, reading=reading)
         from laud_ray.models import kinds
 
@@ -81,7 +81,7 @@ def _buy(run: str, budget: int, width: float | None, model: str | None, *, as_js
     from laud_ray.report.bought import bought_json, bought_view
     from laud_ray.store.run import claim, configured, look_at
 
-    with look_at(run):  # that there is a run at all, before one is claimed
+    with look_at(run):  # raises if there is no run; `claim` would create one
         settings = configured(f"{run.rstrip('/')}/config.yaml")
     with claim(settings) as folder, Show(terminal(err=True), None) as show:
         found = buy(folder, budget, model=model, width=width, observer=show)

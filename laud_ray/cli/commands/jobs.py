@@ -1,4 +1,4 @@
-"""Scripts on a cluster: submit."""
+"""Run scripts as Ray jobs: submit."""
 
 import click
 
@@ -28,9 +28,10 @@ def submit(
     gpus: float,
     on: tuple[str, ...],
 ) -> None:
-    """Run SCRIPT with ARGUMENTS (after --) as a Ray job, once: the same submission again is the same job.
+    """Run SCRIPT with ARGUMENTS (after --) as a Ray job. Submitting the same again refers to the same job.
 
-    What runs is followed, what has succeeded is not run again, what has failed continues. The exit code is the job's.
+    A job that is running is followed, one that has succeeded is not run again, and one that has failed is resumed. The
+    exit code is that of the job.
     """
     from laud_ray.cluster.submission import Needs, submission
     from laud_ray.cluster.submit import submit_and_follow

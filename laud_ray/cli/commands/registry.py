@@ -1,4 +1,4 @@
-"""The models of a run: models, promote."""
+"""List the models of a run and choose the current one: models, promote."""
 
 import click
 
@@ -10,7 +10,7 @@ from laud_ray.cli.output import print_json, print_text, print_view, say
 @click.argument("run")
 @json_option
 def models(run: str, as_json: bool) -> None:
-    """List the models of RUN and say which one is current."""
+    """List the models of RUN, and which one is current."""
     from laud_ray.report.run.read import read_models
     from laud_ray.store.run import look_at
 
@@ -26,20 +26,20 @@ def models(run: str, as_json: bool) -> None:
     print_view(models_table(found))
 
 
-@click.command(short_help="Make a model of RUN current; also the way back.")
+@click.command(short_help="Make a model of RUN current, such as an earlier one.")
 @click.argument("run")
 @click.argument("model")
 def promote(run: str, model: str) -> None:
-    """Make MODEL the current one of RUN; also the way back to an earlier one.
+    """Make MODEL the current one of RUN. Use it also to return to an earlier model.
 
-    It may be done while `laud run` works on RUN. The next round that closes with an accepted model makes that model
-    current, as always.
+    The command may run while `laud run` works on RUN. The next round with an accepted model makes that model current,
+    as usual.
     """
     from laud_ray.store import registry
 
     changed = registry.promote(run, model)
     if changed.old == changed.new:
-        print_text(f"{run}: {changed.new} is current already")
+        print_text(f"{run}: {changed.new} is already current")
     else:
         print_text(f"{run}: {changed.old} -> {changed.new}")
     if changed.note:

@@ -1,4 +1,4 @@
-"""A run from its first line to its report: init, plan, run, status, report."""
+"""Configure, plan, start and inspect a run: init, plan, run, status, report."""
 
 from dataclasses import asdict
 
@@ -41,10 +41,10 @@ def init(
 
 @click.command(short_help="Show what a run will cost, before anything is spent.")
 @click.argument("config")
-@click.option("--gpu", help="Plan for this GPU, such as A100; by default for what this machine has.")
+@click.option("--gpu", help="Plan for this GPU, such as A100; by default for this machine's GPU or CPU.")
 @json_option
 def plan(config: str, gpu: str | None, as_json: bool) -> None:
-    """Say what the run that CONFIG describes will cost, before anything is spent."""
+    """Estimate what the run that CONFIG describes will cost, before anything is spent."""
     from laud_ray.planning.plan import plan as make_plan
     from laud_ray.store.run import configured
 
@@ -57,14 +57,14 @@ def plan(config: str, gpu: str | None, as_json: bool) -> None:
     print_view(plan_view(found))
 
 
-@click.command(short_help="Start a run, or resume the one that is there.")
+@click.command(short_help="Start a run, or resume an existing one.")
 @click.argument("config")
 @click.option(
     "--zero-shot-only", is_flag=True, help="Stop after the zero-shot pass; run again without this option to continue."
 )
 @click.option("--wait", is_flag=True, help="Keep running while people answer, instead of ending with exit code 75.")
 def run(config: str, zero_shot_only: bool, wait: bool) -> None:
-    """Start the run that the YAML file CONFIG describes, or continue it."""
+    """Start the run that the YAML file CONFIG describes, or resume it."""
     from laud_ray.cli.console import Show
     from laud_ray.cli.metrics import watched
     from laud_ray.cli.paths import check_lasting, check_writable
@@ -86,7 +86,7 @@ def run(config: str, zero_shot_only: bool, wait: bool) -> None:
     print_view(status_view(summary))
     if outcome.state == "waiting":
         known = outcome.reason != "answers are pending"
-        leave_waiting(outcome.pending, outcome.reason if known else "run it again when they can come")
+        leave_waiting(outcome.pending, outcome.reason if known else "run the same command again to ask for them")
 
 
 @click.command(short_help="Show a run's rounds, figures, state and current model.")

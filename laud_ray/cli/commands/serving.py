@@ -1,4 +1,4 @@
-"""Answers over HTTP: serve."""
+"""Serve a model over HTTP: serve."""
 
 import os
 
@@ -12,7 +12,7 @@ from laud_ray.cli.output import print_text
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8000, type=click.IntRange(1, 65535), show_default=True, help="The port to listen on.")
 @click.option(
-    "--replicas", default=1, type=click.IntRange(1), show_default=True, help="The number of processes that answer."
+    "--replicas", default=1, type=click.IntRange(1), show_default=True, help="The number of replicas (processes)."
 )
 @click.option("--cpus", default=1.0, show_default=True, help="CPU cores for each replica.")
 @click.option("--gpus", default=0.0, show_default=True, help="GPUs for each replica, or the share of one.")
@@ -40,7 +40,7 @@ def serve(
     allow_hosts: tuple[str, ...],
     threshold: float,
 ) -> None:
-    """Answer over HTTP with the current model of RUN, or with the model in the folder RUN, until Ctrl-C."""
+    """Serve the current model of RUN, or the model in the folder RUN, over HTTP until Ctrl-C."""
     from pkgutil import resolve_name
 
     # The application imports this package, and is named here only to be started.

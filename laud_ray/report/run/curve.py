@@ -22,10 +22,10 @@ def curve(
     """Draw accuracy in percent against annotations, with the zero-shot line, in plain characters.
 
     Args:
-        random: the history of a run that chose its queries at random, to compare with.
+        random: the history of a run with random queries, for comparison.
         width: columns of the plot, at least 40.
         height: lines of the plot, at least 8; the title and the key take two more.
-        current: the round of the current model, which the title speaks of; by default the last accepted one.
+        current: the round of the current model, which the title names; by default the last accepted one.
     """
     shown = [result for result in history if math.isfinite(result.figures.accuracy.value)]
     if not shown:
@@ -47,7 +47,7 @@ def _plot(shown: Sequence[RoundResult], baseline: Sequence[RoundResult], *, widt
     x_ticks = _ticks(min(x + random_x), max(x + random_x), width // 11, at_least=1)
     low, high = max(min(y + random_y) - 4, 0), min(max(y + random_y) + 4, 100)
     y_ticks = _ticks(low, high, height // 2 - 1, at_least=5)
-    plot = plotext.figure  # one per process: cleared before and after
+    plot = plotext.figure  # plotext has one figure per process, so it is cleared before and after use
     plot.clear()
     plotext.terminal.limit(False, False)
     plot.plot_size(width, height)

@@ -1,7 +1,7 @@
-"""Plots as SVG text to stand inside an HTML page.
+"""Plots as SVG text for use inside an HTML page.
 
-Colours are CSS variables of the page with a fallback, so that they follow its dark mode. No text of
-the user's is drawn. The same data gives the same bytes.
+Colours are CSS variables of the page with a fallback, so that they follow its dark mode. No user-supplied text is
+drawn. The same data gives the same bytes.
 """
 
 import io
@@ -115,7 +115,7 @@ def steps(history: Sequence[RoundResult]) -> tuple[str, ...]:
 
 
 def timing(history: Sequence[RoundResult]) -> str:
-    """Draw one horizontal bar per round, cut into its steps; step i has colour i of `STEPS`, in turn."""
+    """Draw one horizontal bar per round, divided into its steps; step i has colour i of `STEPS`, modulo its length."""
     longest = max((sum(result.seconds.values()) for result in history), default=0.0)
     unit, seconds_per_unit = ("hours", 3600) if longest >= 7200 else ("minutes", 60)
     if longest < 180:
@@ -186,7 +186,7 @@ def _rounds(axes: Axes, history: Sequence[RoundResult]) -> None:
 
 
 def _svg(draw: Callable[[Axes], None], *, height: float, salt: str, title: str) -> str:
-    """Return what draw() leaves on empty axes. `salt` keeps the ids of several plots on one page apart."""
+    """Return as SVG what `draw` draws on empty axes. `salt` makes the ids of several plots on one page distinct."""
     with matplotlib.style.context(["default", {**_STYLE, "svg.hashsalt": salt}]):
         figure = Figure(figsize=(_WIDTH, height))
         left, bottom, right, top = _MARGINS
@@ -199,7 +199,7 @@ def _svg(draw: Callable[[Axes], None], *, height: float, salt: str, title: str) 
 
 
 def _inline(svg: str, title: str) -> str:
-    """Fit a standalone SVG into HTML: no prolog, namespaces, size, font, page-wide style or unused ids."""
+    """Adapt a standalone SVG to HTML: remove prolog, namespaces, size, font, page-wide style and unused ids."""
     svg = svg[svg.index("<svg") :].strip()
     used = set(re.findall(r"#([\w-]+)", svg))
     svg = re.sub(r' id="([^"]+)"', lambda match: match[0] if match[1] in used else "", svg)

@@ -1,4 +1,4 @@
-"""A run in its stable JSON form: what `laud status --json` and `laud models --json` print. Fractions are in [0, 1]."""
+"""The stable JSON form of a run, for `laud status --json` and `laud models --json`. Fractions are in [0, 1]."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from laud_ray.types import ClassFigures, Estimate, Promotion, RoundResult
 
 
 def to_json(summary: RunSummary) -> dict[str, object]:
-    """Return what `laud status --json` prints: JSON types only, None for what is not a finite number."""
+    """Return the object that `laud status --json` prints: JSON types only, None for a number that is not finite."""
     return {
         "run": summary.name,
         "kind": summary.kind,
@@ -47,7 +47,7 @@ def to_json(summary: RunSummary) -> dict[str, object]:
 
 
 def models_json(models: Sequence[ModelShown]) -> dict[str, object]:
-    """Return what `laud models --json` prints; times are in ISO 8601, UTC."""
+    """Return the object that `laud models --json` prints; times are in ISO 8601, UTC."""
     return {
         "models": [
             {
@@ -65,7 +65,7 @@ def models_json(models: Sequence[ModelShown]) -> dict[str, object]:
 
 
 def legibility_json(found: Legibility | None) -> dict[str, object] | None:
-    """Shares of the tokens, and of the texts, that the encoder does not read, of so many texts that were looked at."""
+    """Return the number of texts that were checked, and the shares of their tokens and texts unknown to the encoder."""
     if found is None:
         return None
     unknown = found.unknown / max(found.tokens, 1)
@@ -98,7 +98,7 @@ def _round(result: RoundResult) -> dict[str, object]:
 
 
 def _class(row: ClassFigures) -> dict[str, object]:
-    """Figures of a class, None where a run of an earlier version did not measure their intervals."""
+    """Return the figures of a class; they are None in a run of an earlier version, which measured no intervals."""
     names, found = ("prevalence", "precision", "recall", "f1"), row.estimates
     figures = {name: None if found is None else _estimate(getattr(found, name)) for name in names}
     return {"label": row.label, "documents": row.support, **figures}

@@ -7,45 +7,49 @@ from laud_ray.types import ClassFigures
 
 
 def audit_line(audit: AuditShown) -> str:
-    """Say what asking again came to."""
-    changed = f"{audit.answered:,} answers; {audit.changed:,} labels changed by them"
+    """Return one line on the results of the audits."""
+    changed = f"{audit.answered:,} further answers, which changed {audit.changed:,} labels"
     if not audit.disputed:
         return changed
     disputed = f"{len(audit.disputed):,} document{'' if len(audit.disputed) == 1 else 's'}"
-    return f"{changed}; {disputed} in dispute until a third answer or a person's feedback"
+    return f"{changed}; {disputed} in dispute, to be settled by a third answer or by feedback"
 
 
 def agreement_line(agreement: Agreement, *, doubtful: bool) -> str:
-    """Say how far all who answered the same documents agree; `doubtful`: whether an audit chose these."""
+    """Return one line on the agreement of all answers to the same documents.
+
+    Args:
+        doubtful: whether an audit chose these documents because their first answers were doubtful.
+    """
     documents = f"{agreement.documents:,} document{'' if agreement.documents == 1 else 's'}"
-    chosen = "; most were chosen as doubtful, so on all documents it would be higher" if doubtful else ""
+    chosen = "; most of these had doubtful answers, so on all documents it would be higher" if doubtful else ""
     return f"Krippendorff's alpha {decimal(agreement.alpha)} on {documents} with several answers{chosen}"
 
 
 def pair_line(pair: PairAgreement) -> str:
-    """Say how far two agree."""
+    """Return one line on the agreement of two annotators."""
     kappa = f"Cohen's kappa {decimal(pair.kappa)}"
     return f"{pair.one} and {pair.other}: {percent(pair.share)} the same, {kappa}, n = {pair.n:,}"
 
 
 def oracle_line(error: OracleError) -> str:
-    """Say how far the run's oracle agrees with the trusted one, by whose answers figures are corrected."""
+    """Return how far the run's oracle agrees with the trusted one, without a subject: "agrees with ..."."""
     kappa = f"Cohen's kappa {decimal(error.kappa)}, n = {error.figures.n:,}"
-    return f"gives the trusted oracle's label to {figure(error.figures.accuracy)} of documents, {kappa}"
+    return f"agrees with the trusted oracle on {figure(error.figures.accuracy)} of documents, {kappa}"
 
 
 def worst_classes(error: OracleError) -> tuple[ClassFigures, ...]:
-    """Return the classes whose documents the run's oracle knows least, of those it errs on, the lowest recall first."""
+    """Return the classes on which the run's oracle errs, the lowest recall first."""
     rows = [row for row in measured(error.figures) if row.recall < 1]
     return tuple(sorted(rows, key=lambda row: (row.recall, -row.support, row.label)))
 
 
 def oracle_class_line(row: ClassFigures) -> str:
-    """Say how much of a class the run's oracle finds."""
+    """Return one line on the recall of the run's oracle for a class."""
     assert row.estimates is not None, "measured by this version"
-    return f"of {row.label} it finds {figure(row.estimates.recall)}, n = {row.support:,}"
+    return f"its recall of {row.label} is {figure(row.estimates.recall)}, n = {row.support:,}"
 
 
 def confused_line(one: Confused) -> str:
-    """Say which two labels were given to the same documents."""
+    """Return one line on two labels that were given to the same documents."""
     return f"{one.label} or {one.other}: {one.count:,} document{'' if one.count == 1 else 's'} got both"

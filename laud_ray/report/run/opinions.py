@@ -1,4 +1,4 @@
-"""What came of asking again, and how far those who answered agree."""
+"""The results of audits, and the agreement between annotators."""
 
 from collections.abc import Iterable, Sequence
 
@@ -13,8 +13,13 @@ from laud_ray.store.store import Answered
 PEOPLE = "people"
 
 
-def read_audit(run: RunFolder, asked: Iterable[Answered], said: dict[str, str]) -> AuditShown | None:
-    """Collect what came of asking again; None where nothing was. `said` is what people say, by text."""
+def read_audit(run: RunFolder, asked: Iterable[Answered], feedback: dict[str, str]) -> AuditShown | None:
+    """Collect the results of audits; None if there are none.
+
+    Args:
+        asked: all queries with their first answers.
+        feedback: people's labels by text.
+    """
     opinions = rechecks.opinions(run.store.engine)
     if not opinions:
         return None
@@ -31,20 +36,25 @@ def read_audit(run: RunFolder, asked: Iterable[Answered], said: dict[str, str]) 
         disputed=tuple(
             DisputeShown(name, texts[name], tuple(voices.get(name, ())))
             for name in found.disputed
-            if texts[name] not in said
+            if texts[name] not in feedback
         ),
     )
 
 
-def read_agreement(run: RunFolder, asked: Sequence[Answered], said: dict[str, str]) -> Agreement | None:
-    """Compare all who gave a label to the same documents: oracles, and people by their feedback on the same text."""
+def read_agreement(run: RunFolder, asked: Sequence[Answered], feedback: dict[str, str]) -> Agreement | None:
+    """Compare all labels of the same documents: those of oracles, and people's feedback on the same text.
+
+    Args:
+        asked: all queries with their first answers.
+        feedback: people's labels by text.
+    """
     opinions = rechecks.opinions(run.store.engine)
     known = {one.document_id for one in opinions}
     last = max((one.attempt for one in opinions), default=1) + 1
     for a in asked:
         name, text = a.query.document.id, a.query.document.text
-        if text in said and a.oracle is not None:
+        if text in feedback and a.oracle is not None:
             if name not in known:
                 opinions.append(Opinion(name, 1, a.round, a.label, a.oracle))
-            opinions.append(Opinion(name, last, a.round, said[text], PEOPLE))
+            opinions.append(Opinion(name, last, a.round, feedback[text], PEOPLE))
     return compare(opinions)

@@ -1,4 +1,4 @@
-"""Render a run as one self-contained HTML file: no script, and nothing that it loads."""
+"""Render a run as one self-contained HTML file, without scripts and external resources."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ DISPUTES = 30  # documents in dispute that are shown
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """The questions of one round: the first few, and counts over all of them."""
+    """The questions of one round: the first few for display, and counts over all of them."""
 
     round: int
     shown: tuple[QueryShown, ...]
@@ -32,7 +32,7 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What one step took over all rounds, and the CSS variable of its colour."""
+    """The time of one step over all rounds, and the CSS variable of its colour."""
 
     name: str
     color: str
@@ -82,7 +82,7 @@ def render(summary: RunSummary) -> str:
 
 
 def _plots(history: Sequence[RoundResult]) -> dict[str, Markup]:
-    """Draw every plot that the history can fill."""
+    """Draw every plot for which the history has data."""
     if not history:
         return {}
     drawn = {

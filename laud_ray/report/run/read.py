@@ -27,7 +27,7 @@ SHOWN_VERSIONS = ("laud_ray", "ray", "torch", "transformers", "peft", "pyarrow",
 
 
 def read(run: RunFolder) -> RunSummary:
-    """Collect what a reader needs to know about a run, whatever state it is in."""
+    """Collect the summary of a run, in whatever state it is."""
     store, task = run.store, run.config.task.to_task()
     corpus, asked = open_corpus(run.corpus), store.queries()
     reason, seeds = store.stop_reason(), [a for a in asked if a.purpose == "seed"]
@@ -96,7 +96,10 @@ def _is_waiting(store: Store, asked: Sequence[Answered]) -> bool:
 
 
 def _left_out(store: Store, history: Sequence[RoundResult]) -> LeftOut | None:
-    """What the last round's model did not learn; after a raised budget models learn everything again."""
+    """Return what the last round's model was trained without.
+
+    None if it was trained on all answers, as it is again after the budget was raised.
+    """
     found = second_opinions.recorded_left_out(store)
     return found if found is not None and history and found.round == history[-1].number else None
 

@@ -1,4 +1,4 @@
-"""All that a reader needs to know about a run. Fractions are in [0, 1]."""
+"""The summary of a run, from which its views are made. Fractions are in [0, 1]."""
 
 import math
 import shlex
@@ -14,7 +14,7 @@ from laud_ray.query.auto import Choice
 from laud_ray.stats.legibility import Legibility
 from laud_ray.types import ClassFigures, Estimate, Figures, Promotion, Purpose, RoundResult
 
-# stopped: neither finished nor waiting, and no process works on it; the same command continues it.
+# stopped: neither finished nor waiting, and no process works on it; the same command resumes it.
 State: TypeAlias = Literal["running", "waiting", "stopped", "finished"]
 
 
@@ -34,7 +34,11 @@ class QueryShown:
 
 @dataclass(frozen=True, slots=True)
 class DisputeShown:
-    """A document whose answers differ without a majority: who said what of it, in the order of asking."""
+    """A document whose answers differ without a majority.
+
+    Attributes:
+        said: (annotator, label) pairs in the order of the answers.
+    """
 
     document_id: str
     text: str
@@ -43,12 +47,12 @@ class DisputeShown:
 
 @dataclass(frozen=True, slots=True)
 class AuditShown:
-    """What came of asking again.
+    """The results of audits.
 
     Attributes:
-        answered: second and third answers.
-        changed: documents whose label is no longer the first answer.
-        disputed: documents that only a person can settle, or a third answer.
+        answered: number of second and third answers.
+        changed: documents whose label differs from the first answer.
+        disputed: documents without a majority, which a third answer or a person's feedback can settle.
     """
 
     answered: int
@@ -61,9 +65,9 @@ class ModelShown:
     """One model of the registry.
 
     Attributes:
-        accepted: False when the floor rejected it.
+        accepted: False if the model was rejected as worse than zero-shot.
         created_at: in UTC.
-        accuracy: None where none could be measured.
+        accuracy: None if it could not be measured.
     """
 
     name: str
@@ -77,30 +81,30 @@ class ModelShown:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A run as its database tells it.
+    """The state and the results of a run.
 
     Attributes:
         history: the closed rounds in order, from round 0; empty before the first.
         corpus: counts of documents: documents, unique, errors, truncated and so on.
-        annotations: counts of answers: seed, query, evaluation, audit (asked for again), and how many of the first
-            answers abstained; trusted: second answers for the evaluation sample.
-        budget: the seed, query and audit annotations that may be bought in all.
-        cost: dollars spent on the oracle.
-        not_found: classes of which the seed found no document.
-        queries: what was asked, in the order of asking.
-        storage: the run's folder or URI, as the command line takes it.
-        feedback: texts by what people said of served answers: `answers` have a label, `wrong` are still to be
-            answered.
-        promoted: how the current model became so, if a person made it current.
-        choices: how `auto` asked after each round, and why.
-        diagnosis: what goes wrong, with its figures and a remedy.
-        not_found_in: for the classes that were not found, the seed queries that looked for each.
-        audit: what came of asking again; None where nothing was.
-        agreement: how far those agree who answered the same documents; None where there are none.
-        oracle_error: how the run's oracle does on what a trusted one answered; None where there is none.
-        left_out: what the last model did not learn as probably wrong; None where nothing was judged.
-        legibility: how much of the corpus the last model's encoder reads; None where nothing was counted.
-        notes: what a person should know of how the corpus was read.
+        annotations: numbers of answers: seed, query, evaluation, audit (second and third answers), abstained (first
+            answers that are abstentions), trusted (second answers for the evaluation sample).
+        budget: the most seed, query and audit annotations together.
+        cost: dollars spent on oracles.
+        not_found: classes of which no document was found.
+        queries: all questions, in the order in which they were asked.
+        storage: the run's folder or URI, as given on the command line.
+        feedback: numbers of texts with feedback on served answers: `answers` have a label; `wrong` were marked wrong
+            and have no label yet.
+        promoted: the promotion by which the current model became current, if a person made it current.
+        choices: the choice of `auto` after each round, with its reason.
+        diagnosis: problems of the run, with evidence and a remedy.
+        not_found_in: for each class that was not found, the number of seed queries for it.
+        audit: results of audits; None if there are none.
+        agreement: agreement between annotators of the same documents; None if there are no such documents.
+        oracle_error: errors of the run's oracle by the trusted oracle's answers; None without a trusted oracle.
+        left_out: answers that were left out of the last model's training; None if none were judged.
+        legibility: coverage of the corpus by the last model's tokenizer; None if it was not counted.
+        notes: notes on how the corpus was read.
         asks_people: whether people are asked, alone or after other oracles.
     """
 
@@ -146,29 +150,29 @@ class RunSummary:
 
     @property
     def shown(self) -> RoundResult | None:
-        """The round whose figures a reader wants first: the current model's, else the latest."""
+        """The round whose figures are shown first: that of the current model, else the latest."""
         return self.current or (self.history[-1] if self.history else None)
 
 
 def next_commands(summary: RunSummary) -> tuple[tuple[str, str], ...]:
-    """Return (what it does, command) pairs: what to do next with the run."""
+    """Return (purpose, command) pairs: suggestions for the next command."""
     run = shlex.quote(summary.storage)
     config = shlex.quote(f"{summary.storage.rstrip('/')}/config.yaml")
     if summary.state == "running":
-        return (("Watch it", f"laud status {run}"), ("Continue it after a crash", f"laud run {config}"))
+        return (("Watch it", f"laud status {run}"), ("Resume it after a crash", f"laud run {config}"))
     if summary.state == "stopped":
-        return (("Continue it", f"laud run {config}"),)
+        return (("Resume it", f"laud run {config}"),)
     if summary.state == "waiting" and summary.asks_people:
         return (
             ("Answer on a page", f"laud annotate {run}"),
             ("Answer in a file", f"laud questions export {run} --out questions.csv"),
-            ("Continue it then", f"laud run {config}"),
+            ("Resume it then", f"laud run {config}"),
         )
     if summary.state == "waiting":
-        return (("Continue it when answers can come", f"laud run {config}"),)
+        return (("Resume it when the oracle can answer", f"laud run {config}"),)
     return (
-        ("Look at it on one page", f"laud report {run}"),
-        ("Check it on labelled data", f"laud evaluate {run} DATA --label COLUMN"),
+        ("Write a report", f"laud report {run}"),
+        ("Measure it on labelled data", f"laud evaluate {run} DATA --label COLUMN"),
     )
 
 
@@ -180,7 +184,7 @@ def switches(summary: RunSummary) -> tuple[tuple[int, Choice], ...]:
 
 
 def better_before(summary: RunSummary) -> RoundResult | None:
-    """Return the best accepted round before the current model's, if it did better on the evaluation sample."""
+    """Return the best accepted round before the current model's, if it has a higher accuracy; else None."""
     current = summary.current
     if current is None:
         return None
@@ -190,12 +194,12 @@ def better_before(summary: RunSummary) -> RoundResult | None:
 
 
 def sought(summary: RunSummary) -> Callable[[str], str]:
-    """Return what to say of a class that was not found: its name, and in how many queries where that is known."""
+    """Return a function that describes a class that was not found: "Kefir (in 12 queries)"."""
 
     def say(name: str) -> str:
         queries = summary.not_found_in.get(name)
         if queries == 0:
-            return f"{name} (not looked for: init.max_queries did not reach so far)"
+            return f"{name} (not searched: init.max_queries was used up before)"
         return name if queries is None else f"{name} (in {queries} {'query' if queries == 1 else 'queries'})"
 
     return say
@@ -208,6 +212,6 @@ def measured(figures: Figures) -> tuple[ClassFigures, ...]:
 
 
 def unmeasured(figures: Figures) -> tuple[str, ...]:
-    """Return the labels of the classes about which the evaluation sample says nothing."""
+    """Return the labels of the classes without a document in the evaluation sample."""
     known = {row.label for row in measured(figures)}
     return tuple(row.label for row in figures.per_class if row.label not in known)

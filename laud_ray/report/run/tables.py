@@ -16,7 +16,7 @@ from laud_ray.types import Estimate, Figures, RoundResult
 
 @dataclass(frozen=True, slots=True)
 class _Figure:
-    """A figure and its interval: on one line where there is room, else on two, never cut elsewhere."""
+    """A figure and its interval, on one line if there is room, else on two."""
 
     estimate: Estimate
 
@@ -87,7 +87,7 @@ def models_table(models: Sequence[ModelShown]) -> Table:
 
 
 def figures_table(figures: Figures, limit: int | None = None, *, intervals: bool = False) -> Table:
-    """One row per class that the evaluation sample knows, the lowest F1 first, at most `limit` rows."""
+    """One row per class with evaluation documents, the lowest F1 first, at most `limit` rows."""
     rows = measured(figures)
     shown = rows if limit is None else rows[:limit]
     left_out = [
@@ -112,7 +112,7 @@ def figures_table(figures: Figures, limit: int | None = None, *, intervals: bool
 
 
 def _only_predicted(figures: Figures) -> list[str]:
-    """Say how many classes pull macro-F1 down without standing in the table."""
+    """Return a line on the classes that lower macro-F1 but have no row in the table."""
     count = sum(not row.support and bool(row.predicted) for row in figures.per_class)
     if count == 1:
         return ["1 class was only predicted and counts 0 in macro-F1"]
@@ -130,9 +130,9 @@ def _rounds_caption(history: Sequence[RoundResult]) -> Text:
     if history and (last := history[-1]).figures.unanswered:
         text += f"\nround {last.number}: {measured_on(last.figures)}"
     if any(not result.accepted for result in history):
-        text += "\nrejected: zero-shot was better, the current model stayed"
+        text += "\nrejected: worse than zero-shot, so the current model did not change"
     if any(result.figures.trusted is not None for result in history):
-        text += "\nn/t: t of them with a trusted answer, by which the others are corrected"
+        text += "\nn/t: t of the n documents have a trusted answer, which corrects the figures"
     if any(result.feedback for result in history):
-        text += "\nannotations: what was bought + what people said of served answers"
+        text += "\nannotations: bought answers + feedback on served answers"
     return Text(text)

@@ -1,4 +1,4 @@
-"""A run in the terminal: tables with rich, the learning curve in plain characters. Readable without colours too."""
+"""A run in the terminal: rich tables, and the learning curve in plain characters. Readable without colours too."""
 
 from typing import TYPE_CHECKING
 
@@ -31,14 +31,14 @@ _STATE_STYLE: dict[State, str] = {"running": "blue", "waiting": "yellow", "stopp
 
 
 def status_view(summary: RunSummary) -> RenderableType:
-    """Return what `laud status` shows: where the run stands, its rounds and what to do next."""
+    """Return the view of `laud status`: state, rounds, learning curve, diagnosis and next commands."""
     parts: list[RenderableType] = [_headline(summary), _facts(summary)]
     if summary.history:
         parts.extend((Text(), rounds_table(summary.history)))
     if len(summary.history) > 1:
         parts.append(Text("\n" + curve(summary.history, height=12, current=summary.current)))
     for number, choice in switches(summary):
-        parts.append(Text(f"\nauto     after round {number} it asks by {choice.name}: {choice.why}"))
+        parts.append(Text(f"\nauto     chose {choice.name} after round {number}: {choice.why}"))
     for finding in summary.diagnosis:
         parts.extend((Text(), _finding(finding)))
     parts.extend((Text(), _commands(summary)))
@@ -46,7 +46,7 @@ def status_view(summary: RunSummary) -> RenderableType:
 
 
 def plan_view(plan: "Plan") -> RenderableType:
-    """Return what `laud plan` shows: the corpus, a row for each step, and what it comes to."""
+    """Return the view of `laud plan`: the corpus, a row for each step, notes and totals."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("step", overflow="fold")
     for name in ("documents", "tokens", "calls", "cost", "time"):
@@ -100,35 +100,35 @@ def _facts(summary: RunSummary) -> Table:
         rows = (*rows, *_positive(summary.shown.figures.per_class[0]))
     if any(summary.feedback.values()):
         answers, wrong = summary.feedback["answers"], summary.feedback["wrong"]
-        said = f"{answers:,} labels by people, free of budget; {wrong:,} called wrong, still to be answered"
-        rows = (*rows, ("feedback", said))
+        counts = f"{answers:,} labels by people, not counted in the budget; {wrong:,} marked wrong, without a label yet"
+        rows = (*rows, ("feedback", counts))
     if summary.promoted is not None:
         at = f"{summary.promoted.created_at.astimezone():%Y-%m-%d %H:%M}"
         rows = (*rows, ("promoted", f"in place of {summary.promoted.previous or 'none'}, {at}"))
-    # What is read back from a run's files may have been changed since.
+    # The files of a run may have been edited, so their texts are escaped again.
     rows = (*rows, *(("note", printable(note)) for note in summary.notes))
     for name, value in (*rows, *_opinions(summary)):
         table.add_row(Text(name, style="dim"), Text(value))
     if (better := better_before(summary)) is not None:
-        said = f"{better.model}, accuracy {figure(better.figures.accuracy)}, {measured_on(better.figures)}"
-        table.add_row(Text("better before", style="yellow"), Text(said))
+        named = f"{better.model}, accuracy {figure(better.figures.accuracy)}, {measured_on(better.figures)}"
+        table.add_row(Text("better model", style="yellow"), Text(named))
     if summary.legibility is not None and (remark := summary.legibility.remark()) is not None:
-        table.add_row(Text("not read", style="yellow"), Text(remark))
+        table.add_row(Text("unreadable", style="yellow"), Text(remark))
     if summary.not_found:
-        said = ", ".join(map(sought(summary), summary.not_found))
-        table.add_row(Text("never found", style="yellow"), Text(said))
+        listed = ", ".join(map(sought(summary), summary.not_found))
+        table.add_row(Text("never found", style="yellow"), Text(listed))
     return table
 
 
 def _positive(row: ClassFigures) -> list[tuple[str, str]]:
-    """What a binary task is about: the figures of its positive label."""
+    """Return the rows with the figures of a binary task's positive class."""
     found = row.estimates
     if found is None:
         return []
     named = {"precision": found.precision, "recall": found.recall, "F1": found.f1, "prevalence": found.prevalence}
-    said = [f"{name} {figure(one)}" for name, one in named.items()]
+    figures = [f"{name} {figure(one)}" for name, one in named.items()]
     heads = [row.label, f"in {row.support:,} of {found.f1.n:,}"]
-    return [(head, ", ".join(said[i : i + 2])) for head, i in zip(heads, (0, 2), strict=True)]
+    return [(head, ", ".join(figures[i : i + 2])) for head, i in zip(heads, (0, 2), strict=True)]
 
 
 def _finding(finding: Finding) -> Table:

@@ -50,7 +50,7 @@ def test_a_step_from_its_beginning_to_its_end(storage: str, terminal: bool) -> N
         show(event)
     text = out.getvalue()
     assert "1 round is closed." in text
-    assert text.count("Continuing") == 1
+    assert text.count("Resuming") == 1
     assert "[round 2] scoring every document: 10 documents in 2.0 s, 5/s" in text
     assert "note: a remark" in text
     assert ("\x1b" in text) == terminal

@@ -130,5 +130,5 @@ def test_an_address_with_credentials_is_refused_without_showing_them(
         cli.main(["init", address, "--text", "text"])
     assert ended.value.code == 2
     said = capsys.readouterr().err
-    assert "expected an address without credentials" in said
+    assert "expected a URL without credentials" in said
     assert "hush4Pass" not in said

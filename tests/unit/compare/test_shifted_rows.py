@@ -50,8 +50,10 @@ def test_an_inserted_row_changes_no_label(tmp_path: Path) -> None:
     assert found.texts is not None
     assert (found.texts.other, found.texts.moved, found.texts.moved_relabelled) == (200, 200, 0)
     assert 0 < found.texts.relabelled < 200
-    assert "200 ids stand for another text, and are not compared" in said(found)
-    assert "200 texts stand under another id in both: rows were inserted, removed or moved; 0 of them" in said(found)
+    assert "200 ids have another text and are not compared" in said(found)
+    assert "200 texts have different ids in the two outputs: rows were inserted, removed or moved; 0 of them" in said(
+        found
+    )
     assert json.loads(json.dumps(diff_json(found)))["texts"]["moved"] == 200
 
 
@@ -59,7 +61,7 @@ def test_the_same_rows_are_compared_as_before(tmp_path: Path) -> None:
     old, new = labelled(tmp_path / "a", TEXTS), labelled(tmp_path / "b", [*TEXTS, "a new one"])
     found = compare(str(old), str(new))
     assert (found.compared, found.changed, found.texts) == (300, 0, Texts(0, 0, 0, 0))
-    assert "ids are file and row; all that are in both stand for the same text" in said(found)
+    assert "ids are file and row; every id in both outputs has the same text" in said(found)
 
 
 def test_without_texts_it_is_said_that_nothing_tells_a_shift(tmp_path: Path) -> None:
@@ -70,7 +72,7 @@ def test_without_texts_it_is_said_that_nothing_tells_a_shift(tmp_path: Path) -> 
         outs.append(str(out))
     found = compare(*outs)
     assert found.texts is None
-    assert "ids are file and row, and no texts are there to compare: inserted or removed rows count" in said(found)
+    assert "ids are file and row, and the outputs have no texts to compare: moved rows may count" in said(found)
 
 
 def test_texts_of_stable_ids_are_compared_too(tmp_path: Path) -> None:
@@ -156,4 +158,6 @@ def test_an_output_without_the_hash_stays_one(tmp_path: Path) -> None:
 def test_the_remark_of_stable_ids_does_not_speak_of_rows(tmp_path: Path) -> None:
     table = relabeled.rows(["a"], ["m"])
     found = compare(str(relabeled.write(tmp_path / "a", table)), str(relabeled.write(tmp_path / "b", table)))
-    assert "1 texts stand under another id in both: their ids changed" in said(replace(found, texts=Texts(0, 0, 1, 0)))
+    assert "1 texts have different ids in the two outputs: their ids changed" in said(
+        replace(found, texts=Texts(0, 0, 1, 0))
+    )

@@ -147,8 +147,8 @@ def test_what_the_oracle_errs_in_is_said(run: RunConfig, capsys: pytest.CaptureF
     assert "gives the trusted oracle&#39;s label to" in page
     cli.main(["status", run.storage])
     text = " ".join(capsys.readouterr().out.split())
-    assert "gives the trusted oracle's label to" in text
-    assert "of other it finds" in text
+    assert "agrees with the trusted oracle on" in text
+    assert "its recall of other is" in text
     assert f"evaluation and {TRUSTED} trusted" in text
 
 

@@ -109,7 +109,7 @@ def test_a_shared_prefix_counts_once(tmp_path: Path, fast: Device) -> None:
 
 def test_a_model_that_does_not_fit_is_refused(tmp_path: Path, fast: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "find_device", lambda gpu: replace(fast, memory=1e6))
-    with pytest.raises(ModelError, match=r"zero_shot\.model: .* needs 0.0 GB for its weights; 1 x test"):
+    with pytest.raises(ModelError, match=r"zero_shot\.model: .* needs 0.0 GB for its weights, and 1 x test"):
         plan.plan(settings(tmp_path))
 
 

@@ -63,7 +63,7 @@ def test_a_label_that_is_no_text_ends_it_only_where_the_column_was_asked_for(tmp
         starter(path, text="text", label="label")
     made = starter(path, text="text")
     assert made.fill_in is not None
-    assert any("the column 'label' is passed over: " in note for note in made.notes)
+    assert any("the column 'label' is ignored: " in note for note in made.notes)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_label_that_is_no_text_ends_it_only_where_the_column_was_asked_for(tmp
         (["Tea"] * 3, "has the label 'Tea' in all 3 rows with a label; expected two or more labels"),
         (["Tea", "tea "], "has the label 'Tea' in all 2 rows with a label; expected two or more labels"),
         (["", " ", "\u200b"], "is empty in all 3 rows; expected labels"),
-        ([f"x{i}" for i in range(30)], "has a label of its own in each of 30 rows; expected labels that several rows"),
+        ([f"x{i}" for i in range(30)], "has a different label in each of 30 rows; expected labels that several rows"),
         ([f"x{i // 2}" for i in range(2002)], "has 1,001 different labels in 2,002 rows; expected 2 to 1,000 labels"),
         ([f"x{i}" for i in range(10_001)], "has more than 10,000 different values in the first 10,001 rows; expected"),
     ],
@@ -112,11 +112,11 @@ def test_spellings_of_a_label_are_one_label_and_said(tmp_path: Path) -> None:
         ("I", ("\u0131",)),
         ("Milk", ("MILK", "milk")),
     ]
-    assert "# also: spellings in the data that mean the same label" in made.text
+    assert "# also: other spellings of the label in the data" in made.text
     said = "\n".join(made.notes)
-    assert "'Milk' (2), 'MILK' (1), 'milk' (1) are written as one label, 'Milk'" in said
-    assert "white space and unseen characters are left out of the labels of 3 rows" in said
-    assert "1 row has a label with control characters, which cannot be one: 'a\\x07b'" in said
+    assert "'Milk' (2), 'MILK' (1), 'milk' (1) are one label, 'Milk'" in said
+    assert "white space and invisible characters are removed from the labels of 3 rows" in said
+    assert "1 row has a value that is not valid as a label (control characters, or too long): 'a\\x07b'" in said
     assert "1 text occurs with two different labels" in said
     assert "'Bread' and 'Bread.' look the same" in said
 
@@ -228,7 +228,7 @@ def test_a_guessed_column_that_does_not_fit_is_passed_over(tmp_path: Path, conte
 @pytest.mark.parametrize("roles", [{"label": "text"}, {"id": "text"}, {"id": "label", "label": "label"}])
 def test_a_column_has_one_role(tmp_path: Path, roles: dict[str, str]) -> None:
     path = write(tmp_path / "a.csv", "text,label\na,Tea\nb,Coffee\n")
-    with pytest.raises(CorpusError, match="is the column of --(text|id) too; expected a column for each"):
+    with pytest.raises(CorpusError, match="is also the column of --(text|id); expected two different columns"):
         starter(path, text="text", **roles)  # type: ignore[arg-type]
 
 

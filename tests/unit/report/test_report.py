@@ -375,10 +375,10 @@ def test_promotions_and_feedback_are_told_apart_from_what_was_bought() -> None:
     assert report["annotations"] == run_of(history).annotations
     seen = shown(terminal.status_view(told), width=120)
     assert "in place of round-0002, 2026-01-0" in seen
-    assert "8 labels by people, free of budget; 2 called wrong, still to be answered" in seen
+    assert "8 labels by people, not counted in the budget; 2 marked wrong, without a label yet" in seen
     assert "100 + 7" in seen
     text = Page(page.render(told)).text
-    assert re.search(r"labelled by people, free of budget\s*8", text)
+    assert re.search(r"labelled by people, not counted in the budget\s*8", text)
     assert "100 + 7" in text
     untouched = shown(terminal.status_view(run_of(history[:2])), width=120)
     assert "promoted" not in untouched
@@ -525,8 +525,8 @@ def test_the_curve_speaks_of_the_current_model() -> None:
 def test_a_better_model_before_the_current_one_is_named() -> None:
     history = (result(0, 0.4), result(1, 0.8), result(2, 0.9, accepted=False), result(3, 0.7))
     text = shown(terminal.status_view(run_of(history)))
-    assert re.search(r"better before\s+round-0001, accuracy 80.0 % \[75.0, 84.0\], n = 300", text)
-    assert "better before" not in shown(terminal.status_view(run_of(history[:2])))
+    assert re.search(r"better model\s+round-0001, accuracy 80.0 % \[75.0, 84.0\], n = 300", text)
+    assert "better model" not in shown(terminal.status_view(run_of(history[:2])))
 
 
 def test_the_headline_names_the_positive_label() -> None:
@@ -538,8 +538,8 @@ def test_the_headline_names_the_positive_label() -> None:
 def test_a_stopped_run_says_how_to_go_on() -> None:
     stopped = replace(run_of(HISTORIES["zero-shot only"]), state="stopped", stop_reason=None)
     assert to_json(stopped)["state"] == "stopped"
-    assert next_commands(stopped) == (("Continue it", "laud run runs/food/config.yaml"),)
-    assert "Continue it" in shown(terminal.status_view(stopped))
+    assert next_commands(stopped) == (("Resume it", "laud run runs/food/config.yaml"),)
+    assert "Resume it" in shown(terminal.status_view(stopped))
 
 
 def test_errors_of_the_corpus_stand_behind_their_sum() -> None:
@@ -662,7 +662,7 @@ def test_numbers() -> None:
 
 def test_commands_quote_the_storage() -> None:
     waiting = replace(run_of(()), state="waiting", storage="my runs/food")
-    assert next_commands(waiting) == (("Continue it when answers can come", "laud run 'my runs/food/config.yaml'"),)
+    assert next_commands(waiting) == (("Resume it when the oracle can answer", "laud run 'my runs/food/config.yaml'"),)
 
 
 def test_the_report_needs_neither_ray_nor_torch() -> None:
@@ -693,12 +693,12 @@ def test_agreement_and_audit_are_said_in_words() -> None:
     assert summary.spent == 300
     text = " ".join(shown(terminal.status_view(summary), width=200).split())
     assert "300 of 500: 60 seed, 200 query, 40 asked again" in text
-    assert "40 answers; 17 labels changed by them; 1 document in dispute until a third answer" in text
-    assert "Krippendorff's alpha 0.457 on 41 documents with several answers; most were chosen as doubtful" in text
+    assert "40 further answers, which changed 17 labels; 1 document in dispute, to be settled by a third answer" in text
+    assert "Krippendorff's alpha 0.457 on 41 documents with several answers; most of these had doubtful answers" in text
     assert "expert and llm:m: 61.0 % the same, Cohen's kappa 0.543, n = 41" in text
     assert "Cheese or Milk: 7 documents got both" in text
     rendered_page = Page(page.render(summary))
-    assert "Do those who answer agree?" in rendered_page.text
+    assert "Do the annotators agree?" in rendered_page.text
     assert "expert : Cheese" in rendered_page.text or "expert: Cheese" in rendered_page.text
     assert "img" not in [tag for tag, _ in rendered_page.tags]
 
@@ -718,4 +718,4 @@ def test_agreement_and_audit_in_json() -> None:
     }
     without = to_json(run_of(HISTORIES["ten rounds"]))
     assert (without["audit"], without["agreement"]) == (None, None)
-    assert "Do those who answer agree?" not in rendered("ten rounds")
+    assert "Do the annotators agree?" not in rendered("ten rounds")
