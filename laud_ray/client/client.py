@@ -53,8 +53,7 @@ class Client:
 
     Example:
         with Client("http://127.0.0.1:8000") as client:
-            for text, result in zip(texts, client.classify(texts).results):
-                print(text, result.label, result.confidence)
+            labels = [result.label for result in client.classify(texts).results]
     """
 
     def __init__(

@@ -33,7 +33,7 @@ def compare(old: str, new: str, *, examples: int = 10, text: str | None = None, 
 
     Example:
         diff = compare("labels/2024-01", "labels/2024-02")
-        print(diff.changed, "of", diff.compared, "documents changed their label")
+        share = diff.changed / diff.compared  # of the documents in both outputs
 
     Raises:
         CorpusError: if an output is missing, unfinished, broken, or lacks a column.

@@ -24,7 +24,7 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_cause(tmp_path: Path)
     cases = {"/proc/zz": "", str(tmp_path / "file" / "a"): "Not a directory", str(tmp_path / "file"): "File exists"}
     for path, cause in {**cases, "a\0b": "", str(tmp_path / ("n" * 300)): "File name too long"}.items():
         with pytest.raises(
-            ConfigError, match=rf"^--out: .* cannot be written: .*{cause}.*; expected a folder"
+            ConfigError, match=rf"^--out: .* cannot be written: .*{cause}.*; expected a writable folder"
         ) as found:
             check_writable(path, "--out")
         assert "\n" not in str(found.value)

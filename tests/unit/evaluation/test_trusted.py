@@ -144,7 +144,7 @@ def test_what_the_oracle_errs_in_is_said(run: RunConfig, capsys: pytest.CaptureF
     assert {row["label"] for row in said["oracle_error"]["per_class"]} == {"Tea", "other"}
     page = render(summary)
     assert "Is the oracle right?" in page
-    assert "gives the trusted oracle&#39;s label to" in page
+    assert "agrees with the trusted oracle on" in page
     cli.main(["status", run.storage])
     text = " ".join(capsys.readouterr().out.split())
     assert "agrees with the trusted oracle on" in text

@@ -139,6 +139,6 @@ def test_a_model_out_of_reach_is_planned_by_its_name_and_said_so(
     monkeypatch.setattr(model_size, "at_hand", lambda name: not name.startswith("far/"))
     shown = {"engine": "vllm", "model": "far/model-7B-chat"}
     made = plan.plan(settings(tmp_path, zero_shot=shown))
-    assert any(note.startswith("far/model-7B-chat cannot be loaded here") for note in made.notes)
+    assert any(note.startswith("far/model-7B-chat cannot be downloaded here") for note in made.notes)
     step = made.steps[0]
     assert step.hours == pytest.approx(2 * 7e9 * step.tokens / 1e12 / 3600)

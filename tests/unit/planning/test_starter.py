@@ -161,7 +161,7 @@ def test_too_few_texts_are_said(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"a.csv: all 5 texts in 'text' are the same; expected different ones"):
         starter(write(tmp_path / "a.csv", "text,label\n" + "same,x\nsame ,y\n" * 2 + "same,y"), text="text")
     made = starter(write(tmp_path / "b.csv", "text,label\na,x\nb,y\n"), text="text")
-    assert any("holds 2 different texts; a run needs at least 40" in note for note in made.notes)
+    assert any("has 2 different texts; a run needs at least 40" in note for note in made.notes)
 
 
 @pytest.mark.skipif(not CASES.exists(), reason="the shared inputs are not here")
@@ -222,7 +222,7 @@ def test_how_text_is_written_stands_in_the_yaml_and_is_noted(tmp_path: Path) -> 
 def test_a_guessed_column_that_does_not_fit_is_passed_over(tmp_path: Path, content: str) -> None:
     made = starter(write(tmp_path / "a.csv", content), text="text")
     assert made.fill_in is not None
-    assert any("'label'" in note and "passed over" in note for note in made.notes)
+    assert any("'label'" in note and "ignored" in note for note in made.notes)
 
 
 @pytest.mark.parametrize("roles", [{"label": "text"}, {"id": "text"}, {"id": "label", "label": "label"}])
