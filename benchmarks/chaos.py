@@ -62,7 +62,7 @@ class Output:
 
     command: list[str]
     place: Path
-    rows: dict[str, int] = field(default_factory=dict)
+    rows: int = 0
     seen: dict[str, State] = field(default_factory=dict)
 
     def look(self) -> list[str]:
@@ -76,19 +76,12 @@ class Output:
                 self.seen[record.stem] = state
         return again
 
-    def committed(self, name: str) -> bool:
-        """Whether a range, or a file of repeated texts, is committed."""
-        if name.startswith("part-"):
-            return name in self.seen
-        answers = name.replace("texts-", "answers-").replace(".parquet", ".npy")
-        return any(self.place.glob(f"_laud/*/repeats/answers/{answers}"))
-
-    def size(self, name: str) -> int:
-        """Return the rows of a range; a file of repeated texts counts as the largest range."""
+    def most_rows(self) -> int:
+        """Return the rows of the largest range; files of repeated texts are as large."""
         plan = self.place / "_laud/plan.json"
         if not self.rows and plan.exists():
-            self.rows = {one["name"]: one["rows"] for one in json.loads(plan.read_bytes())["ranges"]}
-        return self.rows.get(name, max(self.rows.values(), default=0))
+            self.rows = max(one["rows"] for one in json.loads(plan.read_bytes())["ranges"])
+        return self.rows
 
 
 def _state(file: Path) -> tuple[int, int]:
@@ -124,10 +117,9 @@ def targets(kind: str, driver: int) -> list[psutil.Process]:
     ]
 
 
-def flying() -> dict[str, int]:
-    """Return the ranges and files of repeated texts in work by the process that works on them, from process titles."""
-    named = ((title.removeprefix("ray::"), one.pid) for one, title in below())
-    return {name: pid for name, pid in named if name.startswith(("part-", "texts-"))}
+def at_work() -> list[int]:
+    """Return the worker processes that have a range, or a file of repeated texts, in work; their titles say so."""
+    return [one.pid for one, title in below() if title.startswith("ray::MapBatches")]
 
 
 def bury(driver: int) -> None:
@@ -150,13 +142,15 @@ def started(command: list[str], scratch: Path) -> Iterator[subprocess.Popen[byte
     bury(process.pid)
 
 
-def broken(output: Output, tally: Tally, wanted: Counter[str], longest: float, rng: random.Random) -> None:
-    """Run one relabel to its end, with kills in between as long as any are `wanted`."""
+def broken(
+    output: Output, tally: Tally, wanted: Counter[str], longest: float, until: float, rng: random.Random
+) -> None:
+    """Run one relabel to its end, with kills in between as long as any are `wanted`, and before `until`."""
     while True:
         with started(output.command, output.place.parent) as driver:
             tally.starts += 1
             while driver.poll() is None:
-                if wanted.total():
+                if wanted.total() and time.monotonic() < until:
                     strike(output, driver, tally, wanted, longest, rng)
                 else:
                     driver.wait()
@@ -183,12 +177,7 @@ def strike(
     """
     kind = rng.choices(list(wanted), weights=list(wanted.values()))[0]
     ripe, wait, given_up = rng.random() < RIPE, rng.uniform(0, longest), time.monotonic() + STUCK
-    while (
-        ripe
-        and not any(name.startswith("part-") for name in flying())
-        and driver.poll() is None
-        and time.monotonic() < given_up
-    ):
+    while ripe and not at_work() and driver.poll() is None and time.monotonic() < given_up:
         time.sleep(0.05)
     over = time.monotonic() + wait
     while not (found := targets(kind, driver.pid)) or time.monotonic() < over:
@@ -199,7 +188,7 @@ def strike(
             driver.kill()
         time.sleep(0.05)
     tally.touched += output.look()
-    before, victim = flying(), rng.choice(found)
+    before, victim = at_work(), rng.choice(found)
     pid = victim.pid
     if driver.poll() is not None:
         return
@@ -210,9 +199,9 @@ def strike(
     wanted[kind] -= 1
     tally.kills[kind] += 1
     tally.committed.append(len(output.seen))
-    hit = [name for name, of in before.items() if not output.committed(name) and (kind != "worker" or of == pid)]
+    hit = [one for one in before if kind != "worker" or one == pid]
     tally.in_flight.append(len(hit))
-    tally.redone += sum(output.size(name) for name in hit)
+    tally.redone += len(hit) * output.most_rows()
     print(f"\r{tally.kills.total()} kills, {tally.starts} starts, {len(output.seen)} ranges   ", end="", flush=True)
 
 
@@ -269,6 +258,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--range-rows", type=int, default=2000)
+    parser.add_argument("--minutes", type=float, default=120, help="no kill is begun after that time")
     parser.add_argument("--longest", type=float, default=5.0, help="the longest time between two kills, in seconds")
     parser.add_argument("--hidden", type=int, default=16_384, help="hidden units of the model; more make it slower")
     args = parser.parse_args()
@@ -291,9 +281,10 @@ def main() -> None:
                     sys.exit((place / "log").read_text())
             unbroken, began = time.monotonic() - began, time.monotonic()
             whole = rows(place / "whole")
-            while wanted.total():
+            until = began + 60 * args.minutes
+            while wanted.total() and time.monotonic() < until:
                 output = place / f"broken-{tally.passes:02d}"
-                broken(Output([*laud, "--out", str(output)], output), tally, wanted, args.longest, rng)
+                broken(Output([*laud, "--out", str(output)], output), tally, wanted, args.longest, until, rng)
                 tally.passes += 1
                 compare(output, whole, tally)
         finally:

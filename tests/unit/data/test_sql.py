@@ -78,7 +78,7 @@ def test_postgresql(postgres: Server, tmp_path: Path) -> None:
         ("SELECT id, text, label FROM names WHERE id < 0", r"shop\.db: holds no documents; expected at least one row$"),
         (
             "SELECT id % 9 AS id, text, label FROM names ORDER BY names.id",
-            r"shop\.db row 10: the id '0' is already in .*shop\.db row 1 ",
+            r"shop\.db row 10: the id '0' is already in .*shop\.db row 1;",
         ),
         (
             "SELECT id, id + 0.5 AS text, label FROM names",
