@@ -47,6 +47,12 @@ def quoted(value: object, most: int = MOST) -> str:
     return f"'{shown}'" + ("..." if len(text) > most else "")
 
 
+def first_line(error: object) -> str:
+    """Return the first line of an error's message, printable; the name of its type where it has no message."""
+    lines = str(error).strip().splitlines()
+    return printable(lines[0]) if lines else type(error).__name__
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return the end of a message that offers the known name nearest to an unknown one; empty where none is near.
 

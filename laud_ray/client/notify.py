@@ -5,6 +5,7 @@ import os
 import httpx
 
 from laud_ray.config import ServingConfig
+from laud_ray.printable import first_line
 
 TIMEOUT = 5.0  # seconds, for each of connecting, sending and waiting for the response
 
@@ -36,5 +37,5 @@ def _post(url: str, token_env: str | None) -> str | None:
         return f"not notified: the token in the environment variable {token_env} is not ASCII"
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         # The message may quote a header, and with it the token.
-        cause = "illegal header" if isinstance(error, httpx.LocalProtocolError) else str(error).partition("\n")[0]
-        return f"not notified: {cause or type(error).__name__}"
+        cause = "illegal header" if isinstance(error, httpx.LocalProtocolError) else first_line(error)
+        return f"not notified: {cause}"

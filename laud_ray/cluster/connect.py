@@ -13,6 +13,7 @@ from ray._private import utils
 from laud_ray.cluster import ray_token
 from laud_ray.cluster.workers import NICENESS
 from laud_ray.errors import JobError
+from laud_ray.printable import first_line
 
 # Attempts to start Ray. On a busy machine Ray ends its own processes when they are slow to start.
 STARTS = 3
@@ -70,4 +71,4 @@ def timed_out(error: BaseException) -> bool:
 
 
 def _reason(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0].rstrip(".")
+    return first_line(error).rstrip(".")

@@ -28,6 +28,7 @@ from laud_ray.cluster.deaths import Done as Done
 from laud_ray.cluster.deaths import Lost as Lost
 from laud_ray.cluster.workers import Workers as Workers
 from laud_ray.errors import PassError, SetAsideError
+from laud_ray.printable import first_line
 
 T = TypeVar("T")
 J = TypeVar("J")
@@ -72,7 +73,7 @@ def map_ranges(names: Sequence[str], work: Callable[[str, J], T], job: J, worker
             for batch in data.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
                 yield from _results(batch)
         except failed.RayError as error:
-            raise PassError(f"{type(error).__name__}: {_first_line(error)}") from error
+            raise PassError(f"{type(error).__name__}: {first_line(error)}") from error
         finally:
             del data  # this cancels the tasks in progress
             account.forget.remote(one_pass.key)
@@ -169,7 +170,3 @@ def slots(workers: Workers) -> int:
     wanted = [(kind, amount) for kind, amount in (("CPU", workers.cpus), ("GPU", workers.gpus)) if amount]
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return sum(min((int(node.get(kind, 0) / amount) for kind, amount in wanted), default=1) for node in nodes)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]

@@ -15,7 +15,7 @@ from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 from laud_ray.cluster.submission import Submission
 from laud_ray.cluster.upload import EXCLUDES
 from laud_ray.errors import AddressError, JobError
-from laud_ray.printable import shown
+from laud_ray.printable import first_line, shown
 
 # If the log stream breaks off, it is reopened after RETRY_S seconds, at most RETRIES times in a row.
 RETRY_S, RETRIES = 1.0, 30
@@ -190,5 +190,4 @@ def _ended(job: JobDetails) -> str:
 
 
 def _line(error: object) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.replace("\\n", "\n").partition("\n")[0][:300]
+    return first_line(error).partition("\\n")[0][:300]

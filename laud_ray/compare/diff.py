@@ -15,6 +15,7 @@ from laud_ray.compare.changes import ClassChange, Confidence, Diff, Example, Flo
 from laud_ray.compare.outputs import SCHEMA, Codes, Counts, Output, open_output, require_two
 from laud_ray.data.text_hashes import COLUMN
 from laud_ray.errors import CorpusError, LaudError
+from laud_ray.printable import first_line
 
 MEMORY = "2GB"
 THREADS = 8
@@ -62,7 +63,7 @@ def compare(old: str, new: str, *, examples: int = 10, text: str | None = None, 
                 raise
             raise KeyboardInterrupt from None  # Ctrl-C in the middle of a query
         except duckdb.Error as error:
-            first = str(error).partition("\n")[0]
+            first = first_line(error)
             raise LaudError(f"the comparison failed under {place} with {memory} of memory: {first}") from None
         finally:
             connection.close()

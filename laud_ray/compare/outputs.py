@@ -17,6 +17,7 @@ import pyarrow.fs as pafs
 from laud_ray.data.cleaning import clean
 from laud_ray.data.text_hashes import text_hashes
 from laud_ray.errors import CorpusError
+from laud_ray.printable import first_line
 from laud_ray.storage.folder import Folder, filesystem
 from laud_ray.storage.listing import find_files
 from laud_ray.texts import normalise_text
@@ -118,7 +119,7 @@ class Output:
             for batch in scanner.to_batches():
                 yield _normal(batch, codes, counts, text)
         except (pa.ArrowException, OSError) as error:
-            raise CorpusError(f"{self.uri}: cannot be read: {_first_line(error)}") from None
+            raise CorpusError(f"{self.uri}: cannot be read: {first_line(error)}") from None
 
     def texts(self, column: str, ids: Sequence[str]) -> dict[str, str]:
         """Return a column's values by id, for these ids; an id without a value is left out."""
@@ -133,7 +134,7 @@ class Output:
             )
             found = scanner.to_table()
         except (pa.ArrowException, OSError) as error:
-            raise CorpusError(f"{self.uri}: column {column!r} cannot be read: {_first_line(error)}") from None
+            raise CorpusError(f"{self.uri}: column {column!r} cannot be read: {first_line(error)}") from None
         pairs = zip(found["id"].to_pylist(), found["text"].to_pylist(), strict=True)
         return {one: value for one, value in pairs if value is not None}
 
@@ -152,7 +153,7 @@ def open_output(uri: str) -> Output:
             raise CorpusError(f"{uri}: {'has no Parquet file' if found else 'does not exist'}; {_EXPECTED}")
         columns, dataset = _dataset(found[0][0], files)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise CorpusError(f"{uri}: cannot be opened: {_first_line(error)}") from None
+        raise CorpusError(f"{uri}: cannot be opened: {first_line(error)}") from None
     missing = [name for name in ("id", "label") if name not in columns]
     if missing:
         raise CorpusError(f"{uri}: no column {' and no column '.join(missing)} in {', '.join(columns)}; {_EXPECTED}")
@@ -240,7 +241,3 @@ def _normal(batch: pa.RecordBatch, codes: Codes, counts: Counts, text: str | Non
     hashes = pa.nulls(rows, pa.int64()) if text is None else _hashes(columns[text])
     made = pa.RecordBatch.from_arrays([ids, labels, pc.cast(finite, pa.float32()), abstained, hashes], schema=SCHEMA)
     return made.filter(pc.is_valid(ids)) if ids.null_count else made
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

@@ -13,6 +13,7 @@ from laud_ray.config.run import RunConfig
 from laud_ray.config.section import STORED, literal_path
 from laud_ray.config.yaml_text import read_yaml
 from laud_ray.errors import ConfigError
+from laud_ray.printable import first_line
 from laud_ray.storage import charset, text_reading
 from laud_ray.storage.file_kind import kind_of
 from laud_ray.storage.folder import Folder
@@ -102,7 +103,7 @@ def _read(path: str, where: str, expected: str, encoding: str | None = None, hin
     except FileNotFoundError:
         raise ConfigError(f"{where}: no such file; expected {expected}") from None
     except OSError as error:
-        raise ConfigError(f"{where}: cannot be read: {_first_line(error)}; expected {expected}") from None
+        raise ConfigError(f"{where}: cannot be read: {first_line(error)}; expected {expected}") from None
     if (kind := kind_of(data)) is not None:
         raise ConfigError(f"{where}: is {kind}; expected {expected}")
     used = charset.marked(data) or encoding or charset.detect(data)
@@ -151,7 +152,3 @@ def _flat(node: Any, key: str = "") -> dict[str, Any]:
     if isinstance(node, list):
         return {k: v for i, child in enumerate(node) for k, v in _flat(child, join(key, i)).items()}
     return {key: node}
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

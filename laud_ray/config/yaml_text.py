@@ -14,6 +14,7 @@ import yaml
 from laud_ray.config.label_nodes import label_texts
 from laud_ray.config.mistakes import join, short
 from laud_ray.errors import ConfigError
+from laud_ray.printable import first_line
 
 # Limits that no honest file reaches: labels of 100,000 classes have about 300,000 nodes.
 DEEPEST, MOST_NODES = 50, 1_000_000
@@ -40,7 +41,7 @@ def read_yaml(text: str, path: str, *, labels_at: Sequence[str] = ("task", "labe
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         at = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).partition("\n")[0] or type(error).__name__
+        problem = getattr(error, "problem", None) or first_line(error)
         raise ConfigError(f"{path}{at}: is not valid YAML: {problem}") from None
     _Check(path).node(data, "", 0)
     return data

@@ -12,7 +12,7 @@ from laud_ray.data.formats.files import format_of as format_of
 from laud_ray.data.formats.text_files import opened
 from laud_ray.data.seen import Seen, listed
 from laud_ray.errors import CorpusError
-from laud_ray.printable import printable
+from laud_ray.printable import first_line, printable
 from laud_ray.storage.folder import Entry, filesystem
 from laud_ray.storage.listing import list_inputs
 from laud_ray.storage.object_store import explained
@@ -100,7 +100,7 @@ def inputs(path: str, seen: Seen) -> tuple[Entry, ...]:
         _refuse_table(path)
         found = list_inputs(path)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise CorpusError(f"{path}: cannot be opened: {_first_line(error)}") from None
+        raise CorpusError(f"{path}: cannot be opened: {first_line(error)}") from None
     usable = tuple(entry for entry in found if format_of(entry.path))
     others = [entry for entry in found if not format_of(entry.path) and not entry.path.lower().endswith(_LEFT)]
     seen.passed_over += [entry.path for entry in others]
@@ -178,7 +178,3 @@ def _hint(path: str) -> str:
 
 def _name(path: str) -> str:
     return printable(path.rstrip("/").rsplit("/", 1)[-1])
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

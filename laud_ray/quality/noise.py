@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from laud_ray.stats.calibration import softmax
+from laud_ray.stats.metrics import require_labels
 from laud_ray.types import Floats, Indices
 
 # The largest error rate that is considered; an oracle that is wrong more often is useless.
@@ -146,6 +147,4 @@ def _require(proba: Floats, labels: Indices) -> None:
     n, k = proba.shape
     if n != len(labels):
         raise ValueError(f"got {n} rows of probabilities and {len(labels)} labels; expected the same number")
-    outside = (labels < 0) | (labels >= k)
-    if outside.any():
-        raise ValueError(f"label {labels[outside][0]} is outside [0, {k})")
+    require_labels(labels, k)

@@ -4,6 +4,7 @@ from math import log
 
 import numpy as np
 
+from laud_ray.stats.metrics import require_labels
 from laud_ray.types import Floats, Indices
 
 # The factor from cosine similarities to logits at which zero-shot confidence matches zero-shot accuracy. docs/LOG.md
@@ -63,6 +64,4 @@ def _require_logits(logits: Floats, targets: Indices) -> None:
         raise ValueError(f"got {n} rows of logits and {len(targets)} targets; expected the same number, at least 1")
     if not np.isfinite(logits).all():
         raise ValueError(f"{np.count_nonzero(~np.isfinite(logits))} logits are not finite")
-    outside = (targets < 0) | (targets >= k)
-    if outside.any():
-        raise ValueError(f"target {targets[outside][0]} is outside [0, {k})")
+    require_labels(targets, k)

@@ -29,8 +29,8 @@ def confusion(true: Indices, predicted: Indices, k: int, weights: Floats | None 
             negative.
     """
     _require_same_length(true=true, predicted=predicted)
-    _require_labels(true, k)
-    _require_labels(predicted, k)
+    require_labels(true, k)
+    require_labels(predicted, k)
     cells = true.astype(np.int64) * k + predicted
     mass = np.bincount(cells, _checked_weights(weights, len(true)), minlength=k * k)
     return mass.reshape(k, k).astype(np.float64, copy=False)
@@ -119,8 +119,8 @@ def cohen_kappa(a: Indices, b: Indices, k: int) -> float:
         ValueError: if the arrays are empty or differ in length, or a label is outside [0, k).
     """
     _require_same_length(a=a, b=b)
-    _require_labels(a, k)
-    _require_labels(b, k)
+    require_labels(a, k)
+    require_labels(b, k)
     n = len(a)
     agreed = int(np.count_nonzero(a == b)) * n  # both shares are times n², so that they are exact integers
     by_chance = int(np.bincount(a, minlength=k) @ np.bincount(b, minlength=k))
@@ -199,7 +199,8 @@ def _require_same_length(**arrays: Indices | Floats | Bools) -> None:
         raise ValueError(f"{found} documents; expected the same number, at least 1")
 
 
-def _require_labels(labels: Indices, k: int) -> None:
+def require_labels(labels: Indices, k: int) -> None:
+    """Raise ValueError if a label is outside [0, k)."""
     outside = (labels < 0) | (labels >= k)
     if outside.any():
         raise ValueError(f"label {labels[outside][0]} is outside [0, {k})")

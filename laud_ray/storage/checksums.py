@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from laud_ray.errors import DamageError
+from laud_ray.printable import first_line
 
 T = TypeVar("T")
 KEY = "checksum"
@@ -65,7 +66,7 @@ def parse_json(data: bytes, place: str, build: Callable[[Any], T]) -> T:
         found = json.loads(data)
         stored = found.pop(KEY, None) if isinstance(found, dict) else None
     except (ValueError, RecursionError) as error:
-        why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error).partition("\n")[0]
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else first_line(error)
         raise DamageError(f"{place}: is not valid JSON ({why}); {EXPECTED}") from None
     if (stored is not None and stored != _sum(found)) or (stored is None and _is_renamed(found)):
         raise DamageError(f"{place}: was changed or is damaged: its checksum differs; {EXPECTED}")
@@ -74,7 +75,7 @@ def parse_json(data: bytes, place: str, build: Callable[[Any], T]) -> T:
     except KeyError as error:
         raise DamageError(f"{place}: lacks the key {error}; {EXPECTED}") from None
     except (TypeError, ValueError, AttributeError, IndexError, AssertionError) as error:
-        why = str(error).partition("\n")[0]
+        why = first_line(error)
         raise DamageError(f"{place}: has invalid contents ({why}); {EXPECTED}") from None
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from laud_ray.printable import did_you_mean, printable, quoted
+from laud_ray.printable import did_you_mean, first_line, printable, quoted
 
 
 def test_what_cannot_be_seen_is_escaped() -> None:
@@ -35,3 +35,16 @@ def test_the_nearest_name_is_offered() -> None:
     assert did_you_mean("kapa", {"gain": 1, "kappa": 2}) == " - did you mean 'kappa'?"
     assert did_you_mean("zzz", ["gain", "kappa"]) == ""
     assert did_you_mean("a", []) == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("\n no such file\nmore"), "no such file"),
+        (ValueError("a\x1b[31m\u2028b"), "a\\x1b[31m"),
+        (ValueError(" \n"), "ValueError"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+    ],
+)
+def test_an_error_is_said_in_its_first_line(error: BaseException, line: str) -> None:
+    assert first_line(error) == line

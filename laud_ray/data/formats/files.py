@@ -15,7 +15,7 @@ from laud_ray.data.formats.jsonl import require
 from laud_ray.data.formats.text_files import Piece, is_empty, opened, section, unpacked
 from laud_ray.data.seen import NotText, Seen
 from laud_ray.errors import CorpusError
-from laud_ray.printable import printable
+from laud_ray.printable import first_line
 from laud_ray.storage import charset
 from laud_ray.storage.charset import HEAD, UTF8, peek
 from laud_ray.storage.folder import filesystem
@@ -84,7 +84,7 @@ def batches(
         ) from None
     except (pa.ArrowException, OSError, EOFError) as error:
         place = f" after row {first - 1}" if first > 1 else ""
-        raise CorpusError(f"{file}{place}: cannot be read: {_first_line(error)}") from None
+        raise CorpusError(f"{file}{place}: cannot be read: {first_line(error)}") from None
     seen.rows[file] = first - began
     if first == began and not later:
         seen.empty.append(file)
@@ -113,7 +113,7 @@ def column_names(file: str, reading: Reading = AS_FOUND, columns: Sequence[str] 
     except UnicodeDecodeError as error:
         raise CorpusError(f"{file}: is not {error.encoding}; expected the file's `encoding`") from None
     except (pa.ArrowException, OSError, EOFError) as error:
-        raise CorpusError(f"{file}: cannot be read: {_first_line(error)}") from None
+        raise CorpusError(f"{file}: cannot be read: {first_line(error)}") from None
 
 
 def require_columns(file: str, columns: Sequence[str], reading: Reading = AS_FOUND) -> None:
@@ -261,7 +261,3 @@ def _parquet(
         for batch in table.iter_batches(row_groups=wanted, **how):
             yield [as_texts(file, column, batch.column(column), first) for column in columns]
             first += batch.num_rows
-
-
-def _first_line(error: Exception) -> str:
-    return printable(str(error).splitlines()[0]) if str(error) else type(error).__name__

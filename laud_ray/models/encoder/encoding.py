@@ -15,6 +15,7 @@ from torch.nn.functional import normalize
 
 from laud_ray.errors import ModelError
 from laud_ray.models.encoder.onnx import EncoderGraph
+from laud_ray.printable import first_line
 from laud_ray.stats.legibility import Kinds, Legibility, count, kinds
 from laud_ray.types import Floats, Indices, Label
 
@@ -64,7 +65,7 @@ def check_model(name: str) -> None:
 
 
 def _unknown(name: str, error: Exception) -> ModelError:
-    reason = str(error).strip().splitlines()[0]
+    reason = first_line(error)
     return ModelError(
         f"model: {name!r} cannot be loaded: {reason}; expected {BUNDLED!r}, a model folder, or a hub name"
     )

@@ -19,6 +19,7 @@ from laud_ray.models.encoder.encoding import Encoder
 from laud_ray.models.encoder.propagation import Memory
 from laud_ray.models.encoder.training import CosineClassifier, Course
 from laud_ray.models.ray_train import Resources
+from laud_ray.stats.calibration import softmax
 from laud_ray.stats.legibility import Legibility
 from laud_ray.storage.model_folder import describe, seal
 from laud_ray.types import Example, Floats, Indices, Task
@@ -132,9 +133,7 @@ class EncoderScorer:
 
     def proba(self, vectors: Floats) -> Floats:
         """Map (n, d) unit vectors to (n, k) probabilities."""
-        logits: Floats = self.scale * vectors @ self.head.T
-        rows: Floats = np.exp(logits - logits.max(1, keepdims=True))
-        rows /= rows.sum(1, keepdims=True)
+        rows = softmax(self.scale * vectors @ self.head.T)
         if len(self.owners) != len(self.labels):
             proba = np.zeros((len(vectors), len(self.labels)), np.float32)
             np.add.at(proba.T, self.owners, rows.T)

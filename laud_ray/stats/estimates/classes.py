@@ -4,6 +4,7 @@ import numpy as np
 
 from laud_ray.stats.estimates.sample import Sample
 from laud_ray.stats.estimates.shares import share_limits
+from laud_ray.stats.metrics import require_labels
 from laud_ray.types import Bools, ClassEstimates, Estimate, Floats, Indices
 
 
@@ -19,8 +20,7 @@ def estimate_classes(sample: Sample, k: int) -> tuple[ClassEstimates, ...]:
         ValueError: if a label is outside [0, k).
     """
     for labels in (sample.true, sample.predicted):
-        if ((labels < 0) | (labels >= k)).any():
-            raise ValueError(f"label {labels[(labels < 0) | (labels >= k)][0]} is outside [0, {k})")
+        require_labels(labels, k)
     present, stratum, sampled = np.unique(sample.strata, return_inverse=True, return_counts=True)
     known = sample.sizes
     sizes = sampled.astype(float) if known is None else np.array([float(known[int(h)]) for h in present])

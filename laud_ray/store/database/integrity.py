@@ -7,6 +7,7 @@ from sqlalchemy import Column, Connection, Engine, Table, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from laud_ray.errors import DamageError
+from laud_ray.printable import first_line
 from laud_ray.storage.checksums import EXPECTED
 from laud_ray.store import people_tables as people_tables
 from laud_ray.store.database.connection import read
@@ -53,8 +54,8 @@ def _check_rows(connection: Connection, table: Table, place: str) -> None:
                     f"{place}: {table.name} row {at} was changed or is damaged: its checksum differs; {EXPECTED}"
                 )
     except SQLAlchemyError as error:
-        cause = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        cause = first_line(getattr(error, "orig", None) or error)
         raise DamageError(f"{place}: {table.name} after row {at} cannot be read ({cause}); {EXPECTED}") from None
     except (ValueError, TypeError) as error:
-        cause = str(error).partition("\n")[0]
+        cause = first_line(error)
         raise DamageError(f"{place}: {table.name} after row {at} cannot be read ({cause}); {EXPECTED}") from None

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from laud_ray.config import RunConfig
 from laud_ray.errors import ConfigError, RunError, StorageError, StoreError
+from laud_ray.printable import first_line
 from laud_ray.storage.causes import most_telling
 from laud_ray.storage.folder import Folder
 from laud_ray.store.database import integrity, postgres
@@ -94,7 +95,7 @@ def one_line(folder: Folder) -> Iterator[None]:
         with one_line(folder):
             raise most_telling(group) from group
     except (SQLAlchemyError, sqlite3.Error) as error:
-        cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+        cause = first_line(getattr(error, "orig", None) or error)
         raise StoreError(f"{folder.uri} database: {cause}") from error
 
 

@@ -77,7 +77,7 @@ def test_errors_name_the_value_and_the_bound() -> None:
         fit_temperature(logits, np.array([0]))
     with pytest.raises(ValueError, match="got 0 rows of logits and 0 targets; expected the same number, at least 1"):
         fit_temperature(logits[:0], np.array([], int))
-    with pytest.raises(ValueError, match=r"target 3 is outside \[0, 3\)"):
+    with pytest.raises(ValueError, match=r"label 3 is outside \[0, 3\)"):
         fit_temperature(logits, np.array([0, 3]))
     with pytest.raises(ValueError, match="1 logits are not finite"):
         fit_temperature(np.array([[0.0, np.nan]]), np.array([0]))
