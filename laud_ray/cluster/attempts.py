@@ -5,8 +5,8 @@ import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Condition, Lock
-from typing import Any
+from threading import Condition, Lock, Timer
+from typing import Any, NoReturn
 
 import pyarrow as pa
 import ray
@@ -38,6 +38,7 @@ class Pass:
         account: handle of the Account actor.
         keeps: whether the account keeps results until their block has been returned (blocks of several names).
         workers: the largest number of workers at once.
+        timeout_s: seconds after which the work of a name counts as hanging.
     """
 
     key: str
@@ -45,6 +46,7 @@ class Pass:
     account: Any
     keeps: bool
     workers: int
+    timeout_s: float
 
 
 class _Turns:
@@ -128,17 +130,37 @@ def _worked(name: str, one_pass: Pass) -> Done[Any] | Raised:
                 _opened.clear()
                 _opened[one_pass.key] = ray.get(one_pass.shared[0])
             work, job = _opened[one_pass.key]
-        return Done(name, work(name, job))
+        with _deadline(name, one_pass):
+            return Done(name, work(name, job))
     except EngineError as error:
-        # Only the end of the process frees the memory and devices of a broken engine.
-        ray.get(one_pass.account.leave.remote((one_pass.key, name), str(error), one_pass.workers))
-        os._exit(1)
+        _end(name, one_pass, str(error))
     except UserError as error:
         return Raised(str(error), type(error).__name__)
     except Exception as error:  # noqa: BLE001 - the worker's edge: every exception is returned as data
         # The messages of our own errors are complete without the class name.
         text = str(error) if isinstance(error, LaudError) else f"{type(error).__name__}: {error}"
         return Raised(f"{name}: {text}")
+
+
+@contextmanager
+def _deadline(name: str, one_pass: Pass) -> Iterator[None]:
+    """End this process if the work of a name takes too long: an engine that hangs would hold its range for ever."""
+    text = f"no result within {one_pass.timeout_s:,g} s"
+    timer = Timer(one_pass.timeout_s, _end, (name, one_pass, text))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _end(name: str, one_pass: Pass, cause: str) -> NoReturn:
+    """Report why this worker ends, and end it: only that frees the memory and devices of a broken engine."""
+    try:
+        ray.get(one_pass.account.leave.remote((one_pass.key, name), cause, one_pass.workers))
+    finally:
+        os._exit(1)
 
 
 class Engine:

@@ -45,7 +45,8 @@ def map_ranges(names: Sequence[str], work: Callable[[str, J], T], job: J, worker
     """Call work(name, job) for each name on the cluster's workers; yield results as they come.
 
     A name whose worker died is retried, alone in its process: an engine has two names at once, and either may have
-    killed it. Work that raises EngineError ends its worker, which counts as a death. Workers and nodes may join and
+    killed it. Work that raises EngineError, or that takes longer than the workers' timeout, ends its worker, which
+    counts as a death. Workers and nodes may join and
     leave. Closing the iterator cancels the work in progress.
 
     Example:
@@ -66,7 +67,7 @@ def map_ranges(names: Sequence[str], work: Callable[[str, J], T], job: J, worker
     blocks = min(len(names), MOST_BLOCKS)
     shared, account = [ray.put((work, job))], _account()
     size = min(workers.engines or slots(workers), len(names))
-    one_pass = Pass(shared[0].hex(), shared, account, blocks < len(names), size)
+    one_pass = Pass(shared[0].hex(), shared, account, blocks < len(names), size, workers.timeout_s)
     with DataContext.current(_context()):
         data = _mapped([{"name": name} for name in names], blocks, one_pass, workers)
         try:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# A range is scored in seconds to minutes. What takes this long hangs.
+RANGE_TIMEOUT_S = 6 * 3600.0
+
 # Ray's default of 15 leaves a worker a thirtieth of a core beside another busy process. At 5, Ray's daemons still come
 # first.
 NICENESS = ("RAY_worker_niceness", "5")
@@ -15,11 +18,13 @@ class Workers:
         cpus: CPU cores that each worker reserves.
         gpus: GPUs that each worker reserves.
         engines: size of the actor pool; 0 for tasks.
+        timeout_s: seconds after which the work of one name counts as hanging, and its worker is ended.
     """
 
     cpus: float = 1
     gpus: float = 0
     engines: int = 0
+    timeout_s: float = RANGE_TIMEOUT_S
 
     @property
     def settings(self) -> dict[str, float | None]:

@@ -5,6 +5,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from laud_ray.cluster.workers import RANGE_TIMEOUT_S
 from laud_ray.config.asking import AuditConfig, BudgetConfig, EvaluationConfig, InitConfig, QueryConfig
 from laud_ray.config.mistakes import refuse_credentials, require_url, require_variable, short
 from laud_ray.config.models import EncoderConfig, EncoderZeroShotConfig, LearnerConfig, ZeroShotConfig
@@ -25,6 +26,7 @@ class ResourcesConfig(Section):
         scorers: language model engines that score at the same time.
         gpus_per_scorer: GPUs for each engine, on one node; 0 runs it on CPUs.
         cpus_per_scorer: cores for each engine without GPUs.
+        range_timeout: seconds to score one range; after that its worker counts as hanging and is replaced.
     """
 
     workers: int = Field(default=0, ge=0)
@@ -32,6 +34,7 @@ class ResourcesConfig(Section):
     gpus_per_scorer: float = Field(default=0, ge=0)
     scorers: int = Field(default=1, ge=1)
     cpus_per_scorer: int = Field(default=1, ge=1)
+    range_timeout: float = Field(default=RANGE_TIMEOUT_S, gt=0)
 
 
 class ServingConfig(Section):

@@ -92,6 +92,7 @@ def open_source(path: str, model: str | None) -> Source:
                 resources.cpus_per_scorer if engine else 1,
                 resources.gpus_per_scorer,
                 resources.scorers if engine else 0,
+                resources.range_timeout,
             ),
             run.config.corpus.max_chars,
             run.config.corpus.text,

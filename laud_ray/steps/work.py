@@ -61,7 +61,9 @@ class Work:
         resources = self.config.resources
         engine = self.config.learner.kind in ENGINES if round else self.config.zero_shot.engine == "vllm"
         engines = resources.scorers if engine else 0
-        return Workers(resources.cpus_per_scorer if engine else 1, resources.gpus_per_scorer, engines)
+        return Workers(
+            resources.cpus_per_scorer if engine else 1, resources.gpus_per_scorer, engines, resources.range_timeout
+        )
 
 
 @contextmanager

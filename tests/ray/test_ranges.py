@@ -4,7 +4,9 @@ from __future__ import annotations  # what is sent to workers must not need this
 
 import os
 import signal
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,8 @@ def sender(what: str, bad: str = "n03") -> Any:
             raise TwoPartError("cannot", "do it")
         if (what == "engine" and name == bad) or what == "no engine":
             raise EngineError(f"CUDA error of {name}"[:10])
+        if name == bad and what == "hang":
+            threading.Event().wait()
         if name == bad and what == "user":
             raise CorpusError("names.csv row 3: is not valid")
         if what == "raise":
@@ -82,6 +86,14 @@ def test_a_name_whose_engine_ends_is_set_aside_with_the_error(workers: Workers, 
     found = list(map_ranges(NAMES[:8], sender("engine"), str(tmp_path), workers))
     assert [one for one in found if isinstance(one, Lost)] == [Lost("n03", 3, "its engine ended: CUDA error")]
     assert sorted(one.name for one in found) == NAMES[:8]
+
+
+@KINDS
+def test_a_name_that_hangs_is_set_aside_when_its_time_is_over(workers: Workers, tmp_path: Path) -> None:
+    found = list(map_ranges(NAMES[:4], sender("hang"), str(tmp_path), replace(workers, timeout_s=1)))
+    cause = "its engine ended: no result within 1 s"
+    assert [one for one in found if isinstance(one, Lost)] == [Lost("n03", 3, cause)]
+    assert sorted(one.name for one in found) == NAMES[:4]
 
 
 @KINDS
