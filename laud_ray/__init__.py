@@ -15,29 +15,29 @@ from laud_ray.errors import (
     StoreError,
     UserError,
 )
-from laud_ray.types import (
-    Annotation,
-    Candidates,
-    ClassFigures,
-    Document,
-    Estimate,
-    Example,
-    Figures,
-    Label,
-    Learner,
-    Oracle,
-    QueryStrategy,
-    RoundResult,
-    Scorer,
-    StoppingRule,
-    Task,
-)
 
 if TYPE_CHECKING:
     from laud_ray.client.client import Client
     from laud_ray.config import RunConfig, load, parse
     from laud_ray.loop import Outcome, run
     from laud_ray.models.kinds import load as load_model
+    from laud_ray.types import (
+        Annotation,
+        Candidates,
+        ClassFigures,
+        Document,
+        Estimate,
+        Example,
+        Figures,
+        Label,
+        Learner,
+        Oracle,
+        QueryStrategy,
+        RoundResult,
+        Scorer,
+        StoppingRule,
+        Task,
+    )
 
 __version__ = "0.1.0"
 
@@ -77,7 +77,7 @@ __all__ = [
     "run",
 ]
 
-# Names that need Ray, torch, pydantic or httpx are imported on first use, so that `import laud_ray` is fast.
+# Names that need Ray, torch, pydantic, httpx or NumPy are imported on first use, so that `import laud_ray` is fast.
 _LATER = {
     "Client": ("laud_ray.client.client", "Client"),
     "Outcome": ("laud_ray.loop", "Outcome"),
@@ -90,9 +90,9 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATER:
+    if name not in __all__:
         raise AttributeError(f"module 'laud_ray' has no attribute {name!r}")
     from importlib import import_module
 
-    module, attribute = _LATER[name]
+    module, attribute = _LATER.get(name, ("laud_ray.types", name))
     return getattr(import_module(module), attribute)

@@ -325,7 +325,8 @@ def test_the_configuration_within_a_run_means_it_from_any_folder(
 
 
 def test_importing_and_help_are_light() -> None:
-    heavy = "import sys, laud_ray, laud_ray.cli; print({'ray', 'torch', 'pydantic', 'pyarrow'} & set(sys.modules))"
+    named = "{'ray', 'torch', 'pydantic', 'pyarrow', 'numpy', 'scipy', 'sklearn'}"
+    heavy = f"import sys, laud_ray, laud_ray.cli; print({named} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "set()"
 
