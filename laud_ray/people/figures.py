@@ -1,25 +1,160 @@
-"""What the answers of people come to: their cost."""
+"""What the answers of people come to: who they are, how right and how fast, what suggestions do, and what it cost."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
-from laud_ray.people.votes import votes
+from laud_ray.config import PeopleConfig
+from laud_ray.people.questions import Question, questions
+from laud_ray.people.votes import StoredVote, current, votes
+from laud_ray.quality.anchoring import Anchoring, Reply, anchoring
+from laud_ray.quality.annotators import Annotator, PersonVote, accuracies, annotators
+from laud_ray.quality.raters import Agreement, compare
+from laud_ray.quality.settling import Opinion
+from laud_ray.store.database.connection import read
+from laud_ray.store.people_tables import gold
+
+# A person's estimated accuracy decides between differing answers once it rests on so many of theirs.
+ENOUGH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleFigures:
+    """What the people of a run have done so far.
+
+    Attributes:
+        open, disputed, done: numbers of questions: to be answered, waiting for an adjudicator, and answered.
+        votes: the votes that count; `late` of them came after their question was settled.
+        anchoring: what suggestions do; None where no answer was given with, or without, one.
+        agreement: of the questions that two people answer, drawn at random; None where there are none.
+        dollars: what all votes cost, those too that were taken back.
+    """
+
+    open: int
+    disputed: int
+    done: int
+    votes: int
+    late: int
+    annotators: tuple[Annotator, ...]
+    anchoring: Anchoring | None
+    agreement: Agreement | None
+    dollars: float
+
+
+def people_figures(engine: Engine, rules: PeopleConfig, classes: int) -> PeopleFigures | None:
+    """Describe what people have done; None where nothing was asked.
+
+    Args:
+        classes: k, how many labels there are.
+    """
+    asked = {one.number: one for one in questions(engine)}
+    if not asked:
+        return None
+    cast = votes(engine)
+    counting = current(cast)
+    listed = person_votes(counting, asked, gold_labels(engine))
+    states = [one.state for one in asked.values()]
+    return PeopleFigures(
+        open=states.count("open"),
+        disputed=states.count("adjudicate"),
+        done=states.count("settled") + states.count("used"),
+        votes=len(counting),
+        late=sum(one.late for one in counting),
+        annotators=annotators(listed, classes, rules.hourly),
+        anchoring=anchoring(replies(counting, asked)),
+        agreement=compare(_opinions(counting, asked)),
+        dollars=_dollars(cast, rules.hourly),
+    )
+
+
+def known_accuracies(engine: Engine, classes: int) -> dict[str, float]:
+    """Return the accuracies of the people of whom enough answers can be compared, by name."""
+    asked = {one.number: one for one in questions(engine)}
+    found = accuracies(person_votes(current(votes(engine)), asked, gold_labels(engine)), classes)
+    return {name: one.value for name, one in found.items() if one.n >= ENOUGH}
+
+
+def gold_labels(engine: Engine) -> dict[int, str]:
+    """Return the established label of each gold question, by its number."""
+    found = select(gold.c.question, gold.c.label)
+    return {row.question: row.label for row in read(engine, lambda connection: connection.execute(found).all())}
+
+
+def person_votes(
+    counting: Sequence[StoredVote], asked: Mapping[int, Question], gold: Mapping[int, str]
+) -> list[PersonVote]:
+    """Return the votes that count with what is known of their questions. Adjudicators' votes are no answers of theirs.
+
+    An adjudicator has seen the others' answers.
+    """
+    return [
+        PersonVote(
+            document=str(one.vote.question),
+            person=one.person,
+            label=one.vote.label,
+            seconds=one.vote.seconds,
+            settled=asked[one.vote.question].label,
+            compared=one.gold or asked[one.vote.question].twice,
+            gold=gold.get(one.vote.question) if one.gold else None,
+        )
+        for one in counting
+        if one.role == "annotator"
+    ]
+
+
+def replies(counting: Sequence[StoredVote], asked: Mapping[int, Question]) -> list[Reply]:
+    """Return the answers to questions that had a suggestion, which a random share of them hid.
+
+    A question of the evaluation sample, or one that asks again, always hides it: it is no part of the comparison. A
+    second answer to a question was asked for because of the first, and is none either.
+    """
+    found: list[Reply] = []
+    seen: set[int] = set()
+    for one in counting:
+        question = asked[one.vote.question]
+        chosen = question.purpose in ("seed", "query") and question.attempt == 1 and bool(question.candidates)
+        if not chosen or one.gold or one.late or one.role != "annotator" or question.number in seen:
+            continue
+        seen.add(question.number)
+        # Where a file without candidates was answered, a question that may show them did not.
+        if question.show == (one.vote.shown is not None):
+            followed = one.vote.label == question.candidates[0].label
+            found.append(Reply(question.show, followed, one.vote.seconds))
+    return found
 
 
 def cost_of(engine: Engine, numbers: Collection[int], hourly: float) -> dict[int, float]:
     """Return the dollars that the votes on questions cost, by question, at `hourly` dollars for an hour of active time.
 
-    Every vote counts, those too that were taken back or came late; a vote without a time counts nothing.
+    Every vote counts, including those that were taken back or came late; a vote without a time costs nothing.
     """
     if not hourly:
         return {}
     costs: dict[int, float] = {}
     for one in votes(engine, numbers):
-        costs[one.vote.question] = costs.get(one.vote.question, 0.0) + (one.vote.seconds or 0.0) * hourly / 3600
+        costs[one.vote.question] = costs.get(one.vote.question, 0.0) + _dollars([one], hourly)
     return costs
 
 
 def spent(engine: Engine, hourly: float) -> float:
-    """Return the dollars that all votes cost so far."""
-    return sum((one.vote.seconds or 0.0) for one in votes(engine)) * hourly / 3600 if hourly else 0.0
+    """Return the dollars that all votes have cost so far."""
+    return _dollars(votes(engine), hourly) if hourly else 0.0
+
+
+def _dollars(cast: Sequence[StoredVote], hourly: float) -> float:
+    return sum(one.vote.seconds or 0.0 for one in cast) * hourly / 3600
+
+
+def _opinions(counting: Sequence[StoredVote], asked: Mapping[int, Question]) -> list[Opinion]:
+    """The answers to the random share that two people answer; the first two of each, as wanted."""
+    found: list[Opinion] = []
+    attempts: dict[int, int] = {}
+    for one in counting:
+        question = asked[one.vote.question]
+        if not question.twice or one.gold or one.role != "annotator":
+            continue
+        attempt = attempts[question.number] = attempts.get(question.number, 0) + 1
+        if attempt <= 2:
+            found.append(Opinion(question.document.id, attempt, question.round, one.vote.label, one.person))
+    return found

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 from laud_ray.config import PeopleConfig
 from laud_ray.errors import UserError
 from laud_ray.people.questions import Question, question_of, take_turn
-from laud_ray.people.settling import Ballot, decide
+from laud_ray.people.settling import Ballot, Decision, decide
 from laud_ray.printable import quoted
 from laud_ray.store import people_tables as tables
 from laud_ray.store.database.connection import read, write
@@ -257,7 +257,16 @@ class _BallotBox:
         settled = {"label": decision.label, "settled_by": decision.by}
         values = {"state": decision.state, "needed": decision.needed, "votes": len(ballots), **settled}
         self.connection.execute(changed.values(**values, updated_at=now()))
+        self._establish(question, decision, ballots[-1].person if ballots else "")
         return decision.state
+
+    def _establish(self, question: Question, decision: Decision, who: str) -> None:
+        """Keep the answer that an adjudicator gave as gold, which measures people who have not seen the question."""
+        gold = tables.gold
+        self.connection.execute(delete(gold).where(gold.c.question == question.number))
+        if decision.by == "adjudicator" and decision.label is not None:
+            row = {"question": question.number, "label": decision.label, "who": who, "created_at": now()}
+            self.connection.execute(insert(gold).values(row))
 
     def _is_gold(self, person: str, question: Question) -> bool:
         """Whether a vote measures the person: the answer is established, and they did not take part in it."""

@@ -1,0 +1,130 @@
+"""What is known of each person who answers: accuracy, speed, agreement with others, confused labels. Pure."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from laud_ray.quality.one_coin import AnnotatorAccuracy, Given, one_coin
+from laud_ray.quality.raters import Confused
+
+# Answers in less active time than this, one after the other, were hardly read.
+FAST_S = 1.0
+FAST_IN_A_ROW = 5
+MOST_CONFUSED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PersonVote:
+    """A person's answer that counts.
+
+    Attributes:
+        label: None for "unsure" and "none fits".
+        settled: the label that the question was settled on; None while it is open, or for an abstention.
+        compared: whether the answer may be compared with others': the question is of the random share that two people
+            answer, or a gold question. Others are answered twice because the first answer was in doubt, so agreement
+            on them is lower than on all.
+        gold: the established label, of a gold question.
+    """
+
+    document: str
+    person: str
+    label: str | None
+    seconds: float | None
+    settled: str | None = None
+    compared: bool = False
+    gold: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Annotator:
+    """A person who answers.
+
+    Attributes:
+        answers: votes that count; `unsure` of them name no label.
+        accuracy: from gold questions, and from the random share that two people answer; None where there are neither.
+        gold: gold questions answered, `gold_right` of them rightly.
+        seconds: the median active time of an answer; None where no time is known.
+        dollars: what all answers cost.
+        fast: the longest row of answers in under a second each.
+        confused: pairs of labels: the person's, and the one that the question was settled on.
+    """
+
+    name: str
+    answers: int
+    unsure: int
+    accuracy: AnnotatorAccuracy | None
+    gold: int
+    gold_right: int
+    seconds: float | None
+    dollars: float
+    fast: int
+    confused: tuple[Confused, ...]
+
+    @property
+    def hurried(self) -> bool:
+        """Whether so many answers in a row took under a second that they were hardly read."""
+        return self.fast >= FAST_IN_A_ROW
+
+
+def annotators(votes: Sequence[PersonVote], classes: int, hourly: float = 0.0) -> tuple[Annotator, ...]:
+    """Describe all who answered, the most active first.
+
+    Args:
+        votes: in the order in which they were given.
+        classes: k, how many labels there are.
+        hourly: dollars for an hour of active time.
+    """
+    accuracy = accuracies(votes, classes)
+    by_person: dict[str, list[PersonVote]] = {}
+    for one in votes:
+        by_person.setdefault(one.person, []).append(one)
+    found = [_describe(name, ones, accuracy.get(name), hourly) for name, ones in by_person.items()]
+    return tuple(sorted(found, key=lambda one: (-one.answers, one.name)))
+
+
+def accuracies(votes: Sequence[PersonVote], classes: int) -> dict[str, AnnotatorAccuracy]:
+    """Estimate how often each person is right, from what can be compared; without those of whom nothing can be.
+
+    See `one_coin`.
+    """
+    compared = [one for one in votes if one.compared and one.label is not None]
+    gold = {one.document: one.gold for one in votes if one.gold is not None}
+    found = one_coin([Given(one.document, one.person, str(one.label)) for one in compared], classes, gold)
+    return {name: one for name, one in found.accuracy.items() if one.n}
+
+
+def _describe(name: str, votes: Sequence[PersonVote], accuracy: AnnotatorAccuracy | None, hourly: float) -> Annotator:
+    times = [one.seconds for one in votes if one.seconds is not None]
+    gold = [one for one in votes if one.gold is not None]
+    return Annotator(
+        name,
+        len(votes),
+        sum(one.label is None for one in votes),
+        accuracy,
+        len(gold),
+        sum(one.label == one.gold for one in gold),
+        float(np.median(times)) if times else None,
+        sum(times) * hourly / 3600,
+        _longest_row(times),
+        _confused(votes),
+    )
+
+
+def _longest_row(times: Sequence[float]) -> int:
+    longest = row = 0
+    for one in times:
+        row = row + 1 if one < FAST_S else 0
+        longest = max(longest, row)
+    return longest
+
+
+def _confused(votes: Sequence[PersonVote]) -> tuple[Confused, ...]:
+    pairs: Mapping[tuple[str, str], int] = Counter(
+        (one.label, right)
+        for one in votes
+        if one.label is not None and (right := one.gold or one.settled) is not None and right != one.label
+    )
+    ranked = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(Confused(label, other, n) for (label, other), n in ranked[:MOST_CONFUSED])

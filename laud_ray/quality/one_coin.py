@@ -1,0 +1,178 @@
+"""How often each annotator is right, and what several annotators' labels come to, with one parameter for each. Pure.
+
+n documents with labels from several annotators, k classes. An annotator is right with one probability for all classes,
+and errs evenly over the other k - 1. With many classes that is all that few double answers can tell: the confusion
+matrices of Dawid and Skene have k * k cells for each annotator.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import beta
+
+from laud_ray.types import Floats
+
+# What is believed of an annotator before any answer is compared: right in 9 of 10, as sure as after 10 answers.
+PRIOR_RIGHT, PRIOR_WRONG = 9.0, 1.0
+ROUNDS = 100
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The label that an annotator gave to a document."""
+
+    document: str
+    annotator: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatorAccuracy:
+    """The probability that an annotator is right, with its 95 % interval, from n answers that others can confirm."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class OneCoin:
+    """The accuracy of each annotator, and for each document the probability of each label that somebody gave."""
+
+    accuracy: Mapping[str, AnnotatorAccuracy]
+    proba: Mapping[str, Mapping[str, float]]
+
+
+def one_coin(
+    given: Sequence[Given],
+    classes: int,
+    gold: Mapping[str, str] | None = None,
+    prior: tuple[float, float] = (PRIOR_RIGHT, PRIOR_WRONG),
+) -> OneCoin:
+    """Estimate annotators' accuracies and documents' labels by expectation maximisation.
+
+    Dawid and Skene (1979), "Maximum Likelihood Estimation of Observer Error-Rates Using the EM Algorithm"; with one
+    parameter for each annotator: Zhang, Chen, Zhou and Jordan (2016), "Spectral Methods Meet EM". Ours, since
+    crowd-kit's OneCoinDawidSkene takes neither gold labels nor a prior, without which an annotator with three double
+    answers is estimated at 0 or 1; without both it gives the same (a test compares them).
+
+    Args:
+        given: no abstentions; several labels of an annotator for one document count as several.
+        classes: k, how many labels there are.
+        gold: the established labels of some documents.
+        prior: numbers of right and wrong answers that every annotator is credited with beforehand.
+
+    Returns:
+        Accuracies of all annotators, whose intervals are quantiles of a Beta distribution; those without an answer
+        that another annotator or gold could confirm have the prior's.
+    """
+    if not given:
+        return OneCoin({}, {})
+    known = gold or {}
+    documents = sorted({one.document for one in given})
+    annotators = sorted({one.annotator for one in given})
+    labels = sorted({one.label for one in given} | set(known.values()))
+    k = max(classes, len(labels), 2)
+    row, column = {name: i for i, name in enumerate(documents)}, {name: j for j, name in enumerate(labels)}
+    who = {name: i for i, name in enumerate(annotators)}
+    at = np.array([[row[one.document], who[one.annotator], column[one.label]] for one in given], np.int64).reshape(
+        -1, 3
+    )
+    fixed = [(row[name], column[label]) for name, label in known.items() if name in row]
+    several = np.bincount(at[:, 0], minlength=len(documents)) > 1
+    for document, _ in fixed:
+        several[document] = True
+    counts = several[at[:, 0]]
+    proba = _majority(at, len(documents), len(labels), fixed)
+    right = np.full(len(annotators), prior[0] / sum(prior)) if sum(prior) else np.full(len(annotators), 0.5)
+    for _ in range(ROUNDS):
+        hits, total = _counted(at[counts], proba, len(annotators))
+        before, right = right, _mean(hits, total, prior)
+        proba = _posterior(at, right, k, len(documents), len(labels), fixed)
+        if np.abs(right - before).max(initial=0.0) < TOLERANCE:
+            break
+    total = np.bincount(at[counts][:, 1], minlength=len(annotators))
+    variance = _variance(at[counts], proba, right, prior)
+    return OneCoin(
+        {name: _interval(right[i], variance[i], int(total[i]), prior) for name, i in who.items()},
+        {
+            name: {label: float(proba[i, j]) for label, j in column.items() if proba[i, j] > TOLERANCE}
+            for name, i in row.items()
+        },
+    )
+
+
+def _majority(at: np.ndarray, documents: int, labels: int, fixed: Sequence[tuple[int, int]]) -> Floats:
+    votes = np.zeros((documents, labels))
+    np.add.at(votes, (at[:, 0], at[:, 2]), 1.0)
+    proba: Floats = votes / np.maximum(votes.sum(axis=1, keepdims=True), 1)
+    return _with_gold(proba, fixed)
+
+
+def _with_gold(proba: Floats, fixed: Sequence[tuple[int, int]]) -> Floats:
+    for document, label in fixed:
+        proba[document] = 0.0
+        proba[document, label] = 1.0
+    return proba
+
+
+def _counted(at: np.ndarray, proba: Floats, annotators: int) -> tuple[Floats, Floats]:
+    """The expected number of right answers of each annotator, and of all answers that can be confirmed."""
+    hits = np.bincount(at[:, 1], weights=proba[at[:, 0], at[:, 2]], minlength=annotators)
+    return hits.astype(np.float64), np.bincount(at[:, 1], minlength=annotators).astype(np.float64)
+
+
+def _mean(hits: Floats, total: Floats, prior: tuple[float, float]) -> Floats:
+    mass = total + sum(prior)
+    found: Floats = np.divide(hits + prior[0], mass, out=np.full(len(hits), 0.5), where=mass > 0)
+    return np.clip(found, 1e-6, 1 - 1e-6)
+
+
+def _posterior(
+    at: np.ndarray, right: Floats, k: int, documents: int, labels: int, fixed: Sequence[tuple[int, int]]
+) -> Floats:
+    """(documents, labels) probabilities of the labels that were given, under a uniform prior over the k classes."""
+    wrong = np.log((1 - right) / (k - 1))
+    log = np.zeros((documents, labels))
+    base = np.bincount(at[:, 0], weights=wrong[at[:, 1]], minlength=documents)
+    np.add.at(log, (at[:, 0], at[:, 2]), np.log(right[at[:, 1]]) - wrong[at[:, 1]])
+    log += base[:, None]
+    # The k - labels classes that nobody named have the likelihood of everybody erring.
+    others = np.log(max(k - labels, 0)) + base if k > labels else np.full(documents, -np.inf)
+    most = np.maximum(log.max(axis=1), others)
+    proba = np.exp(log - most[:, None])
+    proba /= proba.sum(axis=1, keepdims=True) + np.exp(others - most)[:, None]
+    return _with_gold(proba, fixed)
+
+
+def _variance(at: np.ndarray, proba: Floats, right: Floats, prior: tuple[float, float]) -> Floats:
+    """The variance of each accuracy: what is not known is who erred where two differ.
+
+    The observed information is the complete one less what the unknown labels take from it, over all annotators
+    together (Louis 1982, "Finding the Observed Information Matrix when Using the EM Algorithm").
+    """
+    each = right * (1 - right)
+    information = np.diag((np.bincount(at[:, 1], minlength=len(right)) + sum(prior)) / each)
+    by_document: dict[int, list[tuple[int, int]]] = {}
+    for document, annotator, label in at.tolist():
+        by_document.setdefault(document, []).append((annotator, label))
+    for document, ones in by_document.items():
+        for a, label in ones:
+            for b, other in ones:
+                both = proba[document, label] if label == other else 0.0
+                shared = both - proba[document, label] * proba[document, other]
+                information[a, b] -= shared / (each[a] * each[b])
+    found: Floats = np.diag(np.linalg.pinv(information, hermitian=True))
+    return np.maximum(found, each / (np.bincount(at[:, 1], minlength=len(right)) + sum(prior) + 1))
+
+
+def _interval(mean: float, variance: float, n: int, prior: tuple[float, float]) -> AnnotatorAccuracy:
+    """An accuracy with the quantiles of the Beta distribution that has its mean and variance."""
+    if not n and not sum(prior):
+        return AnnotatorAccuracy(float("nan"), 0.0, 1.0, 0)
+    size = max(mean * (1 - mean) / variance - 1, 1e-2)
+    low, high = (float(beta.ppf(level, mean * size, (1 - mean) * size)) for level in (0.025, 0.975))
+    return AnnotatorAccuracy(float(mean), low, high, n)
