@@ -1,45 +1,21 @@
 """What the answers of people come to: who they are, how right and how fast, what suggestions do, and what it cost."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import Engine, select
 
 from laud_ray.config import PeopleConfig
 from laud_ray.people.questions import Question, questions
 from laud_ray.people.votes import StoredVote, current, votes
-from laud_ray.quality.anchoring import Anchoring, Reply, anchoring
-from laud_ray.quality.annotators import Annotator, PersonVote, accuracies, annotators
-from laud_ray.quality.raters import Agreement, compare
+from laud_ray.quality.anchoring import Reply, anchoring
+from laud_ray.quality.annotators import PeopleFigures, PersonVote, accuracies, annotators
+from laud_ray.quality.raters import compare
 from laud_ray.quality.settling import Opinion
 from laud_ray.store.database.connection import read
 from laud_ray.store.people_tables import gold
 
 # A person's estimated accuracy decides between differing answers once it rests on so many of theirs.
 ENOUGH = 20
-
-
-@dataclass(frozen=True, slots=True)
-class PeopleFigures:
-    """What the people of a run have done so far.
-
-    Attributes:
-        open, disputed, done: numbers of questions: to be answered, waiting for an adjudicator, and answered.
-        votes: the votes that count; `late` of them came after their question was settled.
-        anchoring: what suggestions do; None where no answer was given with, or without, one.
-        agreement: of the questions that two people answer, drawn at random; None where there are none.
-        dollars: what all votes cost, those too that were taken back.
-    """
-
-    open: int
-    disputed: int
-    done: int
-    votes: int
-    late: int
-    annotators: tuple[Annotator, ...]
-    anchoring: Anchoring | None
-    agreement: Agreement | None
-    dollars: float
 
 
 def people_figures(engine: Engine, rules: PeopleConfig, classes: int) -> PeopleFigures | None:

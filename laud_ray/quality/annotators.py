@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from laud_ray.quality.anchoring import Anchoring
 from laud_ray.quality.one_coin import AnnotatorAccuracy, Given, one_coin
-from laud_ray.quality.raters import Confused
+from laud_ray.quality.raters import Agreement, Confused
 
 # Answers in less active time than this, one after the other, were hardly read.
 FAST_S = 1.0
@@ -66,6 +67,29 @@ class Annotator:
     def hurried(self) -> bool:
         """Whether so many answers in a row took under a second that they were hardly read."""
         return self.fast >= FAST_IN_A_ROW
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleFigures:
+    """What the people of a run have done so far.
+
+    Attributes:
+        open, disputed, done: numbers of questions: to be answered, waiting for an adjudicator, and answered.
+        votes: the votes that count; `late` of them came after their question was settled.
+        anchoring: what suggestions do; None where no answer was given with, or without, one.
+        agreement: of the questions that two people answer, drawn at random; None where there are none.
+        dollars: what all votes cost, those too that were taken back.
+    """
+
+    open: int
+    disputed: int
+    done: int
+    votes: int
+    late: int
+    annotators: tuple[Annotator, ...]
+    anchoring: Anchoring | None
+    agreement: Agreement | None
+    dollars: float
 
 
 def annotators(votes: Sequence[PersonVote], classes: int, hourly: float = 0.0) -> tuple[Annotator, ...]:

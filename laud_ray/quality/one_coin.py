@@ -94,10 +94,10 @@ def one_coin(
         proba = _posterior(at, right, k, len(documents), len(labels), fixed)
         if np.abs(right - before).max(initial=0.0) < TOLERANCE:
             break
-    total = np.bincount(at[counts][:, 1], minlength=len(annotators))
+    confirmed = np.bincount(at[counts][:, 1], minlength=len(annotators))
     variance = _variance(at[counts], proba, right, prior)
     return OneCoin(
-        {name: _interval(right[i], variance[i], int(total[i]), prior) for name, i in who.items()},
+        {name: _interval(right[i], variance[i], int(confirmed[i]), prior) for name, i in who.items()},
         {
             name: {label: float(proba[i, j]) for label, j in column.items() if proba[i, j] > TOLERANCE}
             for name, i in row.items()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from laud_ray.quality.raters import Agreement, Confused, OracleError
+from laud_ray.report.run.people import people_json
 from laud_ray.report.run.summary import AuditShown, ModelShown, RunSummary, measured
 from laud_ray.stats.legibility import Legibility
 from laud_ray.types import ClassFigures, Estimate, Promotion, RoundResult
@@ -26,6 +27,7 @@ def to_json(summary: RunSummary) -> dict[str, object]:
         "agreement": _agreement(summary.agreement),
         "left_out": None if summary.left_out is None else asdict(summary.left_out),
         "oracle_error": _oracle_error(summary.oracle_error),
+        "people": people_json(summary.people),
         "feedback": dict(summary.feedback),
         "budget": summary.budget,
         "cost": _finite(summary.cost),

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from laud_ray.report import formatting
-from laud_ray.report.run import figures, opinion_lines
+from laud_ray.report.run import figures, opinion_lines, people
 from laud_ray.report.run.opinion_lines import worst_classes
 from laud_ray.report.run.summary import QueryShown, RunSummary, measured, next_commands, sought, switches, unmeasured
 from laud_ray.types import RoundResult
@@ -63,6 +63,8 @@ def render(summary: RunSummary) -> str:
         environment.filters[name] = getattr(formatting, name)
     for name in ("audit_line", "agreement_line", "oracle_line"):
         environment.filters[name] = getattr(opinion_lines, name)
+    for name in ("progress_line", "accuracy_words", "agreement_words", "anchoring_words"):
+        environment.filters[name] = getattr(people, name)
     shown = summary.shown
     return environment.get_template("page.html").render(
         run=summary,

@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from laud_ray.data.corpus import open_corpus
 from laud_ray.evaluation.trusted import oracle_error
+from laud_ray.people.figures import people_figures
 from laud_ray.people.questions import rules_of
 from laud_ray.quality.diagnosis import Reply, diagnose
 from laud_ray.quality.noise import LeftOut
@@ -76,7 +77,8 @@ def read(run: RunFolder) -> RunSummary:
         left_out=_left_out(store, history),
         legibility=legible.last(store, len(history)),
         notes=corpus.notes if corpus else (),
-        asks_people=rules_of(run.config) is not None,
+        asks_people=(rules := rules_of(run.config)) is not None,
+        people=None if rules is None else people_figures(store.engine, rules, len(task.names)),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from laud_ray.quality.annotators import PeopleFigures
 from laud_ray.quality.diagnosis import Finding
 from laud_ray.quality.noise import LeftOut
 from laud_ray.quality.raters import Agreement, OracleError
@@ -106,6 +107,7 @@ class RunSummary:
         legibility: coverage of the corpus by the last model's tokenizer; None if it was not counted.
         notes: notes on how the corpus was read.
         asks_people: whether people are asked, alone or after other oracles.
+        people: what the people have done; None where nothing was asked of any.
     """
 
     name: str
@@ -137,6 +139,7 @@ class RunSummary:
     legibility: Legibility | None = None
     notes: tuple[str, ...] = ()
     asks_people: bool = False
+    people: PeopleFigures | None = None
 
     @property
     def spent(self) -> int:

@@ -20,6 +20,7 @@ from laud_ray.report.run.opinion_lines import (
     pair_line,
     worst_classes,
 )
+from laud_ray.report.run.people import people_lines
 from laud_ray.report.run.summary import RunSummary, State, better_before, next_commands, sought, switches
 from laud_ray.report.run.tables import rounds_table
 from laud_ray.types import ClassFigures
@@ -152,6 +153,8 @@ def _opinions(summary: RunSummary) -> list[tuple[str, str]]:
         rows.append(("oracle", oracle_line(error)))
         rows += [("", oracle_class_line(row)) for row in worst_classes(error)[:3]]
         rows += [("", confused_line(one)) for one in error.confused[:3]]
+    if summary.people is not None:
+        rows += [(name, printable(text)) for name, text in people_lines(summary.people)]
     return rows
 
 

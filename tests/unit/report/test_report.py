@@ -330,8 +330,8 @@ def test_json_has_the_stable_structure() -> None:
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert list(report) == [
         "run", "kind", "state", "stop_reason", "current_model", "rounds", "classes", "promoted", "annotations", "audit",
-        "agreement", "left_out", "oracle_error", "feedback", "budget", "cost", "not_found", "not_found_in", "choices",
-        "diagnosis", "corpus", "notes", "legibility", "models", "labels", "storage", "versions",
+        "agreement", "left_out", "oracle_error", "people", "feedback", "budget", "cost", "not_found", "not_found_in",
+        "choices", "diagnosis", "corpus", "notes", "legibility", "models", "labels", "storage", "versions",
     ]  # fmt: skip
     assert isinstance(report["rounds"], list)
     assert report["rounds"][2] == {

@@ -1,0 +1,117 @@
+"""The people who answer, in plain words and in JSON: progress, each person, agreement, and what suggestions do."""
+
+from laud_ray.quality.anchoring import Anchoring
+from laud_ray.quality.annotators import FAST_IN_A_ROW, Annotator, PeopleFigures
+from laud_ray.report.formatting import decimal, dollars, percent, whole_interval
+from laud_ray.types import Estimate
+
+
+def progress_line(people: PeopleFigures) -> str:
+    """Say how many questions are answered, and how many are not."""
+    disputed = f", {people.disputed:,} with different answers wait for an adjudicator" if people.disputed else ""
+    cost = f"; {dollars(people.dollars)} for the time" if people.dollars else ""
+    late = f"; {people.late:,} answers came after their question was settled" if people.late else ""
+    return f"{people.done:,} questions answered, {people.open:,} open{disputed}{late}{cost}"
+
+
+def person_line(one: Annotator) -> str:
+    """Describe a person's answers."""
+    parts = [f"{one.answers:,} answer{'' if one.answers == 1 else 's'}"]
+    if one.unsure:
+        parts.append(f"{one.unsure:,} without a label")
+    if one.seconds is not None:
+        parts.append(f"median {one.seconds:.1f} s")
+    parts.append(accuracy_words(one))
+    if one.gold:
+        parts.append(f"{one.gold_right:,} of {one.gold:,} known answers right")
+    if one.hurried:
+        parts.append(f"{one.fast:,} answers in a row in under a second each")
+    return f"{one.name}: {', '.join(parts)}"
+
+
+def accuracy_words(one: Annotator) -> str:
+    """Say how often a person is right, with the interval, or why that is not known."""
+    if one.accuracy is None:
+        return "accuracy not known: no known answers and no questions answered twice"
+    found = Estimate(one.accuracy.value, one.accuracy.low, one.accuracy.high, one.accuracy.n)
+    return f"accuracy {percent(found.value)} {whole_interval(found)}, n = {found.n:,}"
+
+
+def agreement_words(people: PeopleFigures) -> str | None:
+    """Say how far two people agree on questions drawn at random; None where there are none."""
+    if (found := people.agreement) is None:
+        return None
+    alpha = f"Krippendorff's alpha {decimal(found.alpha)}"
+    return f"{alpha} on {found.documents:,} questions drawn at random for two people"
+
+
+def anchoring_words(found: Anchoring) -> str:
+    """Say how much a shown suggestion moves people, and how much time it saves."""
+    effect = found.effect
+    moved = (
+        f"shown suggestions are followed {100 * effect.value:+.1f} points more often than hidden ones are met "
+        f"[{100 * effect.low:+.1f}, {100 * effect.high:+.1f}]"
+    )
+    saved = (
+        "" if found.saved is None else f", and save {percent(found.saved.value)} {whole_interval(found.saved)} of time"
+    )
+    return f"{moved}{saved}; {found.shown:,} shown, {found.hidden:,} hidden"
+
+
+def people_lines(people: PeopleFigures) -> list[tuple[str, str]]:
+    """Return (name, text) rows for the terminal."""
+    rows = [("people", progress_line(people))]
+    rows += [("", person_line(one)) for one in people.annotators]
+    if (agreement := agreement_words(people)) is not None:
+        rows.append(("", agreement))
+    if people.anchoring is not None:
+        rows.append(("suggestions", anchoring_words(people.anchoring)))
+    return rows
+
+
+def people_json(people: PeopleFigures | None) -> dict[str, object] | None:
+    """Return the part of `laud status --json` about people; shares are in [0, 1]."""
+    if people is None:
+        return None
+    return {
+        "open": people.open,
+        "disputed": people.disputed,
+        "done": people.done,
+        "votes": people.votes,
+        "late": people.late,
+        "dollars": people.dollars,
+        "annotators": [_person(one) for one in people.annotators],
+        "agreement": None
+        if people.agreement is None
+        else {"documents": people.agreement.documents, "alpha": people.agreement.alpha},
+        "suggestions": None
+        if people.anchoring is None
+        else {
+            "effect": _estimate(people.anchoring.effect),
+            "time_saved": None if people.anchoring.saved is None else _estimate(people.anchoring.saved),
+            "shown": people.anchoring.shown,
+            "hidden": people.anchoring.hidden,
+        },
+    }
+
+
+def _person(one: Annotator) -> dict[str, object]:
+    accuracy = one.accuracy
+    return {
+        "name": one.name,
+        "answers": one.answers,
+        "unsure": one.unsure,
+        "accuracy": None
+        if accuracy is None
+        else {"value": accuracy.value, "low": accuracy.low, "high": accuracy.high, "n": accuracy.n},
+        "gold": one.gold,
+        "gold_right": one.gold_right,
+        "seconds": one.seconds,
+        "dollars": one.dollars,
+        "fast_in_a_row": one.fast if one.fast >= FAST_IN_A_ROW else 0,
+        "confused": [{"label": pair.label, "right": pair.other, "count": pair.count} for pair in one.confused],
+    }
+
+
+def _estimate(found: Estimate) -> dict[str, object]:
+    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
