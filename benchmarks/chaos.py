@@ -122,7 +122,7 @@ def at_work() -> list[int]:
     return [one.pid for one, title in below() if title.startswith("ray::MapBatches")]
 
 
-def bury(driver: int) -> None:
+def reap(driver: int) -> None:
     """Reap dead orphans, which this process has adopted."""
     for process in psutil.Process().children():
         try:
@@ -139,7 +139,7 @@ def started(command: list[str], scratch: Path) -> Iterator[subprocess.Popen[byte
     with (scratch / "log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
     yield process
-    bury(process.pid)
+    reap(process.pid)
 
 
 def broken(
@@ -154,7 +154,7 @@ def broken(
                     strike(output, driver, tally, wanted, longest, rng)
                 else:
                     driver.wait()
-                bury(driver.pid)
+                reap(driver.pid)
         tally.touched += output.look()
         tally.ends["killed" if driver.returncode == -signal.SIGKILL else f"exit {driver.returncode}"] += 1
         if driver.returncode == 0:
@@ -230,7 +230,7 @@ def clear() -> None:
     """End the remaining processes of the commands that this process started."""
     for process, _ in below():
         process.kill()
-    bury(0)
+    reap(0)
 
 
 def show(tally: Tally, seconds: float, unbroken: float, workers: int) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import binom
 
-from laud_ray.stats import boundaries, share_limits, share_out
+from laud_ray.stats import allocate_robustly, boundaries, share_limits
 from laud_ray.stats.estimates.powered import HIT, MISS, NEITHER, Share, powered_factor, powered_limits, unseen_events
 from laud_ray.types import Bools, Floats, Indices
 
@@ -86,7 +86,7 @@ def population(true: Indices, proba: Floats, n: int, strata: int, rng: np.random
     np.add.at(cells, (stratum, true, (proba >= 0.5).astype(int), heard), 1)
     sizes = cells.sum((1, 2, 3))
     variance = np.bincount(stratum, proba * (1 - proba), minlength=len(sizes)) / np.maximum(sizes, 1)
-    return Population(cells, share_out(sizes, variance, n))
+    return Population(cells, allocate_robustly(sizes, variance, n))
 
 
 def limits(cells: Floats, alone: Floats, world: Population) -> dict[str, tuple[Floats, Floats, Floats]]:

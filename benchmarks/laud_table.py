@@ -39,7 +39,7 @@ from learners_under_study import LEARNERS, StudiedLearner
 from llm_answers import LlmAnswers
 from simulation import Run, Settings
 
-from laud_ray.quality.noise import believe, noise
+from laud_ray.quality.noise import combine_answers, noise
 from laud_ray.stats.calibration import softmax
 from laud_ray.steps.annotation.second_opinions import LIKELY, NEGLIGIBLE
 from laud_ray.types import Bools, Floats, Indices, Label, Task
@@ -156,7 +156,7 @@ class CategoryRun:
         proba = self._learner.held_out(rows, classes, seed=self._seed)
         if not self._exact:
             found = noise(proba, classes)
-            _, probability = believe(found, classes[:, None].tolist())
+            _, probability = combine_answers(found, classes[:, None].tolist())
             keep = checked | (probability >= LIKELY) | (found.rate < NEGLIGIBLE)
             rows, classes, checked = rows[keep], classes[keep], checked[keep]
             proba = self._learner.held_out(rows, classes, seed=self._seed)

@@ -17,7 +17,7 @@ from learners_under_study import StudiedLearner, View
 from laud_ray import query
 from laud_ray.passes.scoring import score_table
 from laud_ray.passes.shortlists import Shortlist, shortlist_range, to_candidates
-from laud_ray.query.auto import Batch, Evidence, choose, knows
+from laud_ray.query.auto import Batch, Evidence, choose, confidence_auc
 from laud_ray.query.spatial.space import committee, reach
 from laud_ray.stats.metrics import accuracy, confusion, macro_f1
 from laud_ray.steps.selection.picking import select, shortlist_depth
@@ -203,7 +203,7 @@ class Run:
     def _auto(self) -> QueryStrategy:
         view, held = self.view, self.evaluation
         guess, true = view.proba[held].argmax(1), self._data.gold[held]
-        known = knows(view.proba[held].max(1), guess == true)
+        known = confidence_auc(view.proba[held].max(1), guess == true)
         batches = [Batch(len(rows), int((self.targets(rows) != said).sum())) for rows, said in self._batches]
         choice = choose(Evidence(self._counts(), float((guess != true).mean()), known, batches))
         return query.Auto(choice)

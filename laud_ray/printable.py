@@ -26,9 +26,9 @@ def printable(text: str) -> str:
 
 
 def quoted(value: object, most: int = MOST) -> str:
-    r"""Return a value of a user's for a message: printable, and at most about `most` characters long.
+    r"""Return a user's value for a message: printable, and at most about `most` characters long.
 
-    Texts stand in quotes, numbers as they are. A value that holds others is only named.
+    Texts are quoted, and numbers are not. For a list or a mapping, only its kind is returned.
 
     Example:
         >>> quoted("a\x1b[31m"), quoted(3), quoted([1, 2])
@@ -54,7 +54,7 @@ def first_line(error: object) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return the end of a message that offers the known name nearest to an unknown one; empty where none is near.
+    """Return the end of a message that suggests the most similar known name; empty if none is similar.
 
     Example:
         >>> did_you_mean("kapa", ["kappa", "gain"])

@@ -9,7 +9,7 @@ from scipy.special import expit, logit
 from laud_ray.data.corpus import Corpus
 from laud_ray.data.range_files import side_by_side
 from laud_ray.evaluation.strata import Cut, Population
-from laud_ray.stats import boundaries, share_out
+from laud_ray.stats import allocate_robustly, boundaries
 from laud_ray.store.store import Query, Sampled
 from laud_ray.types import Document, Floats, Indices
 
@@ -28,8 +28,8 @@ def draw(
 ) -> list[Sampled]:
     """Draw documents at random from each stratum, more from strata with uncertain scores.
 
-    Within a stratum all documents are equally likely; `share_out` gives the number for each stratum. Equal texts count
-    as separate documents, with one query for all of them. Memory grows with `size`, not with the corpus.
+    Within a stratum all documents are equally likely; `allocate_robustly` gives the number for each stratum. Equal
+    texts count as separate documents, with one query for all of them. Memory grows with `size`, not with the corpus.
 
     Args:
         size: documents to draw in addition to `taken`.
@@ -59,7 +59,7 @@ def draw(
             best = rows[np.argsort(keys[rows], kind="stable")[:size]]
             kept[h] = sorted([*kept[h], *((float(keys[i]), part.name, int(i)) for i in best)])[:size]
     variance = np.divide(doubt, sizes, out=np.zeros(strata), where=sizes > 0)
-    shares = share_out(sizes, variance, size, taken=have, room=sizes - have)
+    shares = allocate_robustly(sizes, variance, size, taken=have, room=sizes - have)
     chosen = [(h, name, row) for h in range(strata) for _, name, row in kept[h][: shares[h]]]
     return _describe(population.corpus, [*placed, *chosen], sizes)
 

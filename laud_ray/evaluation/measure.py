@@ -133,7 +133,7 @@ def evaluation_answers(store: Store) -> dict[str, str | None]:
     return {a.query.document.id: a.label for a in store.queries("evaluation")}
 
 
-def knows(run: RunFolder, round: int) -> float | None:
+def confidence_auc(run: RunFolder, round: int) -> float | None:
     """Return the AUC with which the confidence of a round's model separates correct answers from errors."""
     drawn, names = run.store.sample("evaluation"), run.config.task.to_task().names
     # Errors of the run's own oracle would count as errors of the model, which its confidence cannot reflect.
@@ -142,7 +142,7 @@ def knows(run: RunFolder, round: int) -> float | None:
     label, confidence = predictions(run.scores(round), drawn, names)
     use = [i for i, one in enumerate(drawn) if label[i] >= 0 and answers.get(one.document_id) is not None]
     right = np.asarray([names[label[i]] == answers[drawn[i].document_id] for i in use], np.bool_)
-    return auto.knows(confidence[use], right)
+    return auto.confidence_auc(confidence[use], right)
 
 
 def merge_unanswered(drawn: Sequence[Sampled], answered: Sequence[Sampled]) -> tuple[Indices, dict[int, int]]:

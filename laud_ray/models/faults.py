@@ -19,7 +19,8 @@ from laud_ray.printable import printable
 from laud_ray.types import Floats
 
 CHUNK = 4096  # items in one call
-HICCUPS = 3  # how many times an item may fail alone and not fail in the same way again; then the engine is broken
+# How often an item may fail alone and then not fail in the same way again; beyond it, the engine counts as broken.
+MOST_RECOVERIES = 3
 LONGEST = 300  # characters of a reason
 # Exception types are matched by name, because this module imports neither PyTorch nor vLLM.
 _DEAD = {"EngineDeadError", "AcceleratorError"}
@@ -126,7 +127,7 @@ class Scoring(Generic[Item]):
         """
         self._score, self._items, self._k = score, items, k
         self._known, self._probe = known, probe or score
-        self._size, self._hiccups, self._proven = CHUNK, 0, set[str]()
+        self._size, self._recoveries, self._proven = CHUNK, 0, set[str]()
         self.proba: Floats = np.zeros((len(items), k), np.float32)
         self.failures: dict[int, str] = {}
         self.scored: Item | None = None
@@ -172,15 +173,15 @@ class Scoring(Generic[Item]):
                 continue
             else:
                 failed = self._try(place, place + 1)
-            self._count_hiccup(error)
+            self._count_recovery(error)
             return 0 if failed is None else self._prove(place, failed)
         self._proven.add(kind)
         self.failures[place] = reason(error)
         return 1
 
-    def _count_hiccup(self, error: Exception) -> None:
-        self._hiccups += 1
-        if self._hiccups > HICCUPS:
+    def _count_recovery(self, error: Exception) -> None:
+        self._recoveries += 1
+        if self._recoveries > MOST_RECOVERIES:
             raise EngineError(
                 f"the engine repeatedly fails on texts that it scores on retry: {reason(error)}"
             ) from error

@@ -127,7 +127,7 @@ def deliver(save: Callable[[Path], None], metrics: Mapping[str, float]) -> None:
 
 
 @contextmanager
-def left_behind() -> Iterator[Path | None]:
+def last_checkpoint() -> Iterator[Path | None]:
     """Yield the folder of the last checkpoint before a failure, or None. The training function calls it."""
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is None:
@@ -178,19 +178,19 @@ def world_size() -> int:
     return int(ray.train.get_context().get_world_size())
 
 
-def rate(progress: float, highest: float) -> float:
+def learning_rate(progress: float, highest: float) -> float:
     """Return the learning rate at a progress in [0, 1]: linear warm-up over the first tenth, then cosine decay to 0."""
     warm = min(1.0, progress / WARM_UP + 0.04)
     fall = 0.5 * (1 + math.cos(math.pi * max(0.0, progress - WARM_UP) / (1 - WARM_UP)))
     return highest * warm * fall
 
 
-def shares(rows: Indices) -> list[Indices]:
+def rows_by_rank(rows: Indices) -> list[Indices]:
     """Divide the rows of a batch among the ranks. The training function calls it."""
     return [rows[one :: world_size()] for one in range(world_size())]
 
 
-def or_stand_in(mine: Indices | None, rows: Indices) -> tuple[Indices, float]:
+def own_rows(mine: Indices | None, rows: Indices) -> tuple[Indices, float]:
     """Return a rank's rows with weight 1; if it has none, the first row of the batch with weight 0.
 
     A rank without rows must take part nevertheless, because the exchange of gradients waits for every rank.

@@ -17,10 +17,10 @@ MOST_WRONG = 0.5
 # The smallest error rate that is assumed when answers are weighed, so that conflicting answers have a finite weight.
 LEAST_WRONG = 1e-3
 # The prior of the error rate, as a number of right answers, so that a few hard documents do not suggest a bad oracle.
-GOOD_FAITH = 5
+PRIOR_RIGHT_ANSWERS = 5
 _NEVER = 1e-30
 _TEMPERATURES = np.geomspace(0.05, 5, 60)
-_EXACT = 1e-10  # of a rate
+_EXACT = 1e-10  # tolerance of the rate
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,13 +86,13 @@ def noise(proba: Floats, labels: Indices) -> Noise:
         right = np.maximum(self_confidence(_tempered(proba, temperature), labels), _NEVER)
         wrong = (1 - right) / (proba.shape[1] - 1)
         rate = _likeliest_rate(right, wrong)
-        likelihood = float(np.log((1 - rate) * right + rate * wrong).sum() + GOOD_FAITH * np.log1p(-rate))
+        likelihood = float(np.log((1 - rate) * right + rate * wrong).sum() + PRIOR_RIGHT_ANSWERS * np.log1p(-rate))
         best = max(best, (likelihood, rate, float(temperature)))
     _, rate, temperature = best
     return Noise(rate, _tempered(proba, temperature))
 
 
-def believe(found: Noise, answers: Sequence[Sequence[int]]) -> tuple[Indices, Floats]:
+def combine_answers(found: Noise, answers: Sequence[Sequence[int]]) -> tuple[Indices, Floats]:
     """Combine each document's answers by Bayes' rule: return the likeliest answer and its probability of being right.
 
     The model's probabilities are the prior. Answers err independently of each other, towards every other class with
@@ -129,16 +129,16 @@ def _tempered(proba: Floats, temperature: float) -> Floats:
 
 
 def _likeliest_rate(right: Floats, wrong: Floats) -> float:
-    """Return the rate in [0, 0.5] that is likeliest for (n,) probabilities of right and wrong answers; it is unique."""
+    """Return the maximum-likelihood rate in [0, 0.5], given (n,) probabilities of an answer if right and if wrong."""
 
     def slope(rate: float) -> float:
-        return float(((wrong - right) / ((1 - rate) * right + rate * wrong)).sum() - GOOD_FAITH / (1 - rate))
+        return float(((wrong - right) / ((1 - rate) * right + rate * wrong)).sum() - PRIOR_RIGHT_ANSWERS / (1 - rate))
 
     if slope(0.0) <= 0:
         return 0.0
     if slope(MOST_WRONG) >= 0:
         return MOST_WRONG
-    from scipy.optimize import brentq  # its import takes 0.6 s, and only audits need it
+    from scipy.optimize import brentq  # the import takes 0.6 s, and only audits need it
 
     return float(brentq(slope, 0.0, MOST_WRONG, xtol=_EXACT))
 

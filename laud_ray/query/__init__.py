@@ -94,7 +94,7 @@ def build(
     """
     strategy: QueryStrategy
     if name == "mix":
-        assert mix, "the configuration has no mix without parts"
+        assert mix, "the configuration requires parts for a mix"
         strategy = Mix(tuple((share, _build_single(part, counts, diversity)) for part, share in mix.items()))
     else:
         strategy = Auto(choice) if name == "auto" else _build_single(name, counts, diversity)

@@ -17,10 +17,10 @@ from laud_ray.types import Bools, Candidates, Floats, Indices, QueryStrategy
 MANY_ERRORS = 0.6
 FEW_ERRORS = 0.4
 # Below this AUC, the model's confidence separates its errors from its correct labels hardly better than chance (0.5).
-BLIND = 0.55
+LEAST_AUC = 0.55
 # The AUC is computed only from at least this many errors and this many correct labels. At 30, chance alone gives 0.45
 # to 0.55. It also excludes good models, most of whose apparent errors are wrong answers of the oracle.
-TELLING = 30
+LEAST_OF_EACH = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,14 @@ class Evidence:
     Attributes:
         counts: (k,) the number of annotations of each class.
         errors: the estimated share of the corpus, in [0, 1], that the last model labels wrongly.
-        knows: how well the last model's confidence separates correct labels from errors on the evaluation sample, as
-            an AUC in [0, 1] (see `error_auc`); None if there are fewer than TELLING of either.
+        confidence_auc: how well the last model's confidence separates correct labels from errors on the evaluation
+            sample, as an AUC in [0, 1] (see `error_auc`); None if there are fewer than LEAST_OF_EACH of either.
         batches: the queries of each round so far, oldest first, without those of the seed.
     """
 
     counts: Sequence[int]
     errors: float
-    knows: float | None
+    confidence_auc: float | None
     batches: Sequence[Batch] = ()
 
 
@@ -122,9 +122,9 @@ class Auto:
         return Mix(tuple((shares.get(name, 0.0), part) for name, part in PARTS.items()))
 
 
-def knows(confidence: Floats, correct: Bools) -> float | None:
-    """Return `Evidence.knows` from the (n,) confidences of evaluation documents, and whether each label is correct."""
-    if min(int(correct.sum()), int((~correct).sum())) < TELLING:
+def confidence_auc(confidence: Floats, correct: Bools) -> float | None:
+    """Map (n,) confidences, and whether each label is correct, to the AUC; None below LEAST_OF_EACH of either kind."""
+    if min(int(correct.sum()), int((~correct).sum())) < LEAST_OF_EACH:
         return None
     return error_auc(confidence, correct)
 
@@ -139,11 +139,12 @@ def choose(evidence: Evidence) -> Choice:
     """
     seen = f"{sum(count > 0 for count in evidence.counts)} of {len(evidence.counts)} classes have an annotation"
     errs = f"the model mislabels about {evidence.errors:.0%} of documents"
-    if evidence.knows is not None and evidence.knows < BLIND:
+    if evidence.confidence_auc is not None and evidence.confidence_auc < LEAST_AUC:
         return Choice(
             {"typiclust": 1.0},
-            f"{errs}, and its confidence does not separate errors from correct answers (AUC {evidence.knows:.2f}; 0.50 "
-            f"is chance), so the next questions go to typical documents in regions without annotations; {seen}",
+            f"{errs}, and its confidence does not separate errors from correct answers (AUC "
+            f"{evidence.confidence_auc:.2f}; 0.50 is chance), so the next questions go to typical "
+            f"documents in regions without annotations; {seen}",
             "blind",
         )
     if _pointless(evidence):

@@ -7,12 +7,13 @@ from laud_ray.stats.estimates.macro import estimate_macro_f1
 from laud_ray.stats.estimates.powered_figures import PoweredSample, powered_figures
 from laud_ray.stats.estimates.sample import Sample
 from laud_ray.stats.estimates.shares import share_limits
-from laud_ray.stats.estimates.strata import allocate, boundaries, share_out
+from laud_ray.stats.estimates.strata import allocate, allocate_robustly, boundaries
 
 __all__ = [
     "PoweredSample",
     "Sample",
     "allocate",
+    "allocate_robustly",
     "boundaries",
     "estimate_accuracy",
     "estimate_classes",
@@ -21,5 +22,4 @@ __all__ = [
     "figures",
     "powered_figures",
     "share_limits",
-    "share_out",
 ]

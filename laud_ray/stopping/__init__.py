@@ -1,6 +1,6 @@
 """Decide when to stop annotating, from the history of rounds alone.
 
-Which values a rule may have is checked in laud_ray.config.stopping.
+laud_ray.config.stopping checks the parameters of the rules.
 """
 
 from collections.abc import Sequence

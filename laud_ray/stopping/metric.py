@@ -1,4 +1,4 @@
-"""The figure of a round that a stopping rule looks at."""
+"""The metrics of a round that stopping rules use."""
 
 from typing import Literal, TypeAlias
 
@@ -9,4 +9,5 @@ METRICS: dict[str, str] = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
 
 
 def estimate_of(result: RoundResult, metric: Metric) -> Estimate:
+    """Return a round's estimate of a metric."""
     return result.figures.accuracy if metric == "accuracy" else result.figures.macro_f1

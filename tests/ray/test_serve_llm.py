@@ -248,9 +248,9 @@ def test_an_engine_that_dies_fails_its_callers_and_is_not_healthy(rounds: Sequen
 def test_nothing_of_an_engine_outlives_a_process_that_is_killed() -> None:
     code = (
         "import os, signal, subprocess\n"
-        "from laud_ray.models.language.process import guard\n"
+        "from laud_ray.models.language.process import kill_at_exit\n"
         "other = subprocess.Popen(['sleep', '600'], stdout=subprocess.DEVNULL)\n"
-        "watcher = guard([other.pid])\n"
+        "watcher = kill_at_exit([other.pid])\n"
         "print(other.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )

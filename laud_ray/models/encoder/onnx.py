@@ -44,7 +44,7 @@ class EncoderGraph:
         options.enable_mem_pattern = False
         self._weights = _weights(model)
         with _exporting:
-            graph = _graph(type(model).__qualname__, model.config.to_json_string(), _Once(model))  # type: ignore[union-attr, operator]
+            graph = _graph(type(model).__qualname__, model.config.to_json_string(), _OutsideCacheKey(model))  # type: ignore[union-attr, operator]
         names = list(self._weights)
         # The session uses the arrays without a copy, so they must live as long as it does.
         self._values = [onnxruntime.OrtValue.ortvalue_from_numpy(self._weights[name]) for name in names]
@@ -109,14 +109,14 @@ class _Packed(torch.nn.Module):
         return hidden
 
 
-class _Once:
+class _OutsideCacheKey:
     """A model as an argument of the cached `_graph`: all are equal, so that only the other arguments form the key."""
 
     def __init__(self, model: torch.nn.Module) -> None:
         self.model = model
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Once)
+        return isinstance(other, _OutsideCacheKey)
 
     def __hash__(self) -> int:
         return 0
@@ -135,7 +135,7 @@ _exporting = Lock()
 
 
 @lru_cache(maxsize=4)
-def _graph(kind: str, config: str, once: _Once) -> bytes:  # noqa: ARG001
+def _graph(kind: str, config: str, once: _OutsideCacheKey) -> bytes:  # noqa: ARG001
     """Export a model's graph without its weights; the result is cached for models of the same class and configuration.
 
     The export takes a second during which no other thread of the process runs: too long each time that a service

@@ -108,11 +108,11 @@ class Course:
         for step, positions in enumerate(batches):
             progress = start + (end - start) * step / len(batches)
             for group, highest in zip(self._optimizer.param_groups, self._rates, strict=True):
-                group["lr"] = ray_train.rate(progress, highest)
+                group["lr"] = ray_train.learning_rate(progress, highest)
             self._step(rows[positions])
 
     def _step(self, rows: Indices) -> None:
-        here, weight = ray_train.or_stand_in(ray_train.shares(rows)[ray_train.rank()], rows)
+        here, weight = ray_train.own_rows(ray_train.rows_by_rank(rows)[ray_train.rank()], rows)
         self._optimizer.zero_grad()
         logits = self._model(*self._classifier.encoder.pad([self._ids[i] for i in here]))
         targets = torch.from_numpy(self._targets[here]).to(logits.device)

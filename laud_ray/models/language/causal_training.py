@@ -123,7 +123,7 @@ class Course:
         self._settings, self._prefix, self._bodies, self._targets = settings, prefix, bodies, targets
         self._seed, self._peft = seed, model
         self._device = get_device()
-        self._model = self._spread(AnswerModel(model))
+        self._model = self._distribute(AnswerModel(model))
         self._named = {name: p for name, p in self._model.named_parameters() if p.requires_grad}
         self._optimizer = torch.optim.AdamW(self._named.values(), lr=settings.learning_rate, weight_decay=0.0)
 
@@ -137,20 +137,20 @@ class Course:
         for step, rows in enumerate(batches):
             progress = (epoch + step / len(batches)) / self._settings.epochs
             for group in self._optimizer.param_groups:
-                group["lr"] = ray_train.rate(progress, self._settings.learning_rate)
+                group["lr"] = ray_train.learning_rate(progress, self._settings.learning_rate)
             losses.append(self._step(rows))
         return float(np.mean(losses))
 
     def resume(self) -> int:
         """Load the state that a previous attempt saved, if any; return the epoch to continue with."""
-        with ray_train.left_behind() as path:
+        with ray_train.last_checkpoint() as path:
             if path is None or not (path / STATE).exists():
                 return 0
             state = load_file(path / STATE)
         with torch.no_grad():
             for name, parameter in self._named.items():
-                parameter.copy_(_spread_like(parameter, state[f"weight.{name}"]))
-                moments = {key: _spread_like(parameter, state[f"{key}.{name}"]) for key in ("exp_avg", "exp_avg_sq")}
+                parameter.copy_(_placed_like(parameter, state[f"weight.{name}"]))
+                moments = {key: _placed_like(parameter, state[f"{key}.{name}"]) for key in ("exp_avg", "exp_avg_sq")}
                 self._optimizer.state[parameter] = {**moments, "step": state["step"].clone()}
         return int(state["epoch"])
 
@@ -173,7 +173,7 @@ class Course:
         weights: dict[str, torch.Tensor] = get_peft_model_state_dict(self._peft, state_dict=whole)
         return weights
 
-    def _spread(self, model: AnswerModel) -> Any:
+    def _distribute(self, model: AnswerModel) -> Any:
         if not (self._settings.shard and ray_train.world_size() > 1):
             return prepare_model(model)
         from torch.distributed.fsdp import fully_shard
@@ -190,7 +190,7 @@ class Course:
         total = 0.0
         for i, (packed, targets, weight) in enumerate(packs):
             with (
-                self._silent(i + 1 < len(packs)),
+                self._without_exchange(i + 1 < len(packs)),
                 torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"),
             ):
                 logits = self._model(packed.ids, packed.positions, packed.mask, packed.ends)
@@ -199,7 +199,7 @@ class Course:
             (losses * ray_train.world_size() / len(rows)).backward()  # type: ignore[no-untyped-call]
             total += float(losses.detach())
         self._optimizer.step()
-        return total / max(1, len(ray_train.shares(rows)[ray_train.rank()]))
+        return total / max(1, len(ray_train.rows_by_rank(rows)[ray_train.rank()]))
 
     def _packs(self, rows: Indices) -> Iterator[tuple[Pack, torch.Tensor, float]]:
         """Yield this rank's share of a batch: packed rows, the token ids of their answers, and a weight.
@@ -207,15 +207,15 @@ class Course:
         All ranks yield the same number of rows, because the exchange of gradients waits for every rank. A rank with
         fewer rows fills up with rows of weight 0.
         """
-        shares, budget = ray_train.shares(rows), self._settings.batch_tokens
+        shares, budget = ray_train.rows_by_rank(rows), self._settings.batch_tokens
         groups = [into_packs([len(self._bodies[i]) for i in s], len(self._prefix), budget) for s in shares]
         mine = [shares[ray_train.rank()][group] for group in groups[ray_train.rank()]]
         for i in range(max(map(len, groups))):
-            chosen, weight = ray_train.or_stand_in(mine[i] if i < len(mine) else None, rows)
+            chosen, weight = ray_train.own_rows(mine[i] if i < len(mine) else None, rows)
             packed = pack(self._prefix, [self._bodies[j] for j in chosen])
             yield packed.to(self._device), torch.from_numpy(self._targets[chosen]), weight
 
-    def _silent(self, more: bool) -> AbstractContextManager[None]:
+    def _without_exchange(self, more: bool) -> AbstractContextManager[None]:
         """Do not exchange gradients between ranks while more rows of the same step follow."""
         if isinstance(self._model, DistributedDataParallel) and more:
             quiet: AbstractContextManager[None] = self._model.no_sync()
@@ -229,7 +229,7 @@ def _layers(model: torch.nn.Module) -> list[torch.nn.Module]:
     return max(lists, key=len)
 
 
-def _spread_like(parameter: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
+def _placed_like(parameter: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
     """Return an unsharded tensor placed like the parameter: on its device, and sharded if the parameter is."""
     moved = whole.to(parameter.device)
     if isinstance(parameter, DTensor):

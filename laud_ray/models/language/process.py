@@ -14,7 +14,7 @@ from laud_ray.errors import EngineError, ModelError
 from laud_ray.models.language.engine import EngineSettings, engine_arguments, environment, require_vllm
 
 # The interval, in seconds, at which the engine's health is checked: vLLM does not notify every waiting call of a death.
-LOOK_EVERY_S = 0.5
+HEALTH_CHECK_S = 0.5
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ class AsyncEngine:
         """Run a coroutine in the event loop, and return its result."""
         return self.submit(work).result()
 
-    async def unless_dead(self, work: Awaitable[T]) -> T:
+    async def while_running(self, work: Awaitable[T]) -> T:
         """Wait for work in the event loop, and fail as soon as the engine stops.
 
         Raises:
@@ -131,12 +131,12 @@ class AsyncEngine:
             **more,
         )
         self.client = AsyncLLM.from_engine_args(given)
-        self._guard = guard([one.pid for one in self.client.engine_core.resources.engine_manager.processes])
+        self._guard = kill_at_exit([one.pid for one in self.client.engine_core.resources.engine_manager.processes])
         self._watcher = asyncio.create_task(self._watch())
 
     async def _watch(self) -> None:
         while self.healthy:
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(HEALTH_CHECK_S)
         self._guard.kill()
 
     async def _end(self) -> None:
@@ -154,7 +154,7 @@ class AsyncEngine:
         self._loop.close()
 
 
-def guard(pids: Sequence[int]) -> "subprocess.Popen[bytes]":
+def kill_at_exit(pids: Sequence[int]) -> "subprocess.Popen[bytes]":
     """Start a watcher that kills other processes when this process ends, even if it is killed.
 
     The processes of an engine would otherwise stay and keep the GPU's memory. The watcher blocks on a pipe from this

@@ -105,7 +105,7 @@ class LabelStream:
             adapter.uses += 1
         tasks = [asyncio.create_task(self._one(ids, sampling, adapter, window)) for ids in prompts]
         try:
-            return await self._engine.unless_dead(asyncio.gather(*tasks))
+            return await self._engine.while_running(asyncio.gather(*tasks))
         finally:
             for task in tasks:
                 task.cancel()
@@ -140,7 +140,7 @@ class LabelStream:
         number = next(self._adapters)
         request = LoRARequest(f"adapter-{number}", number, path)
         try:
-            await self._engine.unless_dead(self._engine.client.add_lora(request))
+            await self._engine.while_running(self._engine.client.add_lora(request))
         except EngineError:
             raise
         except Exception as error:  # noqa: BLE001 - vLLM's engine process reports every failure as a bare Exception
@@ -154,10 +154,10 @@ class LabelStream:
     async def _drop(self, adapter: "Adapter") -> None:
         # If the engine dies meanwhile, there is nothing left to remove.
         with suppress(EngineError):
-            await self._engine.unless_dead(self._engine.client.remove_lora(adapter.request.lora_int_id))
+            await self._engine.while_running(self._engine.client.remove_lora(adapter.request.lora_int_id))
 
     async def _listed(self) -> set[int]:
-        numbers: set[int] = await self._engine.unless_dead(self._engine.client.list_loras())
+        numbers: set[int] = await self._engine.while_running(self._engine.client.list_loras())
         return numbers
 
 

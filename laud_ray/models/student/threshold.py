@@ -21,10 +21,10 @@ _CHANCE = 0.5
 
 
 def lower_bound(agreeing: int, n: int) -> float:
-    """Return the one-sided exact 95 % lower bound on a share of which `agreeing` of n were seen.
+    """Return the exact one-sided 95 % lower bound of a share, given `agreeing` of n sampled rows.
 
-    It is the share at which so many or more are seen with a probability of 5 %: never too high more often than that,
-    whatever the share.
+    It is the share at which `agreeing` or more of n rows agree with a probability of 5 %. Whatever the true share is,
+    the bound exceeds it with a probability of 5 % at most.
 
     Clopper and Pearson (1934), "The Use of Confidence or Fiducial Limits Illustrated in the Case of the Binomial".
 
@@ -32,15 +32,15 @@ def lower_bound(agreeing: int, n: int) -> float:
         ValueError: unless 0 <= agreeing <= n and n >= 1.
     """
     if not 0 <= agreeing <= n or n < 1:
-        raise ValueError(f"got {agreeing} of {n}, expected 0 <= agreeing <= n and n >= 1")
-    # scipy.stats.binomtest gives the same bound; its import takes 1.2 s, that of scipy.special 0.4 s.
+        raise ValueError(f"agreeing = {agreeing}, n = {n}; expected 0 <= agreeing <= n and n >= 1")
+    # scipy.stats.binomtest gives the same bound, but its import takes 1.2 s, and that of scipy.special 0.4 s.
     return float(betaincinv(agreeing, n - agreeing + 1, _ERROR)) if agreeing else 0.0
 
 
 @lru_cache(maxsize=64)
 def most_disagreements(n: int, agreement: float) -> int:
-    """Return the most disagreements of n rows at which the lower bound still reaches `agreement`; -1 if none do."""
-    low, high = -1, int(n * (1 - agreement)) + 2  # the bound is under the measured share
+    """Return the most disagreements in n rows at which the lower bound still reaches `agreement`; -1 if none."""
+    low, high = -1, int(n * (1 - agreement)) + 2  # the bound is below the measured share, so that it cannot be more
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if lower_bound(n - middle, n) >= agreement else (low, middle)
@@ -48,12 +48,12 @@ def most_disagreements(n: int, agreement: float) -> int:
 
 
 def predicted_at_most(most: int, n: int, seen: int, of: int) -> float:
-    """Return the probability of at most `most` disagreements in n new rows, after `seen` in `of` rows.
+    """Return the probability of at most `most` disagreements in n new rows, given `seen` disagreements in `of` rows.
 
-    The share behind both is beta-distributed: Jeffreys' prior, 1/2 and 1/2, and what was seen.
+    It is beta-binomial: the unknown share has Jeffreys' prior Beta(1/2, 1/2), updated with the rows seen.
     """
     a, b, x = seen + 0.5, of - seen + 0.5, np.arange(min(most, n) + 1)
-    # The same as scipy.stats.betabinom.cdf(most, n, a, b).
+    # This equals scipy.stats.betabinom.cdf(most, n, a, b), without the import of scipy.stats.
     ways, shares = -np.log(n + 1) - betaln(n - x + 1, x + 1), betaln(x + a, n - x + b) - betaln(a, b)
     return float(np.exp(ways + shares).sum())
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from laud_ray.query.ranking import require_pick
 from laud_ray.query.rare import RareClass
-from laud_ray.query.spatial.geometry import as_vectors, scatter, squared_from
+from laud_ray.query.spatial.geometry import as_vectors, draw_seeds, squared_from
 from laud_ray.query.spatial.space import require_space
 from laud_ray.query.uncertainty import Margin
 from laud_ray.types import Candidates, Floats, Indices, QueryStrategy, Space
@@ -91,4 +91,4 @@ def _anchors(examples: Floats, rng: np.random.Generator) -> Floats:
     if len(examples) <= _ANCHORS:
         return examples
     first = int(rng.integers(len(examples)))
-    return examples[scatter(len(examples), _ANCHORS, squared=squared_from(examples), first=first, rng=rng)]
+    return examples[draw_seeds(len(examples), _ANCHORS, squared=squared_from(examples), first=first, rng=rng)]

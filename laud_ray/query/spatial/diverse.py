@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from laud_ray.query.ranking import require_pick
-from laud_ray.query.spatial.geometry import as_vectors, cluster, farthest, scatter, squared_from
+from laud_ray.query.spatial.geometry import as_vectors, cluster, draw_seeds, farthest, squared_from
 from laud_ray.query.spatial.space import committee, reach, require_space
 from laud_ray.types import Candidates, Floats, Indices, QueryStrategy
 
@@ -67,7 +67,9 @@ class Diverse:
         if self.method == "coreset":
             chosen = farthest(vectors, n, known=as_vectors(space.known_vectors), first=0)
         elif self.method == "badge":
-            chosen = scatter(len(best), n, squared=squared_from(vectors), first=0, rng=rng, weights=_weights(len(best)))
+            chosen = draw_seeds(
+                len(best), n, squared=squared_from(vectors), first=0, rng=rng, weights=_weights(len(best))
+            )
         else:
             chosen = _best_of_clusters(vectors, n, rng)
         return best[np.sort(chosen)]

@@ -95,7 +95,7 @@ def farthest(vectors: Floats, n: int, *, known: Floats, first: int, taken: Indic
     return _pick_by_gap(gap, n, squared_from(vectors), choose)
 
 
-def scatter(
+def draw_seeds(
     m: int,
     n: int,
     *,
@@ -159,7 +159,7 @@ def cluster(
         The (m,) cluster of each vector, in [0, c), and the (c, d) centres, c <= k. No cluster is empty.
     """
     first = int(rng.integers(len(vectors)))
-    seeds = scatter(
+    seeds = draw_seeds(
         len(vectors), min(k, len(vectors)), squared=squared_from(vectors), first=first, rng=rng, weights=weights
     )
     mass = np.ones(len(vectors), np.float32) if weights is None else weights.astype(np.float32)

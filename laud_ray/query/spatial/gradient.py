@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from laud_ray.query.ranking import require_pick
-from laud_ray.query.spatial.geometry import as_vectors, scatter, squared_lengths
+from laud_ray.query.spatial.geometry import as_vectors, draw_seeds, squared_lengths
 from laud_ray.query.spatial.space import require_space
 from laud_ray.query.uncertainty import LeastConfidence
 from laud_ray.types import Candidates, Floats, Indices
@@ -45,7 +45,7 @@ class Badge:
             return np.zeros(0, np.int64)
         vectors, residuals = as_vectors(space.vectors), _residuals(space.proba)
         first = int((squared_lengths(vectors) * squared_lengths(residuals)).argmax())
-        return scatter(len(pool), n, squared=outer_distances(residuals, vectors), first=first, rng=rng)
+        return draw_seeds(len(pool), n, squared=outer_distances(residuals, vectors), first=first, rng=rng)
 
 
 def _residuals(proba: Floats) -> Floats:

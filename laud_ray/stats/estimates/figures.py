@@ -6,7 +6,7 @@ import numpy as np
 
 from laud_ray.stats.estimates.accuracy import estimate_accuracy
 from laud_ray.stats.estimates.classes import estimate_classes
-from laud_ray.stats.estimates.macro import estimate_macro_f1, no_narrower
+from laud_ray.stats.estimates.macro import estimate_macro_f1, widened_to_classes
 from laud_ray.stats.estimates.sample import Sample
 from laud_ray.stats.metrics import calibration_error, confusion, precision_recall_f1
 from laud_ray.types import ClassFigures, Figures
@@ -31,7 +31,7 @@ def figures(sample: Sample, labels: Sequence[str], *, seed: int) -> Figures:
     return Figures(
         n=len(sample),
         accuracy=estimate_accuracy(sample),
-        macro_f1=no_narrower(estimate_macro_f1(sample, k + 1, seed=seed, averaged=k), per_class),
+        macro_f1=widened_to_classes(estimate_macro_f1(sample, k + 1, seed=seed, averaged=k), per_class),
         calibration_error=calibration_error(sample.confidence, correct, sample.weights),
         per_class=per_class,
     )

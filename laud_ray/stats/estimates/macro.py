@@ -42,7 +42,7 @@ def estimate_macro_f1(
     return bootstrap(value, sample.strata, resampled, seed=seed, replicates=replicates)
 
 
-def no_narrower(found: Estimate, per_class: Sequence[ClassFigures]) -> Estimate:
+def widened_to_classes(found: Estimate, per_class: Sequence[ClassFigures]) -> Estimate:
     """Widen the interval of a macro-F1 to at least the one that follows from the intervals of the classes' F1.
 
     The bootstrap cannot produce an error that is not in the sample: a rare class without an error would contribute no

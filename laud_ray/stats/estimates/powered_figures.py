@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from laud_ray.stats.estimates.macro import bootstrap, no_narrower
+from laud_ray.stats.estimates.macro import bootstrap, widened_to_classes
 from laud_ray.stats.estimates.powered import (
     HIT,
     MISS,
@@ -102,7 +102,7 @@ def powered_figures(sample: PoweredSample, labels: Sequence[str], *, seed: int, 
     return Figures(
         n=len(sample),
         accuracy=accuracy,
-        macro_f1=no_narrower(macro, per_class),
+        macro_f1=widened_to_classes(macro, per_class),
         calibration_error=calibration_error(sample.confidence[asked], right[0][asked], shares.weight_asked[asked]),
         per_class=per_class,
         trusted=int(asked.sum()),

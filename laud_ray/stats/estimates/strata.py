@@ -34,7 +34,7 @@ def boundaries(counts: Indices, strata: int) -> Indices:
     return np.unique(starts[ends[ends < len(starts)]]).astype(np.int64)
 
 
-def share_out(
+def allocate_robustly(
     sizes: Indices, variance: Floats, n: int, *, taken: Indices | None = None, room: Indices | None = None
 ) -> Indices:
     """Allocate n documents to H strata by Neyman's rule, made robust against an overconfident score.

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from laud_ray.config import RunConfig
 from laud_ray.models.encoder.linear import LinearLearner
 from laud_ray.oracles import asking
-from laud_ray.quality.noise import LeftOut, believe, noise
+from laud_ray.quality.noise import LeftOut, combine_answers, noise
 from laud_ray.quality.settling import MODEL, SURE, Opinion, Settled, settle
 from laud_ray.store import rechecks
 from laud_ray.store.rechecks import FIRST_ATTEMPT, SecondQuery
@@ -117,7 +117,7 @@ def judge(
     labelled = [replace(a, label=a.label or said[a.query.document.id][-1]) for a in heard]
     found = proba(labelled)
     error = noise(found, np.asarray([given[0] for given in answers], np.int64))
-    likeliest, probability = believe(error, answers)
+    likeliest, probability = combine_answers(error, answers)
     judgements = []
     for i, a in enumerate(heard):
         if a.label is not None and a.query.document.id in again:

@@ -11,12 +11,14 @@ from laud_ray.types import RoundResult
 _KEY = "choice of round {}"
 
 
-def evidence(result: RoundResult, knows: float | None, asked: Sequence[Answered], names: Sequence[str]) -> Evidence:
+def evidence(
+    result: RoundResult, confidence_auc: float | None, asked: Sequence[Answered], names: Sequence[str]
+) -> Evidence:
     """Collect the evidence for the choice of a query strategy after a round.
 
     Args:
         result: the result of the round.
-        knows: how well the confidence of the round's model separates errors from correct answers; see Evidence.
+        confidence_auc: how well the round's model separates errors from correct answers by confidence; see Evidence.
         asked: the seed, and the queries of earlier rounds, with their answers.
     """
     batches: dict[int, list[Answered]] = {}
@@ -26,7 +28,7 @@ def evidence(result: RoundResult, knows: float | None, asked: Sequence[Answered]
     return Evidence(
         counts=[sum(one.label == name for one in asked) for name in names],
         errors=1 - result.figures.accuracy.value,
-        knows=knows,
+        confidence_auc=confidence_auc,
         batches=[
             Batch(len(batch), sum(one.label != one.query.predicted for one in batch))
             for _, batch in sorted(batches.items())

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from laud_ray.evaluation.measure import knows
+from laud_ray.evaluation.measure import confidence_auc
 from laud_ray.passes.candidates import known, survey, survey_scored
 from laud_ray.passes.shortlists import read_shortlist, to_candidates
 from laud_ray.query.auto import Choice, choose
@@ -66,7 +66,7 @@ def _choice(work: Work, round: int) -> Choice | None:
     if (made := choices.recorded(work.store, round)) is not None:
         return made
     told, result = asked(work, before=round), work.store.history()[round]
-    choice = choose(choices.evidence(result, knows(work.run, round), told, work.task.names))
+    choice = choose(choices.evidence(result, confidence_auc(work.run, round), told, work.task.names))
     choices.record(work.store, round, choice)
     if choice.differs(choices.recorded(work.store, round - 1)):
         work.note("select", round, f"auto chooses {choice.name}: {choice.why}")

@@ -18,15 +18,15 @@ from tests.s3 import s3_server
 
 @pytest.mark.parametrize(("progress", "part"), [(0, 0.04), (0.05, 0.54), (0.1, 1), (0.55, 0.5), (1, 0)])
 def test_the_rate_rises_over_a_tenth_and_falls_to_nothing(progress: float, part: float) -> None:
-    assert ray_train.rate(progress, 2e-3) == pytest.approx(part * 2e-3)
+    assert ray_train.learning_rate(progress, 2e-3) == pytest.approx(part * 2e-3)
 
 
 def test_a_rank_without_rows_takes_part_with_no_weight() -> None:
     batch = np.asarray([7, 8, 9])
     for none in (None, batch[:0]):
-        rows, weight = ray_train.or_stand_in(none, batch)
+        rows, weight = ray_train.own_rows(none, batch)
         assert (rows.tolist(), weight) == ([7], 0.0)
-    rows, weight = ray_train.or_stand_in(batch[1:], batch)
+    rows, weight = ray_train.own_rows(batch[1:], batch)
     assert (rows.tolist(), weight) == ([8, 9], 1.0)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from laud_ray.quality.noise import Noise, believe, noise
+from laud_ray.quality.noise import Noise, combine_answers, noise
 from laud_ray.quality.raters import Confused, compare
 from laud_ray.quality.settling import MODEL, PER_CLASS, Opinion, dawid_skene, settle
 from laud_ray.types import Bools, Floats, Indices
@@ -46,14 +46,14 @@ def test_the_rate_of_wrong_answers_is_found_through_a_blurred_model(
     np.testing.assert_allclose(found.proba.sum(axis=1), 1)
     sharp = proba**2 / (proba**2).sum(axis=1, keepdims=True)
     assert np.abs(found.proba - sharp).mean() < np.abs(proba - sharp).mean() / 2, "what was blurred by 2 is sharp again"
-    _, right = believe(found, labels[:, None].tolist())
+    _, right = combine_answers(found, labels[:, None].tolist())
     assert (1 - right).mean() == pytest.approx(flipped.mean(), abs=0.04), "probabilities mean what they say"
 
 
 def test_bayes_by_hand() -> None:
     """With a tenth of answers wrong, 0.9 * 0.02 against 0.1 / 2 * 0.98 for one answer; two that agree are sure."""
     found = Noise(0.1, np.asarray([[0.02, 0.9, 0.08]] * 4))
-    likeliest, right = believe(found, [[0], [0, 0], [0, 1], [0, 2]])
+    likeliest, right = combine_answers(found, [[0], [0, 0], [0, 1], [0, 2]])
     assert likeliest.tolist() == [0, 0, 1, 2]
     once = 0.9 * 0.02 / (0.9 * 0.02 + 0.05 * 0.98)
     twice = 0.81 * 0.02 / (0.81 * 0.02 + 0.0025 * 0.98)
@@ -68,8 +68,8 @@ def test_an_oracle_without_a_seen_error_is_not_doubted_and_none_at_all_says_noth
     proba[np.arange(40), labels] = 0.94
     found = noise(proba, labels)
     assert found.rate == 0
-    assert believe(found, labels[:, None].tolist())[1].min() > 0.99
-    assert believe(found, [[0, 1]] * 40)[1].max() <= 1, "answers that differ can be weighed all the same"
+    assert combine_answers(found, labels[:, None].tolist())[1].min() > 0.99
+    assert combine_answers(found, [[0, 1]] * 40)[1].max() <= 1, "answers that differ can be weighed all the same"
     assert noise(proba[:0], labels[:0]).rate == 0
     assert noise(np.full((6, 3), 1 / 3), np.arange(6) % 3).rate == 0, "a model that knows nothing accuses nobody"
     certain = np.eye(4)[(labels + (np.arange(40) < 4)) % 4]

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from laud_ray.query import Auto, Choice, build
-from laud_ray.query.auto import PARTS, Batch, Evidence, choose, knows
+from laud_ray.query.auto import PARTS, Batch, Evidence, choose, confidence_auc
 from laud_ray.stats.metrics import error_auc
 from laud_ray.types import Candidates, Space
 
 
-def evidence(errors: float, knows: float | None = 0.8, batches: tuple[Batch, ...] = ()) -> Evidence:
-    return Evidence(counts=(3, 0, 2), errors=errors, knows=knows, batches=batches)
+def evidence(errors: float, confidence_auc: float | None = 0.8, batches: tuple[Batch, ...] = ()) -> Evidence:
+    return Evidence(counts=(3, 0, 2), errors=errors, confidence_auc=confidence_auc, batches=batches)
 
 
 @pytest.mark.parametrize(
@@ -31,9 +31,9 @@ def test_it_moves_to_uncertainty_as_the_errors_fall(errors: float, shares: dict[
 
 
 def test_a_model_that_does_not_know_its_errors_is_not_asked_what_it_is_unsure_of() -> None:
-    assert choose(evidence(0.1, knows=0.5)).shares == {"typiclust": 1.0}
-    assert "0.50" in choose(evidence(0.1, knows=0.5)).why
-    assert choose(evidence(0.0, knows=None)).shares == {"margin": 1.0}
+    assert choose(evidence(0.1, confidence_auc=0.5)).shares == {"typiclust": 1.0}
+    assert "0.50" in choose(evidence(0.1, confidence_auc=0.5)).why
+    assert choose(evidence(0.0, confidence_auc=None)).shares == {"margin": 1.0}
 
 
 def test_a_batch_that_taught_less_than_chance_brings_random_questions() -> None:
@@ -47,7 +47,7 @@ def test_a_batch_that_taught_less_than_chance_brings_random_questions() -> None:
 
 
 def test_a_choice_differs_by_how_it_asks_or_by_its_kind_of_reason_and_not_by_its_figures() -> None:
-    many, more, blind = choose(evidence(0.7)), choose(evidence(0.8)), choose(evidence(0.8, knows=0.5))
+    many, more, blind = choose(evidence(0.7)), choose(evidence(0.8)), choose(evidence(0.8, confidence_auc=0.5))
     assert many.why != more.why
     assert many.differs(None)
     assert not more.differs(many)
@@ -80,11 +80,11 @@ def test_the_shortlist_serves_every_choice() -> None:
 def test_few_errors_tell_nothing_of_a_models_sight() -> None:
     confidence, correct = np.linspace(0, 1, 300), np.ones(300, np.bool_)
     correct[-29:] = False
-    assert knows(confidence, correct) is None
+    assert confidence_auc(confidence, correct) is None
     correct[-30:] = False
-    assert knows(confidence, correct) == 0.0
-    assert knows(confidence, ~correct) == 1.0
-    assert knows(confidence[:59], correct[-59:]) is None, "29 hits"
+    assert confidence_auc(confidence, correct) == 0.0
+    assert confidence_auc(confidence, ~correct) == 1.0
+    assert confidence_auc(confidence[:59], correct[-59:]) is None, "29 hits"
 
 
 def test_error_auc() -> None:

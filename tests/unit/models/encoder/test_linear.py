@@ -3,7 +3,7 @@
 import numpy as np
 
 from laud_ray.models.encoder.linear import LinearLearner
-from laud_ray.quality.noise import believe, noise
+from laud_ray.quality.noise import combine_answers, noise
 from laud_ray.types import Floats, Indices
 
 PRIOR = np.eye(3, 8, dtype=np.float32)
@@ -24,7 +24,7 @@ def test_a_wrong_label_does_not_teach_its_own_judge() -> None:
     proba = LinearLearner().cross_validate(x, wrong, PRIOR, seed=0)
     np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
     assert (proba.argmax(axis=1) == labels)[[4, 17, 30]].all()
-    _, right = believe(noise(proba, wrong), wrong[:, None].tolist())
+    _, right = combine_answers(noise(proba, wrong), wrong[:, None].tolist())
     assert set(np.argsort(right)[:3].tolist()) == {4, 17, 30}
     np.testing.assert_array_equal(LinearLearner().cross_validate(x, wrong, PRIOR, seed=0), proba)
 

@@ -232,7 +232,7 @@ def test_scatter_draws_by_weight_and_squared_distance() -> None:
     line = np.array([[0.0], [1.0], [2.0], [3.0]], np.float32)
     weights = np.array([1.0, 4.0, 1.0, 1.0])
     seconds = [
-        geometry.scatter(
+        geometry.draw_seeds(
             4, 2, squared=geometry.squared_from(line), first=0, rng=np.random.default_rng(seed), weights=weights
         )[1]
         for seed in range(1000)
@@ -400,7 +400,9 @@ def test_badge_is_k_means_plus_plus_on_explicit_gradients() -> None:
     gradients = np.einsum("mk,md->mkd", residual, space.vectors).reshape(40, -1)
     distances = cdist(gradients, gradients, "sqeuclidean")
     first = int(np.linalg.norm(gradients, axis=1).argmax())
-    expected = geometry.scatter(40, 12, squared=lambda row: distances[row], first=first, rng=np.random.default_rng(7))
+    expected = geometry.draw_seeds(
+        40, 12, squared=lambda row: distances[row], first=first, rng=np.random.default_rng(7)
+    )
     assert pick(Badge(), space, 12, seed=7) == expected.tolist()
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import beta
 from sklearn.metrics import precision_recall_fscore_support
 
-from laud_ray.stats import Sample, allocate, boundaries, estimate_classes, share_limits, share_out
+from laud_ray.stats import Sample, allocate, allocate_robustly, boundaries, estimate_classes, share_limits
 from laud_ray.types import Floats, Indices
 
 ROUNDING = 1e-9
@@ -185,7 +185,7 @@ def test_allocation_counts_what_is_there_and_takes_no_more_than_there_is() -> No
 
 
 def test_a_score_that_is_sure_of_itself_is_not_believed() -> None:
-    drawn = share_out(np.array([9000, 1000]), np.array([0.0, 0.25]), 90)
+    drawn = allocate_robustly(np.array([9000, 1000]), np.array([0.0, 0.25]), 90)
     assert drawn.sum() == 90
     assert drawn[0] >= 15
     assert drawn[1] >= 15
