@@ -97,7 +97,7 @@ def counting(config: dict[str, Any]) -> None:
 
     from laud_ray.models import ray_train
 
-    with ray_train.left_behind() as path:
+    with ray_train.last_checkpoint() as path:
         first = 0 if path is None else 1 + int((path / "epoch").read_text())
     for epoch in range(first, 4):
         with Path(config["began"]).open("a") as log:

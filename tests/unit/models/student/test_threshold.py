@@ -133,5 +133,5 @@ def test_errors_name_the_value() -> None:
         fit_threshold(proba, np.zeros(2, np.int64), agreement=1.0)
     with pytest.raises(ValueError, match="got 2 rows of the student and 3 of the teacher"):
         verify(proba, np.zeros(3, np.int64), 0.5)
-    with pytest.raises(ValueError, match="got 6 of 5"):
+    with pytest.raises(ValueError, match="agreeing = 6, n = 5"):
         lower_bound(6, 5)
