@@ -47,7 +47,7 @@ async def open_loop(session: aiohttp.ClientSession, url: str, bodies: Sequence[b
 
 
 async def closed_loop(session: aiohttp.ClientSession, url: str, bodies: Sequence[bytes], callers: int, seconds: float):
-    """So many callers, each of whom asks again as soon as it is answered: what a service gives when it is saturated."""
+    """Run this many callers, each of which sends its next request after each response, to saturate the service."""
     began, found = time.perf_counter(), []
 
     async def caller(seed: int) -> None:

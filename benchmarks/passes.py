@@ -65,7 +65,7 @@ def rate(data: Path, n: int) -> None:
         for name in ("cold", "warm"):
             result = run.run_pass(corpus, Folder(str(place / "model")), Folder(str(place / name)), name="m")
             whole = result.rows / result.seconds
-            # One range's own work is not start-up: what the first result took beyond its share of the rest.
+            # Start-up is the time to the first result minus the time for one range.
             steady = (result.rows - corpus.ranges[0].rows) / (result.seconds - result.start_up)
             print(
                 f"pass ({name} workers): {whole:.0f} rows/s in all, {steady:.0f} rows/s after the first range, "
@@ -120,7 +120,7 @@ def one_pass(n: int) -> None:
         print(f"pass ends {result.rows} rows in {result.seconds:.1f} s", flush=True)
 
 
-# In a process of its own, of whichever version: "here" is without Ray, "workers" with it started before the clock.
+# Runs in a separate process, with either version: "here" is without Ray; for "workers" Ray starts before the clock.
 NORMALISE = """
 import json, sys, tempfile, time
 from importlib import import_module
@@ -183,7 +183,7 @@ def corpus(documents: int, before: str | None) -> None:
             print(f"{name}: {rate:,.0f} rows/s, {cpu:.1f} CPU seconds, fingerprint {fingerprint[:12]}", flush=True)
 
 
-# In a process of its own, of whichever version: the first pass warms the workers.
+# Runs in a separate process, with either version; the first pass warms up the workers.
 PASS = """
 import json, sys, tempfile, time
 import psutil

@@ -2,19 +2,20 @@
 
     python examples/tiny_lm/make.py examples/tiny_lm/model
 
-What it is: a Qwen2 of 1.05 million weights with a byte-level BPE of its own, in the format of transformers. It knows
-one task: the twelve categories of labels.txt, without descriptions and in this order, as laud_ray's prompt lists
-them, with or without "unsure" and up to four solved examples. It is a real but fallible annotator for tests and for
-an example that runs on a CPU, and of no other use.
+The model is a Qwen2 with 1.05 million weights and its own byte-level BPE tokenizer, in the format of transformers. It
+is trained for one task: the twelve categories of labels.txt, without descriptions and in this order, as laud_ray's prompt
+lists them, with or without "unsure" and up to four solved examples. It is a real but fallible annotator for tests and
+for an example that runs on a CPU; it has no other use.
 
-How it was made: this script writes product names with the demo catalog's grammar under another seed, none of them
-in the demo. It learns the tokenizer from all of them, and the model from those of the first thousand that have one of
-the labels: it errs on words it has not met and has something to learn. The loss is on the answer and the end mark
-after it. It takes about a minute of one core; a seed gives the same model on the same machine.
+The training data are product names from the demo catalog's grammar with another seed; none of them is in the demo. The
+tokenizer is trained on all names, and the model on those of the first thousand that have one of the labels. So it errs
+on unseen words, and fine-tuning can improve it. The loss is on the answer and the end mark after it. Training takes
+about a minute on one core; a seed gives the same model on the same machine.
 
-What it cannot do: read the list. It knows the order of the labels by heart, and over a shuffled list it is no better
-than chance. It hardly ever answers "unsure": taught to, it also did where that was not offered. Finding the code of a
-category's name in the list was learned for four labels after 600 steps of that alone; twelve would take far longer.
+Limits: the model does not read the list of labels. It has memorised their order, and with a shuffled list it is no
+better than chance. It hardly ever answers "unsure": models that were trained to do so also did it when that answer was
+not offered. To find the code of a category's name in the list was learned for four labels in 600 steps of nothing else;
+twelve labels would take far longer.
 
 No third-party data or weights went into it. Licence: Apache-2.0, as the rest of this repository.
 """
@@ -74,7 +75,8 @@ class Question(NamedTuple):
 class Batch:
     """Packs laid out for one forward pass. B packs, T places, Q questions.
 
-    A row is the start that its questions share, then each question's own rest, which sees the start and itself.
+    A row is the prefix that its questions share, followed by the rest of each question, which attends to the prefix and
+    itself.
 
     Attributes:
         ids: (B, T) tokens.
@@ -125,7 +127,7 @@ def ask(prompt: Prompt, example: Example, shown: Sequence[Example] = ()) -> Ques
 
 
 def packs(seen: Sequence[Example], rng: random.Random) -> Iterator[list[Question]]:
-    """Yield QUESTIONS questions under one head, without end: with "unsure" and examples or without."""
+    """Yield lists of QUESTIONS questions with a common head, without end; "unsure" and examples are random."""
     known = [example for example in seen if example.label in LABELS]
     while True:
         task_wide = rng.sample(known, rng.randint(1, 4)) if rng.random() < TASK_WIDE else []
@@ -139,9 +141,9 @@ def packs(seen: Sequence[Example], rng: random.Random) -> Iterator[list[Question
 
 
 def make_tokenizer(texts: Sequence[str]) -> Qwen2Tokenizer:
-    """Learn a byte-level BPE; every letter and digit is a token, and stands alone at the start of a line.
+    """Train a byte-level BPE tokenizer in which every letter and digit is a token, alone at the start of a line.
 
-    It splits words as Qwen2Tokenizer does, because that is what transformers makes of any tokenizer beside a Qwen2.
+    It splits words like Qwen2Tokenizer, because transformers loads any tokenizer of a Qwen2 model as that class.
     """
     inner, qwen = Tokenizer(models.BPE()), Qwen2Tokenizer().backend_tokenizer
     inner.normalizer, inner.pre_tokenizer = qwen.normalizer, qwen.pre_tokenizer
@@ -168,7 +170,7 @@ def make_tokenizer(texts: Sequence[str]) -> Qwen2Tokenizer:
 
 
 def make_model(tokenizer: Qwen2Tokenizer) -> Qwen2ForCausalLM:
-    """Return a fresh model; the weights start larger than usual, for it is narrow."""
+    """Return an untrained model; because it is narrow, its initial weights are larger than usual."""
     config = Qwen2Config(
         vocab_size=VOCABULARY,
         hidden_size=128,
@@ -224,7 +226,7 @@ def scores(model: Qwen2ForCausalLM, batch: Batch) -> tuple[torch.Tensor, torch.T
 
 
 def train(model: Qwen2ForCausalLM, tokenizer: Qwen2Tokenizer, source: Iterator[list[Question]], *, steps: int) -> None:
-    """Train in place with AdamW: a warm-up, then a linear fall over the last third."""
+    """Train in place with AdamW: a linear warm-up, and a linear decay over the last third."""
     code_ids = torch.tensor(tokenizer.convert_tokens_to_ids(CODES))
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.LambdaLR(

@@ -1,4 +1,4 @@
-"""What is known of each person who answers: accuracy, speed, agreement with others, confused labels. Pure."""
+"""Statistics of each human annotator: accuracy, speed, agreement with others, and confused labels. Pure."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from laud_ray.quality.anchoring import Anchoring
 from laud_ray.quality.one_coin import AnnotatorAccuracy, Given, one_coin
 from laud_ray.quality.raters import Agreement, Confused
 
-# Answers in less active time than this, one after the other, were hardly read.
+# Consecutive answers in less active time than this were probably given without reading the text.
 FAST_S = 1.0
 FAST_IN_A_ROW = 5
 MOST_CONFUSED = 5
@@ -65,13 +65,13 @@ class Annotator:
 
     @property
     def hurried(self) -> bool:
-        """Whether so many answers in a row took under a second that they were hardly read."""
+        """Whether many consecutive answers took under a second each, so that the texts were probably not read."""
         return self.fast >= FAST_IN_A_ROW
 
 
 @dataclass(frozen=True, slots=True)
 class PeopleFigures:
-    """What the people of a run have done so far.
+    """The statistics of all human annotators of a run.
 
     Attributes:
         open, disputed, done: numbers of questions: to be answered, waiting for an adjudicator, and answered.
@@ -93,7 +93,7 @@ class PeopleFigures:
 
 
 def annotators(votes: Sequence[PersonVote], classes: int, hourly: float = 0.0) -> tuple[Annotator, ...]:
-    """Describe all who answered, the most active first.
+    """Return the statistics of all annotators, the most active first.
 
     Args:
         votes: in the order in which they were given.
@@ -109,7 +109,7 @@ def annotators(votes: Sequence[PersonVote], classes: int, hourly: float = 0.0) -
 
 
 def accuracies(votes: Sequence[PersonVote], classes: int) -> dict[str, AnnotatorAccuracy]:
-    """Estimate how often each person is right, from what can be compared; without those of whom nothing can be.
+    """Estimate the accuracy of each person from comparable answers; a person without any is left out.
 
     See `one_coin`.
     """

@@ -1,8 +1,8 @@
-"""How often each annotator is right, and what several annotators' labels come to, with one parameter for each. Pure.
+"""Estimate the accuracy of each annotator and the labels of documents, with one parameter for each annotator. Pure.
 
-n documents with labels from several annotators, k classes. An annotator is right with one probability for all classes,
-and errs evenly over the other k - 1. With many classes that is all that few double answers can tell: the confusion
-matrices of Dawid and Skene have k * k cells for each annotator.
+n documents with labels from several annotators, k classes. An annotator is right with the same probability for all
+classes, and errors are spread evenly over the other k - 1 classes. With many classes and few documents that have two
+labels, more cannot be estimated: the confusion matrices of Dawid and Skene have k * k cells for each annotator.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from scipy.stats import beta
 
 from laud_ray.types import Floats
 
-# What is believed of an annotator before any answer is compared: right in 9 of 10, as sure as after 10 answers.
+# The Beta prior of an annotator's accuracy: 9 right answers of 10.
 PRIOR_RIGHT, PRIOR_WRONG = 9.0, 1.0
 ROUNDS = 100
 TOLERANCE = 1e-6
@@ -30,7 +30,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class AnnotatorAccuracy:
-    """The probability that an annotator is right, with its 95 % interval, from n answers that others can confirm."""
+    """The probability that an annotator is right, with its 95 % interval, from n answers that can be compared."""
 
     value: float
     low: float
@@ -149,10 +149,11 @@ def _posterior(
 
 
 def _variance(at: np.ndarray, proba: Floats, right: Floats, prior: tuple[float, float]) -> Floats:
-    """The variance of each accuracy: what is not known is who erred where two differ.
+    """Return the variance of each accuracy, given that the true labels are unknown.
 
-    The observed information is the complete one less what the unknown labels take from it, over all annotators
-    together (Louis 1982, "Finding the Observed Information Matrix when Using the EM Algorithm").
+    The observed information is the complete-data information minus the information that is missing because the labels
+    are unknown, jointly for all annotators (Louis 1982, "Finding the Observed Information Matrix when Using the EM
+    Algorithm").
     """
     each = right * (1 - right)
     information = np.diag((np.bincount(at[:, 1], minlength=len(right)) + sum(prior)) / each)

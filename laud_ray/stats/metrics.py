@@ -48,7 +48,7 @@ def macro_f1(confusion: Floats, averaged: int | None = None) -> float:
 
     Args:
         confusion: (k, k), rows are true labels.
-        averaged: only the first so many of the k classes are in the mean.
+        averaged: how many of the k classes, from the first on, enter the mean; None for all.
 
     Raises:
         ValueError: if none of these classes occurs.

@@ -24,7 +24,7 @@ class Diverse:
       Active Learning", who takes the document nearest to the centre).
     - `coreset`: one by one, the document farthest from all known and picked ones.
     - `badge`: one by one, drawn with a probability proportional to weight times squared distance to the nearest picked
-      document, as BADGE draws, but with the text vectors in the place of gradients.
+      document, as in BADGE, but with text vectors instead of gradients.
 
     Raises:
         ValueError: if the method is unknown.

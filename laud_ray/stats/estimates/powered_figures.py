@@ -179,7 +179,7 @@ def _per_class(sample: PoweredSample, shares: _Shares, labels: Sequence[str]) ->
 def _between(f1: Estimate, precision: float, recall: float) -> Estimate:
     """Replace F1's value by the harmonic mean of precision and recall, and extend its interval to include it.
 
-    Each share is estimated with a factor of its own, so that F1 from the Jaccard index differs slightly from that mean.
+    Each share is estimated with its own factor, so that the F1 from the Jaccard index differs slightly from that mean.
     """
     value = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
     return Estimate(value, min(f1.low, value), max(f1.high, value), f1.n)
