@@ -3,9 +3,9 @@
     python examples/tiny_lm/make.py examples/tiny_lm/model
 
 The model is a Qwen2 with 1.05 million weights and its own byte-level BPE tokenizer, in the format of transformers. It
-is trained for one task: the twelve categories of labels.txt, without descriptions and in this order, as laud_ray's prompt
-lists them, with or without "unsure" and up to four solved examples. It is a real but fallible annotator for tests and
-for an example that runs on a CPU; it has no other use.
+is trained for one task: the twelve categories of labels.txt, without descriptions and in this order, as laud_ray's
+prompt lists them, with or without "unsure" and up to four solved examples. It is a real but fallible annotator for
+tests and for an example that runs on a CPU; it has no other use.
 
 The training data are product names from the demo catalog's grammar with another seed; none of them is in the demo. The
 tokenizer is trained on all names, and the model on those of the first thousand that have one of the labels. So it errs

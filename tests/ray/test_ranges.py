@@ -98,7 +98,9 @@ def test_a_name_that_hangs_is_set_aside_when_its_time_is_over(workers: Workers, 
 
 @KINDS
 def test_engines_that_all_end_alike_end_the_pass(workers: Workers, tmp_path: Path) -> None:
-    with pytest.raises(PassError, match=r"^n\d\d: its engine ended: CUDA error; the engines of other ranges failed in the same"):
+    with pytest.raises(
+        PassError, match=r"^n\d\d: its engine ended: CUDA error; the engines of other ranges failed in the same"
+    ):
         list(map_ranges(NAMES, sender("no engine"), str(tmp_path), workers))
     assert len(list(tmp_path.iterdir())) < 8
 
