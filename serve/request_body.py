@@ -90,10 +90,14 @@ def _first(kind: type[Wire], error: ValidationError) -> str:
     parts = [part for part in one["loc"] if isinstance(part, int) or not (part == "str" or _LIST.search(part))]
     if not parts:
         return f"body: {one['msg'].removeprefix('Value error, ')}"
-    place = str(parts[0]) + "".join(f"[{part}]" for part in parts[1:])
+    place = str(parts[0]) + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts[1:])
+    if one["type"] == "extra_forbidden":
+        return f"{printable(place[:_SHOWN])}: is an unknown key; expected none"
     if one["type"] == "value_error":
         return f"{place}: {one['msg'].removeprefix('Value error, ')}"
-    expected = kind.EXPECTED[str(parts[0])] if len(parts) == 1 else "a text"
+    expected = kind.EXPECTED.get(".".join(part for part in parts if isinstance(part, str)), "a text")
+    if len(parts) == 2 and isinstance(parts[1], int):
+        expected = kind.EXPECTED.get(f"{parts[0]}[]", "a text")
     said = "is missing" if one["type"] == "missing" else f"{shown(one['input'])} is not valid"
     return f"{place}: {said}; expected {expected}"
 

@@ -8,8 +8,12 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    Float,
+    Integer,
     Select,
+    String,
     and_,
+    bindparam,
     delete,
     exists,
     func,
@@ -20,10 +24,9 @@ from sqlalchemy import (
     update,
 )
 
-from laud_ray.people.questions import Question, question_of, take_turn
+from laud_ray.people.questions import ASKED, QUESTION, Question, question_of, take_turn
 from laud_ray.store.database.connection import read, write
 from laud_ray.store.people_tables import gold, leases, question_states, questions, votes
-from laud_ray.store.tables import queries
 
 # Silent gold questions are shown once a person has answered so many.
 FIRST_GOLD = 10
@@ -64,38 +67,66 @@ def take(
         gold_share: of the questions, those whose answer is established already.
     """
 
-    def lease(connection: Connection) -> list[Lease]:
-        take_turn(connection)
-        clock = _clock(connection)
-        connection.execute(delete(leases).where(leases.c.until < clock))
-        mine = and_(leases.c.person == person, leases.c.holder == holder)
-        connection.execute(update(leases).where(mine).values(until=clock + seconds))
-        lacking = n - int(connection.scalar(select(func.count()).select_from(leases).where(mine)) or 0)
-        if lacking > 0:
-            _add(connection, person, holder, clock, clock + seconds, lacking, adjudicator, gold_share)
-        return _held(connection, mine)[:n]
+    return write(
+        engine,
+        lambda connection: take_in(
+            connection,
+            person,
+            n,
+            seconds=seconds,
+            holder=holder,
+            adjudicator=adjudicator,
+            gold_share=gold_share,
+        ),
+    )
 
-    return write(engine, lease)
+
+def take_in(
+    connection: Connection,
+    person: str,
+    n: int,
+    *,
+    seconds: float,
+    holder: str = "",
+    adjudicator: bool = False,
+    gold_share: float = GOLD_SHARE,
+) -> list[Lease]:
+    """Do what `take` does, within a transaction of the caller's."""
+    take_turn(connection)
+    clock = _clock(connection)
+    connection.execute(delete(leases).where(leases.c.until < clock))
+    mine = {"who": person, "at": holder}
+    held = connection.execute(_EXTEND, {**mine, "then": clock + seconds}).rowcount
+    if held < n:
+        _add(connection, person, holder, clock + seconds, n - held, adjudicator, gold_share)
+    rows: Sequence[object] = connection.execute(_HELD, mine).all()
+    return [Lease(question_of(row), row.until, row.gold) for row in rows][:n]  # type: ignore[attr-defined,arg-type]
 
 
 def renew(engine: Engine, person: str, numbers: Collection[int], *, seconds: float) -> list[int]:
     """Keep questions for longer; return the numbers of those that the person still holds."""
+    return write(engine, lambda connection: renew_in(connection, person, numbers, seconds=seconds))
 
-    def extend(connection: Connection) -> list[int]:
-        clock = _clock(connection)
-        mine = and_(leases.c.person == person, leases.c.question.in_(list(numbers)), leases.c.until >= clock)
-        connection.execute(update(leases).where(mine).values(until=clock + seconds))
-        return sorted(connection.scalars(select(leases.c.question).where(mine)))
 
-    return write(engine, extend)
+def renew_in(connection: Connection, person: str, numbers: Collection[int], *, seconds: float) -> list[int]:
+    """Do what `renew` does, within a transaction of the caller's."""
+    clock = _clock(connection)
+    mine = and_(leases.c.person == person, leases.c.question.in_(list(numbers)), leases.c.until >= clock)
+    connection.execute(update(leases).where(mine).values(until=clock + seconds))
+    return sorted(connection.scalars(select(leases.c.question).where(mine)))
 
 
 def give_back(engine: Engine, person: str, numbers: Collection[int] | None = None) -> None:
     """End a person's leases: all of them, or those of some questions."""
+    write(engine, lambda connection: give_back_in(connection, person, numbers))
+
+
+def give_back_in(connection: Connection, person: str, numbers: Collection[int] | None = None) -> None:
+    """Do what `give_back` does, within a transaction of the caller's."""
     mine = leases.c.person == person
     if numbers is not None:
         mine = and_(mine, leases.c.question.in_(list(numbers)))
-    write(engine, lambda connection: connection.execute(delete(leases).where(mine)))
+    connection.execute(delete(leases).where(mine))
 
 
 def held(engine: Engine) -> dict[int, list[str]]:
@@ -130,65 +161,25 @@ def _clock(connection: Connection) -> float:
 
 
 def _add(
-    connection: Connection,
-    person: str,
-    holder: str,
-    clock: float,
-    until: float,
-    n: int,
-    adjudicator: bool,
-    gold_share: float,
+    connection: Connection, person: str, holder: str, until: float, n: int, adjudicator: bool, gold_share: float
 ) -> None:
+    """Keep n questions more, if there are so many."""
     chosen: list[tuple[int, bool]] = []
     if adjudicator:
-        chosen += [(row.position, False) for row in connection.execute(_disputed(n))]
+        chosen += [(row.question, False) for row in connection.execute(_DISPUTED, {"most": n})]
     if len(chosen) < n and gold_share > 0 and (number := _due_gold(connection, person, gold_share)) is not None:
         chosen.append((number, True))
-    if len(chosen) < n:
-        chosen += [(row.position, False) for row in connection.execute(_next(person, clock, n - len(chosen)))]
-    for number, is_gold in chosen:
-        row = {"question": number, "person": person, "holder": holder, "until": until, "gold": is_gold}
-        connection.execute(insert(leases).values(row))
-
-
-def _free(person: str) -> ColumnElement[bool]:
-    """Whether a person holds no lease on the question and has said nothing on its document."""
-    other, said = questions.alias("other"), votes.alias("said")
-    taken_back = votes.alias("taken_back")
-    return and_(
-        ~exists().where(leases.c.question == questions.c.position, leases.c.person == person),
-        ~exists()
-        .where(other.c.document_id == questions.c.document_id, said.c.question == other.c.position)
-        .where(said.c.person == person, said.c.answer != "undo", ~exists().where(taken_back.c.undoes == said.c.id)),
-    )
-
-
-def _next(person: str, clock: float, n: int) -> "Select[tuple[int]]":
-    """The next open questions for a person: those first that others have begun to answer."""
-    working = (
-        select(func.count())
-        .where(leases.c.question == questions.c.position, leases.c.until >= clock, ~leases.c.gold)
-        .scalar_subquery()
-    )
-    states = question_states.c
-    return (
-        select(questions.c.position)
-        .join(question_states, states.question == questions.c.position)
-        .where(states.state == "open", states.votes + working < states.needed, _free(person))
-        .order_by((states.votes > 0).desc(), questions.c.position)
-        .limit(n)
-    )
-
-
-def _disputed(n: int) -> "Select[tuple[int]]":
-    """The questions that wait for an adjudicator, whom none of them is kept for."""
-    return (
-        select(questions.c.position)
-        .join(question_states, question_states.c.question == questions.c.position)
-        .where(question_states.c.state == "adjudicate", ~exists().where(leases.c.question == questions.c.position))
-        .order_by(questions.c.position)
-        .limit(n)
-    )
+    # Those first that others have begun to answer.
+    for following in (_BEGUN, _NEW):
+        if len(chosen) < n:
+            found = connection.execute(following, {"who": person, "most": n - len(chosen)})
+            chosen += [(row.question, False) for row in found]
+    if chosen:
+        rows = [
+            {"question": number, "person": person, "holder": holder, "until": until, "gold": is_gold}
+            for number, is_gold in chosen
+        ]
+        connection.execute(insert(leases), rows)
 
 
 def _due_gold(connection: Connection, person: str, share: float) -> int | None:
@@ -197,49 +188,71 @@ def _due_gold(connection: Connection, person: str, share: float) -> int | None:
     The n-th question of a person is a gold one or not whatever happens in between, so reloading the page does not
     change it.
     """
-    answered = int(
-        connection.scalar(
-            select(func.count()).select_from(votes).where(votes.c.person == person, votes.c.answer != "undo")
-        )
-        or 0
-    )
-    shown = int(
-        connection.scalar(select(func.count()).select_from(votes).where(votes.c.person == person, votes.c.gold)) or 0
-    )
-    holds = connection.scalar(select(func.count()).select_from(leases).where(leases.c.person == person, leases.c.gold))
-    if answered < FIRST_GOLD or shown + int(holds or 0) >= answered * share:
+    answered, shown, holds = connection.execute(_ANSWERED, {"who": person}).one()
+    if answered < FIRST_GOLD or shown + holds >= answered * share:
         return None
-    found = (
-        select(gold.c.question)
-        .join(questions, questions.c.position == gold.c.question)
-        .join(question_states, question_states.c.question == gold.c.question)
-        .where(question_states.c.state.in_(("settled", "used")), _free(person))
-        .order_by(gold.c.question)
-        .limit(1)
-    )
-    number: int | None = connection.scalar(found)
+    number: int | None = connection.scalar(_GOLD, {"who": person})
     return number
 
 
-def _held(connection: Connection, mine: ColumnElement[bool]) -> list[Lease]:
-    found = (
-        select(
-            questions,
-            queries.c.text,
-            question_states.c.state,
-            question_states.c.needed,
-            question_states.c.votes,
-            question_states.c.label,
-            question_states.c.settled_by,
-            leases.c.until,
-            leases.c.gold,
-        )
-        .join(leases, leases.c.question == questions.c.position)
-        .join(question_states, question_states.c.question == questions.c.position)
-        .join(queries, queries.c.document_id == questions.c.document_id)
-        .where(mine)
-        .where(or_(leases.c.gold, question_states.c.state.in_(("open", "adjudicate"))))
-        .order_by((question_states.c.state == "adjudicate").desc(), questions.c.position)
+# The statements are built once: to build one takes longer than to run it.
+_WHO, _AT, _MOST = bindparam("who", type_=String), bindparam("at", type_=String), bindparam("most", type_=Integer)
+_EXTEND = (
+    update(leases).where(leases.c.person == _WHO, leases.c.holder == _AT).values(until=bindparam("then", type_=Float))
+)
+_STATES = question_states.c
+
+
+def _free() -> ColumnElement[bool]:
+    """Whether a person holds no lease on the question and has said nothing on its document."""
+    other, said = questions.alias("other"), votes.alias("said")
+    taken_back = votes.alias("taken_back")
+    return and_(
+        ~exists().where(leases.c.question == questions.c.position, leases.c.person == _WHO),
+        ~exists()
+        .where(other.c.document_id == questions.c.document_id, said.c.question == other.c.position)
+        .where(said.c.person == _WHO, said.c.answer != "undo", ~exists().where(taken_back.c.undoes == said.c.id)),
     )
-    rows: Sequence[object] = connection.execute(found).all()
-    return [Lease(question_of(row), row.until, row.gold) for row in rows]  # type: ignore[attr-defined,arg-type]
+
+
+def _open(begun: ColumnElement[bool]) -> "Select[tuple[int]]":
+    """The open questions that lack a person, for one who can answer them, in the order of asking."""
+    working = select(func.count()).where(leases.c.question == questions.c.position, ~leases.c.gold).scalar_subquery()
+    return (
+        select(_STATES.question)
+        .join(questions, questions.c.position == _STATES.question)
+        .where(_STATES.state == "open", begun, _STATES.votes + working < _STATES.needed, _free())
+        .order_by(_STATES.question)
+        .limit(_MOST)
+    )
+
+
+_BEGUN, _NEW = _open(_STATES.votes > 0), _open(_STATES.votes == 0)
+# The questions that wait for an adjudicator, and that no one is deciding.
+_DISPUTED = (
+    select(_STATES.question)
+    .where(_STATES.state == "adjudicate", ~exists().where(leases.c.question == _STATES.question))
+    .order_by(_STATES.question)
+    .limit(_MOST)
+)
+# How many questions a person answered, gold ones among them, and how many gold ones they hold.
+_ANSWERED = select(
+    select(func.count()).where(votes.c.person == _WHO, votes.c.answer != "undo").scalar_subquery(),
+    select(func.count()).where(votes.c.person == _WHO, votes.c.gold).scalar_subquery(),
+    select(func.count()).where(leases.c.person == _WHO, leases.c.gold).scalar_subquery(),
+)
+_GOLD = (
+    select(gold.c.question)
+    .join(questions, questions.c.position == gold.c.question)
+    .join(question_states, _STATES.question == gold.c.question)
+    .where(_STATES.state.in_(("settled", "used")), _free())
+    .order_by(gold.c.question)
+    .limit(1)
+)
+_HELD = (
+    select(*QUESTION, leases.c.until, leases.c.gold)
+    .select_from(ASKED.join(leases, leases.c.question == questions.c.position))
+    .where(leases.c.person == _WHO, leases.c.holder == _AT)
+    .where(or_(leases.c.gold, _STATES.state.in_(("open", "adjudicate"))))
+    .order_by((_STATES.state == "adjudicate").desc(), questions.c.position)
+)

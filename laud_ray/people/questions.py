@@ -24,6 +24,15 @@ State: TypeAlias = Literal["open", "adjudicate", "settled", "used"]
 UNANSWERED = ("open", "adjudicate")
 MOST_CANDIDATES = 9
 COVERAGE = 0.95
+# Questions with their states and the texts of their documents, and the columns that `question_of` reads.
+ASKED = tables.questions.join(
+    tables.question_states, tables.question_states.c.question == tables.questions.c.position
+).join(queries, queries.c.document_id == tables.questions.c.document_id)
+QUESTION = (
+    *tables.questions.c,
+    queries.c.text,
+    *(tables.question_states.c[name] for name in ("state", "needed", "votes", "label", "settled_by")),
+)
 # SQLite takes 32,766 values in a statement.
 _AT_ONCE = 5000
 
@@ -213,14 +222,16 @@ def states_of(engine: Engine, documents: Sequence[str], attempt: int) -> dict[st
     return counts
 
 
+_NOTHING = tables.question_states.update().where(tables.question_states.c.question < 0).values(votes=0)
+
+
 def take_turn(connection: Connection) -> None:
     """Keep other writers of questions, leases and votes out until the transaction ends.
 
     On SQLite it is enough that the transaction begins with a write, here of nothing.
     """
     in_turn(connection, "questions")
-    nothing = tables.question_states
-    connection.execute(nothing.update().where(nothing.c.question < 0).values(votes=0))
+    connection.execute(_NOTHING)
 
 
 def draw(seed: int, what: str, document_id: str) -> float:
@@ -308,16 +319,10 @@ def _found(engine: Engine, *conditions: object) -> list[Question]:
 
 
 def _rows(connection: Connection, *conditions: object) -> list[Question]:
-    asked, states = tables.questions, tables.question_states
-    joined = asked.join(states, states.c.question == asked.c.position).join(
-        queries, queries.c.document_id == asked.c.document_id
-    )
-    found = select(
-        asked, queries.c.text, states.c.state, states.c.needed, states.c.votes, states.c.label, states.c.settled_by
-    ).select_from(joined)
+    found = select(*QUESTION).select_from(ASKED)
     for condition in conditions:
         found = found.where(condition)  # type: ignore[arg-type]
-    return [question_of(row) for row in connection.execute(found.order_by(asked.c.position))]
+    return [question_of(row) for row in connection.execute(found.order_by(tables.questions.c.position))]
 
 
 def question_of(row: "Row[tuple[object, ...]]") -> Question:

@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Integer, Row, String, bindparam, delete, insert, select, update
 
 from laud_ray.config import PeopleConfig
 from laud_ray.errors import UserError
-from laud_ray.people.questions import Question, question_of, take_turn
+from laud_ray.people.questions import ASKED, QUESTION, Question, question_of, take_turn
 from laud_ray.people.settling import Ballot, Decision, decide
 from laud_ray.printable import quoted
 from laud_ray.store import people_tables as tables
 from laud_ray.store.database.connection import read, write
-from laud_ray.store.tables import in_utc, now, queries
+from laud_ray.store.tables import in_utc, now
 
 Answer: TypeAlias = Literal["label", "unsure", "none", "undo"]
 # `counted`: it counts. `repeated`: it was there already. `late`: the question was settled before; the vote is kept.
@@ -124,12 +124,22 @@ def cast_all(
 ) -> list[Receipt]:
     """Record the votes of several people in one transaction: (person, whether they adjudicate, vote) each."""
 
-    def record(connection: Connection) -> list[Receipt]:
-        take_turn(connection)
-        ballot_box = _BallotBox(connection, rules, names, accuracy or {}, strict)
-        return [ballot_box.add(person, adjudicator, one) for person, adjudicator, one in votes]
+    return write(engine, lambda connection: cast_in(connection, votes, rules, names, accuracy, strict=strict))
 
-    return write(engine, record)
+
+def cast_in(
+    connection: Connection,
+    votes: Sequence[tuple[str, bool, Vote]],
+    rules: PeopleConfig,
+    names: Collection[str],
+    accuracy: Mapping[str, float] | None = None,
+    *,
+    strict: bool = False,
+) -> list[Receipt]:
+    """Do what `cast_all` does, within a transaction of the caller's."""
+    take_turn(connection)
+    ballot_box = _BallotBox(connection, rules, names, accuracy or {}, strict)
+    return [ballot_box.add(person, adjudicator, one) for person, adjudicator, one in votes]
 
 
 def votes(engine: Engine, numbers: Collection[int] | None = None) -> list[StoredVote]:
@@ -237,14 +247,14 @@ class _BallotBox:
             "answered_at": vote.answered_at,
             "created_at": now(),
         }
-        self.connection.execute(insert(tables.votes).values(row))
+        self.connection.execute(insert(tables.votes), row)
         if vote.answer != "undo":
-            mine = (tables.leases.c.question == vote.question) & (tables.leases.c.person == person)
-            self.connection.execute(delete(tables.leases).where(mine))
+            self.connection.execute(_GIVE_BACK, {"number": vote.question, "who": person})
 
     def _settle(self, question: Question) -> str:
         """Bring the question's state to what its votes say, and return it."""
-        counting = [one for one in _rows(self.connection, [question.number]) if not one.gold and not one.late]
+        every = [_stored(row) for row in self.connection.execute(_VOTES_ON, {"number": question.number})]
+        counting = [one for one in every if not one.gold and not one.late]
         taken_back = {one.vote.undoes for one in counting}
         left = [one for one in counting if one.vote.id not in taken_back]
         ballots = [Ballot(one.person, one.vote.label, _role(one.role)) for one in current(left)]
@@ -252,21 +262,18 @@ class _BallotBox:
         decision = decide(
             ballots, self.rules, top=top, twice=question.twice, classes=len(self.names), accuracy=self.accuracy
         )
-        states = tables.question_states
-        changed = update(states).where(states.c.question == question.number)
-        settled = {"label": decision.label, "settled_by": decision.by}
+        settled = {"label": decision.label, "settled_by": decision.by, "updated_at": now()}
         values = {"state": decision.state, "needed": decision.needed, "votes": len(ballots), **settled}
-        self.connection.execute(changed.values(**values, updated_at=now()))
+        self.connection.execute(_CHANGE, {"number": question.number, **values})
         self._establish(question, decision, ballots[-1].person if ballots else "")
         return decision.state
 
     def _establish(self, question: Question, decision: Decision, who: str) -> None:
         """Keep the answer that an adjudicator gave as gold, which measures people who have not seen the question."""
-        gold = tables.gold
-        self.connection.execute(delete(gold).where(gold.c.question == question.number))
+        self.connection.execute(_NOT_GOLD, {"number": question.number})
         if decision.by == "adjudicator" and decision.label is not None:
             row = {"question": question.number, "label": decision.label, "who": who, "created_at": now()}
-            self.connection.execute(insert(gold).values(row))
+            self.connection.execute(insert(tables.gold), row)
 
     def _is_gold(self, person: str, question: Question) -> bool:
         """Whether a vote measures the person: the answer is established, and they did not take part in it."""
@@ -278,30 +285,27 @@ class _BallotBox:
         return self.connection.scalar(known) is not None and self.connection.scalar(mine) is None
 
     def _vote(self, id: str) -> "Row[tuple[object, ...]] | None":
-        return self.connection.execute(select(tables.votes).where(tables.votes.c.id == id)).first()
+        return self.connection.execute(_VOTE, {"vote": id}).first()
 
     def _state(self, number: int) -> str:
         states = tables.question_states.c
         return str(self.connection.scalar(select(states.state).where(states.question == number)) or "")
 
     def _question(self, number: int) -> Question | None:
-        asked, states = tables.questions, tables.question_states
-        found = (
-            select(
-                asked,
-                queries.c.text,
-                states.c.state,
-                states.c.needed,
-                states.c.votes,
-                states.c.label,
-                states.c.settled_by,
-            )
-            .join(states, states.c.question == asked.c.position)
-            .join(queries, queries.c.document_id == asked.c.document_id)
-            .where(asked.c.position == number)
-        )
-        row = self.connection.execute(found).first()
+        row = self.connection.execute(_QUESTION, {"number": number}).first()
         return None if row is None else question_of(row)
+
+
+# The statements of each vote are built once: to build one takes longer than to run it.
+_NUMBER = bindparam("number", type_=Integer)
+_VOTE = select(tables.votes).where(tables.votes.c.id == bindparam("vote", type_=String))
+_VOTES_ON = select(tables.votes).where(tables.votes.c.question == _NUMBER).order_by(tables.votes.c.position)
+_QUESTION = select(*QUESTION).select_from(ASKED).where(tables.questions.c.position == _NUMBER)
+_CHANGE = update(tables.question_states).where(tables.question_states.c.question == _NUMBER)
+_NOT_GOLD = delete(tables.gold).where(tables.gold.c.question == _NUMBER)
+_GIVE_BACK = delete(tables.leases).where(
+    tables.leases.c.question == _NUMBER, tables.leases.c.person == bindparam("who", type_=String)
+)
 
 
 def _role(role: str) -> Literal["annotator", "adjudicator"]:
@@ -312,27 +316,28 @@ def _rows(connection: Connection, numbers: Collection[int] | None) -> list[Store
     found = select(tables.votes).order_by(tables.votes.c.position)
     if numbers is not None:
         found = found.where(tables.votes.c.question.in_(list(numbers)))
-    return [
-        StoredVote(
-            Vote(
-                row.id,
-                row.question,
-                row.answer,
-                row.label,
-                row.comment,
-                row.seconds,
-                None if row.shown is None else tuple(json.loads(row.shown)),
-                row.via,
-                None if row.answered_at is None else in_utc(row.answered_at),
-                row.undoes,
-            ),
-            row.position,
-            row.person,
-            row.role,
-            row.gold,
-            row.late,
-            False,
-            in_utc(row.created_at),
-        )
-        for row in connection.execute(found)
-    ]
+    return [_stored(row) for row in connection.execute(found)]
+
+
+def _stored(row: "Row[tuple[object, ...]]") -> StoredVote:
+    return StoredVote(
+        Vote(
+            row.id,
+            row.question,
+            row.answer,
+            row.label,
+            row.comment,
+            row.seconds,
+            None if row.shown is None else tuple(json.loads(row.shown)),
+            row.via,
+            None if row.answered_at is None else in_utc(row.answered_at),
+            row.undoes,
+        ),
+        row.position,
+        row.person,
+        row.role,
+        row.gold,
+        row.late,
+        False,
+        in_utc(row.created_at),
+    )

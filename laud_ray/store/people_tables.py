@@ -51,7 +51,7 @@ question_states = Table(
     Column("label", UserText),
     Column("settled_by", String),
     Column("updated_at", DateTime(timezone=True), nullable=False),
-    Index("question_states_by_state", "state", "question"),
+    Index("question_states_by_state", "state", "votes", "question"),
 )
 # `until` is in seconds since 1970 by the database's clock. `holder` is the page that a person works in.
 leases = Table(
@@ -88,6 +88,7 @@ votes = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Index("votes_by_question", "question", "person"),
     Index("votes_by_undone", "undoes"),
+    Index("votes_by_person", "person", "position"),
     checksum_column("votes"),
 )
 # Questions whose right answer is established: they measure the people who answer them without knowing.

@@ -40,7 +40,7 @@ def upgrade() -> None:
         sa.Column("updated_at", TIME, nullable=False),
         if_not_exists=True,
     )
-    op.create_index("question_states_by_state", "question_states", ["state", "question"], if_not_exists=True)
+    op.create_index("question_states_by_state", "question_states", ["state", "votes", "question"], if_not_exists=True)
     op.create_table(
         "leases",
         sa.Column("question", sa.Integer, sa.ForeignKey("questions.position"), primary_key=True, autoincrement=False),
@@ -72,6 +72,7 @@ def upgrade() -> None:
         if_not_exists=True,
     )
     op.create_index("votes_by_undone", "votes", ["undoes"], if_not_exists=True)
+    op.create_index("votes_by_person", "votes", ["person", "position"], if_not_exists=True)
     op.create_index("votes_by_question", "votes", ["question", "person"], if_not_exists=True)
     op.create_table(
         "gold",

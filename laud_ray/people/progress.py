@@ -1,0 +1,156 @@
+"""How far the people of a run are, in the terms that matter to them: what is open, what comes next, how sure it is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from sqlalchemy import Engine, func, select
+
+from laud_ray.config import PeopleConfig
+from laud_ray.store import people_tables as tables
+from laud_ray.store.database.connection import read
+from laud_ray.types import Estimate, RoundResult
+
+# Half of the 95 % interval that answers are counted to, in percentage points.
+POINTS = 2.0
+_ANSWERED = ("settled", "used")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The questions of one purpose, round and attempt, counted by their state."""
+
+    purpose: str
+    round: int
+    attempt: int
+    states: dict[str, int]
+
+    @property
+    def asked(self) -> int:
+        """How many there are, without those that were withdrawn."""
+        return sum(n for state, n in self.states.items() if state != "withdrawn")
+
+    @property
+    def answered(self) -> int:
+        return sum(self.states.get(state, 0) for state in _ANSWERED)
+
+    @property
+    def used(self) -> bool:
+        """Whether the run has taken the answers: what is open of it now may stay open."""
+        return self.states.get("used", 0) > 0 and not self.states.get("settled", 0)
+
+    def lacking(self, close_at: float) -> int:
+        """Return how many answers are missing until the run continues."""
+        enough = ceil(self.asked * (close_at if self.purpose == "query" else 1.0) - 1e-9)
+        return 0 if self.used else max(0, enough - self.answered)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where the questions of a run stand.
+
+    Attributes:
+        open, disputed, done: questions that wait for an annotator, that wait for an adjudicator, and with an answer.
+        share: of the questions that the next step waits for, those with an answer; in [0, 1].
+        step: what comes next, in a sentence or two.
+        figures: how sure the figures are, and how many answers more would make them surer; None while there are none.
+        more: evaluation answers to +- 2 points; None while there are no figures.
+    """
+
+    open: int
+    disputed: int
+    done: int
+    share: float
+    step: str
+    figures: str | None
+    more: int | None
+    finished: bool
+
+
+def groups(engine: Engine) -> list[Group]:
+    """Return the questions of a run in groups that the run waits for together, in the order of asking."""
+    asked, states = tables.questions.c, tables.question_states.c
+    key = (asked.purpose, asked.round, asked.attempt)
+    counted = (
+        select(*key, states.state, func.count(), func.min(asked.position))
+        .join(tables.question_states, states.question == asked.position)
+        .group_by(*key, states.state)
+    )
+    rows = read(engine, lambda connection: connection.execute(counted).all())
+    found: dict[tuple[str, int, int], dict[str, int]] = {}
+    for purpose, round, attempt, state, n, _ in sorted(rows, key=lambda row: row[-1]):
+        found.setdefault((purpose, round, attempt), {})[state] = n
+    return [Group(*name, counts) for name, counts in found.items()]
+
+
+def progress(
+    found: Sequence[Group],
+    rules: PeopleConfig,
+    history: Sequence[RoundResult],
+    *,
+    working: bool,
+    stop_reason: str | None = None,
+) -> Progress:
+    """Say where the questions stand.
+
+    Args:
+        working: whether a process works on the run.
+        stop_reason: why the run ended; None while it has not.
+    """
+    waited = [one for one in found if not one.used]
+    lacking = sum(one.lacking(rules.close_at) for one in waited)
+    needed = sum(one.answered + one.lacking(rules.close_at) for one in waited)
+    figures, more = sure(history[-1].figures.accuracy) if history else (None, None)
+    finished = stop_reason is not None
+    return Progress(
+        open=sum(one.states.get("open", 0) for one in found),
+        disputed=sum(one.states.get("adjudicate", 0) for one in found),
+        done=sum(one.answered for one in found),
+        share=1.0 if not needed else (needed - lacking) / needed,
+        step=stop_reason or "" if finished else _step(waited, rules, lacking, working),
+        figures=figures,
+        more=more,
+        finished=finished,
+    )
+
+
+def sure(accuracy: Estimate) -> tuple[str, int]:
+    """Say how sure the accuracy is, and how many evaluation answers more would make it +- 2 points.
+
+    The width of an interval falls with the square root of the number of answers.
+    """
+    points = 50 * (accuracy.high - accuracy.low)
+    more = max(0, ceil(accuracy.n * (points / POINTS) ** 2) - accuracy.n)
+    said = f"Accuracy {100 * accuracy.value:.1f} % \u00b1 {points:.1f} points (n = {accuracy.n:,})"
+    if not more:
+        return f"{said}.", 0
+    rounded = more if more < 100 else round(more, -1)
+    return f"{said}; about {rounded:,} more evaluation answers to \u00b1 {POINTS:g}.", more
+
+
+def _step(waited: Sequence[Group], rules: PeopleConfig, lacking: int, working: bool) -> str:
+    if lacking:
+        one = next(group for group in waited if group.lacking(rules.close_at))
+        said = f"{lacking:,} more {'answer' if lacking == 1 else 'answers'}, then {_following(one, waited)}."
+        return said + _disputed(waited)
+    if working:
+        return "All answers are there. The run is working; new questions follow."
+    if any(one.states.get("settled") for one in waited):
+        return "All answers are there. `laud run` continues the run."
+    return "Nothing has been asked yet. `laud run` asks the first questions."
+
+
+def _following(group: Group, waited: Sequence[Group]) -> str:
+    purposes = {one.purpose for one in waited}
+    if group.attempt > 1:
+        return "what was doubtful is decided"
+    if "query" in purposes:
+        return f"round {max(one.round for one in waited if one.purpose == 'query') + 1} trains"
+    return "the first model trains" if "seed" in purposes else "the first model is measured"
+
+
+def _disputed(waited: Sequence[Group]) -> str:
+    n = sum(one.states.get("adjudicate", 0) for one in waited)
+    if not n:
+        return ""
+    return f" {n:,} {'question waits' if n == 1 else 'questions wait'} for an adjudicator."

@@ -1,0 +1,52 @@
+// The server's routes. Pure, but for fetch and the token's place.
+
+const TOKEN = "laud-annotate-token";
+const PATIENCE_MS = 15_000;
+// The same request can succeed later, or with a token.
+const MAY_PASS = new Set([0, 401, 403, 408, 410, 429, 500, 502, 503, 504]);
+
+export class ServerError extends Error {
+  constructor(status, message, { code = null, retryAfter = 0 } = {}) {
+    super(message);
+    Object.assign(this, { status, code, retryAfter });
+  }
+
+  /** Whether the same request will never succeed. */
+  get final() {
+    return !MAY_PASS.has(this.status);
+  }
+}
+
+export const token = {
+  get: () => sessionStorage.getItem(TOKEN),
+  set: (value) => sessionStorage.setItem(TOKEN, value),
+  forget: () => sessionStorage.removeItem(TOKEN),
+};
+
+/** A link that ends in #token=... brings the token along; it is taken out of the address at once. */
+export function takeTokenFromAddress() {
+  const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!given) return;
+  token.set(given);
+  history.replaceState(null, "", location.pathname);
+}
+
+/** GET, or POST where there is a body; returns the JSON answer or throws a ServerError of one line. */
+export async function ask(path, body, { keepalive = false } = {}) {
+  const headers = body ? { "content-type": "application/json" } : {};
+  if (token.get()) headers.authorization = `Bearer ${token.get()}`;
+  let response;
+  try {
+    response = await fetch(path, {
+      method: body ? "POST" : "GET", headers, keepalive, body: body && JSON.stringify(body),
+      signal: keepalive ? undefined : AbortSignal.timeout(PATIENCE_MS),
+    });
+  } catch {
+    throw new ServerError(0, "The server cannot be reached.");
+  }
+  const answer = await response.json().catch(() => null); // a proxy in front may answer with plain text
+  if (response.ok && answer) return answer;
+  const line = answer?.error?.message ?? `The server answered ${response.status} ${response.statusText}`.trim();
+  const retryAfter = Number(response.headers.get("retry-after")) || 0;
+  throw new ServerError(response.status, line, { code: answer?.error?.code ?? null, retryAfter });
+}

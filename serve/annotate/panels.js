@@ -1,0 +1,70 @@
+// What stands beside the question: progress, guideline, the person's last answers, similar texts.
+
+import { copy, counted, page } from "./view.js";
+
+const MOST_PAST = 20;
+
+export function showTask({ task, person, role, guideline, anonymous }) {
+  page.task.textContent = task;
+  document.title = `${task}: answer questions`;
+  page.who.textContent = anonymous ? "" : role === "annotator" ? person : `${person}, ${role}`;
+  page["guideline-box"].hidden = !guideline;
+  page.guideline.textContent = guideline;
+  page["guideline-box"].open = Boolean(guideline) && matchMedia("(min-width: 901px)").matches;
+  page.forget.hidden = anonymous;
+}
+
+export function showProgress({ share, step, figures, finished }) {
+  page.progress.hidden = false;
+  page.share.style.setProperty("--v", share);
+  page.step.textContent = step;
+  page.figures.textContent = figures ?? "";
+  page["rest-title"].textContent = finished ? "The run is finished" : "No question is open";
+  page["rest-text"].textContent = finished ? "Thank you. " + step : `${step} This page goes on by itself.`;
+}
+
+/** How many answers are on their way; nothing is said while all is well. */
+export function showSent(waiting) {
+  page.sent.textContent = waiting ? `${counted(waiting, "answer is", "answers are")} on the way.` : "";
+}
+
+export const saidOf = ({ answer, label }) => ({ unsure: "unsure", none: "none fits" })[answer] ?? label;
+
+/** The last answers, the newest first: [{question, vote, final}]. */
+export function showPast(past, change) {
+  page["past-note"].hidden = past.length > 0;
+  page.past.replaceChildren(
+    ...past.slice(0, MOST_PAST).map((item) => {
+      const row = copy(page["past-row"]);
+      row.querySelector(".what").textContent = item.question.text;
+      row.querySelector(".label").textContent = saidOf(item.vote);
+      const button = row.querySelector("button");
+      button.setAttribute("aria-label", `Change the answer to ${item.question.text.slice(0, 60)}`);
+      if (item.final) button.remove();
+      else button.addEventListener("click", () => change(item));
+      return row;
+    }),
+  );
+}
+
+/** Texts that are like the question's, with the labels that were settled for them. */
+export function showExamples({ examples, reason }) {
+  const rows = examples.map(({ text, label }) => {
+    const row = copy(page["example-row"]);
+    row.querySelector(".what").textContent = text;
+    row.querySelector(".label").textContent = label;
+    return row;
+  });
+  if (!rows.length) {
+    const row = document.createElement("li");
+    row.textContent = reason ?? "There are none yet.";
+    rows.push(row);
+  }
+  page.examples.replaceChildren(...rows);
+  page["examples-box"].hidden = false;
+  page["examples-box"].open = true;
+}
+
+export function hideExamples() {
+  page["examples-box"].hidden = true;
+}

@@ -1,0 +1,174 @@
+// What is drawn: the question, the options, and what the page says. Texts and labels are inserted as text, never as markup.
+
+import { offered } from "./options.js";
+
+export const page = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
+
+export const counted = (n, one, many) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
+const percent = (fraction) => `${Math.round(100 * fraction)} %`;
+export const copy = (template) => template.content.firstElementChild.cloneNode(true);
+const LONG = 140, LONGER = 700; // characters from which on a text is set smaller
+const KEYBOARD = !matchMedia("(hover: none) and (pointer: coarse)").matches;
+
+/** Put the cursor into the field; not on a phone, where that would open its keyboard over half of the page. */
+export function focusField() {
+  if (KEYBOARD && !page.work.hidden) page.field.focus({ preventScroll: true });
+}
+
+/** What the person just did, read out politely; `care` is for what they should look at. */
+export function say(text, { care = false } = {}) {
+  page.said.classList.toggle("care", care);
+  page.said.textContent = text;
+}
+
+export function banner(text) {
+  if (page.banner.textContent !== text) page.banner.textContent = text; // not again: it would be read out again
+  page.banner.hidden = !text;
+}
+
+/** Show one of the page's three faces: "work", "rest" or "access". */
+export function face(name) {
+  for (const one of ["work", "rest", "access"]) page[one].hidden = one !== name;
+}
+
+export function showQuestion(question) {
+  page.number.textContent = question.id;
+  page.text.textContent = question.text;
+  page.text.classList.toggle("long", question.text.length > LONG && question.text.length <= LONGER);
+  page.text.classList.toggle("longer", question.text.length > LONGER);
+  page.adjudication.hidden = !question.answers;
+  page.answers.hidden = !question.answers;
+  page.answers.replaceChildren(...(question.answers ?? []).map(answerRow));
+}
+
+function answerRow({ label, said, count, comments }) {
+  const row = copy(page["answer-row"]);
+  row.querySelector(".label").textContent = label ?? said;
+  row.querySelector(".count").textContent = counted(count, "person", "people");
+  row.querySelector(".said-with").textContent = comments.join("\n");
+  return row;
+}
+
+/** The options below the field: one list box, of which at most 50 rows are drawn. */
+export class Options {
+  constructor(index, { chosen }) {
+    this.use(index);
+    this._rows = []; // [{label, digit, element}]
+    this._at = null;
+    page.options.addEventListener("click", ({ target }) => {
+      const row = this._rows.find(({ element }) => element.contains(target));
+      if (row) chosen(row.label, "mouse");
+    });
+    page.options.addEventListener("mousedown", (event) => event.preventDefault()); // the cursor stays in the field
+  }
+
+  /** Offer the labels of a task. */
+  use(index) {
+    this._index = index;
+    this._question = null;
+    this._query = null;
+  }
+
+  /** How many options have a digit. */
+  get digits() {
+    return this._rows.filter(({ digit }) => digit).length;
+  }
+
+  /** The label that is highlighted, as an index; null where none is. Nothing is, until somebody types or moves. */
+  get active() {
+    return this._at === null ? null : this._rows[this._at].label;
+  }
+
+  withDigit(index) {
+    return this._rows.filter(({ digit }) => digit)[index].label;
+  }
+
+  /** Draw the options of a question that fit what is in the field. */
+  draw(question, query) {
+    if (question === this._question && query === this._query) return;
+    this._question = question;
+    this._query = query;
+    const { groups, total } = offered(question, this._index, query);
+    this._rows = [];
+    const elements = groups.filter(({ rows }) => rows.length).map((group, i) => this._group(group, i));
+    page.options.replaceChildren(...elements);
+    const n = this._index.labels.length;
+    page.options.classList.toggle("few", n <= 9 && !query.trim());
+    page.options.classList.toggle("two", n === 2 && !query.trim());
+    page.field.setAttribute("aria-expanded", this._rows.length > 0);
+    page.options.hidden = !this._rows.length;
+    page.hint.textContent = this._hint(query, total);
+    this._highlight(query.trim() && this._rows.length ? 0 : null);
+  }
+
+  move(by) {
+    const n = this._rows.length;
+    if (!n) return;
+    const from = this._at ?? (by > 0 ? -1 : n);
+    const to = Math.abs(by) === 1 ? (from + by + n) % n : Math.min(n - 1, Math.max(0, from + by));
+    this._highlight(to);
+  }
+
+  edge(last) {
+    if (this._rows.length) this._highlight(last ? this._rows.length - 1 : 0);
+  }
+
+  clear() {
+    this._highlight(null);
+  }
+
+  _group({ title, rows }, i) {
+    const element = copy(page.group);
+    const heading = element.querySelector(".title");
+    heading.textContent = title ?? "";
+    if (title) {
+      heading.id = `group-${i}`;
+      element.setAttribute("aria-labelledby", heading.id);
+    } else element.setAttribute("aria-label", "Labels");
+    element.append(...rows.map((row) => this._row(row)));
+    return element;
+  }
+
+  _row({ label, digit, probability, votes }) {
+    const element = copy(page.option);
+    const { name, description } = this._index.labels[label];
+    element.id = `option-${this._rows.length}`;
+    element.querySelector("bdi").textContent = name;
+    element.querySelector("small").textContent = description ?? "";
+    if (digit) {
+      element.querySelector(".digit").hidden = false;
+      element.querySelector(".digit").textContent = digit;
+    }
+    const chance = element.querySelector(".chance");
+    chance.hidden = probability === undefined && votes === undefined;
+    if (votes !== undefined) {
+      chance.querySelector("i").remove();
+      chance.querySelector("b").textContent = counted(votes, "person", "people");
+    } else if (probability !== undefined) {
+      chance.querySelector("i").style.setProperty("--v", probability);
+      chance.querySelector("b").textContent = percent(probability);
+    }
+    this._rows.push({ label, digit, element });
+    return element;
+  }
+
+  _highlight(at) {
+    if (this._at !== null) this._rows[this._at]?.element.setAttribute("aria-selected", "false");
+    for (const element of page.options.querySelectorAll('[aria-selected="true"]')) element.setAttribute("aria-selected", "false");
+    this._at = at;
+    if (at === null) return page.field.removeAttribute("aria-activedescendant");
+    const { element } = this._rows[at];
+    element.setAttribute("aria-selected", "true");
+    page.field.setAttribute("aria-activedescendant", element.id);
+    if (!this._query.trim() || at > 0) element.scrollIntoView({ block: "nearest" });
+  }
+
+  _hint(query, total) {
+    const n = this._index.labels.length;
+    if (query.trim()) {
+      if (!total) return `No label fits. Escape empties the field; “None fits” answers that there is none.`;
+      return total > this._rows.length ? `The first ${this._rows.length} of ${counted(total, "label", "labels")} that fit.` : "";
+    }
+    return n > 50 ? `Type to search all ${n.toLocaleString("en")} labels.` : "";
+  }
+}

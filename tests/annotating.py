@@ -1,0 +1,80 @@
+"""A run whose questions people answer: made without training anything."""
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from laud_ray import config
+from laud_ray.people.questions import Candidate, Suggestions, ask, rules_of
+from laud_ray.store.run import claim
+from laud_ray.store.store import Query
+from laud_ray.types import Document, Purpose
+
+FEW = ("Beverages", "Bakery", "Dairy", "Fruit", "Vegetables")
+_KINDS = ("Fresh", "Frozen", "Dried", "Organic", "Smoked", "Canned", "Sliced", "Whole", "Sweet", "Salted")
+_GOODS = ("Apples", "Bread", "Cheese", "Coffee", "Fish", "Flour", "Juice", "Milk", "Noodles", "Olives", "Pasta", "Rice")
+_SORTS = (
+    "",
+    " for children",
+    " for kitchens",
+    " in glass",
+    " in tins",
+    " by the kilo",
+    " to go",
+    " without sugar",
+    " local",
+)
+
+
+def names(n: int) -> tuple[str, ...]:
+    """So many labels, of words that repeat."""
+    if n == 2:
+        return ("Food", "Not food")
+    if n <= len(FEW):
+        return FEW[:n]
+    return tuple(f"{kind} {good}{sort}" for sort in _SORTS for good in _GOODS for kind in _KINDS)[:n]
+
+
+def make_run(
+    storage: Path,
+    *,
+    labels: Sequence[str] = FEW,
+    n: int = 12,
+    purpose: Purpose = "query",
+    round: int = 1,
+    store: str | None = None,
+    texts: Sequence[str] = (),
+    rules: str = "hidden: 0.0",
+) -> Path:
+    """Make a run that has asked people n questions, with suggestions."""
+    listed = ", ".join(f"{{name: {one!r}, description: {f'Everything that is {one.lower()}'!r}}}" for one in labels)
+    settings = config.parse(
+        f"task: {{name: groceries, labels: [{listed}]}}\n"
+        "corpus: {path: food.csv, text: text}\n"
+        f"storage: {storage}\n" + (f"store: {store}\n" if store else "") + "learner: {kind: linear}\n"
+        f"oracle: {{kind: people, {rules}}}\n"
+    )
+    given = list(texts) or [f"{labels[i % len(labels)].lower()} no. {i}" for i in range(n)]
+    with claim(settings) as folder:
+        documents = [Document(f"d{i:05d}", text) for i, text in enumerate(given)]
+        folder.store.add_queries(purpose, round, [Query(one, "chosen") for one in documents])
+        people = rules_of(folder.config)
+        assert people is not None
+        ask(folder.store.engine, documents, 1, suggest(labels), people, 0)
+    return storage
+
+
+def suggest(labels: Sequence[str]) -> Callable[[Sequence[Document]], Suggestions]:
+    """A model that finds the right label likeliest, and up to five others likely."""
+
+    def suggestions(documents: Sequence[Document]) -> Suggestions:
+        found = {}
+        for one in documents:
+            right = int(one.id[1:]) % len(labels)
+            others = [i for i in range(len(labels)) if i != right]
+            chosen = [right, *random.Random(one.id).sample(others, min(5, len(others)))]
+            weights = (0.55, 0.2, 0.1, 0.05, 0.04, 0.03)
+            found[one.id] = [Candidate(labels[i], p) for i, p in zip(chosen, weights, strict=False)]
+        return Suggestions("round-0001", found)
+
+    return suggestions
