@@ -1,7 +1,6 @@
 """A large file of text that is read in pieces gives the very rows, notes and errors of one that is read as a whole."""
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ from laud_ray.config import CorpusConfig
 from laud_ray.data.formats.text_files import Piece
 from laud_ray.data.sharding import normalise as normalising
 from laud_ray.data.sharding import pieces, units
-from laud_ray.data.sharding.mapping import in_turn
 from laud_ray.data.sharding.normalise import normalise
 from laud_ray.errors import CorpusError
 from laud_ray.storage.charset import HEAD
@@ -156,21 +154,6 @@ def test_a_piece_begins_with_a_line_and_says_how_many_rows_it_has(tmp_path: Path
         assert data[part.start :].startswith(b"%d," % (unit.first - 1))  # type: ignore[union-attr]
     (whole,) = units.numbered(planned, rows | {planned[1].name: None})
     assert (whole.part, whole.first) == (None, 1)
-
-
-def test_the_first_error_is_raised_when_all_before_it_are_done() -> None:
-    first, later = CorpusError("row 3"), CorpusError("row 9")
-    with pytest.raises(CorpusError, match="row 3"):
-        in_turn(["a", "b", "c"], iter([("c", later), ("b", first), ("a", 1)]))
-    assert in_turn(["a", "b"], iter([("b", 2), ("a", 1)])) == {"a": 1, "b": 2}
-
-    def endless() -> Iterator[tuple[str, int | CorpusError]]:
-        yield "b", later
-        yield "a", 1
-        raise AssertionError("nothing more is awaited")
-
-    with pytest.raises(CorpusError, match="row 9"):
-        in_turn(["a", "b", "c"], endless())
 
 
 def test_the_cluster_is_used_from_a_size_on_at_which_files_are_cut() -> None:
