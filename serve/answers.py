@@ -1,4 +1,4 @@
-"""The JSON of an answer. n texts, k classes."""
+"""Build the JSON of a response. n texts, k classes."""
 
 import json
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ from laud_ray.types import Floats
 from serve.registry import Entry
 from serve.schemas import FaultError
 
-# Labels that one answer lists in all: each costs some 300 bytes on its way.
+# The most labels in one response. Each needs about 300 bytes while the response is built.
 MOST_LISTED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """(n, k) probabilities, and the reason for each text that has none, by its place."""
+    """(n, k) probabilities, and the reason for each text without probabilities, by its index."""
 
     proba: Floats
     errors: Mapping[int, str]
@@ -24,11 +24,14 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An answer, and what is counted of it.
+    """A response, and the numbers for the metrics.
 
     Attributes:
-        labels: of the n texts; None where one has an error.
-        best, confidence: of the texts that have a label.
+        body: the JSON.
+        labels: labels of the n texts; None for a text with an error.
+        best, confidence: index and confidence of the likeliest label, for the texts that have one.
+        abstained: texts below the threshold.
+        failed: texts with an error.
     """
 
     body: bytes
@@ -40,14 +43,14 @@ class Answered:
 
 
 def check_size(texts: int, top: int) -> None:
-    """Raise FaultError 413 if an answer would list too many labels."""
+    """Raise FaultError 413 if a response would list more than MOST_LISTED labels."""
     if texts * top > MOST_LISTED:
         message = f"top_k: {top} labels for each of {texts} texts; expected at most {MOST_LISTED:,} in all"
         raise FaultError(413, "answer_too_large", message)
 
 
 def answer(entry: Entry, scored: Scored, top_k: int, threshold: float) -> Answered:
-    """Make the answer of a model: a result for each text, its likeliest label first, or the text's error."""
+    """Build the response: for each text a result with the likeliest labels first, or an error."""
     top = min(top_k, scored.proba.shape[1])
     order = np.argsort(-scored.proba, axis=1, kind="stable")[:, :top]
     values = np.take_along_axis(scored.proba, order, 1).astype(np.float64).round(6).tolist()

@@ -1,4 +1,4 @@
-"""The routes. What they do is in service.py, what goes around them in guard.py."""
+"""The HTTP routes. `service` has their logic, `guard` the middleware around them."""
 
 import json
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 
 
 def make_api(service: Service, tokens: Tokens, *, name_requests: bool = True) -> Guard:
-    """Make the ASGI application; it starts the service and closes it. name_requests as in `Guard`."""
+    """Create the ASGI application, which starts and closes the service. `name_requests` is as in `Guard`."""
 
     @asynccontextmanager
     async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
@@ -53,16 +53,16 @@ def make_api(service: Service, tokens: Tokens, *, name_requests: bool = True) ->
 
     @api.post(CLASSIFY, openapi_extra=_body(ClassifyRequest), responses={200: {"model": ClassifyResponse}, **_ERRORS})
     async def classify(request: Request) -> Response:
-        """Classify one text or a list; the answers come in the order of the texts.
+        """Classify one text or a list. The results are in the order of the texts.
 
-        A text of a list that cannot be classified has an error in the place of its result. One that is sent alone,
-        not in a list, is refused instead.
+        A text of a list that cannot be classified has an error in place of its result. If a single text, not a list,
+        cannot be classified, the request is refused.
         """
         return Response(await service.classify(await request.body()), media_type="application/json")
 
     @api.get("/v1/model")
     async def model() -> Response:
-        """The model that answers now, and how good it was on its run's evaluation sample."""
+        """The current model, and its figures on the evaluation sample of its run."""
         return _json(service.model())
 
     @api.get("/v1/labels")
@@ -71,13 +71,13 @@ def make_api(service: Service, tokens: Tokens, *, name_requests: bool = True) ->
 
     @api.post(FEEDBACK, openapi_extra=_body(FeedbackRequest), responses={201: {"model": FeedbackResponse}, **_ERRORS})
     async def feedback(request: Request) -> Response:
-        """Say which label a text should have had, or that the one it got is wrong; the next round learns from it."""
+        """Store the right label of a text, or that its prediction is wrong. The next round trains on it."""
         kept = await service.feedback(await request.body())
         return _json({"stored": True, "id": kept.id}, 201 if kept.new else 200)
 
     @api.post("/v1/reload", status_code=202)
     async def reload() -> Response:
-        """Look at the registry now; the service also does it by itself, every few seconds."""
+        """Read the registry now. The service also polls it every few seconds."""
         return _json(await service.reload(), 202)
 
     @api.get("/healthz")
@@ -87,7 +87,7 @@ def make_api(service: Service, tokens: Tokens, *, name_requests: bool = True) ->
 
     @api.get("/readyz")
     async def ready(request: Request) -> Response:
-        """Whether a model is loaded: which one, which one is being loaded, and the last that was not taken."""
+        """Whether a model is loaded; its name, the model that is being loaded, and the last one that failed."""
         found = service.readiness(trusted=request.scope["state"][TRUSTED])
         return _json(found, 200 if found["ready"] else 503)
 
@@ -133,7 +133,7 @@ def make_api(service: Service, tokens: Tokens, *, name_requests: bool = True) ->
 
 
 def _unrouted(error: HTTPException, method: str, path: str) -> FaultError:
-    """Say that a path is none, or which methods it has."""
+    """Return the error for an unknown path or a method that a path does not have."""
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
         message = f"{method}: is not a method of {path}; expected {allowed}"
@@ -148,5 +148,5 @@ def _json(value: object, status: int = 200) -> Response:
 
 
 def _body(kind: type[ClassifyRequest] | type[FeedbackRequest]) -> dict[str, Any]:
-    """The request's schema, for the documentation: bodies are read by hand, so that every mistake is one line."""
+    """The schema of a request, for the documentation. Bodies are parsed in `request_body`, for one-line errors."""
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": kind.model_json_schema()}}}}

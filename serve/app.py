@@ -17,17 +17,17 @@ from serve.telemetry import DIRECTORY, directory_of
 from serve.tokens import ENVIRONMENT, Tokens
 
 NAME = "laud"
-# Seconds between questions of Ray Serve to a replica, and that it has to answer one. After three without an answer it
-# is replaced: a replica that hangs is noticed within 3 * CHECK_ANSWER_S + CHECK_S.
+# Seconds between health checks of a replica by Ray Serve, and the timeout of each. A replica is replaced after three
+# failed checks, so one that hangs is detected within 3 * CHECK_ANSWER_S + CHECK_S.
 CHECK_S, CHECK_ANSWER_S = 1, 3
-# A thread that waits for the interpreter gets it after so many seconds. The scoring thread asks for it a hundred times
-# in a batch, and by default would wait 5 ms each time while requests come in.
+# Seconds after which a thread that waits for the interpreter gets it. The scoring thread needs it a hundred times in a
+# batch, and with the default it would wait 5 ms each time while requests arrive.
 SWITCH_S = 0.00005
 
 
 @serve.ingress()
 class Endpoint:
-    """One replica: HTTP, batches and the model in one process, so that nothing is sent from one to another."""
+    """One replica: HTTP, batching and the model in one process, so that no data is sent between processes."""
 
     def __init__(self, arguments: Arguments) -> None:
         sys.setswitchinterval(SWITCH_S)
@@ -37,36 +37,36 @@ class Endpoint:
                 f"no token is set; expected some in {ENVIRONMENT} or tokens_file, or allow_anonymous: true"
             )
         log = logging.getLogger("ray.serve.laud")
-        # Ray Serve silences its own logger while an application starts; what is loaded then should be known.
+        # Ray Serve silences its own logger while an application starts, but the log should show what is loaded.
         log.setLevel(logging.INFO)
         self._service = Service(arguments, log)
 
     def check_health(self) -> None:
-        """What Ray Serve asks every few seconds; a replica that fails is replaced.
+        """The health check of Ray Serve, which replaces a replica that fails it.
 
         Raises:
-            EngineError: if the engine can score no more.
+            EngineError: if the engine can no longer score.
         """
         failure = self._service.failure
         if failure is not None:
             raise EngineError(failure)
 
     def __serve_build_asgi_app__(self) -> Guard:
-        # Ray Serve puts the request's id into every answer itself.
+        # Ray Serve adds the request id to every response itself.
         return make_api(self._service, self._tokens, name_requests=False)
 
 
 def build(arguments: Arguments) -> Application:
-    """Make the application. Ray Serve reads the arguments from a file by the type named here."""
+    """Create the application. Ray Serve validates the arguments in its configuration file by the annotated type."""
     limits, replicas = arguments.limits, arguments.replicas
     options: dict[str, Any] = {
         "ray_actor_options": {
             "num_cpus": arguments.cpus,
             "num_gpus": arguments.gpus,
-            # Counts of all replicas on a node are kept together: each must know the place when it starts.
+            # All replicas on a node share a folder of metrics, whose path must be set before they start.
             "runtime_env": {"env_vars": {DIRECTORY: directory_of(arguments.run)}},
         },
-        # The replica itself refuses what is too much: it knows how many texts wait, and how long they will.
+        # The replica itself refuses requests under overload, since it has the number of waiting texts and their rate.
         "max_ongoing_requests": 2 * limits.queue_texts,
         "max_queued_requests": 2 * limits.queue_texts,
         "backpressure_config": {"status_code": 429, "retry_after_s": 1},

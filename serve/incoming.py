@@ -1,6 +1,6 @@
-"""What is taken off a request before Ray Serve looks at it: Ray decodes headers without asking whether they can be.
+"""Remove headers from requests that Ray Serve cannot decode or would interpret.
 
-Ray Serve finds `middlewares` through the environment variable of `serve.proxy`, in the process of each replica.
+Ray Serve finds `middlewares` through an environment variable (`serve.proxy`), in the process of each replica.
 """
 
 from collections.abc import Sequence
@@ -9,17 +9,17 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 REQUEST_ID = "x-request-id"
-# With these a caller would set time limits, or keep its work going after it has gone away.
+# Ray's own headers, by which a caller could set timeouts, or keep its work running after a disconnect.
 _RAYS = (b"x-request-", b"x-serve-", b"x-session-id", b"serve_multiplexed_model_id", b"serve-multiplexed-model-id")
 
 
 def middlewares() -> list[Middleware]:
-    """What Ray Serve puts around each replica."""
+    """The middleware that Ray Serve puts around each replica."""
     return [Middleware(Incoming)]
 
 
 class Incoming:
-    """ASGI middleware that leaves out headers that Ray would stumble over or obey."""
+    """ASGI middleware that removes headers that are not ASCII, and those that Ray interprets."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -31,7 +31,7 @@ class Incoming:
 
 
 def harmless(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Return the headers without those that are not ASCII and those that are Ray's; a usable request id stays."""
+    """Return the headers without those that are not ASCII and those of Ray; a valid request id stays."""
     return [(name, value) for name, value in headers if _is_harmless(name, value)]
 
 
@@ -42,5 +42,5 @@ def _is_harmless(name: bytes, value: bytes) -> bool:
 
 
 def printable(id: str) -> str:
-    """A caller's request id, or "" if it is none that a log can hold."""
+    """Return a caller's request id, or "" if it is not valid: printable ASCII of at most 128 characters."""
     return id if id.isascii() and id.isprintable() and len(id) <= 128 else ""

@@ -25,15 +25,15 @@ from serve.origin import is_loopback
 from serve.registry import open_registry
 from serve.tokens import ENVIRONMENT, Tokens, first_token
 
-# Seconds in which the proxy learns of the replicas.
+# The most seconds to wait until the proxy has found the replicas.
 PROXY_S = 30
 
 
 def command(settings: Mapping[str, object], *, host: str, port: int, say: Callable[[str], None]) -> None:
-    """What `laud serve` does.
+    """Run `laud serve`.
 
     Raises:
-        UserError: if a setting is wrong, or there is nothing to serve.
+        UserError: if a setting is invalid, or the run or model does not exist.
     """
     try:
         arguments = Arguments.model_validate(settings)
@@ -44,18 +44,18 @@ def command(settings: Mapping[str, object], *, host: str, port: int, say: Callab
     registry = open_registry(arguments.run)
     current = registry.current()
     registry.close()
-    say(f"Loading {current}" if current is not None else f"{arguments.run}: no model yet; it is served when there is")
+    say(f"Loading {current}" if current is not None else f"{arguments.run}: no model yet; the first one will be served")
     serve_here(arguments, host, port, say)
 
 
 def check_address(host: str, port: int, arguments: Arguments) -> Arguments:
-    """Refuse to be open to others without a token, and a port that is taken.
+    """Refuse a public address without tokens, and a port that is in use.
 
     Returns:
-        The arguments; on an address of this machine alone a token is not needed.
+        The arguments, which allow anonymous requests if there are no tokens and the address is a loopback address.
 
     Raises:
-        ConfigError: in one line.
+        ConfigError: if the address or the port cannot be used, or tokens are missing.
     """
     try:
         socket.getaddrinfo(host, port)
@@ -65,7 +65,7 @@ def check_address(host: str, port: int, arguments: Arguments) -> Arguments:
     if not tokens.any:
         if not is_loopback(host):
             raise ConfigError(
-                f"--host {host}: others can reach it, and there is no token; expected some in {ENVIRONMENT} "
+                f"--host {host}: other machines can reach it, and there is no token; expected tokens in {ENVIRONMENT} "
                 "or --tokens FILE, or --host 127.0.0.1"
             )
         arguments = arguments.model_copy(update={"allow_anonymous": True})
@@ -74,16 +74,16 @@ def check_address(host: str, port: int, arguments: Arguments) -> Arguments:
             pass
     except OSError as error:
         cause = os.strerror(error.errno) if error.errno else str(error)
-        raise ConfigError(f"--port {port}: cannot be opened on {host}: {cause}; expected a free one") from None
+        raise ConfigError(f"--port {port}: cannot be opened on {host}: {cause}; expected a free port") from None
     return arguments
 
 
 def serve_here(arguments: Arguments, host: str, port: int, say: Callable[[str], None]) -> None:
-    """Serve until Ctrl-C or SIGTERM; then what is in flight is answered first.
+    """Serve until Ctrl-C or SIGTERM, and answer the requests in flight before the end.
 
     Raises:
-        UserError: if it cannot start.
-        JobError: if Ray cannot.
+        UserError: if the service cannot start.
+        JobError: if Ray cannot start.
     """
     place = environment.prepare(arguments)
     try:
@@ -94,17 +94,17 @@ def serve_here(arguments: Arguments, host: str, port: int, say: Callable[[str], 
         threading.Event().wait()
     except KeyboardInterrupt:
         say("stopping")
-        with suppress(KeyboardInterrupt):  # pressed again: at once
+        with suppress(KeyboardInterrupt):  # a second Ctrl-C ends at once
             proxy.drain(place, arguments.limits.deadline_s + proxy.PATIENCE_S)
     finally:
         _stop()
 
 
 def _start(arguments: Arguments, host: str, port: int, say: Callable[[str], None]) -> None:
-    """Start Ray and the application. On a busy machine Ray gives up on its own processes: then it is tried again.
+    """Start Ray and the application, with retries, because Ray's processes may time out on a busy machine.
 
     Raises:
-        JobError: in one line, if it does not start.
+        JobError: if they do not start.
     """
     from laud_ray.cluster.connect import STARTS, timed_out
 
@@ -115,11 +115,11 @@ def _start(arguments: Arguments, host: str, port: int, say: Callable[[str], None
             _start_once(arguments, host, port)
         except (ConfigError, KeyboardInterrupt):
             raise
-        except Exception as error:  # noqa: BLE001 - Ray raises bare ones, as when a node is not up in time
+        except Exception as error:  # noqa: BLE001 - Ray raises bare exceptions, such as for a node that timed out
             if attempt == STARTS or not (timed_out(error) or proxy.LOST_PORT in str(error)):
                 raise JobError(f"The service could not be started: {_reason(error)}") from None
-            what = "Ray was not up in time" if timed_out(error) else "a port of the proxy was taken meanwhile"
-            say(f"{what}; trying again ({attempt + 1} of {STARTS})")
+            what = "Ray did not start in time" if timed_out(error) else "another process took a port of the proxy"
+            say(f"{what}; retrying ({attempt + 1} of {STARTS})")
             _stop()
         else:
             return
@@ -131,11 +131,11 @@ def _start_once(arguments: Arguments, host: str, port: int) -> None:
 
     from serve.app import NAME, build
 
-    # Its word on what goes on here; the replicas' logs are in files.
+    # Ray Serve's log is silenced here; the replicas' logs are in files.
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     ray_token.keep_private()
     ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    # After Ray, which has a handler of its own for SIGTERM.
+    # Set after ray.init, which installs its own handler for SIGTERM.
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, signal.default_int_handler)
     _check_room(arguments, ray.cluster_resources())
@@ -144,7 +144,7 @@ def _start_once(arguments: Arguments, host: str, port: int) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Why a start failed, in one line: what a replica said, if it came so far."""
+    """Return in one line why a start failed: the message of a replica, if there is one, else the error."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     with suppress(Exception):  # Ray may be gone
         from ray import serve
@@ -155,12 +155,12 @@ def _reason(error: Exception) -> str:
 
 
 def _stop() -> None:
-    """End what was started, also half. Ray writes of processes that end because they are told to."""
+    """Shut down Ray Serve and Ray, even if only partly started, without their messages about ended processes."""
     import ray
     from ray import serve
 
     with redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
-        with suppress(Exception):  # nobody waits for its answer any more
+        with suppress(Exception):  # the service ends anyway
             serve.shutdown()
         ray.shutdown()
     with suppress(ScratchError):
@@ -168,7 +168,7 @@ def _stop() -> None:
 
 
 def _say_what_failed(url: str, token: str | None, say: Callable[[str], None]) -> None:
-    """Wait until the proxy knows the replicas, and say which model could not be loaded, if that is so."""
+    """Wait until the proxy has found the replicas, and report a model that could not be loaded."""
     headers = {} if token is None else {"authorization": f"Bearer {token}"}
     for _ in range(PROXY_S * 10):
         try:
@@ -184,19 +184,20 @@ def _say_what_failed(url: str, token: str | None, say: Callable[[str], None]) ->
 
 
 def _json(answer: httpx.Response) -> dict[str, Any]:
-    """What the service answers; nothing of what the proxy does while it knows no replica."""
+    """Return the JSON of the service; an empty dict for a response of the proxy while it has no replica."""
     kind = answer.headers.get("content-type")
     return dict(answer.json()) if kind == "application/json" else {}
 
 
 def _check_room(arguments: Arguments, there: Mapping[str, float]) -> None:
-    """Raise ConfigError if this machine never has what the replicas take: Ray would wait for it without a word."""
+    """Raise ConfigError if this machine has too few CPUs or GPUs for the replicas; Ray would wait silently."""
     replicas = arguments.replicas if isinstance(arguments.replicas, int) else arguments.replicas.min
     for option, each, resource in (("--cpus", arguments.cpus, "CPU"), ("--gpus", arguments.gpus, "GPU")):
         have = there.get(resource, 0.0)
         if replicas * each > have:
             raise ConfigError(
-                f"{option} {each:g}: {replicas} replicas of it need {replicas * each:g}; this machine has {have:g}"
+                f"{option}: {each:g} is not valid; {replicas} replicas need {replicas * each:g}; expected at most "
+                f"{have:g} for all, which this machine has"
             )
 
 

@@ -1,7 +1,7 @@
-"""Whether a request comes from a program that means this service, or from a web page that uses somebody's browser.
+"""Protect a service without tokens from requests that web pages of other sites send through a user's browser.
 
-Browsers let any page send "simple" requests anywhere, and a name of the page's own may lead to this machine. Where no
-token is asked for, these checks are all that keeps such pages out.
+Browsers let any page send "simple" requests to any address, and a site can point its own name at this machine (DNS
+rebinding). Without tokens, the checks in this module are the only protection.
 """
 
 import ipaddress
@@ -17,10 +17,10 @@ _CHARSET = re.compile(r""";\s*charset\s*=\s*["']?([^"';\s]+)""", re.IGNORECASE)
 
 
 def check_body_type(headers: Mapping[str, str]) -> None:
-    """Refuse a body that is not plain JSON. JSON: then a browser asks before it sends it for another site's page.
+    """Refuse a body that is not plain JSON. For the type JSON, browsers ask the service before a cross-site request.
 
     Raises:
-        FaultError: 415 if the headers say that it is of another type, in another encoding, or compressed.
+        FaultError: 415 if the headers declare another type, another encoding, or compression.
     """
     kind = headers.get("content-type", "")
     charset = _CHARSET.search(kind)
@@ -39,19 +39,19 @@ def _not_json(header: str, value: str, expected: str) -> FaultError:
 
 
 class Origins:
-    """Where requests without a token may come from."""
+    """The hosts and origins from which requests without a token are accepted."""
 
     def __init__(self, hosts: Collection[str], sites: Collection[str]) -> None:
-        """Make one.
+        """Create the check.
 
         Args:
-            hosts: names of this service beside those of this machine alone; "*" for any.
-            sites: origins of web pages elsewhere that may ask.
+            hosts: names of this service beside loopback names; "*" for any.
+            sites: allowed origins of other web pages.
         """
         self._hosts, self._sites = {host.lower().strip("[]") for host in hosts}, set(sites)
 
     def check(self, headers: Mapping[str, str]) -> None:
-        """Raise FaultError 403 if a request is for another host, or from another site's page."""
+        """Raise FaultError 403 if a request is for another host, or from a page of another site."""
         host = headers.get("host", "")
         if not self.is_ours(host):
             expected = "localhost, or a name in allow_hosts"
@@ -71,7 +71,7 @@ class Origins:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or address leads to this machine alone."""
+    """Whether a host is a loopback name or address."""
     if host.lower() == "localhost":
         return True
     try:

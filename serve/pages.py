@@ -1,4 +1,4 @@
-"""The service's own pages: the one to try it on, and the API's documentation, from files of this machine alone."""
+"""The service's own pages, from local files: the page to try it out, and the documentation of the API."""
 
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 _HERE = Path(__file__).parent
 POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-# Swagger UI has small images within its style sheet; all else is as for the page.
+# Swagger UI has small inline images in its style sheet; the rest is as for the page.
 DOCS_POLICY = f"{POLICY}; img-src 'self' data:"
-# For every answer: nothing of it is guessed at, framed, or read by another site's page.
+# Headers of every response, against content sniffing and against access by other sites.
 HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -25,17 +25,17 @@ _FILES = {
     "/docs": ("docs.html", "text/html", DOCS_POLICY),
     "/docs.js": ("docs.js", "text/javascript", POLICY),
 }
-# Of the package fastapi-offline, which brings Swagger UI.
+# Files of Swagger UI in the package fastapi-offline.
 _SWAGGER = {
     "/swagger-ui.css": ("swagger-ui.css", "text/css"),
     "/swagger-ui-bundle.js": ("swagger-ui-bundle.js", "text/javascript"),
 }
-# What a page needs before anybody has given it a token.
+# Paths that a page needs before the user has entered a token.
 PATHS = frozenset({*_FILES, *_SWAGGER})
 
 
 def add_pages(api: FastAPI) -> None:
-    """Give an application the routes of its pages."""
+    """Add the routes of the pages to an application."""
     for path, (name, kind, policy) in _FILES.items():
         api.add_api_route(path, _file(lambda name=name: _HERE / name, kind, policy), include_in_schema=False)  # type: ignore[misc]
     for path, (name, kind) in _SWAGGER.items():

@@ -1,6 +1,6 @@
-"""HAProxy, which Ray Serve puts before the replicas: its settings, and its end.
+"""HAProxy, which Ray Serve puts in front of the replicas: its settings and its shutdown.
 
-Before `ray start` on a cluster: eval "$(python -m serve.proxy)"
+On a cluster, set the variables before `ray start`: eval "$(python -m serve.proxy)"
 """
 
 import json
@@ -15,24 +15,24 @@ from contextlib import suppress
 
 import psutil
 
-# Requests that the proxy gives to one replica at once, and seconds that others wait in it before they are refused.
-# Without these, all of an overload waits for the replica's Python, which takes and refuses some hundreds a second.
+# The most concurrent requests for one replica, and the seconds that others wait in the proxy before they are refused.
+# Without these limits, an overload would queue in the replica's Python, which refuses only some hundreds per second.
 AT_ONCE, WAIT_S = 128, 1
-# The proxy holds a request back until so many bytes of it are there, or the whole: nearly all requests are smaller.
+# The proxy buffers a request until it has this many bytes or the whole; nearly all requests are smaller.
 HELD = 131_072
-# Seconds for as much of a request as is held; and between bytes after that.
+# The most seconds for the buffered part of a request, and between bytes after that.
 REQUEST_S, CLIENT_S = 8, 5
-# Seconds between looks at a replica, and that it has to answer one; after two without an answer it gets no requests.
+# Seconds between health checks of a replica, and the timeout of each. After two failures it gets no requests.
 LOOK_S, LOOK_ANSWER_S = 2, 3
-# Seconds beyond a service's deadline: what is not answered then never is.
+# Seconds beyond the deadline of the service, after which the proxy gives a request up.
 PATIENCE_S = 5
 DEADLINE_S = 10.0
-# Connections that it has at once where the system lets a process open enough files: it wants 2.5 for each.
+# The most connections, if the limit of open files allows it: each needs 2.5 files.
 MOST_CONNECTIONS, FILES_EACH, OTHER_FILES = 10_000, 3, 100
-# Where its ports for metrics and such are sought, and what it says where another process has taken one.
+# The range of its ports for metrics and statistics, and the error message if another process has taken one.
 PORTS = (20_000, 29_000)
 LOST_PORT = "failed to start their listeners"
-# The proxy's own answers, in the form of the service's. 502, 503 and 504 would otherwise be a 500 of Ray's, in text.
+# The proxy's own errors, in the form of the service's. Otherwise 502, 503 and 504 would be a 500 of Ray, as text.
 SAID = {
     408: ("too_slow", f"the request did not come within {REQUEST_S} s"),
     502: ("no_replica", "the replica that had this request is gone"),
@@ -43,26 +43,27 @@ _AGAIN = {502, 503, 504}
 
 
 def settings(deadline_s: float = DEADLINE_S) -> dict[str, str]:
-    """The environment variables that Ray Serve reads when it is imported, for a service with this deadline.
+    """Return the environment variables that Ray Serve reads on import, for a service with this deadline.
 
-    What follows a value stands as it is in HAProxy's configuration: for most of this Ray has no setting of its own.
+    Ray has no settings for many options of HAProxy. They are appended to the values of other settings, which Ray copies
+    verbatim into HAProxy's configuration.
     """
     return {
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
-        # A text is classified the same however often it is asked: a replica's death costs its requests a retry.
+        # Classification is idempotent, so requests are retried when their replica dies.
         "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
         "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": f"{LOOK_S}s maxconn {AT_ONCE}",
-        # Without a limit of its own, HAProxy lets requests wait for a replica as long as for a connection.
+        # HAProxy applies the connection timeout to requests that wait for a replica too.
         "RAY_SERVE_HAPROXY_TIMEOUT_CONNECT_S": str(WAIT_S),
         "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(HELD),
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(CLIENT_S),
         "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": str(round(deadline_s) + PATIENCE_S),
         "RAY_SERVE_HAPROXY_BALANCE_ALGORITHM": "\n    ".join(["leastconn", *_lines()]),
-        # Headers that Ray itself would stumble over.
+        # Removes headers that Ray cannot decode.
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve.incoming:middlewares",
-        # One that does not answer cannot end its work either.
+        # A replica that does not answer health checks does not react to a graceful shutdown either.
         "RAY_SERVE_FORCE_STOP_UNHEALTHY_REPLICAS": "1",
-        # On a busy machine a proxy takes longer to start than the five seconds that Ray gives it.
+        # On a busy machine the proxy starts more slowly than Ray's default timeout of five seconds.
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30",
         "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
         "RAY_SERVE_LOG_TO_STDERR": "0",
@@ -70,8 +71,8 @@ def settings(deadline_s: float = DEADLINE_S) -> dict[str, str]:
 
 
 def _lines() -> Iterator[str]:
-    """Lines of HAProxy's section `defaults`, in which that of `balance` is the last."""
-    # A request that has not come takes no place in a replica.
+    """Yield lines for HAProxy's section `defaults`, which follow its last line, `balance`."""
+    # A request that has not arrived completely does not occupy a replica.
     yield "option http-buffer-request"
     yield f"timeout http-request {REQUEST_S}s"
     yield f"timeout check {LOOK_ANSWER_S}s"
@@ -82,7 +83,7 @@ def _lines() -> Iterator[str]:
 
 
 def connections() -> int:
-    """How many connections a proxy on this machine can have at once."""
+    """Return the most concurrent connections of a proxy on this machine."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if files == resource.RLIM_INFINITY:
         return MOST_CONNECTIONS
@@ -90,7 +91,7 @@ def connections() -> int:
 
 
 def free_port() -> int:
-    """A port that nobody has now. Below those that the system gives to outgoing connections: Ray makes many of them."""
+    """Return a free port below the range of outgoing connections, of which Ray opens many."""
     while True:
         port = random.randrange(*PORTS)
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
@@ -98,7 +99,7 @@ def free_port() -> int:
 
 
 def drain(place: str, seconds: float) -> None:
-    """Have the proxies whose files are in a folder take no more requests, and wait until they have answered theirs."""
+    """Tell the proxies whose files are in a folder to accept no more requests, and wait until they have ended."""
     ours = [process for process in psutil.process_iter() if _is_proxy(process, place)]
     for process in ours:
         process.send_signal(signal.SIGUSR1)

@@ -1,4 +1,4 @@
-"""Where the models come from: a run, whose current model may change, or one model's folder."""
+"""The source of the served model: a run, whose current model may change, or the folder of one model."""
 
 import os
 from contextlib import ExitStack
@@ -29,13 +29,14 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A model that may be loaded, and what is known of it.
+    """A model that can be loaded, with its metadata.
 
     Attributes:
-        version: the start of the checksum of its model.json, which holds those of all other files.
-        accuracy: on the evaluation sample of its run.
-        texts, weights: the evaluation sample; a model without a run is tried on its labels' names.
-        adapters: the learner of its run, if later models of it are adapters on this one's base.
+        version: the start of the checksum of its model.json, which has the checksums of all other files.
+        accuracy: on the evaluation sample of its run; None without one.
+        texts, weights: the evaluation sample, or the names of the labels for a model without a run.
+        max_chars: longer texts are truncated to this many characters.
+        adapters: the learner of its run, if later models of the run are adapters on the same base model.
     """
 
     name: str
@@ -53,33 +54,33 @@ class Entry:
 
 
 class Registry(Protocol):
-    """Says which model is current. All calls block."""
+    """Provides the current model. All calls block."""
 
     def run(self) -> RunFolder | None:
-        """The run that is there now, opened anew if it is not the one of before; None where a model's folder is served.
+        """Return the run, reopened if it was replaced; None if a model's folder is served.
 
         Raises:
-            RunError: if the run is gone.
+            RunError: if the run was deleted or moved.
         """
         ...
 
     def current(self) -> str | None:
-        """The name of the current model; None while there is none.
+        """Return the name of the current model; None while there is none.
 
         Raises:
-            RunError: if the run is gone.
+            RunError: if the run was deleted or moved.
         """
         ...
 
     def version(self, name: str) -> str | None:
-        """What is in a model's folder now, as `Entry.version`; None where its files are gone."""
+        """Return the `Entry.version` of the files in a model's folder now; None if they are missing."""
         ...
 
     def entry(self, name: str) -> Entry:
-        """Look a model up, its files checked.
+        """Look up a model and verify its files.
 
         Raises:
-            ModelError: if it is missing or broken, or has other labels than its run.
+            ModelError: if it is missing or damaged, or has other labels than its run.
         """
         ...
 
@@ -87,16 +88,16 @@ class Registry(Protocol):
 
 
 def open_registry(path: str) -> Registry:
-    """Open a run's folder, or a model's.
+    """Open the folder of a run or of a model.
 
     Raises:
-        UserError: if it is neither.
+        UserError: if the folder is neither.
     """
     return OneModel(path) if Folder(path).exists(DESCRIPTION) else RunModels(path)
 
 
 class OneModel:
-    """The registry of a model's folder: it is always current."""
+    """The registry of a model's folder, in which this model is always current."""
 
     def __init__(self, path: str) -> None:
         self._path = Folder(path).fetch(CACHE).resolve()
@@ -119,7 +120,7 @@ class OneModel:
 
 
 class RunModels:
-    """The registry of a run, which another process may be writing."""
+    """The registry of a run, to which another process may write."""
 
     def __init__(self, path: str) -> None:
         self._path, self._turn, self._opening = path, Lock(), Lock()
@@ -127,7 +128,7 @@ class RunModels:
         self._identity = _identity(self._run)
 
     def run(self) -> RunFolder:
-        """As in `Registry`. A run put back from a backup is other files: what is written to ours would be lost."""
+        """As in `Registry`. A run restored from a backup has new files; writes to the old ones would be lost."""
         with self._opening:
             if _identity(self._run) != self._identity:
                 opened, run = _opened(self._path)
@@ -152,8 +153,8 @@ class RunModels:
         description = describe(str(folder))[1]
         if tuple(description["labels"]) != task.names:
             raise ModelError(
-                f"{folder}: has {len(description['labels'])} labels that are not the {len(task.names)} of its run; "
-                "expected the same ones in the same order"
+                f"{folder}: has {len(description['labels'])} labels that differ from the {len(task.names)} of its run; "
+                "expected the same labels in the same order"
             )
         texts = {a.query.document.id: a.query.document.text for a in store.queries("evaluation")}
         drawn = [one for one in store.sample("evaluation") if one.document_id in texts]
@@ -179,7 +180,7 @@ def _opened(path: str) -> tuple[ExitStack, RunFolder]:
 
 
 def _identity(run: RunFolder) -> object:
-    """What another run in the same place has not: its database is another file, or has another schema."""
+    """Return what tells a run from another one in the same folder: the file of its database, or its schema."""
     local = run.folder.local
     try:
         if run.config.store is not None or local is None:

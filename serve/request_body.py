@@ -1,6 +1,6 @@
-"""Read the body of a request: bytes -> JSON -> a request, or one line that says what is wrong with it.
+"""Parse the body of a request: bytes -> JSON -> a request, or a one-line error.
 
-JSON is UTF-8 (RFC 8259); a byte order mark is skipped. A mistake has the form of those of a configuration:
+JSON is UTF-8 (RFC 8259); a byte order mark is skipped. Errors have the form of those of a configuration:
 `top_k: 0 is not valid; expected a whole number of at least 1`.
 """
 
@@ -23,10 +23,10 @@ Request = TypeVar("Request", bound=Wire)
 
 
 def parse(kind: type[Request], body: bytes) -> Request:
-    """Read a request. It takes as long as reading the JSON, whatever is wrong and however often.
+    """Parse a request. The time is that of parsing the JSON, however many errors it has.
 
     Raises:
-        FaultError: 415 if the body is no text in UTF-8, 422 with the place, the value there and what was expected.
+        FaultError: 415 if the body is not text in UTF-8; 422 with the place, the value and what was expected.
     """
     value = _decoded(_text(body), kind)
     if not isinstance(value, dict):
@@ -56,7 +56,7 @@ def _text(body: bytes) -> str:
 
 
 def _decoded(text: str, kind: type[Wire]) -> object:
-    """Python's own parser: it lets half a character stand, so that this is a fault of one text, not of all."""
+    """Parse JSON with Python's parser, which accepts half of a surrogate pair, so that only this text is in error."""
     if not text.strip():
         raise _invalid(f"body: is empty; expected {kind.EXAMPLE}")
     try:
@@ -67,25 +67,25 @@ def _decoded(text: str, kind: type[Wire]) -> object:
         rest = text[error.pos : error.pos + 20]
         found = f"is not valid JSON at character {error.pos}: {quoted(rest)}"
         reason = found if rest.strip() else f"ends at character {error.pos}, before its JSON does"
-    except ValueError:  # Python reads no number of more than 4,300 digits
+    except ValueError:  # Python converts no number of more than 4,300 digits
         reason = "holds a number of too many digits"
     raise _invalid(f"body: {reason}; expected {kind.EXAMPLE}")
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Make an object of its pairs; of a key that stands twice nobody knows which value counts."""
+    """Build an object from its pairs, and refuse duplicate keys."""
     found = dict(pairs)
     if len(found) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise _invalid(f"{_key(twice)}: the key is in an object twice; expected it once")
+        raise _invalid(f"{_key(twice)}: is a duplicate key; expected each key once")
     return found
 
 
 def _first(kind: type[Wire], error: ValidationError) -> str:
-    """Say the mistake that is worth saying: of a union's the one of the likelier branch."""
+    """Return the most helpful error; for a union that of the likelier branch."""
     found = error.errors(include_url=False, include_context=False)
-    # texts is a string or a list: what is wrong within the list says more than that it is no string.
+    # `texts` is a string or a list: an error within the list is more helpful than that it is not a string.
     one: Any = max(found, key=lambda e: (len(e["loc"]), e["type"] == "list_type"))
     parts = [part for part in one["loc"] if isinstance(part, int) or not (part == "str" or _LIST.search(part))]
     if not parts:
@@ -103,12 +103,12 @@ def _first(kind: type[Wire], error: ValidationError) -> str:
 
 
 def _key(name: str) -> str:
-    """A key of the caller's as the beginning of a message."""
+    """Return a key of the request, truncated and printable, for the beginning of a message."""
     return printable(name[:_SHOWN]) + ("..." if len(name) > _SHOWN else "")
 
 
 def shown(value: object, depth: int = 0) -> str:
-    """The beginning of a value as JSON has it: of a large one no more is looked at."""
+    """Return the beginning of a value as JSON, without reading all of a large value."""
     if isinstance(value, str):
         text = json.dumps(value[:_SHOWN])
     elif isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What goes over the wire, and what is wrong with it when it is refused."""
+"""The requests and responses of the API, their validation, and the error of a refused request."""
 
 import re
 from collections.abc import Mapping
@@ -10,16 +10,23 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from laud_ray.texts import normalise_text
 from serve.arguments import Limits
 
-# Control characters other than white space: no name has them, and logs and terminals obey them.
+# Control characters other than white space, which logs and terminals would interpret.
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
-# JSON can escape half of a character, which no encoding can write.
+# Halves of surrogate pairs, which JSON can escape but no encoding can write.
 _HALF = re.compile(r"[\ud800-\udfff]")
 _NOT_ONE_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _RETRY = {429: 1, 503: 2}
 
 
 class FaultError(Exception):
-    """A request that is not answered: its status, a code that programs read, and one line that people read."""
+    """A refused request.
+
+    Attributes:
+        status: the HTTP status.
+        code: identifies the error for programs.
+        message: one line for people.
+        retry_after: seconds for the Retry-After header, or None.
+    """
 
     def __init__(
         self,
@@ -41,11 +48,11 @@ def too_late(deadline_s: float) -> FaultError:
 
 
 class Wire(BaseModel):
-    """What goes over the wire.
+    """A request or a response.
 
     Attributes:
-        EXAMPLE: the least that a request may be.
-        EXPECTED: what each field of a request may hold, in words that follow "expected".
+        EXAMPLE: a minimal request, for messages.
+        EXPECTED: a description of each field's values that follows the word "expected" in messages.
     """
 
     EXAMPLE: ClassVar[str] = ""
@@ -64,9 +71,9 @@ def _without(unwanted: re.Pattern[str]) -> AfterValidator:
 
 
 _LENGTH = "1 to 200 characters"
-# Kept for ever and shown in reports and terminals: so these are short, and on one line.
+# These are stored and shown in reports and terminals, so they are short and on one line.
 Name = Annotated[str, Field(min_length=1, max_length=200), _without(_NOT_ONE_LINE)]
-# One of the task's labels is kept in its place, whatever white space is around it.
+# The task's label is stored in place of this text, so white space around it is allowed.
 LabelName = Annotated[str, Field(min_length=1, max_length=200), _without(_CONTROL), _without(_HALF)]
 
 
@@ -91,14 +98,14 @@ class Scored(Wire):
 
 
 class Result(Scored):
-    """`label` is the likeliest also where the answer is `abstained`."""
+    """The prediction for a text. `label` is the likeliest label, even if the result is `abstained`."""
 
     abstained: bool
     top: list[Scored]
 
 
 class Failed(Wire):
-    """What stands in the place of a result where the text cannot be classified; the other texts have theirs."""
+    """Replaces the result of a text that cannot be classified. The other texts have their results."""
 
     error: str = Field(examples=["is empty; expected a text"])
 
@@ -114,7 +121,7 @@ class ClassifyResponse(Wire):
 
 
 class FeedbackRequest(Wire):
-    """The label that a text should have had, or only that the one it got is wrong."""
+    """The right label of a text, or only that the predicted one is wrong."""
 
     EXAMPLE = 'an object such as {"text": "choc milk 1l", "label": "Milk"}'
     EXPECTED = {
@@ -157,11 +164,11 @@ class ErrorResponse(Wire):
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """The n texts of a request: those that can be scored, and the reason for each other one.
+    """The n texts of a request: those that can be scored, and the errors of the others.
 
     Attributes:
-        texts, places: the normalised texts, and where each stood in the caller's list.
-        errors: by the place of the text.
+        texts, places: the normalised texts, and the index of each in the caller's list.
+        errors: messages by the index of the text.
     """
 
     n: int
@@ -171,10 +178,10 @@ class Cleaned:
 
 
 def clean(given: str | list[str], limits: Limits) -> Cleaned:
-    """Check texts and normalise them as the corpus does. An unusable text of a list is an error of its own.
+    """Validate texts and normalise them as in the corpus. In a list, an invalid text only gets its own error.
 
     Raises:
-        FaultError: 413 where there are too many, 422 where there are none; for a single text also as `clean_one`.
+        FaultError: 413 if there are too many texts, 422 if there are none; for a single text as `clean_one`.
     """
     if isinstance(given, str):
         return Cleaned(1, [clean_one(given, limits, "texts")], [0], {})
@@ -189,10 +196,10 @@ def clean(given: str | list[str], limits: Limits) -> Cleaned:
 
 
 def clean_one(text: str, limits: Limits, place: str) -> str:
-    """Check and normalise a text that stands alone.
+    """Validate and normalise a single text.
 
     Raises:
-        FaultError: 413 if it is too long, 422 if it is empty or has characters that no text has.
+        FaultError: 413 if it is too long, 422 if it is empty or has control characters or half of a surrogate pair.
     """
     found = _cleaned(text, limits.max_chars)
     if isinstance(found, FaultError):

@@ -1,4 +1,4 @@
-"""Score texts so that one that cannot be scored fails alone, and an engine that is broken is known as such.
+"""Score texts, and tell a text that cannot be scored, which fails alone, from a broken engine.
 
 n texts, k classes.
 """
@@ -12,7 +12,7 @@ from laud_ray.types import Floats, Scorer, TokenScorer
 
 Item = TypeVar("Item")
 
-# (n, k) probabilities, and the reason for each text that has none, by its place; its row is zero.
+# (n, k) probabilities, and the reason for each text without probabilities, by its index; its row is zero.
 Scores = tuple[Floats, dict[int, str]]
 
 
@@ -20,7 +20,7 @@ def score_texts(scorer: Scorer, texts: Sequence[str]) -> Scores:
     """Score n texts.
 
     Raises:
-        EngineError: if not a text but the engine is at fault.
+        EngineError: if the engine is broken.
     """
     known = scorer.labels[:3]
     return _scored(Scoring(scorer.score, texts, len(scorer.labels), known=known, probe=getattr(scorer, "probe", None)))
@@ -30,10 +30,10 @@ def score_tokens(scorer: TokenScorer, ids: Sequence[Sequence[int]]) -> Scores:
     """Score the token ids of n texts.
 
     Raises:
-        EngineError: if not a text but the engine is at fault.
+        EngineError: if the engine is broken.
     """
     k = len(scorer.labels)
-    with suppress(Exception):  # it is tried again below, with more care
+    with suppress(Exception):  # the code below tries again, in smaller parts
         return checked(scorer.score_tokens(ids), len(ids), k), {}
     with engine_errors():
         known = scorer.tokenize(scorer.labels[:3])
@@ -46,10 +46,10 @@ def _scored(scoring: Scoring[Item]) -> Scores:
 
 
 def tokenize_apart(scorer: TokenScorer, texts: Sequence[str]) -> tuple[list[list[int]], dict[int, str]]:
-    """Return the token ids of n texts, none for a text that cannot be tokenized, and the reasons by their places.
+    """Return the token ids of n texts, empty for a text that cannot be tokenized, and the reasons by index.
 
     Raises:
-        Exception: what the tokenizer raised, if it cannot read a label's name either.
+        Exception: the error of the tokenizer, if it cannot tokenize the name of a label either.
     """
     try:
         return scorer.tokenize(texts), {}
@@ -60,7 +60,7 @@ def tokenize_apart(scorer: TokenScorer, texts: Sequence[str]) -> tuple[list[list
     for i, text in enumerate(texts):
         try:
             ids += scorer.tokenize([text])
-        except Exception as error:  # noqa: BLE001 - the worker's edge: whatever it is, it becomes data
+        except Exception as error:  # noqa: BLE001 - the worker's edge: the error becomes data
             ids.append([])
             failures[i] = reason(error)
     return ids, failures

@@ -1,4 +1,4 @@
-"""The service behind the routes: texts in, answers out, by whichever model is current when a request comes."""
+"""The service behind the routes. Each request is answered by the model that is current when it arrives."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ from serve.schemas import ClassifyRequest, Cleaned, FaultError, clean, too_late
 from serve.telemetry import Telemetry
 from serve.versions import Version, Versions
 
-# Reading a body larger than this, or making an answer of more texts, takes long enough to hold others up.
+# Larger bodies are parsed, and larger responses built, in a thread, so that they do not delay other requests.
 LARGE_BODY, LARGE_ANSWER = 32_768, 64
 GAUGES_EVERY_S = 5.0
 
@@ -28,25 +28,25 @@ R = TypeVar("R")
 
 
 class Service:
-    """One replica's state: the registry it follows, the engine that scores, what it counts."""
+    """The state of one replica: registry, engines and metrics."""
 
     def __init__(self, arguments: Arguments, log: logging.Logger) -> None:
-        """Open the registry; nothing is loaded before `start`.
+        """Open the registry. `start` loads the model.
 
         Raises:
-            UserError: if the run or model is none.
+            UserError: if the folder is neither a run nor a model.
         """
         self.arguments, self.log, self.telemetry = arguments, log, Telemetry()
         self._registry: Registry = open_registry(arguments.run)
         self._engines: dict[str, Engine] = {}
-        # One thread each: a second one would only take the interpreter from the first, and as much memory again.
+        # One thread each: a second one would only compete for the interpreter and double the memory.
         self._reader, self._writer = ThreadPoolExecutor(1, "read"), ThreadPoolExecutor(1, "answer")
         self._feedback = FeedbackWriter(self._registry, arguments.limits, log)
         self._gauges: asyncio.Task[None] | None = None
         self.versions = Versions(self._registry, self._engine, log, self._swapped)
 
     async def start(self) -> None:
-        """Load the current model, if there is one, and follow the registry from here on."""
+        """Load the current model, if there is one, and start to poll the registry."""
         await self.versions.look()
         self.versions.follow(self.arguments.poll_s)
         self._gauges = asyncio.create_task(self._keep_gauges())
@@ -63,10 +63,10 @@ class Service:
         self._registry.close()
 
     async def classify(self, body: bytes) -> bytes:
-        """Answer a request of `POST /v1/classify`, in JSON.
+        """Return the JSON response to a request of `POST /v1/classify`.
 
         Raises:
-            FaultError: if it cannot be answered.
+            FaultError: if the request is refused.
         """
         deadline = self.arguments.limits.deadline_s
         try:
@@ -94,7 +94,7 @@ class Service:
         return answered.body
 
     async def _score(self, version: Version, given: Cleaned) -> Scored:
-        """Score the texts that can be; the others keep their reasons."""
+        """Score the valid texts; the others keep their errors."""
         proba, errors = np.zeros((given.n, len(version.entry.labels)), np.float32), dict(given.errors)
         if given.texts:
             most, deadline = version.entry.max_chars, self.arguments.limits.deadline_s
@@ -105,13 +105,13 @@ class Service:
         return Scored(proba, errors)
 
     def overload(self) -> FaultError | None:
-        """The refusal of a request that would wait too long whatever it asks, so that its body need not be read."""
+        """Return the 429 error if even one more text is too much, so that the body need not be read; else None."""
         version = self.versions.current
         return None if version is None else self._engine(version.entry.kind).overload(1)
 
     @property
     def failure(self) -> str | None:
-        """Why an engine can score no more; None while all can go on."""
+        """The reason why an engine can no longer score; None while all work."""
         return next((engine.failure for engine in self._engines.values() if engine.failure is not None), None)
 
     def model(self) -> dict[str, object]:
@@ -135,10 +135,10 @@ class Service:
         return {"labels": [{"name": label.name, "description": label.description} for label in entry.labels]}
 
     def readiness(self, *, trusted: bool) -> dict[str, object]:
-        """What is served; who knows no token is not told why something failed: that names folders and servers."""
+        """Return the state of the service. Without a token, errors are hidden, since they name folders and servers."""
         current, failed, away = self.versions.current, self.versions.failed, self.versions.away
         named = None if current is None else {"name": current.entry.name, "version": current.entry.version}
-        hidden = "ask with a token for the reason"
+        hidden = "send a token to see the reason"
         lost = None
         if failed is not None:
             lost = {"name": failed.name, "error": failed.error if trusted else hidden, "at": failed.at.isoformat()}
@@ -147,14 +147,14 @@ class Service:
             "current": named,
             "loading": self.versions.loading,
             "failed": lost,
-            "registry": "ok" if away is None else away if trusted else f"away: {hidden}",
+            "registry": "ok" if away is None else away if trusted else f"unreachable: {hidden}",
         }
 
     async def feedback(self, body: bytes) -> Kept:
-        """Store what a person said of an answer.
+        """Store feedback on a prediction.
 
         Raises:
-            FaultError: if it is not stored.
+            FaultError: if it is not stored; see `FeedbackWriter.add`.
         """
         kept = await self._feedback.add(body)
         if kept.new:
@@ -162,10 +162,10 @@ class Service:
         return kept
 
     async def reload(self) -> dict[str, object]:
-        """Look at the registry now; a new model is loaded after the answer."""
+        """Read the registry now. A new model is loaded after the response was sent."""
         looking = asyncio.create_task(self.versions.look())
         looking.add_done_callback(lambda task: task.exception())
-        # One turn of the registry's thread says whether there is something to load.
+        # The registry's thread usually needs less than this to find out whether there is a new model.
         await asyncio.wait([looking], timeout=0.2)
         current = self.versions.current
         return {"current": None if current is None else current.entry.name, "loading": self.versions.loading}
@@ -230,5 +230,5 @@ class Service:
 
 
 async def _in(thread: ThreadPoolExecutor, call: Callable[..., R], *arguments: object) -> R:
-    """Run what takes long beside the event loop."""
+    """Run a slow call in a thread, beside the event loop."""
     return await asyncio.get_running_loop().run_in_executor(thread, call, *arguments)

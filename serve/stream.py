@@ -1,7 +1,7 @@
-"""Language models: vLLM puts the texts of all requests into its own batches, and adapters come and go beside the base.
+"""Score with language models: vLLM batches the texts of all requests, and loads adapters beside the base model.
 
-One engine serves all models of one base model; a device has no room for two, so another base model is refused, and
-what is served goes on until the service is deployed anew. n texts, k classes.
+One engine serves all models with the same base model. A device has no memory for two engines, so a model with another
+base is refused, and the current model stays until the service is redeployed. n texts, k classes.
 """
 
 import asyncio
@@ -22,19 +22,19 @@ from serve.registry import Entry
 from serve.schemas import FaultError, too_late
 from serve.scoring import Scores, score_texts
 
-# Requests in the engine at a time: each has a thread, which makes its prompts and then waits.
+# The most concurrent requests. Each has a thread, which builds its prompts and then waits for the engine.
 REQUESTS = 64
 
 
 class StreamEngine:
-    """Opens causal and in_context models on one engine, which starts with the first of them.
+    """Opens causal and in_context models on one engine, which starts with the first model.
 
     Attributes:
-        waiting: texts that are accepted and not yet scored.
+        waiting: texts that are accepted but not scored yet.
     """
 
     def __init__(self, arguments: Arguments, observe: Callable[[int, int, float], None]) -> None:
-        """Make one; observe is told the texts, prompt tokens and seconds of each request."""
+        """Create it. `observe` is called with the texts, prompt tokens and seconds of each request."""
         self._arguments, self._observe = arguments, observe
         self._pool = ThreadPoolExecutor(REQUESTS if arguments.batching else 1, "stream")
         self._turn = Lock()
@@ -45,7 +45,7 @@ class StreamEngine:
 
     @property
     def healthy(self) -> bool:
-        """Whether the engine runs, or has not been needed yet; one that died needs a new process around it."""
+        """Whether the engine runs or has not started yet. If it died, its process must be replaced."""
         return self._stream is None or self._stream.healthy
 
     @property
@@ -65,10 +65,10 @@ class StreamEngine:
                 self._stream.close()
 
     def open(self, entry: Entry) -> Scorer:
-        """Load a model; blocks, a minute for the first one.
+        """Load a model. Blocks, for about a minute if it is the first one.
 
         Raises:
-            ModelError: if it is broken, or the engine that runs cannot serve it.
+            ModelError: if it is damaged, or the running engine cannot serve it.
             EngineError: if the engine has stopped.
         """
 
@@ -77,7 +77,7 @@ class StreamEngine:
 
         learner = CausalLearner if entry.kind == "causal" else InContextLearner
         scorer = learner.open_beside(entry.folder, stream_for)
-        # A tokenizer changes its settings in its first call, which must not happen in several threads at once.
+        # The first call of a tokenizer changes its settings and is not thread-safe, so it happens here.
         scorer.score(scorer.labels[:1])
         return scorer
 
@@ -85,12 +85,12 @@ class StreamEngine:
         _reader(scorer).retire()
 
     async def score(self, scorer: Scorer, texts: Sequence[str], *, deadline_s: float | None) -> Scores:
-        """Map n texts to (n, k) probabilities, and to the reasons for those that cannot be scored, by their places.
+        """Return (n, k) probabilities of n texts, and the reasons for those that cannot be scored, by their index.
 
-        A caller that goes away, or comes too late, takes its work along.
+        If the caller is cancelled or times out, its remaining work is cancelled.
 
         Raises:
-            FaultError: 429 when too many texts wait, 504 when the deadline passed, 503 when the engine has stopped.
+            FaultError: 429 if too many texts wait, 504 after the deadline, 503 if the engine has stopped.
         """
         refused = None if deadline_s is None else self.overload(len(texts))
         if refused is not None:
@@ -119,7 +119,7 @@ class StreamEngine:
         return proba, failures
 
     def overload(self, texts: int) -> FaultError | None:
-        """The refusal of so many texts; None if they may wait."""
+        """Return the 429 error if this many further texts are too many; else None."""
         limit = self._arguments.limits.queue_texts
         if self.waiting + texts <= limit:
             return None
@@ -127,7 +127,7 @@ class StreamEngine:
         return FaultError(429, "overloaded", message, retry_after=self._clear_in())
 
     def _clear_in(self) -> int:
-        """Seconds until about what waits now is scored."""
+        """Estimate the seconds until the waiting texts are scored."""
         return max(1, round(self.waiting / self._rate)) if self._rate else 1
 
     def _stream_for(self, entry: Entry, settings: EngineSettings, rank: int | None) -> LabelStream:
@@ -143,7 +143,7 @@ class StreamEngine:
             return self._stream
 
     def _begin(self, entry: Entry, settings: EngineSettings, rank: int | None) -> LabelStream:
-        """Start the engine, ready for this model and for those that its run will train."""
+        """Start the engine with settings for this model and for later adapters of its run."""
         gpus, coming = self._arguments.gpus, entry.adapters
         if coming is not None:
             rank = max(rank or 0, coming.rank)
@@ -160,7 +160,7 @@ def _reader(scorer: Scorer) -> StreamReader:
 
 
 def _check(entry: Entry, stream: LabelStream, settings: EngineSettings, rank: int | None) -> None:
-    """Raise ModelError if the engine that runs cannot serve a model."""
+    """Raise ModelError if the running engine cannot serve a model."""
     runs = stream.settings
     found = {
         "the base model": (settings.model, runs.model, settings.model == runs.model),
@@ -171,6 +171,6 @@ def _check(entry: Entry, stream: LabelStream, settings: EngineSettings, rank: in
     for what, (needed, running, fits) in found.items():
         if not fits:
             raise ModelError(
-                f"{entry.folder}: needs {what} {needed}, but the engine was started with {running}; "
-                "it goes on with the model before: deploy anew to serve this one"
+                f"{entry.folder}: needs {what} {needed}, but the engine was started with {running}; the current model "
+                "stays in service; redeploy the service to serve this one"
             )

@@ -1,4 +1,4 @@
-"""What the service counts, in Prometheus' form. The replicas of a node add up in files that any of them can read."""
+"""The Prometheus metrics of the service. The replicas of a node share files, so each of them can report all."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ from prometheus_client import multiprocess as shared
 
 from laud_ray.storage.local import scratch
 
-# Read by prometheus_client when it is imported: the replicas' environment has it from the start.
+# prometheus_client reads this variable on import, so it is in the environment of replicas from the start.
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -19,9 +19,9 @@ _TOKENS = (16, 64, 128, 256, 512, 1024, 4096, 16_384)
 
 
 def directory_of(run: str) -> str:
-    """A place for the counts of a run's service in this Ray cluster; every node makes it for itself.
+    """Return the folder for the metrics of a run's service in this Ray cluster. Each node creates its own.
 
-    It is the same when the service is deployed again, so that its replicas need not start anew for it.
+    The path does not change when the service is deployed again, so that Ray need not restart replicas because of it.
     """
     cluster = ray.get_runtime_context().gcs_address if ray.is_initialized() else ""
     name = hashlib.sha256(f"{cluster} {run}".encode()).hexdigest()[:12]
@@ -29,7 +29,7 @@ def directory_of(run: str) -> str:
 
 
 def _hold(directory: Path) -> None:
-    """Make the place, on a node that may be another one than that which named it, and remove those without replicas."""
+    """Create the folder on this node, and remove folders without living replicas."""
     for folder in (directory.parent.parent, directory.parent):
         scratch.make_private(folder)
     scratch.hold(directory)
@@ -68,11 +68,11 @@ class Telemetry:
             multiprocess_mode="livesum",
         )
         self.swaps = Counter("laud_swaps", "New models: taken, or failed.", ["result"], registry=mine)
-        self.failures = Counter("laud_failures", "Requests that failed by a fault of ours.", registry=mine)
-        self.feedback = Counter("laud_feedback", "What people said of answers.", ["kind"], registry=mine)
+        self.failures = Counter("laud_failures", "Requests that failed with an internal error.", registry=mine)
+        self.feedback = Counter("laud_feedback", "Feedback on predictions.", ["kind"], registry=mine)
         self.drift = Gauge(
             "laud_drift",
-            "Population stability index of what was served lately against the evaluation sample; above 0.2: act.",
+            "Population stability index of recent predictions against the evaluation sample; above 0.2: act.",
             ["of"],
             registry=mine,
             multiprocess_mode="livemax",
@@ -84,7 +84,7 @@ class Telemetry:
             return bytes(generate_latest(self._registry))
         for file in Path(self._directory).glob("gauge_live*_*.db"):
             pid = int(file.stem.rpartition("_")[2])
-            if not psutil.pid_exists(pid):  # it was killed, and could not say so itself
+            if not psutil.pid_exists(pid):  # a killed process leaves its files behind
                 shared.mark_process_dead(pid, self._directory)  # type: ignore[no-untyped-call]
         registry = CollectorRegistry()
         shared.MultiProcessCollector(registry, self._directory)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Bearer tokens: several, so that one can be replaced by the next without a moment in which neither counts."""
+"""Bearer tokens. There can be several, so that one can be replaced without an interruption."""
 
 import hashlib
 import hmac
@@ -9,18 +9,22 @@ from pathlib import Path
 from laud_ray.errors import ConfigError
 
 ENVIRONMENT = "LAUD_TOKENS"
-# How long a token that was taken out of the file may still count, in seconds.
+# Seconds for which a token that was removed from the file may still be valid.
 _LOOK_EVERY = 1.0
 
 
 class Tokens:
-    """The tokens that count now: those of the environment and those of the file, which is read when it changes."""
+    """The valid tokens: those of the environment, and those of the file, which is reloaded when it changes."""
 
     def __init__(self, file: str | None, environment: str | None = None) -> None:
-        """Read them.
+        """Read the tokens.
+
+        Args:
+            file: a file with one token per line, or None.
+            environment: tokens separated by commas, or None.
 
         Raises:
-            ConfigError: if the file cannot be read, or holds what can be no token.
+            ConfigError: if the file cannot be read, or a token is invalid.
         """
         self._file = None if file is None else Path(file)
         fixed = [one.strip() for one in (environment or "").split(",")]
@@ -43,11 +47,11 @@ class Tokens:
 
     @property
     def any(self) -> bool:
-        """Whether there is a token to ask for. A file asks for one even while it is empty."""
+        """Whether requests need a token. A file requires one even while it is empty."""
         return bool(self._fixed) or self._file is not None
 
     def allow(self, authorization: str | None) -> bool:
-        """Whether a header `Bearer TOKEN` has one of the tokens; it takes as long whichever it is, or if it is none."""
+        """Whether a header `Bearer TOKEN` has a valid token. Compares in constant time."""
         if not self.any:
             return True
         self._look()
@@ -63,7 +67,7 @@ class Tokens:
         self._looked = now
         try:
             self._read(self._file)
-        except (OSError, UnicodeDecodeError):  # being replaced, or lost: what was read last counts
+        except (OSError, UnicodeDecodeError):  # being replaced, or lost: the tokens that were read last stay valid
             return
 
     def _read(self, file: Path) -> None:
@@ -75,24 +79,24 @@ class Tokens:
 
 
 def first_token(file: str | None) -> str | None:
-    """A token that counts, for the service's own process; None where there is none."""
+    """Return a valid token, for the service's own requests; None if there is none."""
     fixed = [one.strip() for one in os.environ.get(ENVIRONMENT, "").split(",")]
     return next((one for one in [*fixed, *(_lines(Path(file)) if file is not None else [])] if one), None)
 
 
 def _lines(file: Path) -> list[str]:
-    """The tokens by their lines; "" where there is none, as in a comment."""
+    """Return the token of each line; "" for a blank line or a comment."""
     lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
     return ["" if line.startswith("#") else line for line in lines]
 
 
 def _check(place: str, tokens: list[str]) -> None:
-    """Raise ConfigError at a token that no header can carry; the message does not show what may be a secret."""
+    """Raise ConfigError for a token that a header cannot carry. The message does not show the token."""
     for number, token in enumerate(tokens, 1):
         if not all("!" <= letter <= "~" for letter in token):
             raise ConfigError(f"{place} {number}: has a space or a letter beyond ASCII; expected a bearer token")
 
 
 def _digest(token: str) -> bytes:
-    # Of one length, so that comparing tells nothing of a token's length either.
+    # Digests have one length, so that the time of a comparison does not reveal the length of a token.
     return hashlib.sha256(token.encode()).digest()

@@ -1,8 +1,8 @@
-"""Which model answers, and how the next one takes its place while it answers.
+"""The model that answers, and its replacement by a new one without interruption.
 
-The registry says which model is current. A new one is loaded beside the old one, checked, and then one pointer is
-moved: whoever asked before that is answered by the old one, whoever asks after it by the new one. A model that cannot
-be loaded or fails a check leaves the old one where it is.
+A new current model in the registry is loaded beside the old one and checked; then one reference is swapped. Requests
+before the swap are answered by the old model, later ones by the new model. If the new model cannot be loaded or fails
+a check, the old one stays in service.
 """
 
 import asyncio
@@ -20,15 +20,15 @@ from serve.drift import Baseline, Drift, baseline
 from serve.engines import Engine
 from serve.registry import Entry, Registry
 
-# Texts of the evaluation sample that are scored together while a model is checked: few, since requests are waiting.
+# Texts of the evaluation sample in one call while a model is checked: few, since requests are waiting.
 STEP = 4
-# A model that failed is tried again after so many seconds: its storage may have been away.
+# Seconds after which a failed model is tried again, since its storage may have been unreachable.
 AGAIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A model that is loaded and was found to work."""
+    """A loaded model that passed its checks."""
 
     entry: Entry
     scorer: Scorer
@@ -39,7 +39,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The last model that was not taken, and why."""
+    """The last model that failed, and the reason."""
 
     name: str
     error: str
@@ -47,13 +47,13 @@ class Failed:
 
 
 class Versions:
-    """Follows a registry.
+    """Polls a registry and loads its current model.
 
     Attributes:
-        current: what answers now; None until the first model is loaded.
+        current: the model that answers; None until the first one is loaded.
         loading: the name of the model that is being loaded.
-        failed: the last one that was not taken, until another one is.
-        away: why the registry cannot be read, while it cannot.
+        failed: the last model that failed; None after a successful load.
+        away: why the registry cannot be read now; None while it can.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class Versions:
         log: logging.Logger,
         swapped: Callable[[bool], None] = lambda well: None,
     ) -> None:
-        """Make one.
+        """Create it; `look` loads the first model.
 
         Args:
-            engine: gives the started engine for a kind of model, always the same one.
-            swapped: is told of every model that was taken, or not.
+            engine: returns the started engine for a kind of model, always the same one.
+            swapped: called after every attempt to load a model, with its success.
         """
         self._registry, self._engine, self._log, self._swapped = registry, engine, log, swapped
         self._thread = ThreadPoolExecutor(1, "load")
@@ -79,7 +79,7 @@ class Versions:
         self.away: str | None = None
 
     def follow(self, every_s: float) -> None:
-        """Look at the registry at once, and then again and again."""
+        """Start to poll the registry."""
         self._follower = asyncio.create_task(self._follow(every_s))
 
     async def close(self) -> None:
@@ -94,12 +94,12 @@ class Versions:
             await asyncio.sleep(every_s)
 
     async def look(self) -> None:
-        """Take the registry's current model, if that is another one; whatever goes wrong, what answers goes on."""
+        """Load the registry's current model if it has changed. After any failure the old model stays in service."""
         async with self._turn:
             loop = asyncio.get_running_loop()
             try:
                 name, version = await loop.run_in_executor(self._thread, self._wanted)
-            except Exception as error:  # noqa: BLE001 - the service's edge: the registry is away, the model is not
+            except Exception as error:  # noqa: BLE001 - the service's edge: the loaded model works without the registry
                 if self.away is None:
                     self._log.warning("the registry cannot be read", extra={"error": _line(error)})
                 self.away = _line(error)
@@ -110,9 +110,9 @@ class Versions:
             self.loading = name
             try:
                 loaded = await self._load(name)
-            except Exception as error:  # noqa: BLE001 - the service's edge: a broken model must not end what works
+            except Exception as error:  # noqa: BLE001 - the service's edge: a damaged model must not end the service
                 self.failed = Failed(name, _line(error), datetime.now(UTC))
-                self._log.error("a model was not taken", extra={"model": name, "error": _line(error)})
+                self._log.error("a model could not be loaded", extra={"model": name, "error": _line(error)})
                 self._swapped(False)
                 return
             finally:
@@ -126,12 +126,12 @@ class Versions:
                 self._engine(before.entry.kind).release(before.scorer)
 
     def _wanted(self) -> tuple[str | None, str | None]:
-        """The current model's name and what is in its folder; blocks."""
+        """Return the current model's name and the version of its files. Blocks."""
         name = self._registry.current()
         return name, None if name is None else self._registry.version(name)
 
     def _serves(self, name: str, version: str | None) -> bool:
-        """Whether a model answers already; one that was made anew under its name is another."""
+        """Whether this version of a model is already in service."""
         entry = None if self.current is None else self.current.entry
         return entry is not None and entry.name == name and version in (None, entry.version)
 
@@ -145,19 +145,21 @@ class Versions:
         engine = self._engine(entry.kind)
         scorer = await loop.run_in_executor(self._thread, engine.open, entry)
         if tuple(scorer.labels) != tuple(label.name for label in entry.labels):
-            raise ModelError(f"{entry.folder}: its scorer has other labels than its model.json")
+            raise ModelError(f"{entry.folder}: the scorer has other labels than model.json; expected the same labels")
         proba = await _try_out(engine, scorer, entry)
         expected = None if entry.weights is None else baseline(proba, entry.weights)
         return Version(entry, scorer, datetime.now(UTC), expected, None if expected is None else Drift(expected))
 
 
 async def _try_out(engine: Engine, scorer: Scorer, entry: Entry) -> Floats:
-    """Score the evaluation sample, or the labels' names: it warms the model up and shows whether it works."""
+    """Score the evaluation sample, or the names of the labels, to warm the model up and to check it."""
     starts = range(0, len(entry.texts), STEP)
     parts = [await engine.score(scorer, entry.texts[i : i + STEP], deadline_s=None) for i in starts]
     proba = np.concatenate([found for found, _ in parts])
     if not np.isfinite(proba).all() or not np.allclose(proba.sum(1), 1, atol=1e-3):
-        raise ModelError(f"{entry.folder}: gives no probabilities: rows that are not finite, or do not sum to 1")
+        raise ModelError(
+            f"{entry.folder}: the scores of the model are not valid; expected finite probabilities that sum to 1"
+        )
     return proba
 
 

@@ -1,4 +1,4 @@
-"""One request's texts on their way through the batches. n texts, k classes."""
+"""The texts of one request while they are scored in batches. n texts, k classes."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ from serve.scoring import Scores, tokenize_apart
 
 
 class Job:
-    """One request's texts: which are still to be scored, and the future of all.
+    """The texts of one request, and the future of their scores.
 
     Attributes:
-        failures: why a text has no probabilities, by its place in the request.
-        given: the place of the next text to score.
-        done: how many texts have an answer, be it an error.
-        trial: whether a new model is tried out, and no caller waits.
+        failures: reasons for texts without probabilities, by their index in the request.
+        given: the index of the next text to score.
+        done: the number of texts with probabilities or a reason.
+        trial: whether this is the trial of a new model, without a caller.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Job:
 
     @property
     def live(self) -> bool:
-        """Whether anybody still waits for it."""
+        """Whether the caller still waits for the result."""
         return not self.future.done()
 
     def skip(self) -> None:
@@ -41,7 +41,7 @@ class Job:
 
 
 def tokenize(jobs: Sequence[Job]) -> None:
-    """Give each job, all of one scorer, the token ids of its texts, and the failures among them."""
+    """Tokenize the texts of jobs with the same scorer; set their token ids and failures."""
     ids, failures = tokenize_apart(jobs[0].scorer, [text for job in jobs for text in job.texts])
     start = 0
     for job in jobs:

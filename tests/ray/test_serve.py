@@ -251,7 +251,7 @@ def test_more_than_the_machine_has_is_refused(service: Running) -> None:
     command = [LAUD, "serve", str(service.run), "--port", "8999", "--cpus", "4096"]
     said = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
     assert said.returncode == 2
-    assert said.stderr.startswith("laud: --cpus 4096: 1 replicas of it need 4096; this machine has ")
+    assert said.stderr.startswith("laud: --cpus: 4096 is not valid; 1 replicas need 4096; expected at most ")
 
 
 def test_what_is_killed_leaves_its_port_free(service: Running) -> None:

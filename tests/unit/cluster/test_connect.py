@@ -90,8 +90,8 @@ def test_a_service_tries_again_and_says_so(monkeypatch: pytest.MonkeyPatch) -> N
     launch._start(Arguments(run="r"), "127.0.0.1", 8000, said.append)
     assert (starts.tries, starts.stops) == (3, 2)
     assert said == [
-        "Ray was not up in time; trying again (2 of 3)",
-        "a port of the proxy was taken meanwhile; trying again (3 of 3)",
+        "Ray did not start in time; retrying (2 of 3)",
+        "another process took a port of the proxy; retrying (3 of 3)",
     ]
     stats, metrics = zip(*starts.ports, strict=True)
     assert (set(stats), len(set(metrics))) == ({"8404"}, 3)

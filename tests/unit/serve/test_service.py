@@ -102,7 +102,7 @@ def test_one_text_or_a_list_and_what_is_asked_for_each(service: httpx.Client) ->
         ('{"texts": "Milch"}'.encode("utf-16-le"), 415, "body: is in UTF-16; expected JSON in UTF-8"),
         (b'{"texts": ["caf\xe9"]}', 415, "body: has the byte 0xE9 at 15; expected JSON in UTF-8, not compressed"),
         (gzip.compress(b'{"texts": "a"}'), 415, "body: is gzip data; expected JSON in UTF-8, not compressed"),
-        (b'{"texts": "a", "texts": "b"}', 422, "texts: the key is in an object twice; expected it once"),
+        (b'{"texts": "a", "texts": "b"}', 422, "texts: is a duplicate key; expected each key once"),
         (b'{"texts": "\\ud800"}', 422, "texts: has U+D800 at character 0, half of a surrogate pair; expected Unicode"),
         (b'{"texts": ' + b"[" * 9000 + b"]" * 9000 + b"}", 422, "body: is nested too deeply; expected an object"),
         (b'{"top_k": ' + b"1" * 5000 + b"}", 422, "body: holds a number of too many digits; expected an object"),
@@ -421,7 +421,9 @@ def test_a_token_that_no_header_can_carry_is_refused_and_not_shown(token: str, t
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.7"])
 def test_others_are_let_in_only_with_a_token(host: str) -> None:
-    with pytest.raises(ConfigError, match=rf"--host {host}: others can reach it, and there is no token; expected"):
+    with pytest.raises(
+        ConfigError, match=rf"--host {host}: other machines can reach it, and there is no token; expected"
+    ):
         check_address(host, 0, Arguments(run="x"))
 
 
