@@ -399,7 +399,7 @@ def test_who_has_no_token_is_not_told_of_folders(own_run: Path, tmp_path: Path) 
         assert (hidden.status_code, hidden.json()["failed"]["name"]) == (503, "round-0001")
         assert "/" not in hidden.json()["failed"]["error"] + hidden.json()["registry"]
         shown = client.get("/readyz", headers={"authorization": "Bearer let-me-in"}).json()
-        assert "head.safetensors: checksum differs" in shown["failed"]["error"]
+        assert "head.safetensors: was changed: its checksum differs" in shown["failed"]["error"]
         own_run.rename(own_run.with_name("elsewhere"))
         client.post("/v1/reload", headers={"authorization": "Bearer let-me-in"})
         eventually(lambda: client.get("/readyz").json()["registry"] != "ok")
@@ -488,7 +488,7 @@ def test_a_broken_model_leaves_the_old_one_where_it_is(own_run: Path) -> None:
         eventually(lambda: client.get("/readyz").json()["failed"])
         failed = client.get("/readyz").json()["failed"]
         assert failed["name"] == "round-0002"
-        assert "head.safetensors: checksum differs" in failed["error"]
+        assert "head.safetensors: was changed: its checksum differs" in failed["error"]
         assert (client.get("/readyz").status_code, serving(client)) == (200, "round-0001")
         assert 'laud_swaps_total{result="failed"} 1.0' in client.get("/metrics").text
         with look_at(str(own_run)) as folder:
