@@ -1,4 +1,4 @@
-"""Label whole catalogs with a model, exactly once, so that the result can be resumed, audited and undone."""
+"""Label whole catalogs with a model: every row exactly once, resumable after a crash, with an auditable result."""
 
 from laud_ray.relabel.inputs.catalog import Columns as Columns
 from laud_ray.relabel.limits import Canary as Canary

@@ -1,4 +1,4 @@
-"""The end of a relabel: everything is read again and counted, and only then the output is called a success."""
+"""Finish a relabel: read all output files again, check and count them, then mark the output as complete."""
 
 import logging
 import re
@@ -20,7 +20,7 @@ from laud_ray.stats.legibility import Legibility
 from laud_ray.storage.checksums import dump_json, parse_json
 from laud_ray.storage.folder import Folder
 
-# Up to so many rows are checked sooner here than Ray and its workers start; READERS files at a time.
+# Up to HERE rows, checking in this process is faster than starting Ray. It reads READERS files at a time.
 HERE, READERS = 10_000_000, 8
 logger = logging.getLogger(__name__)
 
@@ -30,13 +30,15 @@ _OURS = re.compile(r"([^/]+=[^/]*/)?part-\d{5,}\.parquet")
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What a finished relabel did; see Record for the words.
+    """The counts of a finished relabel. Attributes that are not listed are sums of those in Record.
 
     Attributes:
-        scored, by_student: texts, those that stand in several rows counted once.
-        other_texts: rows whose id stood for another text in the previous output.
-        found_by_text: rows whose previous label is that of their text, which stands under another id in that output.
-        legibility: counts of what the model's tokenizer does not know; empty where nothing was counted.
+        ranges: number of ranges.
+        scored: texts that were scored; a text that occurs in several rows counts once.
+        by_student: texts of `scored` that the cascade's student answered.
+        other_texts: rows whose id had another text in the previous output.
+        found_by_text: rows that took their previous label from the same text under another id.
+        legibility: counts of tokens that the model's tokenizer does not know; empty if nothing was counted.
     """
 
     rows: int
@@ -55,14 +57,14 @@ class Totals:
 
 
 def finish(plan: Plan, out: Folder, progress: Callable[[int, int], None]) -> Totals:
-    """Check the output against the plan, write the manifest, and mark the output as whole.
+    """Check the output against the plan, write the manifest, and mark the output as complete.
 
     Raises:
-        PassError: if a file is not what was written, rows are missing, or an id stands twice. A range whose files
-            are not right is taken back, so that the same command makes it again.
+        PassError: if a file is damaged, rows are missing, or an id is repeated. The record of a range with a damaged
+            file is deleted, so that the same command labels it again.
     """
     from laud_ray.relabel.inputs import previous, tables
-    from laud_ray.relabel.ranges import repeats  # with DuckDB, which an output that is whole does without
+    from laud_ray.relabel.ranges import repeats  # imports DuckDB, which a complete output does not need
 
     names = [part.name for part in plan.catalog.ranges]
     records: dict[str, Record] = {}
@@ -76,12 +78,13 @@ def finish(plan: Plan, out: Folder, progress: Callable[[int, int], None]) -> Tot
         progress(done, plan.catalog.rows)
     for part in plan.catalog.ranges:
         if records[part.name].rows != part.rows:
-            raise PassError(f"{part.name}: {records[part.name].rows} rows out of {part.rows} in")
+            raise PassError(f"{part.name}: has {records[part.name].rows} output rows; expected {part.rows}")
     files = [f"{out.uri}/{one.name}" for record in records.values() for one in record.files]
     ids = tables.count_ids(files, "id")
     if ids.rows != plan.catalog.rows or ids.distinct != ids.rows:
         raise PassError(
-            f"{out.uri}: {ids.rows:,} rows with {ids.distinct:,} distinct ids; expected {plan.catalog.rows:,} of both"
+            f"{out.uri}: has {ids.rows:,} rows with {ids.distinct:,} distinct ids; "
+            f"expected {plan.catalog.rows:,} of both"
         )
     _clear(out, {file.name for record in records.values() for file in record.files})
     repeated = repeats.read_counts(work_folder(plan, out) / repeats.REPEATS)
@@ -94,14 +97,14 @@ def finish(plan: Plan, out: Folder, progress: Callable[[int, int], None]) -> Tot
 
 
 def _clear(out: Folder, written: set[str]) -> None:
-    """Delete files of ours that no record names: a range that was begun again may have had other values before."""
+    """Delete output files that no record lists. They remain if a retry of a range wrote other partitions."""
     for entry in out.entries(recursive=True):
         if _OURS.fullmatch(entry.path) and entry.path not in written:
             out.delete(entry.path)
 
 
 def _checked(names: list[str], out: Folder, *, here: bool) -> Iterator[tuple[str, Record | str]]:
-    """Check ranges here, or with workers."""
+    """Yield each range with its record or with what is wrong; check in this process or on the cluster's workers."""
     if here:
         with ThreadPoolExecutor(READERS) as pool:
             yield from zip(names, pool.map(lambda name: check_range(name, out), names), strict=True)
@@ -115,29 +118,29 @@ def _checked(names: list[str], out: Folder, *, here: bool) -> Iterator[tuple[str
 
 
 def check_range(name: str, out: Folder) -> Record | str:
-    """Read a range's files again; return its record, or what is wrong."""
+    """Read the files of a range again; return its record, or a text that says what is wrong."""
     try:
         record = read_record(out, name)
     except (FileNotFoundError, DamageError):
-        return f"{out.uri}/{RANGES}/{name}.json: is missing or no record of a range"
+        return f"{out.uri}/{RANGES}/{name}.json: is missing or damaged"
     for file in record.files:
         try:
             data = out.read(file.name)
         except FileNotFoundError:
             return f"{out.uri}/{file.name}: is missing"
         if checksum(data) != file.checksum:
-            return f"{out.uri}/{file.name}: is not what was written: another checksum"
-        if pq.read_metadata(pa.BufferReader(data)).num_rows != file.rows:
-            return f"{out.uri}/{file.name}: does not have {file.rows} rows"
-    if sum(file.rows for file in record.files) != record.rows:
-        return f"{name}: its files do not have its {record.rows} rows"
+            return f"{out.uri}/{file.name}: was changed or is damaged: its checksum differs"
+        if (rows := pq.read_metadata(pa.BufferReader(data)).num_rows) != file.rows:
+            return f"{out.uri}/{file.name}: has {rows} rows; expected {file.rows}"
+    if (rows := sum(file.rows for file in record.files)) != record.rows:
+        return f"{name}: its files have {rows} rows; expected {record.rows}"
     return record
 
 
 def finished(plan: Plan, out: Folder) -> Totals | None:
-    """Return the totals of an output that is whole; None if it is not, or not any more.
+    """Return the totals of a complete output; None if it is unfinished or damaged.
 
-    A range whose files are not what was written is taken back then, so that it is made again.
+    The records of damaged ranges are deleted, so that these ranges are labelled again.
     """
     if not out.exists(SUCCESS):
         return None
@@ -146,7 +149,7 @@ def finished(plan: Plan, out: Folder) -> Totals | None:
     if not wrong:
         return parse_json(out.read(MANIFEST), f"{out.uri}/{MANIFEST}", lambda found: Totals(**found["totals"]))
     logger.warning(
-        "%s: %d of %d ranges are not as they were written: they are made again", out.uri, len(wrong), len(names)
+        "%s: %d of %d ranges were changed or are damaged; they are labelled again", out.uri, len(wrong), len(names)
     )
     out.delete(SUCCESS)
     for name in wrong:
@@ -155,7 +158,7 @@ def finished(plan: Plan, out: Folder) -> Totals | None:
 
 
 def _sum(records: list[Record], scored: int, by_student: int) -> Totals:
-    """Add up the ranges, and the texts that were scored beside them."""
+    """Add up the records, and the counts of repeated texts, which were scored separately."""
 
     def total(key: str) -> int:
         return sum(getattr(record, key) for record in records)

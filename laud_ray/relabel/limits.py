@@ -1,4 +1,4 @@
-"""How far a new model may go before a person is asked."""
+"""Limits on the changes by a new model, beyond which a relabel stops."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,7 +11,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """Label this share of the rows first, and stop where a limit is exceeded; see `canary.decide`."""
+    """Settings of a canary: label a sample first, and stop if it exceeds a limit. See `compare.canary.decide`.
+
+    Attributes:
+        share: share of the rows in the sample, in (0, 1].
+        max_change: the largest share of changed labels; None is no limit.
+        max_drift: the largest population stability index; None is no limit.
+    """
 
     share: float
     max_change: float | None = None
@@ -19,7 +25,7 @@ class Canary:
 
 
 class CanaryError(PassError):
-    """A sample is beyond a limit; nothing but the sample was written."""
+    """The sample exceeds a limit; nothing but the sample was written."""
 
     def __init__(self, verdict: "Verdict") -> None:
         super().__init__(f"stopped after a sample of {verdict.documents:,} rows: {verdict.reason}")

@@ -1,4 +1,4 @@
-"""What a relabel is of: its inputs, model and options. Written first; the same command continues only the same."""
+"""The plan of a relabel: its inputs, model and options. It is written first, and must be the same to resume."""
 
 import hashlib
 import json
@@ -18,21 +18,24 @@ from laud_ray.storage.text_reading import AS_FOUND, Reading
 
 WORK = "_laud"
 PLAN = f"{WORK}/plan.json"
-LONGEST_NAME = 255  # bytes of a folder's name, on all common file systems
+LONGEST_NAME = 255  # maximum bytes of a folder's name on all common file systems
 VERSIONS = ("laud_ray", "ray", "torch", "transformers", "onnxruntime", "pyarrow")
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a person asked for.
+    """The options of a relabel.
 
     Attributes:
-        range_rows: rows of a range, about.
-        partition: the column whose values name the output's folders.
-        previous: an earlier output, to put its labels beside the new ones.
-        deduplicate: score texts that stand in several ranges once.
-        cascade: the agreement with the model at which a distilled student may answer in its place; None: no student.
-        reading: what is stated of how delimited text is written.
+        columns: the columns that are read.
+        range_rows: approximate number of rows in a range.
+        threshold: rows with a lower confidence are marked as abstained.
+        partition: the column whose values name the output's folders; None writes one file per range.
+        previous: an earlier output, whose labels are written next to the new ones; None for none.
+        deduplicate: whether texts that occur in several ranges are scored only once.
+        cascade: let a small distilled model answer where it is verified to agree with the full model at least this
+            often, e.g. 0.99; None uses the full model only.
+        reading: settings that the user stated for delimited text.
     """
 
     columns: Columns
@@ -47,11 +50,17 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One relabel. `key` names what is made on the way, and changes with everything that changes results.
+    """The plan of one relabel.
 
     Attributes:
-        hashed: whether rows get a hash of their text: where ids are file and row, those of outputs before and after
-            may be of different texts. Relabels that an earlier version began go on without.
+        run: the run, or the folder of a model.
+        data: the catalog as the user gave it.
+        model: the model's name.
+        checksum: of the model.
+        options: the options.
+        catalog: the inputs and their ranges.
+        hashed: whether a hash of the text is written for each row. It is needed if ids consist of file and row, because
+            an id may denote different texts in different outputs. Relabels of earlier versions are resumed without.
     """
 
     run: str
@@ -64,7 +73,7 @@ class Plan:
 
     @property
     def key(self) -> str:
-        """A digest of all that determines the output."""
+        """A hash of everything that determines the output; it names the folder of intermediate files."""
         data = json.dumps(_identity(self.model, self.checksum, self.options, self.catalog.inputs), sort_keys=True)
         return hashlib.blake2b(data.encode(), digest_size=8).hexdigest()
 
@@ -72,14 +81,24 @@ class Plan:
 def open_plan(
     out: Folder, run: str, data: str, model: str, checksum: str, options: Options, inputs: tuple[Entry, ...]
 ) -> Plan:
-    """Read the plan that is in `out`, if it is of the same; else cut the inputs into ranges, and write one.
+    """Return the plan in `out` if it is for the same relabel; if there is none, write a new plan.
+
+    Args:
+        out: the folder of the output.
+        run: the run, or the folder of a model.
+        data: the catalog as the user gave it.
+        model: the model's name.
+        checksum: of the model.
+        options: the options.
+        inputs: the catalog's files.
 
     Raises:
-        RunError: if `out` holds a relabel of something else, or files that are none of ours.
+        RunError: if `out` holds a different relabel, or other files.
+        CorpusError: if an input is not valid.
     """
     require_ours(out)
     if not out.exists(PLAN):
-        from laud_ray.relabel.inputs import tables  # with DuckDB, which only a new plan needs
+        from laud_ray.relabel.inputs import tables  # imports DuckDB, which only a new plan needs
 
         found = cutting.cut(inputs, options.columns, options.range_rows, out / "_laud", options.reading)
         tables.require_ids(found)
@@ -93,7 +112,7 @@ def open_plan(
     changed = list(_differences(written["identity"], wanted))
     if changed:
         raise RunError(
-            f"{out.uri}: holds a relabel of something else ({'; '.join(changed[:5])}); "
+            f"{out.uri}: holds a different relabel ({'; '.join(changed[:5])}); "
             f"expected the same inputs, model and options, or another --out{_way_on(written, changed)}"
         )
     hashed = bool(written.get("text_hashes", False))
@@ -104,7 +123,7 @@ def read_plan(out: Folder) -> dict[str, Any]:
     """Read the plan of an output.
 
     Raises:
-        DamageError: if it is not what was written.
+        DamageError: if it is damaged.
     """
 
     def read(found: dict[str, Any]) -> dict[str, Any]:
@@ -116,14 +135,15 @@ def read_plan(out: Folder) -> dict[str, Any]:
 
 
 def work_folder(plan: Plan, out: Folder) -> Folder:
-    """Where what is made on the way lies."""
+    """Return the folder of a plan's intermediate files."""
     return out / WORK / plan.key
 
 
 def begun_with(out: Folder, run: str) -> str | None:
-    """The name of the model that a relabel with this run, not finished yet, began with; None if there is none.
+    """Return the model of an unfinished relabel in `out` with this run; None if there is none.
 
-    The folder of a model alone is always the same model.
+    So a resumed relabel uses the same model, even if another one has become current. It is None if `run` is the folder
+    of a model, which is always the same model.
     """
     if not out.exists(PLAN) or out.exists("_SUCCESS") or Folder(run).exists(DESCRIPTION):
         return None
@@ -132,14 +152,14 @@ def begun_with(out: Folder, run: str) -> str | None:
 
 
 def _way_on(written: Mapping[str, Any], changed: list[str]) -> str:
-    """What to add to the command where only the run's current model is another one now."""
+    """Return an option that resumes the old relabel, if the only difference is the run's current model; else ""."""
     if not all(line.startswith("model: ") for line in changed):
         return ""
     return f", or --model {written['identity']['model']['name']}"
 
 
 def checksum_in(folder: Path) -> str:
-    """The checksum of a model's description, which holds those of all its files."""
+    """Return a checksum of a model: of its description, which holds the checksums of all its files."""
     return hashlib.sha256((folder / DESCRIPTION).read_bytes()).hexdigest()[:16]
 
 
@@ -152,7 +172,7 @@ def _identity(model: str, checksum: str, options: Options, inputs: tuple[Entry, 
 
 
 def _stated(options: Options) -> dict[str, Any]:
-    """The options, without a reading that states nothing: plans of earlier versions have none."""
+    """Return the options, without `reading` if it states nothing, as in plans of earlier versions."""
     said = asdict(options)
     if not options.reading.stated:
         del said["reading"]
@@ -172,22 +192,24 @@ def _to_json(plan: Plan) -> dict[str, Any]:
 
 
 def require_ours(out: Folder) -> None:
-    """Refuse a folder that holds anything but a relabel, before anything in it is touched.
+    """Check, before anything is written, that a folder is empty, does not exist, or holds a relabel.
 
     Raises:
-        RunError: if it does, or is a file.
+        RunError: if it holds anything else, or is a file.
     """
     if out.local is not None and out.local.exists() and not out.local.is_dir():
-        raise RunError(f"--out {out.uri}: is a file; expected an empty folder, or none")
+        raise RunError(f"--out {out.uri}: is a file; expected an empty folder, or one that does not exist")
     if out.exists(PLAN):
         return
     there = [entry.path for entry in out.entries(recursive=True) if not entry.path.startswith("_laud/")]
     if there:
-        raise RunError(f"{out.uri}: holds {there[0]!r} and no relabel; expected an empty folder, or none")
+        raise RunError(
+            f"{out.uri}: holds {there[0]!r} but no relabel; expected an empty folder, or one that does not exist"
+        )
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], at: str = "") -> Iterator[str]:
-    """Say what differs, key by key."""
+    """Yield each difference in words, such as "threshold 0.5, now 0.6"."""
     for key in [*old, *(key for key in new if key not in old)]:
         before, after = old.get(key), new.get(key)
         if isinstance(before, dict) and isinstance(after, dict):
@@ -199,5 +221,5 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], at: str = "") -
 def _shown(value: object) -> str:
     if isinstance(value, list) and value and isinstance(value[0], int):  # an input
         size, modified = value
-        return f"{size:,} bytes of time {modified}"
+        return f"{size:,} bytes, modified at {modified}"
     return "missing" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""A relabel: plan -> sample -> [canary] -> [student] -> repeated texts -> every range -> check."""
+"""Run a relabel: plan -> sample -> [canary] -> [student] -> repeated texts -> every range -> check."""
 
 import os
 import re
@@ -25,13 +25,22 @@ if TYPE_CHECKING:
 
 LOCK = f"{WORK}/lock"
 BUSY = "another process is working on this output; expected one at a time"
-# A file that a killed writer left beside others' files: a name of ours, hidden, with a random end.
+# An unfinished file of a killed process: a dot, the name of an output file, and a random number.
 _LEFT_BESIDE = re.compile(r"\.(part-\d{5,}\.parquet|_manifest\.json|_SUCCESS)-[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a relabel did in all; `again`: it was whole already. Seconds and rows of this attempt."""
+    """The result of a relabel.
+
+    Attributes:
+        totals: counts of the whole output.
+        again: whether the output was already complete.
+        seconds: duration of this attempt.
+        rows: rows labelled in this attempt.
+        student: how a distilled student was verified; None without a student.
+        notes: remarks for people.
+    """
 
     totals: Totals
     again: bool
@@ -42,16 +51,24 @@ class Outcome:
 
 
 def relabel(source: Source, data: str, out: str, options: Options, check: Canary | None, observe: Observer) -> Outcome:
-    """Label every row of `data`, or continue to; the output is whole when this returns.
+    """Label every row of `data`, or resume doing so. The output is complete when this returns.
+
+    Args:
+        source: the model.
+        data: a file, folder, glob or URI.
+        out: the folder of the output.
+        options: the options.
+        check: settings of a canary; None for none.
+        observe: called with events on the progress.
 
     Raises:
-        UserError: if something that the user gave is wrong, or `out` holds something else.
-        PassError: if the canary said stop, a range was given up, or something written is not as it was.
-        OSError: if the disk is full or broken.
+        UserError: if an argument is not valid, or `out` holds something else.
+        PassError: if the canary exceeds a limit, ranges were set aside, or an output file is damaged.
+        OSError: if the disk is full or fails.
     """
     began = time.monotonic()
     if options.columns.text == options.columns.id:
-        raise RunError(f"--id {options.columns.id}: is the column of the texts too; expected another")
+        raise RunError(f"--id {options.columns.id}: is also the column of the texts; expected another column")
     clash = next((name for name in options.columns.keep if name in COLUMNS), None)
     if clash is not None:
         raise RunError(
@@ -82,24 +99,24 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
         student = work.prepare(check)
         rows = work.label()
         if cutting.inventory(data, options.columns, options.reading) != inputs:
-            raise PassError(f"{data}: was changed while it was labelled; expected it to stay as it was")
+            raise PassError(f"{data}: was changed while it was being labelled; expected unchanged files")
         with work.step("verify", plan.catalog.rows) as progress:
             totals = finish(plan, folder, progress)
     return Outcome(totals, False, time.monotonic() - began, rows, student, notes)
 
 
 def _require_apart(data: str, out: str) -> None:
-    """Refuse an output that the next attempt would read as a part of its data."""
+    """Refuse an output folder within the data, which the next attempt would read as data."""
     place, other = (path.rstrip("/") if "://" in path else os.path.realpath(path) for path in (data, out))
     if other == place or (other.startswith(f"{place}/") and not re.search(r"/[._]", other[len(place) :])):
-        raise RunError(f"--out {out}: is a part of the data {data}; expected another folder")
+        raise RunError(f"--out {out}: is within the data {data}; expected a folder outside of it")
 
 
 @contextmanager
 def _held(out: Folder) -> Iterator[None]:
-    """Keep a second process out of a local output.
+    """Lock a local output against a second process.
 
-    In an object store two processes do the same work twice, and write the same.
+    In an object store there is no lock: two processes would do the same work twice, and write identical files.
     """
     if out.local is None:
         yield
@@ -110,7 +127,7 @@ def _held(out: Folder) -> Iterator[None]:
 
 
 def clear(out: Folder) -> None:
-    """Delete what killed writers left in an output that is known to be ours, and nothing else that lies there."""
+    """Delete the unfinished files of killed processes in an output of relabel, and nothing else in its folder."""
     if out.local is None:
         return
     atomic.clear([out.local / WORK])

@@ -1,4 +1,4 @@
-"""A random sample of the catalog, labelled by the full model before anything else: for a canary and for a cascade."""
+"""Label a random sample of the catalog with the full model before anything else, for a canary or a cascade."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,14 @@ STUDENT = "student"
 
 @dataclass(frozen=True, slots=True)
 class SampleJob:
-    """Which share of the rows to label, and where to write them; with the texts' probabilities for a cascade."""
+    """What a worker needs to label the sampled rows of a range.
+
+    Attributes:
+        job: the settings of labelling.
+        share: share of the rows in the sample, in [0, 1].
+        to: folder of the labelled sample.
+        with_probabilities: whether to write texts and probabilities, which a cascade's student is trained on.
+    """
 
     job: Job
     share: float
@@ -28,12 +35,12 @@ class SampleJob:
 
 
 def label_sample(name: str, sample: SampleJob) -> int:
-    """Label the sampled rows of a range; return how many these are."""
+    """Label the sampled rows of a range; return their number."""
     job = sample.job
     part = job.range(name)
     whole = read(job.catalog.columns, part)
     numbers = np.arange(part.first, part.first + part.rows)
-    # Rows of different inputs have the same numbers: which of them are drawn must not depend on each other.
+    # Row numbers repeat in each input, so the seed differs by input to make the draws independent.
     drawn = chosen(numbers, sample.share, seed=SEED + part.input)
     rows = label(whole, part, job, only=drawn)
     columns = {
@@ -49,7 +56,7 @@ def label_sample(name: str, sample: SampleJob) -> int:
 
 
 def read_sample(to: Folder) -> pa.Table:
-    """All sampled rows; the columns are plain strings and numbers."""
+    """Return all sampled rows; dictionary columns become strings."""
     parts = [to.read_table(name) for name in sorted(to.names())]
     plain = [part.cast(pa.schema([_plain(field) for field in part.schema])) for part in parts]
     return pa.concat_tables(plain)
@@ -60,7 +67,13 @@ def _plain(field: pa.Field) -> pa.Field:
 
 
 def make_student(sample: pa.Table, labels: tuple[str, ...], agreement: float, to: Folder) -> Verification:
-    """Distil a student from a sample and verify it, once; it is kept in `to`.
+    """Distil a student from a sample, verify it, and store it in `to`, unless that is done already.
+
+    Args:
+        sample: rows with text, label and probabilities.
+        labels: the model's k labels.
+        agreement: the required agreement with the model, e.g. 0.99.
+        to: folder of intermediate files.
 
     Raises:
         ModelError: if the sample is too small, or no threshold reaches the agreement.

@@ -1,4 +1,4 @@
-"""Where the labels come from: a model of a run, or the folder of a model alone."""
+"""The model of a relabel: a model of a run, or a model folder without a run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,21 +18,27 @@ if TYPE_CHECKING:
     from laud_ray.compare import canary
     from laud_ray.store.run import RunFolder
 
-# Without a run, what a run's corpus has by default; the configuration itself takes long to import.
+# The default of corpus.max_chars, for a model without a run. It is repeated here because config is slow to import.
 MAX_CHARS = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A model, and what its run says of it.
+    """A model, and the settings of its run.
 
     Attributes:
-        folder: for workers: an absolute path or a URI.
-        text, id: the columns of the run's corpus; None without a run.
-        max_chars: longer texts are cut, as in the run's corpus.
-        expected: what a canary's drift is measured against; None where there is no sample.
+        run: the run, or the folder of the model.
+        name: the model's name.
+        folder: the model's folder for workers: an absolute path or a URI.
+        checksum: of the model.
+        labels: the k labels.
+        workers: resources of the workers.
+        max_chars: longer texts are truncated to this length, as in the run's corpus.
+        text: the text column of the run's corpus; None without a run.
+        id: the id column of the run's corpus; None without a run.
+        expected: returns the distribution that a canary's drift is measured against, or None if there is no sample.
         load: opens the model in a worker.
-        reading: how the run's corpus is read, a default for other data.
+        reading: settings of the run's corpus, which are defaults for other data.
     """
 
     run: str
@@ -50,14 +56,18 @@ class Source:
 
 
 def open_source(path: str, model: str | None) -> Source:
-    """Find a model of a run; None asks for the current one. The folder of a model does without a run.
+    """Open a model of a run, or a model folder.
+
+    Args:
+        path: a run, or the folder of a model.
+        model: the name of a model in the run; None is the current one.
 
     Raises:
         UserError: if there is no such model.
     """
     if (Path(path) / DESCRIPTION).is_file():
         if model is not None:
-            raise ModelError(f"--model {model}: {path} is the folder of a model itself; expected a run, or no --model")
+            raise ModelError(f"--model {model}: {path} is itself the folder of a model; expected a run, or no --model")
         folder = Path(path).resolve()
         description = describe(str(folder))[1]
         engines = 1 if description["kind"] in ENGINES else 0
@@ -103,7 +113,7 @@ def open_source(path: str, model: str | None) -> Source:
 
 
 def _expected(path: str, name: str) -> "canary.Expected | None":
-    """The labels and confidences that a model gave the evaluation sample of its run."""
+    """Return the labels and confidences that a model gives the evaluation sample of its run."""
     from laud_ray.store.run import look_at
 
     with look_at(path) as run:
@@ -125,7 +135,7 @@ def _of_sample(run: "RunFolder", name: str) -> "canary.Expected | None":
     names = run.config.task.to_task().names
     try:
         label, confidence = predictions(run.scores(number), drawn, names)
-    except FileNotFoundError:  # the model has labelled nothing in its run
+    except FileNotFoundError:  # the run has no scores of this model
         return None
     in_stratum = {one.stratum: sum(other.stratum == one.stratum for other in drawn) for one in drawn}
     weights = np.asarray([one.stratum_size / in_stratum[one.stratum] for one in drawn])

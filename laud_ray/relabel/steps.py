@@ -1,4 +1,4 @@
-"""The steps of a relabel that is not whole."""
+"""The steps of an unfinished relabel."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -27,11 +27,11 @@ from laud_ray.storage.model_folder import version_of
 
 J = TypeVar("J")
 
-FEW = 64  # repeated texts
+FEW = 64  # with fewer repeated texts, scoring them separately costs more than it saves
 
 
 class Work:
-    """The steps, each of which goes on where an earlier attempt was broken off."""
+    """The steps of a relabel. Each one resumes where an earlier attempt was interrupted."""
 
     def __init__(self, source: Source, plan: Plan, out: Folder, observe: Observer) -> None:
         self._source, self._plan, self._out, self._observe = source, plan, out, observe
@@ -52,13 +52,13 @@ class Work:
 
     @contextmanager
     def step(self, name: str, total: int = 0) -> Iterator[Callable[[int, int], None]]:
-        """Tell the observer of a step; yields what the step calls to say how far it is."""
+        """Report the begin and end of a step to the observer; yield a function that reports (done, total)."""
         began = time.monotonic()
         self._observe(Event("begin", name, 0, total=total))
         aside = None
         try:
             yield lambda done, total: self._observe(Event("progress", name, 0, done, total))
-        except SetAsideError as error:  # all others are done, and so is the step
+        except SetAsideError as error:  # all other ranges are done, so the step has ended
             aside = error
         self._observe(Event("end", name, 0, total=total, seconds=time.monotonic() - began))
         if aside is not None:
@@ -68,7 +68,14 @@ class Work:
         self._observe(Event("note", "relabel", 0, note=text))
 
     def prepare(self, check: Canary | None) -> Verification | None:
-        """Do what must be known before the first range."""
+        """Do the steps before the first range: previous labels, sample, canary, student, repeated texts.
+
+        Returns:
+            How the student was verified; None without a student.
+
+        Raises:
+            CanaryError: if the sample exceeds a limit.
+        """
         options, rows = self._plan.options, self._plan.catalog.rows
         if options.cascade is not None:
             from laud_ray.models.student import cascade
@@ -98,7 +105,7 @@ class Work:
         return student
 
     def label(self) -> int:
-        """Label the ranges that are not committed; return their rows."""
+        """Label the ranges that are not committed; return the number of their rows."""
         sizes = {part.name: part.rows for part in self._plan.catalog.ranges}
         missing = find_missing(sizes, self._out / RANGES, record_name)
         return self._map("relabel", missing, label_range, self._job)
@@ -111,7 +118,7 @@ class Work:
         return read_sample(to)
 
     def _check(self, check: Canary, sample: pa.Table) -> None:
-        """Stop where the sample is beyond a limit; nothing but the sample is written then."""
+        """Raise CanaryError if the sample exceeds a limit; nothing but the sample has been written then."""
         verdict = canary.decide(
             sample,
             max_change=check.max_change,
@@ -127,7 +134,6 @@ class Work:
         with self.step("duplicates", self._plan.catalog.rows):
             size = max(part.rows for part in self._plan.catalog.ranges)
             sizes = repeats.find(self._plan.catalog, place, size)
-        # For a handful, the step costs more than it saves.
         if sum(sizes.values()) < FEW:
             return
         self._job = replace(self._job, repeats=place)
@@ -135,16 +141,16 @@ class Work:
         try:
             self._map("repeats", missing, score_repeats, self._job, what="files of repeated texts")
         except SetAsideError as error:
-            # Nothing is lost by that: each range scores the texts that have no answer itself.
+            # No row is lost: each range scores texts without an answer itself.
             self._note(str(error))
 
     def _map(
         self, step: str, missing: Missing, work: Callable[[str, J], object], job: J, *, what: str = "ranges"
     ) -> int:
-        """Give the missing ranges to the workers; return the rows that were done.
+        """Let the workers do the missing ranges; return the number of rows done.
 
         Raises:
-            SetAsideError: if some were set aside, when all others are done.
+            SetAsideError: if ranges were set aside; all others are done then.
         """
         rows = before = missing.done
         with self.step(step) as progress:

@@ -193,9 +193,12 @@ def test_something_else_is_refused(place: Place, whole: Path, capsys: pytest.Cap
     finally:
         os.utime(changed, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert code == 2
-    assert f"inputs: {changed} {stat.st_size:,} bytes of time {stat.st_mtime_ns}, now" in said
+    assert f"inputs: {changed} {stat.st_size:,} bytes, modified at {stat.st_mtime_ns}, now" in said
     code, said = fails(command(place, Path(place.data) / "out"), capsys)
-    assert (code, said) == (2, f"--out {place.data}/out: is a part of the data {place.data}; expected another folder")
+    assert (code, said) == (
+        2,
+        f"--out {place.data}/out: is within the data {place.data}; expected a folder outside of it",
+    )
 
 
 def test_partitions_have_the_same_rows(place: Place, whole: Path, tmp_path: Path) -> None:
@@ -235,7 +238,10 @@ def test_damage_is_found_and_mended_by_the_same_command(
     file.write_bytes(data[:500] + bytes([data[500] ^ 1]) + data[501:])
     code, said = fails(command(place, out), capsys)
     assert code == 1
-    assert said == f"{file}: is not what was written: another checksum. Run the same command again to label it again."
+    assert (
+        said
+        == f"{file}: was changed or is damaged: its checksum differs. Run the same command again to label it again."
+    )
     assert not (out / "_SUCCESS").exists()
     main(command(place, out))
     assert rows(out).equals(rows(whole))

@@ -1,1 +1,1 @@
-"""What a relabel reads: the catalog's files and columns, its ranges, and the labels of an earlier output."""
+"""The inputs of a relabel: the catalog's files, columns and ranges, and the labels of an earlier output."""

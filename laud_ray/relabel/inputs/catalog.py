@@ -1,4 +1,4 @@
-"""The data that is relabelled: its files, their columns, and the ranges that they are cut into."""
+"""The catalog to relabel: its files, their columns, and the ranges into which they are divided."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -12,7 +12,13 @@ from laud_ray.storage.folder import Entry
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns that are read. Without `id`, a document is named by its file and row."""
+    """The columns that are read.
+
+    Attributes:
+        text: the column to classify.
+        id: the column of ids; None: an id consists of the file's name and the row number.
+        keep: columns that are copied to the output.
+    """
 
     text: str
     id: str | None
@@ -25,13 +31,15 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Some consecutive rows of a file, labelled and committed as one.
+    """Some consecutive rows of a file that are labelled and committed together.
 
     Attributes:
-        path: the Parquet file to read: the input, or a part of its copy.
-        offset: rows of that file before these.
-        input: the place of the input among the catalog's.
-        first: the number of the first row in the input, from 1.
+        name: such as "part-00000".
+        path: the Parquet file to read, which is the input or a part of its copy.
+        offset: number of rows in that file before the range.
+        rows: number of rows in the range.
+        input: index of the input in the catalog.
+        first: number of the first row in the input, from 1.
     """
 
     name: str
@@ -44,11 +52,14 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The inputs in the order of their paths, and their ranges.
+    """A catalog.
 
     Attributes:
-        kept: the types of those kept columns that have several.
-        notes: what a person should know of how the inputs were read.
+        inputs: the files, in the order of their paths.
+        columns: the columns that are read.
+        ranges: the ranges of all inputs.
+        kept: output types of kept columns whose type differs between files.
+        notes: remarks for people on how the inputs were read.
     """
 
     inputs: tuple[Entry, ...]
@@ -63,7 +74,7 @@ class Catalog:
 
     @property
     def names(self) -> list[str]:
-        """The inputs' paths below the folder that they share: they stay when the folder is moved."""
+        """The inputs' paths relative to their common folder, which do not change if that folder is moved."""
         paths = [entry.path for entry in self.inputs]
         folders = [path.split("/")[:-1] for path in (min(paths), max(paths))]
         shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*folders, strict=False)))

@@ -1,6 +1,6 @@
-"""Find the files of a catalog, and cut them into ranges.
+"""Find the files of a catalog, and divide them into ranges.
 
-Parquet is read where it lies. CSV and JSONL cannot be read from the middle: they are copied into Parquet first, once.
+Parquet is read in place. CSV and JSONL cannot be read from the middle, so they are first copied to Parquet, once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,19 +25,19 @@ COPIES = "source"
 COPY_ROWS = 200_000
 READERS = 16
 BY_PLACE = "there is no id column: a row is named by its file and number, and these ids shift when a file changes"
-# A small catalog is cut into this many ranges, but not into tiny ones.
+# A small catalog is divided into MANY_RANGES ranges, but with at least LEAST_ROWS rows in each.
 MANY_RANGES, LEAST_ROWS = 64, 1024
 
 
 def inventory(data: str, columns: Columns, reading: Reading = AS_FOUND, seen: Seen | None = None) -> tuple[Entry, ...]:
-    """List the files of a file, folder, glob or URI that can be read.
+    """Return the readable files that a path, folder, glob or URI matches.
 
     Raises:
         CorpusError: if there are none, or the first one lacks a column.
-        StorageError: if an object store fails or refuses.
+        StorageError: if an object store fails or refuses access.
     """
     found = sources.inputs(data, Seen() if seen is None else seen)
-    # An empty file says nothing of its columns; keys of JSON lines may come later.
+    # Empty files have no columns, and keys of JSON lines may occur in later rows, so these are not checked.
     for entry in found:
         if sources.format_of(entry.path) != "jsonl" and entry.size:
             try:
@@ -57,16 +57,21 @@ def cut(
     reading: Reading = AS_FOUND,
     seen: Seen | None = None,
 ) -> Catalog:
-    """Cut the inputs into ranges of at most about `size` rows, and of fewer where all workers would not get some.
+    """Divide the inputs into ranges.
 
-    What is no Parquet, or has a column that only its folder names, is copied below `work` first.
+    Files that are not Parquet, or have a column only in a folder's name, are first copied to Parquet below `work`.
 
     Args:
-        reading: what is stated of how text is written.
-        seen: learns what a person should know.
+        inputs: the files.
+        columns: the columns to read.
+        size: approximate maximum number of rows in a range. In a small catalog ranges are smaller, so that there are
+            enough for all workers.
+        work: folder for the copies.
+        reading: settings that the user stated for text files.
+        seen: collects remarks.
 
     Raises:
-        CorpusError: if a file cannot be read, lacks a column, or there are no rows.
+        CorpusError: if a file cannot be read or lacks a column, or there are no rows.
     """
     seen = Seen() if seen is None else seen
     copy = _Copy(columns, reading, work / COPIES, seen)
@@ -91,7 +96,7 @@ def cut(
 
 @dataclass(frozen=True, slots=True)
 class _Copy:
-    """How what is no Parquet is copied."""
+    """Settings for copying files that are not Parquet."""
 
     columns: Columns
     reading: Reading
@@ -102,14 +107,14 @@ class _Copy:
 def _read(
     inputs: Sequence[Entry], groups: Sequence[list[tuple[str, list[int]]]]
 ) -> Iterator[tuple[Entry, list[tuple[str, list[int]]]]]:
-    """The inputs that hold rows, and their Parquet files."""
+    """Yield the inputs with at least one row, and their Parquet files."""
     for entry, parts in zip(inputs, groups, strict=True):
         if any(sum(counts) for _, counts in parts):
             yield entry, parts
 
 
 def _groups(entry: Entry, copy: _Copy, place: int) -> list[tuple[str, list[int]]]:
-    """Return the Parquet files that hold an input's rows, each with the rows of its row groups."""
+    """Return the Parquet files with an input's rows, each with the number of rows of its row groups."""
     if not entry.size:
         return []
     if sources.format_of(entry.path) == "parquet" and (groups := _row_groups(entry.path, copy.columns)) is not None:
@@ -129,13 +134,13 @@ def _groups(entry: Entry, copy: _Copy, place: int) -> list[tuple[str, list[int]]
 
 
 def _copied(found: Any) -> tuple[list[int], tuple[str, ...]]:
-    """Read how many rows each copy has, and what was noted; earlier versions wrote a list of rows."""
+    """Read the number of rows of each copy, and the notes. Earlier versions wrote only a list of the numbers."""
     rows, notes = (found, []) if isinstance(found, list) else (found["rows"], found["notes"])
     return [count(size) for size in rows], texts(notes)
 
 
 def _row_groups(path: str, columns: Columns) -> list[int] | None:
-    """The rows of a Parquet file's row groups; None if it lacks a column that its folder names."""
+    """Return the number of rows of each row group; None if the file lacks a column that a folder's name gives."""
     fs, inner = filesystem(path)
     try:
         with fs.open_input_file(inner) as opened:
@@ -144,7 +149,7 @@ def _row_groups(path: str, columns: Columns) -> list[int] | None:
             if any(name not in names and name in files.partitions(path) for name in columns.all):
                 return None
             texts = [name for name in (columns.text, columns.id) if name is not None]
-            # A type that cannot be read is refused before anything is computed.
+            # A type that cannot be read is reported before anything is computed.
             files.check_parquet(path, file.schema_arrow, columns.all, texts)
             files.check_values(path, texts)
             return [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
@@ -153,7 +158,7 @@ def _row_groups(path: str, columns: Columns) -> list[int] | None:
 
 
 def _tables(entry: Entry, copy: _Copy, seen: Seen) -> Iterator[pa.Table]:
-    """Read an input in tables of a bounded number of rows; all columns are bytes."""
+    """Yield an input in tables of about COPY_ROWS rows; all columns are bytes."""
     held: list[pa.RecordBatch] = []
     for batch in files.batches(entry.path, copy.columns.all, copy.reading, seen):
         held.append(batch)
@@ -172,7 +177,7 @@ def _write(table: pa.Table, copies: Folder, name: str) -> int:
 def _cut_input(
     parts: Sequence[tuple[str, list[int]]], place: int, size: int
 ) -> Iterator[tuple[str, int, int, int, int]]:
-    """Yield (path, offset, rows, input, first row): small row groups together, large ones in equal pieces."""
+    """Yield (path, offset, rows, input, first row). Small row groups are joined, large ones divided evenly."""
     first = 1
     for path, groups in parts:
         offset = start = 0

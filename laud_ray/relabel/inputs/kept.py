@@ -1,6 +1,7 @@
-"""The types of kept columns: one type for all files, so that every reader can read the output as one table.
+"""Choose one output type for each kept column, so that any reader can read the output's files as one table.
 
-Types that differ become one that holds each value of both, else text; what has no text is refused.
+If the types of a column differ between files, the output type is one that holds all their values, or else text. Types
+that cannot be converted to text are an error.
 """
 
 import base64
@@ -15,7 +16,7 @@ from laud_ray.errors import CorpusError
 from laud_ray.printable import quoted
 from laud_ray.storage.folder import filesystem
 
-# A double holds every whole number up to this one.
+# The largest whole number up to which a double is exact.
 _EXACT = 2**53
 _READERS = 16
 _TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
@@ -28,13 +29,17 @@ _WRITTEN = (
 
 
 def unify(files: Sequence[str | None], keep: Sequence[str]) -> tuple[dict[str, pa.DataType], list[str]]:
-    """Return the type that each kept column is written in where its files' types differ, and notes on these.
+    """Choose the output types of kept columns whose type differs between files.
 
     Args:
-        files: the Parquet files; None for one whose columns are texts, as those of CSV.
+        files: the Parquet files; None for a file whose columns are texts, such as CSV.
+        keep: the kept columns.
+
+    Returns:
+        Output types by column, for columns that must be cast; and a note on each of them.
 
     Raises:
-        CorpusError: if files of a column have types that no type holds both of.
+        CorpusError: if no type holds the values of all files of a column.
     """
     if len(files) < 2 or not keep:
         return {}, []
@@ -46,19 +51,22 @@ def unify(files: Sequence[str | None], keep: Sequence[str]) -> tuple[dict[str, p
         kinds = [pa.string() if schema is None else _plain(schema.field(name).type) for schema in schemas]
         if len(set(kinds)) == 1:
             if len({None if schema is None else schema.field(name).type for schema in schemas}) > 1:
-                casts[name] = kinds[0]  # the same values, held in several ways
+                casts[name] = kinds[0]  # the same values in different representations, such as dictionaries
             continue
         found = reduce(lambda one, other: None if one is None else common(one, other), dict.fromkeys(kinds))
         if found == pa.float64() and not _exact([file for file in files if file is not None], name):
             found = None
         casts[name] = found if found is not None else _as_text(name, kinds, files)
         shown = ", ".join(str(kind) for kind in dict.fromkeys(kinds))
-        notes.append(f"--keep {name}: its files have the types {shown}; it is written as {casts[name]}")
+        notes.append(f"--keep {name}: its type differs between files ({shown}); it is written as {casts[name]}")
     return casts, notes
 
 
 def common(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
-    """The type that holds every value of two; None if there is none. Of long integers a double may hold few."""
+    """Return a type that holds every value of two types; None if there is none.
+
+    It is double for integers and floats, although a double does not hold all integers above 2 ** 53.
+    """
     numbers = (pa.types.is_integer, pa.types.is_floating)
     if one == other or pa.types.is_null(other):
         return one
@@ -80,7 +88,7 @@ def common(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
 
 
 def to_json(casts: Mapping[str, pa.DataType]) -> str | None:
-    """The types as text; None if there are none."""
+    """Return the types as text; None if there are none."""
     if not casts:
         return None
     return base64.b64encode(pa.schema(list(casts.items())).serialize().to_pybytes()).decode()
@@ -99,13 +107,13 @@ def _as_text(name: str, kinds: Sequence[pa.DataType], files: Sequence[str | None
         return pa.string()
     other = next(at for at, kind in enumerate(kinds) if kind != kinds[bad])
     raise CorpusError(
-        f"--keep {quoted(name)}: {files[bad]} has the type {kinds[bad]}, {files[other] or 'another file'} "
-        f"{kinds[other]}; expected one type in all files"
+        f"--keep {quoted(name)}: has type {kinds[bad]} in {files[bad]} and {kinds[other]} in "
+        f"{files[other] or 'another file'}; expected one type in all files"
     )
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
-    """The type of the values, however they are held."""
+    """Return the type of a column's values, independent of their representation."""
     if pa.types.is_dictionary(kind):
         return _plain(kind.value_type)
     if any(test(kind) for test in _TEXTS):
@@ -119,7 +127,7 @@ def _schema(file: str) -> pa.Schema:
 
 
 def _exact(files: Sequence[str], name: str) -> bool:
-    """Whether the whole numbers of a column are small enough for a double, by what its files say of them."""
+    """Whether all integers of a column are small enough for a double, according to the files' statistics."""
     return all(_small(file, name) for file in files)
 
 

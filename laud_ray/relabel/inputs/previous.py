@@ -1,7 +1,8 @@
-"""The labels of an earlier output, put beside the rows of the catalog by id, in bounded memory.
+"""Join the labels of an earlier output to the rows of the catalog by id, in bounded memory.
 
-Ids that are file and row stand for other texts as soon as a row is inserted or removed. Where both outputs have their
-texts' hashes, a label goes by the id only if the text is the same, and else by the text.
+Ids that consist of file and row denote other texts as soon as a row is inserted or removed. If both outputs have
+hashes of their texts, a row takes the label of its id only if the text is the same, and otherwise the label of its
+text.
 """
 
 from collections.abc import Iterator
@@ -43,19 +44,24 @@ GROUP BY new.range, new.place ORDER BY new.range, new.place
 
 
 def require(previous: str) -> None:
-    """Raise RunError unless a folder holds a finished output."""
+    """Raise RunError unless a folder is a finished output."""
     if not Folder(previous).exists("_SUCCESS"):
         raise RunError(
-            f"--previous {previous}: no finished output is here (no _SUCCESS); expected one of `laud relabel`"
+            f"--previous {previous}: is not finished or not an output (no _SUCCESS); expected a finished output of "
+            "`laud relabel`"
         )
 
 
 def align(catalog: Catalog, previous: str, to: Folder, max_chars: int | None = None) -> None:
-    """Write, for each range, the earlier labels of its rows, in their order; null where there was none. Once done, it
-    stays.
+    """Write the earlier labels of each range's rows, in their order; null where there is none.
+
+    If the result exists already, nothing happens.
 
     Args:
-        max_chars: where texts are cut before they are compared; None: ids alone count.
+        catalog: the catalog.
+        previous: the earlier output.
+        to: folder of the result, with a file for each range.
+        max_chars: texts are truncated to this length before they are compared; None compares ids only.
     """
     if to.exists(DONE):
         return
@@ -66,7 +72,7 @@ def align(catalog: Catalog, previous: str, to: Folder, max_chars: int | None = N
         connection.register("old", _labels(output, compared))
         rows = _rows(catalog, max_chars if compared else None)
         connection.register("new", pa.RecordBatchReader.from_batches(_SCHEMA, rows))
-        if compared:  # read twice
+        if compared:  # the query reads it twice
             connection.execute("CREATE TABLE old_rows AS SELECT * FROM old")
         found = connection.sql(_BY_TEXT if compared else _BY_ID)
         assert found is not None
@@ -87,27 +93,33 @@ def align(catalog: Catalog, previous: str, to: Folder, max_chars: int | None = N
 
 
 def read_counts(to: Folder) -> tuple[int, int]:
-    """How many ids stood for another text, and how many rows have their label by their text, from another id."""
+    """Return how many ids denoted another text, and how many rows took the label of their text from another id."""
     done = _done(to)
     return done.get("other_texts", 0), done.get("found_by_text", 0)
 
 
 def _done(to: Folder) -> dict[str, int]:
-    """What was written when the labels were there; empty where there are none, or an earlier version wrote them."""
+    """Return the counts of a finished join; empty if there is none, or an earlier version made it."""
     return parse_json(to.read(DONE), f"{to.uri}/{DONE}", dict) if to.exists(DONE) else {}
 
 
 def remarks(to: Folder, previous: str, *, by_row: bool) -> Iterator[str]:
-    """Say what the ids of an earlier output do not say; `by_row`: this one's ids are file and row."""
+    """Yield warnings about ids that do not match the earlier output.
+
+    Args:
+        to: folder of the finished join.
+        previous: the earlier output.
+        by_row: whether ids of this output consist of file and row.
+    """
     done = _done(to)
     if other := done.get("other_texts"):
-        yield f"{other:,} ids stand for another text than in {previous}: rows were inserted, removed or moved"
+        yield f"{other:,} ids have another text than in {previous}: rows were inserted, removed or moved"
     if by_text := done.get("found_by_text"):
-        yield f"{by_text:,} rows have their previous label by their text, which stands under another id in {previous}"
+        yield f"{by_text:,} rows took their previous label from the same text under another id in {previous}"
     if by_row and not done.get("compared"):
         yield (
-            f"ids are file and row, and {previous} has no column {COLUMN}: where rows were inserted or removed, "
-            "previous_label is that of another text; expected --id, or an output of this version"
+            f"ids consist of file and row, and {previous} has no column {COLUMN}: if rows were inserted or removed, "
+            "previous_label belongs to another text; expected --id, or an output of this version"
         )
 
 
@@ -125,7 +137,7 @@ def _labels(output: Output, texts: bool) -> pa.RecordBatchReader:
 
 
 def _normal(labels: pa.Array) -> pa.Array:
-    """Labels as names are written now."""
+    """Return normalised labels, as this version writes them."""
     coded = labels.dictionary_encode()
     names = [normalise_text(name) or None for name in coded.dictionary.to_pylist()]
     return pa.array(names, pa.string()).take(coded.indices)

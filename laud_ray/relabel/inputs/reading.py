@@ -1,4 +1,4 @@
-"""Read the rows of a range, and name them."""
+"""Read the rows of a range, and their ids."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -13,15 +13,15 @@ from laud_ray.errors import CorpusError
 from laud_ray.relabel.inputs.catalog import Catalog, Columns, Range
 from laud_ray.storage.folder import filesystem
 
-# A row group of up to this size, uncompressed, stays in a worker's memory for its next range.
+# A row group of at most this size, uncompressed, is kept in a worker's memory for its next range.
 HELD_BYTES = 256 * 2**20
 
 
 def read(columns: Columns, part: Range) -> pa.Table:
-    """Return a range's rows of the columns that are asked for.
+    """Return the rows of a range.
 
     Raises:
-        CorpusError: if the file has changed its shape since it was cut.
+        CorpusError: if the file's number of rows has changed since it was divided into ranges.
     """
     fs, path = filesystem(part.path)
     with fs.open_input_file(path) as opened:
@@ -40,12 +40,12 @@ def read(columns: Columns, part: Range) -> pa.Table:
             table = file.read_row_groups(wanted, columns=columns.all, use_threads=False)
     table = table.slice(part.offset - (skipped or 0), part.rows)
     if table.num_rows != part.rows:
-        raise CorpusError(f"{part.path}: has {before} rows now; expected those that it had when it was cut into ranges")
+        raise CorpusError(f"{part.path}: has {before} rows now; expected the file as it was when the relabel began")
     return table
 
 
 def _is_shared(file: pq.ParquetFile, wanted: Sequence[int], part: Range, columns: Columns) -> bool:
-    """Whether a range is a piece of one row group that may be held in memory."""
+    """Whether a range is a part of one row group that is small enough to keep in memory."""
     if len(wanted) != 1:
         return False
     group = file.metadata.row_group(wanted[0])
@@ -56,9 +56,10 @@ def _is_shared(file: pq.ParquetFile, wanted: Sequence[int], part: Range, columns
 
 @lru_cache(maxsize=1)
 def _hold_group(path: str, state: tuple[int, int | None], group: int, columns: tuple[str, ...]) -> pa.Table:  # noqa: ARG001
-    """Read a row group that holds several ranges, and keep it: a worker's next range is likely to be in it too.
+    """Read a row group that contains several ranges, and keep it in memory.
 
-    Parquet cannot be read from the middle of a row group. `state` changes when the file does.
+    Parquet cannot be read from the middle of a row group, and a worker's next range is probably in the same one.
+    `state` is part of the cache key, and changes with the file.
     """
     fs, inner = filesystem(path)
     with fs.open_input_file(inner) as opened:
@@ -66,7 +67,7 @@ def _hold_group(path: str, state: tuple[int, int | None], group: int, columns: t
 
 
 def ids_of(catalog: Catalog, part: Range, table: pa.Table) -> pa.Array:
-    """The ids of a range's rows as strings: their own, or the input's name and the number of the row."""
+    """Return the ids of a range's rows as strings: from the id column, or else such as "a/b.parquet#17"."""
     name = catalog.columns.id
     if name is not None:
         return as_texts(part.path, name, table[name].combine_chunks()).cast(pa.string())

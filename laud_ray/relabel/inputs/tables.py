@@ -1,4 +1,4 @@
-"""DuckDB over the catalog's files: what has to look at all rows at once, in bounded memory."""
+"""Run queries over all rows of a catalog with DuckDB, in bounded memory."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -24,10 +24,10 @@ THREADS = 4
 
 @contextmanager
 def database(memory: str = MEMORY) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open an empty database that goes on under TMPDIR when its memory is full.
+    """Open an empty database that spills to disk, under TMPDIR, when its memory is full.
 
     Raises:
-        LaudError: if the memory or the disk is too small.
+        LaudError: if memory or disk space is too small.
     """
     with tempfile.TemporaryDirectory(prefix="laud-tables-") as place:
         connection = duckdb.connect(
@@ -43,7 +43,7 @@ def database(memory: str = MEMORY) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def column(paths: Sequence[str], name: str) -> pa.RecordBatchReader:
-    """Stream one column of Parquet files as bytes, named `value`. The files' types and places may differ."""
+    """Stream one column of Parquet files as bytes, named `value`. Types and file systems may differ between files."""
     with ThreadPoolExecutor(READERS) as pool:
         kinds = list(pool.map(lambda path: _kind(path, name), paths))
     alike: dict[tuple[str, pa.DataType], list[str]] = {}
@@ -59,7 +59,7 @@ def _kind(path: str, name: str) -> pa.DataType:
 
 
 def _batches(paths: Sequence[str], name: str, kind: pa.DataType) -> Iterator[pa.RecordBatch]:
-    """Stream a column of files of one file system in which it has one type; see `as_texts`."""
+    """Stream a column of files on one file system, in all of which it has the same type; see `as_texts`."""
     found = filesystem(paths[0])[0]
     inner = [filesystem(path)[1] for path in paths]
     dataset = ds.dataset(inner, format="parquet", filesystem=found, schema=pa.schema([(name, kind)]))
@@ -69,7 +69,7 @@ def _batches(paths: Sequence[str], name: str, kind: pa.DataType) -> Iterator[pa.
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """How many rows, and how many distinct ids."""
+    """The number of rows, and of distinct ids."""
 
     rows: int
     distinct: int
@@ -86,10 +86,10 @@ def count_ids(paths: Sequence[str], name: str) -> Ids:
 
 
 def require_ids(catalog: Catalog) -> None:
-    """Refuse ids that are missing or stand twice, before anything is computed.
+    """Check, before anything is computed, that ids exist and are distinct.
 
     Raises:
-        CorpusError: naming the first ones.
+        CorpusError: if an id is missing or repeated; the message names the first one.
     """
     name = catalog.columns.id
     if name is None:
@@ -105,18 +105,23 @@ def require_ids(catalog: Catalog) -> None:
     shown = "null or empty" if not bad[0] else repr(bytes(bad[0]).decode(errors="replace"))
     times = f" in {bad[1]:,} rows" if bad[1] > 1 else ""
     raise CorpusError(
-        f"{catalog.inputs[0].path}: the column {name!r} is {shown}{times}; expected an id of its own for each row"
+        f"{catalog.inputs[0].path}: the column {name!r} is {shown}{times}; expected a distinct id in each row"
     )
 
 
 def require_folders(catalog: Catalog, name: str, longest: int) -> None:
-    """Refuse a partition by a column of texts that are too long to name folders, before anything is computed.
+    """Check, before anything is computed, that the values of a partition's column can be names of folders.
+
+    Args:
+        catalog: the catalog.
+        name: the column.
+        longest: the maximum length of a folder's name, in bytes.
 
     Raises:
-        CorpusError: naming the first such value.
+        CorpusError: if the column holds lists, or a value is too long; the message names the longest one.
     """
     if any(pa.types.is_nested(_kind(path, name)) for path in catalog.files):
-        raise CorpusError(f"--partition {name}: the column holds lists or the like; expected single values")
+        raise CorpusError(f"--partition {name}: the column holds lists or structs; expected single values")
     if not all(_is_text(_kind(path, name)) for path in catalog.files):
         return
     with database() as connection:
@@ -127,8 +132,8 @@ def require_folders(catalog: Catalog, name: str, longest: int) -> None:
     size = len(f"{name}={quote(shown, safe=' ')}")
     if size > longest:
         raise CorpusError(
-            f"--partition {name}: {catalog.inputs[0].path} has the value {shown[:40]!r}..., whose folder's name needs "
-            f"{size} bytes; expected at most {longest}"
+            f"--partition {name}: the value {shown[:40]!r}... in {catalog.inputs[0].path} needs {size} bytes as the "
+            f"name of a folder; expected at most {longest}"
         )
 
 
@@ -139,7 +144,12 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def repeated_texts(catalog: Catalog, at_once: int) -> Iterator[pa.Array]:
-    """Yield the texts that stand in more than one row, each once, as bytes, in the order of their keys."""
+    """Yield the texts of more than one row, each once, as bytes, ordered by the first half of their MD5.
+
+    Args:
+        catalog: the catalog.
+        at_once: texts in an array.
+    """
     with database() as connection:
         connection.register("texts", column(catalog.files, catalog.columns.text))
         found = connection.sql(

@@ -1,1 +1,1 @@
-"""Label one range of a catalog: its rows, their labels, the files that are written, and the record of them."""
+"""Label one range of a catalog: read its rows, score them, write its files, and commit it with a record."""

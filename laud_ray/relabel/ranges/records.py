@@ -1,4 +1,4 @@
-"""What is written down of a range and its files; to read it again needs no scorer."""
+"""The record of a range, which lists its files and counts, and whose existence commits the range."""
 
 import hashlib
 from dataclasses import asdict, dataclass, field
@@ -9,7 +9,7 @@ from laud_ray.storage.checksums import dump_json, parse_json
 from laud_ray.storage.folder import Folder
 
 RANGES = "_laud/ranges"
-# What a table writes of its own; a kept column must not have one of these names.
+# Columns that relabel itself writes; a kept column must not have one of these names.
 COLUMNS = (
     "id",
     "label",
@@ -39,14 +39,21 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What came of a range; its file is the commit.
+    """The result of a range.
 
     Attributes:
+        name: the range.
+        rows: all rows.
+        errors: rows without a label.
+        abstained: rows whose confidence is below the threshold.
         scored: texts that this range's worker scored itself.
-        looked_up: rows whose answer came from the repeated texts.
-        changed: rows with another label than the previous one, of `compared`.
-        by_student: texts of `scored` that a cascade's student answered.
-        health: what the scorer measured of itself, if it does.
+        by_student: texts of `scored` that the cascade's student answered.
+        looked_up: rows whose scores come from the repeated texts.
+        compared: rows with a previous label.
+        changed: rows of `compared` whose label differs from the previous one.
+        labels: label -> rows.
+        files: the files that were written.
+        health: figures that the scorer measured of itself; empty if it measures none.
     """
 
     name: str
@@ -64,16 +71,16 @@ class Record:
 
 
 def record_name(part: str) -> str:
-    """The name of a range's record, which marks it as committed."""
+    """Return the file name of a range's record, which marks the range as committed."""
     return f"{part}.json"
 
 
 def read_record(out: Folder, name: str) -> Record:
-    """Read what is written down of a range.
+    """Read the record of a range.
 
     Raises:
-        FileNotFoundError: if nothing is.
-        DamageError: if it is not what was written.
+        FileNotFoundError: if the range is not committed.
+        DamageError: if the record is damaged.
     """
     place = out / RANGES
     return parse_json(
@@ -84,7 +91,7 @@ def read_record(out: Folder, name: str) -> Record:
 
 
 def write_record(out: Folder, record: Record) -> None:
-    """Write a range's record, and so commit it."""
+    """Write the record of a range, which commits it."""
     (out / RANGES).write(record_name(record.name), dump_json(asdict(record)))
 
 

@@ -1,7 +1,7 @@
-"""Texts that stand in several rows of the whole catalog: scored once, looked up by every range.
+"""Score texts that occur in several rows of the catalog only once, and let every range look up the results.
 
-They are found by one scan, scored as ranges of their own, and kept in files sorted by the texts' MD5. A worker maps
-these files into memory, so that its lookups cost pages that the operating system may take back.
+One scan finds the repeated texts. They are scored as separate ranges, and the answers are stored in files sorted by the
+texts' MD5. A worker maps these files into memory, so that its lookups use memory that the operating system can reclaim.
 """
 
 import hashlib
@@ -30,7 +30,11 @@ NOWHERE = -1
 
 
 def find(catalog: Catalog, folder: Folder, size: int) -> dict[str, int]:
-    """Find the repeated texts, and write them in files of `size`; return the files with their texts. Done, it stays."""
+    """Find the repeated texts, and write them to files of `size` texts, unless that is done already.
+
+    Returns:
+        file -> number of texts.
+    """
     if not folder.exists(FOUND):
         sizes = {}
         for number, texts in enumerate(repeated_texts(catalog, size)):
@@ -47,12 +51,12 @@ def answer_name(texts: str) -> str:
 
 
 def write_count(folder: Folder, texts: str, scored: int, by_student: int) -> None:
-    """Note how many texts of a file were scored, and how many of these a cascade's student answered."""
+    """Record how many texts of a file were scored, and how many of these the cascade's student answered."""
     (folder / COUNTS).write(f"{texts}.json", dump_json({"scored": scored, "by_student": by_student}))
 
 
 def read_counts(folder: Folder) -> tuple[int, int]:
-    """Texts that were scored, and those of them that a student answered, over all files that have answers."""
+    """Return the number of texts scored, and of those answered by a student, over all files with answers."""
     committed = (folder / ANSWERS).names()
     counts = folder / COUNTS
     noted = [name for name in counts.names() if answer_name(name.removesuffix(".json")) in committed]
@@ -61,19 +65,27 @@ def read_counts(folder: Folder) -> tuple[int, int]:
 
 
 def _counted(found: Any) -> tuple[int, int]:
-    """Read a note of `write_count`; earlier versions wrote a list."""
+    """Read the counts that `write_count` wrote; earlier versions wrote a list."""
     scored, by_student = found if isinstance(found, list) else (found["scored"], found["by_student"])
     return count(scored), count(by_student)
 
 
 def keys(cells: Sequence[bytes]) -> Keys:
-    """Return (n, 2) halves of each text's MD5; the first is DuckDB's md5_number_upper."""
+    """Return the (n, 2) halves of each text's MD5; the first half is what DuckDB's md5_number_upper returns."""
     digests = b"".join([hashlib.md5(cell, usedforsecurity=False).digest() for cell in cells])
     return np.frombuffer(digests, "<u8").reshape(-1, 2)
 
 
 def write_answers(folder: Folder, name: str, found: Keys, top: Places, probability: Floats) -> None:
-    """Write the (n, t) likeliest labels of texts, in the order of the keys; what was not scored is left out."""
+    """Write the answers of n texts, sorted by key.
+
+    Args:
+        folder: folder of the answers.
+        name: the file's name.
+        found: (n, 2) keys of the texts.
+        top: (n, t) their likeliest labels, as indices.
+        probability: (n, t) the probabilities of these labels.
+    """
     rows = np.zeros(len(found), _ANSWER)
     rows["high"], rows["low"] = found[:, 0], found[:, 1]
     rows["top"][:, : top.shape[1]], rows["probability"][:, : top.shape[1]] = top, probability
@@ -85,12 +97,12 @@ def write_answers(folder: Folder, name: str, found: Keys, top: Places, probabili
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The answers of some files, each sorted by the first half of its keys; the files follow one another."""
+    """The answers of all files. They are sorted by the first half of their keys, within and across files."""
 
     parts: tuple[npt.NDArray[np.void], ...]
 
     def look_up(self, wanted: Keys) -> tuple[Indices, Indices]:
-        """Return for each of (n, 2) keys the file and the row of its answer; -1 where there is none."""
+        """Return the (n,) file and (n,) row of the answer of each of (n, 2) keys; -1 where there is none."""
         file, row = np.full(len(wanted), NOWHERE, np.int64), np.full(len(wanted), NOWHERE, np.int64)
         if not self.parts:
             return file, row
@@ -100,13 +112,13 @@ class Answers:
             part = self.parts[number]
             rows = np.flatnonzero(owner == number)
             at = np.minimum(np.searchsorted(part["high"], wanted[rows, 0]), len(part) - 1)
-            # Two texts with the same first half: the second one is not found, and so scored again.
+            # If two texts share the first half of their key, the second one is not found and is scored again.
             same = (part["high"][at] == wanted[rows, 0]) & (part["low"][at] == wanted[rows, 1])
             file[rows[same]], row[rows[same]] = number, at[same]
         return file, row
 
     def take(self, file: Indices, row: Indices, top: int) -> tuple[Places, Floats]:
-        """Return the (m, top) labels and probabilities of m answers that were found."""
+        """Return the (m, top) labels and (m, top) probabilities of m answers, given by (m,) file and (m,) row."""
         labels, probability = np.zeros((len(file), top), np.int32), np.zeros((len(file), top), np.float32)
         for number in np.unique(file):
             here = np.flatnonzero(file == number)
@@ -116,13 +128,13 @@ class Answers:
 
 
 def open_answers(folder: Folder) -> Answers:
-    """Map the answers into memory, once in each worker process; only to be called when all are there."""
+    """Map the answers into memory, once per worker process. Call this only after all answers were written."""
     return _mapped(folder, tuple(folder.entries()))
 
 
 @lru_cache(maxsize=2)
 def _mapped(folder: Folder, entries: tuple[Entry, ...]) -> Answers:
-    if not entries:  # all were given up
+    if not entries:  # all files were set aside
         return Answers(())
     local = folder.fetch("repeats")
     parts = [np.load(local / name, mmap_mode="r") for name in sorted(p.name for p in local.glob("answers-*.npy"))]

@@ -1,4 +1,4 @@
-"""The output rows of some input rows: read, cleaned, scored where the answer is not known."""
+"""Turn input rows into output rows: clean the texts, look up known answers, score the others."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -22,13 +22,20 @@ from laud_ray.types import Bools, Floats, Indices, Scorer
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """All that a worker needs to know beside the name of its range.
+    """What a worker needs besides the name of a range.
 
     Attributes:
-        repeats: where the repeated texts and their answers are; None: each range scores all of its own texts.
-        previous: where the earlier labels of each range's rows are.
+        catalog: the catalog.
+        model: the model's folder.
+        name: the model's name, written into every row.
+        out: the folder of the output.
+        max_chars: longer texts are truncated to this length.
+        threshold: rows with a lower confidence are marked as abstained.
+        partition: the column whose values name the output's folders; None for one file per range.
+        repeats: folder of the repeated texts and their answers; None: each range scores all its texts itself.
+        previous: folder of the earlier labels of each range's rows; None if there are none.
         load: opens the model, once per process.
-        hashed: write a hash of each text too, since the ids alone do not say which text they were of.
+        hashed: whether to write a hash of each text, because the ids alone do not identify it.
     """
 
     catalog: Catalog
@@ -49,7 +56,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """The output rows, and how they came about: n texts, null where there was none, and (n, k) probabilities."""
+    """The output rows of n input rows.
+
+    Attributes:
+        table: the output rows.
+        texts: (n,) normalised texts; null where there is none.
+        answered: the scores.
+        by_student: number of texts that the cascade's student answered.
+        looked_up: number of rows whose answer was looked up.
+        health: figures that the scorer measured of itself.
+    """
 
     table: pa.Table
     texts: pa.Array
@@ -60,12 +76,19 @@ class Labelled:
 
     @property
     def probabilities(self) -> Floats:
-        """(n, k); rows that the scorer was not asked for hold anything."""
+        """(n, k) probabilities; rows that were not scored hold arbitrary values."""
         return self.answered.proba[self.answered.inverse]
 
 
 def label(table: pa.Table, part: Range, job: Job, *, only: Bools | None = None) -> Labelled:
-    """Make the output rows of a range's input rows; of those that are wanted, where `only` says which."""
+    """Return the output rows of a range.
+
+    Args:
+        table: the n input rows.
+        part: the range.
+        job: the settings.
+        only: (n,) which rows to label; None labels all.
+    """
     columns = job.catalog.columns
     rows = np.arange(table.num_rows) if only is None else np.flatnonzero(only)
     ids = ids_of(job.catalog, part, table)
@@ -105,7 +128,7 @@ def label(table: pa.Table, part: Range, job: Job, *, only: Bools | None = None) 
 
 
 def _as_text(values: pa.Array) -> pa.Array:
-    """A column of a CSV or JSONL file, whose copy holds bytes."""
+    """Convert a column of the copy of a CSV or JSONL file, which is bytes, to strings."""
     return pa.array(
         [None if value is None else value.decode(errors="replace") for value in values.to_pylist()], pa.string()
     )
@@ -113,9 +136,16 @@ def _as_text(values: pa.Array) -> pa.Array:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """n rows: (n, t) labels and probabilities, likeliest first; (n,) usable; (n,) errors of the others.
+    """The scores of n rows.
 
-    proba is (u, k), of the texts that were scored; row i has that at inverse[i].
+    Attributes:
+        top: (n, t) the likeliest labels, as indices, likeliest first.
+        probability: (n, t) their probabilities.
+        usable: (n,) whether the row has a label.
+        errors: (n,) why not; null for usable rows.
+        scored: u, the number of distinct texts that were scored.
+        proba: (u, k) the probabilities of these texts.
+        inverse: (n,) index of each row's text in proba.
     """
 
     top: npt.NDArray[np.int32]
@@ -128,7 +158,14 @@ class Answered:
 
 
 def score_rows(scorer: Scorer, texts: pa.Array, errors: pa.Array, wanted: Bools) -> Answered:
-    """Score the wanted ones of n texts, equal ones once."""
+    """Score distinct texts.
+
+    Args:
+        scorer: the scorer.
+        texts: (n,) texts; null where there is none.
+        errors: (n,) reasons why there is no text; null elsewhere.
+        wanted: (n,) which texts to score.
+    """
     top = min(TOP, len(scorer.labels))
     ask = pc.if_else(pa.array(wanted), texts, pa.scalar(None, texts.type))
     unique, inverse = distinct(ask)
@@ -139,8 +176,8 @@ def score_rows(scorer: Scorer, texts: pa.Array, errors: pa.Array, wanted: Bools)
     usable = (inverse >= 0) & ~np.isin(inverse, list(failures))
     rows = np.where(usable, inverse, 0)
     if failures:
-        said = [failures.get(int(place)) if place >= 0 else None for place in inverse]
-        errors = pc.coalesce(errors, pa.array(said, pa.string()))
+        reasons = [failures.get(int(place)) if place >= 0 else None for place in inverse]
+        errors = pc.coalesce(errors, pa.array(reasons, pa.string()))
     return Answered(order[rows], best[rows], usable, errors, len(unique), proba, rows)
 
 

@@ -1,4 +1,4 @@
-"""What a worker does with a range: label its rows, write them, commit."""
+"""The work of a worker on one range: label its rows, write them, commit."""
 
 from collections import Counter
 
@@ -16,7 +16,7 @@ from laud_ray.relabel.ranges.writing import write
 
 
 def label_range(name: str, job: Job) -> Record:
-    """Label one range and commit it: its files first, its record last."""
+    """Label one range and commit it. Its files are written first, and its record last."""
     part = job.range(name)
     rows = label(read(job.catalog.columns, part), part, job)
     files = tuple(write(job, name, rows.table))
@@ -38,7 +38,7 @@ def label_range(name: str, job: Job) -> Record:
 
 
 def score_repeats(name: str, job: Job) -> int:
-    """Score a file of repeated texts, and commit their answers; return how many texts it holds."""
+    """Score a file of repeated texts, and commit their answers; return the number of texts in it."""
     assert job.repeats is not None
     scorer = load_scorer(job.model, job.load)
     before = getattr(scorer, "answered", 0)
@@ -49,14 +49,14 @@ def score_repeats(name: str, job: Job) -> int:
     answered = score_rows(scorer, texts, errors, np.ones(len(texts), np.bool_))
     rows = np.flatnonzero(answered.usable)
     found = repeats.keys(cells.to_pylist())[rows]
-    # First what it took: the answers are the commit.
+    # The counts are written first, because the answers mark the file as done.
     repeats.write_count(job.repeats, name, answered.scored, getattr(scorer, "answered", 0) - before)
     repeats.write_answers(answers, to, found, answered.top[rows], answered.probability[rows])
     return len(texts)
 
 
 def _compare(table: pa.Table) -> tuple[int, int]:
-    """Rows that had a label before, and those of them that have another one now."""
+    """Return the number of rows with a previous label, and of those whose label differs from it."""
     if "previous_label" not in table.column_names:
         return 0, 0
     old, new = table["previous_label"].cast(pa.string()), table["label"].cast(pa.string())

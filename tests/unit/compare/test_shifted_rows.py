@@ -122,8 +122,8 @@ def test_previous_labels_follow_the_texts(tmp_path: Path, duplicates: bool) -> N
     counts = previous.read_counts(place)
     assert counts == (len(after) - 149, len(after) - 150)
     other, by_text = previous.remarks(place, "OLD", by_row=True)
-    assert other.endswith("ids stand for another text than in OLD: rows were inserted, removed or moved")
-    assert by_text.endswith("rows have their previous label by their text, which stands under another id in OLD")
+    assert other.endswith("ids have another text than in OLD: rows were inserted, removed or moved")
+    assert by_text.endswith("rows took their previous label from the same text under another id in OLD")
 
 
 def test_a_file_of_another_name_is_compared_by_its_texts(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_previous_labels_without_texts_are_noted(tmp_path: Path) -> None:
     place = Folder(str(tmp_path / "b/previous"))
     previous.align(found, str(old), place, 2000)
     (line,) = previous.remarks(place, "OLD", by_row=True)
-    assert line.startswith("ids are file and row, and OLD has no column text_hash")
+    assert line.startswith("ids consist of file and row, and OLD has no column text_hash")
     assert list(previous.remarks(place, "OLD", by_row=False)) == []
 
 

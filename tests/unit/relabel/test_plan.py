@@ -36,7 +36,7 @@ def refusal(data: Path, out: Path, **changed: object) -> str:
     with pytest.raises(RunError) as refused:
         open_(data, out, **changed)  # type: ignore[arg-type]
     said = str(refused.value)
-    start, end = f"{out}: holds a relabel of something else (", "); expected the same inputs, model and options, or"
+    start, end = f"{out}: holds a different relabel (", "); expected the same inputs, model and options, or"
     assert said.startswith(start)
     assert end in said
     assert "\n" not in said
@@ -94,15 +94,17 @@ def test_inputs_count(data: Path, tmp_path: Path) -> None:
     size = a.stat().st_size
     os.utime(a, ns=(10**18 + 1, 10**18 + 1))
     time, later = 10**18, 10**18 + 1
-    assert refusal(data, out) == f"inputs: {a} {size:,} bytes of time {time}, now {size:,} bytes of time {later}"
+    assert (
+        refusal(data, out) == f"inputs: {a} {size:,} bytes, modified at {time}, now {size:,} bytes, modified at {later}"
+    )
     write(a, {"id": ["a"], "text": ["a longer text"]})
     os.utime(a, ns=(time, time))
-    assert f"now {a.stat().st_size:,} bytes of time {time}" in refusal(data, out)
+    assert f"now {a.stat().st_size:,} bytes, modified at {time}" in refusal(data, out)
     a.unlink()
-    assert refusal(data, out) == f"inputs: {a} {size:,} bytes of time {time}, now missing"
+    assert refusal(data, out) == f"inputs: {a} {size:,} bytes, modified at {time}, now missing"
     b.rename(data / "c.parquet")
     assert f"{b} {size:,} bytes" in refusal(data, out)
-    assert f"{data}/c.parquet missing, now {size:,} bytes of time {time}" in refusal(data, out)
+    assert f"{data}/c.parquet missing, now {size:,} bytes, modified at {time}" in refusal(data, out)
 
 
 def test_many_differences_are_not_all_listed(data: Path, tmp_path: Path) -> None:
@@ -121,7 +123,10 @@ def test_what_is_not_ours_is_left_alone(data: Path, tmp_path: Path) -> None:
         (out / name).write_text("mine")
         with pytest.raises(RunError) as refused:
             open_(data, out)
-        assert str(refused.value) == f"{out}: holds {name!r} and no relabel; expected an empty folder, or none"
+        assert (
+            str(refused.value)
+            == f"{out}: holds {name!r} but no relabel; expected an empty folder, or one that does not exist"
+        )
         assert [path.name for path in out.rglob("*") if path.is_file()] == [Path(name).name]
 
 

@@ -48,14 +48,18 @@ def test_a_wrong_folder_is_refused_and_left_as_it_was(data: Path, tmp_path: Path
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_text("{}")
     before = tree(out)
-    with pytest.raises(RunError, match=f"^{out}: holds '.*' and no relabel; expected an empty folder, or none$"):
+    with pytest.raises(
+        RunError, match=f"^{out}: holds '.*' but no relabel; expected an empty folder, or one that does not exist$"
+    ):
         attempt(data, out)
     assert tree(out) == before
 
 
 def test_a_file_is_no_place_for_labels(data: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
-    with pytest.raises(RunError, match="^--out .*out: is a file; expected an empty folder, or none$"):
+    with pytest.raises(
+        RunError, match="^--out .*out: is a file; expected an empty folder, or one that does not exist$"
+    ):
         attempt(data, tmp_path / "out")
     assert (tmp_path / "out").read_text() == "mine"
 
@@ -64,7 +68,7 @@ def test_a_file_is_no_place_for_labels(data: Path, tmp_path: Path) -> None:
 def test_a_link_does_not_hide_that_the_output_is_a_part_of_the_data(data: Path, tmp_path: Path, link: str) -> None:
     (tmp_path / "link").symlink_to(data)
     inputs, out = (tmp_path / "link", data / "labels") if link == "data" else (data, tmp_path / "link" / "labels")
-    with pytest.raises(RunError, match="is a part of the data .*; expected another folder"):
+    with pytest.raises(RunError, match="is within the data .*; expected a folder outside of it"):
         attempt(inputs, out)
     assert tree(data) == ["a.parquet"]
 

@@ -69,7 +69,7 @@ def test_what_has_no_common_type_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(CorpusError) as raised:
         cut(place, tmp_path / "work")
     assert str(raised.value) == (
-        f"--keep 'n': {place}/0.parquet has the type list<element: int64>, {place}/1.parquet string; "
+        f"--keep 'n': has type list<element: int64> in {place}/0.parquet and string in {place}/1.parquet; "
         "expected one type in all files"
     )
 
@@ -82,7 +82,7 @@ def test_a_csv_beside_parquet_makes_texts_of_numbers(tmp_path: Path) -> None:
     assert rows(tmp_path / "out")["n"].to_pylist() == ["7", "8"]
     assert found.notes == (
         f"{place}/1.csv: is read with delimiter ';'",
-        "--keep n: its files have the types int64, string; it is written as string",
+        "--keep n: its type differs between files (int64, string); it is written as string",
     )
 
 

@@ -69,7 +69,7 @@ def test_changes_are_counted_where_there_was_a_label(found: Catalog, tmp_path: P
 def test_an_unfinished_output_or_none_is_refused(found: Catalog, tmp_path: Path) -> None:
     out = relabeled.write(tmp_path / "old", relabeled.rows(IDS, ["Tea"] * 500), finished=False)
     for place in (out, tmp_path / "nowhere"):
-        with pytest.raises(RunError, match=r"no finished output is here \(no _SUCCESS\)"):
+        with pytest.raises(RunError, match=r"is not finished or not an output \(no _SUCCESS\)"):
             previous.require(str(place))
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty/_SUCCESS").touch()

@@ -48,7 +48,7 @@ def test_distinct_ids_of_any_type_pass(tmp_path: Path, files: list[object]) -> N
 def test_others_are_refused_in_one_line(tmp_path: Path, files: list[object], said: str) -> None:
     with pytest.raises(CorpusError) as refused:
         check(tmp_path, *files)
-    expected = f"{tmp_path}/in/0.parquet: the column 'id' is {said}; expected an id of its own for each row"
+    expected = f"{tmp_path}/in/0.parquet: the column 'id' is {said}; expected a distinct id in each row"
     assert str(refused.value) == expected
 
 

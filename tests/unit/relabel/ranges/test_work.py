@@ -223,7 +223,7 @@ def test_a_value_that_cannot_name_a_folder_is_told(tmp_path: Path) -> None:
         relabel(found, tmp_path / "long", partition="kept")
     length = len(f"kept={quote(long)}")
     assert str(refused.value) == (
-        f"--partition kept: a folder cannot be named after the value {long[:40]!r}...: {length} bytes; "
+        f"--partition kept: the value {long[:40]!r}... needs {length} bytes as the name of a folder; "
         "expected at most 255"
     )
     found = cut(catalog(tmp_path, ["tea"], kept=[["x"]]), tmp_path / "w2", KEPT)
@@ -244,11 +244,11 @@ def test_a_file_that_is_not_what_was_written_is_found(whole: tuple[Path, Record]
     assert check_range("part-00000", Folder(str(out))) == record
     for place in (0, len(data) // 2, len(data) - 1):
         (out / name).write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
-        said = f"{out}/{name}: is not what was written: another checksum"
+        said = f"{out}/{name}: was changed or is damaged: its checksum differs"
         assert check_range("part-00000", Folder(str(out))) == said
     for short in (b"", data[:-1], data[:100]):
         (out / name).write_bytes(short)
-        assert "is not what was written" in str(check_range("part-00000", Folder(str(out))))
+        assert "was changed or is damaged" in str(check_range("part-00000", Folder(str(out))))
     (out / name).unlink()
     assert check_range("part-00000", Folder(str(out))) == f"{out}/{name}: is missing"
 
@@ -257,7 +257,7 @@ def test_a_record_that_is_none_is_found(whole: tuple[Path, Record]) -> None:
     out, _ = whole
     record = out / RANGES / "part-00000.json"
     data = record.read_text()
-    said = f"{record}: is missing or no record of a range"
+    said = f"{record}: is missing or damaged"
     for content in ("", data[:50], "{}", "[]", data.replace('"files"', '"fils"')):
         record.write_text(content)
         assert check_range("part-00000", Folder(str(out))) == said
@@ -266,4 +266,4 @@ def test_a_record_that_is_none_is_found(whole: tuple[Path, Record]) -> None:
     record.write_text(data.replace('"rows": 50', '"rows": 51', 1))
     assert check_range("part-00000", Folder(str(out))) == said
     record.write_bytes(dump_json(json.loads(data.replace('"rows": 50', '"rows": 51', 1))))
-    assert check_range("part-00000", Folder(str(out))) == "part-00000: its files do not have its 51 rows"
+    assert check_range("part-00000", Folder(str(out))) == "part-00000: its files have 50 rows; expected 51"
