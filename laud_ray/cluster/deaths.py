@@ -63,8 +63,10 @@ def set_aside(lost: Sequence[Lost], total: int, *, what: str = "ranges", committ
     """Return one line that names the ranges that were set aside, at most ten for each reason.
 
     Args:
-        what: the plural of what the names are.
-        committed: whether the others are kept when the command ends.
+        lost: the names.
+        total: the number of all names.
+        what: what the names are, in the plural.
+        committed: whether the other names are kept when the command ends.
     """
     by_reason: dict[tuple[str, int], list[str]] = {}
     for one in sorted(lost, key=lambda one: one.name):

@@ -90,15 +90,16 @@ def map_all_ranges(
     total: int | None = None,
     committed: bool = True,
 ) -> Iterator[Done[T]]:
-    """Do the same where none may be missing: yield what was done, and raise at the end if some were set aside.
+    """Do the same as map_ranges, but raise at the end if any name was set aside.
 
     Args:
-        what: the plural of what the names are, for the error.
-        total: how many there are with those that were done before; None: as many as there are names.
-        committed: whether those that were done are kept when the command ends.
+        names, work, job, workers: as in map_ranges.
+        what: what the names are, in the plural, for the error.
+        total: the number of all names, those done in earlier attempts included; None: len(names).
+        committed: whether finished names are kept when the command ends, for the error.
 
     Raises:
-        SetAsideError: when all others are done, naming those that were set aside.
+        SetAsideError: after all others are done; the message lists the names that were set aside.
     """
     lost: list[Lost] = []
     for result in map_ranges(names, work, job, workers):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-# A range is scored in seconds to minutes. What takes this long hangs.
+# Default timeout of a range. Scoring a range takes seconds to minutes, so a worker that takes this long hangs.
 RANGE_TIMEOUT_S = 6 * 3600.0
 
 # Ray's default of 15 leaves a worker a thirtieth of a core beside another busy process. At 5, Ray's daemons still come

@@ -1,4 +1,4 @@
-"""A corpus as it was normalised: its ranges, and the labels that only an oracle may look at."""
+"""Open a normalised corpus: its ranges, and its sealed labels, which only an oracle may read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -142,7 +142,7 @@ def require_columns(path: str, columns: Sequence[str], reading: Reading = AS_FOU
 
 
 def _refuse_table(path: str) -> None:
-    """Refuse a folder whose files also hold rows that were deleted or replaced: only its log says which these are."""
+    """Refuse a table of Delta Lake, Iceberg or Hudi: its files also hold deleted rows, which only its log lists."""
     if _MARKS.intersection(path) or format_of(path):
         return
     fs, place = filesystem(path)

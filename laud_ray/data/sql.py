@@ -1,6 +1,6 @@
-"""A corpus from a database: the rows of a query are copied into a Parquet file once, which is read like any other.
+"""Read a corpus from a database: the rows of a query are copied once to a Parquet file, which is read like any other.
 
-What a run does must not change when the table does meanwhile, and every pass would ask the database again otherwise.
+The copy keeps a run independent of later changes to the table, and spares the database a query for each pass.
 """
 
 import uuid
@@ -23,14 +23,14 @@ from laud_ray.storage.credentials import masked
 from laud_ray.storage.folder import Folder, filesystem
 
 COPY = "query.parquet"
-FETCHED, GROUP = 10_000, 100_000  # rows that are fetched at a time, and that a row group has
+FETCHED, GROUP = 10_000, 100_000  # rows fetched at a time, and rows of a row group
 
 
 @contextmanager
 def as_file(config: CorpusConfig, columns: Sequence[str], scratch: Folder) -> Iterator[CorpusConfig]:
-    """Yield a configuration whose path is a file: the same, or for a query one that reads its copy in `scratch`.
+    """Yield a configuration whose path is a file. For a query, that is a copy of its rows in `scratch`.
 
-    Errors of the copy name the query's database, and the row of its result.
+    Errors about the copy name the database and the row of the query's result.
 
     Raises:
         CorpusError: if the database cannot be reached, the query fails, or a column is missing.
@@ -50,7 +50,7 @@ def _copy(url: str, query: str, columns: Sequence[str], scratch: Folder) -> None
     shown = masked(url)
     try:
         with _connected(url) as connection:
-            # As it is: :label or 100% in a query is no parameter.
+            # exec_driver_sql, because :label or 100% in a query are not parameters.
             result = connection.exec_driver_sql(query)
             if not result.returns_rows:
                 raise CorpusError(f"{shown}: the query returns no rows; expected a SELECT")
@@ -63,11 +63,11 @@ def _copy(url: str, query: str, columns: Sequence[str], scratch: Folder) -> None
 
 @contextmanager
 def _connected(url: str) -> Iterator[sa.Connection]:
-    """Connect to a database to read it: nothing is committed, and a result is not held in memory."""
+    """Connect to a database for reading. Nothing is committed, and results are streamed."""
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
-        # Else SQLite would make an empty one.
-        raise CorpusError(f"{masked(url)}: no such database; expected a file")
+        # SQLite would create an empty database.
+        raise CorpusError(f"{masked(url)}: does not exist; expected a database file")
     if parsed.drivername in ("postgresql", "postgres"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     engine = sa.create_engine(parsed, hide_parameters=True, poolclass=sa.NullPool)
@@ -108,7 +108,7 @@ def _write(shown: str, result: sa.CursorResult[Any], columns: Sequence[str], scr
 
 
 def _texts(shown: str, column: str, values: list[Any], first: int) -> pa.Array:
-    """Return n values of a column as large_binary, as those of a Parquet file would be read."""
+    """Return n values of a column as large_binary texts, with the same rules as for Parquet."""
     plain = [
         str(one) if isinstance(one, uuid.UUID) else bytes(one) if isinstance(one, memoryview) else one for one in values
     ]
@@ -119,7 +119,7 @@ def _texts(shown: str, column: str, values: list[Any], first: int) -> pa.Array:
 
 
 def _one_by_one(shown: str, column: str, values: list[Any], first: int) -> pa.Array:
-    """The same for values of several types, which SQLite allows in one column."""
+    """Do the same for a column with values of different types, which SQLite allows."""
     cells: list[bytes | None] = []
     for row, value in enumerate(values, first):
         if isinstance(value, datetime | dict):

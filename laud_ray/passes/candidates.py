@@ -23,7 +23,7 @@ from laud_ray.store.store import Answered
 from laud_ray.types import Candidates, Document, Floats, Indices, Scorer, Space, SpatialScorer
 
 CHUNK = 2000  # texts per call: a few seconds on one core
-TOKENS = 64  # maximum length of a text for the bundled encoder
+TOKENS = 64  # tokens of a text that the bundled encoder reads
 TASKS = Workers()
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""Which ranges of a pass are missing: to resume is to list what its folder holds, and to do the rest."""
+"""Find the ranges of a pass that are missing, and do them. A pass resumes by listing the files in its folder."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,8 @@ class Missing:
     """The ranges whose output is not committed.
 
     Attributes:
-        sizes: the rows of every range, committed or not.
+        names: these ranges.
+        sizes: number of rows of every range, committed or not.
     """
 
     names: tuple[str, ...]
@@ -25,36 +26,37 @@ class Missing:
 
     @property
     def total(self) -> int:
-        """The rows of all ranges."""
+        """Number of rows in all ranges."""
         return sum(self.sizes.values())
 
     @property
     def done(self) -> int:
-        """The rows of those ranges that are committed."""
+        """Number of rows in committed ranges."""
         return self.total - sum(self.sizes[name] for name in self.names)
 
 
 def find_missing(sizes: Mapping[str, int], committed: Folder, output: Callable[[str], str] = str) -> Missing:
-    """List a folder; return the ranges whose output is not in it.
+    """Return the ranges whose output is not in a folder.
 
     Args:
-        sizes: the rows of each range.
-        output: maps a range's name to that of the file that marks it as done.
+        sizes: number of rows of each range.
+        committed: the folder of the output.
+        output: maps the name of a range to the name of the file that marks it as done.
     """
-    there = committed.names()
-    return Missing(tuple(name for name in sizes if output(name) not in there), sizes)
+    found = committed.names()
+    return Missing(tuple(name for name in sizes if output(name) not in found), sizes)
 
 
 def map_missing(
     missing: Missing, work: Callable[[str, J], T], job: J, workers: Workers, *, what: str = "ranges"
 ) -> Iterator[tuple[int, Done[T]]]:
-    """Do the work of the missing ranges; yield the rows that are done by then, with each result.
+    """Call work(name, job) for each missing range; yield the number of rows done so far with each result.
 
     Raises:
         PassError: if the work raises, or no engine works.
-        SetAsideError: when all others are done, if some were set aside; `what` is what it calls them.
+        SetAsideError: if ranges were set aside, after all others are done; its message calls them `what`.
     """
-    from laud_ray.cluster.ranges import map_all_ranges  # with Ray, which a pass that is whole does without
+    from laud_ray.cluster.ranges import map_all_ranges  # imports Ray, which a finished pass does not need
 
     rows = missing.done
     for result in map_all_ranges(missing.names, work, job, workers, what=what, total=len(missing.sizes)):

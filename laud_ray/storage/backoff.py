@@ -36,9 +36,17 @@ def retried(
     attempts: float = float("inf"),
     patience: float = float("inf"),
 ) -> T:
-    """Return what `work` returns; where it raises an error of a kind that may pass, wait and call it again.
+    """Call `work` and return its result; retry it with exponential backoff after transient errors.
 
-    The error is raised if it will not pass, after so many attempts, or once `patience` is over.
+    Args:
+        work: the function to call.
+        kind: the class of errors to consider.
+        passing: whether an error is transient.
+        attempts: the most calls.
+        patience: seconds after which there are no more retries.
+
+    Raises:
+        E: the error of the last call, if it is not transient, or attempts or patience are exhausted.
     """
     until, rng = time.monotonic() + patience, random.Random()
     for tries in itertools.count():

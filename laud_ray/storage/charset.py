@@ -87,10 +87,11 @@ def looks_like(data: bytes) -> str | None:
 
 
 def suggestion(sample: bytes, stated: str = "encoding: {}") -> str:
-    """Say which encoding some bytes may be in, and how they would read, for a person to judge; "" without a guess.
+    """Return a hint which encoding some bytes may have, with the text that they would give; "" if there is no guess.
 
     Args:
-        stated: how a person states it, with {} in the place of its name.
+        sample: bytes that are not UTF-8.
+        stated: how the user can state the encoding; {} is replaced by its name.
     """
     guess = looks_like(sample)
     if guess is None:

@@ -1,7 +1,7 @@
-"""The tables of what people are asked and what they answer; see `laud_ray.people`.
+"""The tables of questions to people and their answers; see `laud_ray.people`.
 
-Questions and votes are only ever added. What changes is kept in tables of its own: the state of a question, which
-follows from its votes, and the leases, which say who works on which question.
+Questions and votes are only added, never changed. Changing data is in separate tables: the state of a question, which
+is derived from its votes, and leases, which record who is working on which question.
 """
 
 from sqlalchemy import (

@@ -101,7 +101,7 @@ def test_what_is_wrong_names_the_database_and_the_row(database: Path, tmp_path: 
 
 
 def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="no such database"):
+    with pytest.raises(CorpusError, match="does not exist; expected a database file"):
         read(f"sqlite:///{tmp_path}/none.db", tmp_path / "out")
     assert not (tmp_path / "none.db").exists()
 
