@@ -136,7 +136,7 @@ class PeopleConfig(Section):
         return self
 
 
-# An oracle that is no cascade.
+# An oracle other than a cascade.
 SingleConfig: TypeAlias = ReplayConfig | LlmConfig | PeopleConfig
 
 

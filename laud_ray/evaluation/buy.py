@@ -78,7 +78,7 @@ def buy(
     """
     name = find(run, model)
     number = next(one.round for one in model_records.models(run.store.engine) if one.name == name)
-    corpus = _scored(run, number)
+    corpus = _open_scored(run, number)
     if run.config.evaluation.trusted is not None:
         return _buy_trusted(run, corpus, name, number, n, width, observer)
     answered = run.store.counts()["evaluation"]
@@ -131,11 +131,11 @@ def _ask_trusted(run: RunFolder, corpus: Corpus, round: int, observer: Observer)
     chosen = run.config.trusted_oracle()
     if chosen is None or not rechecks.pending_trusted(run.store.engine):
         return 0, ""
-    _make_ready(*chosen)
-    return _told(observer, round, lambda progress: trusted.ask(run.store, run.config, corpus, progress))
+    _prepare_oracle(*chosen)
+    return _observed(observer, round, lambda progress: trusted.ask(run.store, run.config, corpus, progress))
 
 
-def _scored(run: RunFolder, number: int) -> Corpus:
+def _open_scored(run: RunFolder, number: int) -> Corpus:
     """Open the corpus, and check that the scores of a round, and those that define the strata, are complete."""
     corpus = open_corpus(run.corpus)
     if corpus is None:
@@ -194,16 +194,16 @@ def _ask_about(run: RunFolder, corpus: Corpus, round: int, observer: Observer) -
     """Ask the open queries that were recorded under a round."""
     config = run.config
     where, chosen = config.evaluation_oracle()
-    _make_ready(where, chosen)
+    _prepare_oracle(where, chosen)
     oracle = oracles.build(chosen, config.task.to_task(), corpus, config.seed, Ledger(run.store), where=where)
 
     def ask(progress: Progress) -> tuple[int, str | None]:
         return annotate(run.store, oracle, "evaluation", round, progress), getattr(oracle, "waiting", None)
 
-    return _told(observer, round, ask)
+    return _observed(observer, round, ask)
 
 
-def _told(observer: Observer, round: int, ask: Callable[[Progress], tuple[int, str | None]]) -> tuple[int, str]:
+def _observed(observer: Observer, round: int, ask: Callable[[Progress], tuple[int, str | None]]) -> tuple[int, str]:
     """Call `ask` and report its progress to the observer; return the pending answers, and the reason."""
     began = time.monotonic()
     observer(Event("begin", "annotate", round))
@@ -212,7 +212,7 @@ def _told(observer: Observer, round: int, ask: Callable[[Progress], tuple[int, s
     return left, waiting or "answers are pending"
 
 
-def _make_ready(where: str, chosen: OracleConfig) -> None:
+def _prepare_oracle(where: str, chosen: OracleConfig) -> None:
     """Check that an oracle can be asked, and connect to Ray if it needs that."""
     oracles.check(chosen, where)
     if oracles.needs_ray(chosen):

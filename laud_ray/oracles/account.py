@@ -52,7 +52,7 @@ def no_confidence(config: LlmConfig, where: str, reason: str = "") -> ConfigErro
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Records calls in the ledger and enforces the caps of a configuration. Implements `Desk`.
+    """Records calls in the ledger and enforces the caps of a configuration. Implements `CallRecorder`.
 
     Attributes:
         where: the key of the configuration, for messages.
@@ -82,10 +82,10 @@ class Account:
         return self.ledger.begin(call, Caps(config.max_calls, config.max_tokens, config.max_dollars))
 
     def finish(self, number: int, completion: Completion, seconds: float) -> Answer:
-        heard = read(completion, self.prompt.options, self.prompt.unsure or "")
+        parsed = read(completion, self.prompt.options, self.prompt.unsure or "")
         used = (completion.prompt_tokens or 0, completion.completion_tokens or 0)
         words = _shortened(completion.refusal or completion.text)
-        answer = Answer(words, heard.label, heard.confidence, *used, self._price(*used), seconds, heard.why)
+        answer = Answer(words, parsed.label, parsed.confidence, *used, self._price(*used), seconds, parsed.why)
         self.ledger.finish(number, answer)
         self.require_confidence(answer)
         return answer

@@ -78,7 +78,7 @@ def all_refused(answers: Mapping[str, Answer]) -> str | None:
     return reasons[0] if len(reasons) > 1 and len(reasons) == len(answers) else None
 
 
-class Desk(Protocol):
+class CallRecorder(Protocol):
     """Records the calls of an engine in the ledger."""
 
     def begin(self, request: Request, prompt_tokens: int) -> int | None:
@@ -122,7 +122,7 @@ class Engine(Protocol):
         """The number of documents that suits one call of `ask`."""
         ...
 
-    def ask(self, requests: Sequence[Request], desk: Desk) -> Asked:
+    def ask(self, requests: Sequence[Request], recorder: CallRecorder) -> Asked:
         """Get answers to requests. Each call is recorded before it is sent and again as soon as it is answered.
 
         Raises:

@@ -1,4 +1,4 @@
-"""People answer: what they are asked is recorded as questions, and what they settled is the answer."""
+"""The oracle that asks people. Documents are recorded as questions; settled questions are the answers."""
 
 from collections.abc import Sequence
 
@@ -14,12 +14,12 @@ NAME = "people"
 
 
 class PeopleOracle:
-    """Records questions about documents, and returns the answers once there are enough of them.
+    """Records questions about documents, and returns the answers once enough of them are settled.
 
-    Answers are returned together: until then a person may still take a vote back.
+    Answers are returned all at once, because a person may withdraw a vote until then.
     """
 
-    # All that is open is one call: the answers of a step are returned together.
+    # One call has all open documents of a step, since their answers are returned all at once.
     at_once = 1_000_000
 
     def __init__(
@@ -32,12 +32,12 @@ class PeopleOracle:
         suggest: Suggest | None = None,
         share: float = 1.0,
     ) -> None:
-        """Make an oracle.
+        """Create the oracle.
 
         Args:
-            attempt: for which time documents are asked about.
-            suggest: what a model says of documents, to be shown to people.
-            share: of the documents, with whose answers the run continues; the others stay pending.
+            attempt: 1 for the first answer of each document, 2 for the second, and so on.
+            suggest: returns the predictions of a model, which are shown to people.
+            share: the share of documents that must be answered before the run continues; the others stay pending.
         """
         self._engine, self._rules, self._seed = engine, rules, seed
         self._attempt, self._suggest, self._share = attempt, suggest, share
@@ -45,7 +45,7 @@ class PeopleOracle:
         self._asked = 0
 
     def annotate(self, documents: Sequence[Document]) -> Sequence[Annotation]:
-        """Return the settled answers, or none of them while there are too few."""
+        """Return the settled answers, or an empty list while there are too few."""
         ids = [one.id for one in documents]
         asked.ask(self._engine, documents, self._attempt, self._suggest, self._rules, self._seed)
         self._open, self._asked = asked.states_of(self._engine, ids, self._attempt), len(ids)
@@ -62,12 +62,12 @@ class PeopleOracle:
 
     @property
     def unanswered(self) -> int:
-        """How many of the documents of the last call have no answer."""
+        """The number of documents of the last call without an answer."""
         return sum(self._open.get(state, 0) for state in asked.UNANSWERED)
 
     @property
     def waiting(self) -> str | None:
-        """Say what is open and how it is answered; None if nothing is."""
+        """One line on the open questions, or None if there are none."""
         if not self.unanswered:
             return None
         disputed = self._open.get("adjudicate", 0)

@@ -17,7 +17,7 @@ from laud_ray.models.language import chat
 from laud_ray.models.language.engine import engine_arguments, environment, require_vllm
 from laud_ray.models.language.prompts import Prompt
 from laud_ray.oracles.account import answer_tokens
-from laud_ray.oracles.engines import Asked, Completion, Desk, Request, Token, all_refused
+from laud_ray.oracles.engines import Asked, CallRecorder, Completion, Request, Token, all_refused
 from laud_ray.store.ledger import Answer
 from laud_ray.types import Label
 
@@ -77,18 +77,18 @@ class VllmEngine:
     def at_once(self) -> int:
         return sys.maxsize
 
-    def ask(self, requests: Sequence[Request], desk: Desk) -> Asked:
+    def ask(self, requests: Sequence[Request], recorder: CallRecorder) -> Asked:
         prompts = [self.token_ids(request) for request in requests]
         numbers: list[int] = []
         waiting = None
         for request, prompt in zip(requests, prompts, strict=True):
-            number = desk.begin(request, len(prompt))
+            number = recorder.begin(request, len(prompt))
             if number is None:
-                waiting = desk.capped()
+                waiting = recorder.capped()
                 break
             numbers.append(number)
         rows = [self._row(i, requests[i], prompts[i]) for i in range(len(numbers))]
-        return Asked(self._run(rows, requests, numbers, desk) if rows else {}, waiting)
+        return Asked(self._run(rows, requests, numbers, recorder) if rows else {}, waiting)
 
     def token_ids(self, request: Request) -> list[int]:
         """Tokenize the whole prompt. Opening and text hold documents, so no control tokens are recognised in them."""
@@ -100,12 +100,12 @@ class VllmEngine:
         return {"index": index, "tokenized_prompt": prompt, "sampling_params": {**self._sampling, "seed": seed}}
 
     def _run(
-        self, rows: list[dict[str, Any]], requests: Sequence[Request], numbers: Sequence[int], desk: Desk
+        self, rows: list[dict[str, Any]], requests: Sequence[Request], numbers: Sequence[int], recorder: CallRecorder
     ) -> dict[str, Answer]:
         """Generate answers for recorded requests, and record each one as it arrives.
 
         Args:
-            numbers: of the calls, as `Desk.begin` returned them; one for each row.
+            numbers: of the calls, as `CallRecorder.begin` returned them; one for each row.
 
         Raises:
             ModelError: if the engine fails, or refuses every prompt.
@@ -117,16 +117,16 @@ class VllmEngine:
         try:
             for row in self._generate(rows):
                 i = row["index"]
-                answers[requests[i].key] = _record(row, numbers[i], desk, time.monotonic() - began)
+                answers[requests[i].key] = _record(row, numbers[i], recorder, time.monotonic() - began)
         except RayError as error:
             reason = _cause(error)
             for request, number in zip(requests, numbers, strict=False):
                 if request.key not in answers:
-                    desk.fail(number, reason, billed=False)
+                    recorder.fail(number, reason, billed=False)
             logger.error("vLLM failed: %s", error)
             raise ModelError(f"{self._where}.model: vLLM could not run {self._config.model!r}: {reason}") from None
         refused = all_refused(answers)
-        if refused and not desk.answered():
+        if refused and not recorder.answered():
             raise ModelError(f"{self._where}.model: {self._config.model!r} accepted none of the prompts ({refused})")
         return answers
 
@@ -216,12 +216,12 @@ def _cause(error: Exception) -> str:
     return (lines or str(error).strip().splitlines())[-1][:300]
 
 
-def _record(row: Mapping[str, Any], number: int, desk: Desk, seconds: float) -> Answer:
+def _record(row: Mapping[str, Any], number: int, recorder: CallRecorder, seconds: float) -> Answer:
     failure = row.get("__inference_error__")
     if failure:
-        desk.fail(number, failure, billed=False)
+        recorder.fail(number, failure, billed=False)
         return Answer(None, reason=failure)
-    return desk.finish(number, _completion(row), seconds)
+    return recorder.finish(number, _completion(row), seconds)
 
 
 def _completion(row: Mapping[str, Any]) -> Completion:

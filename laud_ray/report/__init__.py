@@ -1,1 +1,1 @@
-"""What people read: a run (`run`), and what evaluate, relabel and diff found, in the terminal and as JSON."""
+"""The views for people: of a run (`run`), and of the results of evaluate, relabel and diff; each as JSON too."""

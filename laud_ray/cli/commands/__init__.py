@@ -1,1 +1,1 @@
-"""The commands of `laud`: a module for each group of them."""
+"""The commands of `laud`, a module for each group."""

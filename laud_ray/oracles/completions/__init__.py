@@ -1,1 +1,1 @@
-"""What the completions of a language model mean: a label, an abstention, or nothing certain."""
+"""Parse the completions of a language model: a label, an abstention, or nothing where they are ambiguous."""

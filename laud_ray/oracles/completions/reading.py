@@ -16,7 +16,7 @@ CUT = "it was cut at its length limit"
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Parsed:
     """A parsed completion.
 
     Attributes:
@@ -30,23 +30,23 @@ class Heard:
     why: str | None = None
 
 
-def read(completion: Completion, options: Sequence[Option], unsure: str) -> Heard:
+def read(completion: Completion, options: Sequence[Option], unsure: str) -> Parsed:
     """Parse a completion.
 
     Args:
         unsure: the code that stands for an abstention.
     """
     if completion.refusal is not None:
-        return Heard(None, why=f"the model refused: {completion.refusal}")
+        return Parsed(None, why=f"the model refused: {completion.refusal}")
     found = read_answer(completion.text, options, unsure, cut=completion.cut)
     if found.label is None:
-        return Heard(None, why=f"{found.why}; {CUT}" if completion.cut else found.why)
+        return Parsed(None, why=f"{found.why}; {CUT}" if completion.cut else found.why)
     said = _tokens_of(completion, found)
     if not said:
-        return Heard(found.label)
+        return Parsed(found.label)
     raw = math.exp(min(0.0, sum(token.logprob for token in said)))
     codes = [*(option.code for option in options), unsure]
-    return Heard(found.label, max(raw, _share(said[0], codes)) if len(said) == 1 else raw)
+    return Parsed(found.label, max(raw, _share(said[0], codes)) if len(said) == 1 else raw)
 
 
 def was_cut(answer: Answer) -> bool:

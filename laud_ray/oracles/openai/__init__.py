@@ -1,1 +1,1 @@
-"""The engine for an endpoint that speaks OpenAI's protocol: requests, optional parameters and replies."""
+"""The engine for OpenAI-compatible endpoints: requests, optional parameters and replies."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from laud_ray.cluster.event_loop import complete
 from laud_ray.config import LlmConfig
 from laud_ray.oracles.account import answer_tokens, key_of, needs_confidence, no_confidence
-from laud_ray.oracles.engines import Asked, Desk, Request, all_refused
+from laud_ray.oracles.engines import Asked, CallRecorder, Request, all_refused
 from laud_ray.oracles.openai.parameters import consequence, parameters, refused
 from laud_ray.oracles.openai.replies import mistake, most_tokens, passing, read_completion, refused_all, unpaid, words
 from laud_ray.storage.backoff import asked_for, backoff
@@ -61,16 +61,16 @@ class OpenAiEngine:
     def at_once(self) -> int:
         return max(64, 4 * self.config.concurrency)
 
-    def ask(self, requests: Sequence[Request], desk: Desk) -> Asked:
-        self.refused |= desk.refused()
+    def ask(self, requests: Sequence[Request], recorder: CallRecorder) -> Asked:
+        self.refused |= recorder.refused()
         self.require_confidence()
-        return complete(_Asking(self, requests, desk).go())
+        return complete(_Asking(self, requests, recorder).go())
 
-    def refuse(self, names: Mapping[str, int | None], reason: str, desk: Desk) -> None:
+    def refuse(self, names: Mapping[str, int | None], reason: str, recorder: CallRecorder) -> None:
         """Leave parameters out for the rest of the run, and log it once if that changes answers."""
         new = {name: most for name, most in names.items() if name not in self.refused or most != self.refused[name]}
         self.refused |= new
-        desk.refuse(new)
+        recorder.refuse(new)
         self.require_confidence(reason)
         for name in new:
             if (changed := consequence(name, self.refused)) is not None:
@@ -86,10 +86,10 @@ class OpenAiEngine:
 class _Asking:
     """One call of `ask`: workers take requests from one list until it is empty or there is a reason to wait."""
 
-    def __init__(self, engine: OpenAiEngine, requests: Sequence[Request], desk: Desk) -> None:
+    def __init__(self, engine: OpenAiEngine, requests: Sequence[Request], recorder: CallRecorder) -> None:
         self._engine, self._config = engine, engine.config
         self._place = engine.config.base_url or "the endpoint"
-        self._requests, self._desk = requests, desk
+        self._requests, self._recorder = requests, recorder
         self._rng = random.Random()
         self._answers: dict[str, Answer] = {}
         self._waiting: str | None = None
@@ -118,7 +118,7 @@ class _Asking:
         if self._failures:
             raise most_telling(self._failures) from None
         reason = all_refused(self._answers)
-        if reason and not self._desk.answered():
+        if reason and not self._recorder.answered():
             raise refused_all(self._place, reason, self._config, self._engine.where)
         return Asked(self._answers, self._waiting)
 
@@ -151,9 +151,9 @@ class _Asking:
                 return await self._send(request, number, sent)
             except APIStatusError as error:
                 wait, reason = asked_for(error.response.headers, time.time()), words(error, self._engine.key)
-                self._desk.fail(number, reason, billed=False)
+                self._recorder.fail(number, reason, billed=False)
                 if names := refused(error, sent, request.text):
-                    self._engine.refuse(names, reason, self._desk)
+                    self._engine.refuse(names, reason, self._recorder)
                     continue
                 if not passing(error):
                     return self._refused(error, reason, sent)
@@ -164,7 +164,7 @@ class _Asking:
             except (APIConnectionError, TimeoutError, ValueError) as error:
                 wait, reason = None, str(error) or f"no answer in {self._config.timeout:g} s"
                 # The request may have arrived and been billed.
-                self._desk.fail(number, reason, billed=True)
+                self._recorder.fail(number, reason, billed=True)
                 stuck = isinstance(error, TimeoutError | APITimeoutError) and self._answered > before
             finally:
                 await self._landed()
@@ -179,13 +179,13 @@ class _Asking:
         """Record a call; if it exceeds a cap, wait for the calls in flight, whose real cost is lower."""
         async with self._changed:
             while not (self._waiting or self._failures):
-                number = self._desk.begin(request, most_tokens(content(request)))
+                number = self._recorder.begin(request, most_tokens(content(request)))
                 if number is not None:
                     self._in_flight.add(asyncio.current_task())
                     self._changed.notify()
                     return number
                 if not self._in_flight:
-                    self._waiting = self._desk.capped()
+                    self._waiting = self._recorder.capped()
                     break
                 await self._changed.wait()
             self._changed.notify_all()
@@ -207,7 +207,7 @@ class _Asking:
             raise ValueError("the answer is not a chat completion: it is not JSON") from None
         completion = read_completion(found, content(request), answer_tokens(self._config))
         self._answered += 1
-        return self._desk.finish(number, completion, self._engine.clock() - began)
+        return self._recorder.finish(number, completion, self._engine.clock() - began)
 
     def _refused(self, error: "APIStatusError", reason: str, sent: Mapping[str, Any]) -> Answer | None:
         """Handle an error that a retry cannot mend: a user error, a reason to wait, or one document's abstention."""

@@ -1,1 +1,1 @@
-"""A run as people and programs read it: in the terminal, on the HTML page and as JSON."""
+"""The views of a run: in the terminal, on the HTML page and as JSON."""

@@ -1,4 +1,4 @@
-"""The people who answer, in plain words and in JSON: progress, each person, agreement, and what suggestions do."""
+"""Lines and JSON on the people who annotate: progress, each person, agreement, and the effect of suggestions."""
 
 from laud_ray.quality.anchoring import Anchoring
 from laud_ray.quality.annotators import FAST_IN_A_ROW, Annotator, PeopleFigures
@@ -7,7 +7,7 @@ from laud_ray.types import Estimate
 
 
 def progress_line(people: PeopleFigures) -> str:
-    """Say how many questions are answered, and how many are not."""
+    """Return one line on the numbers of answered and open questions."""
     disputed = f", {people.disputed:,} with different answers wait for an adjudicator" if people.disputed else ""
     cost = f"; {dollars(people.dollars)} for the time" if people.dollars else ""
     late = f"; {people.late:,} answers came after their question was settled" if people.late else ""
@@ -15,7 +15,7 @@ def progress_line(people: PeopleFigures) -> str:
 
 
 def person_line(one: Annotator) -> str:
-    """Describe a person's answers."""
+    """Return one line on the answers of a person."""
     parts = [f"{one.answers:,} answer{'' if one.answers == 1 else 's'}"]
     if one.unsure:
         parts.append(f"{one.unsure:,} without a label")
@@ -30,7 +30,7 @@ def person_line(one: Annotator) -> str:
 
 
 def accuracy_words(one: Annotator) -> str:
-    """Say how often a person is right, with the interval, or why that is not known."""
+    """Return a person's accuracy with its interval, or why it is not known."""
     if one.accuracy is None:
         return "accuracy not known: no known answers and no questions answered twice"
     found = Estimate(one.accuracy.value, one.accuracy.low, one.accuracy.high, one.accuracy.n)
@@ -38,7 +38,7 @@ def accuracy_words(one: Annotator) -> str:
 
 
 def agreement_words(people: PeopleFigures) -> str | None:
-    """Say how far two people agree on questions drawn at random; None where there are none."""
+    """Return the agreement of two people on questions drawn at random; None if there are no such questions."""
     if (found := people.agreement) is None:
         return None
     alpha = f"Krippendorff's alpha {decimal(found.alpha)}"
@@ -46,7 +46,7 @@ def agreement_words(people: PeopleFigures) -> str | None:
 
 
 def anchoring_words(found: Anchoring) -> str:
-    """Say how much a shown suggestion moves people, and how much time it saves."""
+    """Return how much shown suggestions influence people's answers, and how much time they save."""
     effect = found.effect
     moved = (
         f"shown suggestions are followed {100 * effect.value:+.1f} points more often than hidden ones are met "

@@ -1,1 +1,1 @@
-"""Ask the oracle about documents, ask again where an answer is doubtful, and know what was answered."""
+"""Ask oracles about documents, ask again where an answer is doubtful, and read the answers so far."""

@@ -103,23 +103,23 @@ def judge(
         names: the k labels of the task.
         proba: maps m answers that have a label to (m, k) out-of-fold probabilities.
     """
-    voices: dict[str, list[str]] = {}
+    given_again: dict[str, list[str]] = {}
     for one in opinions:
         if one.label is not None and one.who != MODEL:
-            voices.setdefault(one.document_id, []).append(one.label)
+            given_again.setdefault(one.document_id, []).append(one.label)
     again = {one.document_id for one in opinions if one.attempt > 1 and one.label is not None and one.who != MODEL}
-    said = {a.query.document.id: voices.get(a.query.document.id, [a.label] if a.label else []) for a in asked}
-    heard = [a for a in asked if said[a.query.document.id]]
-    if len(heard) < 2:
-        return Judged(0.0, tuple(Judgement(a, 1.0, None, False) for a in heard))
+    labels_of = {a.query.document.id: given_again.get(a.query.document.id, [a.label] if a.label else []) for a in asked}
+    answered = [a for a in asked if labels_of[a.query.document.id]]
+    if len(answered) < 2:
+        return Judged(0.0, tuple(Judgement(a, 1.0, None, False) for a in answered))
     index = {name: i for i, name in enumerate(names)}
-    answers = [[index[label] for label in said[a.query.document.id]] for a in heard]
-    labelled = [replace(a, label=a.label or said[a.query.document.id][-1]) for a in heard]
+    label_indices = [[index[label] for label in labels_of[a.query.document.id]] for a in answered]
+    labelled = [replace(a, label=a.label or labels_of[a.query.document.id][-1]) for a in answered]
     found = proba(labelled)
-    error = noise(found, np.asarray([given[0] for given in answers], np.int64))
-    likeliest, probability = combine_answers(error, answers)
+    error = noise(found, np.asarray([given[0] for given in label_indices], np.int64))
+    likeliest, probability = combine_answers(error, label_indices)
     judgements = []
-    for i, a in enumerate(heard):
+    for i, a in enumerate(answered):
         if a.label is not None and a.query.document.id in again:
             judgements.append(Judgement(a, 1.0, None, False))
             continue

@@ -1,4 +1,4 @@
-"""What a round's model says of documents that people are asked about."""
+"""The predictions of a round's model as suggestions for the people who annotate."""
 
 from collections.abc import Sequence
 

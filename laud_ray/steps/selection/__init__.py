@@ -1,1 +1,1 @@
-"""Which documents are asked about: the seed, and the queries of each round."""
+"""Select the documents to annotate: the seed, and the queries of each round."""

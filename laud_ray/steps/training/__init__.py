@@ -1,1 +1,1 @@
-"""Train a round's model on what was answered."""
+"""Train a round's model on annotations and feedback."""

@@ -18,8 +18,8 @@ from laud_ray.errors import ConfigError
 from laud_ray.labels import UNSURE
 from laud_ray.models.language.prompts import Option
 from laud_ray.oracles.cascade import CascadeOracle
-from laud_ray.oracles.completions.reading import Heard, decide, read
-from laud_ray.oracles.engines import Asked, Completion, Desk, Request, Token
+from laud_ray.oracles.completions.reading import Parsed, decide, read
+from laud_ray.oracles.engines import Asked, CallRecorder, Completion, Request, Token
 from laud_ray.oracles.llm import LlmOracle, oracle_prompt
 from laud_ray.storage import backoff
 from laud_ray.store.ledger import Answer, Call, Caps, Ledger
@@ -44,16 +44,16 @@ class Scripted:
     def __init__(self, say: Callable[[Request], Completion | str]) -> None:
         self.say, self.asked = say, []
 
-    def ask(self, requests: Sequence[Request], desk: Desk) -> Asked:
+    def ask(self, requests: Sequence[Request], recorder: CallRecorder) -> Asked:
         answers: dict[str, Answer] = {}
         for request in requests:
-            number = desk.begin(request, 100)
+            number = recorder.begin(request, 100)
             if number is None:
-                return Asked(answers, desk.capped())
+                return Asked(answers, recorder.capped())
             self.asked.append(request)
             said = self.say(request)
             completion = Completion(said, (), 100, 2) if isinstance(said, str) else said
-            answers[request.key] = desk.finish(number, completion, 0.1)
+            answers[request.key] = recorder.finish(number, completion, 0.1)
         return Asked(answers)
 
 
@@ -75,14 +75,14 @@ def sure(text: str, probability: float) -> Completion:
 def test_confidence_is_the_probability_of_the_answer_after_the_reasoning() -> None:
     tokens = [("Made", -3.0), (" of leaves.\nCate", -2.0), ("gory:", -0.1), (" ", -0.01), ("A", math.log(0.7))]
     completion = Completion("".join(t for t, _ in tokens), tuple(Token(t, p) for t, p in tokens))
-    assert read(completion, OPTIONS, "C") == Heard("Tea", pytest.approx(0.7))
+    assert read(completion, OPTIONS, "C") == Parsed("Tea", pytest.approx(0.7))
 
 
 def test_confidence_is_the_share_among_the_codes() -> None:
     listed = {" A": 0.4, "A": 0.2, " B": 0.2, " The": 0.1, " and": 0.001}
     token = Token(" A", math.log(0.4), tuple((text, math.log(p)) for text, p in listed.items()))
     # C is not listed, so it is no likelier than the last one that is.
-    assert read(Completion(" A", (token,)), OPTIONS, "C") == Heard("Tea", pytest.approx(0.6 / (0.6 + 0.2 + 0.001)))
+    assert read(Completion(" A", (token,)), OPTIONS, "C") == Parsed("Tea", pytest.approx(0.6 / (0.6 + 0.2 + 0.001)))
 
 
 def test_confidence_is_never_below_the_plain_probability() -> None:
@@ -92,8 +92,8 @@ def test_confidence_is_never_below_the_plain_probability() -> None:
 
 
 def test_without_log_probabilities_the_confidence_is_not_known() -> None:
-    assert read(Completion("B"), OPTIONS, "C") == Heard("Coffee")
-    assert read(Completion("maybe"), OPTIONS, "C") == Heard(None, why="it names no label")
+    assert read(Completion("B"), OPTIONS, "C") == Parsed("Coffee")
+    assert read(Completion("maybe"), OPTIONS, "C") == Parsed(None, why="it names no label")
 
 
 @pytest.mark.parametrize(
