@@ -123,7 +123,7 @@ def test_only_in_a_job_a_relative_path_does_not_last(path: str, lasts: bool, mon
     if lasts:
         check_lasting(path, "storage")
     else:
-        with pytest.raises(ConfigError, match=f"storage: '{path}' is relative"):
+        with pytest.raises(ConfigError, match=f"storage: '{path}' is not valid in a Ray job"):
             check_lasting(path, "storage")
 
 
