@@ -1,6 +1,6 @@
 """What one person answered last."""
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, exists, func, select
 
 from laud_ray.people.questions import Question, questions
 from laud_ray.people.votes import StoredVote, current, votes
@@ -24,7 +24,10 @@ def latest(engine: Engine, person: str, n: int) -> list[tuple[StoredVote, Questi
 
 
 def answered_by(engine: Engine, person: str) -> int:
-    """Return how many answers a person gave."""
-    given = tables.votes.c
-    counted = select(func.count(given.question.distinct())).where(given.person == person, given.answer != "undo")
+    """Return how many questions a person answered, without those of which they took the answer back."""
+    given, later = tables.votes.c, tables.votes.alias("later")
+    taken_back = exists().where(later.c.undoes == given.id)
+    counted = select(func.count(given.question.distinct())).where(
+        given.person == person, given.answer != "undo", ~taken_back
+    )
     return read(engine, lambda connection: int(connection.scalar(counted) or 0))

@@ -55,7 +55,9 @@ class Writer:
                         ended = True
                         break
                     jobs.append(following)
-            self._do(jobs)
+            wanted = [one for one in jobs if one[1].set_running_or_notify_cancel()]
+            if wanted:
+                self._do(wanted)
             if ended:
                 return
 

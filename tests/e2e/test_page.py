@@ -2,21 +2,18 @@
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
+from tests.browser import DESKTOP, PHONE, chromium
 from tests.served import live, serve_run
 
 TOKEN = "let-me-in"
 NAMES = ("Gouda jong 48+ slices 200g", "Earl Grey 25 bags", "Skyr natural 450g")
 MARKUP = '<img src=x onerror="document.title=1"><b>Brie</b>'
-SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-SWITCHES += ["--disable-background-networking", "--disable-component-update"]
-DESKTOP, PHONE = {"width": 1200, "height": 900}, {"width": 390, "height": 844}
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +39,8 @@ def guarded_url(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        if os.environ.get("LAUD_NEED_BROWSER") == "1":
-            pytest.fail("LAUD_NEED_BROWSER=1, and no chromium is on PATH: `make system` installs it")
-        pytest.skip("no chromium is on PATH: `make system` installs it")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=SWITCHES)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
