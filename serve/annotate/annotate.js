@@ -1,26 +1,22 @@
-// The page on which people answer: it ties the questions held, the answers on their way, and what is drawn.
+// The page on which people answer: it ties what is drawn, the keys, and the person's work on the run.
 
+import { Answering } from "./answering.js";
 import { ask, takeTokenFromAddress, token } from "./client.js";
-import { ActiveClock, Haste } from "./clock.js";
-import { Hand } from "./hand.js";
 import { commandOf, meaning } from "./keys.js";
-import { Outbox, Sender, uuid } from "./outbox.js";
+import { uuid } from "./outbox.js";
 import { hideExamples, saidOf, showExamples, showPast, showProgress, showSent, showTask } from "./panels.js";
 import { LabelIndex } from "./search.js";
-import { Options, banner, counted, face, focusField, page, say, showQuestion } from "./view.js";
+import { Options, banner, counted, face, focusField, openComment, page, say, showQuestion } from "./view.js";
 
 const LATE_MS = 10_000; // an answer that is on its way for longer is worth a banner
-const PROGRESS_MS = 5_000;
+const PROGRESS_S = 5;
 const AWAY_MS = 300_000; // who has done nothing for so long no longer keeps questions from others
-const HOLDER = "laud-annotate-holder";
-const FREE = "laud-annotate-free";
+const HOLDER = "laud-annotate-holder", FREE = "laud-annotate-free";
+const HASTY = "Those answers took less than a second each. Take the time that you need: careful answers help the model most.";
 
-let me = null; // {run, person, role, task, guideline, lease, anonymous}
-let labels = null; // LabelIndex
-let hand, outbox, sender, options, clock, haste;
-let past = []; // the last answers, the newest first: [{question, vote, final}]
+let work = null; // the Answering of the person who is here
+let options = null;
 let shown = null; // the question that is drawn
-let refilling = false;
 let problem = ""; // why nothing can be sent or fetched
 
 // ---- Starting
@@ -29,61 +25,52 @@ let problem = ""; // why nothing can be sent or fetched
 function holderOf() {
   const kept = sessionStorage.getItem(FREE) && sessionStorage.getItem(HOLDER);
   sessionStorage.removeItem(FREE);
-  const holder = kept || uuid();
-  sessionStorage.setItem(HOLDER, holder);
-  return holder;
+  sessionStorage.setItem(HOLDER, kept || uuid());
+  return sessionStorage.getItem(HOLDER);
 }
 
 const holder = holderOf();
 
 async function start() {
+  let me, index;
   try {
     me = await ask("v1/me");
-    const { labels: listed } = await ask("v1/labels");
-    labels = new LabelIndex(listed);
+    index = new LabelIndex((await ask("v1/labels")).labels);
   } catch (error) {
-    return afterFailure(error, () => setTimeout(start, 1000));
-  }
-  problem = "";
-  hand = new Hand();
-  clock = new ActiveClock(performance.now(), !document.hidden);
-  haste = new Haste();
-  outbox = new Outbox(localStorage, me.run, me.person);
-  for (const { question, answer } of outbox.waiting()) {
-    if (answer === "undo") hand.reopen(question);
-    else hand.answeredElsewhere(question);
-  }
-  options ??= new Options(labels, { chosen: (label, via) => answer("label", via, label) });
-  options.use(labels);
-  sender = new Sender(outbox, { post, acknowledged, refused, failed: afterFailure });
-  showTask(me);
-  shown = null;
-  hideExamples();
-  face("rest");
-  await Promise.allSettled([sender.kick(), refill(), loadPast(), progress()]);
-}
-
-function afterFailure(error, again = () => {}) {
-  if (error.status === undefined) throw error;
-  if (error.status === 401) {
-    token.forget();
-    face("access");
-    page.token.focus();
-    banner(me || page.token.dataset.given ? error.message : "");
-    me = null;
+    failed(error);
+    if (error.status !== 401) setTimeout(start, 1000);
     return;
   }
+  options ??= new Options(index, { chosen: (label, via) => answer("label", via, label) });
+  options.use(index);
+  work = new Answering({ me, index, holder }, { changed: show, past: drawPast, say, well, failed, sent: showSent });
+  showTask(me);
+  drawPast([]);
+  shown = null;
+  show();
+  await Promise.allSettled([work.send(), work.refill(), work.loadPast(), progress()]);
+}
+
+function failed(error) {
+  if (error.status === undefined) throw error;
+  if (error.status === 401) return askForToken(error);
   if (error.code === "other_run") return void start();
   problem = error.message;
   mind();
-  again();
+}
+
+function askForToken(error) {
+  banner(token.get() ? error.message : "");
+  token.forget();
+  work = null;
+  face("access");
+  page.token.focus();
 }
 
 page.access.addEventListener("submit", (event) => {
   event.preventDefault();
   token.set(page.token.value);
   page.token.value = "";
-  page.token.dataset.given = "yes";
   banner("");
   start();
 });
@@ -93,145 +80,49 @@ page.forget.addEventListener("click", () => {
   location.reload();
 });
 
-// ---- Questions
-
-const body = (more) => ({ run: me.run, holder, ...more });
-
-async function refill() {
-  if (!me || refilling || !hand.isShort) return;
-  refilling = true;
-  try {
-    const { questions } = await ask("v1/next", body({ n: hand.wanted(outbox.waiting().length) }));
-    hand.add(questions);
-    settle();
-  } catch (error) {
-    afterFailure(error);
-  } finally {
-    refilling = false;
-  }
-  show();
-}
-
-/** Something went well: nothing stands in the way any more. */
-function settle() {
-  problem = "";
-  mind();
-}
+// ---- Questions and answers
 
 function show() {
-  const question = hand.current;
-  if (!question) {
-    shown = null;
-    if (!page.access.hidden) return;
-    face("rest");
-    return;
-  }
-  if (question === shown) return;
+  const question = work?.hand.current;
+  if (!work || (question && question === shown)) return;
   shown = question;
-  face("work");
+  face(question ? "work" : "rest");
+  if (!question) return;
   showQuestion(question);
   page.field.value = "";
   page.comment.value = "";
   openComment(false);
   hideExamples();
   options.draw(question, "");
-  clock.start(performance.now());
-  page.field.placeholder = options.digits ? `Press 1 to ${options.digits}, or type a label` : "Type a label";
+  work.clock.start(performance.now());
   focusField();
   window.scrollTo({ top: 0 });
 }
 
-// ---- Answers
-
 function answer(kind, via, label = null) {
-  const question = hand.current;
-  if (!question || question !== shown) return;
-  const now = performance.now();
-  const vote = {
-    id: uuid(), question: question.id, answer: kind, label: label === null ? null : labels.labels[label].name,
-    comment: page.comment.value.trim() || null, seconds: Math.round(clock.seconds(now) * 1000) / 1000,
-    shown: shownTo(question), via, answered_at: new Date().toISOString(),
-  };
-  hand.answer();
-  keep(vote);
-  past = [{ question, vote, final: false }, ...past];
-  say(`Answered: ${saidOf(vote)}.`);
-  if (haste.isHasty(vote.seconds)) {
-    say("Those answers took less than a second each. Take the time that you need: careful answers help the model most.", { care: true });
-  }
-  drawPast();
+  if (!shown || shown !== work?.hand.current) return;
+  const { vote, hasty } = work.answer(kind, via, label, page.comment.value.trim());
+  say(hasty ? HASTY : `Answered: ${saidOf(vote)}.`, { care: hasty });
   show();
 }
 
-/** The suggested labels in the order in which they were drawn; null where none was. */
-function shownTo({ candidates }) {
-  if (!candidates?.length) return null;
-  const names = candidates.map(([name]) => name);
-  return labels.labels.length > 9 ? names : labels.labels.map(({ name }) => name).filter((name) => names.includes(name));
-}
-
-function keep(vote) {
-  if (!outbox.add(vote, Date.now())) problem = "This browser cannot keep answers: leave the page open until they are sent.";
-  showSent(outbox.waiting().length);
-  sender.kick();
-}
-
-const post = (votes) => {
-  const n = hand.wanted(Math.max(0, outbox.waiting().length - votes.length));
-  return ask("v1/votes", body({ votes, next: n }));
-};
-
-function acknowledged({ receipts, questions }) {
-  hand.add(questions);
-  settle();
-  showSent(outbox.waiting().length);
-  const late = receipts.filter(({ outcome }) => outcome === "late").length;
-  if (late) say(`${counted(late, "answer", "answers")} came after the question had been settled; kept, but not counted.`, { care: true });
-  if (hand.current !== shown) show();
-}
-
-function refused(vote, error) {
-  if (vote.answer !== "undo") hand.reopen(vote.question);
-  outbox.drop(vote.id);
-  past = past.filter((item) => item.vote.id !== vote.id);
-  drawPast();
-  say(`${vote.question}: ${error.message}`, { care: true });
-}
-
-// ---- Taking back
-
-async function loadPast() {
-  try {
-    const { answers } = await ask("v1/history");
-    const here = new Set(past.map(({ vote }) => vote.id));
-    past = [...past, ...answers.filter(({ vote }) => !here.has(vote.id))];
-    drawPast();
-  } catch (error) {
-    afterFailure(error);
-  }
-}
-
-function drawPast() {
-  const open = past.filter(({ final }) => !final);
-  document.querySelector('[data-command="undo"]').setAttribute("aria-disabled", !open.length);
-  showPast(past, undo);
-}
-
-function undo(item = past.find(({ final }) => !final)) {
+function undo(item = work.lastOpen) {
   if (!item) return say("There is no answer to take back.");
-  past = past.filter((one) => one !== item);
-  drawPast();
-  keep({ id: uuid(), question: item.question.id, answer: "undo", undoes: item.vote.id, via: "key", answered_at: new Date().toISOString() });
-  hand.bringBack(item.question);
+  work.undo(item);
   shown = null;
   show();
   page.comment.value = item.vote.comment ?? "";
   say(`Taken back: ${saidOf(item.vote)}.`);
 }
 
+function drawPast(past) {
+  document.querySelector('[data-command="undo"]').setAttribute("aria-disabled", !past.some(({ final }) => !final));
+  showPast(past, undo);
+}
+
 // ---- Keys and buttons
 
-page.field.addEventListener("input", () => options.draw(shown, page.field.value));
+page.field.addEventListener("input", () => shown && options.draw(shown, page.field.value));
 
 page.field.addEventListener("keydown", (event) => {
   if (!shown) return;
@@ -247,11 +138,9 @@ page.field.addEventListener("keydown", (event) => {
 
 function enter() {
   options.draw(shown, page.field.value);
-  if (options.active === null) {
-    say(page.field.value.trim() ? "No label fits what you typed." : "No label is chosen: press its digit, type its name, or use the arrow keys.");
-    return;
-  }
-  answer("label", page.field.value.trim() ? "search" : "key", options.active);
+  const typed = page.field.value.trim();
+  if (options.active !== null) return answer("label", typed ? "search" : "key", options.active);
+  say(typed ? "No label fits what you typed." : "No label is chosen: press its digit, type its name, or use the arrow keys.");
 }
 
 function clear() {
@@ -272,7 +161,7 @@ const COMMANDS = {
 
 document.addEventListener("keydown", (event) => {
   const name = commandOf(event);
-  if (!name || !me || page.work.hidden) return;
+  if (!name || !work || page.actions.hidden) return;
   event.preventDefault();
   if (!event.repeat) COMMANDS[name]("key");
 });
@@ -288,12 +177,6 @@ function toggle(box) {
   if (box.hidden) return say("There is no guideline.");
   box.open = !box.open;
   if (box.open) box.scrollIntoView({ block: "nearest" });
-}
-
-function openComment(open, focus = false) {
-  page["comment-box"].hidden = !open && !page.comment.value.trim();
-  document.querySelector('[data-command="comment"]').setAttribute("aria-expanded", !page["comment-box"].hidden);
-  if (focus) (open ? page.comment : page.field).focus();
 }
 
 page["comment-box"].addEventListener("submit", (event) => event.preventDefault());
@@ -320,72 +203,69 @@ async function progress() {
   try {
     showProgress(await ask("v1/progress"));
   } catch (error) {
-    afterFailure(error);
+    failed(error);
   }
+}
+
+let due = null;
+
+/** Something went well: nothing stands in the way any more, and soon there is something new to count. */
+function well() {
+  problem = "";
+  mind();
+  due ??= setTimeout(() => {
+    due = null;
+    if (work) progress();
+  }, 1200);
 }
 
 /** Say what stands in the way: answers that do not get through, or questions that cannot be fetched. */
 function mind() {
-  if (!me && page.access.hidden === false) return;
-  const oldest = outbox?.oldest() ?? null;
-  const waiting = oldest === null ? 0 : outbox.waiting().length;
-  const late = oldest !== null && Date.now() - oldest > LATE_MS;
-  if (late) banner(`${problem || "The server is slow."} ${counted(waiting, "answer is", "answers are")} kept in this browser and sent as soon as possible.`);
-  else if (problem && !hand?.current) banner(problem);
-  else banner("");
+  if (!page.access.hidden) return;
+  const oldest = work?.outbox.oldest() ?? null;
+  if (oldest !== null && Date.now() - oldest > LATE_MS) {
+    const kept = counted(work.waiting, "answer is", "answers are");
+    banner(`${problem || "The server is slow."} ${kept} kept in this browser and sent as soon as possible.`);
+  } else banner(problem && !work?.hand.current ? problem : "");
 }
 
 let ticks = 0;
 setInterval(() => {
-  if (!me) return;
+  if (!work) return;
   ticks += 1;
   mind();
-  if (outbox.oldest() !== null) sender.kick(true);
+  if (work.waiting) work.send(true);
   if (document.hidden) return;
-  const seconds = PROGRESS_MS / 1000;
-  if (ticks % seconds === 0) progress();
-  if (hand.isShort && ticks % (hand.current ? seconds : 2) === 0) refill();
-  const every = Math.max(5, Math.floor(me.lease / 3));
-  if (ticks % every === 0 && clock.idle(performance.now()) < AWAY_MS && hand.ids.length) renew();
+  if (ticks % PROGRESS_S === 0) progress();
+  if (ticks % (work.hand.current ? PROGRESS_S : 2) === 0) work.refill();
+  const every = Math.max(5, Math.floor(work.me.lease / 3));
+  if (ticks % every === 0 && work.clock.idle(performance.now()) < AWAY_MS && work.hand.current) work.renew(shown);
 }, 1000);
 
-async function renew() {
-  try {
-    const { held } = await ask("v1/renew", body({ questions: hand.ids }));
-    const kept = new Set([...held, shown?.id]); // the one that is being read stays
-    hand.drop(hand.ids.filter((id) => !kept.has(id)));
-  } catch (error) {
-    afterFailure(error);
-  }
-}
-
 for (const kind of ["keydown", "pointerdown", "pointermove", "wheel", "touchstart"]) {
-  addEventListener(kind, () => clock?.input(performance.now()), { passive: true });
+  addEventListener(kind, () => work?.clock.input(performance.now()), { passive: true });
 }
 document.addEventListener("visibilitychange", () => {
-  clock?.visible(!document.hidden, performance.now());
-  if (!document.hidden && me) {
-    refill();
-    progress();
-  }
+  work?.clock.visible(!document.hidden, performance.now());
+  if (document.hidden || !work) return;
+  work.refill();
+  progress();
 });
-addEventListener("online", () => sender?.kick());
-addEventListener("focus", focusField);
+addEventListener("online", () => work?.send());
+addEventListener("focus", () => document.activeElement === document.body && focusField());
 // Another tab of the same person answered: it is not asked here again.
 addEventListener("storage", ({ key, newValue }) => {
-  const vote = me && newValue && outbox.read(key, newValue);
-  if (vote && vote.answer !== "undo" && hand.answeredElsewhere(vote.question)) {
-    say("That question was answered in another tab.");
-    show();
-  }
+  if (!work?.otherTab(key, newValue)) return;
+  say("That question was answered in another tab.");
+  show();
 });
 addEventListener("beforeunload", (event) => {
-  const oldest = outbox?.oldest() ?? null;
+  const oldest = work?.outbox.oldest() ?? null;
   if (oldest !== null && Date.now() - oldest > LATE_MS) event.preventDefault();
 });
 addEventListener("pagehide", () => {
   sessionStorage.setItem(FREE, "yes");
-  if (me && hand.ids.length) ask("v1/release", body({}), { keepalive: true }).catch(() => {});
+  work?.release();
 });
 addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 

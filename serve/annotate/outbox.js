@@ -130,7 +130,7 @@ export class Sender {
         const answered = await this._post(answers);
         for (const { id } of answered.receipts) this._outbox.drop(id);
         failures = 0;
-        this._acknowledged(answered);
+        this._acknowledged(answered, answers);
       } catch (error) {
         if (error.final && answers.length > 1) single = true;
         else if (error.final) {

@@ -49,6 +49,13 @@ function answerRow({ label, said, count, comments }) {
   return row;
 }
 
+/** Open or close the comment; one that holds something stays in sight. */
+export function openComment(open, focus = false) {
+  page["comment-box"].hidden = !open && !page.comment.value.trim();
+  document.querySelector('[data-command="comment"]').setAttribute("aria-expanded", !page["comment-box"].hidden);
+  if (focus) (open ? page.comment : page.field).focus();
+}
+
 /** The options below the field: one list box, of which at most 50 rows are drawn. */
 export class Options {
   constructor(index, { chosen }) {
@@ -98,6 +105,8 @@ export class Options {
     page.field.setAttribute("aria-expanded", this._rows.length > 0);
     page.options.hidden = !this._rows.length;
     page.hint.textContent = this._hint(query, total);
+    const digits = this.digits;
+    if (!query) page.field.placeholder = digits ? `Press 1 ${digits === 2 ? "or" : "to"} ${digits}, or type a label` : "Type a label";
     this._highlight(query.trim() && this._rows.length ? 0 : null);
   }
 

@@ -66,7 +66,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(template: Path, tmp_path: Path) -> Path:
-    """A run with 12 questions that three people answer; a second one is asked where the first differs from the model."""
+    """12 questions for a team of three; a second one is asked where the first differs from the model."""
     return Path(shutil.copytree(template, tmp_path / "run"))
 
 
