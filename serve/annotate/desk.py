@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from laud_ray.config import PeopleConfig
 from laud_ray.errors import ConfigError, RunError
@@ -41,7 +41,7 @@ class Opened:
     task: Task
 
     @property
-    def engine(self) -> Any:
+    def engine(self) -> Engine:
         return self.folder.store.engine
 
 
@@ -56,9 +56,14 @@ class Desk:
         """
         self.path = path
         self._lock = threading.RLock()
-        self._held, self._opened, self._failed = ExitStack(), None, (0.0, RunError(path))
-        self._opened = self._open()
+        self._held, self._failed = ExitStack(), (0.0, RunError(path))
+        self._opened: Opened | None = self._open()
         self._writer = Writer(self._transact)
+
+    @property
+    def at_hand(self) -> Opened | None:
+        """The run, if it is open; looking blocks nobody."""
+        return self._opened
 
     def opened(self) -> Opened:
         """Return the run.

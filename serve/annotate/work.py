@@ -120,6 +120,9 @@ class Work:
         return await self._look(find)
 
     async def _checked(self, run: str | None) -> Opened:
+        found = self._desk.at_hand
+        if found is not None and run in (None, found.id):
+            return found
         return await run_in_threadpool(self._desk.check, run)
 
     async def _look(self, work: Callable[[Opened], T]) -> T:

@@ -1,6 +1,9 @@
 """The parts of the page's server that need no run."""
 
+import errno
+import os
 import re
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -9,14 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from laud_ray import config
-from laud_ray.errors import ConfigError, UserError
+from laud_ray.errors import ConfigError, DamageError, RunError, UserError
+from laud_ray.people.votes import VoteError
 from laud_ray.store.run import claim
+from serve.annotate.faults import as_faults
 from serve.annotate.files import POLICY
 from serve.annotate.launch import command
 from serve.annotate.similar import SimilarTexts
 from serve.annotate.writer import Writer
+from serve.schemas import FaultError
 
 FOLDER = Path(__file__).parents[4] / "serve/annotate"
 
@@ -75,6 +82,28 @@ def test_a_job_that_breaks_the_transaction_does_not_break_the_others() -> None:
     assert isinstance(jobs[1].exception(0), KeyError)
     assert writer.do(lambda _: 4).result(10) == 4
     writer.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (RunError("runs/food: the run is gone"), 410, "runs/food: the run is gone; answers stay in the browser"),
+        (OperationalError("INSERT", {}, sqlite3.OperationalError("database or disk is full")), 503, "disk is full"),
+        (OperationalError("INSERT", {}, sqlite3.OperationalError("database is locked")), 503, "database is locked"),
+        (OperationalError("SELECT", {}, Exception("password=secret")), 503, "it cannot be reached"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), 503, "No space left on device"),
+        (DamageError("laud.db: votes row 3 was changed"), 503, "votes row 3 was changed"),
+        (VoteError("q-000001: the label 'x' is not valid"), 422, "q-000001: the label 'x' is not valid"),
+    ],
+)
+def test_what_goes_wrong_behind_a_request_is_an_answer_that_the_page_understands(
+    error: Exception, status: int, said: str
+) -> None:
+    with pytest.raises(FaultError) as fault, as_faults():
+        raise error
+    assert (fault.value.status, fault.value.retry_after) == (status, 2 if status == 503 else None)
+    assert said in fault.value.message
+    assert "secret" not in fault.value.message
 
 
 def test_the_texts_that_are_most_alike_come_first() -> None:
