@@ -157,7 +157,7 @@ def test_the_exit_code_is_that_of_the_command(cluster: Cluster, task: Path) -> N
     task.write_text(task.read_text().replace(str(task.parent / "run"), "runs/food"))
     code, out, said = submit(cluster, "jobs/active_loop.py", "--", str(task))
     assert code == 2
-    assert "storage: 'runs/food' is relative" in out
+    assert "storage: 'runs/food' is not valid in a Ray job" in out
     assert "ended with exit code 2" in said
 
 
