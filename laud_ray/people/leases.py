@@ -67,18 +67,13 @@ def take(
         gold_share: of the questions, those whose answer is established already.
     """
 
-    return write(
-        engine,
-        lambda connection: take_in(
-            connection,
-            person,
-            n,
-            seconds=seconds,
-            holder=holder,
-            adjudicator=adjudicator,
-            gold_share=gold_share,
-        ),
-    )
+    def lease(connection: Connection) -> list[Lease]:
+        take_turn(connection)
+        return take_in(
+            connection, person, n, seconds=seconds, holder=holder, adjudicator=adjudicator, gold_share=gold_share
+        )
+
+    return write(engine, lease)
 
 
 def take_in(
@@ -91,8 +86,7 @@ def take_in(
     adjudicator: bool = False,
     gold_share: float = GOLD_SHARE,
 ) -> list[Lease]:
-    """Do what `take` does, within a transaction of the caller's."""
-    take_turn(connection)
+    """Do what `take` does, within a transaction whose turn the caller has taken."""
     clock = _clock(connection)
     connection.execute(delete(leases).where(leases.c.until < clock))
     mine = {"who": person, "at": holder}
@@ -209,9 +203,13 @@ def _free() -> ColumnElement[bool]:
     taken_back = votes.alias("taken_back")
     return and_(
         ~exists().where(leases.c.question == questions.c.position, leases.c.person == _WHO),
-        ~exists()
-        .where(other.c.document_id == questions.c.document_id, said.c.question == other.c.position)
-        .where(said.c.person == _WHO, said.c.answer != "undo", ~exists().where(taken_back.c.undoes == said.c.id)),
+        ~exists().where(
+            other.c.document_id == questions.c.document_id,
+            # Nested, so that SQLite looks by question and person, not through all that the person said.
+            exists()
+            .where(said.c.question == other.c.position, said.c.person == _WHO, said.c.answer != "undo")
+            .where(~exists().where(taken_back.c.undoes == said.c.id)),
+        ),
     )
 
 

@@ -124,7 +124,11 @@ def cast_all(
 ) -> list[Receipt]:
     """Record the votes of several people in one transaction: (person, whether they adjudicate, vote) each."""
 
-    return write(engine, lambda connection: cast_in(connection, votes, rules, names, accuracy, strict=strict))
+    def record(connection: Connection) -> list[Receipt]:
+        take_turn(connection)
+        return cast_in(connection, votes, rules, names, accuracy, strict=strict)
+
+    return write(engine, record)
 
 
 def cast_in(
@@ -136,8 +140,7 @@ def cast_in(
     *,
     strict: bool = False,
 ) -> list[Receipt]:
-    """Do what `cast_all` does, within a transaction of the caller's."""
-    take_turn(connection)
+    """Do what `cast_all` does, within a transaction whose turn the caller has taken."""
     ballot_box = _BallotBox(connection, rules, names, accuracy or {}, strict)
     return [ballot_box.add(person, adjudicator, one) for person, adjudicator, one in votes]
 

@@ -88,7 +88,7 @@ votes = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Index("votes_by_question", "question", "person"),
     Index("votes_by_undone", "undoes"),
-    Index("votes_by_person", "person", "position"),
+    Index("votes_by_person", "person", "question"),
     checksum_column("votes"),
 )
 # Questions whose right answer is established: they measure the people who answer them without knowing.

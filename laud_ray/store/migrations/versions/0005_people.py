@@ -72,7 +72,7 @@ def upgrade() -> None:
         if_not_exists=True,
     )
     op.create_index("votes_by_undone", "votes", ["undoes"], if_not_exists=True)
-    op.create_index("votes_by_person", "votes", ["person", "position"], if_not_exists=True)
+    op.create_index("votes_by_person", "votes", ["person", "question"], if_not_exists=True)
     op.create_index("votes_by_question", "votes", ["question", "person"], if_not_exists=True)
     op.create_table(
         "gold",
