@@ -1,0 +1,155 @@
+"""Export a run's open questions into a file, and import the answers of one."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from laud_ray.config import PeopleConfig
+from laud_ray.errors import CorpusError, RunError, UserError
+from laud_ray.people.exchange import identity, write
+from laud_ray.people.exchange.read import read_answers
+from laud_ray.people.exchange.record import Recorded, record
+from laud_ray.people.exchange.rows import LABEL, QUESTION, rows
+from laud_ray.people.exchange.said import words_of
+from laud_ray.people.questions import State, number_of, questions, rules_of
+from laud_ray.people.votes import current, votes
+from laud_ray.storage.folder import Folder
+from laud_ray.storage.text_reading import AS_FOUND, Reading
+from laud_ray.store.run import RunFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A file of questions: its bytes, how many questions it has, and how many of them show candidates."""
+
+    data: bytes
+    questions: int
+    shown: int
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did.
+
+    Attributes:
+        empty: rows without an answer.
+        left: questions of the run that have no answer yet; `disputed` of them wait for an adjudicator.
+    """
+
+    recorded: Recorded
+    empty: int
+    left: int
+    disputed: int
+    notes: tuple[str, ...]
+
+
+def people_of(run: RunFolder) -> PeopleConfig:
+    """Return the settings of the people whom a run asks.
+
+    Raises:
+        RunError: if it asks none.
+    """
+    rules = rules_of(run.config)
+    if rules is None:
+        raise RunError(f"{run.folder.uri}: its oracles ask no people; expected an oracle of kind people")
+    return rules
+
+
+def export(
+    run: RunFolder,
+    out: str,
+    *,
+    blind: bool = False,
+    purpose: str | None = None,
+    limit: int | None = None,
+    who: str | None = None,
+    disputed: bool = False,
+) -> Exported:
+    """Write the open questions in the order of asking to a file, or return its bytes alone if `out` is `-`.
+
+    Args:
+        out: a path or URI that ends in .csv or .jsonl, or one of these and .gz. A file of that name is replaced.
+        blind: leave out all suggestions; otherwise each question decides.
+        purpose: only the questions asked for it.
+        limit: the most questions.
+        who: leave out what this person has answered.
+        disputed: only the questions on which people differ, with their answers; otherwise only the others.
+
+    Raises:
+        UserError: if the name ends in something else, or the file holds answers that were not imported.
+    """
+    write.format_of(out)
+    people_of(run)
+    every = questions(run.store.engine)
+    state: State = "adjudicate" if disputed else "open"
+    chosen = [one for one in every if one.state == state and purpose in (None, one.purpose)]
+    given = current(votes(run.store.engine, [one.number for one in chosen]))
+    answered = {one.vote.question for one in given if one.person == who}
+    chosen = [one for one in chosen if one.number not in answered][:limit]
+    said: dict[int, list[str]] | None = {} if disputed else None
+    for one in given if said is not None else ():
+        said.setdefault(one.vote.question, []).append(one.vote.label or one.vote.answer)
+    name = identity.name_of(run.config.task.name, every[:1])
+    data = write.as_file(out, chosen, name, blind=blind, answers=said)
+    if out != write.STDOUT:
+        folder, file = _split(out)
+        _keep_answers(run, folder, file, out)
+        folder.write(file, data)
+    return Exported(data, len(chosen), sum(one.show for one in chosen) if not blind else 0)
+
+
+def import_answers(
+    run: RunFolder, path: str, who: str | None, *, adjudicator: bool = False, reading: Reading = AS_FOUND
+) -> Imported:
+    """Record the answers of a file as votes: all of them or none, and those of a file that was imported change nothing.
+
+    Args:
+        path: a file, or a folder or glob of files.
+        who: answered; a column `who` overrides it.
+        adjudicator: whether the answers decide where people differ.
+
+    Raises:
+        CorpusError: if a row is not valid; it says which, and nothing is recorded.
+    """
+    rules, engine, task = people_of(run), run.store.engine, run.config.task.to_task()
+    every = questions(engine)
+    found = read_answers(path, who, every, task, identity.name_of(task.name, every[:1]), reading)
+    numbers = {one.number: one for one in every}
+    recorded = record(engine, found.given, numbers, rules, task.names, via="file", adjudicator=adjudicator)
+    return Imported(recorded, found.empty, *left(run), found.notes)
+
+
+def left(run: RunFolder) -> tuple[int, int]:
+    """Return how many questions have no answer yet, and how many of them wait for an adjudicator."""
+    states = [one.state for one in questions(run.store.engine)]
+    return states.count("open") + states.count("adjudicate"), states.count("adjudicate")
+
+
+def _split(path: str) -> tuple[Folder, str]:
+    folder, _, name = path.rpartition("/")
+    return Folder(folder or ("/" if path.startswith("/") else ".")), name
+
+
+def _keep_answers(run: RunFolder, folder: Folder, file: str, path: str) -> None:
+    """Refuse to replace a file of questions in which somebody wrote answers that were not imported."""
+    if not folder.exists(file):
+        return
+    recorded = {(one.vote.question, one.vote.answer, one.vote.label) for one in votes(run.store.engine)}
+    lost = _answers_in(path, run, recorded)
+    if lost:
+        number = "1 answer" if lost == 1 else f"{lost:,} answers"
+        raise UserError(
+            f"{path}: holds {number} not imported yet; import the file first, or name another one with --out"
+        )
+
+
+def _answers_in(path: str, run: RunFolder, recorded: Collection[tuple[int, str, str | None]]) -> int:
+    """How many rows of a file have an answer that is not recorded; 0 for a file that holds no questions."""
+    words, lost = words_of(run.config.task.to_task()), 0
+    try:
+        for row in rows(path, AS_FOUND, []):
+            number, label = number_of(row.get(QUESTION) or ""), row.get(LABEL)
+            if number is not None and label is not None:
+                lost += (number, *(words.read(label) or ("", None))) not in recorded
+    except (CorpusError, OSError):
+        return 0
+    return lost

@@ -1,0 +1,30 @@
+"""What a file of questions says of where it comes from, and how an answer is named."""
+
+import json
+import uuid
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from laud_ray.people.questions import Question
+
+VERSION = 1
+_VOTES = uuid.UUID("9c3c5a0e-52c5-4f0e-8f53-9d4c0d9a7c11")
+
+
+def name_of(task: str, questions: Sequence[Question]) -> str:
+    """Return a name for a run by which files and projects refer to it: its task, and when it first asked whom.
+
+    Args:
+        task: the name of the task.
+        questions: at least the first of the run.
+    """
+    if not questions:
+        return task
+    first = min(questions, key=lambda one: one.number)
+    asked = f"{first.document.id} {first.created_at.replace(tzinfo=None).isoformat()}"
+    return f"{task}-{blake2b(asked.encode(errors='surrogatepass'), digest_size=4).hexdigest()}"
+
+
+def vote_id(*parts: object) -> str:
+    """Return a UUID that depends on some values alone, so that recording the same answer again changes nothing."""
+    return str(uuid.uuid5(_VOTES, json.dumps(parts, sort_keys=True)))

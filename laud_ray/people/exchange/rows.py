@@ -1,0 +1,133 @@
+"""Rows of a file that people filled in, as texts, whatever spreadsheet wrote it."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from laud_ray.errors import CorpusError
+from laud_ray.people.exchange.cells import unguarded
+from laud_ray.printable import quoted
+from laud_ray.storage.charset import looks_like
+from laud_ray.storage.text_reading import Reading
+from laud_ray.texts import normalise_text
+
+QUESTION, DOCUMENT, LABEL, TEXT = "question", "document", "label", "text"
+COLUMNS = (QUESTION, DOCUMENT, LABEL, TEXT, "comment", "who", "id", "seconds", "answered_at", "show", "run", "version")
+_WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".numbers")
+_UNICODE = ("utf", "gb18030")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row with the columns of `COLUMNS` that the file has.
+
+    Attributes:
+        place: the file and the number of the row; the header does not count.
+        cells: column -> text; those that are empty are left out.
+        encoding: of the file, where it was not Unicode.
+    """
+
+    place: str
+    cells: dict[str, str]
+    encoding: str | None = None
+
+    def get(self, column: str) -> str | None:
+        return self.cells.get(column)
+
+    def is_about(self, text: str) -> bool:
+        """Whether the row's text, if it has one, is this one, as far as the file's encoding can write it."""
+        found = self.get(TEXT)
+        if found is None or normalise_text(found) == normalise_text(text):
+            return True
+        if self.encoding is None:
+            return False
+        # Excel writes a question mark, or a similar letter, for what the encoding lacks.
+        pattern = "".join(re.escape(one) if _has(self.encoding, one) else ".{1,2}" for one in normalise_text(text))
+        return bool(re.fullmatch(pattern, normalise_text(found)))
+
+
+def rows(path: str, reading: Reading, notes: list[str]) -> Iterator[Row]:
+    """Yield the rows of a file, or of the files of a folder or glob; rows without anything in them are left out.
+
+    Args:
+        reading: what is stated of how the file is written; the rest is found out.
+        notes: takes what a person should know of how the files were read.
+
+    Raises:
+        CorpusError: if a file cannot be read, or lacks the columns.
+    """
+    from laud_ray.data import sources
+    from laud_ray.data.seen import Seen
+
+    if path.lower().removesuffix(".gz").endswith(_WORKBOOKS):
+        raise CorpusError(
+            f'{path}: is a workbook, which is not read; expected a CSV file: save it as "CSV UTF-8" and import that'
+        )
+    seen = Seen()
+    for entry in sources.inputs(path, seen):
+        yield from _rows_of(entry.path, reading, seen)
+    notes += seen.notes
+
+
+def _rows_of(file: str, reading: Reading, seen: "object") -> Iterator[Row]:
+    from laud_ray.data.formats import files
+    from laud_ray.data.seen import Seen
+
+    assert isinstance(seen, Seen)
+    present = files.column_names(file, reading, (LABEL,))
+    if present and (LABEL not in present or not {QUESTION, DOCUMENT}.intersection(present)):
+        lacking = LABEL if LABEL not in present else QUESTION
+        raise CorpusError(
+            f"{file}: no column {quoted(lacking)}; expected the columns that `laud questions export` writes; it has "
+            f"{', '.join(map(quoted, present[:12]))}"
+        )
+    columns = [one for one in COLUMNS if one in present]
+    found = list(_cells(file, columns, reading, seen))
+    if reading.encoding is None and (bad := [cell for _, cells in found for cell in cells if not _is_utf8(cell)]):
+        # Texts and labels are compared with what was asked, so that a wrong guess is noticed.
+        guess = looks_like(b" ".join(one for one in bad if one is not None))
+        if guess is None:
+            number = next(number for number, cells in found if not all(map(_is_utf8, cells)))
+            raise CorpusError(f"{file} row {number}: is not UTF-8; expected the file's encoding (--encoding)")
+        reading = replace(reading, encoding=guess)
+        seen.note(f"{file}: is read as {guess}")
+        found = list(_cells(file, columns, reading, Seen()))
+    narrow = reading.encoding if reading.encoding and not reading.encoding.startswith(_UNICODE) else None
+    for number, cells in found:
+        row = {name: _text(cell) for name, cell in zip(columns, cells, strict=True) if cell is not None}
+        if any(one.strip() for one in row.values()):
+            yield Row(f"{file} row {number}", {name: one for name, one in row.items() if one.strip()}, narrow)
+
+
+def _cells(
+    file: str, columns: Sequence[str], reading: Reading, seen: "object"
+) -> Iterator[tuple[int, Sequence[bytes | None]]]:
+    from laud_ray.data.formats import files
+    from laud_ray.data.seen import Seen
+
+    assert isinstance(seen, Seen)
+    number = 0
+    for batch in files.batches(file, columns, reading, seen):
+        for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            number += 1
+            yield number, cells
+
+
+def _text(cell: bytes) -> str:
+    return unguarded(cell.decode(errors="replace"))
+
+
+def _is_utf8(cell: bytes | None) -> bool:
+    try:
+        _ = None if cell is None else cell.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _has(encoding: str, letter: str) -> bool:
+    try:
+        letter.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True

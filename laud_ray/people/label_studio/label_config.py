@@ -1,0 +1,136 @@
+"""The label config of a project: write that of a task, and read which choices a project offers.
+
+Pure. A label config is XML: `Choices` or `Taxonomy` with a choice for each label, about a `Text`.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree
+from xml.sax.saxutils import quoteattr
+
+from laud_ray.errors import UserError
+from laud_ray.people.exchange.said import Words, words_of
+from laud_ray.printable import printable, quoted
+from laud_ray.types import Task
+
+NAME, TEXT = "label", "text"
+# With more labels than keys, a list that can be searched.
+KEYS = 10
+_NAMED = 5
+# Characters that XML 1.0 does not have.
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
+def label_config(task: Task) -> str:
+    """Return the label config of a task, with the descriptions of the labels as hints.
+
+    Raises:
+        UserError: if a label has a character that XML does not have.
+    """
+    choices = "\n".join(f"    {_choice(one.name, one.description)}" for one in task.labels)
+    layout = "select" if len(task.labels) > KEYS else "vertical"
+    return (
+        f'<View>\n  <Text name="{TEXT}" value="${TEXT}"/>\n'
+        f'  <Choices name="{NAME}" toName="{TEXT}" choice="single" required="true" layout="{layout}">\n'
+        f"{choices}\n  </Choices>\n</View>\n"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """How a project asks for the label.
+
+    Attributes:
+        kind: choices or taxonomy.
+        name, to: of the control, and of what it is about.
+        field: of a task's data, which holds the text.
+        choices: label -> what a result holds where that label is chosen: a text, or a path of a taxonomy.
+    """
+
+    kind: str
+    name: str
+    to: str
+    field: str
+    choices: Mapping[str, str | Sequence[str]]
+
+    def result(self, label: str, id: str) -> dict[str, object]:
+        """Return the result of a prediction of a label."""
+        chosen = self.choices[label]
+        value = list(chosen) if self.kind == "taxonomy" else chosen
+        return {"id": id, "from_name": self.name, "to_name": self.to, "type": self.kind, "value": {self.kind: [value]}}
+
+
+def read_control(xml: str, task: Task) -> Control:
+    """Read how a project asks for the label, and check that it offers the labels of a task.
+
+    Raises:
+        UserError: in one line without a place: what is wrong with the label config.
+    """
+    try:
+        root = ElementTree.fromstring(xml)
+    except ElementTree.ParseError as error:
+        raise UserError(f"the label config is not XML ({error}); expected one of Label Studio") from None
+    found = [one for one in root.iter() if one.tag in ("Choices", "Taxonomy")]
+    if len(found) != 1:
+        raise UserError(f"the label config has {len(found)} Choices and Taxonomy; expected one, with the task's labels")
+    tag = found[0]
+    if tag.get("choice", "single") not in ("single", "single-radio"):
+        raise UserError(f'the label config\'s {tag.tag} has choice={quoted(tag.get("choice"))}; expected "single"')
+    to = tag.get("toName", "")
+    about = next((one for one in root.iter() if one.get("name") == to), None)
+    field = (about.get("value", "") if about is not None else "").strip()
+    if about is None or about.tag not in ("Text", "HyperText", "Paragraphs") or not re.fullmatch(r"\$\w+", field):
+        raise UserError(f"the label config's {tag.tag} is not about a Text with a value such as $text; expected one")
+    return Control(tag.tag.lower(), tag.get("name", ""), to, field[1:], _choices(tag, words_of(task)))
+
+
+def is_empty(xml: str) -> bool:
+    """Whether a project has no label config yet."""
+    return re.fullmatch(r"\s*(<View\s*/>|<View>\s*</View>)?\s*", xml) is not None
+
+
+def meaning(chosen: str | Sequence[str], words: Words) -> str:
+    """Return the text by which a choice names a label: of a taxonomy the leaf, or the whole path if that names one."""
+    if isinstance(chosen, str):
+        return chosen
+    paths = (sign.join(chosen) for sign in (" > ", "/", " / "))
+    return next((one for one in paths if words.read(one) is not None), chosen[-1] if chosen else "")
+
+
+def _choices(tag: ElementTree.Element, words: Words) -> dict[str, str | Sequence[str]]:
+    offered = list(_leaves(tag, ())) if tag.tag == "Taxonomy" else [_value(one) for one in tag.findall("Choice")]
+    labels: dict[str, str | Sequence[str]] = {}
+    for chosen in offered:
+        text = meaning(chosen, words)
+        said = words.read(text)
+        if said is None:
+            raise UserError(f"the label config has the choice {quoted(text)}, which {words.expected(text)}")
+        if said[1] is not None:
+            labels.setdefault(said[1], chosen)
+    if lacking := [name for name in words.known.task.names if name not in labels]:
+        more = f" and {len(lacking) - _NAMED:,} more" if len(lacking) > _NAMED else ""
+        named = ", ".join(map(quoted, lacking[:_NAMED]))
+        raise UserError(f"the label config lacks the labels {named}{more}; expected all labels of the task")
+    return labels
+
+
+def _leaves(tag: ElementTree.Element, path: tuple[str, ...]) -> Iterator[Sequence[str]]:
+    for one in tag.findall("Choice"):
+        inner = (*path, _value(one))
+        if one.find("Choice") is None:
+            yield inner
+        else:
+            yield from _leaves(one, inner)
+
+
+def _value(choice: ElementTree.Element) -> str:
+    """What a result holds: the alias of a choice, or its value."""
+    return choice.get("alias") or choice.get("value") or ""
+
+
+def _choice(name: str, description: str | None) -> str:
+    if _NOT_XML.search(name):
+        raise UserError(f"the label {printable(quoted(name))} has a character that XML lacks; expected another name")
+    hint = f" hint={quoteattr(_NOT_XML.sub(' ', description))}" if description else ""
+    return f"<Choice value={quoteattr(name)}{hint}/>"
