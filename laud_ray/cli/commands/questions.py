@@ -175,7 +175,7 @@ def _print(run: str, source: str, found: "Imported", *, as_json: bool) -> None:
     """Print what became of answers, and what to do next."""
     one = found.recorded
     if as_json:
-        print_json({**asdict(one), "empty": found.empty, "left": found.left, "disputed": found.disputed})
+        print_json({**asdict(one), "empty": found.empty, "left": asdict(found.left)})
         return
     parts = [
         f"{one.counted:,} counted" + (f" ({one.changed:,} in place of an earlier answer)" if one.changed else ""),
@@ -186,9 +186,10 @@ def _print(run: str, source: str, found: "Imported", *, as_json: bool) -> None:
         *([f"{found.empty:,} without an answer"] if found.empty else []),
     ]
     print_text(f"{source}: {', '.join(parts)}")
-    if found.left:
-        number = "1 question has" if found.left == 1 else f"{found.left:,} questions have"
-        need = f"; {found.disputed:,} of them need an adjudicator (export --disputed)" if found.disputed else ""
+    left = found.left
+    if left.open:
+        number = "1 question has" if left.open == 1 else f"{left.open:,} questions have"
+        need = f"; {left.disputed:,} of them need an adjudicator (export --disputed)" if left.disputed else ""
         print_text(f"{number} no answer yet{need}")
-    else:
-        print_text(f"All questions are answered; the run continues with\n  laud run {run.rstrip('/')}/config.yaml")
+    if left.ready:
+        print_text(f"The run continues with\n  laud run {run.rstrip('/')}/config.yaml")

@@ -11,7 +11,7 @@ _FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
 # A number, date, time or truth value, which a spreadsheet rewrites: 3/4 becomes 3 April, 007 becomes 7.
 _MONTHS = "jan|feb|mar|mär|mrz|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez"
 _REWRITTEN = re.compile(
-    rf"[\W\d_]*\d[\W\d_]*|\d[\d.,]*\s*(?:e[+-]?\d+|[ap]m?)|true|false|[\d\s.,/-]*(?:{_MONTHS})[a-zä]*[\d\s.,/-]*",
+    rf"[\W\d_]*\d[\W\d_]*|\d[\d.,]*\s*(?:e[+-]?\d+|[ap]m?)|true|false|(?=.*\d)[\d\s.,/-]*(?:{_MONTHS})[a-zä]{{0,6}}[\d\s.,/-]*",
     re.IGNORECASE,
 )
 _LONGEST_REWRITTEN = 64

@@ -10,7 +10,7 @@ from laud_ray.people.exchange.read import read_answers
 from laud_ray.people.exchange.record import Recorded, record
 from laud_ray.people.exchange.rows import LABEL, QUESTION, rows
 from laud_ray.people.exchange.said import words_of
-from laud_ray.people.questions import State, number_of, questions, rules_of
+from laud_ray.people.questions import State, is_ready, number_of, questions, rules_of
 from laud_ray.people.votes import current, votes
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.text_reading import AS_FOUND, Reading
@@ -32,14 +32,28 @@ class Imported:
 
     Attributes:
         empty: rows without an answer.
-        left: questions of the run that have no answer yet; `disputed` of them wait for an adjudicator.
+        left: where the run stands now.
+        notes: what a person should know of how the answers were read.
     """
 
     recorded: Recorded
     empty: int
-    left: int
-    disputed: int
+    left: "Left"
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a run still waits for.
+
+    Attributes:
+        open: questions without an answer; `disputed` of them wait for an adjudicator.
+        ready: whether the run can continue now.
+    """
+
+    open: int
+    disputed: int
+    ready: bool
 
 
 def people_of(run: RunFolder) -> PeopleConfig:
@@ -85,11 +99,11 @@ def export(
     given = current(votes(run.store.engine, [one.number for one in chosen]))
     answered = {one.vote.question for one in given if one.person == who}
     chosen = [one for one in chosen if one.number not in answered][:limit]
-    said: dict[int, list[str]] | None = {} if disputed else None
-    for one in given if said is not None else ():
+    said: dict[int, list[str]] = {}
+    for one in given:
         said.setdefault(one.vote.question, []).append(one.vote.label or one.vote.answer)
     name = identity.name_of(run.config.task.name, every[:1])
-    data = write.as_file(out, chosen, name, blind=blind, answers=said)
+    data = write.as_file(out, chosen, name, blind=blind, answers=said if disputed else None)
     if out != write.STDOUT:
         folder, file = _split(out)
         _keep_answers(run, folder, file, out)
@@ -115,13 +129,15 @@ def import_answers(
     found = read_answers(path, who, every, task, identity.name_of(task.name, every[:1]), reading)
     numbers = {one.number: one for one in every}
     recorded = record(engine, found.given, numbers, rules, task.names, via="file", adjudicator=adjudicator)
-    return Imported(recorded, found.empty, *left(run), found.notes)
+    return Imported(recorded, found.empty, left(run, rules), found.notes)
 
 
-def left(run: RunFolder) -> tuple[int, int]:
-    """Return how many questions have no answer yet, and how many of them wait for an adjudicator."""
+def left(run: RunFolder, rules: PeopleConfig) -> Left:
+    """Return what a run still waits for."""
     states = [one.state for one in questions(run.store.engine)]
-    return states.count("open") + states.count("adjudicate"), states.count("adjudicate")
+    disputed = states.count("adjudicate")
+    without = states.count("open") + disputed
+    return Left(without, disputed, not without or is_ready(run.store.engine, rules.close_at))
 
 
 def _split(path: str) -> tuple[Folder, str]:
@@ -149,7 +165,8 @@ def _answers_in(path: str, run: RunFolder, recorded: Collection[tuple[int, str, 
         for row in rows(path, AS_FOUND, []):
             number, label = number_of(row.get(QUESTION) or ""), row.get(LABEL)
             if number is not None and label is not None:
-                lost += (number, *(words.read(label) or ("", None))) not in recorded
+                said = words.read(label) or words.read(row.label or "") or ("", None)
+                lost += (number, *said) not in recorded
     except (CorpusError, OSError):
         return 0
     return lost

@@ -104,7 +104,7 @@ class _Asked:
         if id is None:
             return self._of_document(document)
         number = number_of(id)
-        if number in self.numbers:
+        if number is not None and number in self.numbers:
             return self.numbers[number]
         if number is None and id in self.documents:
             raise _MistakeError(f"question: {quoted(id)} is a document's id; expected {self.documents[id][0].id}")
@@ -171,7 +171,7 @@ class _File:
     def _read(self, row: Row) -> Given:
         question = self.asked.question(row)
         _require_same(row, question)
-        said = self.words.read(row.cells[LABEL])
+        said = self.words.read(row.cells[LABEL]) or self.words.read(row.label or "")
         if said is None:
             raise _MistakeError(f"label: {quoted(row.cells[LABEL])} {self.words.expected(row.cells[LABEL])}")
         answer, label = said

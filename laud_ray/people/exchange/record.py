@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from laud_ray.config import PeopleConfig
 from laud_ray.errors import CorpusError
 from laud_ray.people.exchange.identity import vote_id
+from laud_ray.people.figures import known_accuracies
 from laud_ray.people.questions import Question
 from laud_ray.people.votes import Answer, Receipt, StoredVote, Vote, VoteError, cast_all, current, votes
 from laud_ray.printable import quoted
@@ -68,7 +69,6 @@ def record(
     *,
     via: str,
     adjudicator: bool = False,
-    accuracy: Mapping[str, float] | None = None,
 ) -> Recorded:
     """Record answers in one transaction.
 
@@ -79,7 +79,6 @@ def record(
         names: the task's labels.
         via: how they were given: file or label-studio.
         adjudicator: whether they decide where votes differ.
-        accuracy: of those who answer, by name; see `settling.decide`.
 
     Raises:
         CorpusError: if one of them cannot be recorded; then none is.
@@ -103,7 +102,7 @@ def record(
                 undo = Vote(vote_id("undo", earlier.vote.id, one.id), one.question, "undo", undoes=earlier.vote.id)
                 ballots.append((one.person, adjudicator, undo))
         ballots.append((one.person, adjudicator, _vote(one, via)))
-    receipts = _cast(engine, ballots, rules, names, accuracy)
+    receipts = _cast(engine, ballots, rules, names)
     outcomes = Counter(one.outcome for one in receipts)
     return Recorded(
         counted=outcomes["counted"],
@@ -143,10 +142,11 @@ def _cast(
     ballots: Sequence[tuple[str, bool, Vote]],
     rules: PeopleConfig,
     names: Collection[str],
-    accuracy: Mapping[str, float] | None,
 ) -> list[Receipt]:
     if not ballots:
         return []
+    # One person has nobody to differ from.
+    accuracy = known_accuracies(engine, len(names)) if rules.team > 1 else {}
     try:
         return cast_all(engine, ballots, rules, names, accuracy, strict=True)
     except VoteError as error:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from laud_ray.errors import CorpusError
 from laud_ray.people.exchange.cells import unguarded
@@ -10,6 +11,9 @@ from laud_ray.printable import quoted
 from laud_ray.storage.charset import looks_like
 from laud_ray.storage.text_reading import Reading
 from laud_ray.texts import normalise_text
+
+if TYPE_CHECKING:  # the readers import Arrow
+    from laud_ray.data.seen import Seen
 
 QUESTION, DOCUMENT, LABEL, TEXT = "question", "document", "label", "text"
 COLUMNS = (QUESTION, DOCUMENT, LABEL, TEXT, "comment", "who", "id", "seconds", "answered_at", "show", "run", "version")
@@ -24,11 +28,13 @@ class Row:
     Attributes:
         place: the file and the number of the row; the header does not count.
         cells: column -> text; those that are empty are left out.
+        label: the label as it is written, which may be guarded or not: people write it, and programs do.
         encoding: of the file, where it was not Unicode.
     """
 
     place: str
     cells: dict[str, str]
+    label: str | None = None
     encoding: str | None = None
 
     def get(self, column: str) -> str | None:
@@ -69,11 +75,10 @@ def rows(path: str, reading: Reading, notes: list[str]) -> Iterator[Row]:
     notes += seen.notes
 
 
-def _rows_of(file: str, reading: Reading, seen: "object") -> Iterator[Row]:
+def _rows_of(file: str, reading: Reading, seen: "Seen") -> Iterator[Row]:
     from laud_ray.data.formats import files
     from laud_ray.data.seen import Seen
 
-    assert isinstance(seen, Seen)
     present = files.column_names(file, reading, (LABEL,))
     if present and (LABEL not in present or not {QUESTION, DOCUMENT}.intersection(present)):
         lacking = LABEL if LABEL not in present else QUESTION
@@ -95,17 +100,20 @@ def _rows_of(file: str, reading: Reading, seen: "object") -> Iterator[Row]:
     narrow = reading.encoding if reading.encoding and not reading.encoding.startswith(_UNICODE) else None
     for number, cells in found:
         row = {name: _text(cell) for name, cell in zip(columns, cells, strict=True) if cell is not None}
-        if any(one.strip() for one in row.values()):
-            yield Row(f"{file} row {number}", {name: one for name, one in row.items() if one.strip()}, narrow)
+        row = {name: text for name, text in row.items() if text.strip()}
+        if row:
+            meant = {name: unguarded(text) for name, text in row.items()}
+            yield Row(f"{file} row {number}", meant, row.get(LABEL), narrow)
 
 
 def _cells(
-    file: str, columns: Sequence[str], reading: Reading, seen: "object"
+    file: str, columns: Sequence[str], reading: Reading, seen: "Seen"
 ) -> Iterator[tuple[int, Sequence[bytes | None]]]:
     from laud_ray.data.formats import files
-    from laud_ray.data.seen import Seen
 
-    assert isinstance(seen, Seen)
+    if files.format_of(file) == "jsonl":
+        yield from _json_cells(file, columns, reading, seen)
+        return
     number = 0
     for batch in files.batches(file, columns, reading, seen):
         for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
@@ -113,8 +121,38 @@ def _cells(
             yield number, cells
 
 
+def _json_cells(
+    file: str, columns: Sequence[str], reading: Reading, seen: "Seen"
+) -> Iterator[tuple[int, Sequence[bytes | None]]]:
+    """The same of JSON lines, whose numbers are numbers."""
+    from laud_ray.data.formats import jsonl
+    from laud_ray.data.formats.cells import text_of
+    from laud_ray.data.formats.text_files import opened
+
+    with opened(file, reading, seen) as stream:
+        for number, row in jsonl.rows(file, stream):
+            cells = list[bytes | None]()
+            for column in columns:
+                value = row.get(column)
+                try:
+                    text = str(value) if isinstance(value, float) else text_of(value)
+                except ValueError:
+                    raise CorpusError(
+                        f"{file} row {number}: {column}: {quoted(value)} is not valid; expected a text"
+                    ) from None
+                cells.append(None if text is None else _encoded(text))
+            yield number, cells
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode(errors="surrogateescape")  # as the reader marks bytes that are not UTF-8
+    except UnicodeEncodeError:
+        return text.encode(errors="replace")
+
+
 def _text(cell: bytes) -> str:
-    return unguarded(cell.decode(errors="replace"))
+    return cell.decode(errors="replace")
 
 
 def _is_utf8(cell: bytes | None) -> bool:

@@ -113,7 +113,7 @@ def pull(run: RunFolder, studio: LabelStudio, project: int) -> Imported:
     given = tasks.answers(all_tasks, studio.people(), control, numbers, task, name, shows=found.shows_predictions)
     recorded = record(run.store.engine, given.given, numbers, rules, task.names, via="label-studio")
     notes = (f"{given.others:,} tasks of the project are not of this run",) if given.others else ()
-    return Imported(recorded, given.unanswered, *left(run), notes)
+    return Imported(recorded, given.unanswered, left(run, rules), notes)
 
 
 def _control(run: RunFolder, studio: LabelStudio, project: Project) -> Control:
