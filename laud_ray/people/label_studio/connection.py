@@ -11,7 +11,7 @@ import httpx
 from laud_ray.errors import ServiceError, UserError
 from laud_ray.printable import printable, quoted
 from laud_ray.storage.backoff import asked_for, backoff
-from laud_ray.storage.credentials import held_by, masked
+from laud_ray.storage.credentials import MASK, held_by, masked
 
 ATTEMPTS = 6
 # Seconds for an answer. Label Studio makes an export of all tasks while the request waits.
@@ -209,7 +209,7 @@ class LabelStudio:
             return ""
 
     def _line(self, text: str) -> str:
-        line = " ".join(printable(text.replace(self._token, "...")).split())
+        line = " ".join(printable(text.replace(self._token, MASK)).split())
         return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
 
 

@@ -1,0 +1,87 @@
+"""The label config of a project: written for any labels, and read with whatever choices a project has."""
+
+from xml.etree import ElementTree
+
+import pytest
+
+from laud_ray.errors import UserError
+from laud_ray.people.label_studio.label_config import is_empty, label_config, read_control
+from laud_ray.types import Label, Task
+
+TASK = Task("shelf", "multiclass", (Label("tea", 'hot "drink" & <leaf>'), Label("Käse & co"), Label("<b>", "a\x00b")))
+
+
+def with_choices(choices: str, tag: str = "Choices", more: str = "") -> str:
+    return f'<View><Text name="t" value="$product"/><{tag} name="c" toName="t" {more}>{choices}</{tag}></View>'
+
+
+ALL = '<Choice value="tea"/><Choice value="Käse &amp; co"/><Choice value="&lt;b&gt;"/>'
+
+
+def test_what_is_written_is_read_back() -> None:
+    written = label_config(TASK)
+    choices = list(ElementTree.fromstring(written).iter("Choice"))
+    assert [one.get("value") for one in choices] == ["tea", "Käse & co", "<b>"]
+    assert [one.get("hint") for one in choices] == ['hot "drink" & <leaf>', None, "a b"]
+    control = read_control(written, TASK)
+    assert (control.kind, control.name, control.to, control.field) == ("choices", "label", "text", "text")
+    assert control.result("tea", "q-000001") == {
+        "id": "q-000001",
+        "from_name": "label",
+        "to_name": "text",
+        "type": "choices",
+        "value": {"choices": ["tea"]},
+    }
+
+
+def test_many_labels_are_a_list_that_can_be_searched() -> None:
+    many = Task("many", "multiclass", tuple(Label(f"label {i}") for i in range(1500)))
+    assert 'layout="select"' in label_config(many)
+    assert 'layout="vertical"' in label_config(TASK)
+    assert len(read_control(label_config(many), many).choices) == 1500
+
+
+def test_a_project_may_name_things_as_it_likes() -> None:
+    alias = ALL.replace('value="tea"', 'value="Tea time" alias="tea"') + '<Choice value="None fits"/>'
+    control = read_control(with_choices(alias), TASK)
+    assert (control.name, control.to, control.field) == ("c", "t", "product")
+    assert control.choices == {"tea": "tea", "Käse & co": "Käse & co", "<b>": "<b>"}
+
+
+def test_a_taxonomy_is_read_by_its_leaves() -> None:
+    tree = '<Choice value="drinks"><Choice value="tea"/></Choice><Choice value="food"><Choice value="Käse &amp; co"/>'
+    control = read_control(with_choices(f'{tree}<Choice value="&lt;b&gt;"/></Choice>', "Taxonomy"), TASK)
+    assert control.choices == {"tea": ("drinks", "tea"), "Käse & co": ("food", "Käse & co"), "<b>": ("food", "<b>")}
+    assert control.result("tea", "q")["value"] == {"taxonomy": [["drinks", "tea"]]}
+
+
+@pytest.mark.parametrize(
+    ("xml", "message"),
+    [
+        ("<View>", "is not XML"),
+        ("<View></View>", "has 0 Choices and Taxonomy; expected one, with the task's labels"),
+        (with_choices(ALL, more='choice="multiple"'), "Choices has choice='multiple'; expected \"single\""),
+        (with_choices(ALL).replace("$product", "product"), "is not about a Text with a value such as $text"),
+        (with_choices(ALL).replace("Text", "Image"), "is not about a Text"),
+        (with_choices('<Choice value="tea"/>'), "lacks the labels 'Käse & co', '<b>'; expected all labels of the task"),
+        (
+            with_choices(ALL + '<Choice value="teas"/>'),
+            "the choice 'teas', which is not a label .* did you mean 'tea'?",
+        ),
+        (with_choices("", more='value="$options"'), "lacks the labels"),
+    ],
+)
+def test_other_projects_are_refused(xml: str, message: str) -> None:
+    with pytest.raises(UserError, match=message.replace("$", r"\$").replace("?", r"\?")):
+        read_control(xml, TASK)
+
+
+@pytest.mark.parametrize("xml", ["", "<View></View>", " <View/> ", "<View>\n</View>"])
+def test_a_new_project_has_no_label_config(xml: str) -> None:
+    assert is_empty(xml)
+    assert not is_empty(label_config(TASK))
+
+
+def test_a_character_that_xml_lacks_is_refused() -> None:
+    with pytest.raises(UserError, match="has a character that XML lacks"):
+        label_config(Task("t", "multiclass", (Label("a\ufffe"), Label("b"))))
