@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from laud_ray.cluster.deaths import DEATHS, BrokenEngines, Done, Lost
+from laud_ray.cluster.retry_limits import DEATHS, BrokenEngines, Done, Lost
 from laud_ray.cluster.workers import Workers
 from laud_ray.data.corpus import RANGE_SCHEMA, Corpus, Range
 from laud_ray.errors import EngineError, PassError

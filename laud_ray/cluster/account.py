@@ -6,7 +6,7 @@ from typing import Any
 
 import ray
 
-from laud_ray.cluster.deaths import BrokenEngines
+from laud_ray.cluster.retry_limits import BrokenEngines
 
 Key = tuple[str, str]  # the key of a pass, and the name of one of its ranges
 

@@ -22,10 +22,10 @@ from ray.data import ActorPoolStrategy, DataContext, TaskPoolStrategy
 
 from laud_ray import errors
 from laud_ray.cluster.account import start_account
-from laud_ray.cluster.attempts import Engine, Pass, Raised, run_block
-from laud_ray.cluster.deaths import ACCIDENTS, DEATHS, set_aside
-from laud_ray.cluster.deaths import Done as Done
-from laud_ray.cluster.deaths import Lost as Lost
+from laud_ray.cluster.blocks import Engine, Pass, Raised, run_block
+from laud_ray.cluster.retry_limits import ACCIDENTS, DEATHS, set_aside
+from laud_ray.cluster.retry_limits import Done as Done
+from laud_ray.cluster.retry_limits import Lost as Lost
 from laud_ray.cluster.workers import Workers as Workers
 from laud_ray.errors import PassError, SetAsideError
 from laud_ray.printable import first_line

@@ -9,8 +9,8 @@ from laud_ray.config import RunConfig
 from laud_ray.data.corpus import Corpus
 from laud_ray.evaluation.measure import evaluation_answers, merge_unanswered
 from laud_ray.oracles.asking import ask_again
+from laud_ray.quality.aggregation import Opinion
 from laud_ray.quality.raters import OracleError, compare
-from laud_ray.quality.settling import Opinion
 from laud_ray.stats import Sample, allocate, figures
 from laud_ray.store import rechecks
 from laud_ray.store.ledger import Ledger

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from laud_ray.config import LlmConfig
 from laud_ray.errors import ConfigError
 from laud_ray.models.language.prompts import Prompt
-from laud_ray.oracles.completions.reading import read
+from laud_ray.oracles.completions.confidence import read
 from laud_ray.oracles.engines import Completion, Request
 from laud_ray.store.ledger import Answer, Call, Caps, Ledger
 

@@ -11,7 +11,7 @@ from laud_ray.config import LlmConfig
 from laud_ray.models.encoder.neighbours import Neighbours
 from laud_ray.models.language.prompts import Option, Prompt, codes, fenced
 from laud_ray.oracles.account import Account, answer_tokens, needs_confidence
-from laud_ray.oracles.completions.reading import decide, was_cut
+from laud_ray.oracles.completions.confidence import decide, was_cut
 from laud_ray.oracles.completions.silence import FIRST, abstained, unread
 from laud_ray.oracles.engines import Engine, Request
 from laud_ray.store.ledger import Answer, Ledger

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from laud_ray.cluster.deaths import Done
+from laud_ray.cluster.retry_limits import Done
 from laud_ray.cluster.workers import Workers
 from laud_ray.storage.folder import Folder
 

@@ -7,10 +7,10 @@ from sqlalchemy import Engine, select
 from laud_ray.config import PeopleConfig
 from laud_ray.people.questions import Question, questions
 from laud_ray.people.votes import StoredVote, current, votes
+from laud_ray.quality.aggregation import Opinion
 from laud_ray.quality.anchoring import Reply, anchoring
 from laud_ray.quality.annotators import PeopleFigures, PersonVote, accuracies, annotators
 from laud_ray.quality.raters import compare
-from laud_ray.quality.settling import Opinion
 from laud_ray.store.database.connection import read
 from laud_ray.store.people_tables import gold
 

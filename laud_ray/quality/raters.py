@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from laud_ray.quality.settling import MODEL, Opinion
+from laud_ray.quality.aggregation import MODEL, Opinion
 from laud_ray.stats.metrics import cohen_kappa
 from laud_ray.types import Figures
 

@@ -6,7 +6,7 @@ laud_ray.config.stopping checks the parameters of the rules.
 from collections.abc import Sequence
 
 from laud_ray.stopping.counts import Budget, PoolExhausted, Rounds
-from laud_ray.stopping.curve import Gain, Plateau, Target
+from laud_ray.stopping.gain import Gain, Plateau, Target
 from laud_ray.stopping.stability import DeltaF, Kappa
 from laud_ray.types import RoundResult, StoppingRule
 

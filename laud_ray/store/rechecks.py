@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Engine, func, insert, select
 
-from laud_ray.quality.settling import MODEL, Opinion
+from laud_ray.quality.aggregation import MODEL, Opinion
 from laud_ray.store.database.connection import read, write
 from laud_ray.store.tables import annotations, now, queries, second_answers, second_queries
 from laud_ray.types import Annotation, Document

@@ -6,7 +6,7 @@ from laud_ray.config import LlmConfig
 from laud_ray.errors import ConfigError
 from laud_ray.labels import UNSURE
 from laud_ray.oracles.account import answer_tokens
-from laud_ray.oracles.completions.reading import was_cut
+from laud_ray.oracles.completions.confidence import was_cut
 from laud_ray.store.ledger import Answer
 
 # If this many answers in a row are useless, the cause is the model or the prompt, not the documents.

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from laud_ray.quality.aggregation import MODEL, Opinion
 from laud_ray.quality.raters import Agreement, compare
-from laud_ray.quality.settling import MODEL, Opinion
 from laud_ray.report.run.summary import AuditShown, DisputeShown
 from laud_ray.steps.annotation.second_opinions import settled
 from laud_ray.store import rechecks

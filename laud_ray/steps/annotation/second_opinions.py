@@ -10,8 +10,8 @@ from sqlalchemy import Engine
 from laud_ray.config import RunConfig
 from laud_ray.models.encoder.linear import LinearLearner
 from laud_ray.oracles import asking
+from laud_ray.quality.aggregation import MODEL, SURE, Opinion, Settled, settle
 from laud_ray.quality.noise import LeftOut, combine_answers, noise
-from laud_ray.quality.settling import MODEL, SURE, Opinion, Settled, settle
 from laud_ray.store import rechecks
 from laud_ray.store.rechecks import FIRST_ATTEMPT, SecondQuery
 from laud_ray.store.store import Answered, Store

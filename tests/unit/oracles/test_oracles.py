@@ -18,7 +18,7 @@ from laud_ray.errors import ConfigError
 from laud_ray.labels import UNSURE
 from laud_ray.models.language.prompts import Option
 from laud_ray.oracles.cascade import CascadeOracle
-from laud_ray.oracles.completions.reading import Parsed, decide, read
+from laud_ray.oracles.completions.confidence import Parsed, decide, read
 from laud_ray.oracles.engines import Asked, CallRecorder, Completion, Request, Token
 from laud_ray.oracles.llm import LlmOracle, oracle_prompt
 from laud_ray.storage import backoff

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from laud_ray.cluster.deaths import Done, Lost
+from laud_ray.cluster.retry_limits import Done, Lost
 from laud_ray.cluster.workers import Workers
 from laud_ray.errors import SetAsideError
 from laud_ray.passes.missing import find_missing, map_missing

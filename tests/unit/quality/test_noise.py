@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from laud_ray.quality.aggregation import MODEL, PER_CLASS, Opinion, dawid_skene, settle
 from laud_ray.quality.noise import Noise, combine_answers, noise
 from laud_ray.quality.raters import Confused, compare
-from laud_ray.quality.settling import MODEL, PER_CLASS, Opinion, dawid_skene, settle
 from laud_ray.types import Bools, Floats, Indices
 
 

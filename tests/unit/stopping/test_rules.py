@@ -8,7 +8,7 @@ from laud_ray.config import GainRule, TargetRule
 from laud_ray.errors import ConfigError
 from laud_ray.steps.stop import verdict
 from laud_ray.stopping import RULES, Budget, DeltaF, Gain, Kappa, Plateau, PoolExhausted, Rounds, Target, first_verdict
-from laud_ray.stopping.saturation import EXPONENTS, Saturation, fit
+from laud_ray.stopping.power_law import EXPONENTS, Saturation, fit
 from laud_ray.types import Estimate, Figures, RoundResult, StoppingRule
 
 

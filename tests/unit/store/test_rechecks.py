@@ -15,7 +15,7 @@ from laud_ray.data.sharding.normalise import normalise
 from laud_ray.errors import ConfigError
 from laud_ray.oracles import ReplayOracle
 from laud_ray.oracles.asking import annotate
-from laud_ray.quality.settling import MODEL, Opinion
+from laud_ray.quality.aggregation import MODEL, Opinion
 from laud_ray.steps.annotation import second_opinions
 from laud_ray.storage.folder import Folder
 from laud_ray.store import rechecks

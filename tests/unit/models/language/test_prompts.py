@@ -7,7 +7,7 @@ import pytest
 
 from laud_ray.config import LlmConfig
 from laud_ray.models.language.prompts import CLOSE, OPEN, Option, Prompt, codes, fenced
-from laud_ray.oracles.completions.reading import read
+from laud_ray.oracles.completions.confidence import read
 from laud_ray.oracles.engines import Completion
 from laud_ray.oracles.llm import oracle_prompt
 from laud_ray.types import Example, Label, Task

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from laud_ray.stopping.metric import METRICS, Metric, estimate_of
-from laud_ray.stopping.saturation import fit
+from laud_ray.stopping.power_law import fit
 from laud_ray.types import RoundResult
 
 # The curve has three parameters, and a fit through three points would always be perfect.

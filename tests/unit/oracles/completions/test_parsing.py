@@ -8,7 +8,7 @@ import pytest
 
 from laud_ray.labels import UNSURE
 from laud_ray.models.language.prompts import Option, codes
-from laud_ray.oracles.completions.answers import read_answer
+from laud_ray.oracles.completions.parsing import read_answer
 from laud_ray.types import Label
 
 DAIRY, BREAD, SKIMMED = "Dairy products", "Bread", "Bread, rolls"

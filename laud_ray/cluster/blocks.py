@@ -12,7 +12,7 @@ import pyarrow as pa
 import ray
 
 from laud_ray.cluster.account import Record
-from laud_ray.cluster.deaths import ACCIDENTS, DEATHS, Done, Lost
+from laud_ray.cluster.retry_limits import ACCIDENTS, DEATHS, Done, Lost
 from laud_ray.errors import EngineError, LaudError, UserError
 
 

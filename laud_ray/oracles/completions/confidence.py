@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from laud_ray.labels import UNSURE
 from laud_ray.models.language.prompts import Option
-from laud_ray.oracles.completions.answers import Reading, read_answer
+from laud_ray.oracles.completions.parsing import Reading, read_answer
 from laud_ray.oracles.engines import Completion, Token
 from laud_ray.store.ledger import Answer
 

@@ -1,6 +1,6 @@
 """When the work of a pass ends for broken engines, and how ranges that were set aside are named."""
 
-from laud_ray.cluster.deaths import BrokenEngines, Lost, set_aside
+from laud_ray.cluster.retry_limits import BrokenEngines, Lost, set_aside
 
 
 def test_engines_that_all_end_in_the_same_way_end_the_work() -> None:
