@@ -107,4 +107,6 @@ class Account:
 
 def start_account(node: str) -> Any:
     """Start an account on a node; Ray ends it with the driver."""
-    return ray.remote(num_cpus=0, label_selector={"ray.io/node-id": node})(Account).remote()
+    # Started anew it has forgotten all attempts: names that kill their workers get a few more, and no other is lost.
+    again = {"max_restarts": -1, "max_task_retries": -1}
+    return ray.remote(num_cpus=0, label_selector={"ray.io/node-id": node}, **again)(Account).remote()

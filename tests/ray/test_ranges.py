@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 
 from laud_ray.cluster import ranges
 from laud_ray.cluster.ranges import Done, Lost, Workers, map_ranges
@@ -117,6 +118,14 @@ def test_thousands_of_names_share_blocks(what: str, tmp_path: Path, monkeypatch:
     found = list(map_ranges(NAMES, sender(what), str(tmp_path), Workers()))
     assert sorted(one.name for one in found) == NAMES
     assert [one.name for one in found if isinstance(one, Lost)] == ([] if what == "plain" else ["n03"])
+
+
+@KINDS
+def test_an_account_whose_process_dies_is_started_anew(workers: Workers, tmp_path: Path) -> None:
+    results = map_ranges(NAMES, sender("raise", bad="none"), str(tmp_path), workers)
+    found = [next(results)]
+    ray.kill(ranges._account(), no_restart=False)
+    assert sorted(one.name for one in [*found, *results]) == NAMES
 
 
 @KINDS
