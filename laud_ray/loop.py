@@ -1,4 +1,4 @@
-"""The run: corpus -> zero-shot pass -> seed -> [train -> score -> evaluate -> stop? -> select -> annotate].
+"""The run: corpus -> zero-shot pass -> seed, then repeatedly train -> score -> close (evaluate, stop?) -> select -> annotate.
 
 LAUD, arXiv 2511.14738. The order is that of the paper: the stop rules are checked before a round buys annotations, so
 that every paid answer is used for training.
@@ -53,7 +53,7 @@ def run(
 ) -> Outcome:
     """Start a run, or continue the one in config.storage, until a stop rule ends it or answers are pending.
 
-    A finished run continues if its budget was raised or its stop rules were changed, and no rule ends it now.
+    A finished run continues if no rule ends it with the current budget and stop rules.
 
     Example:
         outcome = run(laud_ray.load("task.yaml"))
@@ -120,7 +120,7 @@ def _rounds(work: Work, zero_shot_only: bool) -> str:
 
 
 def _first_answers(work: Work) -> None:
-    """Get the answers to the evaluation sample. People are asked the seed queries at the same time."""
+    """Get the answers to the evaluation sample. People get the seed queries at the same time, to save them a wait."""
     if rules_of(work.config) is None:
         annotate(work, "evaluation", 0)
         trust(work)

@@ -1,10 +1,11 @@
-"""Map names over the cluster's workers with Ray Data. Every name survives the death of a worker or a node.
+"""Do the work of every range on the cluster's workers with Ray Data; a range survives the death of a worker or a node.
 
-A block of the dataset holds one name, or several if there are thousands. A call does the work of one name: it commits
-its own output under that name and returns one small row. Ray Data starts, feeds, replaces and ends the workers, and
-retries the block of a worker that died. It does not report which name the worker was doing, so an `Account` actor
-on the driver's node keeps count: a name that was begun DEATHS times on nodes that are alive, and never ended, is not
-begun again. Work may be begun more than once, so it must write its output whole or not at all.
+Ranges are given by their names. `work` is called for one name: it writes its output under that name and returns one
+small row. A block of the dataset holds one name, or several if there are thousands. Ray Data starts, feeds, replaces
+and ends the workers, and retries the block of a worker that died. Ray Data does not report which name that worker was
+doing. Therefore an actor on the driver's node, the `Account`, records every begin and end of a name. After DEATHS
+begins without an end, on nodes that stayed alive, the name is set aside: it is not begun again, and is reported as
+Lost. Since work may be begun more than once, its writes must be atomic and repeatable.
 """
 
 import logging
@@ -44,10 +45,9 @@ AT_ONCE = 2  # names per engine at once: one is read, tokenized or written while
 def map_ranges(names: Sequence[str], work: Callable[[str, J], T], job: J, workers: Workers) -> Iterator[Done[T] | Lost]:
     """Call work(name, job) for each name on the cluster's workers; yield results as they come.
 
-    A name whose worker died is retried, alone in its process: an engine has two names at once, and either may have
-    killed it. Work that raises EngineError, or that takes longer than the workers' timeout, ends its worker, which
-    counts as a death. Workers and nodes may join and
-    leave. Closing the iterator cancels the work in progress.
+    A name whose worker died is retried alone, because a process handles two names at once and either may be the cause.
+    Work that raises EngineError, or that takes longer than the workers' timeout, ends its worker, which counts as a
+    death. Workers and nodes may join and leave. Closing the iterator cancels the work in progress.
 
     Example:
         for result in map_ranges(["part-00000", "part-00001"], score_range, job, Workers(cpus=1)):
@@ -55,8 +55,8 @@ def map_ranges(names: Sequence[str], work: Callable[[str, J], T], job: J, worker
 
     Raises:
         UserError: if work raises one, as it was raised.
-        PassError: if work raises anything else, Ray cannot run it, or engine after engine ends with the same error
-            and none completes a name. The message begins with the name.
+        PassError: if work raises anything else, Ray cannot run it, or every engine ends with the same error before
+            it completes a name. The message begins with the name.
     """
     if not names:
         return

@@ -1,4 +1,7 @@
-"""Choose documents by the model's uncertainty. Pure NumPy. n documents, k classes."""
+"""Choose documents by the model's uncertainty or confidence, or at random. Pure NumPy. n documents, k classes.
+
+A utility is an (n, 1) array; documents with larger values are chosen first.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -100,7 +103,7 @@ class Entropy:
 class HighConfidence:
     """Prefer documents whose likeliest label has a high probability: the exploitation strategy of LAUD.
 
-    Where the oracle disagrees, it reveals an error that the model's uncertainty does not show.
+    An answer that differs from such a label reveals an error that the model's uncertainty does not show.
 
     LAUD, arXiv 2511.14738.
     """

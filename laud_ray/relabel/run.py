@@ -1,4 +1,9 @@
-"""Run a relabel: plan -> sample -> [canary] -> [student] -> repeated texts -> every range -> check."""
+"""Run a relabel: plan -> sample -> [canary] -> [student] -> repeated texts -> every range -> check.
+
+Steps in brackets are optional. The canary labels a sample first, and ends the relabel if too many of its labels differ
+from the previous output. The student is a small model, distilled from the full one, that labels the easy texts. Texts
+that occur in several rows are labelled once, before the ranges.
+"""
 
 import os
 import re
@@ -58,12 +63,12 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
         data: a file, folder, glob or URI.
         out: the folder of the output.
         options: the options.
-        check: settings of a canary; None for none.
+        check: limits of the canary; None for no canary.
         observe: called with events on the progress.
 
     Raises:
-        UserError: if an argument is not valid, or `out` holds something else.
-        PassError: if the canary exceeds a limit, ranges were set aside, or an output file is damaged.
+        UserError: if an argument is not valid, or `out` is not the output of this relabel.
+        PassError: if the canary exceeds a limit, ranges were set aside after repeated deaths of their workers, or an output file is damaged.
         OSError: if the disk is full or fails.
     """
     began = time.monotonic()
@@ -93,7 +98,7 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
         whole = finished(plan, folder)
         if whole is not None:
             return Outcome(whole, True, time.monotonic() - began, 0, None, notes)
-        from laud_ray.relabel.steps import Work  # with all that labelling imports, which what is whole does without
+        from laud_ray.relabel.steps import Work  # imported late: a complete output needs none of its slow imports
 
         work = Work(source, plan, folder, observe)
         student = work.prepare(check)
