@@ -1,4 +1,4 @@
-"""The run: corpus -> zero-shot pass -> seed, then repeatedly train -> score -> close (evaluate, stop?) -> select -> annotate.
+"""The run: corpus -> zero-shot pass -> seed -> rounds of train -> score -> evaluate -> stop? -> select -> annotate.
 
 LAUD, arXiv 2511.14738. The order is that of the paper: the stop rules are checked before a round buys annotations, so
 that every paid answer is used for training.

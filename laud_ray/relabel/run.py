@@ -68,7 +68,8 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
 
     Raises:
         UserError: if an argument is not valid, or `out` is not the output of this relabel.
-        PassError: if the canary exceeds a limit, ranges were set aside after repeated deaths of their workers, or an output file is damaged.
+        PassError: if the canary exceeds a limit, ranges were set aside after repeated deaths of their workers, or an
+            output file is damaged.
         OSError: if the disk is full or fails.
     """
     began = time.monotonic()
