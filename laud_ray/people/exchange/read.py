@@ -10,6 +10,7 @@ from typing import TypeVar
 from laud_ray.errors import CorpusError
 from laud_ray.labels import typed
 from laud_ray.people.exchange.identity import VERSION, vote_id
+from laud_ray.people.exchange.mistakes import refusal
 from laud_ray.people.exchange.record import Given
 from laud_ray.people.exchange.rows import DOCUMENT, LABEL, QUESTION, TEXT, Row, rows
 from laud_ray.people.exchange.said import Words, words_of
@@ -20,8 +21,6 @@ from laud_ray.storage.text_reading import AS_FOUND, Reading
 from laud_ray.texts import normalise_text
 from laud_ray.types import Task
 
-# Mistakes that are named; further ones are counted.
-SHOWN = 5
 LONGEST_NAME = 200
 _T = TypeVar("_T")
 
@@ -66,9 +65,7 @@ def read_answers(
     notes: list[str] = []
     file.take(rows(path, reading, notes))
     if file.mistakes:
-        more = len(file.mistakes) - SHOWN
-        lines = [*file.mistakes[:SHOWN], *([f"{path}: {more:,} more rows are not valid"] if more > 0 else [])]
-        raise CorpusError("\n".join([*lines, "nothing was imported"]) if len(lines) > 1 else lines[0])
+        raise refusal(file.mistakes, path)
     return Answers(tuple(file.given), file.empty, tuple(notes))
 
 

@@ -46,7 +46,7 @@ class Words:
         if near is not None:
             return f"is not a label of the task - did you mean {quoted(near)}?"
         some = ", ".join(map(quoted, self.known.task.names[:3]))
-        return f"is not a label of the task; expected one such as {some}, or {UNSURE!r} or {NONE!r}"
+        return f"is not a label of the task; expected one such as {some}; or {UNSURE!r}, {NONE!r}"
 
 
 def words_of(task: Task) -> Words:

@@ -105,12 +105,12 @@ def pull(run: RunFolder, studio: LabelStudio, project: int) -> Imported:
     name, numbers = identity.name_of(task.name, every[:1]), {one.number: one for one in every}
     found = studio.project(project)
     control = _control(run, studio, found)
-    all_tasks = studio.tasks(project)
+    all_tasks, source = studio.tasks(project), f"{studio.url} project {project}"
     if not tasks.sent(all_tasks, name):
-        raise UserError(
-            f"{studio.url} project {project}: holds no questions of this run, {name}; `laud questions push` sends them"
-        )
-    given = tasks.answers(all_tasks, studio.people(), control, numbers, task, name, shows=found.shows_predictions)
+        raise UserError(f"{source}: holds no questions of this run, {name}; `laud questions push` sends them")
+    given = tasks.answers(
+        all_tasks, studio.people(), control, numbers, task, name, source, shows=found.shows_predictions
+    )
     recorded = record(run.store.engine, given.given, numbers, rules, task.names, via="label-studio")
     notes = (f"{given.others:,} tasks of the project are not of this run",) if given.others else ()
     return Imported(recorded, given.unanswered, left(run, rules), notes)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from laud_ray.errors import CorpusError
 from laud_ray.people.exchange.identity import vote_id
+from laud_ray.people.exchange.mistakes import refusal
 from laud_ray.people.exchange.record import Given
 from laud_ray.people.exchange.said import Words, words_of
 from laud_ray.people.label_studio.label_config import Control, meaning
@@ -17,7 +17,6 @@ from laud_ray.types import Task
 
 # Fields of a task's data. Label Studio's own exports overwrite `id` and `label`.
 QUESTION, DOCUMENT, RUN = "laud_question", "laud_document", "laud_run"
-SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +62,7 @@ def answers(
     questions: Mapping[int, Question],
     task: Task,
     run: str,
+    source: str,
     *,
     shows: bool,
 ) -> Pulled:
@@ -72,6 +72,7 @@ def answers(
         people: the names of users by their numbers.
         questions: of the run, by number.
         run: the name by which tasks refer to the run, see `identity.name_of`.
+        source: what a message calls the project.
         shows: whether the project shows predictions.
 
     Raises:
@@ -90,14 +91,13 @@ def answers(
             try:
                 at, given = _answer(one, each, people, control, questions, words, shows=shows)
             except ValueError as error:
-                mistakes.append(f"task {one.get('id')}, annotation {each.get('id')}: {error}")
+                mistakes.append(f"{source}: task {one.get('id')}, annotation {each.get('id')}: {error}")
                 continue
             key = (given.question, given.person)
             if key not in latest or latest[key][0] < at:
                 latest[key] = (at, given)
     if mistakes:
-        more = [f"{len(mistakes) - SHOWN:,} more annotations are not valid"] if len(mistakes) > SHOWN else []
-        raise CorpusError("\n".join([*mistakes[:SHOWN], *more, "nothing was imported"]))
+        raise refusal(mistakes, source)
     return Pulled(tuple(one for _, one in sorted(latest.values(), key=lambda pair: pair[0])), unanswered, others)
 
 

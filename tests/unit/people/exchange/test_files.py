@@ -197,8 +197,8 @@ def test_several_rows_that_are_not_valid_are_named_together(tmp_path: Path) -> N
         take(run, write(tmp_path / "q.csv", filled(run, tmp_path / "q.csv", "cofee")))
     lines = str(error.value).splitlines()
     assert len(lines) == 7
-    assert lines[5].endswith("3 more rows are not valid")
-    assert lines[6] == "nothing was imported"
+    assert lines[5].endswith("q.csv: 3 more are not valid")
+    assert lines[6].endswith("q.csv: nothing was recorded")
 
 
 @pytest.mark.parametrize("name", ["q.xlsx", "q.ods", "q.XLS"])

@@ -1,0 +1,19 @@
+"""The error for what is wrong with several rows or annotations: a line for each of the first ones."""
+
+from collections.abc import Sequence
+
+from laud_ray.errors import CorpusError
+
+SHOWN = 5
+
+
+def refusal(mistakes: Sequence[str], source: str) -> CorpusError:
+    """Return the error for a source, of which nothing is recorded.
+
+    Args:
+        mistakes: a line for each, with its place; at least one.
+        source: what a message calls the file or project.
+    """
+    more = len(mistakes) - SHOWN
+    lines = [*mistakes[:SHOWN], *([f"{source}: {more:,} more are not valid"] if more > 0 else [])]
+    return CorpusError("\n".join([*lines, f"{source}: nothing was recorded"]) if len(lines) > 1 else lines[0])
