@@ -2,22 +2,26 @@
 # make test    set up, check that everything works
 # make check   format, lint, types, import rules        make unit   the fast tests, no Ray
 # make rivals  small-text and SetFit in .venv-rivals, for benchmarks/label_efficiency.py --rivals
+# make label-studio   a Label Studio in .venv-label-studio, for the tests (1 GB)
 # make system  install Debian's chromium and postgresql, for the tests, where they are missing
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 READY := .venv/.ready
+STUDIO := .venv-label-studio/.ready
+# What lives in environments of its own.
+APART := requirements/benchmarks.txt requirements/label-studio.txt
 # Models come with packages here; nothing is looked for on a hub.
 export HF_HUB_OFFLINE ?= 1
 # What the tests need from the system: a command or the pattern of its path, and the Debian package that brings it.
 SYSTEM := chromium:chromium /usr/lib/postgresql/*/bin/initdb:postgresql
 
-.PHONY: install rivals system demo check format unit test clean
+.PHONY: install rivals label-studio system demo check format unit test clean
 
 install: $(READY)
 
 # torch first and alone: a range, or another package's wish, can bring a CUDA build of several GB.
-$(READY): pyproject.toml $(filter-out requirements/benchmarks.txt,$(wildcard requirements/*.txt))
+$(READY): pyproject.toml $(filter-out $(APART),$(wildcard requirements/*.txt))
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python3.11 ..."; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing into .venv (about 4 GB, some minutes)"
@@ -33,6 +37,15 @@ rivals: requirements/benchmarks.txt
 	@test -x .venv-rivals/bin/python || $(PYTHON) -m venv .venv-rivals
 	@.venv-rivals/bin/python -m pip install --quiet torch==2.13.0
 	@.venv-rivals/bin/python -m pip install --quiet -r requirements/benchmarks.txt
+
+label-studio: $(STUDIO)
+
+$(STUDIO): requirements/label-studio.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python3.11 ..."; exit 2; }
+	@test -x .venv-label-studio/bin/python || $(PYTHON) -m venv .venv-label-studio
+	@echo "Installing Label Studio into .venv-label-studio (1 GB, a minute or two)"
+	@.venv-label-studio/bin/python -m pip install --quiet -r requirements/label-studio.txt
+	@touch $(STUDIO)
 
 system:
 	@missing=; for pair in $(SYSTEM); do command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair#*:}"; done; \
@@ -63,7 +76,7 @@ format: $(READY)
 unit: $(READY)
 	@$(BIN)/python -m pytest tests/unit -q
 
-test: $(READY) data/demo.parquet
+test: $(READY) $(STUDIO) data/demo.parquet
 	@$(BIN)/python -m pytest
 
 clean:

@@ -31,6 +31,7 @@ learner: {{kind: encoder, model: bundled}}
 #   {{kind: llm, engine: openai, model: MODEL_NAME}}   asks a language model at an OpenAI-compatible endpoint; base_url
 #                                                    is its URL, key_variable the variable with the API key;
 #                                                    engine: vllm runs the model on this cluster instead
+#   {{kind: people}}                                   people answer: on a page, in a file, or in Label Studio
 #   {{kind: cascade, oracles: [...]}}                  asks several in order, each about the documents from which the
 #                                                    one before abstained (an llm abstains below its threshold)
 oracle: {oracle}

@@ -1,11 +1,16 @@
 """Configure, plan, start and inspect a run: init, plan, run, status, report."""
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from laud_ray.cli.options import json_option, reading_of, reading_options
 from laud_ray.cli.output import leave_waiting, print_json, print_text, print_view, say, terminal
+from laud_ray.errors import UserError
+
+if TYPE_CHECKING:
+    from laud_ray.planning.starter import Starter
 
 
 @click.command(short_help="Print a commented task.yaml for DATA.")
@@ -16,6 +21,7 @@ from laud_ray.cli.output import leave_waiting, print_json, print_text, print_vie
 )
 @click.option("--id", help="The column that holds the ids.")
 @click.option("--name", help="The task's name; by default that of the data.")
+@click.option("--label-studio", metavar="FILE", help="Also write the labels as the label config of Label Studio (XML).")
 @reading_options
 def init(
     data: str,
@@ -23,6 +29,7 @@ def init(
     label: str | None,
     id: str | None,
     name: str | None,
+    label_studio: str | None,
     delimiter: str | None,
     quote: str | None,
     encoding: str | None,
@@ -32,11 +39,29 @@ def init(
 
     reading = reading_of(delimiter, quote, encoding)
     made = starter(data, text=text, label=label, id=id, name=name, reading=reading)
+    if label_studio is not None:
+        _write_label_config(data, made, label_studio)
     print_text(made.text.rstrip("\n"))
     for note in made.notes:
         say(f"note: {note}")
     if made.fill_in:
         say(made.fill_in)
+
+
+def _write_label_config(data: str, made: "Starter", file: str) -> None:
+    """Write the label config of the labels that a column holds."""
+    if made.fill_in:
+        raise UserError(
+            f"--label-studio: {data} has no column of labels; `laud questions push` gives the labels of a run to a new "
+            "project"
+        )
+    from pathlib import Path
+
+    from laud_ray.config import parse
+    from laud_ray.people.label_studio.label_config import label_config
+    from laud_ray.storage.local import atomic
+
+    atomic.write(Path(file), label_config(parse(made.text, "task.yaml").task.to_task()).encode())
 
 
 @click.command(short_help="Show what a run will cost, before anything is spent.")

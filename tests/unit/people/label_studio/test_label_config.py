@@ -1,9 +1,11 @@
 """The label config of a project: written for any labels, and read with whatever choices a project has."""
 
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from laud_ray.cli import main
 from laud_ray.errors import UserError
 from laud_ray.people.label_studio.label_config import is_empty, label_config, read_control
 from laud_ray.types import Label, Task
@@ -85,3 +87,21 @@ def test_a_new_project_has_no_label_config(xml: str) -> None:
 def test_a_character_that_xml_lacks_is_refused() -> None:
     with pytest.raises(UserError, match="has a character that XML lacks"):
         label_config(Task("t", "multiclass", (Label("a\ufffe"), Label("b"))))
+
+
+def test_init_writes_the_label_config_of_labelled_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "".join(f"text {i},{'tea & co' if i % 2 else 'milk'}\n" for i in range(50))
+    (tmp_path / "data.csv").write_text("text,label\n" + rows)
+    main(["init", str(tmp_path / "data.csv"), "--text", "text", "--label-studio", str(tmp_path / "config.xml")])
+    assert capsys.readouterr().out.startswith("#")
+    choices = ElementTree.parse(tmp_path / "config.xml").iter("Choice")
+    assert {one.get("value") for one in choices} == {"tea & co", "milk"}
+
+
+def test_init_of_data_without_labels_has_none_to_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "data.csv").write_text("text\n" + "".join(f"text {i}\n" for i in range(50)))
+    with pytest.raises(SystemExit) as left:
+        main(["init", str(tmp_path / "data.csv"), "--text", "text", "--label-studio", str(tmp_path / "config.xml")])
+    assert left.value.code == 2
+    assert "has no column of labels; `laud questions push` gives the labels" in capsys.readouterr().err
+    assert not (tmp_path / "config.xml").exists()
