@@ -223,6 +223,6 @@ def test_lost_scores_are_said(run: Path) -> None:
     next((run / "rounds/0001/scores").glob("part-*")).unlink()
     with (
         claim(configured(f"{run}/config.yaml")) as folder,
-        pytest.raises(RunError, match="the scores of round-0001 are not all there"),
+        pytest.raises(RunError, match="the scores of round-0001 are incomplete"),
     ):
         buy(folder, 5)

@@ -168,7 +168,7 @@ def test_broken_models_are_refused(trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, broken)
     head = broken / "head.safetensors"
     head.write_bytes(head.read_bytes()[:-1] + b"!")
-    with pytest.raises(ModelError, match=r"head\.safetensors: checksum differs"):
+    with pytest.raises(ModelError, match=r"head\.safetensors: was changed: its checksum differs"):
         kinds.load(str(broken))
     head.unlink()
     with pytest.raises(ModelError, match="is not a complete model"):

@@ -353,7 +353,7 @@ def test_a_scorer_that_fails_on_everything_is_an_error(place: Place, names: str,
 
         return Broken()
 
-    with pytest.raises(PassError, match="its engine ended: ValueError: no weights; so did the engines of other ranges"):
+    with pytest.raises(PassError, match="its engine ended: ValueError: no weights; the engines of other ranges failed"):
         scored(place, names, tmp_path / "out", load)
     assert not committed(tmp_path / "out")
 

@@ -209,7 +209,7 @@ def test_models_that_the_engine_cannot_serve_are_refused_and_it_goes_on(
 ) -> None:
     shutil.copytree(TINY, tmp_path / "other")
     other = in_context(tmp_path / "in_context", model=str(tmp_path / "other"))
-    with pytest.raises(ModelError, match=r"needs the base model .*other, but the engine was started with .*anew"):
+    with pytest.raises(ModelError, match=r"needs the base model .*other, but the engine was started with .*redeploy"):
         engine.open(entry(other))
     wide = causal(tmp_path / "wide", 12, rank=16, epochs=1)
     with pytest.raises(ModelError, match="needs an adapter of rank 16, but the engine was started with 8"):
