@@ -157,7 +157,7 @@ oracle: {{kind: replay, label: label}}
         text.replace("oracle:", "evaluation: {size: 600}\noracle:").replace("North, South", "Cheese, Fruit")
     )
     assert laud("run", str(tmp_path / "x.yaml")) == 2
-    assert "evaluation.size: 600 of" in capsys.readouterr().err
+    assert "evaluation.size: 600 is not valid for" in capsys.readouterr().err
 
 
 def test_no_command_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:
