@@ -29,6 +29,7 @@ def run_with(
     hidden: float = 0.0,
     name: str = "shelf",
     kind: str = "multiclass",
+    store: str | None = None,
     **oracle: Any,
 ) -> str:
     """Make a run that has asked a question about each text; return its folder.
@@ -41,6 +42,7 @@ def run_with(
         "task": {"name": name, "kind": kind, "labels": list(labels)},
         "corpus": {"path": str(folder / "none.parquet"), "text": "text"},
         "storage": str(folder / f"run-{uuid.uuid4().hex[:6]}"),
+        "store": store,
         "oracle": {"kind": "people", "hidden": hidden, **oracle},
     }
     settings = configuration.parse(yaml.safe_dump(written), "task.yaml")

@@ -1,5 +1,7 @@
 """Questions that people answer elsewhere: questions export, import, push, pull."""
 
+import os
+import shlex
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -47,8 +49,7 @@ def export_(
     with look_at(run) as folder:
         found = export(folder, out, blind=blind, purpose=purpose, limit=limit, who=who, disputed=disputed)
     if out == "-":
-        sys.stdout.buffer.write(found.data)
-        sys.stdout.buffer.flush()
+        _write_out(found.data)
         return
     number = "1 question" if found.questions == 1 else f"{found.questions:,} questions"
     if not found.questions:
@@ -56,7 +57,18 @@ def export_(
         return
     print_text(f"{out}: {number}, {found.shown:,} of them with candidates")
     print_text('Fill in the column "label" with a label, "unsure" or "none fits"; then')
-    print_text(f"  laud questions import {run} {out} --who NAME{' --adjudicator' if disputed else ''}")
+    decides = " --adjudicator" if disputed else ""
+    print_text(f"  laud questions import {shlex.quote(run)} {shlex.quote(out)} --who NAME{decides}")
+
+
+def _write_out(data: bytes) -> None:
+    """Write to standard output; a reader that has seen enough, such as `head`, is no error."""
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # Python would write what is left when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @questions.command(name="import", short_help="Record the answers of a file in RUN.")
@@ -148,7 +160,8 @@ def push(
         print_text(f"{url} project {project}: has the labels of the task now")
     there = f", {found.present:,} were there" if found.present else ""
     print_text(f"{url} project {project}: {found.sent:,} tasks sent, {found.suggested:,} with a suggestion{there}")
-    print_text(f"Answer them there; then\n  laud questions pull {run} --label-studio {url} --project {project}")
+    there = f"--label-studio {shlex.quote(url)} --project {project}"
+    print_text(f"Answer them there; then\n  laud questions pull {shlex.quote(run)} {there}")
 
 
 @questions.command(short_help="Record the answers of a project of Label Studio in RUN.")
@@ -192,4 +205,4 @@ def _print(run: str, source: str, found: "Imported", *, as_json: bool) -> None:
         need = f"; {left.disputed:,} of them need an adjudicator (export --disputed)" if left.disputed else ""
         print_text(f"{number} no answer yet{need}")
     if left.ready:
-        print_text(f"The run continues with\n  laud run {run.rstrip('/')}/config.yaml")
+        print_text(f"The run continues with\n  laud run {shlex.quote(run.rstrip('/') + '/config.yaml')}")

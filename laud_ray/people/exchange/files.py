@@ -85,7 +85,7 @@ def export(
         blind: leave out all suggestions; otherwise each question decides.
         purpose: only the questions asked for it.
         limit: the most questions.
-        who: leave out what this person has answered.
+        who: leave out the documents that this person has answered a question about.
         disputed: only the questions on which people differ, with their answers; otherwise only the others.
 
     Raises:
@@ -96,9 +96,10 @@ def export(
     every = questions(run.store.engine)
     state: State = "adjudicate" if disputed else "open"
     chosen = [one for one in every if one.state == state and purpose in (None, one.purpose)]
-    given = current(votes(run.store.engine, [one.number for one in chosen]))
-    answered = {one.vote.question for one in given if one.person == who}
-    chosen = [one for one in chosen if one.number not in answered][:limit]
+    given = current(votes(run.store.engine))
+    mine = {one.vote.question for one in given if one.person == who}
+    known = {one.document.id for one in every if one.number in mine}
+    chosen = [one for one in chosen if one.document.id not in known][:limit]
     said: dict[int, list[str]] = {}
     for one in given:
         said.setdefault(one.vote.question, []).append(one.vote.label or one.vote.answer)

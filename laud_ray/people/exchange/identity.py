@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 from laud_ray.people.questions import Question
+from laud_ray.store.tables import in_utc
 
 VERSION = 1
 _VOTES = uuid.UUID("9c3c5a0e-52c5-4f0e-8f53-9d4c0d9a7c11")
@@ -21,7 +22,7 @@ def name_of(task: str, questions: Sequence[Question]) -> str:
     if not questions:
         return task
     first = min(questions, key=lambda one: one.number)
-    asked = f"{first.document.id} {first.created_at.replace(tzinfo=None).isoformat()}"
+    asked = f"{first.document.id} {in_utc(first.created_at).isoformat()}"
     return f"{task}-{blake2b(asked.encode(errors='surrogatepass'), digest_size=4).hexdigest()}"
 
 

@@ -183,7 +183,7 @@ class _File:
         if name is not None:
             return person_named(name, f"{row.place}: who")
         if self.who is None:
-            raise _MistakeError("who: is empty; expected the name of the person, or --who NAME for the whole file")
+            raise CorpusError(f"{row.place}: who: is empty; expected a person's name, or --who NAME for the whole file")
         return self.who
 
 

@@ -1,6 +1,5 @@
 """Rows of a file that people filled in, as texts, whatever spreadsheet wrote it."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -45,11 +44,7 @@ class Row:
         found = self.get(TEXT)
         if found is None or normalise_text(found) == normalise_text(text):
             return True
-        if self.encoding is None:
-            return False
-        # Excel writes a question mark, or a similar letter, for what the encoding lacks.
-        pattern = "".join(re.escape(one) if _has(self.encoding, one) else ".{1,2}" for one in normalise_text(text))
-        return bool(re.fullmatch(pattern, normalise_text(found)))
+        return self.encoding is not None and _may_stand_for(normalise_text(found), normalise_text(text), self.encoding)
 
 
 def rows(path: str, reading: Reading, notes: list[str]) -> Iterator[Row]:
@@ -161,6 +156,24 @@ def _is_utf8(cell: bytes | None) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _may_stand_for(written: str, text: str, encoding: str) -> bool:
+    """Whether a text may have become another when it was written in an encoding.
+
+    Excel writes a question mark, or a similar letter, for what the encoding lacks, and two of them for an emoji.
+    """
+    reached = {0}
+    for letter in text:
+        has = _has(encoding, letter)
+        widths = (1,) if has or ord(letter) < 0x10000 else (1, 2)
+        reached = {
+            place + width
+            for place in reached
+            for width in widths
+            if place + width <= len(written) and (not has or written[place] == letter)
+        }
+    return len(written) in reached
 
 
 def _has(encoding: str, letter: str) -> bool:

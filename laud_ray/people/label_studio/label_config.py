@@ -80,7 +80,7 @@ def read_control(xml: str, task: Task) -> Control:
     to = tag.get("toName", "")
     about = next((one for one in root.iter() if one.get("name") == to), None)
     field = (about.get("value", "") if about is not None else "").strip()
-    if about is None or about.tag not in ("Text", "HyperText", "Paragraphs") or not re.fullmatch(r"\$\w+", field):
+    if about is None or about.tag != "Text" or not re.fullmatch(r"\$\w+", field):
         raise UserError(f"the label config's {tag.tag} is not about a Text with a value such as $text; expected one")
     return Control(tag.tag.lower(), tag.get("name", ""), to, field[1:], _choices(tag, words_of(task)))
 

@@ -5,6 +5,8 @@ import gzip
 import io
 import json
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from laud_ray.people.exchange.files import Imported
 from laud_ray.people.votes import current, votes
 from laud_ray.store.run import look_at
 from tests.asking import all_questions, run_with
+from tests.postgres import Server
 
 TEXTS = ["gala apples", "=HYPERLINK(1)", "3/4", "łosoś ; smoked, 100 g", '5" pipe', "-brie-"]
 
@@ -101,6 +104,9 @@ def test_questions_are_chosen_by_purpose_number_and_person(tmp_path: Path) -> No
     take(run, write(tmp_path / "a.csv", rows[:4]))
     assert export(run, tmp_path / "q.csv", who="ann").questions == 2
     assert export(run, tmp_path / "q.csv", who="bob").questions == 6
+    again = run_with(tmp_path, TEXTS, again=2)
+    take(again, write(tmp_path / "b.csv", filled(again, tmp_path / "r.csv")[:1]))
+    assert export(again, tmp_path / "s.csv", who="ann").questions == 6, "nobody is asked twice about a document"
 
 
 @pytest.mark.parametrize("name", ["q.csv", "q.jsonl", "q.csv.gz", "q.ndjson.gz"])
@@ -237,6 +243,16 @@ def test_excel_in_western_europe_saves_semicolons_and_cp1252(tmp_path: Path) -> 
     assert f"{path}: is read as cp1252" in found.notes
 
 
+def test_an_emoji_may_become_two_question_marks(tmp_path: Path) -> None:
+    run, path = run_with(tmp_path, ["😀 pâté 😀" * 40, "😀"]), tmp_path / "q.csv"
+    rows = filled(run, path)
+    rows[0]["text"] = rows[0]["text"].replace("😀", "??")
+    assert take(run, write(path, rows, "cp1252")).recorded.counted == 2
+    rows[0]["text"] += "x"
+    with pytest.raises(CorpusError, match="row 1 .*is not the question's"):
+        take(run, write(path, rows, "cp1252"))
+
+
 def test_a_file_in_utf16_with_tabs(tmp_path: Path) -> None:
     run, path = run_with(tmp_path, TEXTS), tmp_path / "q.csv"
     rows = filled(run, path, "Käse & co")
@@ -317,7 +333,7 @@ def test_rows_may_say_who_when_and_how_long(tmp_path: Path) -> None:
     assert found.vote.answered_at is not None
     assert found.vote.answered_at.isoformat() == "2026-01-31T09:30:00+00:00"
     (tmp_path / "a.jsonl").write_text(json.dumps(row | {"who": None}) + "\n")
-    with pytest.raises(CorpusError, match="who: is empty; expected the name of the person, or --who NAME"):
+    with pytest.raises(CorpusError, match="row 1: who: is empty; expected a person's name, or --who NAME"):
         take(run, tmp_path / "a.jsonl", None)
 
 
@@ -353,6 +369,23 @@ def test_a_run_that_asks_no_people_is_refused(tmp_path: Path) -> None:
     message = "its oracles ask no people; expected an oracle of kind people"
     with claim(configuration.parse(text, "task.yaml")) as run, pytest.raises(RunError, match=message):
         files.export(run, str(tmp_path / "q.csv"))
+
+
+def test_answers_in_a_database_of_postgresql(tmp_path: Path, postgres: Server) -> None:
+    run = run_with(tmp_path, TEXTS, store=postgres.url, team=2, per_document=2)
+    for who, left in (("ann", 6), ("bob", 0)):
+        rows = filled(run, tmp_path / f"{who}.csv")
+        assert [row["run"] for row in rows] == [rows[0]["run"]] * 6
+        assert take(run, write(tmp_path / f"{who}.csv", rows), who).left.open == left
+    assert take(run, tmp_path / "ann.csv").recorded.repeated == 6
+
+
+def test_a_reader_of_standard_output_may_stop(tmp_path: Path) -> None:
+    run = run_with(tmp_path, [f"text {i} " + "x" * 500 for i in range(2000)])
+    command = f"{sys.executable} -m laud_ray questions export {run} --out - | head -n 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=60)
+    assert json.loads(done.stdout)["question"] == "q-000001"
+    assert done.stderr == ""
 
 
 @settings(
