@@ -14,6 +14,8 @@ from laud_ray.types import Label, Task
 
 # The answer of a language model that is not sure; reserved, so no label that a language model chooses from has it.
 UNSURE = "unsure"
+# By which people say that no label is right.
+NONE_FITS = "none fits"
 SHOWN = 10
 LONGEST = 1000
 # Control characters, and surrogates, which UTF-8 cannot encode.

@@ -15,20 +15,21 @@ from laud_ray.evaluation.trusted import choose_first
 from laud_ray.events import Event as Event
 from laud_ray.events import Observer as Observer
 from laud_ray.passes.incomplete import drop_incomplete
+from laud_ray.people.cost import spent_line
 from laud_ray.people.questions import rules_of
 from laud_ray.people.waiting import wait_for_answers
-from laud_ray.steps.annotation.annotate import annotate
+from laud_ray.steps.annotation.annotate import annotate, annotate_left_open
 from laud_ray.steps.annotation.audit import audit
 from laud_ray.steps.close import close
 from laud_ray.steps.sample import draw_evaluation, trust
 from laud_ray.steps.score import score, zero_shot
-from laud_ray.steps.selection.seed import one_sided, seed
+from laud_ray.steps.selection.seed import can_learn, one_sided, seed
 from laud_ray.steps.selection.select import exhausted, select
 from laud_ray.steps.start import start
 from laud_ray.steps.stop import reconsider
 from laud_ray.steps.training.model import is_made
 from laud_ray.steps.training.train import train
-from laud_ray.steps.work import WaitingError, Work
+from laud_ray.steps.work import WaitingError, Work, together
 from laud_ray.store.run import claim
 
 ZERO_SHOT_DONE = "the zero-shot pass is done; `laud run` without --zero-shot-only continues"
@@ -77,12 +78,22 @@ def run(
             try:
                 reason = _rounds(work, zero_shot_only)
             except WaitingError as waiting:
-                if wait:
-                    work.note("annotate", len(work.store.history()), f"{waiting}: `laud annotate {config.storage}`")
-                if wait and wait_for_answers(work.store.engine, work.config):
+                if wait and _answered(work, waiting):
                     continue
-                return Outcome("waiting", str(waiting), folder.store.setting("current"), waiting.pending)
+                over = spent_line(folder.store.engine, rules_of(config))
+                said = f"{waiting}; {over}" if over else str(waiting)
+                return Outcome("waiting", said, folder.store.setting("current"), waiting.pending)
             return Outcome("finished", reason, folder.store.setting("current"))
+
+
+def _answered(work: Work, waiting: WaitingError) -> bool:
+    """Wait for the answers of people; return False if none can come."""
+    rules = rules_of(work.config)
+    if rules is None:
+        return False
+    how = f"answer them with `laud annotate {work.config.storage}`"
+    work.note("annotate", len(work.store.history()), f"{waiting}; {how}")
+    return wait_for_answers(work.store.engine, waiting.awaited, rules)
 
 
 def _rounds(work: Work, zero_shot_only: bool) -> str:
@@ -120,18 +131,28 @@ def _rounds(work: Work, zero_shot_only: bool) -> str:
 
 
 def _first_answers(work: Work) -> None:
-    """Get the answers to the evaluation sample. People get the seed queries at the same time, to save them a wait."""
+    """Get the answers to the evaluation sample.
+
+    People are asked the seed queries at the same time. While they still answer the evaluation sample, the first model
+    is trained, because it learns only the seed.
+    """
     if rules_of(work.config) is None:
         annotate(work, "evaluation", 0)
         trust(work)
         return
-    steps = (lambda: annotate(work, "evaluation", 0), lambda: trust(work), lambda: seed(work))
-    waiting = [one for step in steps if (one := _waiting(step)) is not None]
+    learned = _waiting(lambda: seed(work))
+    measured = [one for step in _measuring(work) if (one := _waiting(step)) is not None]
+    if learned is None and measured and can_learn(work):
+        train(work, 1)
+        score(work, 1)
+        measured = [one for step in _measuring(work) if (one := _waiting(step)) is not None]
+    waiting = [*([] if learned is None else [learned]), *measured]
     if waiting:
-        pending = sum(one.pending for one in waiting)
-        raise WaitingError(
-            str(waiting[0]) if len(waiting) == 1 else f"people have {pending} questions to answer", pending
-        )
+        raise together(waiting)
+
+
+def _measuring(work: Work) -> tuple[Callable[[], None], ...]:
+    return (lambda: annotate(work, "evaluation", 0), lambda: trust(work))
 
 
 def _waiting(step: Callable[[], None]) -> WaitingError | None:
@@ -147,6 +168,7 @@ def _query(work: Work, round: int) -> str | None:
     audit(work, round)
     select(work, round)
     annotate(work, "query", round)
+    annotate_left_open(work, round)
     return exhausted(work, round)
 
 

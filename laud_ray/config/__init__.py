@@ -12,7 +12,15 @@ from laud_ray.config.models import (
     VllmZeroShotConfig,
     ZeroShotConfig,
 )
-from laud_ray.config.oracles import CascadeConfig, LlmConfig, OracleConfig, PeopleConfig, ReplayConfig, SingleConfig
+from laud_ray.config.oracles import (
+    CascadeConfig,
+    LlmConfig,
+    OracleConfig,
+    PeopleConfig,
+    ReplayConfig,
+    SingleConfig,
+    people_in,
+)
 from laud_ray.config.reading import changes, differences, load, load_stored, parse
 from laud_ray.config.run import ResourcesConfig, RunConfig, ServingConfig
 from laud_ray.config.section import Section
@@ -72,4 +80,5 @@ __all__ = [
     "load",
     "load_stored",
     "parse",
+    "people_in",
 ]

@@ -1,4 +1,4 @@
-"""The oracles, which annotate documents: replay, llm, cascade."""
+"""The oracles, which annotate documents: replay, llm, people, cascade."""
 
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
@@ -176,3 +176,9 @@ def asks_model(config: OracleConfig) -> bool:
     """Whether an oracle asks a language model, alone or in a cascade."""
     members = config.oracles if isinstance(config, CascadeConfig) else (config,)
     return any(isinstance(one, LlmConfig) for one in members)
+
+
+def people_in(config: OracleConfig) -> PeopleConfig | None:
+    """Return the people of an oracle, alone or in a cascade; None if it asks none."""
+    members = config.oracles if isinstance(config, CascadeConfig) else (config,)
+    return next((one for one in members if isinstance(one, PeopleConfig)), None)

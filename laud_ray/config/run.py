@@ -9,11 +9,11 @@ from laud_ray.cluster.workers import RANGE_TIMEOUT_S
 from laud_ray.config.asking import AuditConfig, BudgetConfig, EvaluationConfig, InitConfig, QueryConfig
 from laud_ray.config.mistakes import refuse_credentials, require_url, require_variable, short
 from laud_ray.config.models import EncoderConfig, EncoderZeroShotConfig, LearnerConfig, ZeroShotConfig
-from laud_ray.config.oracles import OracleConfig, ReplayConfig, asks_model, repeats_itself
+from laud_ray.config.oracles import OracleConfig, ReplayConfig, asks_model, people_in, repeats_itself
 from laud_ray.config.section import STORED, PathText, Section
 from laud_ray.config.stopping import BudgetRule, StopConfig
 from laud_ray.config.task import CorpusConfig, TaskConfig
-from laud_ray.labels import UNSURE, fold
+from laud_ray.labels import NONE_FITS, UNSURE, fold
 from laud_ray.printable import quoted
 
 
@@ -115,6 +115,20 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _answered_by_another(self) -> "RunConfig":
+        """Refuse to ask people again where there is nobody but the person who answered first."""
+        again = {"audit.share": self.second_oracles() if self.audit.share else ()}
+        again["evaluation.trusted"] = () if (trusted := self.trusted_oracle()) is None else (trusted,)
+        for key, chain in again.items():
+            asked = [(where, people) for where, one in (("oracle", self.oracle), *chain) if (people := people_in(one))]
+            if len(asked) > 1 and asked[0][1].team == 1:
+                raise ValueError(
+                    f"{key}: would ask people again, and `{asked[0][0]}` has team: 1, so nobody else could answer; "
+                    "expected team of at least 2, or another oracle"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _measured_by_another(self) -> "RunConfig":
         if self.evaluation.trusted is not None and self.evaluation.oracle == self.oracle:
             raise ValueError(
@@ -132,14 +146,19 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _abstention_is_no_label(self, info: ValidationInfo) -> "RunConfig":
-        """Refuse a label called UNSURE: it is the answer by which a language model abstains."""
-        llm = next((where for where, one in self.asked_oracles().items() if asks_model(one)), None)
-        same = next((label.name for label in self.task.labels if fold(label.name) == UNSURE), None)
-        if llm is not None and same is not None and info.context != STORED:
-            raise ValueError(
-                f"task.labels: the label {quoted(same)} is not valid: the language model of `{llm}` abstains with this "
-                f"word; expected another name, such as {{name: unclear, also: [{same}]}}"
-            )
+        """Refuse a label called like an answer by which a language model or a person abstains."""
+        asked = self.asked_oracles().items()
+        llm = next((where for where, one in asked if asks_model(one)), None)
+        people = next((where for where, one in asked if people_in(one)), None)
+        words = ((llm, "the language model", (UNSURE,)), (people, "the people", (UNSURE, NONE_FITS)))
+        for where, who, special in words:
+            same = next((label.name for label in self.task.labels if fold(label.name) in special), None)
+            if where is not None and same is not None and info.context != STORED:
+                raise ValueError(
+                    f"task.labels: the label {quoted(same)} is not valid: {who} of `{where}` "
+                    f"{'abstains' if who != 'the people' else 'abstain'} with this word; expected another name, such "
+                    f"as {{name: unclear, also: [{same}]}}"
+                )
         return self
 
     def evaluation_oracle(self) -> tuple[str, OracleConfig]:

@@ -3,7 +3,7 @@
 m candidates, a annotated documents, c models, k classes, d dimensions.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
@@ -14,10 +14,12 @@ import pyarrow.compute as pc
 
 from laud_ray.cluster.ranges import Workers, map_all_ranges
 from laud_ray.data.corpus import Corpus
+from laud_ray.data.range_files import side_by_side
 from laud_ray.errors import PassError
 from laud_ray.models.encoder.encoding import BUNDLED, Encoder
 from laud_ray.models.faults import engine_errors
 from laud_ray.passes.scoring import load_scorer, open_model
+from laud_ray.passes.shortlists import SHORTLIST
 from laud_ray.storage.folder import Folder
 from laud_ray.store.store import Answered
 from laud_ray.types import Candidates, Document, Floats, Indices, Scorer, Space, SpatialScorer
@@ -25,6 +27,8 @@ from laud_ray.types import Candidates, Document, Floats, Indices, Scorer, Space,
 CHUNK = 2000  # texts per call: a few seconds on one core
 TOKENS = 64  # tokens of a text that the bundled encoder reads
 TASKS = Workers()
+# Bytes of scores that are read in this process.
+READ_HERE = 64 << 20
 
 T = TypeVar("T")
 J = TypeVar("J")
@@ -182,20 +186,48 @@ def _probabilities(corpus: Corpus, scores: Sequence[Folder], ids: Sequence[str],
     return np.stack([from_likeliest(pa.concat_tables(one), job.ids, names) for one in tables])
 
 
-def likeliest(corpus: Corpus, scores: Folder, ids: Sequence[str]) -> dict[str, list[tuple[str, float]]]:
+def likeliest(
+    corpus: Corpus, scores: Folder, ids: Sequence[str], drawn: Mapping[str, str]
+) -> dict[str, list[tuple[str, float]]]:
     """Return the likeliest labels of documents in a finished pass with their probabilities, the likeliest first.
 
-    Documents that the pass could not score have none.
+    Documents that the pass could not score have none. The shortlist of the pass holds what is chosen to be asked
+    about, so the scores themselves are seldom read; and small ones in this process, since to start workers takes
+    longer.
+
+    Args:
+        drawn: the ranges of documents that were drawn from the whole corpus, by id.
 
     Raises:
         PassError: if the work fails, or its workers die repeatedly.
     """
-    job = _Finding((scores,), pa.array(ids, pa.string()))
-    found: dict[str, list[tuple[str, float]]] = {}
-    for _, table in _mapped([f"0/{part.name}" for part in corpus.ranges], _find, job, TASKS):
-        for row in table.to_pylist():
-            found[row["id"]] = list(zip(row["top_labels"] or (), row["top_probabilities"] or (), strict=True))
+    every = [part.name for part in corpus.ranges]
+    listed, sampled = [id for id in ids if id not in drawn], [id for id in ids if id in drawn]
+    places = sorted({drawn[id] for id in sampled})
+    found = _listed(_read_here(scores / SHORTLIST, every if listed else [], listed))
+    found |= _listed(_read_here(scores, places, sampled))
+    if lost := [id for id in ids if id not in found]:
+        size = sum(entry.size for entry in scores.entries() if entry.path in set(every))
+        found |= _listed((_read_here if size <= READ_HERE else _read_there)(scores, every, lost))
     return found
+
+
+def _read_here(scores: Folder, names: Sequence[str], ids: Sequence[str]) -> Iterator[pa.Table]:
+    job = _Finding((scores,), pa.array(ids, pa.string()))
+    yield from side_by_side(lambda name: _find(f"0/{name}", job), names)
+
+
+def _read_there(scores: Folder, names: Sequence[str], ids: Sequence[str]) -> Iterator[pa.Table]:
+    job = _Finding((scores,), pa.array(ids, pa.string()))
+    yield from (table for _, table in _mapped([f"0/{name}" for name in names], _find, job, TASKS))
+
+
+def _listed(tables: Iterable[pa.Table]) -> dict[str, list[tuple[str, float]]]:
+    return {
+        row["id"]: list(zip(row["top_labels"] or (), row["top_probabilities"] or (), strict=True))
+        for table in tables
+        for row in table.to_pylist()
+    }
 
 
 def _find(name: str, job: _Finding) -> pa.Table:

@@ -1,21 +1,25 @@
 """What the answers of people come to: who they are, how right and how fast, what suggestions do, and what it cost."""
 
 from collections.abc import Collection, Mapping, Sequence
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 
 from laud_ray.config import PeopleConfig
 from laud_ray.people.questions import Question, questions
-from laud_ray.people.votes import StoredVote, current, votes
+from laud_ray.people.recorded import StoredVote, current, votes
 from laud_ray.quality.aggregation import Opinion
 from laud_ray.quality.anchoring import Reply, anchoring
 from laud_ray.quality.annotators import PeopleFigures, PersonVote, accuracies, annotators
 from laud_ray.quality.raters import compare
 from laud_ray.store.database.connection import read
 from laud_ray.store.people_tables import gold
+from laud_ray.store.people_tables import votes as votes_table
 
 # A person's estimated accuracy decides between differing answers once it rests on so many of theirs.
 ENOUGH = 20
+# For each database: the number of classes, the last vote, and the accuracies by the votes up to it.
+_LASTING: WeakKeyDictionary[Engine, tuple[int, int, dict[str, float]]] = WeakKeyDictionary()
 
 
 def people_figures(engine: Engine, rules: PeopleConfig, classes: int) -> PeopleFigures | None:
@@ -49,6 +53,16 @@ def known_accuracies(engine: Engine, classes: int) -> dict[str, float]:
     asked = {one.number: one for one in questions(engine)}
     found = accuracies(person_votes(current(votes(engine)), asked, gold_labels(engine)), classes)
     return {name: one.value for name, one in found.items() if one.n >= ENOUGH}
+
+
+def lasting_accuracies(engine: Engine, classes: int) -> dict[str, float]:
+    """Do what `known_accuracies` does, for the votes of a little while ago: anew once a twentieth is added to them."""
+    position = select(func.max(votes_table.c.position))
+    last = read(engine, lambda connection: int(connection.scalar(position) or 0))
+    kept = _LASTING.get(engine)
+    if kept is None or kept[0] != classes or last >= kept[1] + max(ENOUGH, kept[1] // 20):
+        _LASTING[engine] = kept = (classes, last, known_accuracies(engine, classes))
+    return kept[2]
 
 
 def gold_labels(engine: Engine) -> dict[int, str]:
@@ -111,11 +125,6 @@ def cost_of(engine: Engine, numbers: Collection[int], hourly: float) -> dict[int
     for one in votes(engine, numbers):
         costs[one.vote.question] = costs.get(one.vote.question, 0.0) + _dollars([one], hourly)
     return costs
-
-
-def spent(engine: Engine, hourly: float) -> float:
-    """Return the dollars that all votes have cost so far."""
-    return _dollars(votes(engine), hourly) if hourly else 0.0
 
 
 def _dollars(cast: Sequence[StoredVote], hourly: float) -> float:

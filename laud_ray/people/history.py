@@ -3,7 +3,7 @@
 from sqlalchemy import Engine, exists, func, select
 
 from laud_ray.people.questions import Question, questions
-from laud_ray.people.votes import StoredVote, current, votes
+from laud_ray.people.recorded import StoredVote, current, votes
 from laud_ray.store import people_tables as tables
 from laud_ray.store.database.connection import read
 

@@ -24,6 +24,8 @@ from sqlalchemy import (
     update,
 )
 
+from laud_ray.config import PeopleConfig
+from laud_ray.people.cost import is_spent_in
 from laud_ray.people.questions import ASKED, QUESTION, Question, question_of, take_turn
 from laud_ray.store.database.connection import read, write
 from laud_ray.store.people_tables import gold, leases, question_states, questions, votes
@@ -54,8 +56,11 @@ def take(
     holder: str = "",
     adjudicator: bool = False,
     gold_share: float = GOLD_SHARE,
+    rules: PeopleConfig | None = None,
 ) -> list[Lease]:
     """Keep up to n questions for a person: those that the holder has already, and then the next ones.
+
+    Questions of the evaluation sample come last: the run can work on the others while they are answered.
 
     A question goes to as many people as it takes votes. Nobody is asked twice about a document, and no two pages of a
     person hold the same question.
@@ -65,12 +70,20 @@ def take(
         holder: the page that the person works in.
         adjudicator: whether the person also decides where votes differ; those questions come first.
         gold_share: of the questions, those whose answer is established already.
+        rules: nothing more is kept once the answers have cost `max_dollars`. None: they may cost anything.
     """
 
     def lease(connection: Connection) -> list[Lease]:
         take_turn(connection)
         return take_in(
-            connection, person, n, seconds=seconds, holder=holder, adjudicator=adjudicator, gold_share=gold_share
+            connection,
+            person,
+            n,
+            seconds=seconds,
+            holder=holder,
+            adjudicator=adjudicator,
+            gold_share=gold_share,
+            rules=rules,
         )
 
     return write(engine, lease)
@@ -85,13 +98,14 @@ def take_in(
     holder: str = "",
     adjudicator: bool = False,
     gold_share: float = GOLD_SHARE,
+    rules: PeopleConfig | None = None,
 ) -> list[Lease]:
     """Do what `take` does, within a transaction whose turn the caller has taken."""
     clock = _clock(connection)
     connection.execute(delete(leases).where(leases.c.until < clock))
     mine = {"who": person, "at": holder}
     held = connection.execute(_EXTEND, {**mine, "then": clock + seconds}).rowcount
-    if held < n:
+    if held < n and (rules is None or not is_spent_in(connection, rules)):
         _add(connection, person, holder, clock + seconds, n - held, adjudicator, gold_share)
     rows: Sequence[object] = connection.execute(_HELD, mine).all()
     return [Lease(question_of(row), row.until, row.gold) for row in rows][:n]  # type: ignore[attr-defined,arg-type]
@@ -164,7 +178,7 @@ def _add(
     if len(chosen) < n and gold_share > 0 and (number := _due_gold(connection, person, gold_share)) is not None:
         chosen.append((number, True))
     # Those first that others have begun to answer.
-    for following in (_BEGUN, _NEW):
+    for following in (_BEGUN, _NEW, _MEASURING):
         if len(chosen) < n:
             found = connection.execute(following, {"who": person, "most": n - len(chosen)})
             chosen += [(row.question, False) for row in found]
@@ -225,7 +239,10 @@ def _open(begun: ColumnElement[bool]) -> "Select[tuple[int]]":
     )
 
 
-_BEGUN, _NEW = _open(_STATES.votes > 0), _open(_STATES.votes == 0)
+_MEASURES = questions.c.purpose == "evaluation"
+_BEGUN = _open(_STATES.votes > 0)
+_NEW = _open(and_(_STATES.votes == 0, ~_MEASURES))
+_MEASURING = _open(and_(_STATES.votes == 0, _MEASURES))
 # The questions that wait for an adjudicator, and that no one is deciding.
 _DISPUTED = (
     select(_STATES.question)

@@ -4,45 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from sqlalchemy import Engine, func, select
-
 from laud_ray.config import PeopleConfig
-from laud_ray.store import people_tables as tables
-from laud_ray.store.database.connection import read
+from laud_ray.people.groups import Group
 from laud_ray.types import Estimate, RoundResult
 
 # Half of the 95 % interval that answers are counted to, in percentage points.
 POINTS = 2.0
-_ANSWERED = ("settled", "used")
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """The questions of one purpose, round and attempt, counted by their state."""
-
-    purpose: str
-    round: int
-    attempt: int
-    states: dict[str, int]
-
-    @property
-    def asked(self) -> int:
-        """How many there are, without those that were withdrawn."""
-        return sum(n for state, n in self.states.items() if state != "withdrawn")
-
-    @property
-    def answered(self) -> int:
-        return sum(self.states.get(state, 0) for state in _ANSWERED)
-
-    @property
-    def used(self) -> bool:
-        """Whether the run has taken the answers: what is open of it now may stay open."""
-        return self.states.get("used", 0) > 0 and not self.states.get("settled", 0)
-
-    def lacking(self, close_at: float) -> int:
-        """Return how many answers are missing until the run continues."""
-        enough = ceil(self.asked * (close_at if self.purpose == "query" else 1.0) - 1e-9)
-        return 0 if self.used else max(0, enough - self.answered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +34,6 @@ class Progress:
     finished: bool
 
 
-def groups(engine: Engine) -> list[Group]:
-    """Return the questions of a run in groups that the run waits for together, in the order of asking."""
-    asked, states = tables.questions.c, tables.question_states.c
-    key = (asked.purpose, asked.round, asked.attempt)
-    counted = (
-        select(*key, states.state, func.count(), func.min(asked.position))
-        .join(tables.question_states, states.question == asked.position)
-        .group_by(*key, states.state)
-    )
-    rows = read(engine, lambda connection: connection.execute(counted).all())
-    found: dict[tuple[str, int, int], dict[str, int]] = {}
-    for purpose, round, attempt, state, n, _ in sorted(rows, key=lambda row: row[-1]):
-        found.setdefault((purpose, round, attempt), {})[state] = n
-    return [Group(*name, counts) for name, counts in found.items()]
-
-
 def progress(
     found: Sequence[Group],
     rules: PeopleConfig,
@@ -97,7 +48,7 @@ def progress(
         working: whether a process works on the run.
         stop_reason: why the run ended; None while it has not.
     """
-    waited = [one for one in found if not one.used]
+    waited = [one for one in found if not one.closed]
     lacking = sum(one.lacking(rules.close_at) for one in waited)
     needed = sum(one.answered + one.lacking(rules.close_at) for one in waited)
     figures, more = sure(history[-1].figures.accuracy) if history else (None, None)

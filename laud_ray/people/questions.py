@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Engine, Row, and_, func, insert, select
+from sqlalchemy import Connection, Engine, Row, and_, exists, func, insert, select
 
-from laud_ray.config import CascadeConfig, OracleConfig, PeopleConfig, RunConfig
+from laud_ray.config import PeopleConfig, RunConfig, people_in
+from laud_ray.people.groups import Group, groups
 from laud_ray.store import people_tables as tables
 from laud_ray.store.database.connection import in_turn, read, write
 from laud_ray.store.tables import now, queries, second_queries
@@ -109,12 +110,6 @@ def rules_of(config: RunConfig) -> PeopleConfig | None:
     return next((found for one in config.asked_oracles().values() if (found := people_in(one)) is not None), None)
 
 
-def people_in(config: OracleConfig) -> PeopleConfig | None:
-    """Return the people of an oracle, alone or in a cascade; None if it asks none."""
-    members = config.oracles if isinstance(config, CascadeConfig) else (config,)
-    return next((one for one in members if isinstance(one, PeopleConfig)), None)
-
-
 def ask(
     engine: Engine, documents: Sequence[Document], attempt: int, suggest: Suggest | None, rules: PeopleConfig, seed: int
 ) -> None:
@@ -169,27 +164,11 @@ def is_ready(engine: Engine, share: float) -> bool:
     """Whether a group of questions that belong together has the answers that the run waits for.
 
     Args:
-        share: of a round's questions that must be answered; of the others all must be.
+        share: of a round's own queries that must be answered; of other questions all must be.
     """
-    asked, states = tables.questions.c, tables.question_states.c
-    counted = (
-        select(asked.purpose, asked.round, asked.attempt, states.state, func.count())
-        .join(tables.question_states, states.question == asked.position)
-        .group_by(asked.purpose, asked.round, asked.attempt, states.state)
-    )
-    groups: dict[tuple[str, int, int], dict[str, int]] = {}
-    for purpose, round, attempt, state, n in read(engine, lambda connection: connection.execute(counted).all()):
-        groups.setdefault((purpose, round, attempt), {})[state] = n
     return any(
-        found.get("settled", 0) > 0
-        and enough(found["settled"], found["settled"] + sum(found.get(one, 0) for one in UNANSWERED), purpose, share)
-        for (purpose, _, _), found in groups.items()
+        group.states.get("settled", 0) > 0 and not group.closed and not group.lacking(share) for group in groups(engine)
     )
-
-
-def enough(answered: int, asked: int, purpose: str, share: float) -> bool:
-    """Whether so many answers are enough for the run to continue; only a round's own queries can be left open."""
-    return answered >= asked * (share if purpose == "query" else 1.0)
 
 
 def take_answers(engine: Engine, documents: Sequence[str], attempt: int) -> dict[str, Question]:
@@ -214,12 +193,15 @@ def take_answers(engine: Engine, documents: Sequence[str], attempt: int) -> dict
     return write(engine, take)
 
 
-def states_of(engine: Engine, documents: Sequence[str], attempt: int) -> dict[str, int]:
-    """Return how many of the questions about documents are in each state."""
-    counts: dict[str, int] = {}
-    for one in _of_documents(engine, documents, attempt):
-        counts[one.state] = counts.get(one.state, 0) + 1
-    return counts
+def groups_of(engine: Engine, documents: Sequence[str], attempt: int) -> list[Group]:
+    """Return the groups of questions to which those about the documents belong."""
+    asked = tables.questions.c
+    keys: set[tuple[str, int]] = set()
+    for part in _parts(documents):
+        which = select(asked.purpose, asked.round).where(asked.document_id.in_(part), asked.attempt == attempt)
+        rows = read(engine, lambda connection: connection.execute(which.distinct()).all())  # noqa: B023
+        keys |= {(purpose, round) for purpose, round in rows}
+    return [one for one in groups(engine) if one.attempt == attempt and (one.purpose, one.round) in keys]
 
 
 _NOTHING = tables.question_states.update().where(tables.question_states.c.question < 0).values(votes=0)
@@ -232,6 +214,18 @@ def take_turn(connection: Connection) -> None:
     """
     in_turn(connection, "questions")
     connection.execute(_NOTHING)
+
+
+def answered_elsewhere(connection: Connection, document_id: str, number: int = 0) -> int:
+    """Return how many people answered a question about a document other than this one; they are not asked again."""
+    said, taken_back = tables.votes, tables.votes.alias("taken_back")
+    counted = (
+        select(func.count(said.c.person.distinct()))
+        .join(tables.questions, tables.questions.c.position == said.c.question)
+        .where(tables.questions.c.document_id == document_id, said.c.question != number, said.c.answer != "undo")
+        .where(~exists().where(taken_back.c.undoes == said.c.id))
+    )
+    return int(connection.scalar(counted) or 0)
 
 
 def draw(seed: int, what: str, document_id: str) -> float:
@@ -297,7 +291,9 @@ def _record(
     }
     number = connection.execute(insert(tables.questions).values(row)).inserted_primary_key
     assert number is not None, "a table with a key returns it"
-    state = {"question": number[0], "state": "open", "needed": max(rules.per_document, 2 if twice else 1), "votes": 0}
+    voters = rules.team if attempt == 1 else rules.team - answered_elsewhere(connection, document.id)
+    needed = min(max(rules.per_document, 2 if twice else 1), max(voters, 1))
+    state = {"question": number[0], "state": "open" if voters > 0 else "adjudicate", "needed": needed, "votes": 0}
     connection.execute(insert(tables.question_states).values(**state, updated_at=now()))
 
 

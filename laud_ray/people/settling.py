@@ -1,7 +1,7 @@
 """When votes settle a question, and on what. Pure: the same votes always settle alike."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -41,7 +41,8 @@ def decide(
     top: str | None,
     twice: bool,
     classes: int,
-    accuracy: Mapping[str, float] | None = None,
+    accuracy: Mapping[str, float] | Callable[[], Mapping[str, float]] | None = None,
+    elsewhere: int = 0,
 ) -> Decision:
     """Decide where a question stands.
 
@@ -54,12 +55,17 @@ def decide(
         ballots: in the order in which they came, one for each person.
         top: the label that the model found likeliest, before it learned any answer to this question.
         classes: k, how many labels there are.
-        accuracy: by person, in [0, 1]; who is missing is not known well enough.
+        accuracy: by person, in [0, 1]; who is missing is not known well enough. A function is called only where the
+            votes differ.
+        elsewhere: people of the team who answered another question about the document, so that they are not asked.
     """
     final = [one for one in ballots if one.role == "adjudicator"]
     if final:
         return Decision("settled", len(ballots), final[-1].label, "adjudicator")
-    needed = _needed(ballots, rules, top, twice)
+    voters = max(rules.team - elsewhere, 0)
+    if not voters and not ballots:
+        return Decision("adjudicate", 1)
+    needed = min(_needed(ballots, rules, top, twice), max(voters, 1))
     if len(ballots) < needed:
         return Decision("open", needed)
     labels = Counter(one.label for one in ballots)
@@ -68,10 +74,11 @@ def decide(
     (first, most), (_, next_most) = labels.most_common(2)
     if most > next_most and first is not None:
         return Decision("settled", needed, first, "majority")
-    likeliest = _likeliest(ballots, accuracy or {}, classes)
+    known = accuracy() if callable(accuracy) else accuracy or {}
+    likeliest = _likeliest(ballots, known, classes)
     if likeliest is not None and likeliest[1] >= SURE:
         return Decision("settled", needed, likeliest[0], "posterior")
-    if len(ballots) < min(MOST_VOTES, rules.team):
+    if len(ballots) < min(MOST_VOTES, voters):
         return Decision("open", len(ballots) + 1)
     return Decision("adjudicate", needed)
 

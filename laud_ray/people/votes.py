@@ -5,23 +5,28 @@ vote by a UUID, so that sending it twice is one vote.
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from sqlalchemy import Connection, Engine, Integer, Row, String, bindparam, delete, insert, select, update
 
 from laud_ray.config import PeopleConfig
 from laud_ray.errors import UserError
-from laud_ray.people.questions import ASKED, QUESTION, Question, question_of, take_turn
+from laud_ray.people.figures import lasting_accuracies
+from laud_ray.people.questions import ASKED, QUESTION, Question, answered_elsewhere, question_of, take_turn
+from laud_ray.people.recorded import Answer as Answer
+from laud_ray.people.recorded import StoredVote as StoredVote
+from laud_ray.people.recorded import Vote as Vote
+from laud_ray.people.recorded import current as current
+from laud_ray.people.recorded import stored_vote
+from laud_ray.people.recorded import votes as votes
 from laud_ray.people.settling import Ballot, Decision, decide
 from laud_ray.printable import quoted
 from laud_ray.store import people_tables as tables
-from laud_ray.store.database.connection import read, write
-from laud_ray.store.tables import in_utc, now
+from laud_ray.store.database.connection import write
+from laud_ray.store.tables import now
 
-Answer: TypeAlias = Literal["label", "unsure", "none", "undo"]
 # `counted`: it counts. `repeated`: it was there already. `late`: the question was settled before; the vote is kept.
 # `gold`: it measures the person. `undone`: the vote that it names no longer counts. `refused`: nothing was recorded.
 Outcome: TypeAlias = Literal["counted", "repeated", "late", "gold", "undone", "refused"]
@@ -29,38 +34,10 @@ ANSWERS = ("label", "unsure", "none", "undo")
 MOST_COMMENT = 2000
 # Seconds of active time on one question beyond which nobody was working on it.
 MOST_SECONDS = 3600.0
-_AT_ONCE = 500
 
 
 class VoteError(UserError):
     """A vote cannot be recorded: its question, label or answer is not valid."""
-
-
-@dataclass(frozen=True, slots=True)
-class Vote:
-    """An answer as a client sends it.
-
-    Attributes:
-        id: a UUID that the client chose.
-        question: its number.
-        answer: label; unsure; none, if no label fits; or undo, which takes back the vote `undoes`.
-        label: with the answer `label`, one of the task's names.
-        seconds: of active time.
-        shown: the labels that were suggested, in the order in which they were shown; None where none were.
-        via: how it was given: key, mouse, search, file or label-studio.
-        answered_at: by the client's clock.
-    """
-
-    id: str
-    question: int
-    answer: Answer
-    label: str | None = None
-    comment: str | None = None
-    seconds: float | None = None
-    shown: tuple[str, ...] | None = None
-    via: str = "key"
-    answered_at: datetime | None = None
-    undoes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +49,6 @@ class Receipt:
     outcome: Outcome
     state: str
     reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredVote:
-    """A vote as it is in the database, with the person who gave it. `undone`: a later record takes it back."""
-
-    vote: Vote
-    position: int
-    person: str
-    role: str
-    gold: bool
-    late: bool
-    undone: bool
-    created_at: datetime
 
 
 def cast(
@@ -104,7 +67,7 @@ def cast(
     Args:
         names: the task's labels.
         adjudicator: whether the person may decide where votes differ.
-        accuracy: of those who answer, by name; see `settling.decide`.
+        accuracy: of those who answer, by name; see `settling.decide`. None: as their answers so far show.
         strict: whether one vote that cannot be recorded keeps all of them out; otherwise its receipt says why.
 
     Raises:
@@ -141,30 +104,9 @@ def cast_in(
     strict: bool = False,
 ) -> list[Receipt]:
     """Do what `cast_all` does, within a transaction whose turn the caller has taken."""
-    ballot_box = _BallotBox(connection, rules, names, accuracy or {}, strict)
+    known = accuracy if accuracy is not None else lambda: lasting_accuracies(connection.engine, len(names))
+    ballot_box = _BallotBox(connection, rules, names, known, strict)
     return [ballot_box.add(person, adjudicator, one) for person, adjudicator, one in votes]
-
-
-def votes(engine: Engine, numbers: Collection[int] | None = None) -> list[StoredVote]:
-    """Return the votes in the order in which they were recorded: all, or those on some questions."""
-    listed = None if numbers is None else sorted(set(numbers))
-    parts = [None] if listed is None else [listed[at : at + _AT_ONCE] for at in range(0, len(listed), _AT_ONCE)]
-    found = [one for part in parts for one in read(engine, lambda connection: _rows(connection, part))]  # noqa: B023
-    taken_back = {one.vote.undoes for one in found if one.vote.undoes is not None}
-    marked = [replace(one, undone=True) if one.vote.id in taken_back else one for one in found]
-    return sorted(marked, key=lambda one: one.position)
-
-
-def current(votes: Sequence[StoredVote]) -> list[StoredVote]:
-    """Return of votes those that count as a person's answer: the latest on each question that was not taken back.
-
-    They are in the order in which each person first answered. Gold votes and late ones are among them.
-    """
-    latest: dict[tuple[int, str], StoredVote] = {}
-    for one in votes:
-        if one.vote.answer != "undo" and not one.undone:
-            latest[one.vote.question, one.person] = one
-    return list(latest.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +116,7 @@ class _BallotBox:
     connection: Connection
     rules: PeopleConfig
     names: Collection[str]
-    accuracy: Mapping[str, float]
+    accuracy: Mapping[str, float] | Callable[[], Mapping[str, float]]
     strict: bool
 
     def add(self, person: str, adjudicator: bool, vote: Vote) -> Receipt:
@@ -256,20 +198,30 @@ class _BallotBox:
 
     def _settle(self, question: Question) -> str:
         """Bring the question's state to what its votes say, and return it."""
-        every = [_stored(row) for row in self.connection.execute(_VOTES_ON, {"number": question.number})]
+        every = [stored_vote(row) for row in self.connection.execute(_VOTES_ON, {"number": question.number})]
         counting = [one for one in every if not one.gold and not one.late]
         taken_back = {one.vote.undoes for one in counting}
         left = [one for one in counting if one.vote.id not in taken_back]
         ballots = [Ballot(one.person, one.vote.label, _role(one.role)) for one in current(left)]
         top = question.candidates[0].label if question.candidates else None
         decision = decide(
-            ballots, self.rules, top=top, twice=question.twice, classes=len(self.names), accuracy=self.accuracy
+            ballots,
+            self.rules,
+            top=top,
+            twice=question.twice,
+            classes=len(self.names),
+            accuracy=self.accuracy,
+            elsewhere=self._elsewhere(question),
         )
         settled = {"label": decision.label, "settled_by": decision.by, "updated_at": now()}
         values = {"state": decision.state, "needed": decision.needed, "votes": len(ballots), **settled}
         self.connection.execute(_CHANGE, {"number": question.number, **values})
         self._establish(question, decision, ballots[-1].person if ballots else "")
         return decision.state
+
+    def _elsewhere(self, question: Question) -> int:
+        """How many people answered an earlier question about the document, so that they are not asked this one."""
+        return answered_elsewhere(self.connection, question.document.id, question.number) if question.attempt > 1 else 0
 
     def _establish(self, question: Question, decision: Decision, who: str) -> None:
         """Keep the answer that an adjudicator gave as gold, which measures people who have not seen the question."""
@@ -313,34 +265,3 @@ _GIVE_BACK = delete(tables.leases).where(
 
 def _role(role: str) -> Literal["annotator", "adjudicator"]:
     return "adjudicator" if role == "adjudicator" else "annotator"
-
-
-def _rows(connection: Connection, numbers: Collection[int] | None) -> list[StoredVote]:
-    found = select(tables.votes).order_by(tables.votes.c.position)
-    if numbers is not None:
-        found = found.where(tables.votes.c.question.in_(list(numbers)))
-    return [_stored(row) for row in connection.execute(found)]
-
-
-def _stored(row: "Row[tuple[object, ...]]") -> StoredVote:
-    return StoredVote(
-        Vote(
-            row.id,
-            row.question,
-            row.answer,
-            row.label,
-            row.comment,
-            row.seconds,
-            None if row.shown is None else tuple(json.loads(row.shown)),
-            row.via,
-            None if row.answered_at is None else in_utc(row.answered_at),
-            row.undoes,
-        ),
-        row.position,
-        row.person,
-        row.role,
-        row.gold,
-        row.late,
-        False,
-        in_utc(row.created_at),
-    )

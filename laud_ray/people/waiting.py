@@ -1,22 +1,26 @@
 """Wait until people have answered what a run needs to continue."""
 
 import time
+from collections.abc import Sequence
 
 from sqlalchemy import Engine
 
-from laud_ray.config import RunConfig
-from laud_ray.people.questions import is_ready, rules_of, unanswered
+from laud_ray.config import PeopleConfig
+from laud_ray.people.cost import spent_line
+from laud_ray.people.groups import Awaited, is_ready
+from laud_ray.people.questions import unanswered
 
 LOOK_EVERY_S = 1.0
 
 
-def wait_for_answers(engine: Engine, config: RunConfig) -> bool:
-    """Wait until the answers to a group of questions are there; return False if the run waits for nobody."""
-    rules = rules_of(config)
-    while rules is not None:
-        time.sleep(LOOK_EVERY_S)
-        if is_ready(engine, rules.close_at):
-            return True
-        if not unanswered(engine):
+def wait_for_answers(engine: Engine, awaited: Sequence[Awaited], rules: PeopleConfig) -> bool:
+    """Wait until enough of the awaited questions are answered.
+
+    Returns:
+        False if no answer can come any more: nothing is open, or the answers have cost as much as they may.
+    """
+    while not is_ready(engine, awaited):
+        if not unanswered(engine) or spent_line(engine, rules) is not None:
             return False
-    return False
+        time.sleep(LOOK_EVERY_S)
+    return True

@@ -21,9 +21,11 @@ from laud_ray.config import (
     InContextConfig,
     LinearConfig,
     LlmConfig,
+    PeopleConfig,
     PromptedSection,
     RunConfig,
     VllmZeroShotConfig,
+    people_in,
 )
 from laud_ray.data.corpus import Corpus, open_corpus
 from laud_ray.data.sharding.normalise import normalise
@@ -40,6 +42,8 @@ from laud_ray.types import Task
 SAMPLE = 500
 # Characters per token, where the model's tokenizer is not available.
 CHARACTERS = 4.0
+# Active time of a person for an answer, where nothing is known yet.
+SECONDS_PER_ANSWER = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,8 @@ class Step:
 
     Attributes:
         tokens: computed tokens; a prompt prefix that documents share counts once.
-        hours: on the planned devices; None if an external endpoint computes.
+        hours: on the planned devices; None if an external endpoint or nobody computes.
+        people_hours: of the people who answer; None if none do.
     """
 
     name: str
@@ -57,6 +62,7 @@ class Step:
     calls: int = 0
     dollars: float = 0.0
     hours: float | None = None
+    people_hours: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,10 @@ class Plan:
     def hours(self) -> float:
         return sum(step.hours or 0.0 for step in self.steps)
 
+    @property
+    def people_hours(self) -> float:
+        return sum(step.people_hours or 0.0 for step in self.steps)
+
 
 def plan(config: RunConfig, gpu: str | None = None) -> Plan:
     """Estimate the cost of a run.
@@ -108,7 +118,7 @@ def plan(config: RunConfig, gpu: str | None = None) -> Plan:
         )
         for where, one in asked.items():
             oracles.check_column(one, task, corpus, where)
-        notes += corpus.notes
+        notes += [*corpus.notes, *(_people_note(people_in(one)) for one in asked.values())]
         texts = corpus.some_texts(SAMPLE)
         steps = tuple(_steps(config, task, corpus, texts, device))
     return Plan(corpus.counts, _rounds(config), device, steps, tuple(dict.fromkeys(filter(None, notes))))
@@ -148,7 +158,9 @@ def _steps(config: RunConfig, task: Task, corpus: Corpus, texts: Sequence[str], 
     for name, one, calls in asked:
         for config_of_one in _llms(one):
             yield _calls(name, config_of_one, task, texts, calls, device)
-        if not _llms(one):
+        if (people := people_in(one)) is not None:
+            yield _answers(f"{name}: people", people, calls)
+        if not _llms(one) and people is None:
             yield Step(name, calls, 0, calls)
     size, each, shared = _scored(config.learner, task, texts)
     sizes = [min(budget, _shortest_walk(config) + i * config.query.batch) for i in range(rounds)]
@@ -226,6 +238,21 @@ def _models(oracle: Any) -> list[str]:
 def _llms(oracle: Any) -> list[LlmConfig]:
     """Return the language models of an oracle. In the worst case a cascade asks every one of them."""
     return [one for one in getattr(oracle, "oracles", (oracle,)) if isinstance(one, LlmConfig)]
+
+
+def _answers(name: str, people: PeopleConfig, documents: int) -> Step:
+    """Return the answers of people, those of the random share that is asked twice included."""
+    twice = people.twice if people.team > 1 and people.per_document == 1 else 0.0
+    answers = math.ceil(documents * (people.per_document + twice))
+    hours = answers * SECONDS_PER_ANSWER / 3600
+    return Step(name, documents, 0, answers, hours * people.hourly, people_hours=hours)
+
+
+def _people_note(people: PeopleConfig | None) -> str | None:
+    if people is None:
+        return None
+    more = "; second answers where a first one differs from the model come on top" if people.team > 1 else ""
+    return f"people are assumed to take {SECONDS_PER_ANSWER:g} seconds for an answer{more}"
 
 
 def _calls(name: str, oracle: LlmConfig, task: Task, texts: Sequence[str], documents: int, device: Device) -> Step:

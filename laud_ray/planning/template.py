@@ -31,9 +31,12 @@ learner: {{kind: encoder, model: bundled}}
 #   {{kind: llm, engine: openai, model: MODEL_NAME}}   asks a language model at an OpenAI-compatible endpoint; base_url
 #                                                    is its URL, key_variable the variable with the API key;
 #                                                    engine: vllm runs the model on this cluster instead
-#   {{kind: people}}                                   people answer: on a page, in a file, or in Label Studio
+#   {{kind: people}}                                   asks people, on the page of `laud annotate`, in a file (`laud
+#                                                    questions export`, `import`) or in Label Studio; team: 3 lets
+#                                                    several answer, hourly: 35 counts dollars, max_dollars caps them
 #   {{kind: cascade, oracles: [...]}}                  asks several in order, each about the documents from which the
-#                                                    one before abstained (an llm abstains below its threshold)
+#                                                    one before abstained (an llm abstains below its threshold);
+#                                                    people come last
 oracle: {oracle}
 
 # The first annotations: walk down the zero-shot ranking of each class until per_class documents of it are confirmed.
@@ -50,7 +53,8 @@ init: {{per_class: 1, max_queries: 300}}
 # oracle abstained.
 query: {{strategy: auto, batch: 50}}
 
-# A random sample that is annotated but never used for training. All figures are estimated from it.
+# A random sample that is annotated but never used for training. All figures are estimated from it. oracle: {{kind:
+# people}} lets people answer it, where another oracle annotates the rest.
 evaluation: {{size: {evaluation}}}
 
 # For an oracle that makes mistakes. leave_out: true trains the final model without answers that are probably wrong;

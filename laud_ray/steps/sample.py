@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from laud_ray.evaluation import draw, trusted
 from laud_ray.evaluation.strata import CUTS, Population, dump_cuts
+from laud_ray.people.groups import Awaited
 from laud_ray.steps.work import WaitingError, Work
 from laud_ray.store import rechecks
 
@@ -35,4 +36,4 @@ def trust(work: Work) -> None:
     with work.step("annotate", 0) as progress:
         pending, waiting = trusted.ask(work.store, work.config, work.corpus, progress)
     if pending:
-        raise WaitingError(waiting, pending)
+        raise WaitingError(waiting, pending, [Awaited("evaluation", None, rechecks.FIRST_ATTEMPT)])

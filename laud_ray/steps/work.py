@@ -1,7 +1,7 @@
 """The context of the steps of a run: its folder, task, corpus and observer."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ from laud_ray.cluster.workers import Workers
 from laud_ray.config import RunConfig
 from laud_ray.data.corpus import Corpus
 from laud_ray.events import Event, Observer
+from laud_ray.people.groups import Awaited
 from laud_ray.storage.model_folder import ENGINES
 from laud_ray.store.run import RunFolder
 from laud_ray.store.store import Store
@@ -24,11 +25,21 @@ class WaitingError(Exception):
 
     Attributes:
         pending: the number of pending answers.
+        awaited: the questions to people that it is about.
     """
 
-    def __init__(self, reason: str | None, pending: int) -> None:
+    def __init__(self, reason: str | None, pending: int, awaited: Sequence[Awaited] = ()) -> None:
         super().__init__(reason or "answers are pending")
-        self.pending = pending
+        self.pending, self.awaited = pending, tuple(awaited)
+
+
+def together(waiting: Sequence[WaitingError]) -> WaitingError:
+    """Combine the reasons of steps that wait at the same time."""
+    if len(waiting) == 1:
+        return waiting[0]
+    pending = sum(one.pending for one in waiting)
+    reasons = "; ".join(dict.fromkeys(map(str, waiting)))
+    return WaitingError(reasons, pending, [awaited for one in waiting for awaited in one.awaited])
 
 
 @dataclass(frozen=True, slots=True)

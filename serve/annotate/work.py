@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
+from laud_ray.people.groups import groups
 from laud_ray.people.history import answered_by, latest
 from laud_ray.people.leases import Lease, give_back_in, renew_in, take_in
-from laud_ray.people.progress import groups, progress
+from laud_ray.people.progress import progress
 from laud_ray.people.questions import number_of, questions
 from laud_ray.people.tokens import Person
 from laud_ray.people.votes import Receipt, Vote, cast_in, votes
@@ -148,8 +149,15 @@ class Work:
 
 
 def _take(connection: Connection, run: Opened, person: Person, holder: str, n: int) -> list[Lease]:
-    seconds = run.rules.lease
-    return take_in(connection, person.name, n, seconds=seconds, holder=holder, adjudicator=person.adjudicates)
+    return take_in(
+        connection,
+        person.name,
+        n,
+        seconds=run.rules.lease,
+        holder=holder,
+        adjudicator=person.adjudicates,
+        rules=run.rules,
+    )
 
 
 def _vote(one: VoteIn) -> Vote:

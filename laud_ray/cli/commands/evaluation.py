@@ -78,6 +78,7 @@ def evaluate(
 def _buy(run: str, budget: int, width: float | None, model: str | None, *, as_json: bool) -> None:
     from laud_ray.cli.console import Show
     from laud_ray.evaluation.buy import buy
+    from laud_ray.people.questions import rules_of
     from laud_ray.report.bought import bought_json, bought_view
     from laud_ray.store.run import claim, configured, look_at
 
@@ -90,4 +91,5 @@ def _buy(run: str, budget: int, width: float | None, model: str | None, *, as_js
     else:
         print_view(bought_view(found))
     if found.pending:
-        leave_waiting(found.pending, found.waiting, err=as_json)
+        how = f"; answer them with `laud annotate {run}`, and then run this command again" if rules_of(settings) else ""
+        leave_waiting(found.pending, f"{found.waiting}{how}", err=as_json)

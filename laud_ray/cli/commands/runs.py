@@ -75,7 +75,8 @@ def plan(config: str, gpu: str | None, as_json: bool) -> None:
 
     found = make_plan(configured(config), gpu)
     if as_json:
-        print_json({**asdict(found), "dollars": found.dollars, "hours": found.hours})
+        totals = {"dollars": found.dollars, "hours": found.hours, "people_hours": found.people_hours}
+        print_json({**asdict(found), **totals})
         return
     from laud_ray.report.run.terminal import plan_view
 

@@ -15,6 +15,8 @@ from laud_ray.report.run.opinions import read_agreement, read_audit
 from laud_ray.report.run.summary import ModelShown, QueryShown, RunSummary, State
 from laud_ray.steps import legible
 from laud_ray.steps.annotation import second_opinions
+from laud_ray.steps.annotation.annotate import left_open
+from laud_ray.steps.annotation.answers import spent_of
 from laud_ray.steps.selection.choices import recorded
 from laud_ray.steps.selection.seed_walk import not_found, outcome
 from laud_ray.store import model_records, rechecks
@@ -34,13 +36,15 @@ def read(run: RunFolder) -> RunSummary:
     reason, seeds = store.stop_reason(), [a for a in asked if a.purpose == "seed"]
     people = judge(store.feedback(), task.names, run.config.corpus.max_chars)
     labelled = [a for a in asked if a.purpose != "evaluation"]
-    missing = not_found(labelled, task.names) if any(a.answered for a in seeds) else ()
     history = tuple(store.history())
+    # While the seed walk waits for answers, it may still find a class.
+    walked = bool(history and seeds) and all(a.answered for a in seeds)
+    missing = not_found(labelled, task.names) if walked else ()
     return RunSummary(
         name=task.name,
         kind=task.kind,
         labels=task.names,
-        state=_state(run, reason, waiting=_is_waiting(store, asked)),
+        state=_state(run, reason, waiting=_is_waiting(run, asked)),
         stop_reason=reason,
         current_model=store.setting("current"),
         history=history,
@@ -92,9 +96,13 @@ def read_models(run: RunFolder) -> tuple[ModelShown, ...]:
     )
 
 
-def _is_waiting(store: Store, asked: Sequence[Answered]) -> bool:
-    again = rechecks.pending(store.engine) or rechecks.pending_trusted(store.engine)
-    return bool(again) or any(not a.answered for a in asked)
+def _is_waiting(run: RunFolder, asked: Sequence[Answered]) -> bool:
+    """Whether the run waits for answers. What a closed round left open it needs only once nothing else can be asked."""
+    store = run.store
+    if rechecks.pending(store.engine) or rechecks.pending_trusted(store.engine):
+        return True
+    unanswered, late = sum(not a.answered for a in asked), len(left_open(store))
+    return unanswered > late or (late > 0 and spent_of(store) + late >= run.config.budget.annotations)
 
 
 def _left_out(store: Store, history: Sequence[RoundResult]) -> LeftOut | None:

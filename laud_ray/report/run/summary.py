@@ -161,16 +161,21 @@ def next_commands(summary: RunSummary) -> tuple[tuple[str, str], ...]:
     """Return (purpose, command) pairs: suggestions for the next command."""
     run = shlex.quote(summary.storage)
     config = shlex.quote(f"{summary.storage.rstrip('/')}/config.yaml")
-    if summary.state == "running":
-        return (("Watch it", f"laud status {run}"), ("Resume it after a crash", f"laud run {config}"))
-    if summary.state == "stopped":
-        return (("Resume it", f"laud run {config}"),)
-    if summary.state == "waiting" and summary.asks_people:
-        return (
+    open = summary.people is not None and summary.people.open + summary.people.disputed > 0
+    answer = (
+        (
             ("Answer on a page", f"laud annotate {run}"),
             ("Answer in a file", f"laud questions export {run} --out questions.csv"),
-            ("Resume it then", f"laud run {config}"),
         )
+        if open
+        else ()
+    )
+    if summary.state == "running":
+        return (*answer, ("Watch it", f"laud status {run}"), ("Resume it after a crash", f"laud run {config}"))
+    if summary.state == "stopped":
+        return (*answer, ("Resume it", f"laud run {config}"))
+    if summary.state == "waiting" and summary.asks_people:
+        return (*answer, ("Resume it then" if open else "Resume it", f"laud run {config}"))
     if summary.state == "waiting":
         return (("Resume it when the oracle can answer", f"laud run {config}"),)
     return (

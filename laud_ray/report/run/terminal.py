@@ -59,16 +59,18 @@ def plan_view(plan: "Plan") -> RenderableType:
             f"{step.tokens:,}" if step.tokens else ABSENT,
             f"{step.calls:,}" if step.calls else ABSENT,
             dollars(step.dollars) if step.calls else ABSENT,
-            ABSENT if step.hours is None else duration(3600 * step.hours),
+            ABSENT if (hours := step.people_hours or step.hours) is None else duration(3600 * hours),
         )
-    total = f"{plan.rounds} rounds at most, {dollars(plan.dollars)}, about {duration(3600 * plan.hours)} of computing"
+    people = f", about {duration(3600 * plan.people_hours)} of people's time" if plan.people_hours else ""
+    computing = f"about {duration(3600 * plan.hours)} of computing on {plan.device.name}"
+    total = f"{plan.rounds} rounds at most, {dollars(plan.dollars)}{people}, {computing}"
     return Group(
         Text(f"Corpus: {corpus_line(plan.counts)}"),
         Text(),
         table,
         Text(),
         *(Text(f"Note: {note}.") for note in plan.notes),
-        Text(f"{total} on {plan.device.name}. Nothing was run."),
+        Text(f"{total}. Nothing was run."),
     )
 
 

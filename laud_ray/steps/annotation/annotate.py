@@ -1,14 +1,14 @@
 """Ask the oracle about the open queries, and record each answer as it arrives."""
 
 from laud_ray import oracles
-from laud_ray.config import OracleConfig
+from laud_ray.config import OracleConfig, people_in
 from laud_ray.oracles import asking as stage
-from laud_ray.people.questions import people_in
+from laud_ray.people.groups import Awaited
 from laud_ray.steps.annotation.answers import asked
 from laud_ray.steps.annotation.suggest import suggestions
 from laud_ray.steps.work import Progress, WaitingError, Work
 from laud_ray.store.ledger import Ledger
-from laud_ray.store.store import Answered
+from laud_ray.store.store import Answered, Store
 from laud_ray.types import Example, Oracle, Purpose
 
 
@@ -73,14 +73,34 @@ def answer(work: Work, purpose: Purpose, round: int, progress: Progress) -> Wait
     """Get the available answers to the open queries; return a WaitingError if some answers stay pending."""
     if is_answered(work, purpose, round):
         return None
-    oracle = oracle_of(work, purpose, round, close_at(work) if purpose == "query" else 1.0)
+    share = close_at(work) if purpose == "query" else 1.0
+    oracle = oracle_of(work, purpose, round, share)
     pending = stage.annotate(work.store, oracle, purpose, round, progress)
     unanswered = getattr(oracle, "unanswered", None)
-    if pending and getattr(oracle, "enough", False) and pending == unanswered:
+    if share < 1 and pending and getattr(oracle, "enough", False) and pending == unanswered:
         # This fixes which answers the next model learns: a restart must neither wait again nor take more of them.
         work.store.set(_closed(round), f"with {pending} open")
         return None
-    return WaitingError(getattr(oracle, "waiting", None), unanswered or pending) if pending else None
+    if not pending:
+        return None
+    awaited = Awaited(purpose, round, share=share)
+    return WaitingError(getattr(oracle, "waiting", None), unanswered or pending, [awaited])
+
+
+def annotate_left_open(work: Work, round: int) -> None:
+    """Wait for what earlier rounds left open, if a round has no queries: the budget or the pool allows no others.
+
+    Raises:
+        WaitingError: if some of these answers are pending.
+    """
+    if work.store.queries("query", round) or not left_open(work.store):
+        return
+    with work.step("annotate", round):
+        _take_late(work, round)
+    if left := left_open(work.store):
+        n, rounds = len(left), sorted({a.round for a in left})
+        said = f"people have {n} {'question' if n == 1 else 'questions'} of earlier rounds to answer, the last ones"
+        raise WaitingError(said, n, [Awaited("query", one) for one in rounds])
 
 
 def is_answered(work: Work, purpose: Purpose, round: int) -> bool:
@@ -90,16 +110,16 @@ def is_answered(work: Work, purpose: Purpose, round: int) -> bool:
     return purpose == "query" and work.store.setting(_closed(round)) is not None
 
 
-def left_open(work: Work) -> list[Answered]:
+def left_open(store: Store) -> list[Answered]:
     """Return the unanswered queries of rounds that were closed before all their answers had come."""
-    waiting = [a for a in work.store.queries("query") if not a.answered]
-    closed = {n: work.store.setting(_closed(n)) is not None for n in {a.round for a in waiting}}
+    waiting = [a for a in store.queries("query") if not a.answered]
+    closed = {n: store.setting(_closed(n)) is not None for n in {a.round for a in waiting}}
     return [a for a in waiting if closed[a.round]]
 
 
 def _take_late(work: Work, round: int) -> None:
     """Record the answers that came after their round was closed; the model of the next round learns them."""
-    for earlier in sorted({a.round for a in left_open(work) if a.round < round}):
+    for earlier in sorted({a.round for a in left_open(work.store) if a.round < round}):
         oracle = oracle_of(work, "query", earlier, share=0.0)
         stage.annotate(work.store, oracle, "query", earlier, lambda done, total: None)
 

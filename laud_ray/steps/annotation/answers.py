@@ -7,7 +7,7 @@ from laud_ray.steps.training.held_out import held_out
 from laud_ray.steps.work import Work
 from laud_ray.store import rechecks
 from laud_ray.store.feedback import Feedback, judge
-from laud_ray.store.store import Answered
+from laud_ray.store.store import Answered, Store
 
 
 def asked(work: Work, before: int | None = None) -> list[Answered]:
@@ -23,7 +23,12 @@ def asked(work: Work, before: int | None = None) -> list[Answered]:
 
 def spent(work: Work) -> int:
     """The number of answers that count against the budget."""
-    counts = work.store.counts()
+    return spent_of(work.store)
+
+
+def spent_of(store: Store) -> int:
+    """Do what `spent` does, for a run that is only looked at."""
+    counts = store.counts()
     return counts["seed"] + counts["query"] + counts["audit"]
 
 

@@ -1,7 +1,8 @@
 """Ask again about answers that are probably wrong."""
 
+from laud_ray.people.groups import Awaited
 from laud_ray.steps.annotation import second_opinions as stage
-from laud_ray.steps.annotation.annotate import second_oracle
+from laud_ray.steps.annotation.annotate import left_open, second_oracle
 from laud_ray.steps.annotation.answers import spent
 from laud_ray.steps.annotation.doubt import judged_answers
 from laud_ray.steps.work import WaitingError, Work
@@ -16,14 +17,15 @@ def audit(work: Work, round: int) -> None:
     """
     engine = work.store.engine
     decided = work.store.queries("query", round) or rechecks.asked_in(engine, round)
-    n = 0 if decided else stage.quota(work.config, round, spent(work))
+    n = 0 if decided else stage.quota(work.config, round, spent(work) + len(left_open(work.store)))
     if not n and not rechecks.pending(engine, round):
         return
     with work.step("audit", round) as progress:
         rechecks.record(engine, round, _doubts(work, n) if n else [])
         pending, waiting = stage.ask_again(engine, lambda n: second_oracle(work, n, round), round, progress)
     if pending:
-        raise WaitingError(waiting, pending)
+        attempts = range(rechecks.FIRST_ATTEMPT, work.config.most_answers + 1)
+        raise WaitingError(waiting, pending, [Awaited("audit", round, attempt) for attempt in attempts])
 
 
 def _doubts(work: Work, n: int) -> list[rechecks.SecondQuery]:

@@ -12,7 +12,8 @@ def suggestions(work: Work, round: int) -> Suggest:
     """Return a function that reads the likeliest labels of documents in the scores of a round; 0 is zero-shot."""
 
     def suggest(documents: Sequence[Document]) -> Suggestions:
-        found = likeliest(work.corpus, work.run.scores(round), [one.id for one in documents])
+        drawn = {one.document_id: one.range for one in work.store.sample("evaluation")}
+        found = likeliest(work.corpus, work.run.scores(round), [one.id for one in documents], drawn)
         candidates = {name: [Candidate(label, p) for label, p in listed] for name, listed in found.items()}
         return Suggestions(work.run.model_name(round), candidates)
 

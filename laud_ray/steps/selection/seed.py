@@ -7,6 +7,7 @@ from itertools import zip_longest
 
 import numpy as np
 
+from laud_ray.config import people_in
 from laud_ray.models.encoder.neighbours import Neighbours
 from laud_ray.passes.shortlists import read_shortlist
 from laud_ray.steps.annotation.annotate import answer
@@ -77,13 +78,15 @@ def seed(work: Work) -> None:
     held_out = {one.document_id for one in work.store.sample("evaluation")}
     rankings = [[q for q in ranking if q.document.id not in held_out] for ranking in to_rankings(listed, names)]
     nearby = Nearby(rankings, Neighbours().embed)
+    people = people_in(work.config.oracle) is not None
     with work.step("annotate", 1) as progress:
         while True:
             waiting = answer(work, "seed", 1, progress)
             asked = work.store.queries("seed")
-            if waiting is not None or not (
-                wave := next_wave(rankings, asked, names, per_class=per_class, cap=cap, nearness=nearby)
-            ):
+            if waiting is not None:
+                break
+            wave = next_wave(rankings, asked, names, per_class=per_class, cap=cap, nearness=nearby, growing=people)
+            if not wave:
                 break
             work.store.add_queries("seed", 1, wave)
     if waiting is not None:
@@ -92,11 +95,20 @@ def seed(work: Work) -> None:
         work.note("annotate", 1, short)
 
 
+def can_learn(work: Work) -> bool:
+    """Whether the seed has examples of two classes at least."""
+    return _nothing_to_learn(work) is None
+
+
 def one_sided(work: Work) -> str | None:
     """End the run if the seed has examples of fewer than two classes; return the reason, or None."""
-    asked, names = work.store.queries("seed"), work.task.names
-    learned = {example.label for example in to_examples(asked, to_labels(work, work.store.feedback()))}
-    reason = nothing_to_learn(outcome(asked, names), learned)
+    reason = _nothing_to_learn(work)
     if reason is not None:
         work.store.set_stop_reason(reason)
     return reason
+
+
+def _nothing_to_learn(work: Work) -> str | None:
+    asked, names = work.store.queries("seed"), work.task.names
+    learned = {example.label for example in to_examples(asked, to_labels(work, work.store.feedback()))}
+    return nothing_to_learn(outcome(asked, names), learned)

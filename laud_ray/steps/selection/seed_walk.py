@@ -77,8 +77,12 @@ def next_wave(
     per_class: int,
     cap: int,
     nearness: Nearness | None = None,
+    growing: bool = False,
 ) -> list[Query]:
     """Return the next queries of the walk: as many for each class as it lacks. Empty when the walk is over.
+
+    With `growing`, a class that was not found gets twice as many in each wave, so that an oracle that takes long to
+    answer is asked in few waves. That costs at most about as many queries as the class has had before.
 
     The result depends on the queries and answers so far alone, so that a restart resumes where the crash was.
     Near-duplicates of earlier queries are skipped. Every answer counts for the class that it names, whichever ranking
@@ -94,6 +98,7 @@ def next_wave(
         asked: the queries so far with their answers.
         per_class: documents to find for each class.
         cap: the most queries in all, those in `asked` included.
+        growing: whether a wave has, for a class that lacks documents, more queries than the waves before together.
     """
     seen_ids = {answer.query.document.id for answer in asked}
     seen = NearDuplicates(answer.query.document.text for answer in asked)
@@ -106,10 +111,11 @@ def next_wave(
             continue
         made = [answer.query for answer in asked if answer.query.sought == name]
         by_nearness = {query.document.id for query in made if query.walk == "nearness"}
+        wanted = _growing(lacking, len(made), len(confirmed)) if growing else lacking
         walk = _Walk(ranking, len(by_nearness), by_nearness)
         near = nearness.ranking(name, confirmed) if nearness is not None and confirmed else iter(())
         turn = len(made)
-        while lacking > 0 and walk.tried < share and len(asked) + len(wave) < cap:
+        while wanted > 0 and walk.tried < share and len(asked) + len(wave) < cap:
             query = _first(near, seen_ids, seen) if turn % 2 else None
             query = query or walk.next(seen_ids, seen, share)
             if query is None and walk.tried < share:
@@ -120,8 +126,13 @@ def next_wave(
             wave.append(query)
             seen_ids.add(query.document.id)
             seen.add(query.document.text)
-            lacking, turn = lacking - 1, turn + 1
+            wanted, turn = wanted - 1, turn + 1
     return wave
+
+
+def _growing(lacking: int, made: int, confirmed: int) -> int:
+    """Return how many queries find what a class lacks at the rate so far, at most one more than were made for it."""
+    return max(lacking, min(made + 1, -(-lacking * (made + 1) // (confirmed + 1))))
 
 
 class _Walk:

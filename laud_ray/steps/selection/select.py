@@ -31,7 +31,7 @@ def select(work: Work, round: int) -> None:
         choice, settings = _choice(work, round), work.config.query
         strategy = strategy_of(work, choice)
         again = asked_in(work.store.engine, round)
-        left = work.config.budget.annotations - spent(work) - len(left_open(work))
+        left = work.config.budget.annotations - spent(work) - len(left_open(work.store))
         listed = _shortlist(work, round, strategy)
         pool = to_candidates(listed, criteria(work, strategy))
         chosen = stage.select(
@@ -40,7 +40,7 @@ def select(work: Work, round: int) -> None:
             listed,
             replace(pool, space=_space(work, round, strategy, pool, progress)),
             [a.query.document.text for a in work.store.queries()],
-            min(settings.batch - again, left),
+            max(0, min(settings.batch - again, left)),
             rng=np.random.default_rng([work.config.seed, round]),
         )
         work.store.add_queries("query", round, chosen)

@@ -200,6 +200,28 @@ def test_config_is_frozen() -> None:
             },
             "the language model of `evaluation.oracle` abstains with this word",
         ),
+        (
+            {"task__labels": ["None fits", "b"], "oracle": {"kind": "people"}},
+            "task.labels: the label 'None fits' is not valid: the people of `oracle` abstain with this word; expected",
+        ),
+        ({"oracle": {"kind": "people", "per_document": 2}}, "oracle: per_document: 2 with team: 1; expected at most"),
+        ({"oracle": {"kind": "people", "hidden": 2}}, "oracle.hidden: 2 is not valid; expected a number less than or"),
+        ({"oracle": {"kind": "people", "max_dollars": 2}}, "oracle: max_dollars: 2 without a price; expected hourly"),
+        (
+            {"oracle": {"kind": "cascade", "oracles": [{"kind": "people"}, GOOD["oracle"]]}},
+            "oracle.oracles: has people before another oracle; expected people as the last oracle",
+        ),
+        (
+            {"oracle": {"kind": "people"}, "audit": {"share": 0.1}},
+            "audit.share: would ask people again, and `oracle` has team: 1, so nobody else could answer; expected team",
+        ),
+        (
+            {
+                "oracle": {"kind": "cascade", "oracles": [GOOD["oracle"], {"kind": "people"}]},
+                "evaluation": {"oracle": {"kind": "people"}, "trusted": 20},
+            },
+            "evaluation.trusted: would ask people again, and `oracle` has team: 1",
+        ),
         ({"storage": "${HOME}/runs"}, r"storage: '\$\{HOME\}/runs' is not valid, because variables are not expanded"),
         ({"storage": "$HOMES/runs"}, r"variables are not expanded; expected the path itself$"),
         ({"storage": "~/runs"}, r"storage: '~/runs' is not valid, because `~` is not expanded; .*, such as '/.*/runs'"),

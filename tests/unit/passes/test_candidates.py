@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from laud_ray import config, query
 from laud_ray.data.corpus import Corpus, Range
 from laud_ray.errors import ConfigError
-from laud_ray.passes.candidates import from_likeliest, known
+from laud_ray.passes.candidates import from_likeliest, known, likeliest
 from laud_ray.passes.scoring import score_table
 from laud_ray.passes.shortlists import SHORTLIST, Shortlist, read_shortlist, shortlist_range, to_candidates
 from laud_ray.query import Margin, Mix
@@ -244,6 +245,36 @@ def test_probabilities_from_the_likeliest_classes() -> None:
     )
     proba = from_likeliest(found, pa.array(["a", "b", "lost"]), ("w", "x", "y", "z"))
     assert proba == pytest.approx(np.asarray([[0, 0.9, 0.1, 0], [0.1, 0.1, 0.5, 0.3], [0.25] * 4]))
+
+
+def test_the_likeliest_labels_of_a_few_documents_are_read_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the shortlist, or in the range from which they were drawn; else in all scores, which are small."""
+    scores, read = Folder(str(tmp_path)), list[str]()
+
+    def write(folder: Folder, name: str, *ids: str) -> None:
+        proba = pa.array([[0.8, 0.2]] * len(ids), pa.list_(pa.float32()))
+        labels = pa.array([[f"of {one}", "other"] for one in ids])
+        folder.write_table(name, pa.table({"id": list(ids), "top_labels": labels, "top_probabilities": proba}))
+
+    for range, ids in (("a", ["d1", "d2", "d3"]), ("b", ["d4", "d5"])):
+        write(scores, range, *ids)
+        write(scores / "shortlist", range, ids[0])
+    corpus = SimpleNamespace(ranges=[SimpleNamespace(name="a"), SimpleNamespace(name="b")])
+    before = Folder.read_table
+
+    def noted(folder: Folder, name: str, columns: list[str] | None = None) -> pa.Table:
+        read.append(f"{folder.uri.removeprefix(str(tmp_path))}/{name}")
+        return before(folder, name, columns)
+
+    monkeypatch.setattr(Folder, "read_table", noted)
+    found = likeliest(corpus, scores, ["d4", "d3"], {"d3": "a"})  # type: ignore[arg-type]
+    assert {id: labels[0][0] for id, labels in found.items()} == {"d4": "of d4", "d3": "of d3"}
+    assert sorted(read) == ["/a", "/shortlist/a", "/shortlist/b"]
+    # d5 is on no shortlist, and d2 is not where it was drawn from.
+    found = likeliest(corpus, scores, ["d5", "d2", "d9"], {"d2": "b"})  # type: ignore[arg-type]
+    assert sorted(found) == ["d2", "d5"]
 
 
 @pytest.mark.parametrize("name", sorted(query.STRATEGIES))

@@ -12,7 +12,9 @@ import pytest
 from sqlalchemy import Engine, delete, update
 
 from laud_ray.config import PeopleConfig
-from laud_ray.people import leases, questions, votes
+from laud_ray.people import groups, leases, questions, votes
+from laud_ray.people.cost import spent, spent_line
+from laud_ray.people.groups import Awaited
 from laud_ray.people.questions import Candidate, Suggestions
 from laud_ray.people.votes import Vote, VoteError, cast
 from laud_ray.store import people_tables as tables
@@ -236,4 +238,99 @@ def test_what_the_run_waits_for(store: Store) -> None:
     assert questions.is_ready(store.engine, 0.8)
     assert not questions.is_ready(store.engine, 0.9)
     assert questions.unanswered(store.engine) == 2
+    assert groups.is_ready(store.engine, [Awaited("query", 1, share=0.8)])
+    assert not groups.is_ready(store.engine, [Awaited("query", 2, share=0.8), Awaited("seed", 1)])
     assert list(itertools.islice(questions.take_answers(store.engine, ["d0000", "d0009"], 1), 3)) == ["d0000"]
+    (group,) = groups.groups(store.engine)
+    assert (group.closed, group.lacking(0.8), group.unanswered) == (True, 0, 2)
+
+
+def test_a_wave_of_the_seed_walk_is_awaited_although_earlier_ones_are_used(store: Store) -> None:
+    found = asked(store, 4, purpose="seed")
+    for one in found[:2]:
+        cast(store.engine, "ann", [vote(one.number)], ALONE, NAMES)
+    questions.take_answers(store.engine, ["d0000", "d0001"], 1)
+    (group,) = groups.groups(store.engine)
+    assert (group.closed, group.lacking(0.5)) == (False, 2)
+    for one in found[2:]:
+        assert not groups.is_ready(store.engine, [Awaited("seed", 1)])
+        cast(store.engine, "ann", [vote(one.number)], ALONE, NAMES)
+    assert groups.is_ready(store.engine, [Awaited("seed", 1)])
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "share", "missing"),
+    [(10, 8, 0.8, 0), (10, 7, 0.8, 1), (10, 7, 0.7, 0), (3, 2, 0.67, 1), (10, 9, 1.0, 1), (0, 0, 1.0, 0), (5, 0, 0, 0)],
+)
+def test_how_many_answers_a_share_takes(asked: int, answered: int, share: float, missing: int) -> None:
+    assert groups.missing(asked, answered, share) == missing
+
+
+def test_the_evaluation_sample_is_handed_out_last(store: Store) -> None:
+    """While people answer it, the run can work on the other answers."""
+    measured = asked(store, 3, purpose="evaluation")
+    others = [Document(f"e{i}", f"other {i}") for i in range(2)]
+    store.add_queries("seed", 1, [Query(one, "why") for one in others])
+    questions.ask(store.engine, others, 1, None, ALONE, seed=3)
+    held = leases.take(store.engine, "ann", 4, seconds=60)
+    assert {one.question.document.id for one in held} == {"e0", "e1", "d0000", "d0001"}
+    assert len(measured) == 3
+
+
+def test_nothing_is_handed_out_once_the_dollars_are_spent(store: Store) -> None:
+    found = asked(store, 3)
+    rules = PeopleConfig(kind="people", hourly=36, max_dollars=0.1)
+    cast(store.engine, "ann", [vote(found[0].number, seconds=5)], rules, NAMES)
+    (held,) = leases.take(store.engine, "ann", 1, seconds=60, rules=rules)
+    cast(store.engine, "ann", [vote(held.question.number, seconds=6)], rules, NAMES)
+    assert spent(store.engine, 36) == pytest.approx(0.11)
+    assert leases.take(store.engine, "ann", 1, seconds=60, rules=rules) == []
+    assert "$0.11 of max_dollars: 0.1" in (spent_line(store.engine, rules) or "")
+    more = rules.model_copy(update={"max_dollars": 1.0})
+    assert spent_line(store.engine, more) is None
+    assert len(leases.take(store.engine, "ann", 1, seconds=60, rules=more)) == 1
+
+
+def test_a_second_question_goes_to_those_who_have_not_answered_about_the_document(store: Store) -> None:
+    """With nobody left of the team, an adjudicator decides it."""
+    pair = PeopleConfig(kind="people", team=2, twice=0.0, doubt=False)
+    (first,) = asked(store, 1, pair)
+    cast(store.engine, "ann", [vote(first.number)], pair, NAMES)
+    for attempt in (2, 3):
+        record(store.engine, 1, [SecondQuery(documents(1)[0], attempt, "doubt")])
+        questions.ask(store.engine, documents(1), attempt, None, pair, seed=3)
+    second, third = questions.questions(store.engine)[1:]
+    assert (second.state, second.needed) == ("open", 1)
+    assert leases.take(store.engine, "ann", 1, seconds=60) == []
+    (held,) = leases.take(store.engine, "bob", 1, seconds=60)
+    assert held.question.number == second.number
+    cast(store.engine, "bob", [vote(second.number, None)], pair, NAMES)
+    assert only(store.engine, second.number).state == "settled", "an abstention, since there is nobody else"
+    record(store.engine, 1, [SecondQuery(documents(1)[0], 4, "doubt")])
+    questions.ask(store.engine, documents(1), 4, None, pair, seed=3)
+    assert questions.questions(store.engine)[-1].state == "adjudicate"
+    assert third.state == "open"
+
+
+def test_the_accuracies_of_people_settle_questions_on_which_two_differ(store: Store) -> None:
+    """A person who is right on 40 known answers outweighs one who is wrong on half of theirs."""
+    rules = PeopleConfig(kind="people", team=4, twice=0.0, doubt=False, per_document=2)
+    found = asked(store, 42, rules)
+    with store.engine.begin() as connection:
+        states = tables.question_states.c
+        known = [one.number for one in found[:40]]
+        connection.execute(
+            tables.question_states.update()
+            .where(states.question.in_(known))
+            .values(state="settled", label="tea", settled_by="adjudicator")
+        )
+        for number in known:
+            row = {"question": number, "label": "tea", "who": "owner", "created_at": found[0].created_at}
+            connection.execute(tables.gold.insert().values(row))
+    for i, number in enumerate(known):
+        cast(store.engine, "ann", [vote(number)], rules, NAMES)
+        cast(store.engine, "bob", [vote(number, ("tea", "milk")[i % 2])], rules, NAMES)
+    for person, label in (("ann", "tea"), ("bob", "milk")):
+        cast(store.engine, person, [vote(found[41].number, label)], rules, NAMES)
+    settled = only(store.engine, found[41].number)
+    assert (settled.state, settled.label, settled.settled_by) == ("settled", "tea", "posterior")

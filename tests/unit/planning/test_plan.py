@@ -63,6 +63,17 @@ def test_steps_are_counted(tmp_path: Path, fast: Device) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_the_answers_of_people_are_hours_and_dollars(tmp_path: Path, fast: Device) -> None:
+    people = {"kind": "people", "hourly": 36, "team": 2, "twice": 0.5}
+    made = plan.plan(settings(tmp_path, oracle=people))
+    steps = {step.name: step for step in made.steps}
+    assert [steps[f"{name}: people"].calls for name in ("evaluation", "seed (at most)", "queries")] == [30, 18, 27]
+    # 8 seconds each at a cent a second.
+    assert steps["queries: people"].people_hours == pytest.approx(27 * 8 / 3600)
+    assert made.dollars == pytest.approx(75 * 0.08)
+    assert any("8 seconds for an answer" in note for note in made.notes)
+
+
 def test_a_short_seed_walk_leaves_more_rounds(tmp_path: Path, fast: Device) -> None:
     made = plan.plan(settings(tmp_path, init={"max_queries": 22, "per_class": 1}))
     # A seed of 12, one for each class, leaves 18 queries in batches of 8; one of 22 would leave a single batch.

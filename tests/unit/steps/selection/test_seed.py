@@ -163,3 +163,28 @@ def test_one_class_is_nothing_to_learn_from() -> None:
 def test_rankings_are_deep_enough_for_neighbours() -> None:
     assert ranking_depth(2, 300) == 2000
     assert ranking_depth(1000, 300) == 30
+
+
+def test_waves_for_people_grow_and_find_what_small_ones_find() -> None:
+    """A class that is not found is asked about 1, 2, 4 and at last 3 times, which is its share; others are not."""
+    rankings = [
+        [Query(Document(f"{name}{i}", f"{name} {'abcdefghijklmnopqrst'[i] * 9}"), "why", sought=name, walk="ranking")
+         for i in range(20)]
+        for name in ("Tea", "Rare")
+    ]  # fmt: skip
+    asked: list[Answered] = []
+    waves: list[list[str]] = []
+    while wave := next_wave(rankings, asked, ("Tea", "Rare"), per_class=1, cap=20, growing=True):
+        waves.append([query.sought for query in wave])
+        asked += [Answered(query, "seed", 1, True, "Tea") for query in wave]
+    assert waves == [["Tea", "Rare"], ["Rare"] * 2, ["Rare"] * 4, ["Rare"] * 3]
+
+
+def test_a_growing_wave_asks_no_more_than_the_rate_so_far_needs() -> None:
+    """Two of five queries found the class, and one more is lacking: 1 * 6 / 3 queries."""
+    ranking = [
+        Query(Document(f"d{i}", "abcdefghijklmnopqrst"[i] * 9), "why", sought="Tea", walk="ranking") for i in range(20)
+    ]
+    asked = [Answered(query, "seed", 1, True, "Tea" if i < 2 else "no") for i, query in enumerate(ranking[:5])]
+    wave = next_wave([ranking, []], asked, ("Tea", "no"), per_class=3, cap=40, growing=True)
+    assert [query.document.id for query in wave] == ["d5", "d6"]

@@ -1,0 +1,34 @@
+"""What the answers of people have cost, and whether more may be bought. Active time counts, by the hour."""
+
+from sqlalchemy import Connection, Engine, func, select
+
+from laud_ray.config import PeopleConfig
+from laud_ray.store.database.connection import read
+from laud_ray.store.people_tables import votes
+
+_SECONDS = select(func.sum(votes.c.seconds))
+
+
+def spent(engine: Engine, hourly: float) -> float:
+    """Return the dollars that all votes have cost so far, those taken back or late included."""
+    return read(engine, lambda connection: spent_in(connection, hourly))
+
+
+def spent_in(connection: Connection, hourly: float) -> float:
+    """Do what `spent` does, within a transaction of the caller's."""
+    return float(connection.scalar(_SECONDS) or 0.0) * hourly / 3600 if hourly else 0.0
+
+
+def is_spent_in(connection: Connection, rules: PeopleConfig) -> bool:
+    """Whether the votes have cost as much as they may; no more questions are handed out then."""
+    return rules.max_dollars is not None and spent_in(connection, rules.hourly) >= rules.max_dollars
+
+
+def spent_line(engine: Engine, rules: PeopleConfig | None) -> str | None:
+    """Say that the votes have cost as much as they may, and how to go on; None if they may cost more."""
+    if rules is None or rules.max_dollars is None or (dollars := spent(engine, rules.hourly)) < rules.max_dollars:
+        return None
+    return (
+        f"the answers of people have cost ${dollars:,.2f} of max_dollars: {rules.max_dollars:g}, so nobody gets "
+        "another question; expected a higher max_dollars in the configuration, and then `laud run` again"
+    )
