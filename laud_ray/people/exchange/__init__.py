@@ -1,1 +1,1 @@
-"""Questions and answers in files: write what is open, read what people answered, and record it as votes."""
+"""Exchange questions by file: write the open ones, read the answers of people, and record them as votes."""

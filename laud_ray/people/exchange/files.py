@@ -28,12 +28,12 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did.
+    """The result of an import.
 
     Attributes:
         empty: rows without an answer.
-        left: where the run stands now.
-        notes: what a person should know of how the answers were read.
+        left: the questions that the run still waits for.
+        notes: remarks on how the answers were read.
     """
 
     recorded: Recorded
@@ -44,7 +44,7 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What a run still waits for.
+    """The questions that a run still waits for.
 
     Attributes:
         open: questions without an answer; `disputed` of them wait for an adjudicator.
@@ -134,7 +134,7 @@ def import_answers(
 
 
 def left(run: RunFolder, rules: PeopleConfig) -> Left:
-    """Return what a run still waits for."""
+    """Count the questions that a run still waits for."""
     states = [one.state for one in questions(run.store.engine)]
     disputed = states.count("adjudicate")
     without = states.count("open") + disputed

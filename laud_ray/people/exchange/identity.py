@@ -1,4 +1,4 @@
-"""What a file of questions says of where it comes from, and how an answer is named."""
+"""The names by which files and projects refer to a run, and to an answer."""
 
 import json
 import uuid
@@ -13,7 +13,9 @@ _VOTES = uuid.UUID("9c3c5a0e-52c5-4f0e-8f53-9d4c0d9a7c11")
 
 
 def name_of(task: str, questions: Sequence[Question]) -> str:
-    """Return a name for a run by which files and projects refer to it: its task, and when it first asked whom.
+    """Return the name of a run in files and projects: its task, and a hash of its first question.
+
+    Two runs of one task have different names; a run that was moved or copied keeps its name.
 
     Args:
         task: the name of the task.

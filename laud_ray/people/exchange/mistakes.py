@@ -1,4 +1,4 @@
-"""The error for what is wrong with several rows or annotations: a line for each of the first ones."""
+"""One error for several rows or annotations that are not valid: a line for each of the first ones."""
 
 from collections.abc import Sequence
 

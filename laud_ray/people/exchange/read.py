@@ -26,17 +26,17 @@ _T = TypeVar("_T")
 
 
 class _MistakeError(Exception):
-    """What is wrong with a row, without its place."""
+    """A row is not valid. The message lacks the row's place."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a file holds.
+    """The contents of a file.
 
     Attributes:
         given: the answers, each once, in the file's order.
         empty: rows without an answer.
-        notes: what a person should know of how the file was read.
+        notes: remarks on how the file was read.
     """
 
     given: tuple[Given, ...]

@@ -42,7 +42,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of answers, by their number.
+    """How many answers were recorded, and how.
 
     Attributes:
         counted: count as a vote; `changed` of them replace an earlier answer of the same person.

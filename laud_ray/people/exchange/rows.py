@@ -11,7 +11,7 @@ from laud_ray.storage.charset import looks_like
 from laud_ray.storage.text_reading import Reading
 from laud_ray.texts import normalise_text
 
-if TYPE_CHECKING:  # the readers import Arrow
+if TYPE_CHECKING:  # imported when a file is read
     from laud_ray.data.seen import Seen
 
 QUESTION, DOCUMENT, LABEL, TEXT = "question", "document", "label", "text"
@@ -27,7 +27,7 @@ class Row:
     Attributes:
         place: the file and the number of the row; the header does not count.
         cells: column -> text; those that are empty are left out.
-        label: the label as it is written, which may be guarded or not: people write it, and programs do.
+        label: the label as it is written. Programs guard it, and people do not, so both readings are tried.
         encoding: of the file, where it was not Unicode.
     """
 
@@ -52,7 +52,7 @@ def rows(path: str, reading: Reading, notes: list[str]) -> Iterator[Row]:
 
     Args:
         reading: what is stated of how the file is written; the rest is found out.
-        notes: takes what a person should know of how the files were read.
+        notes: collects remarks on how the files were read.
 
     Raises:
         CorpusError: if a file cannot be read, or lacks the columns.
@@ -119,7 +119,7 @@ def _cells(
 def _json_cells(
     file: str, columns: Sequence[str], reading: Reading, seen: "Seen"
 ) -> Iterator[tuple[int, Sequence[bytes | None]]]:
-    """The same of JSON lines, whose numbers are numbers."""
+    """Do the same for JSON lines, where a cell may be a number."""
     from laud_ray.data.formats import jsonl
     from laud_ray.data.formats.cells import text_of
     from laud_ray.data.formats.text_files import opened

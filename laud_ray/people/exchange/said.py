@@ -1,4 +1,4 @@
-"""What a person says of a question in words: a label of the task, "unsure", or "none fits"."""
+"""Read an answer in words: a label of the task, "unsure", or "none fits"."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ class Words:
         return None if word is None else (word, None)
 
     def expected(self, text: str) -> str:
-        """Say what was expected instead of a text."""
+        """Return the end of a message about a text that is no answer: the nearest label, or some labels."""
         near = nearest(text, list(dict.fromkeys(self.known.names.values())))
         if near is not None:
             return f"is not a label of the task - did you mean {quoted(near)}?"

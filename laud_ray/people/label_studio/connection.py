@@ -201,7 +201,7 @@ class LabelStudio:
         return ServiceError(line, status=status)
 
     def _said(self, response: httpx.Response) -> str:
-        """What Label Studio says of a refusal; a page of HTML says no more than its status."""
+        """Return the reason that Label Studio gives for a refusal; a page of HTML adds nothing to its status."""
         try:
             found = response.json()
             return self._line(str(found.get("validation_errors") or found.get("detail") or "")).rstrip(".")

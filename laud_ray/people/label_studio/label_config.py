@@ -45,7 +45,7 @@ class Control:
         kind: choices or taxonomy.
         name, to: of the control, and of what it is about.
         field: of a task's data, which holds the text.
-        choices: label -> what a result holds where that label is chosen: a text, or a path of a taxonomy.
+        choices: label -> the value of a result that chooses it: a text, or a path of a taxonomy.
     """
 
     kind: str
@@ -125,7 +125,7 @@ def _leaves(tag: ElementTree.Element, path: tuple[str, ...]) -> Iterator[Sequenc
 
 
 def _value(choice: ElementTree.Element) -> str:
-    """What a result holds: the alias of a choice, or its value."""
+    """Return how results refer to a choice: by its alias, or its value."""
     return choice.get("alias") or choice.get("value") or ""
 
 

@@ -22,7 +22,7 @@ AT_ONCE = 250
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What a push did.
+    """The result of a push.
 
     Attributes:
         sent: tasks added, `suggested` of them with a suggestion.

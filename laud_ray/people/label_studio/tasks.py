@@ -159,7 +159,7 @@ def _chosen(results: Sequence[Mapping[str, Any]], control: Control) -> Iterator[
 
 
 def _comment(results: Sequence[Mapping[str, Any]]) -> str | None:
-    """What a person wrote into a text area of the project, if it has one."""
+    """Return the text that a person wrote into a text area of the project, if it has one."""
     texts = [str(text) for one in results for text in _mapping(one.get("value")).get("text") or ()]
     return "\n".join(texts)[:MOST_COMMENT] or None
 

@@ -347,6 +347,19 @@ def test_an_id_names_one_answer(tmp_path: Path) -> None:
         take(run, tmp_path / "a.jsonl")
 
 
+def test_a_vote_that_the_database_refuses_keeps_all_of_them_out(tmp_path: Path) -> None:
+    run, id = run_with(tmp_path, TEXTS), "0b0e3c1e-6d0f-4a53-9d6b-1f4f3a0f2a11"
+    (tmp_path / "a.jsonl").write_text(json.dumps({"question": "q-000006", "label": "tea", "id": id}) + "\n")
+    take(run, tmp_path / "a.jsonl")
+    rows = [{"question": f"q-{i:06d}", "label": "milk", "id": id if i == 3 else None} for i in range(1, 5)]
+    (tmp_path / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(
+        CorpusError, match="is another vote's id; expected a new UUID for each vote; nothing was recorded"
+    ):
+        take(run, tmp_path / "b.jsonl", "bob")
+    assert list(answers(run)) == ["d5"]
+
+
 def test_a_file_with_answers_that_were_not_imported_is_not_replaced(tmp_path: Path) -> None:
     run, path = run_with(tmp_path, TEXTS), tmp_path / "q.csv"
     write(path, filled(run, path, lambda i: "tea" if i < 2 else ""))
