@@ -153,7 +153,7 @@ const COMMANDS = {
   unsure: (via) => answer("unsure", via),
   none: (via) => answer("none", via),
   undo: () => undo(),
-  comment: () => openComment(page["comment-box"].hidden || document.activeElement !== page.comment, true),
+  comment: () => shown && openComment(page["comment-box"].hidden || document.activeElement !== page.comment, true),
   guideline: () => toggle(page["guideline-box"]),
   past: () => toggle(page["past-box"]),
   examples: () => examples(),
@@ -161,7 +161,7 @@ const COMMANDS = {
 
 document.addEventListener("keydown", (event) => {
   const name = commandOf(event);
-  if (!name || !work || page.actions.hidden) return;
+  if (!name || !work) return;
   event.preventDefault();
   if (!event.repeat) COMMANDS[name]("key");
 });
@@ -189,6 +189,7 @@ page.comment.addEventListener("keydown", (event) => {
 async function examples() {
   if (!page["examples-box"].hidden && page["examples-box"].open) return hideExamples();
   const asked = shown;
+  if (!asked) return;
   try {
     const found = await ask(`v1/examples?question=${encodeURIComponent(asked.id)}`);
     if (asked === shown) showExamples(found);

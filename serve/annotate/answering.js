@@ -158,8 +158,9 @@ export class Answering {
   undo(item) {
     this._setPast(this.past.filter((one) => one !== item));
     const { question, vote } = item;
-    this._keep({ id: uuid(), question: question.id, answer: "undo", undoes: vote.id, via: "key", answered_at: new Date().toISOString() });
     this.hand.bringBack(question);
+    const answered_at = new Date().toISOString();
+    this._keep({ id: uuid(), question: question.id, answer: "undo", undoes: vote.id, via: "key", answered_at });
   }
 
   /** What another tab of the same person put into the storage; true if it answered a question that is held here. */

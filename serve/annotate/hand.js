@@ -16,9 +16,12 @@ export class Hand {
     return this._questions.map(({ id }) => id);
   }
 
-  /** How many questions to ask the server for: it counts those whose answers are still on their way. */
+  /**
+   * How many questions to ask the server for. It counts those whose answers are still on their way; one that was brought
+   * back is asked for anew.
+   */
   wanted(unsent) {
-    return 1 + this._ahead + unsent;
+    return Math.max(1 + this._ahead, this._questions.length) + unsent;
   }
 
   /** Whether more are needed. */
