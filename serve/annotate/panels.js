@@ -4,23 +4,29 @@ import { copy, counted, page } from "./view.js";
 
 const MOST_PAST = 20;
 
+let who = "";
+
 export function showTask({ task, person, role, guideline, anonymous }) {
   page.task.textContent = task;
   document.title = `${task}: answer questions`;
-  page.who.textContent = anonymous ? "" : role === "annotator" ? person : `${person}, ${role}`;
+  who = anonymous ? "" : role === "annotator" ? `${person}: ` : `${person}, ${role}: `;
   page["guideline-box"].hidden = !guideline;
   page.guideline.textContent = guideline;
-  page["guideline-box"].open = Boolean(guideline) && matchMedia("(min-width: 901px)").matches;
+  const wide = matchMedia("(min-width: 901px)").matches;
+  page["guideline-box"].open = Boolean(guideline) && wide;
+  page["past-box"].open = wide;
   page.forget.hidden = anonymous;
 }
 
-export function showProgress({ share, step, figures, finished }) {
+export function showProgress({ share, step, figures, finished, mine, open }) {
+  page.who.textContent = `${who}${counted(mine, "question", "questions")} answered`;
   page.progress.hidden = false;
   page.share.style.setProperty("--v", share);
   page.step.textContent = step;
   page.figures.textContent = figures ?? "";
   page["rest-title"].textContent = finished ? "The run is finished" : "No question is open";
-  page["rest-text"].textContent = finished ? "Thank you. " + step : `${step} This page goes on by itself.`;
+  const elsewhere = open ? `${counted(open, "open question is", "open questions are")} with somebody else, or in another tab of yours. ` : "";
+  page["rest-text"].textContent = finished ? `Thank you. ${step}` : `${elsewhere}${step} This page goes on by itself.`;
 }
 
 /** How many answers are on their way; nothing is said while all is well. */

@@ -29,6 +29,7 @@ export function banner(text) {
 /** Show one of the page's three faces: "work", "rest" or "access". */
 export function face(name) {
   for (const one of ["work", "rest", "access"]) page[one].hidden = one !== name;
+  page.actions.hidden = name !== "work";
 }
 
 export function showQuestion(question) {
@@ -100,7 +101,6 @@ export class Options {
     const elements = groups.filter(({ rows }) => rows.length).map((group, i) => this._group(group, i));
     page.options.replaceChildren(...elements);
     const n = this._index.labels.length;
-    page.options.classList.toggle("few", n <= 9 && !query.trim());
     page.options.classList.toggle("two", n === 2 && !query.trim());
     page.field.setAttribute("aria-expanded", this._rows.length > 0);
     page.options.hidden = !this._rows.length;
