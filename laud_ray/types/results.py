@@ -52,7 +52,7 @@ class Figures:
     Attributes:
         calibration_error: the expected calibration error, in [0, 1].
         trusted: how many of the n documents also have an answer of a trusted oracle, if the figures combine cheap and
-            trusted answers (laud_ray.stats.powered); else None.
+            trusted answers (laud_ray.stats.estimates.powered); else None.
         unanswered: the number of documents of the sample without an answer, by the reason; they are not in n.
     """
 

@@ -168,12 +168,13 @@ def test_a_run_without_models(run: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_run_of_an_older_version(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It has no promotions, feedback, revisions, checksums, walks of the seed or recorded configuration."""
+    """It has no people, promotions, feedback, revisions, checksums, walks of the seed or recorded configuration."""
     settings = yaml.safe_load((run / "config.yaml").read_text())
     del settings["serving"]
     (run / "config.yaml").write_text(yaml.safe_dump(settings))
     with sqlite3.connect(run / "laud.db") as database:
-        for table in ("promotions", "feedback", "alembic_version"):
+        people = ("votes", "leases", "gold", "question_states", "questions")
+        for table in (*people, "promotions", "feedback", "alembic_version"):
             database.execute(f"drop table {table}")
         for (table,) in database.execute("select name from sqlite_master where type = 'table'").fetchall():
             for _, column, *_ in database.execute(f"pragma table_info({table})").fetchall():
