@@ -134,7 +134,12 @@ def test_many_labels_and_refusals(
     monkeypatch.setenv("LABEL_STUDIO_TOKEN", LEGACY)
     assert laud("questions", "push", run, *there, str(project)) == 0
     assert laud("questions", "push", run, *there, str(project)) == 0
-    assert len(studio.tasks(project)) == 2
+    first, second = studio.tasks(project)
+    assert (len(first["predictions"]), len(second["predictions"])) == (1, 1)
+    chosen = {"from_name": "label", "to_name": "text", "type": "taxonomy", "value": {"taxonomy": [[labels[7]["name"]]]}}
+    studio.ask("POST", f"/api/tasks/{first['id']}/annotations/", {"result": [chosen], "lead_time": 2.0})
+    assert laud("questions", "pull", run, *there, str(project)) == 0
+    assert [one.label for one in all_questions(run)] == [labels[7]["name"], None]
     for number, token, expected in (
         ("999", LEGACY, "404 Not Found: No Project matches the given query"),
         (str(project), "wrong", "401 Unauthorized: Invalid token"),

@@ -15,8 +15,9 @@ from laud_ray.printable import printable, quoted
 from laud_ray.types import Task
 
 NAME, TEXT = "label", "text"
-# With more labels than keys, a list that can be searched.
-KEYS = 10
+# The most labels that are listed with a key for each, and in a list to choose from. More need a search, which in Label
+# Studio only a taxonomy has.
+KEYS, LISTED = 10, 25
 _NAMED = 5
 # Characters that XML 1.0 does not have.
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -29,11 +30,14 @@ def label_config(task: Task) -> str:
         UserError: if a label has a character that XML does not have.
     """
     choices = "\n".join(f"    {_choice(one.name, one.description)}" for one in task.labels)
-    layout = "select" if len(task.labels) > KEYS else "vertical"
+    many = len(task.labels) > LISTED
+    tag = "Taxonomy" if many else "Choices"
+    how = 'leafsOnly="true" maxUsages="1" minWidth="400px" placeholder="Type to search"'
+    if not many:
+        how = f'choice="single" layout="{"select" if len(task.labels) > KEYS else "vertical"}"'
     return (
         f'<View>\n  <Text name="{TEXT}" value="${TEXT}"/>\n'
-        f'  <Choices name="{NAME}" toName="{TEXT}" choice="single" required="true" layout="{layout}">\n'
-        f"{choices}\n  </Choices>\n</View>\n"
+        f'  <{tag} name="{NAME}" toName="{TEXT}" required="true" {how}>\n{choices}\n  </{tag}>\n</View>\n'
     )
 
 

@@ -37,10 +37,12 @@ def test_what_is_written_is_read_back() -> None:
 
 
 def test_many_labels_are_a_list_that_can_be_searched() -> None:
-    many = Task("many", "multiclass", tuple(Label(f"label {i}") for i in range(1500)))
-    assert 'layout="select"' in label_config(many)
+    few, many = (Task("t", "multiclass", tuple(Label(f"label {i}") for i in range(n))) for n in (25, 1500))
     assert 'layout="vertical"' in label_config(TASK)
-    assert len(read_control(label_config(many), many).choices) == 1500
+    assert 'layout="select"' in label_config(few)
+    control = read_control(label_config(many), many)
+    assert (control.kind, len(control.choices)) == ("taxonomy", 1500)
+    assert control.result("label 7", "q")["value"] == {"taxonomy": [["label 7"]]}
 
 
 def test_a_project_may_name_things_as_it_likes() -> None:
