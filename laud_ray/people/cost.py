@@ -3,6 +3,7 @@
 from sqlalchemy import Connection, Engine, func, select
 
 from laud_ray.config import PeopleConfig
+from laud_ray.errors import RunError
 from laud_ray.store.database.connection import read
 from laud_ray.store.people_tables import votes
 
@@ -32,3 +33,16 @@ def spent_line(engine: Engine, rules: PeopleConfig | None) -> str | None:
         f"the answers of people have cost ${dollars:,.2f} of max_dollars: {rules.max_dollars:g}, so nobody gets "
         "another question; expected a higher max_dollars in the configuration, and then `laud run` again"
     )
+
+
+def require_unspent(engine: Engine, rules: PeopleConfig, where: str) -> None:
+    """Refuse to hand out more questions once the votes have cost as much as they may.
+
+    Args:
+        where: the run, for the message.
+
+    Raises:
+        RunError: if they have.
+    """
+    if (line := spent_line(engine, rules)) is not None:
+        raise RunError(f"{where}: {line}")

@@ -41,12 +41,14 @@ def progress(
     *,
     working: bool,
     stop_reason: str | None = None,
+    over: str | None = None,
 ) -> Progress:
     """Say where the questions stand.
 
     Args:
         working: whether a process works on the run.
         stop_reason: why the run ended; None while it has not.
+        over: why nobody gets another question; None if they do.
     """
     waited = [one for one in found if not one.closed]
     lacking = sum(one.lacking(rules.close_at) for one in waited)
@@ -58,7 +60,7 @@ def progress(
         disputed=sum(one.states.get("adjudicate", 0) for one in found),
         done=sum(one.answered for one in found),
         share=1.0 if not needed else (needed - lacking) / needed,
-        step=stop_reason or "" if finished else _step(waited, rules, lacking, working),
+        step=stop_reason or "" if finished else over or _step(waited, rules, lacking, working),
         figures=figures,
         more=more,
         finished=finished,

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
+from laud_ray.people.cost import spent_line
 from laud_ray.people.groups import groups
 from laud_ray.people.history import answered_by, latest
 from laud_ray.people.leases import Lease, give_back_in, renew_in, take_in
@@ -195,7 +196,13 @@ def _numbers(ids: Sequence[str]) -> list[int]:
 def _progress(run: Opened) -> dict[str, Any]:
     store = run.folder.store
     history = store.history()
+    over = spent_line(run.engine, run.rules)
     found = progress(
-        groups(run.engine), run.rules, history, working=is_held(run.folder), stop_reason=store.stop_reason()
+        groups(run.engine),
+        run.rules,
+        history,
+        working=is_held(run.folder),
+        stop_reason=store.stop_reason(),
+        over=None if over is None else f"{over[0].upper()}{over[1:]}.",
     )
     return asdict(found)

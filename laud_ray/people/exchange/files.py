@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from laud_ray.config import PeopleConfig
 from laud_ray.errors import CorpusError, RunError, UserError
+from laud_ray.people.cost import require_unspent
 from laud_ray.people.exchange import identity, write
 from laud_ray.people.exchange.read import read_answers
 from laud_ray.people.exchange.record import Recorded, record
@@ -89,10 +90,11 @@ def export(
         disputed: only the questions on which people differ, with their answers; otherwise only the others.
 
     Raises:
-        UserError: if the name ends in something else, or the file holds answers that were not imported.
+        UserError: if the name ends in something else, the file holds answers that were not imported, or the answers
+            have cost `max_dollars`.
     """
     write.format_of(out)
-    people_of(run)
+    require_unspent(run.store.engine, people_of(run), run.folder.uri)
     every = questions(run.store.engine)
     state: State = "adjudicate" if disputed else "open"
     chosen = [one for one in every if one.state == state and purpose in (None, one.purpose)]

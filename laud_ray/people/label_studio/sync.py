@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from laud_ray.errors import ServiceError, UserError
+from laud_ray.people.cost import require_unspent
 from laud_ray.people.exchange import identity
 from laud_ray.people.exchange.files import Imported, left, people_of
 from laud_ray.people.exchange.record import record
@@ -71,10 +72,13 @@ def push(
         set_labels: replace the project's label config by that of the task.
 
     Raises:
-        UserError: if the project does not offer the task's labels, or Label Studio refuses.
+        UserError: if the project does not offer the task's labels, Label Studio refuses, or the answers have cost
+            `max_dollars`.
         ServiceError: if Label Studio fails or cannot be reached; what was sent is not sent again.
     """
-    guideline = people_of(run).guideline
+    rules = people_of(run)
+    require_unspent(run.store.engine, rules, run.folder.uri)
+    guideline = rules.guideline
     task, every = run.config.task.to_task(), questions(run.store.engine)
     name = identity.name_of(task.name, every[:1])
     chosen = [one for one in every if one.state == "open" and purpose in (None, one.purpose)][:limit]

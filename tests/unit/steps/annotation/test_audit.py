@@ -1,21 +1,27 @@
 """The audit as a step of the loop, over a real run folder; it needs no Ray, so neither does this."""
 
 import json
+import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from laud_ray import config, oracles
-from laud_ray.config import RunConfig
+from laud_ray.config import PeopleConfig, RunConfig
 from laud_ray.data.sharding.normalise import normalise
 from laud_ray.events import Event, Observer
 from laud_ray.oracles.asking import annotate
+from laud_ray.oracles.people import PeopleOracle
+from laud_ray.people import groups, leases, questions
+from laud_ray.people.votes import Vote, cast
 from laud_ray.steps.annotation import second_opinions as stage
 from laud_ray.steps.annotation.answers import asked, spent
 from laud_ray.steps.annotation.audit import audit
 from laud_ray.steps.annotation.doubt import training_answers
 from laud_ray.steps.selection.select import exhausted
 from laud_ray.steps.start import start
+from laud_ray.steps.work import WaitingError
 from laud_ray.store import rechecks
 from laud_ray.store.ledger import Ledger
 from laud_ray.store.run import RunFolder, claim
@@ -121,3 +127,36 @@ def test_what_the_last_model_does_not_learn_is_recorded(run: RunConfig) -> None:
     assert found.documents > 0
     assert 0.1 < found.rate < 0.4
     assert str(found) in notes
+
+
+def test_an_audit_of_people_asks_another_person(run: RunConfig) -> None:
+    """The first person errs on a quarter; whom the audit asks has said nothing about the document."""
+    people = PeopleConfig(kind="people", team=3, twice=0.0, doubt=False)
+    with claim(run.model_copy(update={"oracle": people})) as folder:
+        corpus = normalise(folder.config.corpus, folder.corpus)
+        rows = folder.corpus.read_table(corpus.ranges[0].name).to_pylist()
+        folder.store.add_queries("query", 1, [Query(Document(r["id"], r["text"]), "why") for r in rows])
+        oracle = PeopleOracle(folder.store.engine, people, 0)
+        assert annotate(folder.store, oracle, "query", 1, lambda done, total: None) == ASKED
+        right = {r["id"]: r["text"].split()[1].title() for r in rows}
+        wrong = {r["id"]: list(KINDS)[i % 3] for i, r in enumerate(rows) if i % 4 == 0}
+        given = give(folder, people, "ann", right | wrong)
+        assert annotate(folder.store, oracle, "query", 1, lambda done, total: None) == 0
+        with pytest.raises(WaitingError, match="audit questions to answer") as waiting:
+            step(folder, 2)
+        assert not groups.is_ready(folder.store.engine, waiting.value.awaited)
+        assert give(folder, people, "ann", right) == 0, "nobody is asked twice about a document"
+        again = give(folder, people, "bob", right)
+        assert 0 < again < given
+        assert groups.is_ready(folder.store.engine, waiting.value.awaited)
+        assert not any(one.show for one in questions.questions(folder.store.engine) if one.attempt > 1)
+        assert step(folder, 2), "the audit has its answers"
+        assert {one.state for one in questions.questions(folder.store.engine)} == {"used"}
+
+
+def give(folder: RunFolder, rules: PeopleConfig, person: str, labels: Mapping[str, str]) -> int:
+    """Let a person answer what is open for them; return the number of answers."""
+    held = leases.take(folder.store.engine, person, 100, seconds=60)
+    sent = [Vote(uuid.uuid4().hex, one.question.number, "label", labels[one.question.document.id]) for one in held]
+    receipts = cast(folder.store.engine, person, sent, rules, list(KINDS))
+    return sum(one.outcome == "counted" for one in receipts)
