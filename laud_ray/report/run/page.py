@@ -63,7 +63,7 @@ def render(summary: RunSummary) -> str:
         environment.filters[name] = getattr(formatting, name)
     for name in ("audit_line", "agreement_line", "oracle_line"):
         environment.filters[name] = getattr(opinion_lines, name)
-    for name in ("progress_line", "accuracy_words", "agreement_words", "anchoring_words"):
+    for name in ("progress_line", "waiting_line", "accuracy_words", "agreement_words", "anchoring_words"):
         environment.filters[name] = getattr(people, name)
     shown = summary.shown
     return environment.get_template("page.html").render(

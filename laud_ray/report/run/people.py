@@ -14,6 +14,14 @@ def progress_line(people: PeopleFigures) -> str:
     return f"{people.done:,} questions answered, {people.open:,} open{disputed}{late}{cost}"
 
 
+def waiting_line(people: PeopleFigures) -> str:
+    """Say what people have to answer."""
+    open = people.open + people.disputed
+    questions = "1 question" if open == 1 else f"{open:,} questions"
+    disputed = f", {people.disputed:,} of them by an adjudicator" if people.disputed else ""
+    return f"People have {questions} to answer{disputed}."
+
+
 def person_line(one: Annotator) -> str:
     """Return one line on the answers of a person."""
     parts = [f"{one.answers:,} answer{'' if one.answers == 1 else 's'}"]
@@ -58,9 +66,13 @@ def anchoring_words(found: Anchoring) -> str:
     return f"{moved}{saved}; {found.shown:,} shown, {found.hidden:,} hidden"
 
 
-def people_lines(people: PeopleFigures) -> list[tuple[str, str]]:
-    """Return (name, text) rows for the terminal."""
-    rows = [("people", progress_line(people))]
+def people_lines(people: PeopleFigures, over: str | None = None) -> list[tuple[str, str]]:
+    """Return (name, text) rows for the terminal.
+
+    Args:
+        over: why nobody gets another question; None if they do.
+    """
+    rows = [("people", progress_line(people)), *([("", over)] if over else [])]
     rows += [("", person_line(one)) for one in people.annotators]
     if (agreement := agreement_words(people)) is not None:
         rows.append(("", agreement))

@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from laud_ray.data.corpus import open_corpus
 from laud_ray.evaluation.trusted import oracle_error
+from laud_ray.people.cost import spent_line
 from laud_ray.people.figures import people_figures
 from laud_ray.people.questions import rules_of
 from laud_ray.quality.diagnosis import Reply, diagnose
@@ -83,6 +84,7 @@ def read(run: RunFolder) -> RunSummary:
         notes=corpus.notes if corpus else (),
         asks_people=(rules := rules_of(run.config)) is not None,
         people=None if rules is None else people_figures(store.engine, rules, len(task.names)),
+        people_over=None if reason is not None else spent_line(store.engine, rules),
     )
 
 

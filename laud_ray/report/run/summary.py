@@ -108,6 +108,7 @@ class RunSummary:
         notes: notes on how the corpus was read.
         asks_people: whether people are asked, alone or after other oracles.
         people: what the people have done; None where nothing was asked of any.
+        people_over: why nobody gets another question, since the answers have cost as much as they may; else None.
     """
 
     name: str
@@ -140,6 +141,7 @@ class RunSummary:
     notes: tuple[str, ...] = ()
     asks_people: bool = False
     people: PeopleFigures | None = None
+    people_over: str | None = None
 
     @property
     def spent(self) -> int:

@@ -156,7 +156,7 @@ def _opinions(summary: RunSummary) -> list[tuple[str, str]]:
         rows += [("", oracle_class_line(row)) for row in worst_classes(error)[:3]]
         rows += [("", confused_line(one)) for one in error.confused[:3]]
     if summary.people is not None:
-        rows += [(name, printable(text)) for name, text in people_lines(summary.people)]
+        rows += [(name, printable(text)) for name, text in people_lines(summary.people, summary.people_over)]
     return rows
 
 

@@ -9,7 +9,8 @@ from laud_ray.quality.one_coin import AnnotatorAccuracy
 from laud_ray.quality.raters import Agreement, Confused
 from laud_ray.report.run.json_form import to_json
 from laud_ray.report.run.page import render
-from laud_ray.report.run.people import people_lines
+from laud_ray.report.run.people import people_lines, waiting_line
+from laud_ray.report.run.summary import next_commands
 from laud_ray.types import Estimate
 from tests.unit.report.test_report import run_of
 
@@ -52,3 +53,14 @@ def test_json_and_page_hold_the_same() -> None:
     assert "&lt;ann&gt;" in page
     assert "wait for an adjudicator" in page
     assert json.loads(json.dumps(to_json(run_of(()))))["people"] is None
+
+
+def test_the_page_says_what_people_have_to_answer() -> None:
+    waiting = replace(run_of(()), state="waiting", stop_reason=None, asks_people=True, people=PEOPLE)
+    assert waiting_line(PEOPLE) in render(waiting)
+    over = replace(waiting, people_over="the answers of people have cost $5.00 of max_dollars: 5")
+    assert "The answers of people have cost $5.00 of max_dollars: 5." in render(over)
+    answered = replace(waiting, people=replace(PEOPLE, open=0, disputed=0))
+    assert "All questions are answered" in render(answered)
+    assert [command for _, command in next_commands(answered)] == [f"laud run {answered.storage}/config.yaml"]
+    assert "laud annotate" in next_commands(replace(waiting, state="running"))[0][1]
