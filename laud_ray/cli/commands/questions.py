@@ -21,6 +21,16 @@ PURPOSE = click.option(
 )
 
 
+def _part(_context: click.Context, _option: click.Parameter, said: str | None) -> tuple[int, int] | None:
+    """Read a part such as 2/3."""
+    if said is None:
+        return None
+    i, _, n = said.partition("/")
+    if not (i.isdecimal() and n.isdecimal() and 1 <= int(i) <= int(n)):
+        raise click.BadParameter(f"{said!r} is not valid; expected a part such as 2/3")
+    return int(i), int(n)
+
+
 @click.group(short_help="Exchange a run's questions: by file, or with Label Studio.")
 def questions() -> None:
     """Exchange the questions that a run asks people: by file, or with Label Studio."""
@@ -35,9 +45,17 @@ def questions() -> None:
 @PURPOSE
 @click.option("--limit", metavar="N", type=click.IntRange(1), help="The first N questions.")
 @click.option("--who", metavar="NAME", help="Leave out what this person has answered.")
+@click.option("--part", metavar="I/N", callback=_part, help="The I-th of N parts, such as 2/3, one for each person.")
 @click.option("--disputed", is_flag=True, help="Only the questions on which people differ, with their answers.")
 def export_(
-    run: str, out: str, blind: bool, purpose: str | None, limit: int | None, who: str | None, disputed: bool
+    run: str,
+    out: str,
+    blind: bool,
+    purpose: str | None,
+    limit: int | None,
+    who: str | None,
+    part: tuple[int, int] | None,
+    disputed: bool,
 ) -> None:
     """Write the open questions of RUN into a file, for people to fill in the column `label`.
 
@@ -47,7 +65,7 @@ def export_(
     from laud_ray.store.run import look_at
 
     with look_at(run) as folder:
-        found = export(folder, out, blind=blind, purpose=purpose, limit=limit, who=who, disputed=disputed)
+        found = export(folder, out, blind=blind, purpose=purpose, limit=limit, who=who, part=part, disputed=disputed)
     if out == "-":
         _write_out(found.data)
         return

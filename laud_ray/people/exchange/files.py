@@ -11,7 +11,7 @@ from laud_ray.people.exchange.read import read_answers
 from laud_ray.people.exchange.record import Recorded, record
 from laud_ray.people.exchange.rows import LABEL, QUESTION, rows
 from laud_ray.people.exchange.said import words_of
-from laud_ray.people.questions import State, is_ready, number_of, questions, rules_of
+from laud_ray.people.questions import Question, State, is_ready, number_of, questions, rules_of
 from laud_ray.people.votes import current, votes
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.text_reading import AS_FOUND, Reading
@@ -77,6 +77,7 @@ def export(
     purpose: str | None = None,
     limit: int | None = None,
     who: str | None = None,
+    part: tuple[int, int] | None = None,
     disputed: bool = False,
 ) -> Exported:
     """Write the open questions in the order of asking to a file, or return its bytes alone if `out` is `-`.
@@ -87,6 +88,8 @@ def export(
         purpose: only the questions asked for it.
         limit: the most questions.
         who: leave out the documents that this person has answered a question about.
+        part: (i, n), the i-th of n parts, from 1. Each question is in as many parts as it takes answers, and always in
+            the same ones.
         disputed: only the questions on which people differ, with their answers; otherwise only the others.
 
     Raises:
@@ -101,7 +104,7 @@ def export(
     given = current(votes(run.store.engine))
     mine = {one.vote.question for one in given if one.person == who}
     known = {one.document.id for one in every if one.number in mine}
-    chosen = [one for one in chosen if one.document.id not in known][:limit]
+    chosen = [one for one in chosen if one.document.id not in known and _is_in(one, part)][:limit]
     said: dict[int, list[str]] = {}
     for one in given:
         said.setdefault(one.vote.question, []).append(one.vote.label or one.vote.answer)
@@ -141,6 +144,10 @@ def left(run: RunFolder, rules: PeopleConfig) -> Left:
     disputed = states.count("adjudicate")
     without = states.count("open") + disputed
     return Left(without, disputed, not without or is_ready(run.store.engine, rules.close_at))
+
+
+def _is_in(one: Question, part: tuple[int, int] | None) -> bool:
+    return part is None or (part[0] - 1 - one.number) % part[1] < one.needed
 
 
 def _split(path: str) -> tuple[Folder, str]:

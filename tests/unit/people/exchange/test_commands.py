@@ -38,6 +38,13 @@ def test_a_file_goes_round(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().out == f"{path}: no questions are open; `laud run` continues the run\n"
 
 
+@pytest.mark.parametrize("part", ["0/3", "4/3", "2", "a/b", "1/0", "-1/2"])
+def test_a_part_is_one_of_several(tmp_path: Path, capsys: pytest.CaptureFixture[str], part: str) -> None:
+    with pytest.raises(SystemExit):
+        main(["questions", "export", str(tmp_path), "--out", "q.csv", "--part", part])
+    assert "is not valid; expected a part such as 2/3" in capsys.readouterr().err
+
+
 def test_counts_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, path = run_with(tmp_path, ["gala apples", "brie"]), tmp_path / "a.csv"
     path.write_text("question,label\nq-000001,tea\n")

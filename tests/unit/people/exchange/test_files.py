@@ -109,6 +109,20 @@ def test_questions_are_chosen_by_purpose_number_and_person(tmp_path: Path) -> No
     assert export(again, tmp_path / "s.csv", who="ann").questions == 6, "nobody is asked twice about a document"
 
 
+@pytest.mark.parametrize("per_document", [1, 2])
+def test_the_parts_of_a_team_hold_each_question_as_often_as_it_takes_answers(tmp_path: Path, per_document: int) -> None:
+    run = run_with(
+        tmp_path, [f"text {i}" for i in range(20)], team=3, per_document=per_document, twice=0.0, doubt=False
+    )
+    for i, name in enumerate(("ann", "bob", "eva"), start=1):
+        export(run, tmp_path / f"{name}.csv", part=(i, 3))
+        rows = rows_of(tmp_path / f"{name}.csv")
+        assert 6 <= len(rows) / per_document <= 8
+        found = take(run, write(tmp_path / f"{name}.csv", [row | {"label": "tea"} for row in rows]), name).recorded
+        assert (found.counted, found.late) == (len(rows), 0)
+    assert {(one.state, one.votes) for one in all_questions(run)} == {("settled", per_document)}
+
+
 @pytest.mark.parametrize("name", ["q.csv", "q.jsonl", "q.csv.gz", "q.ndjson.gz"])
 def test_answers_are_imported_once(tmp_path: Path, name: str) -> None:
     run, path = run_with(tmp_path, TEXTS), tmp_path / name
