@@ -129,6 +129,19 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _one_team(self) -> "RunConfig":
+        """Refuse people with different settings: the same people answer all questions of a run."""
+        teams = [(where, found) for where, one in self.asked_oracles().items() if (found := people_in(one))]
+        for where, people in teams[1:]:
+            known, first = teams[0]
+            for key in (key for key, value in people if value != getattr(first, key)):
+                raise ValueError(
+                    f"{where}: asks people with {key}: {short(getattr(people, key))}, and `{known}` with "
+                    f"{key}: {short(getattr(first, key))}; expected the same settings, since the same people answer"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _measured_by_another(self) -> "RunConfig":
         if self.evaluation.trusted is not None and self.evaluation.oracle == self.oracle:
             raise ValueError(

@@ -36,6 +36,11 @@ class Group:
         return sum(self.states.get(state, 0) for state in _UNANSWERED)
 
     @property
+    def taken(self) -> bool:
+        """Whether the run has taken all answers."""
+        return self.states.get("used", 0) == self.asked
+
+    @property
     def closed(self) -> bool:
         """Whether the round of these queries is closed, so that what is open of them may stay open.
 

@@ -50,9 +50,9 @@ def progress(
         stop_reason: why the run ended; None while it has not.
         over: why nobody gets another question; None if they do.
     """
-    waited = [one for one in found if not one.closed]
+    waited = [one for one in found if not one.closed and not one.taken]
     lacking = sum(one.lacking(rules.close_at) for one in waited)
-    needed = sum(one.answered + one.lacking(rules.close_at) for one in waited)
+    needed = sum(one.states.get("settled", 0) + one.lacking(rules.close_at) for one in waited)
     figures, more = sure(history[-1].figures.accuracy) if history else (None, None)
     finished = stop_reason is not None
     return Progress(
@@ -60,7 +60,7 @@ def progress(
         disputed=sum(one.states.get("adjudicate", 0) for one in found),
         done=sum(one.answered for one in found),
         share=1.0 if not needed else (needed - lacking) / needed,
-        step=stop_reason or "" if finished else over or _step(waited, rules, lacking, working),
+        step=stop_reason or "" if finished else over or _step(found, waited, rules, working),
         figures=figures,
         more=more,
         finished=finished,
@@ -81,25 +81,34 @@ def sure(accuracy: Estimate) -> tuple[str, int]:
     return f"{said}; about {rounded:,} more evaluation answers to \u00b1 {POINTS:g}.", more
 
 
-def _step(waited: Sequence[Group], rules: PeopleConfig, lacking: int, working: bool) -> str:
+def _step(found: Sequence[Group], waited: Sequence[Group], rules: PeopleConfig, working: bool) -> str:
+    lacking = [one for one in waited if one.lacking(rules.close_at)]
     if lacking:
-        one = next(group for group in waited if group.lacking(rules.close_at))
-        said = f"{lacking:,} more {'answer' if lacking == 1 else 'answers'}, then {_following(one, waited)}."
+        n = sum(one.lacking(rules.close_at) for one in lacking)
+        said = f"{n:,} more {'answer' if n == 1 else 'answers'}, then {_following(lacking)}."
         return said + _disputed(waited)
+    late = sum(one.unanswered for one in found if one.closed)
+    if late:
+        questions = "1 question of an earlier round is" if late == 1 else f"{late:,} questions of earlier rounds are"
+        said = f"{questions} open; the next model learns the answers."
+        return said if working else f"{said} `laud run` continues the run."
     if working:
         return "All answers are there. The run is working; new questions follow."
-    if any(one.states.get("settled") for one in waited):
+    if found:
         return "All answers are there. `laud run` continues the run."
     return "Nothing has been asked yet. `laud run` asks the first questions."
 
 
-def _following(group: Group, waited: Sequence[Group]) -> str:
-    purposes = {one.purpose for one in waited}
-    if group.attempt > 1:
+def _following(lacking: Sequence[Group]) -> str:
+    """Say what comes after the answers that are missing."""
+    purposes = {one.purpose for one in lacking}
+    if lacking[0].attempt > 1:
         return "what was doubtful is decided"
     if "query" in purposes:
-        return f"round {max(one.round for one in waited if one.purpose == 'query') + 1} trains"
-    return "the first model trains" if "seed" in purposes else "the first model is measured"
+        return f"round {max(one.round for one in lacking if one.purpose == 'query') + 1} trains"
+    if "seed" in purposes:
+        return "the first model trains"
+    return "the first model is measured" if lacking[0].round == 0 else "the figures are estimated again"
 
 
 def _disputed(waited: Sequence[Group]) -> str:

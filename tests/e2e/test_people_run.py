@@ -152,7 +152,7 @@ def test_killed_while_it_waits_and_works_nothing_is_lost_and_nothing_asked_twice
                     "kind": "cascade",
                     "oracles": [{"kind": "replay", "label": "label", "abstain": 0.4}, {"kind": "people"}],
                 },
-                "evaluation": {"size": 20, "stop_set": 50, "oracle": {"kind": "people", "hourly": 36}},
+                "evaluation": {"size": 20, "stop_set": 50, "oracle": {"kind": "people"}},
             },
             {"evaluation": 20},
             id="last of a cascade, and the evaluation sample",

@@ -216,6 +216,10 @@ def test_config_is_frozen() -> None:
             "audit.share: would ask people again, and `oracle` has team: 1, so nobody else could answer; expected team",
         ),
         (
+            {"oracle": {"kind": "people", "team": 3}, "evaluation": {"oracle": {"kind": "people", "team": 2}}},
+            "evaluation.oracle: asks people with team: 2, and `oracle` with team: 3; expected the same settings",
+        ),
+        (
             {
                 "oracle": {"kind": "cascade", "oracles": [GOOD["oracle"], {"kind": "people"}]},
                 "evaluation": {"oracle": {"kind": "people"}, "trusted": 20},

@@ -3,7 +3,8 @@
 import pytest
 
 from laud_ray.config import PeopleConfig
-from laud_ray.people.progress import Group, progress, sure
+from laud_ray.people.groups import Group
+from laud_ray.people.progress import progress, sure
 from laud_ray.types import Estimate, Figures, RoundResult
 
 ALONE = PeopleConfig(kind="people")
@@ -31,6 +32,29 @@ def test_the_next_step_is_said() -> None:
     assert step(Group("query", 1, 1, {"settled": 50}), working=True).startswith("All answers are there. The run is")
     disputed = Group("query", 1, 1, {"adjudicate": 2, "settled": 48})
     assert step(disputed) == "2 more answers, then round 2 trains. 2 questions wait for an adjudicator."
+
+
+def test_what_the_run_has_taken_is_no_part_of_the_next_step() -> None:
+    taken = [Group("evaluation", 0, 1, {"used": 300}), Group("seed", 1, 1, {"used": 30})]
+    assert step(*taken) == "All answers are there. `laud run` continues the run."
+    found = progress([*taken, Group("query", 1, 1, {"open": 30, "settled": 20})], ALONE, [], working=False)
+    assert (found.share, found.step) == (0.4, "30 more answers, then round 2 trains.")
+    # A further wave of the seed walk, while the evaluation sample is answered; then only that is left.
+    wave = Group("seed", 1, 1, {"used": 29, "open": 4})
+    measured = Group("evaluation", 0, 1, {"open": 60})
+    assert step(measured, wave) == "64 more answers, then the first model trains."
+    assert step(measured, taken[1]) == "60 more answers, then the first model is measured."
+    more = Group("evaluation", 3, 1, {"open": 100})
+    assert step(*taken, more) == "100 more answers, then the figures are estimated again."
+
+
+def test_what_earlier_rounds_left_open_is_said() -> None:
+    left = Group("query", 1, 1, {"open": 2, "used": 8})
+    said = "2 questions of earlier rounds are open; the next model learns the answers."
+    assert step(left, working=True) == said
+    assert step(left) == f"{said} `laud run` continues the run."
+    over = progress([left], ALONE, [], working=True, over="The answers have cost $5.")
+    assert over.step == "The answers have cost $5."
 
 
 def test_a_round_closes_at_its_share_of_answers_and_what_is_left_open_counts_no_more() -> None:
