@@ -1,17 +1,15 @@
 // The page on which people answer: it ties what is drawn, the keys, and the person's work on the run.
 
 import { Answering } from "./answering.js";
-import { ask, takeTokenFromAddress, token } from "./client.js";
+import { ask, tab, takeTokenFromAddress, token } from "./client.js";
 import { commandOf, meaning } from "./keys.js";
-import { uuid } from "./outbox.js";
-import { hideExamples, saidOf, showExamples, showPast, showProgress, showSent, showTask } from "./panels.js";
+import { hideExamples, saidOf, showPast, showProgress, showSent, showTask, toggle, toggleExamples } from "./panels.js";
 import { LabelIndex } from "./search.js";
 import { Options, banner, counted, face, focusField, openComment, page, say, showQuestion } from "./view.js";
 
 const LATE_MS = 10_000; // an answer that is on its way for longer is worth a banner
 const PROGRESS_S = 5;
 const AWAY_MS = 300_000; // who has done nothing for so long no longer keeps questions from others
-const HOLDER = "laud-annotate-holder", FREE = "laud-annotate-free";
 const HASTY = "Those answers took less than a second each. Take the time that you need: careful answers help the model most.";
 
 let work = null; // the Answering of the person who is here
@@ -21,15 +19,7 @@ let problem = ""; // why nothing can be sent or fetched
 
 // ---- Starting
 
-/** The name of this tab. A tab that is reloaded keeps it, and with it its questions; a duplicated one gets its own. */
-function holderOf() {
-  const kept = sessionStorage.getItem(FREE) && sessionStorage.getItem(HOLDER);
-  sessionStorage.removeItem(FREE);
-  sessionStorage.setItem(HOLDER, kept || uuid());
-  return sessionStorage.getItem(HOLDER);
-}
-
-const holder = holderOf();
+const holder = tab.name();
 
 async function start() {
   let me, index;
@@ -156,7 +146,7 @@ const COMMANDS = {
   comment: () => shown && openComment(page["comment-box"].hidden || document.activeElement !== page.comment, true),
   guideline: () => toggle(page["guideline-box"]),
   past: () => toggle(page["past-box"]),
-  examples: () => examples(),
+  examples: () => shown && toggleExamples(shown, () => shown),
 };
 
 document.addEventListener("keydown", (event) => {
@@ -173,30 +163,12 @@ for (const button of document.querySelectorAll("[data-command]")) {
   });
 }
 
-function toggle(box) {
-  if (box.hidden) return say("There is no guideline.");
-  box.open = !box.open;
-  if (box.open) box.scrollIntoView({ block: "nearest" });
-}
-
 page["comment-box"].addEventListener("submit", (event) => event.preventDefault());
 page.comment.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" && !(event.key === "Enter" && event.ctrlKey)) return;
   event.preventDefault();
   openComment(false, true);
 });
-
-async function examples() {
-  if (!page["examples-box"].hidden && page["examples-box"].open) return hideExamples();
-  const asked = shown;
-  if (!asked) return;
-  try {
-    const found = await ask(`v1/examples?question=${encodeURIComponent(asked.id)}`);
-    if (asked === shown) showExamples(found);
-  } catch (error) {
-    say(error.message, { care: true });
-  }
-}
 
 // ---- What goes on meanwhile
 
@@ -265,7 +237,7 @@ addEventListener("beforeunload", (event) => {
   if (oldest !== null && Date.now() - oldest > LATE_MS) event.preventDefault();
 });
 addEventListener("pagehide", () => {
-  sessionStorage.setItem(FREE, "yes");
+  tab.leave();
   work?.release();
 });
 addEventListener("pageshow", ({ persisted }) => persisted && location.reload());

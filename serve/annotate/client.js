@@ -1,5 +1,7 @@
 // The server's routes. Pure, but for fetch and the token's place.
 
+import { uuid } from "./outbox.js";
+
 const TOKEN = "laud-annotate-token";
 const PATIENCE_MS = 15_000;
 // The same request can succeed later, or with a token.
@@ -21,6 +23,19 @@ export const token = {
   get: () => sessionStorage.getItem(TOKEN),
   set: (value) => sessionStorage.setItem(TOKEN, value),
   forget: () => sessionStorage.removeItem(TOKEN),
+};
+
+const TAB = "laud-annotate-holder", LEFT = "laud-annotate-left";
+
+/** The name of this tab. One that is reloaded keeps it, and with it its questions; a duplicated one gets its own. */
+export const tab = {
+  name() {
+    const kept = sessionStorage.getItem(LEFT) && sessionStorage.getItem(TAB);
+    sessionStorage.removeItem(LEFT);
+    sessionStorage.setItem(TAB, kept || uuid());
+    return sessionStorage.getItem(TAB);
+  },
+  leave: () => sessionStorage.setItem(LEFT, "yes"),
 };
 
 /** A link that ends in #token=... brings the token along; it is taken out of the address at once. */

@@ -1,6 +1,7 @@
 // What stands beside the question: progress, guideline, the person's last answers, similar texts.
 
-import { copy, counted, page } from "./view.js";
+import { ask } from "./client.js";
+import { copy, counted, page, say } from "./view.js";
 
 const MOST_PAST = 20;
 
@@ -53,8 +54,24 @@ export function showPast(past, change) {
   );
 }
 
-/** Texts that are like the question's, with the labels that were settled for them. */
-export function showExamples({ examples, reason }) {
+export function toggle(box) {
+  if (box.hidden) return say("There is no guideline.");
+  box.open = !box.open;
+  if (box.open) box.scrollIntoView({ block: "nearest" });
+}
+
+/** Show texts that are like a question's, or hide them. current() is the question in sight when the answer comes. */
+export async function toggleExamples(question, current) {
+  if (!page["examples-box"].hidden && page["examples-box"].open) return hideExamples();
+  try {
+    const found = await ask(`v1/examples?question=${encodeURIComponent(question.id)}`);
+    if (question === current()) showExamples(found);
+  } catch (error) {
+    say(error.message, { care: true });
+  }
+}
+
+function showExamples({ examples, reason }) {
   const rows = examples.map(({ text, label }) => {
     const row = copy(page["example-row"]);
     row.querySelector(".what").textContent = text;
