@@ -104,7 +104,10 @@ def take_in(
     clock = _clock(connection)
     connection.execute(delete(leases).where(leases.c.until < clock))
     mine = {"who": person, "at": holder}
-    held = connection.execute(_EXTEND, {**mine, "then": clock + seconds}).rowcount
+    held, earliest = connection.execute(_KEPT, mine).one()
+    # Not each time: a row that is written again and again leaves PostgreSQL with much to clear away.
+    if held and earliest < clock + seconds / 2:
+        connection.execute(_EXTEND, {**mine, "then": clock + seconds})
     if held < n and (rules is None or not is_spent_in(connection, rules)):
         _add(connection, person, holder, clock + seconds, n - held, adjudicator, gold_share)
     rows: Sequence[object] = connection.execute(_HELD, mine).all()
@@ -196,8 +199,8 @@ def _due_gold(connection: Connection, person: str, share: float) -> int | None:
     The n-th question of a person is a gold one or not whatever happens in between, so reloading the page does not
     change it.
     """
-    answered, shown, holds = connection.execute(_ANSWERED, {"who": person}).one()
-    if answered < FIRST_GOLD or shown + holds >= answered * share:
+    answered, shown, holds, golden = connection.execute(_ANSWERED, {"who": person}).one()
+    if not golden or answered < FIRST_GOLD or shown + holds >= answered * share:
         return None
     number: int | None = connection.scalar(_GOLD, {"who": person})
     return number
@@ -205,6 +208,7 @@ def _due_gold(connection: Connection, person: str, share: float) -> int | None:
 
 # The statements are built once: to build one takes longer than to run it.
 _WHO, _AT, _MOST = bindparam("who", type_=String), bindparam("at", type_=String), bindparam("most", type_=Integer)
+_KEPT = select(func.count(), func.min(leases.c.until)).where(leases.c.person == _WHO, leases.c.holder == _AT)
 _EXTEND = (
     update(leases).where(leases.c.person == _WHO, leases.c.holder == _AT).values(until=bindparam("then", type_=Float))
 )
@@ -250,11 +254,12 @@ _DISPUTED = (
     .order_by(_STATES.question)
     .limit(_MOST)
 )
-# How many questions a person answered, gold ones among them, and how many gold ones they hold.
+# How many questions a person answered, gold ones among them, how many gold ones they hold, and how many there are.
 _ANSWERED = select(
     select(func.count()).where(votes.c.person == _WHO, votes.c.answer != "undo").scalar_subquery(),
     select(func.count()).where(votes.c.person == _WHO, votes.c.gold).scalar_subquery(),
     select(func.count()).where(leases.c.person == _WHO, leases.c.gold).scalar_subquery(),
+    select(func.count()).select_from(gold).scalar_subquery(),
 )
 _GOLD = (
     select(gold.c.question)
