@@ -57,6 +57,9 @@ export function openComment(open, focus = false) {
   if (focus) (open ? page.comment : page.field).focus();
 }
 
+const placeholder = (digits) =>
+  digits ? `Press ${digits === 1 ? "1" : `1 ${digits === 2 ? "or" : "to"} ${digits}`}, or type a label` : "Type a label";
+
 /** The options below the field: one list box, of which at most 50 rows are drawn. */
 export class Options {
   constructor(index, { chosen }) {
@@ -105,8 +108,7 @@ export class Options {
     page.field.setAttribute("aria-expanded", this._rows.length > 0);
     page.options.hidden = !this._rows.length;
     page.hint.textContent = this._hint(query, total);
-    const digits = this.digits;
-    if (!query) page.field.placeholder = digits ? `Press 1 ${digits === 2 ? "or" : "to"} ${digits}, or type a label` : "Type a label";
+    if (!query) page.field.placeholder = placeholder(KEYBOARD ? this.digits : 0);
     this._highlight(query.trim() && this._rows.length ? 0 : null);
   }
 
