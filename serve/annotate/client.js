@@ -4,8 +4,6 @@ import { uuid } from "./outbox.js";
 
 const TOKEN = "laud-annotate-token";
 const PATIENCE_MS = 15_000;
-// The same request can succeed later, or with a token.
-const MAY_PASS = new Set([0, 401, 403, 408, 410, 429, 500, 502, 503, 504]);
 
 export class ServerError extends Error {
   constructor(status, message, { code = null, retryAfter = 0 } = {}) {
@@ -13,9 +11,9 @@ export class ServerError extends Error {
     Object.assign(this, { status, code, retryAfter });
   }
 
-  /** Whether the same request will never succeed. */
+  /** Whether the server itself says that the same request will never succeed; a proxy's 404 may be over soon. */
   get final() {
-    return !MAY_PASS.has(this.status);
+    return this.status === 422 && this.code === "invalid";
   }
 }
 

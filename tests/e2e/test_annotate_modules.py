@@ -161,6 +161,20 @@ def test_answers_are_kept_until_acknowledged_and_only_the_one_at_fault_is_refuse
     }  # fmt: skip
 
 
+def test_only_the_servers_own_refusal_is_final(page: Page) -> None:
+    body = "return args[0].map(([status, code]) => new m.ServerError(status, 'why', {code}).final)"
+    answers = [
+        [422, "invalid"],
+        [422, None],
+        [404, None],
+        [413, None],
+        [409, "other_run"],
+        [410, "run_gone"],
+        [0, None],
+    ]
+    assert run(page, "client.js", body, answers) == [True] + [False] * 6
+
+
 def test_answers_outlive_the_page_in_their_order_and_a_full_storage_keeps_them_in_memory(page: Page) -> None:
     add = """const box = new m.Outbox(localStorage, "run", "ann");
       for (let i = 0; i < 12; i++) box.add({id: `id-${i}`}, 1000);
