@@ -277,7 +277,7 @@ def _record(
     listed = shortened(suggested.candidates.get(document.id, ())) if suggested else ()
     measures = purpose == "evaluation" or attempt > 1
     show = bool(listed) and rules.suggestions and not measures and draw(seed, "hide", document.id) >= rules.hidden
-    twice = rules.team > 1 and draw(seed, "twice", document.id) < rules.twice
+    twice = attempt == 1 and rules.team > 1 and draw(seed, "twice", document.id) < rules.twice
     row = {
         "document_id": document.id,
         "attempt": attempt,
