@@ -87,6 +87,7 @@ def person_votes(
             settled=asked[one.vote.question].label,
             compared=one.gold or asked[one.vote.question].twice,
             gold=gold.get(one.vote.question) if one.gold else None,
+            established=gold.get(one.vote.question),
         )
         for one in counting
         if one.role == "annotator"
@@ -96,14 +97,15 @@ def person_votes(
 def replies(counting: Sequence[StoredVote], asked: Mapping[int, Question]) -> list[Reply]:
     """Return the answers to questions that had a suggestion, which a random share of them hid.
 
-    A question of the evaluation sample, or one that asks again, always hides it: it is no part of the comparison. A
-    second answer to a question was asked for because of the first, and is none either.
+    Questions of the evaluation sample, those that ask again, and those that two people answer always hide it: they are
+    no part of the comparison. A second answer to a question was asked for because of the first, and is none either.
     """
     found: list[Reply] = []
     seen: set[int] = set()
     for one in counting:
         question = asked[one.vote.question]
-        chosen = question.purpose in ("seed", "query") and question.attempt == 1 and bool(question.candidates)
+        asked_once = question.attempt == 1 and not question.twice
+        chosen = question.purpose in ("seed", "query") and asked_once and bool(question.candidates)
         if not chosen or one.gold or one.late or one.role != "annotator" or question.number in seen:
             continue
         seen.add(question.number)

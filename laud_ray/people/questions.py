@@ -67,7 +67,7 @@ class Question:
         attempt: 1 for the query itself, 2 or more where the document is asked about again.
         purpose: seed, query, evaluation or audit.
         candidates: the likeliest labels when it was asked, the likeliest first; `model` gave them.
-        show: whether the candidates may be shown as suggestions.
+        show: whether the first person may see the candidates as suggestions; `suggests` says it of the next one.
         twice: whether it is of the random share that two people answer.
         needed: votes that it takes, `votes` of which are there.
         label: of a settled question; None for an abstention, or while it is not settled.
@@ -93,6 +93,11 @@ class Question:
     @property
     def id(self) -> str:
         return f"q-{self.number:06d}"
+
+    @property
+    def suggests(self) -> bool:
+        """Whether the next person may see the candidates: only the first one, since a second judges without them."""
+        return self.show and self.state == "open" and self.votes == 0
 
 
 def number_of(id: str) -> int | None:
@@ -275,9 +280,10 @@ def _record(
 ) -> None:
     purpose, round = asked
     listed = shortened(suggested.candidates.get(document.id, ())) if suggested else ()
-    measures = purpose == "evaluation" or attempt > 1
-    show = bool(listed) and rules.suggestions and not measures and draw(seed, "hide", document.id) >= rules.hidden
     twice = attempt == 1 and rules.team > 1 and draw(seed, "twice", document.id) < rules.twice
+    # Answers that are compared with others, or with the model, are given without a suggestion.
+    compared = purpose == "evaluation" or attempt > 1 or twice or rules.per_document > 1
+    show = bool(listed) and rules.suggestions and not compared and draw(seed, "hide", document.id) >= rules.hidden
     row = {
         "document_id": document.id,
         "attempt": attempt,

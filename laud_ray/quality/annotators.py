@@ -27,6 +27,7 @@ class PersonVote:
             answer, or a gold question. Others are answered twice because the first answer was in doubt, so agreement
             on them is lower than on all.
         gold: the established label, of a gold question.
+        established: the label that an adjudicator gave, whether or not the person knew the question before.
     """
 
     document: str
@@ -36,6 +37,7 @@ class PersonVote:
     settled: str | None = None
     compared: bool = False
     gold: str | None = None
+    established: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ def accuracies(votes: Sequence[PersonVote], classes: int) -> dict[str, Annotator
     See `one_coin`.
     """
     compared = [one for one in votes if one.compared and one.label is not None]
-    gold = {one.document: one.gold for one in votes if one.gold is not None}
+    gold = {one.document: right for one in compared if (right := one.gold or one.established) is not None}
     found = one_coin([Given(one.document, one.person, str(one.label)) for one in compared], classes, gold)
     return {name: one for name, one in found.accuracy.items() if one.n}
 

@@ -46,7 +46,7 @@ def questions(leases: Sequence[Lease], votes: Mapping[int, Sequence[StoredVote]]
 
 def question(one: Question, votes: Sequence[StoredVote] | None = None) -> dict[str, Any]:
     """A question with its suggestions, if they may be shown, and for an adjudicator with the answers but no names."""
-    shown = [[each.label, each.probability] for each in one.candidates] if one.show else None
+    shown = [[each.label, each.probability] for each in one.candidates] if one.suggests else None
     given = None if votes is None else _given(votes)
     return {"id": one.id, "text": one.document.text, "candidates": shown, "answers": given}
 

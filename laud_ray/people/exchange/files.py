@@ -114,7 +114,7 @@ def export(
         folder, file = _split(out)
         _keep_answers(run, folder, file, out)
         folder.write(file, data)
-    return Exported(data, len(chosen), sum(one.show for one in chosen) if not blind else 0)
+    return Exported(data, len(chosen), sum(one.suggests for one in chosen) if not blind else 0)
 
 
 def import_answers(

@@ -62,7 +62,7 @@ def as_file(
 
 
 def _row(one: Question, run: str, *, blind: bool) -> dict[str, object]:
-    shown = one.show and not blind
+    shown = one.suggests and not blind
     candidates = [{"label": each.label, "p": each.probability} for each in one.candidates] if shown else []
     return {
         "question": one.id,

@@ -47,7 +47,7 @@ def as_task(one: Question, run: str, control: Control, *, blind: bool) -> dict[s
 
 
 def suggests(one: Question) -> bool:
-    return one.show and bool(one.candidates)
+    return one.suggests and bool(one.candidates)
 
 
 def sent(tasks: Sequence[Mapping[str, Any]], run: str) -> set[str]:

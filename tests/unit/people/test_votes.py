@@ -334,3 +334,18 @@ def test_the_accuracies_of_people_settle_questions_on_which_two_differ(store: St
         cast(store.engine, person, [vote(found[41].number, label)], rules, NAMES)
     settled = only(store.engine, found[41].number)
     assert (settled.state, settled.label, settled.settled_by) == ("settled", "tea", "posterior")
+
+
+def test_only_the_first_person_may_see_a_suggestion(store: Store) -> None:
+    rules = TEAM.model_copy(update={"hidden": 0.0})
+    (question,) = asked(store, 1, rules)
+    (first,) = leases.take(store.engine, "ann", 1, seconds=60)
+    assert first.question.suggests
+    cast(store.engine, "ann", [vote(question.number, "milk")], rules, NAMES)
+    (second,) = leases.take(store.engine, "bob", 1, seconds=60)
+    assert (second.question.show, second.question.suggests) == (True, False)
+
+
+@pytest.mark.parametrize("update", [{"twice": 1.0}, {"per_document": 2}])
+def test_answers_that_are_compared_are_given_without_suggestions(store: Store, update: dict[str, object]) -> None:
+    assert not any(one.show for one in asked(store, 20, TEAM.model_copy(update={"hidden": 0.0, **update})))

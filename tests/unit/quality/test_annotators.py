@@ -33,3 +33,21 @@ def test_what_was_asked_twice_out_of_doubt_says_nothing_of_a_person() -> None:
 def test_a_row_of_answers_under_a_second_is_noticed(times: list[float], hurried: bool) -> None:
     (found,) = annotators([PersonVote(f"q{i}", "ann", "tea", s) for i, s in enumerate(times)], classes=3)
     assert found.hurried is hurried
+
+
+def test_what_an_adjudicator_decided_counts_for_a_person_s_accuracy() -> None:
+    """Of 20 questions two people agree on 15; the adjudicator says of the others that ann is right on one of five."""
+    votes = [PersonVote(f"q{i}", who, "tea", 3.0, compared=True) for i in range(15) for who in ("ann", "bob")]
+    for i in range(15, 20):
+        right = "milk" if i == 15 else "soup"
+        votes += [
+            PersonVote(f"q{i}", "ann", "milk", 3.0, compared=True, established=right),
+            PersonVote(f"q{i}", "bob", "tea", 3.0, compared=True, established=right),
+        ]
+    ann, bob = annotators(votes, classes=10)
+    assert ann.accuracy is not None
+    assert bob.accuracy is not None
+    assert (ann.accuracy.n, bob.accuracy.n) == (20, 20)
+    # 16 and 15 of 20, with nine right answers of ten credited beforehand.
+    assert ann.accuracy.value == pytest.approx(25 / 30, abs=0.01)
+    assert bob.accuracy.value == pytest.approx(24 / 30, abs=0.01)
