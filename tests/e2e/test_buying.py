@@ -1,7 +1,9 @@
 """`laud evaluate RUN --budget N`: answers bought once, with known chances, and never of what trains."""
 
 import json
+import re
 import shutil
+import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +21,9 @@ from laud_ray.evaluation.buy import buy
 from laud_ray.evaluation.measure import evaluate_round
 from laud_ray.evaluation.strata import CUTS, Population, dump_cuts, load_cuts
 from laud_ray.events import Event
+from laud_ray.people import leases
+from laud_ray.people.questions import rules_of
+from laud_ray.people.votes import Vote, cast
 from laud_ray.steps.close import floor
 from laud_ray.steps.work import Work
 from laud_ray.store.run import CONFIGURATION, RunFolder, claim, configured, look_at
@@ -226,3 +231,48 @@ def test_lost_scores_are_said(run: Path) -> None:
         pytest.raises(RunError, match="the scores of round-0001 are incomplete"),
     ):
         buy(folder, 5)
+
+
+def test_people_buy_more_evaluation_answers_in_their_own_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command asks, ends with 75, and takes the answers when it is run again."""
+    write_catalog(tmp_path / "names.parquet")
+    settings = {
+        "task": {"name": "x", "labels": ["Tea", "Soap"]},
+        "corpus": {"path": str(tmp_path / "names.parquet"), "text": "text", "id": "id"},
+        "storage": str(tmp_path / "run"),
+        "learner": {"kind": "linear"},
+        "oracle": {"kind": "people"},
+        "evaluation": {"size": 60},
+    }
+    with claim(config.parse(json.dumps(settings))) as folder:
+        names = folder.config.task.to_task().names
+        corpus = normalise(folder.config.corpus, folder.corpus, sealed="label")
+        for round in (0, 1):
+            write_scores(corpus, folder.scores(round), round, names)
+        begin(folder, corpus, names, "multiclass")
+    command = ("evaluate", str(tmp_path / "run"), "--budget", "12")
+    with pytest.raises(SystemExit) as left:
+        cli.main(command)
+    assert left.value.code == 75
+    said = capsys.readouterr().out
+    # A drawn document may have the text of another, so that there are fewer questions.
+    asked = re.search(
+        r"(\d+) answers are pending: people have \1 of \1 evaluation questions to answer; answer them", said
+    )
+    assert asked is not None, said
+    assert f"`laud annotate {tmp_path}/run`, and then run this command again" in said
+    with look_at(str(tmp_path / "run")) as folder:
+        rules = rules_of(folder.config)
+        assert rules is not None
+        held = leases.take(folder.store.engine, "ann", 20, seconds=60, rules=rules)
+        assert not any(one.question.show for one in held)
+        sent = [Vote(uuid.uuid4().hex, one.question.number, "label", "Tea") for one in held]
+        cast(folder.store.engine, "ann", sent, rules, names)
+    assert len(held) == int(asked[1])
+    with look_at(str(tmp_path / "run")) as folder:
+        before = folder.store.counts()["evaluation"]
+    cli.main(command)
+    with look_at(str(tmp_path / "run")) as folder:
+        assert folder.store.counts()["evaluation"] == before + len(held)
