@@ -16,8 +16,8 @@ from laud_ray.events import Event as Event
 from laud_ray.events import Observer as Observer
 from laud_ray.passes.incomplete import drop_incomplete
 from laud_ray.people.cost import spent_line
+from laud_ray.people.groups import wait_for_answers
 from laud_ray.people.questions import rules_of
-from laud_ray.people.waiting import wait_for_answers
 from laud_ray.steps.annotation.annotate import annotate, annotate_left_open
 from laud_ray.steps.annotation.audit import audit
 from laud_ray.steps.close import close
@@ -100,7 +100,10 @@ def _rounds(work: Work, zero_shot_only: bool) -> str:
     """Run the loop, as in the paper's pseudo-code; return the reason why it ended."""
     round = len(work.store.history())
     if round == 0:
-        zero_shot(work)
+        if work.store.queries("evaluation") and is_made(work.run.models, work.run.model_name(0)):
+            _heal(work, 0)  # an earlier call has waited for answers
+        else:
+            zero_shot(work)
         if zero_shot_only:
             return ZERO_SHOT_DONE
         draw_evaluation(work)

@@ -1,14 +1,21 @@
-"""Questions that a run waits for together: those of one purpose, round and attempt, counted by their state."""
+"""Questions that a run waits for together: those of one purpose, round and attempt, counted by their state.
 
+The run continues once enough of them are answered.
+"""
+
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from math import ceil
 
 from sqlalchemy import Engine, func, select
 
+from laud_ray.config import PeopleConfig
+from laud_ray.people.cost import spent_line
 from laud_ray.store import people_tables as tables
 from laud_ray.store.database.connection import read
 
+LOOK_EVERY_S = 1.0
 _ANSWERED = ("settled", "used")
 _UNANSWERED = ("open", "adjudicate")
 
@@ -118,3 +125,16 @@ def is_ready(engine: Engine, awaited: Collection[Awaited]) -> bool:
         for group in groups(engine)
         for one in awaited
     )
+
+
+def wait_for_answers(engine: Engine, awaited: Collection[Awaited], rules: PeopleConfig) -> bool:
+    """Wait until enough of the awaited questions are answered.
+
+    Returns:
+        False if no answer can come any more: nothing is open, or the answers have cost as much as they may.
+    """
+    while not is_ready(engine, awaited):
+        if not any(one.unanswered for one in groups(engine)) or spent_line(engine, rules) is not None:
+            return False
+        time.sleep(LOOK_EVERY_S)
+    return True
