@@ -145,13 +145,19 @@ def _first_answers(work: Work) -> None:
         return
     learned = _waiting(lambda: seed(work))
     measured = [one for step in _measuring(work) if (one := _waiting(step)) is not None]
-    if learned is None and measured and can_learn(work):
+    if learned is None and measured and can_learn(work) and not _is_scored(work, 1):
         train(work, 1)
         score(work, 1)
         measured = [one for step in _measuring(work) if (one := _waiting(step)) is not None]
     waiting = [*([] if learned is None else [learned]), *measured]
     if waiting:
         raise together(waiting)
+
+
+def _is_scored(work: Work, round: int) -> bool:
+    """Whether an earlier call has trained the model of a round and scored every document with it."""
+    made = is_made(work.run.models, work.run.model_name(round))
+    return made and not drop_incomplete(work.corpus, work.run.scores(round))
 
 
 def _measuring(work: Work) -> tuple[Callable[[], None], ...]:
