@@ -54,7 +54,7 @@ def settings_of(tmp_path: Path) -> dict[str, Any]:
         "evaluation": {"size": 20, "stop_set": 40},
         "init": {"per_class": 1},
         "query": {"batch": 10},
-        "budget": {"annotations": 13},
+        "budget": {"annotations": 20},
     }
 
 
