@@ -16,4 +16,5 @@ def refusal(mistakes: Sequence[str], source: str) -> CorpusError:
     """
     more = len(mistakes) - SHOWN
     lines = [*mistakes[:SHOWN], *([f"{source}: {more:,} more are not valid"] if more > 0 else [])]
-    return CorpusError("\n".join([*lines, f"{source}: nothing was recorded"]) if len(lines) > 1 else lines[0])
+    said = f"{source}: nothing was recorded"
+    return CorpusError("\n".join([*lines, said]) if len(lines) > 1 else f"{lines[0]}; nothing was recorded")

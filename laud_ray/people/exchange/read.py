@@ -196,7 +196,8 @@ def _require_same(row: Row, question: Question) -> None:
         )
     if not row.is_about(question.document.text):
         raise _MistakeError(
-            f"text: {quoted(row.cells[TEXT])} is not the question's; expected {quoted(question.document.text)}"
+            f"text: {quoted(row.cells[TEXT])} is not the question's; expected {quoted(question.document.text)}, "
+            "or no column `text`, if a spreadsheet has changed the texts"
         )
 
 
