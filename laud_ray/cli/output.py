@@ -54,7 +54,7 @@ def say(message: str) -> None:
 
 def leave_waiting(pending: int, until: str, *, err: bool = False) -> NoReturn:
     """Print the number of pending answers and the reason, and exit with EXIT_WAITING."""
-    print_text(f"{pending} answers are pending: {until}", err=err)
+    print_text(f"{pending} {'answer is' if pending == 1 else 'answers are'} pending: {until}", err=err)
     raise SystemExit(EXIT_WAITING)
 
 

@@ -26,7 +26,8 @@ def test_a_file_goes_round(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         main(["questions", "import", run, str(path), "--who", "ann"])
     assert left.value.code == 2
     assert capsys.readouterr().err == (
-        f"laud: {path} row 2 (q-000002): label: 'teas' is not a label of the task - did you mean 'tea'?; nothing was recorded\n"
+        f"laud: {path} row 2 (q-000002): label: 'teas' is not a label of the task - did you mean 'tea'?; "
+        "nothing was recorded\n"
     )
     path.write_text("question,label\nq-000001,milk\nq-000002,tea\n")
     main(["questions", "import", run, str(path), "--who", "ann"])
