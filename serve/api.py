@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from laud_ray import __version__
 from laud_ray.printable import quoted
-from serve.guard import CLASSIFY, FEEDBACK, GONE, INTERNAL, TRUSTED, Guard, refusal
+from serve.guard import CLASSIFY, FEEDBACK, GONE, INTERNAL, PERSON, TRUSTED, Guard, refusal
 from serve.origin import Origins
 from serve.pages import add_pages
 from serve.schemas import (
@@ -72,7 +72,7 @@ def make_api(service: Service, tokens: Tokens, *, name_requests: bool = True) ->
     @api.post(FEEDBACK, openapi_extra=_body(FeedbackRequest), responses={201: {"model": FeedbackResponse}, **_ERRORS})
     async def feedback(request: Request) -> Response:
         """Store the right label of a text, or that its prediction is wrong. The next round trains on it."""
-        kept = await service.feedback(await request.body())
+        kept = await service.feedback(await request.body(), request.scope["state"].get(PERSON))
         return _json({"stored": True, "id": kept.id}, 201 if kept.new else 200)
 
     @api.post("/v1/reload", status_code=202)

@@ -62,8 +62,11 @@ class FeedbackWriter:
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def add(self, body: bytes) -> Kept:
+    async def add(self, body: bytes, person: str | None = None) -> Kept:
         """Store feedback. It is committed to the run's database when this returns.
+
+        Args:
+            person: whose token the request has; that person gave the feedback, whatever the body says.
 
         Raises:
             FaultError: 409 if no run is served, 422 if the feedback is invalid, 429 if the run can store no more, 503
@@ -74,14 +77,15 @@ class FeedbackWriter:
         self._waiting += 1
         try:
             async with asyncio.timeout(self._limits.deadline_s):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, self._add, body)
+                return await asyncio.get_running_loop().run_in_executor(self._threads, self._add, body, person)
         except TimeoutError:
             raise _away(f"no answer within {self._limits.deadline_s:g} s") from None
         finally:
             self._waiting -= 1
 
-    def _add(self, body: bytes) -> Kept:
+    def _add(self, body: bytes, person: str | None) -> Kept:
         request = parse(FeedbackRequest, body)
+        who = person or request.who
         text = clean_one(request.text, self._limits, "text")
         try:
             run = self._registry.run()
@@ -89,7 +93,7 @@ class FeedbackWriter:
                 raise FaultError(
                     409, "no_run", "a model's folder is served, not a run: there is nowhere to keep feedback"
                 )
-            return self._keep(run, request, text)
+            return self._keep(run, request, text, who)
         except UserError as error:
             raise FaultError(503, "run_gone", f"{error}: there is nowhere to keep feedback") from None
         except _OURS:
@@ -98,15 +102,15 @@ class FeedbackWriter:
             self._log.warning("feedback was not stored", extra={"error": _cause(error)})
             raise _away(_cause(error)) from None
 
-    def _keep(self, run: RunFolder, request: FeedbackRequest, text: str) -> Kept:
+    def _keep(self, run: RunFolder, request: FeedbackRequest, text: str, who: str) -> Kept:
         task = run.config.task.to_task()
         label, predicted = _own_label("label", request.label, task), _own_label("predicted", request.predicted, task)
         model = request.model
         if model is not None:
             _check_model(model, [one.name for one in models(run.store.engine)])
-        size = sum(len(one or "") for one in (text, label, request.who, predicted, model))
+        size = sum(len(one or "") for one in (text, label, who, predicted, model))
         self._make_room(run, size)
-        id, new = run.store.add_feedback(text, label, request.who, predicted, model)
+        id, new = run.store.add_feedback(text, label, who, predicted, model)
         if self._registry.run() is not run:
             raise FaultError(503, "run_gone", "the run was replaced by another one meanwhile; send it again")
         self._size += size if new else 0

@@ -29,7 +29,7 @@ OPEN = PATHS | {"/healthz", "/readyz", "/openapi.json"}
 # Paths of health checks, which accept any Host header.
 PROBES = {"/healthz", "/readyz"}
 CLASSIFY, FEEDBACK = "/v1/classify", "/v1/feedback"
-FAULT, TRUSTED = "fault", "trusted"
+FAULT, TRUSTED, PERSON = "fault", "trusted", "person"
 # Statuses after which the rest of a body is not read.
 _UNREAD = {401, 403, 408, 413, 415}
 INTERNAL = "Internal error. The service log has the details under this request id."
@@ -111,6 +111,7 @@ class Guard:
         path, method = scope["path"], scope["method"]
         if self._tokens.any:
             scope["state"][TRUSTED] = self._tokens.allow(headers.get("authorization"))
+            scope["state"][PERSON] = self._tokens.person(headers.get("authorization"))
             if path not in OPEN and method != "OPTIONS" and not scope["state"][TRUSTED]:
                 message = "expected a header Authorization: Bearer with a token that counts"
                 raise FaultError(401, "unauthorized", message)

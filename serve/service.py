@@ -150,13 +150,13 @@ class Service:
             "registry": "ok" if away is None else away if trusted else f"unreachable: {hidden}",
         }
 
-    async def feedback(self, body: bytes) -> Kept:
+    async def feedback(self, body: bytes, person: str | None = None) -> Kept:
         """Store feedback on a prediction.
 
         Raises:
             FaultError: if it is not stored; see `FeedbackWriter.add`.
         """
-        kept = await self._feedback.add(body)
+        kept = await self._feedback.add(body, person)
         if kept.new:
             self.telemetry.feedback.labels(kept.sort).inc()
         return kept
