@@ -175,5 +175,5 @@ def test_a_model_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 
 def test_causal_refuses_labels_that_do_not_fit_one_prompt() -> None:
     many = Task("t", "multiclass", tuple(Label(f"label {i}") for i in range(97)))
-    with pytest.raises(ModelError, match="learner.max_labels: 97 labels"):
+    with pytest.raises(ModelError, match=r"^learner\.max_labels: the task has 97 labels"):
         kinds.check(section(CausalConfig), section(VllmZeroShotConfig), many)

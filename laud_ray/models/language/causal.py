@@ -99,7 +99,7 @@ def fixed_prompt(task: Task, settings: CausalConfig) -> LabelPrompt:
     prompt = label_prompt.build(chat.open_tokenizer(settings.model), task, settings, orders=1)
     if prompt.narrow:
         raise ModelError(
-            f"learner.max_labels: the task has {len(task.labels)} labels, but a prompt of this model with max_context "
+            f"max_labels: the task has {len(task.labels)} labels, but a prompt of this model with max_context "
             f"{prompt.settings.max_context} holds {len(prompt.codes)}, and learner.kind causal needs all in one; "
             "expected a larger max_labels or max_context, or learner.kind encoder or in_context"
         )
