@@ -6,7 +6,7 @@ from sqlalchemy import Engine
 
 from laud_ray.config import PeopleConfig
 from laud_ray.people import questions as asked
-from laud_ray.people.figures import cost_of
+from laud_ray.people.cost import cost_of
 from laud_ray.people.groups import Group, missing, open_line
 from laud_ray.people.questions import Suggest
 from laud_ray.types import Annotation, Document

@@ -1,9 +1,12 @@
 """What the answers of people have cost, and whether more may be bought. Active time counts, by the hour."""
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection, Engine, func, select
 
 from laud_ray.config import PeopleConfig
 from laud_ray.errors import RunError
+from laud_ray.people.recorded import parts
 from laud_ray.store.database.connection import read
 from laud_ray.store.people_tables import votes
 
@@ -18,6 +21,21 @@ def spent(engine: Engine, hourly: float) -> float:
 def spent_in(connection: Connection, hourly: float) -> float:
     """Do what `spent` does, within a transaction of the caller's."""
     return float(connection.scalar(_SECONDS) or 0.0) * hourly / 3600 if hourly else 0.0
+
+
+def cost_of(engine: Engine, numbers: Collection[int], hourly: float) -> dict[int, float]:
+    """Return the dollars that the votes on questions cost, by question, at `hourly` dollars for an hour of active time.
+
+    Every vote counts, including those that were taken back or came late; a vote without a time costs nothing.
+    """
+    if not hourly:
+        return {}
+    found: dict[int, float] = {}
+    for part in parts(list(numbers)):
+        each = select(votes.c.question, func.sum(votes.c.seconds)).where(votes.c.question.in_(part))
+        rows = read(engine, lambda connection: connection.execute(each.group_by(votes.c.question)).all())  # noqa: B023
+        found |= {number: float(seconds or 0.0) * hourly / 3600 for number, seconds in rows}
+    return found
 
 
 def is_spent_in(connection: Connection, rules: PeopleConfig) -> bool:

@@ -1,11 +1,12 @@
 """What the answers of people come to: who they are, how right and how fast, what suggestions do, and what it cost."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine, func, select
 
 from laud_ray.config import PeopleConfig
+from laud_ray.people.cost import spent
 from laud_ray.people.questions import Question, questions
 from laud_ray.people.recorded import StoredVote, current, votes
 from laud_ray.quality.aggregation import Opinion
@@ -31,8 +32,7 @@ def people_figures(engine: Engine, rules: PeopleConfig, classes: int) -> PeopleF
     asked = {one.number: one for one in questions(engine)}
     if not asked:
         return None
-    cast = votes(engine)
-    counting = current(cast)
+    counting = current(votes(engine))
     listed = person_votes(counting, asked, gold_labels(engine))
     states = [one.state for one in asked.values()]
     return PeopleFigures(
@@ -44,7 +44,7 @@ def people_figures(engine: Engine, rules: PeopleConfig, classes: int) -> PeopleF
         annotators=annotators(listed, classes, rules.hourly),
         anchoring=anchoring(replies(counting, asked)),
         agreement=compare(_opinions(counting, asked)),
-        dollars=_dollars(cast, rules.hourly),
+        dollars=spent(engine, rules.hourly),
     )
 
 
@@ -114,23 +114,6 @@ def replies(counting: Sequence[StoredVote], asked: Mapping[int, Question]) -> li
             followed = one.vote.label == question.candidates[0].label
             found.append(Reply(question.show, followed, one.vote.seconds))
     return found
-
-
-def cost_of(engine: Engine, numbers: Collection[int], hourly: float) -> dict[int, float]:
-    """Return the dollars that the votes on questions cost, by question, at `hourly` dollars for an hour of active time.
-
-    Every vote counts, including those that were taken back or came late; a vote without a time costs nothing.
-    """
-    if not hourly:
-        return {}
-    costs: dict[int, float] = {}
-    for one in votes(engine, numbers):
-        costs[one.vote.question] = costs.get(one.vote.question, 0.0) + _dollars([one], hourly)
-    return costs
-
-
-def _dollars(cast: Sequence[StoredVote], hourly: float) -> float:
-    return sum(one.vote.seconds or 0.0 for one in cast) * hourly / 3600
 
 
 def _opinions(counting: Sequence[StoredVote], asked: Mapping[int, Question]) -> list[Opinion]:

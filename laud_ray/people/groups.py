@@ -4,7 +4,7 @@ The run continues once enough of them are answered.
 """
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from math import ceil
 
@@ -16,8 +16,7 @@ from laud_ray.store import people_tables as tables
 from laud_ray.store.database.connection import read
 
 LOOK_EVERY_S = 1.0
-_ANSWERED = ("settled", "used")
-_UNANSWERED = ("open", "adjudicate")
+ANSWERED, UNANSWERED = ("settled", "used"), ("open", "adjudicate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +30,16 @@ class Group:
 
     @property
     def asked(self) -> int:
-        """How many there are, without those that were withdrawn."""
-        return sum(n for state, n in self.states.items() if state != "withdrawn")
+        """How many there are."""
+        return sum(self.states.values())
 
     @property
     def answered(self) -> int:
-        return sum(self.states.get(state, 0) for state in _ANSWERED)
+        return sum(self.states.get(state, 0) for state in ANSWERED)
 
     @property
     def unanswered(self) -> int:
-        return sum(self.states.get(state, 0) for state in _UNANSWERED)
+        return sum(self.states.get(state, 0) for state in UNANSWERED)
 
     @property
     def taken(self) -> bool:
@@ -125,6 +124,11 @@ def is_ready(engine: Engine, awaited: Collection[Awaited]) -> bool:
         for group in groups(engine)
         for one in awaited
     )
+
+
+def can_continue(found: Iterable[Group], close_at: float) -> bool:
+    """Whether a run that waits for people has enough answers of some questions, which it has not taken yet."""
+    return any(one.states.get("settled", 0) > 0 and not one.closed and not one.lacking(close_at) for one in found)
 
 
 def wait_for_answers(engine: Engine, awaited: Collection[Awaited], rules: PeopleConfig) -> bool:

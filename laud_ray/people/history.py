@@ -1,9 +1,9 @@
 """What one person answered last."""
 
-from sqlalchemy import Engine, exists, func, select
+from sqlalchemy import Engine, func, select
 
 from laud_ray.people.questions import Question, questions
-from laud_ray.people.recorded import StoredVote, current, votes
+from laud_ray.people.recorded import StoredVote, current, stands, votes
 from laud_ray.store import people_tables as tables
 from laud_ray.store.database.connection import read
 
@@ -25,9 +25,6 @@ def latest(engine: Engine, person: str, n: int) -> list[tuple[StoredVote, Questi
 
 def answered_by(engine: Engine, person: str) -> int:
     """Return how many questions a person answered, without those of which they took the answer back."""
-    given, later = tables.votes.c, tables.votes.alias("later")
-    taken_back = exists().where(later.c.undoes == given.id)
-    counted = select(func.count(given.question.distinct())).where(
-        given.person == person, given.answer != "undo", ~taken_back
-    )
+    given = tables.votes
+    counted = select(func.count(given.c.question.distinct())).where(given.c.person == person, stands(given))
     return read(engine, lambda connection: int(connection.scalar(counted) or 0))

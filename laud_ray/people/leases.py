@@ -26,8 +26,9 @@ from sqlalchemy import (
 
 from laud_ray.config import PeopleConfig
 from laud_ray.people.cost import is_spent_in
-from laud_ray.people.questions import ASKED, QUESTION, Question, question_of, take_turn
-from laud_ray.store.database.connection import read, write
+from laud_ray.people.questions import ASKED, QUESTION, Question, question_of, write_in_turn
+from laud_ray.people.recorded import stands
+from laud_ray.store.database.connection import write
 from laud_ray.store.people_tables import gold, leases, question_states, questions, votes
 
 # Silent gold questions are shown once a person has answered so many.
@@ -73,9 +74,9 @@ def take(
         rules: nothing more is kept once the answers have cost `max_dollars`. None: they may cost anything.
     """
 
-    def lease(connection: Connection) -> list[Lease]:
-        take_turn(connection)
-        return take_in(
+    return write_in_turn(
+        engine,
+        lambda connection: take_in(
             connection,
             person,
             n,
@@ -84,9 +85,8 @@ def take(
             adjudicator=adjudicator,
             gold_share=gold_share,
             rules=rules,
-        )
-
-    return write(engine, lease)
+        ),
+    )
 
 
 def take_in(
@@ -138,30 +138,6 @@ def give_back_in(connection: Connection, person: str, numbers: Collection[int] |
     if numbers is not None:
         mine = and_(mine, leases.c.question.in_(list(numbers)))
     connection.execute(delete(leases).where(mine))
-
-
-def held(engine: Engine) -> dict[int, list[str]]:
-    """Return who works on which question now."""
-
-    def look(connection: Connection) -> dict[int, list[str]]:
-        found: dict[int, list[str]] = {}
-        current = select(leases.c.question, leases.c.person).where(leases.c.until >= _clock(connection))
-        for number, person in connection.execute(current):
-            found.setdefault(number, []).append(person)
-        return found
-
-    return read(engine, look)
-
-
-def voted_by(person: str) -> ColumnElement[bool]:
-    """Whether a person has a vote on the question in `questions` that was not taken back."""
-    taken_back = votes.alias("taken_back")
-    return exists().where(
-        votes.c.question == questions.c.position,
-        votes.c.person == person,
-        votes.c.answer != "undo",
-        ~exists().where(taken_back.c.undoes == votes.c.id),
-    )
 
 
 def _clock(connection: Connection) -> float:
@@ -218,15 +194,12 @@ _STATES = question_states.c
 def _free() -> ColumnElement[bool]:
     """Whether a person holds no lease on the question and has said nothing on its document."""
     other, said = questions.alias("other"), votes.alias("said")
-    taken_back = votes.alias("taken_back")
     return and_(
         ~exists().where(leases.c.question == questions.c.position, leases.c.person == _WHO),
         ~exists().where(
             other.c.document_id == questions.c.document_id,
             # Nested, so that SQLite looks by question and person, not through all that the person said.
-            exists()
-            .where(said.c.question == other.c.position, said.c.person == _WHO, said.c.answer != "undo")
-            .where(~exists().where(taken_back.c.undoes == said.c.id)),
+            exists().where(said.c.question == other.c.position, said.c.person == _WHO, stands(said)),
         ),
     )
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Engine, Row, and_, exists, func, insert, select
+from sqlalchemy import Connection, Engine, Row, and_, func, insert, select
 
 from laud_ray.config import PeopleConfig, RunConfig, people_in
 from laud_ray.people.groups import Group, groups
+from laud_ray.people.recorded import parts, stands
 from laud_ray.store import people_tables as tables
 from laud_ray.store.database.connection import in_turn, read, write
 from laud_ray.store.tables import now, queries, second_queries
@@ -22,7 +23,6 @@ from laud_ray.types import Document
 
 # `adjudicate`: the votes differ, and an adjudicator decides. `used`: the run has taken the answer, which stands now.
 State: TypeAlias = Literal["open", "adjudicate", "settled", "used"]
-UNANSWERED = ("open", "adjudicate")
 MOST_CANDIDATES = 9
 COVERAGE = 0.95
 # Questions with their states and the texts of their documents, and the columns that `question_of` reads.
@@ -34,8 +34,6 @@ QUESTION = (
     queries.c.text,
     *(tables.question_states.c[name] for name in ("state", "needed", "votes", "label", "settled_by")),
 )
-# SQLite takes 32,766 values in a statement.
-_AT_ONCE = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +90,17 @@ class Question:
 
     @property
     def id(self) -> str:
-        return f"q-{self.number:06d}"
+        return id_of(self.number)
 
     @property
     def suggests(self) -> bool:
         """Whether the next person may see the candidates: only the first one, since a second judges without them."""
         return self.show and self.state == "open" and self.votes == 0
+
+
+def id_of(number: int) -> str:
+    """Return the id that people see, such as q-000017."""
+    return f"q-{number:06d}"
 
 
 def number_of(id: str) -> int | None:
@@ -134,12 +137,11 @@ def ask(
     suggested = None if suggest is None else suggest(new)
 
     def record(connection: Connection) -> None:
-        take_turn(connection)
         asked = _asked_for(connection, [one.id for one in new], attempt)
         for one in new:
             _record(connection, one, attempt, asked[one.id], suggested, rules, seed)
 
-    write(engine, record)
+    write_in_turn(engine, record)
 
 
 def questions(
@@ -151,29 +153,11 @@ def questions(
 ) -> list[Question]:
     """Return questions in the order of asking: all, or those in some states, of a purpose, or of these numbers."""
     if numbers is not None:
-        listed = sorted(set(numbers))
-        parts = [listed[start : start + _AT_ONCE] for start in range(0, len(listed), _AT_ONCE)]
-        found = [one for part in parts for one in _found(engine, tables.questions.c.position.in_(part))]
+        some = parts(sorted(set(numbers)))
+        found = [one for part in some for one in _found(engine, tables.questions.c.position.in_(part))]
     else:
         found = _found(engine)
     return [one for one in found if (not states or one.state in states) and purpose in (None, one.purpose)]
-
-
-def unanswered(engine: Engine) -> int:
-    """Return how many questions have no answer yet."""
-    counted = select(func.count()).where(tables.question_states.c.state.in_(UNANSWERED))
-    return read(engine, lambda connection: int(connection.scalar(counted) or 0))
-
-
-def is_ready(engine: Engine, share: float) -> bool:
-    """Whether a group of questions that belong together has the answers that the run waits for.
-
-    Args:
-        share: of a round's own queries that must be answered; of other questions all must be.
-    """
-    return any(
-        group.states.get("settled", 0) > 0 and not group.closed and not group.lacking(share) for group in groups(engine)
-    )
 
 
 def take_answers(engine: Engine, documents: Sequence[str], attempt: int) -> dict[str, Question]:
@@ -181,28 +165,27 @@ def take_answers(engine: Engine, documents: Sequence[str], attempt: int) -> dict
     chosen = tables.question_states
 
     def take(connection: Connection) -> dict[str, Question]:
-        take_turn(connection)
         found = [
             one
-            for part in _parts(documents)
+            for part in parts(documents)
             for one in _rows(
                 connection, tables.questions.c.document_id.in_(part), tables.questions.c.attempt == attempt
             )
             if one.state in ("settled", "used")
         ]
-        for some in _parts([one.number for one in found if one.state == "settled"]):
+        for some in parts([one.number for one in found if one.state == "settled"]):
             used = chosen.update().where(chosen.c.question.in_(some)).values(state="used", updated_at=now())
             connection.execute(used)
         return {one.document.id: one for one in found}
 
-    return write(engine, take)
+    return write_in_turn(engine, take)
 
 
 def groups_of(engine: Engine, documents: Sequence[str], attempt: int) -> list[Group]:
     """Return the groups of questions to which those about the documents belong."""
     asked = tables.questions.c
     keys: set[tuple[str, int]] = set()
-    for part in _parts(documents):
+    for part in parts(documents):
         which = select(asked.purpose, asked.round).where(asked.document_id.in_(part), asked.attempt == attempt)
         rows = read(engine, lambda connection: connection.execute(which.distinct()).all())  # noqa: B023
         keys |= {(purpose, round) for purpose, round in rows}
@@ -221,14 +204,23 @@ def take_turn(connection: Connection) -> None:
     connection.execute(_NOTHING)
 
 
+def write_in_turn(engine: Engine, work: Callable[[Connection], T]) -> T:
+    """Do work in one transaction, whose turn it takes first."""
+
+    def turn(connection: Connection) -> T:
+        take_turn(connection)
+        return work(connection)
+
+    return write(engine, turn)
+
+
 def answered_elsewhere(connection: Connection, document_id: str, number: int = 0) -> int:
     """Return how many people answered a question about a document other than this one; they are not asked again."""
-    said, taken_back = tables.votes, tables.votes.alias("taken_back")
+    said = tables.votes
     counted = (
         select(func.count(said.c.person.distinct()))
         .join(tables.questions, tables.questions.c.position == said.c.question)
-        .where(tables.questions.c.document_id == document_id, said.c.question != number, said.c.answer != "undo")
-        .where(~exists().where(taken_back.c.undoes == said.c.id))
+        .where(tables.questions.c.document_id == document_id, said.c.question != number, stands(said))
     )
     return int(connection.scalar(counted) or 0)
 
@@ -252,7 +244,7 @@ def shortened(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
 def _asked_for(connection: Connection, documents: Sequence[str], attempt: int) -> dict[str, tuple[str, int]]:
     """The purpose and the round in which each document was asked about."""
     found: dict[str, tuple[str, int]] = {}
-    for part in _parts(documents):
+    for part in parts(documents):
         if attempt == 1:
             rows = connection.execute(
                 select(queries.c.document_id, queries.c.purpose, queries.c.round).where(queries.c.document_id.in_(part))
@@ -289,7 +281,7 @@ def _record(
         "attempt": attempt,
         "purpose": purpose,
         "round": round,
-        "candidates": json.dumps([[one.label, round_off(one.probability)] for one in listed]) if listed else None,
+        "candidates": _as_json(listed),
         "model": suggested.model if suggested and listed else None,
         "show": show,
         "twice": twice,
@@ -303,15 +295,15 @@ def _record(
     connection.execute(insert(tables.question_states).values(**state, updated_at=now()))
 
 
-def round_off(probability: float) -> float:
-    return round(float(probability), 4)
+def _as_json(listed: Sequence[Candidate]) -> str | None:
+    return json.dumps([[one.label, round(float(one.probability), 4)] for one in listed]) if listed else None
 
 
 def _of_documents(engine: Engine, documents: Sequence[str], attempt: int) -> list[Question]:
     asked = tables.questions.c
     return [
         one
-        for part in _parts(documents)
+        for part in parts(documents)
         for one in _found(engine, and_(asked.document_id.in_(part), asked.attempt == attempt))
     ]
 
@@ -347,7 +339,3 @@ def question_of(row: "Row[tuple[object, ...]]") -> Question:
         row.label,
         row.settled_by,
     )
-
-
-def _parts(items: Sequence[T]) -> list[Sequence[T]]:
-    return [items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE)]

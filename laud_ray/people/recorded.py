@@ -4,16 +4,18 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Row, and_, exists, select
 
 from laud_ray.store import people_tables as tables
 from laud_ray.store.database.connection import read
 from laud_ray.store.tables import in_utc
 
 Answer: TypeAlias = Literal["label", "unsure", "none", "undo"]
-_AT_ONCE = 500
+T = TypeVar("T")
+# SQLite takes 32,766 values in a statement.
+_AT_ONCE = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,21 @@ class StoredVote:
     created_at: datetime
 
 
+def parts(items: Sequence[T]) -> list[Sequence[T]]:
+    """Cut values into parts that a statement can take."""
+    return [items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE)]
+
+
+def stands(said: FromClause) -> ColumnElement[bool]:
+    """Whether a row of votes, or of an alias of them, is an answer that was not taken back."""
+    taken_back = tables.votes.alias()
+    return and_(said.c.answer != "undo", ~exists().where(taken_back.c.undoes == said.c.id))
+
+
 def votes(engine: Engine, numbers: Collection[int] | None = None) -> list[StoredVote]:
     """Return the votes in the order in which they were recorded: all, or those on some questions."""
-    listed = None if numbers is None else sorted(set(numbers))
-    parts = [None] if listed is None else [listed[at : at + _AT_ONCE] for at in range(0, len(listed), _AT_ONCE)]
-    found = [one for part in parts for one in read(engine, lambda connection: _rows(connection, part))]  # noqa: B023
+    some = [None] if numbers is None else parts(sorted(set(numbers)))
+    found = [one for part in some for one in read(engine, lambda connection: _rows(connection, part))]  # noqa: B023
     taken_back = {one.vote.undoes for one in found if one.vote.undoes is not None}
     marked = [replace(one, undone=True) if one.vote.id in taken_back else one for one in found]
     return sorted(marked, key=lambda one: one.position)

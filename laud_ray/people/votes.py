@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, Integer, Row, String, bindparam, dele
 from laud_ray.config import PeopleConfig
 from laud_ray.errors import UserError
 from laud_ray.people.figures import lasting_accuracies
-from laud_ray.people.questions import ASKED, QUESTION, Question, answered_elsewhere, question_of, take_turn
+from laud_ray.people.questions import ASKED, QUESTION, Question, answered_elsewhere, question_of, write_in_turn
 from laud_ray.people.recorded import Answer as Answer
 from laud_ray.people.recorded import StoredVote as StoredVote
 from laud_ray.people.recorded import Vote as Vote
@@ -24,7 +24,6 @@ from laud_ray.people.recorded import votes as votes
 from laud_ray.people.settling import Ballot, Decision, decide
 from laud_ray.printable import quoted
 from laud_ray.store import people_tables as tables
-from laud_ray.store.database.connection import write
 from laud_ray.store.tables import now
 
 # `counted`: it counts. `repeated`: it was there already. `late`: the question was settled before; the vote is kept.
@@ -87,11 +86,7 @@ def cast_all(
 ) -> list[Receipt]:
     """Record the votes of several people in one transaction: (person, whether they adjudicate, vote) each."""
 
-    def record(connection: Connection) -> list[Receipt]:
-        take_turn(connection)
-        return cast_in(connection, votes, rules, names, accuracy, strict=strict)
-
-    return write(engine, record)
+    return write_in_turn(engine, lambda connection: cast_in(connection, votes, rules, names, accuracy, strict=strict))
 
 
 def cast_in(

@@ -15,7 +15,7 @@ from laud_ray.people.groups import groups
 from laud_ray.people.history import answered_by, latest
 from laud_ray.people.leases import Lease, give_back_in, renew_in, take_in
 from laud_ray.people.progress import progress
-from laud_ray.people.questions import number_of, questions
+from laud_ray.people.questions import id_of, number_of, questions
 from laud_ray.people.tokens import Person
 from laud_ray.people.votes import Receipt, Vote, cast_in, votes
 from laud_ray.store.run import is_held
@@ -86,7 +86,7 @@ class Work:
         run = await self._checked(asked.run)
         numbers, seconds = _numbers(asked.questions), run.rules.lease
         held = await self._write(lambda connection: renew_in(connection, person.name, numbers, seconds=seconds))
-        return {"held": [f"q-{number:06d}" for number in held]}
+        return {"held": [id_of(number) for number in held]}
 
     async def release(self, person: Person, asked: HeldIn) -> dict[str, Any]:
         await self._checked(asked.run)

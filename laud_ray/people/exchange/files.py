@@ -11,7 +11,8 @@ from laud_ray.people.exchange.read import read_answers
 from laud_ray.people.exchange.record import Recorded, record
 from laud_ray.people.exchange.rows import LABEL, QUESTION, rows
 from laud_ray.people.exchange.said import words_of
-from laud_ray.people.questions import Question, State, is_ready, number_of, questions, rules_of
+from laud_ray.people.groups import can_continue, groups
+from laud_ray.people.questions import Question, State, number_of, questions, rules_of
 from laud_ray.people.votes import current, votes
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.text_reading import AS_FOUND, Reading
@@ -140,10 +141,9 @@ def import_answers(
 
 def left(run: RunFolder, rules: PeopleConfig) -> Left:
     """Count the questions that a run still waits for."""
-    states = [one.state for one in questions(run.store.engine)]
-    disputed = states.count("adjudicate")
-    without = states.count("open") + disputed
-    return Left(without, disputed, not without or is_ready(run.store.engine, rules.close_at))
+    found = groups(run.store.engine)
+    without, disputed = sum(one.unanswered for one in found), sum(one.states.get("adjudicate", 0) for one in found)
+    return Left(without, disputed, not without or can_continue(found, rules.close_at))
 
 
 def _is_in(one: Question, part: tuple[int, int] | None) -> bool:

@@ -14,7 +14,8 @@ from laud_ray.people.exchange.mistakes import refusal
 from laud_ray.people.exchange.record import Given
 from laud_ray.people.exchange.rows import DOCUMENT, LABEL, QUESTION, TEXT, Row, rows
 from laud_ray.people.exchange.said import Words, words_of
-from laud_ray.people.questions import UNANSWERED, Question, number_of
+from laud_ray.people.groups import UNANSWERED
+from laud_ray.people.questions import Question, number_of
 from laud_ray.people.votes import MOST_COMMENT
 from laud_ray.printable import quoted
 from laud_ray.storage.text_reading import AS_FOUND, Reading

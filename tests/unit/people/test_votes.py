@@ -232,12 +232,12 @@ def test_a_damaged_vote_is_noticed(tmp_path: Path) -> None:
 
 def test_what_the_run_waits_for(store: Store) -> None:
     found = asked(store, 10)
-    assert not questions.is_ready(store.engine, 0.8)
+    assert not groups.can_continue(groups.groups(store.engine), 0.8)
     for one in found[:8]:
         cast(store.engine, "ann", [vote(one.number)], ALONE, NAMES)
-    assert questions.is_ready(store.engine, 0.8)
-    assert not questions.is_ready(store.engine, 0.9)
-    assert questions.unanswered(store.engine) == 2
+    assert groups.can_continue(groups.groups(store.engine), 0.8)
+    assert not groups.can_continue(groups.groups(store.engine), 0.9)
+    assert sum(one.unanswered for one in groups.groups(store.engine)) == 2
     assert groups.is_ready(store.engine, [Awaited("query", 1, share=0.8)])
     assert not groups.is_ready(store.engine, [Awaited("query", 2, share=0.8), Awaited("seed", 1)])
     assert list(itertools.islice(questions.take_answers(store.engine, ["d0000", "d0009"], 1), 3)) == ["d0000"]
