@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
 from laud_ray.people.cost import spent_line
+from laud_ray.people.figures import lasting_accuracies
 from laud_ray.people.groups import groups
 from laud_ray.people.history import answered_by, latest
 from laud_ray.people.leases import Lease, give_back_in, renew_in, take_in
@@ -29,8 +30,8 @@ from serve.schemas import FaultError
 T = TypeVar("T")
 # For how long a request waits for the database before the page is told to send it again.
 WAIT_S = 10.0
-# For how long what is counted for everybody stays, and what is known of the people.
-FRESH_S, KNOWN_S = 1.0, 60.0
+# For how long what is counted for everybody stays.
+FRESH_S = 1.0
 PAST = 20
 
 
@@ -53,7 +54,7 @@ class Work:
             anonymous: whether there are no tokens, so that everybody is the same person.
         """
         self._desk, self._anonymous = desk, anonymous
-        self._progress, self._accuracies, self._examples = Kept(), Kept(), Examples()
+        self._progress, self._examples = Kept(), Examples()
 
     async def me(self, person: Person) -> dict[str, Any]:
         return await self._look(lambda run: answers.me(run, person, anonymous=self._anonymous))
@@ -70,10 +71,9 @@ class Work:
         """Record answers and, in the same transaction, fetch the next questions."""
         run = await self._checked(given.run)
         cast = [(person.name, person.adjudicates, _vote(one)) for one in given.votes]
-        accuracy = self._accuracies.value if self._accuracies.run == run.id else {}
 
         def record(connection: Connection) -> tuple[list[Receipt], list[Lease]]:
-            receipts = cast_in(connection, cast, run.rules, run.task.names, accuracy)
+            receipts = cast_in(connection, cast, run.rules, run.task.names)
             taken = _take(connection, run, person, given.holder, given.next) if given.next else []
             return receipts, taken
 
@@ -101,7 +101,9 @@ class Work:
             kept = self._progress
             if kept.run != run.id or time.monotonic() - kept.at > FRESH_S:
                 self._progress = kept = Kept(time.monotonic(), run.id, _progress(run))
-            self._weigh(run)
+            if run.rules.team > 1:
+                # Here, so that the thread that writes finds it when answers differ.
+                lasting_accuracies(run.engine, len(run.task.names))
             return {**kept.value, "mine": answered_by(run.engine, person.name)}
 
         return await self._look(count)
@@ -122,17 +124,6 @@ class Work:
             return self._examples.near(run, asked[0])
 
         return await self._look(find)
-
-    def _weigh(self, run: Opened) -> None:
-        """Find out now and then how often each person of a team is right: it decides between differing answers."""
-        known = self._accuracies
-        if run.rules.team < 2 or (known.run == run.id and time.monotonic() - known.at < KNOWN_S):
-            return
-        self._accuracies = Kept(time.monotonic(), run.id, known.value if known.run == run.id else {})
-        from laud_ray.people.figures import known_accuracies  # its import takes a second, and only a team needs it
-
-        found = known_accuracies(run.engine, len(run.task.names))
-        self._accuracies = Kept(time.monotonic(), run.id, dict(found))
 
     async def _checked(self, run: str | None) -> Opened:
         found = self._desk.at_hand

@@ -10,7 +10,6 @@ from sqlalchemy import Engine
 from laud_ray.config import PeopleConfig
 from laud_ray.errors import CorpusError
 from laud_ray.people.exchange.identity import vote_id
-from laud_ray.people.figures import known_accuracies
 from laud_ray.people.questions import Question
 from laud_ray.people.votes import Answer, Receipt, StoredVote, Vote, VoteError, cast_all, current, votes
 from laud_ray.printable import quoted
@@ -145,9 +144,7 @@ def _cast(
 ) -> list[Receipt]:
     if not ballots:
         return []
-    # One person has nobody to differ from.
-    accuracy = known_accuracies(engine, len(names)) if rules.team > 1 else {}
     try:
-        return cast_all(engine, ballots, rules, names, accuracy, strict=True)
+        return cast_all(engine, ballots, rules, names, strict=True)
     except VoteError as error:
         raise CorpusError(f"{error}; nothing was recorded") from None
