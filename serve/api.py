@@ -11,10 +11,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from laud_ray import __version__
-from laud_ray.printable import quoted
 from serve.guard import CLASSIFY, FEEDBACK, GONE, INTERNAL, PERSON, TRUSTED, Guard, refusal
 from serve.origin import Origins
 from serve.pages import add_pages
+from serve.refusals import unrouted
 from serve.schemas import (
     ClassifyRequest,
     ClassifyResponse,
@@ -107,7 +107,9 @@ def make_api(service: Service, tokens: Tokens, *, name_requests: bool = True) ->
 
     @api.exception_handler(HTTPException)
     async def unknown(request: Request, error: HTTPException) -> Response:
-        return refusal(_unrouted(error, request.method, quoted(request.scope["path"], 200)), request.scope)
+        return refusal(
+            unrouted(error, request.method, request.scope["path"], "one that GET /docs lists"), request.scope
+        )
 
     @api.exception_handler(Exception)
     async def failed(request: Request, _error: Exception) -> Response:
@@ -130,17 +132,6 @@ def make_api(service: Service, tokens: Tokens, *, name_requests: bool = True) ->
         overload=service.overload,
         name_requests=name_requests,
     )
-
-
-def _unrouted(error: HTTPException, method: str, path: str) -> FaultError:
-    """Return the error for an unknown path or a method that a path does not have."""
-    if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
-        message = f"{method}: is not a method of {path}; expected {allowed}"
-        return FaultError(405, "method_not_allowed", message, headers={"allow": allowed})
-    if error.status_code == 404:
-        return FaultError(404, "not_found", f"{path}: no such path; expected one that GET /docs lists")
-    return FaultError(error.status_code, "refused", f"{path}: {error.detail}")
 
 
 def _json(value: object, status: int = 200) -> Response:

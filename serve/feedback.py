@@ -5,7 +5,6 @@ This happens in separate threads, so that a database that is locked, full or unr
 
 import asyncio
 import logging
-import sqlite3
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from laud_ray.store.model_records import models
 from laud_ray.store.run import RunFolder
 from laud_ray.types import Task
 from serve.arguments import Limits
+from serve.refusals import database_cause
 from serve.registry import Registry
 from serve.request_body import parse
 from serve.schemas import FaultError, FeedbackRequest, clean_one
@@ -99,8 +99,8 @@ class FeedbackWriter:
         except _OURS:
             raise
         except _AWAY as error:
-            self._log.warning("feedback was not stored", extra={"error": _cause(error)})
-            raise _away(_cause(error)) from None
+            self._log.warning("feedback was not stored", extra={"error": database_cause(error)})
+            raise _away(database_cause(error)) from None
 
     def _keep(self, run: RunFolder, request: FeedbackRequest, text: str, who: str) -> Kept:
         task = run.config.task.to_task()
@@ -149,11 +149,3 @@ def _check_model(name: str, made: Sequence[str]) -> None:
 
 def _away(cause: str) -> FaultError:
     return FaultError(503, "database", f"the run's database cannot be written now: {cause}")
-
-
-def _cause(error: BaseException) -> str:
-    """Describe an error of the database briefly, without the feedback itself and without credentials."""
-    found = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(found, sqlite3.Error):
-        return str(found).partition("\n")[0]
-    return getattr(found, "strerror", None) or "it cannot be reached"

@@ -1,7 +1,6 @@
 """The middleware around every request: request id, authentication, limits, one form of errors, log and metrics."""
 
 import asyncio
-import json
 import logging
 import time
 import traceback
@@ -15,6 +14,7 @@ from serve.arguments import Limits
 from serve.incoming import REQUEST_ID, printable
 from serve.origin import Origins, check_body_type
 from serve.pages import HEADERS, PATHS
+from serve.refusals import response, too_large
 from serve.schemas import FaultError
 from serve.telemetry import Telemetry
 from serve.tokens import Tokens
@@ -30,8 +30,6 @@ OPEN = PATHS | {"/healthz", "/readyz", "/openapi.json"}
 PROBES = {"/healthz", "/readyz"}
 CLASSIFY, FEEDBACK = "/v1/classify", "/v1/feedback"
 FAULT, TRUSTED, PERSON = "fault", "trusted", "person"
-# Statuses after which the rest of a body is not read.
-_UNREAD = {401, 403, 408, 413, 415}
 INTERNAL = "Internal error. The service log has the details under this request id."
 # The status in log and metrics for a client that closed the connection, as proxies write it.
 GONE = 499
@@ -126,7 +124,7 @@ class Guard:
             raise refused
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length[:20]) > self._limits.max_body_bytes:
-            raise _too_large(int(length[:20]), self._limits.max_body_bytes)
+            raise too_large(int(length[:20]), self._limits.max_body_bytes)
 
 
 class _Bodies:
@@ -164,7 +162,7 @@ class _Bounded:
         self._size += size
         self._bodies.size += size
         if self._size > self._limits.max_body_bytes:
-            raise _too_large(self._size, self._limits.max_body_bytes)
+            raise too_large(self._size, self._limits.max_body_bytes)
         if self._bodies.size > self._bodies.most:
             message = f"bodies of {self._bodies.size} bytes are in work; expected at most {self._bodies.most}"
             raise FaultError(429, "overloaded", message)
@@ -193,16 +191,4 @@ class _Answer:
 def refusal(fault: FaultError, scope: Message) -> Response:
     """Return the response to a refused request."""
     scope["state"][FAULT] = fault.code
-    error = {"code": fault.code, "message": fault.message, "request_id": scope["state"][REQUEST_ID]}
-    headers = dict(fault.headers)
-    if fault.retry_after is not None:
-        headers["retry-after"] = str(fault.retry_after)
-    if fault.status == 401:
-        headers["www-authenticate"] = "Bearer"
-    if fault.status in _UNREAD:
-        headers["connection"] = "close"
-    return Response(json.dumps({"error": error}), fault.status, headers, "application/json")
-
-
-def _too_large(size: int, most: int) -> FaultError:
-    return FaultError(413, "body_too_large", f"body: {size} bytes; expected at most {most}")
+    return response(fault, request_id=scope["state"][REQUEST_ID])

@@ -3,14 +3,13 @@
 A line of the file is a token, or NAME:ROLE:TOKEN as in the file of `laud annotate`: then the service knows who asks.
 """
 
-import hashlib
 import hmac
 import os
 import time
 from pathlib import Path
 
 from laud_ray.errors import ConfigError
-from laud_ray.people.tokens import ROLES
+from laud_ray.people.tokens import ROLES, digest, is_sendable
 
 ENVIRONMENT = "LAUD_TOKENS"
 # Seconds for which a token that was removed from the file may still be valid.
@@ -33,7 +32,7 @@ class Tokens:
         self._file = None if file is None else Path(file)
         fixed = [one.strip() for one in (environment or "").split(",")]
         _check(f"{ENVIRONMENT}: token", fixed)
-        self._fixed = [_digest(one) for one in fixed if one]
+        self._fixed = [digest(one) for one in fixed if one]
         self._stamp: tuple[int, int] | None = None
         self._filed: list[tuple[bytes, str | None]] = []
         self._looked = 0.0
@@ -66,9 +65,9 @@ class Tokens:
         """Return the names of the valid tokens that a header has: none, or one, which is None for a bare token."""
         self._look()
         scheme, _, given = (authorization or "").partition(" ")
-        asked = _digest(given.strip())
+        asked = digest(given.strip())
         known = [*((one, None) for one in self._fixed), *self._filed]
-        found = [name for digest, name in known if hmac.compare_digest(asked, digest)]
+        found = [name for one, name in known if hmac.compare_digest(asked, one)]
         return found if scheme.lower() == "bearer" else []
 
     def _look(self) -> None:
@@ -85,7 +84,7 @@ class Tokens:
         stat = file.stat()
         stamp = (stat.st_mtime_ns, stat.st_size)
         if stamp != self._stamp:
-            self._filed = [(_digest(_token(line)), _name(line)) for line in _lines(file) if line]
+            self._filed = [(digest(_token(line)), _name(line)) for line in _lines(file) if line]
             self._stamp = stamp
 
 
@@ -116,10 +115,5 @@ def _check(place: str, lines: list[str]) -> None:
     """Raise ConfigError for a token that a header cannot carry. The message does not show the token."""
     for number, line in enumerate(lines, 1):
         token = _token(line)
-        if not all("!" <= letter <= "~" for letter in token):
+        if not is_sendable(token):
             raise ConfigError(f"{place} {number}: has a space or a letter beyond ASCII; expected a bearer token")
-
-
-def _digest(token: str) -> bytes:
-    # Digests have one length, so that the time of a comparison does not reveal the length of a token.
-    return hashlib.sha256(token.encode()).digest()

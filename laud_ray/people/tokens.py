@@ -56,7 +56,7 @@ class PersonTokens:
         """Return whose token a header `Bearer TOKEN` has; it takes as long whoever it is, or if it is nobody."""
         self._look()
         scheme, _, given = (authorization or "").partition(" ")
-        asked = _digest(given.strip())
+        asked = digest(given.strip())
         found = [person for known, person in self._people if hmac.compare_digest(asked, known)]
         return found[0] if found and scheme.lower() == "bearer" else None
 
@@ -106,19 +106,25 @@ class PersonTokens:
             raise ConfigError(f"{place}: the name {quoted(name)} is not valid; expected {expected}")
         if role not in ROLES:
             raise ConfigError(f"{place}: the role {quoted(role)} is not valid; expected one of {', '.join(ROLES)}")
-        if not token or not all("!" <= letter <= "~" for letter in token):
+        if not token or not is_sendable(token):
             raise ConfigError(f"{place}: the token of {quoted(name)} is not valid; expected ASCII without spaces")
         if any(fold(person.name) == fold(name) for _, person in before):
             raise ConfigError(f"{place}: {quoted(name)} is a duplicate name; expected one line for each person")
-        if any(hmac.compare_digest(known, _digest(token)) for known, _ in before):
+        if any(hmac.compare_digest(known, digest(token)) for known, _ in before):
             raise ConfigError(f"{place}: {quoted(name)} has the token of another line; expected one of their own")
-        return _digest(token), Person(name, role)
+        return digest(token), Person(name, role)
 
     def _unreadable(self, error: OSError | UnicodeDecodeError) -> ConfigError:
         cause = getattr(error, "strerror", None) or "is not UTF-8"
         return ConfigError(f"--tokens {self._shown}: cannot be read: {cause}; {_FORM} a line")
 
 
-def _digest(token: str) -> bytes:
+def digest(token: str) -> bytes:
+    """Return what is kept of a token, and compared."""
     # Of one length, so that comparing tells nothing of a token's length either.
     return hashlib.sha256(token.encode()).digest()
+
+
+def is_sendable(token: str) -> bool:
+    """Whether a header can carry a token: it has printable ASCII characters only, and no space."""
+    return all("!" <= letter <= "~" for letter in token)

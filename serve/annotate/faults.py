@@ -5,10 +5,11 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from laud_ray.errors import DamageError, RunError, StorageError, StoreError, UserError
+from serve.refusals import database_cause
 from serve.schemas import FaultError
 
 RETRY_S = 2
@@ -24,8 +25,8 @@ def as_faults() -> Iterator[None]:
     except RunError as error:
         raise FaultError(410, "run_gone", f"{error}; answers stay in the browser until it is back") from None
     except (DamageError, *_AWAY) as error:
-        _log.warning("the database cannot be used: %s", cause(error))
-        message = f"the run's database cannot be used now: {cause(error)}"
+        _log.warning("the database cannot be used: %s", database_cause(error))
+        message = f"the run's database cannot be used now: {database_cause(error)}"
         raise FaultError(503, "database", message, retry_after=RETRY_S) from None
     except UserError as error:
         raise FaultError(422, "invalid", str(error)) from None
@@ -34,11 +35,3 @@ def as_faults() -> Iterator[None]:
 def too_slow(seconds: float) -> FaultError:
     message = f"the run's database did not answer within {seconds:g} s"
     return FaultError(503, "database", message, retry_after=RETRY_S)
-
-
-def cause(error: BaseException) -> str:
-    """In a few words, and nothing of what was to be written, nor of a server that asks for a password."""
-    found = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(found, (sqlite3.Error, DamageError)):
-        return str(found).partition("\n")[0]
-    return getattr(found, "strerror", None) or "it cannot be reached"

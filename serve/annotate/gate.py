@@ -1,20 +1,18 @@
 """Around every request: who it is, where it comes from, how much may be sent, and one form for every error."""
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
 
 from laud_ray.people.tokens import Person, PersonTokens
 from laud_ray.printable import quoted
 from serve.annotate.files import PATHS
 from serve.origin import Origins, check_body_type
 from serve.pages import HEADERS
+from serve.refusals import response, too_large
 from serve.schemas import FaultError
 
 Message = MutableMapping[str, Any]
@@ -26,8 +24,6 @@ PERSON = "person"
 HEALTH = "/healthz"
 MOST_BODY = 4 * 2**20
 BODY_S = 10.0
-# Refusals after which what is left of a body is not read.
-_UNREAD = {401, 403, 408, 413, 415}
 _log = logging.getLogger(__name__)
 
 
@@ -54,11 +50,11 @@ class Gate:
             return
         except FaultError as fault:
             if not answer.begun:
-                await refusal(fault)(scope, receive, answer)
+                await response(fault)(scope, receive, answer)
         except Exception:  # noqa: BLE001 - the server's edge: one request fails, the log says why
             _log.exception("a request failed: %s %s", scope["method"], quoted(scope["path"]))
             if not answer.begun:
-                await refusal(FaultError(500, "internal", "Internal error. The log of the server has the details."))(
+                await response(FaultError(500, "internal", "Internal error. The log of the server has the details."))(
                     scope, receive, answer
                 )
 
@@ -74,7 +70,7 @@ class Gate:
             check_body_type(headers)
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length[:20]) > MOST_BODY:
-            raise _too_large(int(length[:20]))
+            raise too_large(int(length[:20]), MOST_BODY)
         return person
 
 
@@ -97,7 +93,7 @@ class _Bounded:
             self._whole = not message.get("more_body", False)
             self._size += len(message.get("body", b""))
             if self._size > MOST_BODY:
-                raise _too_large(self._size)
+                raise too_large(self._size, MOST_BODY)
         return message
 
 
@@ -115,32 +111,3 @@ class _Answer:
             more = [(name.encode(), value.encode()) for name, value in added.items()]
             message = {**message, "headers": [*message["headers"], *more]}
         await self._send(message)
-
-
-def refusal(fault: FaultError) -> Response:
-    """The answer to a request that is refused."""
-    headers = dict(fault.headers)
-    if fault.retry_after is not None:
-        headers["retry-after"] = str(fault.retry_after)
-    if fault.status == 401:
-        headers["www-authenticate"] = "Bearer"
-    if fault.status in _UNREAD:
-        headers["connection"] = "close"
-    body = json.dumps({"error": {"code": fault.code, "message": fault.message}})
-    return Response(body, fault.status, headers, "application/json")
-
-
-def unrouted(error: HTTPException, method: str, path: str) -> FaultError:
-    """Say that a path is none, or which methods it has."""
-    shown = quoted(path, 200)
-    if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
-        message = f"{method}: is not a method of {shown}; expected {allowed}"
-        return FaultError(405, "method_not_allowed", message, headers={"allow": allowed})
-    if error.status_code == 404:
-        return FaultError(404, "not_found", f"{shown}: no such path; expected / or one under /v1/")
-    return FaultError(error.status_code, "refused", f"{shown}: {error.detail}")
-
-
-def _too_large(size: int) -> FaultError:
-    return FaultError(413, "body_too_large", f"body: {size} bytes; expected at most {MOST_BODY}")

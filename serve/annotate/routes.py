@@ -10,10 +10,11 @@ from starlette.exceptions import HTTPException
 
 from laud_ray.people.tokens import Person, PersonTokens
 from serve.annotate.files import add_files
-from serve.annotate.gate import HEALTH, PERSON, Gate, refusal, unrouted
+from serve.annotate.gate import HEALTH, PERSON, Gate
 from serve.annotate.wire import HeldIn, NextIn, VotesIn
 from serve.annotate.work import Work
 from serve.origin import Origins
+from serve.refusals import response, unrouted
 from serve.request_body import parse
 from serve.schemas import FaultError, Wire
 
@@ -35,11 +36,11 @@ def make_app(work: Work, *, tokens: PersonTokens | None, alone: Person, origins:
 
     @api.exception_handler(FaultError)
     async def refuse(_request: Request, fault: FaultError) -> Response:
-        return refusal(fault)
+        return response(fault)
 
     @api.exception_handler(HTTPException)
     async def unknown(request: Request, error: HTTPException) -> Response:
-        return refusal(unrouted(error, request.method, request.scope["path"]))
+        return response(unrouted(error, request.method, request.scope["path"], "/ or one under /v1/"))
 
     return Gate(api, tokens=tokens, alone=alone, origins=origins)
 
