@@ -92,7 +92,7 @@ def push(
     present = tasks.sent(studio.tasks(project), name)
     new = [one for one in chosen if one.id not in present]
     _send(studio, project, new, name, control, blind=blind)
-    suggested = 0 if blind else sum(tasks.suggests(one) for one in new)
+    suggested = 0 if blind else sum(one.suggests for one in new)
     return Pushed(len(new), suggested, len(chosen) - len(new), set_up)
 
 

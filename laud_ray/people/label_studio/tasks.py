@@ -38,16 +38,12 @@ def as_task(one: Question, run: str, control: Control, *, blind: bool) -> dict[s
     made: dict[str, object] = {
         "data": {control.field: one.document.text, QUESTION: one.id, DOCUMENT: one.document.id, RUN: run}
     }
-    if suggests(one) and not blind:
+    if one.suggests and not blind:
         top = one.candidates[0]
         score = min(max(top.probability, 0.0), 1.0)
         prediction = {"model_version": one.model, "score": score, "result": [control.result(top.label, one.id)]}
         made["predictions"] = [prediction]
     return made
-
-
-def suggests(one: Question) -> bool:
-    return one.suggests and bool(one.candidates)
 
 
 def sent(tasks: Sequence[Mapping[str, Any]], run: str) -> set[str]:
@@ -117,7 +113,8 @@ def _answer(
         raise ValueError(f"{QUESTION}: {quoted(_data(task).get(QUESTION))} is not a question of this run")
     question, results = questions[number], [one for one in annotation.get("result") or () if isinstance(one, dict)]
     answer, label = _said(annotation, results, control, words)
-    suggested = shows and suggests(question) and bool(annotation.get("prediction"))
+    # What the task had when it was sent: a question stops suggesting once somebody has answered it.
+    suggested = shows and question.show and bool(annotation.get("prediction"))
     when = str(annotation.get("updated_at") or annotation.get("created_at"))
     at = datetime.fromisoformat(when)
     name = annotation.get("unique_id") or f"{task.get('project')} {annotation.get('id')}"

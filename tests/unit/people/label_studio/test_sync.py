@@ -99,6 +99,17 @@ def test_answers_are_pulled_once(tmp_path: Path) -> None:
     assert (again.recorded.counted, again.recorded.repeated) == (0, 5)
 
 
+def test_a_suggestion_that_a_task_had_is_recorded_after_the_question_was_answered_elsewhere(tmp_path: Path) -> None:
+    run, studio = run_with(tmp_path, TEXTS), FakeStudio()
+    push(run, studio)
+    studio.annotate(1, ["milk"], user=1, prediction={"model_version": "round-0001"})
+    pull(run, studio)
+    studio.annotate(1, ["tea"], user=7, prediction={"model_version": "round-0001"})
+    pull(run, studio)
+    with look_at(run) as folder:
+        assert [one.vote.shown for one in votes(folder.store.engine)] == [("tea",), ("tea",)]
+
+
 def test_the_latest_answer_of_a_person_counts(tmp_path: Path) -> None:
     run, studio = run_with(tmp_path, TEXTS[:1]), FakeStudio()
     push(run, studio)
