@@ -18,7 +18,7 @@ from laud_ray.config import CorpusConfig
 from laud_ray.data.formats.cells import as_texts
 from laud_ray.data.formats.jsonl import require
 from laud_ray.errors import CorpusError
-from laud_ray.printable import printable, quoted
+from laud_ray.printable import first_line, quoted
 from laud_ray.storage.credentials import masked
 from laud_ray.storage.folder import Folder, filesystem
 
@@ -58,7 +58,7 @@ def _copy(url: str, query: str, columns: Sequence[str], scratch: Folder) -> None
             _write(shown, result, columns, scratch)
     except (sa.exc.SQLAlchemyError, ImportError) as error:
         cause = getattr(error, "orig", None) or error
-        raise CorpusError(f"{shown}: cannot be read: {masked(printable(str(cause).partition(chr(10))[0]))}") from None
+        raise CorpusError(f"{shown}: cannot be read: {masked(first_line(cause))}") from None
 
 
 @contextmanager

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from laud_ray.quality.anchoring import Anchoring
-from laud_ray.quality.one_coin import AnnotatorAccuracy, Given, one_coin
+from laud_ray.quality.one_coin import Given, one_coin
 from laud_ray.quality.raters import Agreement, Confused
+from laud_ray.types import Estimate
 
 # Consecutive answers in less active time than this were probably given without reading the text.
 FAST_S = 1.0
@@ -57,7 +58,7 @@ class Annotator:
     name: str
     answers: int
     unsure: int
-    accuracy: AnnotatorAccuracy | None
+    accuracy: Estimate | None
     gold: int
     gold_right: int
     seconds: float | None
@@ -110,7 +111,7 @@ def annotators(votes: Sequence[PersonVote], classes: int, hourly: float = 0.0) -
     return tuple(sorted(found, key=lambda one: (-one.answers, one.name)))
 
 
-def accuracies(votes: Sequence[PersonVote], classes: int) -> dict[str, AnnotatorAccuracy]:
+def accuracies(votes: Sequence[PersonVote], classes: int) -> dict[str, Estimate]:
     """Estimate the accuracy of each person from comparable answers; a person without any is left out.
 
     See `one_coin`.
@@ -121,7 +122,7 @@ def accuracies(votes: Sequence[PersonVote], classes: int) -> dict[str, Annotator
     return {name: one for name, one in found.accuracy.items() if one.n}
 
 
-def _describe(name: str, votes: Sequence[PersonVote], accuracy: AnnotatorAccuracy | None, hourly: float) -> Annotator:
+def _describe(name: str, votes: Sequence[PersonVote], accuracy: Estimate | None, hourly: float) -> Annotator:
     times = [one.seconds for one in votes if one.seconds is not None]
     gold = [one for one in votes if one.gold is not None]
     return Annotator(

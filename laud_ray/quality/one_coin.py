@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaincinv  # scipy.stats takes 0.4 s to import
 
-from laud_ray.types import Floats
+from laud_ray.types import Estimate, Floats
 
 # The Beta prior of an annotator's accuracy: 9 right answers of 10.
 PRIOR_RIGHT, PRIOR_WRONG = 9.0, 1.0
@@ -29,20 +29,12 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class AnnotatorAccuracy:
-    """The probability that an annotator is right, with its 95 % interval, from n answers that can be compared."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-
-
-@dataclass(frozen=True, slots=True)
 class OneCoin:
-    """The accuracy of each annotator, and for each document the probability of each label that somebody gave."""
+    """Accuracies from n answers that can be compared, by annotator; and by document the probability of each label that
+    somebody gave.
+    """
 
-    accuracy: Mapping[str, AnnotatorAccuracy]
+    accuracy: Mapping[str, Estimate]
     proba: Mapping[str, Mapping[str, float]]
 
 
@@ -170,10 +162,10 @@ def _variance(at: np.ndarray, proba: Floats, right: Floats, prior: tuple[float, 
     return np.maximum(found, each / (np.bincount(at[:, 1], minlength=len(right)) + sum(prior) + 1))
 
 
-def _interval(mean: float, variance: float, n: int, prior: tuple[float, float]) -> AnnotatorAccuracy:
+def _interval(mean: float, variance: float, n: int, prior: tuple[float, float]) -> Estimate:
     """An accuracy with the quantiles of the Beta distribution that has its mean and variance."""
     if not n and not sum(prior):
-        return AnnotatorAccuracy(float("nan"), 0.0, 1.0, 0)
+        return Estimate(float("nan"), 0.0, 1.0, 0)
     size = max(mean * (1 - mean) / variance - 1, 1e-2)
     low, high = (float(betaincinv(mean * size, (1 - mean) * size, level)) for level in (0.025, 0.975))
-    return AnnotatorAccuracy(float(mean), low, high, n)
+    return Estimate(float(mean), low, high, n)

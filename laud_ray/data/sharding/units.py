@@ -11,6 +11,7 @@ from laud_ray.data.formats import files
 from laud_ray.data.formats.text_files import Piece
 from laud_ray.data.sharding import pieces
 from laud_ray.errors import CorpusError
+from laud_ray.printable import first_line
 from laud_ray.storage.folder import Entry, filesystem
 from laud_ray.storage.text_reading import Reading
 
@@ -104,7 +105,7 @@ def _row_groups(entry: Entry) -> list[tuple[tuple[int, int] | Piece | None, int]
             meta = pq.ParquetFile(opened).metadata
             sizes = [meta.row_group(i).num_rows for i in range(meta.num_row_groups)]
     except (pa.ArrowException, OSError) as error:
-        raise CorpusError(f"{entry.path}: cannot be read: {str(error).partition(chr(10))[0]}") from None
+        raise CorpusError(f"{entry.path}: cannot be read: {first_line(error)}") from None
     if sum(sizes) <= UNIT_ROWS:
         return [(None, 1)]
     parts: list[tuple[tuple[int, int] | Piece | None, int]] = []

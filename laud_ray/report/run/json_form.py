@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from laud_ray.quality.annotators import Annotator, PeopleFigures
 from laud_ray.quality.raters import Agreement, Confused, OracleError
-from laud_ray.report.run.people import people_json
 from laud_ray.report.run.summary import AuditShown, ModelShown, RunSummary, measured
 from laud_ray.stats.legibility import Legibility
 from laud_ray.types import ClassFigures, Estimate, Promotion, RoundResult
@@ -27,7 +27,7 @@ def to_json(summary: RunSummary) -> dict[str, object]:
         "agreement": _agreement(summary.agreement),
         "left_out": None if summary.left_out is None else asdict(summary.left_out),
         "oracle_error": _oracle_error(summary.oracle_error),
-        "people": people_json(summary.people),
+        "people": _people(summary.people),
         "feedback": dict(summary.feedback),
         "budget": summary.budget,
         "cost": _finite(summary.cost),
@@ -149,6 +149,47 @@ def _oracle_error(error: OracleError | None) -> dict[str, object] | None:
 
 def _confused(pairs: Sequence[Confused]) -> list[dict[str, object]]:
     return [{"label": one.label, "other": one.other, "documents": one.count} for one in pairs]
+
+
+def _people(people: PeopleFigures | None) -> dict[str, object] | None:
+    if people is None:
+        return None
+    agreement, suggestions = people.agreement, people.anchoring
+    return {
+        "open": people.open,
+        "disputed": people.disputed,
+        "done": people.done,
+        "votes": people.votes,
+        "late": people.late,
+        "dollars": people.dollars,
+        "annotators": [_person(one) for one in people.annotators],
+        "agreement": None
+        if agreement is None
+        else {"documents": agreement.documents, "alpha": _finite(agreement.alpha)},
+        "suggestions": None
+        if suggestions is None
+        else {
+            "effect": _estimate(suggestions.effect),
+            "time_saved": None if suggestions.saved is None else _estimate(suggestions.saved),
+            "shown": suggestions.shown,
+            "hidden": suggestions.hidden,
+        },
+    }
+
+
+def _person(one: Annotator) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "answers": one.answers,
+        "unsure": one.unsure,
+        "accuracy": None if one.accuracy is None else _estimate(one.accuracy),
+        "gold": one.gold,
+        "gold_right": one.gold_right,
+        "seconds": one.seconds,
+        "dollars": one.dollars,
+        "fast_in_a_row": one.fast if one.hurried else 0,
+        "confused": [{"label": pair.label, "right": pair.other, "count": pair.count} for pair in one.confused],
+    }
 
 
 def _promotion(promotion: Promotion | None) -> dict[str, object] | None:

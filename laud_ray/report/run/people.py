@@ -1,9 +1,8 @@
-"""Lines and JSON on the people who annotate: progress, each person, agreement, and the effect of suggestions."""
+"""Lines on the people who annotate: progress, each person, agreement, and the effect of suggestions."""
 
 from laud_ray.quality.anchoring import Anchoring
-from laud_ray.quality.annotators import FAST_IN_A_ROW, Annotator, PeopleFigures
+from laud_ray.quality.annotators import Annotator, PeopleFigures
 from laud_ray.report.formatting import decimal, dollars, percent, whole_interval
-from laud_ray.types import Estimate
 
 
 def progress_line(people: PeopleFigures) -> str:
@@ -41,8 +40,7 @@ def accuracy_words(one: Annotator) -> str:
     """Return a person's accuracy with its interval, or why it is not known."""
     if one.accuracy is None:
         return "accuracy not known: no known answers and no questions answered twice"
-    found = Estimate(one.accuracy.value, one.accuracy.low, one.accuracy.high, one.accuracy.n)
-    return f"accuracy {percent(found.value)} {whole_interval(found)}, n = {found.n:,}"
+    return f"accuracy {percent(one.accuracy.value)} {whole_interval(one.accuracy)}, n = {one.accuracy.n:,}"
 
 
 def agreement_words(people: PeopleFigures) -> str | None:
@@ -79,51 +77,3 @@ def people_lines(people: PeopleFigures, over: str | None = None) -> list[tuple[s
     if people.anchoring is not None:
         rows.append(("suggestions", anchoring_words(people.anchoring)))
     return rows
-
-
-def people_json(people: PeopleFigures | None) -> dict[str, object] | None:
-    """Return the part of `laud status --json` about people; shares are in [0, 1]."""
-    if people is None:
-        return None
-    return {
-        "open": people.open,
-        "disputed": people.disputed,
-        "done": people.done,
-        "votes": people.votes,
-        "late": people.late,
-        "dollars": people.dollars,
-        "annotators": [_person(one) for one in people.annotators],
-        "agreement": None
-        if people.agreement is None
-        else {"documents": people.agreement.documents, "alpha": people.agreement.alpha},
-        "suggestions": None
-        if people.anchoring is None
-        else {
-            "effect": _estimate(people.anchoring.effect),
-            "time_saved": None if people.anchoring.saved is None else _estimate(people.anchoring.saved),
-            "shown": people.anchoring.shown,
-            "hidden": people.anchoring.hidden,
-        },
-    }
-
-
-def _person(one: Annotator) -> dict[str, object]:
-    accuracy = one.accuracy
-    return {
-        "name": one.name,
-        "answers": one.answers,
-        "unsure": one.unsure,
-        "accuracy": None
-        if accuracy is None
-        else {"value": accuracy.value, "low": accuracy.low, "high": accuracy.high, "n": accuracy.n},
-        "gold": one.gold,
-        "gold_right": one.gold_right,
-        "seconds": one.seconds,
-        "dollars": one.dollars,
-        "fast_in_a_row": one.fast if one.fast >= FAST_IN_A_ROW else 0,
-        "confused": [{"label": pair.label, "right": pair.other, "count": pair.count} for pair in one.confused],
-    }
-
-
-def _estimate(found: Estimate) -> dict[str, object]:
-    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from laud_ray.quality.anchoring import Anchoring
 from laud_ray.quality.annotators import Annotator, PeopleFigures
-from laud_ray.quality.one_coin import AnnotatorAccuracy
 from laud_ray.quality.raters import Agreement, Confused
 from laud_ray.report.run.json_form import to_json
 from laud_ray.report.run.page import render
@@ -14,9 +13,7 @@ from laud_ray.report.run.summary import next_commands
 from laud_ray.types import Estimate
 from tests.unit.report.test_report import run_of
 
-ANN = Annotator(
-    "<ann>", 120, 3, AnnotatorAccuracy(0.93, 0.85, 0.98, 40), 12, 11, 4.2, 4.9, 6, (Confused("tea", "milk", 4),)
-)
+ANN = Annotator("<ann>", 120, 3, Estimate(0.93, 0.85, 0.98, 40), 12, 11, 4.2, 4.9, 6, (Confused("tea", "milk", 4),))
 BOB = Annotator("bob", 1, 0, None, 0, 0, None, 0.0, 0, ())
 PEOPLE = PeopleFigures(
     open=7,
