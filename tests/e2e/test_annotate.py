@@ -20,8 +20,15 @@ from tests.annotating import make_run, names
 from tests.browser import DESKTOP, PHONE, chromium
 
 MARKUP = '<img src=x onerror="document.title=1"><script>document.title=1</script><b>Brie</b>'
-# What Chromium writes to the console when the server is away.
-AWAY = ("ERR_CONNECTION", "ERR_INTERNET_DISCONNECTED", "ERR_EMPTY_RESPONSE", "ERR_NETWORK_CHANGED")
+# What Chromium writes to the console when the server is away, or is killed in the middle of an answer.
+AWAY = (
+    "ERR_CONNECTION",
+    "ERR_CONTENT_LENGTH_MISMATCH",
+    "ERR_EMPTY_RESPONSE",
+    "ERR_INCOMPLETE_CHUNKED_ENCODING",
+    "ERR_INTERNET_DISCONNECTED",
+    "ERR_NETWORK_CHANGED",
+)
 # Whether the page shows a question other than the one before; returns its text.
 ANOTHER = """before => {
   const work = document.getElementById("work"), text = document.getElementById("text");
