@@ -1,6 +1,5 @@
 """Configure, plan, start and inspect a run: init, plan, run, status, report."""
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -71,16 +70,14 @@ def _write_label_config(data: str, made: "Starter", file: str) -> None:
 def plan(config: str, gpu: str | None, as_json: bool) -> None:
     """Estimate what the run that CONFIG describes will cost, before anything is spent."""
     from laud_ray.planning.plan import plan as make_plan
+    from laud_ray.report.planned import plan_view, to_json
     from laud_ray.store.run import configured
 
     found = make_plan(configured(config), gpu)
     if as_json:
-        totals = {"dollars": found.dollars, "hours": found.hours, "people_hours": found.people_hours}
-        print_json({**asdict(found), **totals})
-        return
-    from laud_ray.report.run.terminal import plan_view
-
-    print_view(plan_view(found))
+        print_json(to_json(found))
+    else:
+        print_view(plan_view(found))
 
 
 @click.command(short_help="Start a run, or resume an existing one.")

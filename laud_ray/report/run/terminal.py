@@ -1,15 +1,12 @@
 """A run in the terminal: rich tables, and the learning curve in plain characters. Readable without colours too."""
 
-from typing import TYPE_CHECKING
-
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from laud_ray.printable import printable
 from laud_ray.quality.diagnosis import Finding
-from laud_ray.report.formatting import ABSENT, corpus_line, dollars, duration, figure, measured_on, spaced
+from laud_ray.report.formatting import corpus_line, dollars, figure, measured_on, spaced
 from laud_ray.report.run.curve import curve
 from laud_ray.report.run.opinion_lines import (
     agreement_line,
@@ -24,9 +21,6 @@ from laud_ray.report.run.people import people_lines
 from laud_ray.report.run.summary import RunSummary, State, better_before, next_commands, sought, switches
 from laud_ray.report.run.tables import rounds_table
 from laud_ray.types import ClassFigures
-
-if TYPE_CHECKING:  # the plan needs torch, which takes seconds to import
-    from laud_ray.planning.plan import Plan
 
 _STATE_STYLE: dict[State, str] = {"running": "blue", "waiting": "yellow", "stopped": "red", "finished": "green"}
 
@@ -44,34 +38,6 @@ def status_view(summary: RunSummary) -> RenderableType:
         parts.extend((Text(), _finding(finding)))
     parts.extend((Text(), _commands(summary)))
     return Group(*parts)
-
-
-def plan_view(plan: "Plan") -> RenderableType:
-    """Return the view of `laud plan`: the corpus, a row for each step, notes and totals."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    table.add_column("step", overflow="fold")
-    for name in ("documents", "tokens", "calls", "cost", "time"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for step in plan.steps:
-        table.add_row(
-            step.name,
-            f"{step.documents:,}",
-            f"{step.tokens:,}" if step.tokens else ABSENT,
-            f"{step.calls:,}" if step.calls else ABSENT,
-            dollars(step.dollars) if step.calls else ABSENT,
-            ABSENT if (hours := step.people_hours or step.hours) is None else duration(3600 * hours),
-        )
-    people = f", about {duration(3600 * plan.people_hours)} of people's time" if plan.people_hours else ""
-    computing = f"about {duration(3600 * plan.hours)} of computing on {plan.device.name}"
-    total = f"{plan.rounds} rounds at most, {dollars(plan.dollars)}{people}, {computing}"
-    return Group(
-        Text(f"Corpus: {corpus_line(plan.counts)}"),
-        Text(),
-        table,
-        Text(),
-        *(Text(f"Note: {note}.") for note in plan.notes),
-        Text(f"{total}. Nothing was run."),
-    )
 
 
 def _headline(summary: RunSummary) -> Text:

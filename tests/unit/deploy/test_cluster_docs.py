@@ -5,7 +5,7 @@ from pathlib import Path
 
 from laud_ray import cli
 from laud_ray.cluster.metrics import COUNTERS, GAUGES
-from laud_ray.planning.devices import GPU_SHARE, GPUS
+from laud_ray.planning.speed.devices import GPU_SHARE, GPUS
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "docs" / "cluster.md").read_text()

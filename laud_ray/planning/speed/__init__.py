@@ -1,0 +1,1 @@
+"""How fast models compute on the planned devices: measured with the models themselves, or by formula."""

@@ -1,0 +1,104 @@
+"""Count the tokens that a model computes for each document of a run, on a sample of the texts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from laud_ray.config import (
+    EncoderConfig,
+    EncoderZeroShotConfig,
+    InContextConfig,
+    LinearConfig,
+    LlmConfig,
+    PromptedSection,
+)
+from laud_ray.models import kinds
+from laud_ray.models.encoder.encoding import model_path
+from laud_ray.models.language import chat, label_prompt
+from laud_ray.models.language.prompts import Option, Prompt
+from laud_ray.planning.speed.model_size import guessed_size, parameters
+from laud_ray.types import Task
+
+# Characters per token, where the model's tokenizer is not available.
+CHARACTERS = 4.0
+# Tokens of an answer: the code alone, and with a sentence of reasoning.
+CODE_TOKENS, RATIONALE_TOKENS = 2, 60
+Section = EncoderZeroShotConfig | EncoderConfig | LinearConfig | PromptedSection
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What a model computes for a document.
+
+    Attributes:
+        size: the model's parameters.
+        each: mean tokens of a document.
+        shared: tokens that are computed once for all documents.
+        prompts: prompts of a document.
+    """
+
+    size: int
+    each: float
+    shared: int = 0
+    prompts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Mean tokens of one call of a language model as an oracle.
+
+    Attributes:
+        fixed: of the instructions and labels, which all calls have in common.
+        own: of the document, the examples that are shown with it, and the rest of the prompt.
+        answer: of the answer.
+    """
+
+    fixed: float
+    own: float
+    answer: int
+
+
+def computed(section: Section, task: Task, texts: Sequence[str]) -> Computed:
+    """Count the tokens of a zero-shot scorer or a learner, on a sample of texts."""
+    if not isinstance(section, PromptedSection):
+        tokenizer = chat.open_tokenizer(model_path(section.model))
+        limit = getattr(section, "max_tokens", 64)
+        lengths = [min(limit, len(ids)) for ids in tokenizer(list(texts))["input_ids"]]
+        return Computed(parameters(section.model, causal=False), float(np.mean(lengths)))
+    if guessed_size(section.model) is not None:
+        return _guessed(section, task, texts)
+    tokenizer = chat.open_tokenizer(section.model)
+    prompt = label_prompt.build(tokenizer, task, section, orders=1, spare=kinds.spare(section))
+    shared = len(prompt.frames[0].prefix_ids)
+    own = prompt.opening(tokenizer, classes=range(len(prompt.codes)) if prompt.narrow else ())
+    bodies = prompt.ids(tokenizer, texts, [own] * len(texts))
+    each = float(np.mean([len(ids) - shared for ids in bodies]))
+    if isinstance(section, InContextConfig):
+        each += min(section.max_example_tokens, section.examples * (each - len(prompt.frames[0].suffix_ids)))
+    return _over_orders(section, each, shared)
+
+
+def _guessed(section: PromptedSection, task: Task, texts: Sequence[str]) -> Computed:
+    """Return the same for a model of which only the name is known."""
+    prompt = Prompt(tuple(Option(str(i), label) for i, label in enumerate(task.labels)), section.guideline)
+    own = float(np.mean([min(len(t) / CHARACTERS, section.max_text_tokens) for t in texts]))
+    each, shared = own + len(prompt.tail()) / CHARACTERS + 4, round(len(prompt.head()) / CHARACTERS)
+    if isinstance(section, InContextConfig):
+        each += min(section.max_example_tokens, section.examples * each)
+    return _over_orders(section, each, shared)
+
+
+def _over_orders(section: PromptedSection, each: float, shared: int) -> Computed:
+    size, orders = parameters(section.model, causal=True), section.orders
+    return Computed(size, each * orders, shared * orders, orders)
+
+
+def asked(oracle: LlmConfig, task: Task, texts: Sequence[str]) -> Asked:
+    """Count the tokens of a call of a language model, by the characters of its prompt."""
+    options = tuple(Option(str(i), label) for i, label in enumerate(task.labels))
+    prompt = Prompt(options, oracle.guideline, unsure="?", rationale=oracle.rationale)
+    text = float(np.mean([min(len(t), oracle.max_text_chars) for t in texts])) / CHARACTERS
+    rest = len(prompt.opening() + prompt.tail()) / CHARACTERS
+    answer = RATIONALE_TOKENS if oracle.rationale else CODE_TOKENS
+    return Asked(len(prompt.head()) / CHARACTERS, rest + text * (1 + oracle.examples), answer)
