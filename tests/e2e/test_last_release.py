@@ -49,6 +49,16 @@ def test_it_is_shown_reported_and_evaluated(run: Path, capsys: pytest.CaptureFix
     assert found["accuracy"] > 0.5
 
 
+def test_its_oracle_is_described(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = said(capsys, "oracle", "run")
+    (replay,) = found["oracles"]
+    assert (replay["name"], replay["answers"], replay["random"], replay["dollars"]) == ("replay", 28, 20, None)
+    assert replay["accuracy"] is None
+    assert "evaluation.trusted" in replay["not_measured"]
+    cli.main(["oracle", "run"])
+    assert "replay: dollars are unknown" in capsys.readouterr().out
+
+
 def test_a_finished_one_is_finished(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["run", "run/config.yaml"])
     assert said(capsys, "status", "run")["state"] == "finished"

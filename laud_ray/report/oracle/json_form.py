@@ -1,0 +1,124 @@
+"""The page on a run's oracles as JSON, for `laud oracle --json`; docs/oracles.md describes the keys."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from laud_ray.quality.oracles.split import Split
+from laud_ray.quality.oracles.thresholds import Calibration
+from laud_ray.quality.raters import Agreement
+from laud_ray.report.oracle.page import OraclePage, OracleShown, Price
+from laud_ray.report.oracle.sections import not_tested
+from laud_ray.types import Estimate
+
+
+def oracle_json(page: OraclePage, more: Mapping[str, object] | None = None) -> dict[str, object]:
+    """Return the object that `laud oracle --json` prints: JSON types only, None for what is unknown or has no bound.
+
+    Args:
+        more: further keys, such as those of a test that was made.
+    """
+    return {
+        "run": page.run,
+        "storage": page.storage,
+        "classes": page.classes,
+        "sample": page.sample,
+        "trusted": page.trusted,
+        "oracles": [_oracle(one) for one in page.oracles],
+        "agreement": _agreement(page.agreement),
+        "agreement_on_selected": _agreement(page.doubtful),
+        "split": _split(page.split, page),
+        "people": None if page.people is None else {"dollars_per_label": page.people, "from": page.people_from},
+        "not_tested": list(not_tested(page)),
+        **(more or {}),
+    }
+
+
+def _oracle(one: OracleShown) -> dict[str, object]:
+    found = one.accuracy
+    return {
+        "key": one.key,
+        "name": one.name,
+        "kind": one.kind,
+        "places": list(one.places),
+        "trusted": one.trusted,
+        "answers": one.counts.answers,
+        "labels": one.counts.labels,
+        "abstained": dict(one.counts.abstained),
+        "random": one.counts.random,
+        "again": one.counts.again,
+        "dollars": _finite(one.dollars),
+        "dollars_unknown": one.unpriced,
+        "seconds": _finite(one.seconds),
+        "calls": None if one.calls is None else asdict(one.calls),
+        "shares_calls_with": one.shares,
+        "accuracy": None
+        if found is None
+        else {
+            **estimate_json(found.estimate),
+            "trusted": found.trusted,
+            "powered": found.powered,
+            "asked": one.sampled,
+        },
+        "not_measured": one.not_measured,
+        "price": {"dollars": _price(one.dollar_price), "seconds": _price(one.second_price)},
+        "confused": [{"label": given, "right": right, "documents": n} for given, right, n in one.confused],
+        "confidence": _confidence(one.calibration),
+    }
+
+
+def _price(price: Price | None) -> dict[str, object] | None:
+    if price is None:
+        return None
+    return {
+        "per_label": price.per_label,
+        "per_right_label": None if price.per_right is None else estimate_json(price.per_right),
+        "effective": None if price.effective is None else estimate_json(price.effective),
+    }
+
+
+def _confidence(found: Calibration | None) -> dict[str, object] | None:
+    if found is None:
+        return None
+    return {
+        "n": found.n,
+        "calibration_error": found.error,
+        "auc": _finite(found.auc),
+        "curve": [asdict(one) for one in found.curve],
+        "wanted": found.wanted,
+        "threshold": None if found.alone is None else asdict(found.alone),
+        "threshold_of_cascade": None if found.followed is None else asdict(found.followed),
+    }
+
+
+def _agreement(found: Agreement | None) -> dict[str, object] | None:
+    if found is None:
+        return None
+    return {
+        "documents": found.documents,
+        "alpha": _finite(found.alpha),
+        "pairs": [{**asdict(pair), "kappa": _finite(pair.kappa)} for pair in found.pairs],
+        "confused": [{"label": one.label, "other": one.other, "documents": one.count} for one in found.confused],
+    }
+
+
+def _split(found: Split | None, page: OraclePage) -> dict[str, object] | None:
+    if found is None:
+        return None
+    return {
+        "rho": estimate_json(found.rho),
+        "trusted_per_cheap": _finite(found.ratio),
+        "cost_share": _finite(found.cost),
+        "worth_it": found.worth,
+        "break_even": _finite(found.break_even),
+        "prices": dict(page.split_prices),
+    }
+
+
+def estimate_json(one: Estimate) -> dict[str, object]:
+    """Return an estimate; a limit without a bound is None."""
+    return {"value": _finite(one.value), "low": _finite(one.low), "high": _finite(one.high), "n": one.n}
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None

@@ -1,0 +1,148 @@
+"""Measure the oracles of a run by the trusted one's answers about the same random documents."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from laud_ray.data.corpus import open_corpus
+from laud_ray.evaluation.measure import nearest_answered, predictions
+from laud_ray.quality.oracles.accuracy import NONE, Accuracy, accuracy
+from laud_ray.quality.oracles.answers import Reply
+from laud_ray.quality.oracles.split import correlation
+from laud_ray.quality.oracles.thresholds import Calibration, calibrate
+from laud_ray.quality.oracles.worth import effective, per_right
+from laud_ray.report.oracle.page import Price
+from laud_ray.store.run import RunFolder
+from laud_ray.store.store import Sampled
+from laud_ray.types import Estimate, Floats, Indices
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """The right labels of random documents, and a model's predictions on the whole sample.
+
+    Attributes:
+        drawn: the evaluation sample.
+        labels: the trusted oracle's by document; documents without a label are left out.
+        predicted: the current model's, by document; None if its scores are not there.
+    """
+
+    names: tuple[str, ...]
+    drawn: tuple[Sampled, ...]
+    labels: Mapping[str, str]
+    predicted: Mapping[str, str] | None
+
+    def weights(self, documents: Sequence[str]) -> Floats:
+        """Return (n,) documents of the corpus that each of n documents of the sample represents."""
+        chosen = set(documents)
+        some = [one for one in self.drawn if one.document_id in chosen]
+        into, sizes = self._strata(some)
+        of = {one.document_id: into[one.stratum] for one in some}
+        strata = [of[name] for name in documents]
+        sampled = {h: strata.count(h) for h in sizes}
+        return np.array([sizes[h] / sampled[h] for h in strata])
+
+    def _strata(self, some: Sequence[Sampled]) -> tuple[dict[int, int], dict[int, int]]:
+        """Merge each stratum without one of these documents into the nearest; return the map, and the sizes."""
+        into = nearest_answered(self.drawn, some)
+        sizes: dict[int, int] = {}
+        for stratum, size in {one.stratum: one.stratum_size for one in self.drawn}.items():
+            sizes[into[stratum]] = sizes.get(into[stratum], 0) + size
+        return into, sizes
+
+    def accuracy_of(self, replies: Mapping[str, Reply]) -> Accuracy | None:
+        """Estimate the accuracy of an oracle's labels of sampled documents; None if none has a trusted label."""
+        rows = [one for one in self.drawn if one.document_id in replies]
+        both = [one for one in rows if replies[one.document_id].label is not None and one.document_id in self.labels]
+        if not both:
+            return None
+        into, sizes = self._strata(both)
+        given = self._indices(rows, {name: one.label for name, one in replies.items()})
+        trusted = self._indices(rows, self.labels)
+        strata = np.asarray([into[one.stratum] for one in rows], np.int64)
+        return accuracy(given, trusted, strata, sizes, self._predictions(rows))
+
+    def _predictions(self, rows: Sequence[Sampled]) -> Indices | None:
+        return None if self.predicted is None else self._indices(rows, self.predicted)
+
+    def _indices(self, rows: Sequence[Sampled], said: Mapping[str, str | None] | Mapping[str, str]) -> Indices:
+        index = {name: i for i, name in enumerate(self.names)}
+        return np.asarray([index.get(said.get(one.document_id) or "", NONE) for one in rows], np.int64)
+
+    def calibration_of(self, replies: Mapping[str, Reply], wanted: float, seed: int) -> Calibration | None:
+        """Describe the confidence of an oracle, also of answers below its threshold; None if nothing is known."""
+        found = [
+            (name, one.confidence, one.leaning == self.labels[name])
+            for name, one in replies.items()
+            if one.leaning is not None and one.confidence is not None and name in self.labels
+        ]
+        if not found:
+            return None
+        documents, confidence, right = zip(*found, strict=True)
+        weights = self.weights(documents)
+        return calibrate(np.clip(confidence, 0, 1), np.asarray(right, np.bool_), wanted, weights=weights, seed=seed)
+
+    def correlation_of(self, replies: Mapping[str, Reply], seed: int) -> Estimate | None:
+        """Return the correlation of the model's being right by an oracle, and by the trusted one."""
+        if self.predicted is None:
+            return None
+        documents = [
+            name
+            for name, one in replies.items()
+            if one.label is not None and name in self.labels and name in self.predicted
+        ]
+        if not documents:
+            return None
+        cheap, trusted = (
+            np.asarray([said[name] == self.predicted[name] for name in documents], np.bool_)
+            for said in ({name: one.label for name, one in replies.items()}, self.labels)
+        )
+        return correlation(trusted, cheap, self.weights(documents), seed=seed)
+
+    def price(
+        self, replies: Mapping[str, Reply], unit: str, found: Accuracy | None, classes: int, *, right: bool
+    ) -> Price | None:
+        """Return what an oracle's labels cost; None if that is unknown of a document, or there is no label.
+
+        Args:
+            unit: dollars or seconds.
+            right: whether its labels are the truth, all of them right.
+        """
+        known = {one.document_id for one in self.drawn}
+        documents = [name for name in replies if name in known]
+        costs = [getattr(replies[name], unit) for name in documents]
+        if not documents or any(one is None for one in costs):
+            return None
+        weights = self.weights(documents)
+        labelled = np.array([replies[name].label is not None for name in documents])
+        if not labelled.any():
+            return None
+        each = float((weights * np.array(costs)).sum() / weights[labelled].sum())
+        if right:
+            sure = Estimate(each, each, each, int(labelled.sum()))
+            return Price(each, sure, sure)
+        if found is None:
+            return Price(each, None, None)
+        estimate = found.estimate
+        return Price(each, per_right(each, estimate), effective(each, estimate, classes))
+
+
+def truth_of(run: RunFolder, labels: Mapping[str, str]) -> Truth:
+    """Return what a run knows of the right labels; `labels` are the trusted oracle's by document."""
+    names = run.config.task.to_task().names
+    drawn = tuple(run.store.sample("evaluation"))
+    return Truth(names, drawn, labels, _predicted(run, drawn, names))
+
+
+def _predicted(run: RunFolder, drawn: Sequence[Sampled], names: Sequence[str]) -> dict[str, str] | None:
+    """Return the predictions of the current model, or of the latest, on the sample; None if its scores are gone."""
+    history, corpus, current = run.store.history(), open_corpus(run.corpus), run.store.setting("current")
+    if not history or corpus is None or not drawn:
+        return None
+    shown = next((one for one in history if one.model == current), history[-1])
+    scores = run.scores(shown.number)
+    if not {one.range for one in drawn} <= set(scores.names()):
+        return None
+    label, _ = predictions(scores, drawn, names)
+    return {one.document_id: names[i] for one, i in zip(drawn, label.tolist(), strict=True) if i >= 0}

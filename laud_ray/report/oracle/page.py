@@ -1,0 +1,100 @@
+"""What each oracle of a run is worth, as values. Prices are in dollars or seconds; shares are in [0, 1]."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from laud_ray.quality.oracles.accuracy import Accuracy
+from laud_ray.quality.oracles.answers import Counts
+from laud_ray.quality.oracles.split import Split
+from laud_ray.quality.oracles.thresholds import Calibration
+from laud_ray.quality.raters import Agreement
+from laud_ray.report.oracle.calls import Calls
+from laud_ray.types import Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What an oracle's labels cost, in one unit: dollars or seconds.
+
+    Attributes:
+        per_label: on the random documents; abstentions, retries and failed calls are shared out among the labels.
+        per_right: of a right label; None where the accuracy is not measured.
+        effective: of the information of one right label; None where the accuracy is not measured.
+    """
+
+    per_label: float
+    per_right: Estimate | None
+    effective: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class OracleShown:
+    """An oracle of a run.
+
+    Attributes:
+        key: its place in the configuration; `places` are all of them.
+        kind: replay, llm, people or cascade.
+        trusted: whether its answers are the truth by which the others are measured.
+        first: whether it is asked about every document, not only where another oracle of a cascade abstained.
+        calls: of a language model.
+        shares: the key of another oracle with the same model, whose calls are not told apart from its own.
+        dollars: what all its answers cost; None if unknown, and `unpriced` says why.
+        seconds: the median for an answer: a model's latency, or people's active time; None if unknown.
+        accuracy: of its labels; None if not measured, and `not_measured` says why, and how to.
+        sampled: the random documents that its accuracy and prices are from, abstentions included.
+        dollar_price, second_price: of its labels; None if unknown.
+        confused: (its label, the right one, documents) where they differ, the most frequent first.
+        calibration: of its confidence; None if it gives none, or no right labels are known.
+    """
+
+    key: str
+    name: str
+    kind: str
+    places: tuple[str, ...]
+    trusted: bool
+    first: bool
+    counts: Counts
+    calls: Calls | None
+    shares: str | None
+    dollars: float | None
+    unpriced: str | None
+    seconds: float | None
+    accuracy: Accuracy | None
+    not_measured: str | None
+    sampled: int
+    dollar_price: Price | None
+    second_price: Price | None
+    confused: tuple[tuple[str, str, int], ...]
+    calibration: Calibration | None
+
+
+@dataclass(frozen=True, slots=True)
+class OraclePage:
+    """What each oracle of a run is worth.
+
+    Attributes:
+        run, storage: the task's name, and the run's folder or URI.
+        classes: k, how many labels there are.
+        sample: documents of the evaluation sample; `trusted` of them have a label of the trusted oracle.
+        wanted: the accuracy that thresholds are looked for.
+        agreement: of oracles on random documents; `doubtful` on those that were asked again, because the first
+            answer was probably wrong, or that people corrected.
+        split: the best mix of the run's own and the trusted oracle for the evaluation; None where there is no
+            trusted oracle, or too little is known; `no_split` says why.
+        people: dollars for a label of people, to compare with, and where the price is from; None if unknown.
+    """
+
+    run: str
+    storage: str
+    classes: int
+    sample: int
+    trusted: int
+    wanted: float
+    oracles: tuple[OracleShown, ...]
+    agreement: Agreement | None
+    doubtful: Agreement | None
+    split: Split | None
+    no_split: str | None
+    split_prices: Mapping[str, float | None]
+    people: float | None
+    people_from: str | None

@@ -1,0 +1,37 @@
+"""The page on a run's oracles in the terminal. Readable without colours too."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from laud_ray.printable import printable
+from laud_ray.report.oracle.page import OraclePage
+from laud_ray.report.oracle.sections import Section, not_tested, sections
+
+
+def oracle_view(page: OraclePage) -> RenderableType:
+    """Return the view of `laud oracle`."""
+    trusted = f", {page.trusted:,} of them with a trusted label" if page.trusted else ", none with a trusted label"
+    head = Text.assemble((page.run, "bold"), f"  {page.classes:,} classes  {page.sample:,} random documents{trusted}")
+    return Group(
+        head, *(part for one in sections(page) for part in _section(one)), *_untold("Not tested", not_tested(page))
+    )
+
+
+def _section(one: Section) -> list[RenderableType]:
+    parts: list[RenderableType] = [Text(), Text(one.title, style="bold")]
+    if one.rows:
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+        for place, name in enumerate(one.columns):
+            table.add_column(name, justify="right" if place else "left", overflow="fold")
+        for row in one.rows:
+            table.add_row(*(Text(printable(cell)) for cell in row))
+        parts.append(table)
+    return [*parts, *(Text(printable(line)) for line in one.lines)]
+
+
+def _untold(title: str, lines: Sequence[str]) -> list[RenderableType]:
+    return [Text(), Text(title, style="bold"), *(Text(line) for line in lines)] if lines else []
