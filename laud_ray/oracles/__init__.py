@@ -13,6 +13,7 @@ from laud_ray.oracles.engines import Engine
 from laud_ray.oracles.llm import VOTE_TEMPERATURE, LlmOracle, oracle_prompt, temperature
 from laud_ray.oracles.openai.engine import OpenAiEngine
 from laud_ray.oracles.people import PeopleOracle
+from laud_ray.oracles.probing import ASKED, Prober, Variant
 from laud_ray.oracles.replay import ReplayOracle
 from laud_ray.oracles.vllm_engine import VllmEngine, open_tokenizer, token_codes
 from laud_ray.people.questions import Suggest
@@ -31,8 +32,10 @@ __all__ = [
     "anew",
     "build",
     "build_llm",
+    "build_prober",
     "check",
     "check_column",
+    "llms",
     "needs_ray",
     "remarks",
     "sealed_column",
@@ -185,13 +188,45 @@ def wants_examples(config: OracleConfig) -> bool:
     return any(isinstance(one, LlmConfig) and one.examples for one, _ in _flat(config, ""))
 
 
+def build_prober(config: LlmConfig, task: Task, seed: int, ledger: Ledger, where: str) -> Prober:
+    """Create what probes a language model: see `oracles.probing`."""
+    return Prober(config, where, _engines(config, task, seed, where, ASKED), ledger)
+
+
+def llms(configs: Mapping[str, OracleConfig]) -> dict[str, LlmConfig]:
+    """Return the language models among oracles, members of cascades included, by their keys.
+
+    One with the same settings in several places is one, by its first key.
+    """
+    found: dict[str, LlmConfig] = {}
+    for where, config in configs.items():
+        for one, place in _flat(config, where):
+            if isinstance(one, LlmConfig) and one not in found.values():
+                found[place] = one
+    return found
+
+
 def _engine(config: LlmConfig, task: Task, seed: int, where: str) -> tuple[Prompt, Engine]:
     """Return the prompt, with codes that suit the model's tokenizer, and the engine of a language model."""
-    if config.engine == "openai":
-        return oracle_prompt(config, task), OpenAiEngine(config, temperature(config), where)
-    tokenizer = open_tokenizer(config.model, where)
-    prompt = oracle_prompt(config, task, token_codes(tokenizer, task.labels, config.model))
-    return prompt, VllmEngine(config, prompt, tokenizer, temperature=temperature(config), seed=seed, where=where)
+    return _engines(config, task, seed, where, [Variant(0, reverse=False)])[0]
+
+
+def _engines(
+    config: LlmConfig, task: Task, seed: int, where: str, variants: Sequence[Variant]
+) -> list[tuple[Prompt, Engine]]:
+    """Return each variant's prompt with an engine that runs it; equal prompts have one engine."""
+    tokenizer = None if config.engine == "openai" else open_tokenizer(config.model, where)
+    chosen = [] if tokenizer is None else token_codes(tokenizer, task.labels, config.model)
+    prompts = [oracle_prompt(config, task, chosen, wording=one.wording, reverse=one.reverse) for one in variants]
+    if tokenizer is None:
+        engine = OpenAiEngine(config, temperature(config), where)
+        return [(prompt, engine) for prompt in prompts]
+    degrees = temperature(config)
+    engines = {
+        prompt: VllmEngine(config, prompt, tokenizer, temperature=degrees, seed=seed, where=where)
+        for prompt in dict.fromkeys(prompts)
+    }
+    return [(prompt, engines[prompt]) for prompt in prompts]
 
 
 def _members(config: CascadeConfig, where: str) -> Iterator[tuple[SingleConfig, str]]:

@@ -29,15 +29,32 @@ def temperature(config: LlmConfig) -> float:
     return VOTE_TEMPERATURE if config.votes > 1 else 0.0
 
 
-def oracle_prompt(config: LlmConfig, task: Task, chosen: Sequence[str] = ()) -> Prompt:
+def oracle_prompt(
+    config: LlmConfig, task: Task, chosen: Sequence[str] = (), *, wording: int = 0, reverse: bool = False
+) -> Prompt:
     """Return the prompt of a configuration: a code for each of the k labels, and one for "unsure".
 
     Args:
         chosen: k + 1 codes, the last one for "unsure". By default the first codes that no label is called.
+        wording: the number of its instructions; 0 is the wording that is used.
+        reverse: whether the labels are listed, and get their codes, in the reverse of the configured order.
     """
     *names, unsure = chosen or itertools.islice(codes(task.labels), len(task.labels) + 1)
-    options = tuple(Option(code, label) for code, label in zip(names, task.labels, strict=True))
-    return Prompt(options, config.guideline, unsure=unsure, rationale=config.rationale)
+    labels = task.labels[::-1] if reverse else task.labels
+    options = tuple(Option(code, label) for code, label in zip(names, labels, strict=True))
+    return Prompt(options, config.guideline, unsure=unsure, rationale=config.rationale, wording=wording)
+
+
+def answer_key(config: LlmConfig, version: str, text: str, vote: int) -> str:
+    """Return a hash of everything on which an answer depends, except the examples shown with the document.
+
+    Args:
+        version: of the prompt.
+        text: without anything that could close its fence.
+    """
+    settings = (temperature(config), answer_tokens(config), config.examples)
+    content = repr((config.engine, config.model, version, settings, vote, text))
+    return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
 
 
 class LlmOracle:
@@ -144,18 +161,16 @@ class LlmOracle:
         rows = zip(documents, texts, self._neighbours.nearest(texts, self._config.examples), strict=True)
         return [
             Request(
-                self._key(text, vote), document.id, self._prompt, self._prompt.opening(examples=examples), text, vote
+                answer_key(self._config, self._prompt.version, text, vote),
+                document.id,
+                self._prompt,
+                self._prompt.opening(examples=examples),
+                text,
+                vote,
             )
             for document, text, examples in rows
             for vote in range(self._votes_before, self._votes_before + self._config.votes)
         ]
-
-    def _key(self, text: str, vote: int) -> str:
-        """Return a hash of everything on which an answer depends, except the examples shown with the document."""
-        config = self._config
-        settings = (temperature(config), answer_tokens(config), config.examples)
-        content = repr((config.engine, config.model, self._prompt.version, settings, vote, text))
-        return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
 
     def _answers(self, requests: Sequence[Request]) -> dict[str, Answer]:
         """Return the answers that the ledger has, and the engine's answers to the other requests."""

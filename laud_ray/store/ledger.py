@@ -36,6 +36,9 @@ from laud_ray.store.store import Store
 from laud_ray.store.tables import CHECKSUM, oracle_calls, row_checksum
 
 _AT_ONCE = 500
+# Calls that measure a model, not for labels, are recorded under the oracle's name with this at its end. They count
+# towards the caps of the oracle.
+PROBED = ", probed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +176,11 @@ class Ledger:
         self._end(number, state="failed", reason=reason, **({} if billed else {"tokens": 0, "dollars": 0.0}))
 
     def totals(self, oracle: str) -> Totals:
-        """Return the use of an oracle so far."""
+        """Return the use of an oracle so far, its probes included."""
         calls = oracle_calls.c
         states = (calls.state == "done", calls.state == "failed", and_(calls.state == "done", calls.label.is_(None)))
         counts = (func.coalesce(func.sum(case((state, 1), else_=0)), 0) for state in states)
-        (row,) = self._all(select(*_USED, *counts).where(calls.oracle == oracle))
+        (row,) = self._all(select(*_USED, *counts).where(_of(oracle)))
         return Totals(*tuple(row))
 
     def without_label(self, document_ids: Sequence[str]) -> dict[str, str]:
@@ -189,7 +192,7 @@ class Ledger:
         # The best result of all calls about a document, as there may be retries.
         best = func.min(case((calls.label.is_not(None), 0), (calls.state == "done", 1), (calls.state == "failed", 2)))
         for start in range(0, len(document_ids), _AT_ONCE):
-            some = calls.document_id.in_(document_ids[start : start + _AT_ONCE])
+            some = and_(calls.document_id.in_(document_ids[start : start + _AT_ONCE]), ~calls.oracle.endswith(PROBED))
             rows = self._all(select(calls.document_id, best).where(some).group_by(calls.document_id))
             found |= {name: "unread" if result == 1 else "refused" for name, result in map(tuple, rows) if result}
         return found
@@ -246,10 +249,16 @@ _USED = (
 )
 
 
+def _of(oracle: str) -> ColumnElement[bool]:
+    """Whether a call is one of an oracle, or of its probes."""
+    name = oracle.removesuffix(PROBED)
+    return oracle_calls.c.oracle.in_((name, name + PROBED))
+
+
 def _conditions(call: Call, caps: Caps) -> Iterator[ColumnElement[bool]]:
     """Yield a condition for each cap: the use so far plus this call's upper bound does not exceed it."""
     wanted = ((caps.calls, 1), (caps.tokens, call.tokens), (caps.dollars, call.dollars))
     for used, (cap, more) in zip(_USED, wanted, strict=True):
         if cap is not None:
-            so_far = select(used).where(oracle_calls.c.oracle == call.oracle).scalar_subquery()
+            so_far = select(used).where(_of(call.oracle)).scalar_subquery()
             yield so_far + more <= cap
