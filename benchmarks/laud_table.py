@@ -19,14 +19,16 @@ chapters of hs_chapter with one seed, not on the set that docs/LOG.md reports. T
 rule reached the target in 8 of 10 chapters. A logistic calibration on all answers, given the oracle's error rate (as
 measured on the checked documents), reached it in 5 to 6; leaving out doubted annotations without checked answers in 5.
 
-An oracle has a share of wrong answers (--noise), or is a language model at an endpoint (--llm URL MODEL), whose answers
-are kept in llm.db beside the tables, so that none is bought twice.
+An oracle has a share of wrong answers (--noise), or is a language model: in a folder (--llm data/smollm2), which the
+product's vllm engine runs in this process, or at an endpoint (--llm URL MODEL). Its answers are kept in --answers, so
+that none is bought twice. For a language model the table also has the precision and recall of its own answers.
 """
 
 import argparse
 import itertools
 import json
 import logging
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -130,6 +132,19 @@ class CategoryRun:
         rows, classes = self._run.known
         return float((classes != self._data.gold[rows]).mean())
 
+    @property
+    def bought(self) -> dict[str, int]:
+        """Count the answers: all, abstentions, positive ones, true positives, and positive documents asked about."""
+        rows = np.asarray(self._run.asked, np.int64)
+        positive, truth = self._run.targets(self._run.asked) == 0, self._data.gold[rows] == 0
+        return {
+            "answers": len(rows),
+            "abstained": len(rows) - len(self._run.known[0]),
+            "positive": int(positive.sum()),
+            "true_positive": int((positive & truth).sum()),
+            "truly_positive": int(truth.sum()),
+        }
+
     def _after_seed(self) -> dict[str, Cell]:
         self.seed_asked = len(self._run.asked)
         rows, classes = self._run.known
@@ -192,8 +207,8 @@ def main() -> None:
     path = args.out / f"laud-{data.name}.jsonl"
     names = ("learner", "strategy", "budget", "batch", "k", "max_seed", "checked", "target", "class_balance")
     settings = {name: getattr(args, name) for name in names}
-    oracles: list[float | str] = [*args.noise, *([args.llm[1]] if args.llm else [])]
-    done = results.read(path)
+    oracles: list[float | str] = [*args.noise, *(args.llm or [])[-1:]]
+    done, began = results.read(path), time.monotonic()
     for category in categories(data, args.categories):
         binary = against_rest(data, category)
         options = {"class_balance": args.class_balance} if args.learner == "linear" else {}
@@ -202,8 +217,10 @@ def main() -> None:
             key = {"data": data.name, "category": binary.task.names[0], "oracle": oracle, "seed": seed, **settings}
             if any(key.items() <= record.items() for record in done):
                 continue
+            if time.monotonic() - began > args.seconds:
+                raise SystemExit(f"{args.seconds:g} seconds are over; the same command resumes")
             learner = learner or LEARNERS[args.learner](binary, **options)
-            who = oracle if isinstance(oracle, float) else LlmAnswers(*args.llm, binary, args.out / "llm.db")
+            who = oracle if isinstance(oracle, float) else llm(binary, args)
             run = CategoryRun(binary, learner, args, seed, who)
             cells = {name: asdict(one) for name, one in run.cells().items()}
             facts = {
@@ -211,6 +228,7 @@ def main() -> None:
                 "positives": int((binary.test_gold == 0).sum()),
                 "seed_asked": run.seed_asked,
                 "wrong": run.wrong,
+                "bought": run.bought,
             }
             results.append(path, {**key, **facts, "cells": cells})
     records = [record for record in results.read(path) if settings.items() <= record.items()]
@@ -219,6 +237,11 @@ def main() -> None:
     stem.with_suffix(".md").write_text(text)
     stem.with_suffix(".json").write_text(json.dumps(records, indent=1))
     print(text)
+
+
+def llm(data: LabelledSet, args: argparse.Namespace) -> LlmAnswers:
+    *urls, model = args.llm
+    return LlmAnswers(model, data, args.answers, *urls)
 
 
 def arguments() -> argparse.Namespace:
@@ -231,7 +254,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--strategy", default="margin")
     parser.add_argument("--categories", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--noise", type=float, nargs="+", default=[0.0, 0.05, 0.1, 0.2])
+    parser.add_argument("--noise", type=float, nargs="*", default=[0.0, 0.05, 0.1, 0.2])
     parser.add_argument(
         "--k", type=int, default=16, help="confirmed examples that end the seed walk, half of them positive"
     )
@@ -242,11 +265,16 @@ def arguments() -> argparse.Namespace:
         "--checked", type=int, default=150, help="documents that the trusted oracle checks for each column"
     )
     parser.add_argument(
-        "--llm", nargs=2, metavar=("URL", "MODEL"), help="also use a language model at an endpoint as an oracle"
+        "--llm", nargs="+", metavar="MODEL", help="also use a language model as an oracle: a folder, or URL MODEL"
     )
+    parser.add_argument("--answers", type=Path, default=Path("data/laud-table-llm.db"), help="keeps its answers")
+    parser.add_argument("--seconds", type=float, default=1e9, help="stop after this time; the same command resumes")
     parser.add_argument("--target", type=float, default=0.95, help="the target precision")
     parser.add_argument("--out", type=Path, default=Path("docs/study"))
-    return parser.parse_args()
+    args = parser.parse_args()
+    if len(args.llm or []) > 2:
+        parser.error(f"--llm: {len(args.llm)} values are not valid; expected a model folder, or URL MODEL")
+    return args
 
 
 if __name__ == "__main__":

@@ -75,18 +75,17 @@ class LoraEncoder:
         rows = np.random.default_rng(0).permutation(len(data.texts))[:size]
         self._data, self._learner = data, EncoderLearner(texts=tuple(data.texts[i] for i in rows))
         scorer = open_zero_shot(data)
-        vectors = [cached_vectors(scorer, texts) for texts in (data.texts, data.test_texts)]
-        self.zero_shot = View(*(scorer.proba(part) for part in vectors), vectors[0])
-        self.test_vectors = vectors[1]
+        pool, self.test_vectors = (cached_vectors(scorer, texts) for texts in (data.texts, data.test_texts))
+        self.zero_shot = View(scorer.proba(pool), scorer.proba(self.test_vectors), pool)
 
     def fit(self, rows: Indices, targets: Indices, *, seed: int) -> View:
         names = self._data.task.names
         examples = [Example(self._data.texts[i], names[c]) for i, c in zip(rows, targets, strict=True)]
         with tempfile.TemporaryDirectory(prefix="laud-study-") as out:
             self._learner.fit(self._data.task, examples, out=out, seed=seed)
-            scorer = self._learner.load(out)
-        vectors = [scorer.encoder.embed(texts) for texts in (self._data.texts, self._data.test_texts)]
-        return View(*(scorer.proba(part) for part in vectors), vectors[0])
+            scorer = self._learner.open(out)
+        pool, test = (scorer.encoder.embed(texts) for texts in (self._data.texts, self._data.test_texts))
+        return View(scorer.proba(pool), scorer.proba(test), pool)
 
     def held_out(self, rows: Indices, targets: Indices, *, seed: int) -> Floats:
         folds = np.random.default_rng([seed, 4]).permutation(len(rows)) % FOLDS

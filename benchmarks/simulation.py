@@ -120,7 +120,7 @@ class Run:
             n = min(self.settings.batch, left)
             self._add(self._random(n) if self._strategy == SCRATCH else self._select(n))
 
-    def targets(self, rows: Sequence[int]) -> Indices:
+    def targets(self, rows: Sequence[int] | Indices) -> Indices:
         """Return the oracle's answers for rows of the pool; ABSTAINED for an abstention."""
         return self._oracle(np.asarray(rows, np.int64))
 
@@ -159,7 +159,8 @@ class Run:
 
     def _random(self, n: int) -> list[int]:
         rng = np.random.default_rng([self._seed, 3, len(self.asked)])
-        return rng.permutation(self._free())[:n].tolist()
+        rows: list[int] = rng.permutation(self._free())[:n].tolist()
+        return rows
 
     def _walk(self) -> None:
         names, settings = self._data.task.names, self.settings
@@ -218,7 +219,8 @@ class Run:
         return shortlist_range(wanted, "0", self._table, scores, view.proba, everything, usable)
 
     def _counts(self) -> list[int]:
-        return np.bincount(self.known[1], minlength=len(self._data.task.labels)).tolist()
+        counts: list[int] = np.bincount(self.known[1], minlength=len(self._data.task.labels)).tolist()
+        return counts
 
     def _space(self, ids: Sequence[str], committee: int) -> Space:
         rows, (known, labels) = np.asarray([int(i) for i in ids], np.int64), self.known

@@ -157,7 +157,8 @@ def write_report(records: Sequence[Record], out: Path) -> str:
 
 def markdown(rows: Sequence[dict[str, str]]) -> str:
     """Return rows as a table; a cell that a row lacks is a dash."""
-    names = list(max(rows, key=len))
+    widest: dict[str, str] = max(rows, key=len)
+    names = list(widest)
     lines = [names, ["---"] * len(names), *([row.get(name, "-") for name in names] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 

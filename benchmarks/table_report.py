@@ -74,11 +74,24 @@ def _reaches(runs: Sequence[Record], column: str, target: float) -> bool:
     return None not in precision and bool(np.mean(precision) >= target)
 
 
+def _answers(runs: Sequence[Record]) -> str:
+    """The precision and recall of an oracle's own answers about the documents of its runs, and its abstentions."""
+    total = {name: sum(run["bought"][name] for run in runs) for name in runs[0].get("bought", {})}
+    if not total:
+        return "-"
+    right = total["true_positive"]
+    precision = f"{100 * right / total['positive']:.0f}" if total["positive"] else "-"
+    recall = f"{100 * right / total['truly_positive']:.0f}" if total["truly_positive"] else "-"
+    return f"{precision} / {recall}; {total['abstained'] / total['answers']:.0%} of {total['answers']}"
+
+
 def _table(runs: Sequence[Record], oracle: str, target: float) -> str:
     rows: list[dict[str, str]] = []
     reached, recalls = dict.fromkeys(COLUMNS, 0), {column: list[float]() for column in COLUMNS}
     for category, some in _by_category(runs).items():
         row = {"category": category, "share": f"{100 * some[0]['share']:.1f} %", "test": str(some[0]["positives"])}
+        if isinstance(some[0]["oracle"], str):
+            row["its answers, p / r; abstained"] = _answers(some)
         row["asked by the seed"] = f"{np.mean([run['seed_asked'] for run in some]):.0f}"
         for column in COLUMNS:
             precision, recall = _means(some, column)
@@ -88,9 +101,7 @@ def _table(runs: Sequence[Record], oracle: str, target: float) -> str:
         rows.append(row)
     last = {
         "category": f"precision of at least {target:.0%}; mean recall",
-        "share": "",
-        "test": "",
-        "asked by the seed": "",
+        **dict.fromkeys(list(rows[0])[1:], ""),
     }
     for column in COLUMNS:
         last[f"{column}, p / r"] = f"{reached[column]} of {len(rows)}; {100 * np.mean(recalls[column]):.0f}"

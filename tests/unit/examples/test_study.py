@@ -135,9 +135,9 @@ def test_a_model_answers_for_a_table_once_and_may_abstain(tmp_path: Path) -> Non
         return chat("A" if "wine" in text else "B" if "bread" in text else "C", probability=0.9)
 
     with endpoint(script) as server:
-        answers = LlmAnswers(server.url, "m", data, tmp_path / "llm.db")
+        answers = LlmAnswers("m", data, tmp_path / "llm.db", server.url)
         assert answers(np.array([2, 0, 2])).tolist() == [1, 0, 1]
         assert answers(np.array([3, 1])).tolist() == [ABSTAINED, 0]
-        again = LlmAnswers(server.url, "m", data, tmp_path / "llm.db")
+        again = LlmAnswers("m", data, tmp_path / "llm.db", server.url)
         assert again(np.arange(4)).tolist() == [0, 0, 1, ABSTAINED]
         assert len(server.seen) == 4

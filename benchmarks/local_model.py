@@ -1,0 +1,98 @@
+"""The product's `vllm` engine in this process, so that a model folder is loaded once for any number of calls.
+
+Prompts, answer codes, guided decoding and parsing are those of `VllmEngine`. Only Ray is left out, which starts its
+workers anew for each call, since a call of a run has all questions of a round.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any
+
+from laud_ray.config import LlmConfig
+from laud_ray.models.language.engine import engine_arguments, prepare
+from laud_ray.oracles.llm import LlmOracle, oracle_prompt, temperature
+from laud_ray.oracles.vllm_engine import ALTERNATIVES, VllmEngine, open_tokenizer, token_codes
+from laud_ray.store.ledger import Ledger
+from laud_ray.types import Example, Task
+
+CHUNK = 64  # answers are recorded after each chunk of prompts, so that a killed process loses less than a minute
+
+
+class LocalEngine(VllmEngine):
+    """Generates in this process instead of in Ray's workers."""
+
+    @property
+    def shared(self) -> Sequence[int]:
+        """The token ids that all prompts begin with."""
+        return self._frame.prefix_ids
+
+    def _generate(self, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        from vllm import SamplingParams
+        from vllm.sampling_params import StructuredOutputsParams
+
+        llm = _loaded(self._config)
+        for start in range(0, len(rows), CHUNK):
+            part = rows[start : start + CHUNK]
+            sampling = [dict(row["sampling_params"]) for row in part]
+            for one in sampling:
+                if guided := one.get("structured_outputs"):
+                    one["structured_outputs"] = StructuredOutputsParams(**guided)
+            outputs = llm.generate(
+                [{"prompt_token_ids": row["tokenized_prompt"]} for row in part],
+                [SamplingParams(**one) for one in sampling],
+                use_tqdm=False,
+            )
+            for row, output in zip(part, outputs, strict=True):
+                yield _result(row["index"], output)
+
+
+class LocalOracle(LlmOracle):
+    """The product's oracle with a `LocalEngine`.
+
+    Attributes:
+        shared_tokens: the length of the beginning that all prompts share.
+    """
+
+    shared_tokens: int = 0
+
+
+def local_oracle(config: LlmConfig, task: Task, ledger: Ledger, *, examples: Sequence[Example] = ()) -> LocalOracle:
+    """Create the oracle of a configuration as `laud_ray.oracles.build_llm` does, with a `LocalEngine`."""
+    tokenizer = open_tokenizer(config.model, "oracle")
+    prompt = oracle_prompt(config, task, token_codes(tokenizer, task.labels, config.model))
+    engine = LocalEngine(config, prompt, tokenizer, temperature=temperature(config))
+    oracle = LocalOracle(config, prompt, engine, ledger, examples=examples)
+    oracle.shared_tokens = len(engine.shared)
+    return oracle
+
+
+@cache
+def _loaded(config: LlmConfig) -> Any:
+    import torch
+
+    cpu = not torch.cuda.is_available()
+    prepare(on_cpu=cpu)
+    from vllm import LLM
+
+    return LLM(
+        model=config.model,
+        max_logprobs=ALTERNATIVES,
+        disable_log_stats=True,
+        **engine_arguments(config.model, dtype=config.dtype, max_context=config.max_context, gpus=1, on_cpu=cpu),
+    )
+
+
+def _result(index: int, output: Any) -> dict[str, Any]:
+    """Return the columns of an answer, as `VllmEngine` gets them from a worker."""
+    said = output.outputs[0]
+    return {
+        "index": index,
+        "text": said.text,
+        "generated": list(said.token_ids),
+        "tokens": [
+            [{"id": key, "text": one.decoded_token or "", "logprob": one.logprob} for key, one in at.items()]
+            for at in said.logprobs or ()
+        ],
+        "prompt_tokens": len(output.prompt_token_ids),
+        "completion_tokens": len(said.token_ids),
+    }
