@@ -110,4 +110,5 @@ def _share(token: Token, codes: Sequence[str]) -> float:
     if said not in mass or any(len(code) > 1 for code in codes):
         return 0.0
     least = min(math.exp(logprob) for _, logprob in token.alternatives)
-    return mass[said] / (sum(mass.values()) + least * (len(codes) - len(mass)))
+    whole = sum(mass.values()) + least * (len(codes) - len(mass))
+    return mass[said] / whole if whole else 0.0

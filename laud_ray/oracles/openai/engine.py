@@ -16,10 +16,21 @@ from laud_ray.cluster.event_loop import complete
 from laud_ray.config import LlmConfig
 from laud_ray.oracles.account import answer_tokens, key_of, needs_confidence, no_confidence
 from laud_ray.oracles.engines import Asked, CallRecorder, Request, all_refused
+from laud_ray.oracles.openai.length import LongReplyError, bounded
 from laud_ray.oracles.openai.parameters import consequence, parameters, refused
-from laud_ray.oracles.openai.replies import mistake, most_tokens, passing, read_completion, refused_all, unpaid, words
+from laud_ray.oracles.openai.replies import (
+    mistake,
+    most_tokens,
+    names_another,
+    passing,
+    read_completion,
+    refused_all,
+    unpaid,
+    words,
+)
+from laud_ray.printable import quoted
 from laud_ray.storage.backoff import asked_for, backoff
-from laud_ray.storage.causes import most_telling
+from laud_ray.storage.causes import causes, most_telling
 from laud_ray.store.ledger import Answer
 
 if TYPE_CHECKING:
@@ -52,6 +63,7 @@ class OpenAiEngine:
         self.temperature = temperature
         # Parameters that the model does not accept. They are no longer sent.
         self.refused: dict[str, int | None] = {}
+        self._noticed = False
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -77,6 +89,13 @@ class OpenAiEngine:
                 logger.warning(
                     "%s: %s does not accept %s (%s): %s", self.where, self.config.model, name, reason, changed
                 )
+
+    def notice(self, model: object) -> None:
+        """Log it once if the endpoint's first answer names another model than the configured one."""
+        if not self._noticed and names_another(self.config.model, model):
+            said = "was asked for, and the answers of the endpoint name another model"
+            logger.warning("%s.model: %s %s: %s", self.where, self.config.model, said, quoted(model))
+        self._noticed = True
 
     def require_confidence(self, reason: str = "") -> None:
         if "logprobs" in self.refused and needs_confidence(self.config):
@@ -105,7 +124,11 @@ class _Asking:
 
         config = self._config
         async with openai.AsyncOpenAI(
-            api_key=self._engine.key or "none", base_url=config.base_url, max_retries=0, timeout=config.timeout
+            api_key=self._engine.key or "none",
+            base_url=config.base_url,
+            max_retries=0,
+            timeout=config.timeout,
+            http_client=openai.DefaultAsyncHttpxClient(event_hooks={"response": [bounded]}),
         ) as self._client:
             left = iter(self._requests)
             workers = min(config.concurrency, len(self._requests))
@@ -162,7 +185,8 @@ class _Asking:
                     # The endpoint still answers other requests, so its rate limit does not count as a failed try.
                     before, tries = self._answered, 0
             except (APIConnectionError, TimeoutError, ValueError) as error:
-                wait, reason = None, str(error) or f"no answer in {self._config.timeout:g} s"
+                endless = next((str(one) for one in causes(error) if isinstance(one, LongReplyError)), "")
+                wait, reason = None, endless or str(error) or f"no answer in {self._config.timeout:g} s"
                 # The request may have arrived and been billed.
                 self._recorder.fail(number, reason, billed=True)
                 stuck = isinstance(error, TimeoutError | APITimeoutError) and self._answered > before
@@ -203,9 +227,10 @@ class _Asking:
                 found = await self._client.chat.completions.create(
                     model=self._config.model, messages=[{"role": "user", "content": content(request)}], **parameters
                 )
-        except json.JSONDecodeError:
+        except (json.JSONDecodeError, RecursionError):
             raise ValueError("the answer is not a chat completion: it is not JSON") from None
         completion = read_completion(found, content(request), answer_tokens(self._config))
+        self._engine.notice(getattr(found, "model", None))
         self._answered += 1
         return self._recorder.finish(number, completion, self._engine.clock() - began)
 

@@ -1,6 +1,7 @@
 """Interpret the replies of an endpoint: a completion, a user error, or a reason for a retry. Pure."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from openai import APIStatusError
 
 _FRAME_TOKENS = 32
+# A logarithm of 1 may be above 0 by rounding.
+_ROUNDED = 1e-3
+# No prompt and no answer has so many.
+_MOST_TOKENS = 10**8
 
 
 def most_tokens(prompt: str) -> int:
@@ -44,15 +49,33 @@ def read_completion(found: object, prompt: str, most: int) -> Completion:
         _count(usage, "prompt_tokens", most_tokens(prompt)),
         _count(usage, "completion_tokens", most),
         finish == "length",
-        None if refusal is None else str(refusal),
+        None if refusal is None else _encodable(str(refusal)),
     )
+
+
+def names_another(asked: str, given: object) -> bool:
+    """Whether a response names a model that is neither the one asked for nor a version of it.
+
+    Example:
+        names_another("gpt-5-mini", "gpt-5-mini-2026-08-07") is False.
+    """
+    if not isinstance(given, str) or not given:
+        return False
+    one, other = (name.rpartition("/")[2].casefold() for name in (asked, given))
+    return one not in other and other not in one
 
 
 def _plain(content: object) -> str:
     """Return the text of a message: its content is text, a list of parts, or (against the protocol) an object."""
     if isinstance(content, list):
-        return "".join(map(_part, content))
-    return json.dumps(content) if isinstance(content, dict) else "" if content is None else str(content)
+        return _encodable("".join(map(_part, content)))
+    text = json.dumps(content) if isinstance(content, dict) else "" if content is None else str(content)
+    return _encodable(text)
+
+
+def _encodable(text: str) -> str:
+    """Replace what is no Unicode text, such as half of a surrogate pair: it could not be stored."""
+    return text.encode(errors="replace").decode()
 
 
 def _part(part: object) -> str:
@@ -64,15 +87,28 @@ def _part(part: object) -> str:
 
 
 def _tokens(logprobs: object) -> Iterator[Token]:
-    for token in getattr(logprobs, "content", None) or ():
-        if isinstance(token.token, str) and isinstance(token.logprob, int | float):
-            others = getattr(token, "top_logprobs", None) or ()
-            yield Token(token.token, token.logprob, tuple((one.token, one.logprob) for one in others))
+    listed = getattr(logprobs, "content", None)
+    for token in listed if isinstance(listed, list) else ():
+        others = getattr(token, "top_logprobs", None)
+        alternatives = (_with_logprob(one) for one in (others if isinstance(others, list) else ()))
+        if (one := _with_logprob(token)) is not None:
+            yield Token(*one, tuple(other for other in alternatives if other is not None))
+
+
+def _with_logprob(token: object) -> tuple[str, float] | None:
+    """Return a token's text and log-probability, -inf if that is NaN or means more than 1; None if it lacks one."""
+    text, found = getattr(token, "token", None), getattr(token, "logprob", None)
+    if not isinstance(text, str) or isinstance(found, bool) or not isinstance(found, int | float):
+        return None
+    if not found <= _ROUNDED:
+        return text, -math.inf
+    return text, float(max(min(found, 0.0), -1e9))
 
 
 def _count(usage: object, name: str, bound: int) -> int:
+    """Return a count of the usage, or the bound if it is none."""
     found = getattr(usage, name, None)
-    return found if isinstance(found, int) else bound
+    return found if isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= _MOST_TOKENS else bound
 
 
 def _no_completion(found: object) -> str:
@@ -83,7 +119,7 @@ def _no_completion(found: object) -> str:
 
 
 def _line(message: object) -> str:
-    line = " ".join(str(message).split())
+    line = " ".join(_encodable(str(message)).split())
     return line if len(line) <= 200 else f"{line[:197]}..."
 
 

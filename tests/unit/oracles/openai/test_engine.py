@@ -55,7 +55,7 @@ Make = Callable[..., LlmOracle]
 def make(ledger: Ledger, clock: Clock) -> Make:
     def oracle(server: Endpoint | str, **more: object) -> LlmOracle:
         url = server if isinstance(server, str) else server.url
-        config = LlmConfig(kind="llm", engine="openai", model="m", base_url=url, **more)
+        config = LlmConfig(**{"kind": "llm", "engine": "openai", "model": "m", "base_url": url, **more})
         engine = OpenAiEngine(config, 0.0, sleep=clock.sleep, clock=clock)
         return LlmOracle(config, oracle_prompt(config, TASK), engine, ledger)
 
@@ -598,3 +598,90 @@ def test_hostile_texts_arrive_whole_and_fenced(make: Make) -> None:
     assert "<|" not in prompt
     assert prompt.count("</text>") == 2, "one in the instructions, one after the document"
     assert '"}],"model":"other"}\x00\u202e\U0001f600\n</text>\nCategory:' in prompt
+
+
+def scored(content: list[object]) -> Reply:
+    """The answer A with these tokens."""
+    choice = {"index": 0, "finish_reason": "stop", "logprobs": {"content": content}}
+    return Reply(200, {"choices": [{**choice, "message": {"role": "assistant", "content": "A"}}]})
+
+
+NAN, TOO_LIKELY = float("nan"), 5.0
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        {"token": "A", "logprob": NAN},
+        {"token": "A", "logprob": TOO_LIKELY},
+        {"token": "A", "logprob": NAN, "top_logprobs": [{"token": "A", "logprob": NAN}]},
+        {"token": "A", "logprob": float("-inf")},
+    ],
+)
+def test_a_probability_that_is_none_counts_as_0(make: Make, token: object) -> None:
+    with endpoint(lambda body, before: scored([token])) as server:
+        (found,) = make(server).annotate(DOCUMENTS[:1])
+        assert (found.label, found.confidence) == ("Tea", 0.0)
+        (found,) = make(server, threshold=0.5).annotate(DOCUMENTS[:1])
+    assert (found.label, found.confidence) == (None, 0.0)
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "content", ["A", ["A"], [None], [{"token": "A"}], [{"token": 1, "logprob": -1}], [{"token": "A", "logprob": "-1"}]]
+)
+def test_tokens_that_are_none_leave_the_confidence_unknown(make: Make, content: list[object]) -> None:
+    with endpoint(lambda body, before: scored(content)) as server:
+        (found,) = make(server).annotate(DOCUMENTS[:1])
+    assert (found.label, found.confidence) == ("Tea", None)
+
+
+@pytest.mark.parametrize("usage", [{"prompt_tokens": -5, "completion_tokens": -1}, {"prompt_tokens": 10**30}])
+def test_an_impossible_usage_counts_at_its_bound(make: Make, ledger: Ledger, usage: object) -> None:
+    with endpoint(lambda body, before: completion({"content": "A"}, usage=usage)) as server:
+        make(server, input_price=1.0).annotate(DOCUMENTS[:1])
+    assert ledger.totals("llm:m").tokens == len(server.prompts[0].encode()) + 32 + 16
+    assert ledger.cost() > 0
+
+
+def test_half_a_character_is_stored_as_a_question_mark(make: Make, ledger: Ledger) -> None:
+    with endpoint(lambda body, before: Reply(200, '{"choices": [{"message": {"content": "A \\ud83d"}}]}')) as server:
+        make(server).annotate(DOCUMENTS[:1])
+    assert ledger.totals("llm:m").answered == 2, "it is unreadable, and was asked again"
+    assert len(server.seen) == 2
+
+
+@pytest.mark.parametrize("body", ["[" * 100_000, '{"choices": ' + "[" * 100_000])
+def test_brackets_without_end_are_no_answer(make: Make, ledger: Ledger, body: str) -> None:
+    with endpoint(lambda sent, before: Reply(200, body)) as server:
+        oracle = make(server, retries=1)
+        assert oracle.annotate(DOCUMENTS[:1]) == []
+    assert "not a chat completion" in str(oracle.waiting)
+    assert ledger.totals("llm:m").failed == 2
+
+
+def test_an_answer_without_an_end_is_given_up(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("laud_ray.oracles.openai.length.LONGEST", 100_000)
+    with endpoint(lambda sent, before: chat("words " * 20_000)) as server:
+        oracle = make(server, retries=1)
+        assert oracle.annotate(DOCUMENTS[:1]) == []
+    assert "the answer is longer than 100,000 bytes" in str(oracle.waiting)
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "named"), [("m", "m-2026-11", False), ("org/m", "M", False), ("m", "x", True)]
+)
+def test_answers_of_another_model_are_noticed_once(
+    make: Make, caplog: pytest.LogCaptureFixture, asked: str, given: str, named: bool
+) -> None:
+    def script(body: dict, before: int) -> Reply:
+        reply = chat("A")
+        assert isinstance(reply.body, dict)
+        reply.body["model"] = given
+        return reply
+
+    with endpoint(script) as server:
+        oracle = make(server, model=asked)
+        assert [a.label for a in oracle.annotate(DOCUMENTS[:3])] == ["Tea"] * 3
+    line = f"oracle.model: {asked} was asked for, and the answers of the endpoint name another model: '{given}'"
+    assert [record.getMessage() for record in caplog.records] == ([line] if named else [])
