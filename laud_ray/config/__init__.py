@@ -20,6 +20,7 @@ from laud_ray.config.oracles import (
     ReplayConfig,
     SingleConfig,
     people_in,
+    unpriced,
 )
 from laud_ray.config.reading import changes, differences, load, load_stored, parse
 from laud_ray.config.run import ResourcesConfig, RunConfig, ServingConfig
@@ -81,4 +82,5 @@ __all__ = [
     "load_stored",
     "parse",
     "people_in",
+    "unpriced",
 ]

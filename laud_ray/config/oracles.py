@@ -39,7 +39,7 @@ class LlmConfig(Section):
         concurrency: requests in flight (openai) or per batch of a replica (vllm).
         max_calls, max_tokens, max_dollars: caps over the whole run. Calls in flight count, and so do the calls of
             all other oracles with the same model, those for the evaluation sample included.
-        input_price, output_price: dollars per million tokens.
+        input_price, output_price: dollars per million tokens. Without them, what an endpoint costs is unknown.
         replicas, gpus_per_replica: vLLM engines, and GPUs for each.
         OPERATIONAL: the keys that may change during a run.
     """
@@ -176,6 +176,13 @@ def asks_model(config: OracleConfig) -> bool:
     """Whether an oracle asks a language model, alone or in a cascade."""
     members = config.oracles if isinstance(config, CascadeConfig) else (config,)
     return any(isinstance(one, LlmConfig) for one in members)
+
+
+def unpriced(config: OracleConfig) -> tuple[str, ...]:
+    """Return the models of an endpoint whose dollars are unknown, because they have no prices."""
+    members = config.oracles if isinstance(config, CascadeConfig) else (config,)
+    asked = (one for one in members if isinstance(one, LlmConfig) and one.engine == "openai")
+    return tuple(dict.fromkeys(one.model for one in asked if not (one.input_price or one.output_price)))
 
 
 def people_in(config: OracleConfig) -> PeopleConfig | None:

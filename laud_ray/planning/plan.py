@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from laud_ray import oracles
-from laud_ray.config import PeopleConfig, PromptedSection, RunConfig, people_in
+from laud_ray.config import PeopleConfig, PromptedSection, RunConfig, people_in, unpriced
 from laud_ray.data.corpus import open_corpus
 from laud_ray.data.sharding.normalise import normalise
 from laud_ray.models import kinds
@@ -43,8 +43,10 @@ class Plan:
     comparison: Comparison
 
     @property
-    def dollars(self) -> float:
-        return sum(step.dollars for step in self.steps)
+    def dollars(self) -> float | None:
+        """The dollars of all steps; None if those of one are unknown."""
+        known = [step.dollars for step in self.steps if step.dollars is not None]
+        return sum(known) if len(known) == len(self.steps) else None
 
     @property
     def hours(self) -> float:
@@ -76,6 +78,10 @@ def plan(config: RunConfig, gpu: str | None = None) -> Plan:
     for where, one in asked.items():
         models = [llm.model for llm in llms_in(one)] or [""]
         notes += [_unless_guessed(model, oracles.check, one, where) for model in models]
+        notes += [
+            f"{model} of {where} has no prices, so its dollars are unknown: input_price and output_price give them"
+            for model in unpriced(one)
+        ]
     for key, section in sections:
         if isinstance(section, PromptedSection):
             check_memory(key, section, device, max(1, int(config.resources.gpus_per_scorer)))

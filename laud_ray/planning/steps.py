@@ -13,6 +13,7 @@ from laud_ray.config import (
     PeopleConfig,
     RunConfig,
     people_in,
+    unpriced,
 )
 from laud_ray.data.corpus import Corpus
 from laud_ray.planning.speed import fixed
@@ -36,6 +37,7 @@ class Step:
         tokens: computed tokens; a prompt prefix that documents share counts once.
         hours: on the planned devices, start-up included; None if an external endpoint or nobody computes.
         people_hours: of the people who answer; None if none do.
+        dollars: None for the calls of an endpoint without prices.
         start_up: the part of `hours` for the start of workers and engines and the loading of models.
         measured: whether the model itself was run for a moment on this machine; else hours are the number of
             operations over the device's speed.
@@ -45,7 +47,7 @@ class Step:
     documents: int
     tokens: int
     calls: int = 0
-    dollars: float = 0.0
+    dollars: float | None = 0.0
     hours: float | None = None
     people_hours: float | None = None
     start_up: float = 0.0
@@ -144,7 +146,7 @@ def _calls(name: str, run: Run, oracle: LlmConfig, documents: int, times: int) -
     dollars = (given * oracle.input_price + calls * call.answer * oracle.output_price) / 1e6
     tokens = given + calls * call.answer
     if oracle.engine == "openai":
-        return Step(name, documents, tokens, calls, dollars)
+        return Step(name, documents, tokens, calls, None if unpriced(oracle) else dollars)
     tokens -= round(max(0, calls - 1) * call.fixed)
     pace = answering(oracle, call, parameters(oracle.model, causal=True), run.device)
     begin = min(times, calls) * fixed.oracle(gpu=run.device.is_gpu)

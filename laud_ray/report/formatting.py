@@ -1,8 +1,9 @@
 """Format numbers for people, in the same way in the terminal and on the page."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from laud_ray.printable import printable
 from laud_ray.types import Estimate, Figures
 
 ABSENT = "–"
@@ -97,6 +98,18 @@ def spaced(name: str) -> str:
 def dollars(cost: float) -> str:
     """Write a cost in dollars, with four decimals below ten cents."""
     return f"${cost:,.4f}" if 0 < cost < 0.1 else f"${cost:,.2f}"
+
+
+def total_dollars(cost: float, unpriced: Sequence[str]) -> str:
+    """Write dollars in all, where some models have no prices.
+
+    Example:
+        total_dollars(0.0, ["m"]) is "dollars unknown (no prices for m)".
+    """
+    if not unpriced:
+        return f"{dollars(cost)} in all"
+    unknown = f"unknown (no prices for {', '.join(map(printable, unpriced))})"
+    return f"{dollars(cost)} known, the rest {unknown}" if cost else f"dollars {unknown}"
 
 
 def corpus_line(counts: Mapping[str, int]) -> str:

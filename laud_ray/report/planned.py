@@ -20,7 +20,8 @@ def plan_view(plan: "Plan") -> RenderableType:
     people = f", about {duration(3600 * plan.people_hours)} of people's time" if plan.people_hours else ""
     computing = f"about {duration(3600 * plan.hours)} of computing on {plan.device.name}"
     begin = f" ({duration(3600 * plan.start_up)} of it to start Ray and to load models)" if plan.start_up else ""
-    total = f"{_count(plan.rounds, 'round')} at most, {dollars(plan.dollars)}{people}, {computing}{begin}"
+    spent = "unknown dollars" if plan.dollars is None else dollars(plan.dollars)
+    total = f"{_count(plan.rounds, 'round')} at most, {spent}{people}, {computing}{begin}"
     compared = plan.comparison
     return Group(
         Text(f"Corpus: {corpus_line(plan.counts)}"),
@@ -60,7 +61,7 @@ def _steps(plan: "Plan") -> Table:
             f"{step.documents:,}" if step.documents else ABSENT,
             f"{step.tokens:,}" if step.tokens else ABSENT,
             f"{step.calls:,}" if step.calls else ABSENT,
-            dollars(step.dollars) if step.calls else ABSENT,
+            ABSENT if not step.calls else "unknown" if step.dollars is None else dollars(step.dollars),
             ABSENT if (hours := step.people_hours or step.hours) is None else duration(3600 * hours),
         )
     return table

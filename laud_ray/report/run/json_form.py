@@ -30,7 +30,8 @@ def to_json(summary: RunSummary) -> dict[str, object]:
         "people": _people(summary.people),
         "feedback": dict(summary.feedback),
         "budget": summary.budget,
-        "cost": _finite(summary.cost),
+        "cost": None if summary.unpriced else _finite(summary.cost),
+        "unpriced": list(summary.unpriced),
         "not_found": list(summary.not_found),
         "not_found_in": dict(summary.not_found_in),
         "choices": [

@@ -5,6 +5,7 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from laud_ray.config import unpriced
 from laud_ray.data.corpus import open_corpus
 from laud_ray.evaluation.trusted import oracle_error
 from laud_ray.people.cost import spent_line
@@ -53,6 +54,7 @@ def read(run: RunFolder) -> RunSummary:
         annotations=store.counts(),
         budget=run.config.budget.annotations,
         cost=max(store.cost(), Ledger(store).cost()),
+        unpriced=_unpriced(run),
         not_found=missing,
         queries=tuple(
             QueryShown(
@@ -129,3 +131,9 @@ def _state(run: RunFolder, reason: str | None, *, waiting: bool) -> State:
     if is_held(run):
         return "running"
     return "waiting" if waiting else "stopped"
+
+
+def _unpriced(run: RunFolder) -> tuple[str, ...]:
+    """Return the models without prices that were asked."""
+    named = {model: None for config in run.config.asked_oracles().values() for model in unpriced(config)}
+    return tuple(model for model in named if Ledger(run.store).totals(f"llm:{model}").calls)

@@ -90,7 +90,8 @@ class RunSummary:
         annotations: numbers of answers: seed, query, evaluation, audit (second and third answers), abstained (first
             answers that are abstentions), trusted (second answers for the evaluation sample).
         budget: the most seed, query and audit annotations together.
-        cost: dollars spent on oracles.
+        cost: dollars spent on oracles, as far as they are known.
+        unpriced: models that were asked and have no prices, so that their dollars are unknown.
         not_found: classes of which no document was found.
         queries: all questions, in the order in which they were asked.
         storage: the run's folder or URI, as given on the command line.
@@ -142,6 +143,7 @@ class RunSummary:
     asks_people: bool = False
     people: PeopleFigures | None = None
     people_over: str | None = None
+    unpriced: tuple[str, ...] = ()
 
     @property
     def spent(self) -> int:

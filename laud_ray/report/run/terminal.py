@@ -6,7 +6,7 @@ from rich.text import Text
 
 from laud_ray.printable import printable
 from laud_ray.quality.diagnosis import Finding
-from laud_ray.report.formatting import corpus_line, dollars, figure, measured_on, spaced
+from laud_ray.report.formatting import corpus_line, figure, measured_on, spaced, total_dollars
 from laud_ray.report.run.curve import curve
 from laud_ray.report.run.opinion_lines import (
     agreement_line,
@@ -59,7 +59,7 @@ def _facts(summary: RunSummary) -> Table:
     spent = f"{summary.spent:,} of {summary.budget:,}: {seed:,} seed, {query:,} query"
     spent += f", {summary.audit.answered:,} asked again" if summary.audit else ""
     trusted = f" and {n:,} trusted" if (n := summary.annotations.get("trusted", 0)) else ""
-    apart = f"; apart: {evaluation:,} evaluation{trusted}; {dollars(summary.cost)} in all"
+    apart = f"; apart: {evaluation:,} evaluation{trusted}; {total_dollars(summary.cost, summary.unpriced)}"
     rows: tuple[tuple[str, str], ...] = (
         ("model", model),
         ("annotations", spent + apart),

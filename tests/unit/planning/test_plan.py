@@ -97,6 +97,17 @@ def zero_shot(made: plan.Plan) -> plan.Step:
     return next(step for step in made.steps if step.name == "zero-shot pass")
 
 
+def test_dollars_without_prices_are_unknown(tmp_path: Path, fast: Device) -> None:
+    asked = {"kind": "llm", "engine": "openai", "model": "m", "base_url": "http://127.0.0.1:1/v1"}
+    priced = {**asked, "model": "n", "input_price": 1}
+    made = plan.plan(settings(tmp_path, oracle={"kind": "cascade", "oracles": [asked, priced]}))
+    dollars = {step.name: step.dollars for step in made.steps}
+    assert dollars["queries: m"] is None
+    assert dollars["queries: n"]
+    assert made.dollars is None
+    assert "m of oracle has no prices, so its dollars are unknown: input_price and output_price give them" in made.notes
+
+
 def test_hours_are_operations_over_the_device(tmp_path: Path, fast: Device) -> None:
     step = zero_shot(plan.plan(settings(tmp_path)))
     operations = 2 * model_size.parameters(str(TINY), causal=True) * step.tokens

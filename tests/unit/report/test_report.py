@@ -324,14 +324,30 @@ def test_plots_bear_figures_that_are_not_numbers() -> None:
 # JSON
 
 
+def test_dollars_of_a_model_without_prices_are_unknown_not_zero() -> None:
+    def one_line(view: RenderableType) -> str:
+        return " ".join(shown(view).split())
+
+    run = replace(run_of(HISTORIES["a rejected round"]), unpriced=("m",))
+    assert to_json(run)["cost"] is None
+    assert to_json(run)["unpriced"] == ["m"]
+    assert "300 evaluation; $1.25 known, the rest unknown (no prices for m)" in one_line(terminal.status_view(run))
+    free = replace(run, cost=0.0)
+    assert "300 evaluation; dollars unknown (no prices for m)" in one_line(terminal.status_view(free))
+    text = Page(page.render(free)).text
+    assert "unknown" in text
+    assert "without m, which has no prices;" in text
+
+
 def test_json_has_the_stable_structure() -> None:
     history = HISTORIES["a rejected round"]
     report = to_json(run_of(history))
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert list(report) == [
         "run", "kind", "state", "stop_reason", "current_model", "rounds", "classes", "promoted", "annotations", "audit",
-        "agreement", "left_out", "oracle_error", "people", "feedback", "budget", "cost", "not_found", "not_found_in",
-        "choices", "diagnosis", "corpus", "notes", "legibility", "models", "labels", "storage", "versions",
+        "agreement", "left_out", "oracle_error", "people", "feedback", "budget", "cost", "unpriced", "not_found",
+        "not_found_in", "choices", "diagnosis", "corpus", "notes", "legibility", "models", "labels", "storage",
+        "versions",
     ]  # fmt: skip
     assert isinstance(report["rounds"], list)
     assert report["rounds"][2] == {
