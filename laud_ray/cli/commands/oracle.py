@@ -4,6 +4,7 @@ import click
 
 from laud_ray.cli.options import SHARE, json_option
 from laud_ray.cli.output import print_json, print_view
+from laud_ray.errors import RunError
 
 
 @click.command(short_help="Show what each oracle of RUN is worth: accuracy, costs, confidence.")
@@ -25,6 +26,8 @@ def oracle(run: str, accuracy: float, people: float | None, as_json: bool) -> No
 
     with look_at(run) as folder:
         page = read_page(folder, wanted=accuracy, people=people)
+    if page is None:
+        raise RunError(f"{run}: no oracle has answered yet; expected a run with answers")
     if as_json:
         from laud_ray.report.oracle.json_form import oracle_json
 

@@ -135,10 +135,14 @@ def status(run: str, as_json: bool) -> None:
 @click.argument("run")
 def report(run: str) -> None:
     """Write RUN/report.html: everything about RUN on one page."""
+    from laud_ray.report.oracle.read import read_page
+    from laud_ray.report.oracle.sections import sections
     from laud_ray.report.run.page import render
     from laud_ray.report.run.read import read
     from laud_ray.store.run import look_at
 
     with look_at(run) as folder:
-        folder.folder.write("report.html", render(read(folder)).encode())
+        found = read_page(folder)
+        oracles = () if found is None else sections(found)
+        folder.folder.write("report.html", render(read(folder), oracles).encode())
     print_text(f"{run.rstrip('/')}/report.html")

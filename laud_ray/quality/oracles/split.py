@@ -5,7 +5,7 @@ the two. A mix of n trusted and N cheap answers, those n among them, has the var
 """
 
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import ceil, inf, sqrt
 
 import numpy as np
 
@@ -23,6 +23,8 @@ class Split:
         ratio: trusted answers for each cheap one, n / N; None if a mix is not worth it, or a price is unknown.
         cost: what the mix costs for each dollar that trusted answers alone would; None if a price is unknown.
         worth: whether it costs less; None if a price is unknown.
+        of_100: the trusted and the cheap answers of the mix with the interval of 100 trusted answers alone; None if a
+            mix is not worth it, or a price is unknown.
         break_even: how many times the price of a cheap answer a trusted one must cost for a mix to be worth it;
             infinity if none is at this correlation.
     """
@@ -32,6 +34,7 @@ class Split:
     cost: float | None
     worth: bool | None
     break_even: float
+    of_100: tuple[int, int] | None = None
 
 
 def correlation(by_trusted: Bools, by_cheap: Bools, weights: Floats, *, seed: int) -> Estimate | None:
@@ -69,17 +72,19 @@ def best_split(rho: Estimate, cheap: float | None, trusted: float | None) -> Spl
         cheap, trusted: the prices c and C of an answer; None if unknown.
     """
     r = min(abs(rho.value), 1.0)
-    alone = sqrt(1 - r * r)
+    alone = sqrt(max(1 - r * r, 0.0))
     # The largest c / C at which sqrt(1 - rho²) + |rho| sqrt(c / C) is 1.
     break_even = inf if r == 0 else 1 / ((1 - alone) / r) ** 2
     if cheap is None or trusted is None:
         return Split(rho, None, None, None, break_even)
     if trusted <= 0:
         return Split(rho, None, None, False, break_even)
-    cost = (alone + r * sqrt(cheap / trusted)) ** 2
-    worth = cost < 1
-    ratio = sqrt((1 - r * r) * cheap / (r * r * trusted)) if worth else None
-    return Split(rho, ratio, cost if worth else 1.0, worth, break_even)
+    root = alone + r * sqrt(cheap / trusted)
+    if root >= 1:
+        return Split(rho, None, 1.0, False, break_even)
+    ratio = alone * sqrt(cheap / trusted) / r
+    many = ceil(100 * r * root / sqrt(cheap / trusted)) if cheap else None
+    return Split(rho, ratio, root**2, True, break_even, None if many is None else (ceil(100 * alone * root), many))
 
 
 def _phi(cells: Floats) -> Floats:

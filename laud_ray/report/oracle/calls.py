@@ -26,7 +26,7 @@ class StoredCall:
         state: `begun` is a call in flight, or one that was lost when its process died.
         label: a label, UNSURE, or None if its reply could not be parsed, or there is none.
         dollars: what it cost; its upper bound if it failed, or is lost, and may have been billed.
-        seconds: from sending it to its reply; None if it has none.
+        seconds: from sending it to its reply; None if it has none, or an engine in this cluster answered a whole batch.
     """
 
     document_id: str
@@ -78,7 +78,7 @@ def calls_of(engine: Engine, name: str) -> list[StoredCall]:
             row.confidence,
             row.tokens,
             row.dollars,
-            row.latency if row.state == "done" else None,
+            row.latency if row.state == "done" and row.engine != "vllm" else None,
         )
         for row in rows
     ]
@@ -141,7 +141,7 @@ def _reply(
         None,
         "refused",
         dollars=sum(one.dollars for one in calls) if priced else None,
-        seconds=sum(one.seconds or 0.0 for one in calls),
+        seconds=sum(timed) if (timed := [one.seconds for one in calls if one.seconds is not None]) else None,
         attempt=before + 1,
     )
     if not votes:

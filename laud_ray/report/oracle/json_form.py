@@ -110,6 +110,7 @@ def _split(found: Split | None, page: OraclePage) -> dict[str, object] | None:
         "trusted_per_cheap": _finite(found.ratio),
         "cost_share": _finite(found.cost),
         "worth_it": found.worth,
+        "of_100": None if found.of_100 is None else dict(zip(("trusted", "cheap"), found.of_100, strict=True)),
         "break_even": _finite(found.break_even),
         "prices": dict(page.split_prices),
     }

@@ -1,7 +1,9 @@
 """Measure the oracles of a run by the trusted one's answers about the same random documents."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -16,6 +18,8 @@ from laud_ray.report.oracle.page import Price
 from laud_ray.store.run import RunFolder
 from laud_ray.store.store import Sampled
 from laud_ray.types import Estimate, Floats, Indices
+
+Unit: TypeAlias = Literal["dollars", "seconds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +37,15 @@ class Truth:
     labels: Mapping[str, str]
     predicted: Mapping[str, str] | None
 
-    def weights(self, documents: Sequence[str]) -> Floats:
-        """Return (n,) documents of the corpus that each of n documents of the sample represents."""
-        chosen = set(documents)
-        some = [one for one in self.drawn if one.document_id in chosen]
-        into, sizes = self._strata(some)
-        of = {one.document_id: into[one.stratum] for one in some}
-        strata = [of[name] for name in documents]
-        sampled = {h: strata.count(h) for h in sizes}
+    def rows(self, documents: Collection[str]) -> list[Sampled]:
+        """Return the rows of the sample that are about these documents; a text that occurs twice may have two."""
+        return [one for one in self.drawn if one.document_id in documents]
+
+    def weights(self, rows: Sequence[Sampled]) -> Floats:
+        """Return (n,) documents of the corpus that each of n rows of the sample represents."""
+        into, sizes = self._strata(rows)
+        strata = [into[one.stratum] for one in rows]
+        sampled = Counter(strata)
         return np.array([sizes[h] / sampled[h] for h in strata])
 
     def _strata(self, some: Sequence[Sampled]) -> tuple[dict[int, int], dict[int, int]]:
@@ -53,7 +58,7 @@ class Truth:
 
     def accuracy_of(self, replies: Mapping[str, Reply]) -> Accuracy | None:
         """Estimate the accuracy of an oracle's labels of sampled documents; None if none has a trusted label."""
-        rows = [one for one in self.drawn if one.document_id in replies]
+        rows = self.rows(replies)
         both = [one for one in rows if replies[one.document_id].label is not None and one.document_id in self.labels]
         if not both:
             return None
@@ -72,60 +77,54 @@ class Truth:
 
     def calibration_of(self, replies: Mapping[str, Reply], wanted: float, seed: int) -> Calibration | None:
         """Describe the confidence of an oracle, also of answers below its threshold; None if nothing is known."""
-        found = [
-            (name, one.confidence, one.leaning == self.labels[name])
+        known = {
+            name: (one.confidence, one.leaning == self.labels[name])
             for name, one in replies.items()
             if one.leaning is not None and one.confidence is not None and name in self.labels
-        ]
-        if not found:
+        }
+        if not (rows := self.rows(known)):
             return None
-        documents, confidence, right = zip(*found, strict=True)
-        weights = self.weights(documents)
-        return calibrate(np.clip(confidence, 0, 1), np.asarray(right, np.bool_), wanted, weights=weights, seed=seed)
+        confidence, right = zip(*(known[one.document_id] for one in rows), strict=True)
+        sure, good = np.clip(confidence, 0, 1), np.asarray(right, np.bool_)
+        return calibrate(sure, good, wanted, weights=self.weights(rows), seed=seed)
 
     def correlation_of(self, replies: Mapping[str, Reply], seed: int) -> Estimate | None:
-        """Return the correlation of the model's being right by an oracle, and by the trusted one."""
+        """Return the correlation of the current model's being right by an oracle, and by the trusted one."""
         if self.predicted is None:
             return None
-        documents = [
-            name
-            for name, one in replies.items()
-            if one.label is not None and name in self.labels and name in self.predicted
-        ]
-        if not documents:
+        cheap = {name: one.label for name, one in replies.items() if one.label is not None}
+        if not (rows := self.rows(cheap.keys() & self.labels.keys() & self.predicted.keys())):
             return None
-        cheap, trusted = (
-            np.asarray([said[name] == self.predicted[name] for name in documents], np.bool_)
-            for said in ({name: one.label for name, one in replies.items()}, self.labels)
+        by_trusted, by_cheap = (
+            np.asarray([said[one.document_id] == self.predicted[one.document_id] for one in rows], np.bool_)
+            for said in (self.labels, cheap)
         )
-        return correlation(trusted, cheap, self.weights(documents), seed=seed)
+        return correlation(by_trusted, by_cheap, self.weights(rows), seed=seed)
 
     def price(
-        self, replies: Mapping[str, Reply], unit: str, found: Accuracy | None, classes: int, *, right: bool
+        self, replies: Mapping[str, Reply], unit: Unit, found: Accuracy | None, classes: int, *, right: bool
     ) -> Price | None:
         """Return what an oracle's labels cost; None if that is unknown of a document, or there is no label.
 
         Args:
-            unit: dollars or seconds.
             right: whether its labels are the truth, all of them right.
         """
-        known = {one.document_id for one in self.drawn}
-        documents = [name for name in replies if name in known]
-        costs = [getattr(replies[name], unit) for name in documents]
-        if not documents or any(one is None for one in costs):
+        rows = self.rows(replies)
+        costs = [
+            replies[one.document_id].dollars if unit == "dollars" else replies[one.document_id].seconds for one in rows
+        ]
+        known = [cost for cost in costs if cost is not None]
+        labelled = np.array([replies[one.document_id].label is not None for one in rows], np.bool_)
+        if not labelled.any() or len(known) < len(costs):
             return None
-        weights = self.weights(documents)
-        labelled = np.array([replies[name].label is not None for name in documents])
-        if not labelled.any():
-            return None
-        each = float((weights * np.array(costs)).sum() / weights[labelled].sum())
+        weights = self.weights(rows)
+        each = float((weights * np.array(known)).sum() / weights[labelled].sum())
         if right:
             sure = Estimate(each, each, each, int(labelled.sum()))
             return Price(each, sure, sure)
         if found is None:
             return Price(each, None, None)
-        estimate = found.estimate
-        return Price(each, per_right(each, estimate), effective(each, estimate, classes))
+        return Price(each, per_right(each, found.estimate), effective(each, found.estimate, classes))
 
 
 def truth_of(run: RunFolder, labels: Mapping[str, str]) -> Truth:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from laud_ray.config import CascadeConfig, LlmConfig, OracleConfig, ReplayConfig, RunConfig, SingleConfig
+from laud_ray.config import CascadeConfig, LlmConfig, OracleConfig, ReplayConfig, RunConfig
 
 CASCADE = "cascade"
 
@@ -61,11 +61,12 @@ def members(config: RunConfig) -> tuple[Member, ...]:
 
 def at(listed: tuple[Member, ...], where: str, name: str) -> Member | None:
     """Return the oracle of this name that is asked at a place: the oracle itself there, or a member of its cascade."""
-    fits = [one for one in listed if one.name == name and any(_within(place, where) for place in one.places)]
+    fits = [one for one in listed if one.name == name and any(within(place, where) for place in one.places)]
     return fits[0] if fits else None
 
 
-def _within(place: str, where: str) -> bool:
+def within(place: str, where: str) -> bool:
+    """Whether a place is that of an oracle, or of a member of its cascade."""
     return place == where or place.startswith(f"{where}.oracles[")
 
 
@@ -76,7 +77,7 @@ def _flat(config: OracleConfig, where: str) -> Iterator[tuple[str, OracleConfig,
             yield f"{where}.oracles[{i}]", one, i == 0
 
 
-def priced(config: SingleConfig | OracleConfig) -> bool:
+def priced(config: OracleConfig) -> bool:
     """Whether the settings say what an answer costs."""
     if isinstance(config, LlmConfig):
         return config.input_price > 0 or config.output_price > 0

@@ -6,13 +6,12 @@ from dataclasses import replace
 import numpy as np
 
 from laud_ray.config import LlmConfig, PeopleConfig
-from laud_ray.errors import RunError
 from laud_ray.quality.aggregation import Opinion
 from laud_ray.quality.oracles.answers import Reply, confused, count
 from laud_ray.quality.oracles.split import Split, best_split
 from laud_ray.quality.raters import Agreement, compare
 from laud_ray.report.oracle.measure import Truth, truth_of
-from laud_ray.report.oracle.members import CASCADE, priced
+from laud_ray.report.oracle.members import CASCADE, priced, within
 from laud_ray.report.oracle.page import OraclePage, OracleShown
 from laud_ray.report.oracle.replies import TRUSTED, Answered, cascades, read_answers
 from laud_ray.report.run.opinions import read_agreement
@@ -23,26 +22,23 @@ from laud_ray.store.run import RunFolder
 WANTED = 0.95
 
 
-def read_page(run: RunFolder, *, wanted: float = WANTED, people: float | None = None) -> OraclePage:
-    """Collect what each oracle of a run is worth.
+def read_page(run: RunFolder, *, wanted: float = WANTED, people: float | None = None) -> OraclePage | None:
+    """Collect what each oracle of a run is worth; None if no oracle has answered yet.
 
     Args:
         wanted: the accuracy that thresholds are looked for, in (0, 1).
         people: dollars for a label of people, to compare with; by default that of the people of the run.
-
-    Raises:
-        RunError: if no oracle has answered yet.
     """
     found = read_answers(run)
     if not found:
-        raise RunError(f"{run.folder.uri}: no oracle has answered yet; expected a run with answers")
+        return None
     asked_trusted = run.config.trusted_oracle() is not None
     answers = rechecks.trusted_answers(run.store.engine) if asked_trusted else {}
     truth = truth_of(run, {name: label for name, label in answers.items() if label is not None})
     titles = _titles(found)
     shown = tuple(_shown(run, one, truth, wanted, titles[one.member.key]) for one in found)
-    split, no_split, prices = _split(run, found, shown, truth)
     price, source = _people_price(shown, people)
+    split, no_split, prices = _split(run, found, shown, truth, price)
     return OraclePage(
         run=run.config.task.to_task().name,
         storage=run.folder.uri,
@@ -104,7 +100,7 @@ def _shown(run: RunFolder, one: Answered, truth: Truth, wanted: float, title: st
         seconds=float(np.median(times)) if times else None,
         accuracy=measured,
         not_measured=lack,
-        sampled=len(sampled),
+        sampled=len(truth.rows(sampled)),
         dollar_price=truth.price(sampled, "dollars", measured, classes, right=trusted),
         second_price=truth.price(sampled, "seconds", measured, classes, right=trusted),
         confused=confused(pairs),
@@ -123,6 +119,8 @@ def _lack(run: RunFolder, one: Answered, sampled: Mapping[str, Reply], truth: Tr
     """Say why an oracle's accuracy is not measured, and how to measure it; None if it is, or is the truth itself."""
     if trusted:
         return None
+    if one.member.places == (TRUSTED,) or all(within(place, TRUSTED) for place in one.member.places):
+        return "not measured: it is a part of the trusted oracle, whose labels count as right"
     if not one.member.first:
         return (
             "not measured: it was asked only about documents from which another oracle abstained, which are harder "
@@ -155,14 +153,19 @@ def _unpriced(one: Answered) -> str:
 
 
 def _split(
-    run: RunFolder, found: Sequence[Answered], shown: Sequence[OracleShown], truth: Truth
+    run: RunFolder, found: Sequence[Answered], shown: Sequence[OracleShown], truth: Truth, people: float | None
 ) -> tuple[Split | None, str | None, dict[str, float | None]]:
-    """Return the best mix of the run's own oracle and the trusted one, or why there is none, and the prices."""
+    """Return the best mix of the run's own oracle and the trusted one, or why there is none, and the prices.
+
+    A column of labels has no price of its own: it counts as what people's labels cost, if that is known.
+    """
     own = next((i for i, one in enumerate(found) if "oracle" in one.member.places), None)
     by = next((one for one in shown if one.trusted), None)
     if own is None or by is None:
         return None, "there is no trusted oracle to mix with", {}
     prices = {one.key: _per_answer(one, found) for one in (shown[own], by)}
+    if by.kind == "replay":
+        prices[by.key] = people
     rho = truth.correlation_of(found[own].of_sample, run.config.seed)
     if rho is None:
         return (
@@ -222,6 +225,6 @@ def _whole(found: Sequence[Answered], key: str) -> bool:
 
 
 def _others(found: Sequence[Answered], key: str, opinions: Mapping[str, list[Opinion]]) -> list[Opinion]:
-    """Return the opinions of oracles that are neither a cascade nor a member of this one."""
-    inside = {one.member.key for one in cascades(found)[key]} | {key}
+    """Return the opinions of oracles that are neither a cascade nor gave an answer for this one."""
+    inside = {one.member.key for one in cascades(found)[key] if TRUSTED not in one.member.places} | {key}
     return [one for other, some in opinions.items() if other not in inside and not _whole(found, other) for one in some]

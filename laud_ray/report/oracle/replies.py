@@ -12,7 +12,7 @@ from laud_ray.people.recorded import votes
 from laud_ray.quality.oracles.answers import Reply
 from laud_ray.report.oracle import calls as ledger
 from laud_ray.report.oracle.calls import Calls
-from laud_ray.report.oracle.members import CASCADE, Member, at, members, priced
+from laud_ray.report.oracle.members import CASCADE, Member, at, members, priced, within
 from laud_ray.store.database.connection import read
 from laud_ray.store.run import RunFolder
 from laud_ray.store.tables import annotations, queries, second_answers, second_queries
@@ -60,8 +60,29 @@ def read_answers(run: RunFolder) -> tuple[Answered, ...]:
     """Return the oracles of a run that gave answers, in the order of the configuration."""
     listed = members(run.config)
     recorded = _recorded(run)
-    found = (_answered(run, listed, one, recorded) for one in listed)
+    found = [_answered(run, listed, one, recorded) for one in listed]
+    found = [_summed(one, found) if one.member.whole else one for one in found]
     return tuple(one for one in found if one.replies or one.calls is not None)
+
+
+def _summed(whole: Answered, found: Sequence[Answered]) -> Answered:
+    """Add up what the members of a cascade cost, where all their answers are a part of it."""
+    inside = cascades(found)[whole.member.key]
+    if any(not within(place, whole.member.key) for one in inside for place in one.member.places):
+        return whole
+    costs: dict[tuple[str, int], list[float | None]] = {}
+    for one in inside:
+        for reply in one.replies:
+            costs.setdefault((reply.document_id, reply.attempt), []).append(reply.dollars)
+    replies = tuple(
+        replace(one, dollars=_sum(costs.get((one.document_id, one.attempt), [None]))) for one in whole.replies
+    )
+    return replace(whole, replies=replies, dollars=_sum([one.dollars for one in inside if one.replies or one.calls]))
+
+
+def _sum(costs: Sequence[float | None]) -> float | None:
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None
 
 
 def _recorded(run: RunFolder) -> list[_Recorded]:
@@ -180,7 +201,7 @@ def cascades(found: Sequence[Answered]) -> Mapping[str, tuple[Answered, ...]]:
         one.member.key: tuple(
             other
             for other in found
-            if any(place.startswith(f"{one.member.key}.oracles[") for place in other.member.places)
+            if other is not one and any(within(place, one.member.key) for place in other.member.places)
         )
         for one in found
         if one.member.name == CASCADE

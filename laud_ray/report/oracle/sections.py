@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from laud_ray.quality.oracles.split import Split
 from laud_ray.quality.oracles.thresholds import Calibration, Reached
@@ -10,6 +9,7 @@ from laud_ray.report.formatting import ABSENT, dollars, duration, figure, kinds,
 from laud_ray.report.oracle.calls import Calls
 from laud_ray.report.oracle.page import OraclePage, OracleShown, Price
 from laud_ray.report.run.opinion_lines import agreement_line, confused_line, pair_line
+from laud_ray.report.section import Section
 from laud_ray.types import Estimate
 
 OUTCOMES = {
@@ -21,26 +21,10 @@ OUTCOMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A part of the page.
-
-    Attributes:
-        columns: the heads of a table; empty without one. The first column is text, the others are figures.
-        rows: as many cells each as there are columns.
-        lines: whole sentences below the table.
-    """
-
-    title: str
-    columns: tuple[str, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = ()
-    lines: tuple[str, ...] = ()
-
-
 def sections(page: OraclePage) -> tuple[Section, ...]:
     """Return the sections of the page, in the order in which they are read. Further tests add theirs here."""
     found = (_answers(page), _accuracy(page), _prices(page), _confidence(page), _agreement(page), _split(page))
-    return tuple(one for one in found if one.rows or one.lines)
+    return (*(one for one in found if one.rows or one.lines), Section("Not tested", lines=not_tested(page)))
 
 
 def not_tested(page: OraclePage) -> tuple[str, ...]:
@@ -190,7 +174,9 @@ def _against_people(page: OraclePage) -> list[str]:
     if not models:
         return []
     if page.people is None:
-        return ["To compare with people, state the price of a label of theirs: `--people 0.50`."]
+        return [
+            f"To compare with people, state the price of a label of theirs: laud oracle {page.storage} --people 0.50"
+        ]
     lines = []
     for one in models:
         assert one.dollar_price is not None
@@ -279,11 +265,16 @@ def _split_line(split: Split) -> str:
             f"A price is unknown; a mix of trusted and cheap answers is worth it if a trusted answer costs more than "
             f"{split.break_even:,.1f} times a cheap one ({known})."
         )
-    if not split.worth or split.cost is None or split.ratio is None:
+    if not split.worth or split.cost is None:
         return (
             f"A mix is not worth it at these prices: trusted answers alone cost less for the same interval ({known})."
         )
+    certain = "" if rho.low > 0 else "; the correlation may be 0, and then it is not"
+    saved = f"${split.cost:.2f} for each dollar of trusted answers alone"
+    if split.of_100 is None:
+        return f"A mix of trusted and cheap answers is worth it: {saved}, for the same interval ({known}){certain}."
+    few, many = split.of_100
     return (
-        f"Best mix: one trusted answer for every {1 / split.ratio:,.0f} cheap ones; it costs {percent(split.cost)} of "
-        f"what trusted answers alone would, for the same interval ({known})."
+        f"A mix of {few:,} trusted and {many:,} cheap answers has the interval of 100 trusted answers alone, and costs "
+        f"{saved} ({known}): it is worth it{certain}."
     )

@@ -1,7 +1,5 @@
 """The page on a run's oracles in the terminal. Readable without colours too."""
 
-from collections.abc import Sequence
-
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -9,16 +7,15 @@ from rich.text import Text
 
 from laud_ray.printable import printable
 from laud_ray.report.oracle.page import OraclePage
-from laud_ray.report.oracle.sections import Section, not_tested, sections
+from laud_ray.report.oracle.sections import sections
+from laud_ray.report.section import Section
 
 
 def oracle_view(page: OraclePage) -> RenderableType:
     """Return the view of `laud oracle`."""
     trusted = f", {page.trusted:,} of them with a trusted label" if page.trusted else ", none with a trusted label"
     head = Text.assemble((page.run, "bold"), f"  {page.classes:,} classes  {page.sample:,} random documents{trusted}")
-    return Group(
-        head, *(part for one in sections(page) for part in _section(one)), *_untold("Not tested", not_tested(page))
-    )
+    return Group(head, *(part for one in sections(page) for part in _section(one)))
 
 
 def _section(one: Section) -> list[RenderableType]:
@@ -31,7 +28,3 @@ def _section(one: Section) -> list[RenderableType]:
             table.add_row(*(Text(printable(cell)) for cell in row))
         parts.append(table)
     return [*parts, *(Text(printable(line)) for line in one.lines)]
-
-
-def _untold(title: str, lines: Sequence[str]) -> list[RenderableType]:
-    return [Text(), Text(title, style="bold"), *(Text(line) for line in lines)] if lines else []

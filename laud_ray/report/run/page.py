@@ -12,6 +12,7 @@ from laud_ray.report import formatting
 from laud_ray.report.run import figures, opinion_lines, people
 from laud_ray.report.run.opinion_lines import worst_classes
 from laud_ray.report.run.summary import QueryShown, RunSummary, measured, next_commands, sought, switches, unmeasured
+from laud_ray.report.section import Section
 from laud_ray.types import RoundResult
 
 OPEN_CLASSES = 30  # rows of the class table that show without a click
@@ -40,8 +41,12 @@ class _Step:
     share: float
 
 
-def render(summary: RunSummary) -> str:
-    """Return the HTML page. The same summary gives the same bytes."""
+def render(summary: RunSummary, oracles: Sequence[Section] = ()) -> str:
+    """Return the HTML page. The same summary gives the same bytes.
+
+    Args:
+        oracles: the sections on what each oracle is worth.
+    """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -68,6 +73,7 @@ def render(summary: RunSummary) -> str:
     shown = summary.shown
     return environment.get_template("page.html").render(
         run=summary,
+        oracles=oracles,
         shown=shown,
         classes=measured(shown.figures) if shown else (),
         unmeasured=unmeasured(shown.figures) if shown else (),
