@@ -15,6 +15,7 @@ SAYS = {
     "zero-shot": "zero-shot: scoring every document",
     "sample": "drawing the evaluation sample",
     "annotate": "asking the oracle",
+    "probe": "asking the language model in several prompts",
     "audit": "asking again about doubtful answers",
     "judge": "judging the answers",
     "train": "training",
@@ -128,7 +129,9 @@ class Show:
         number = event.total or self._asked
         shown = event.step in PASSES and event.seconds > 0.1 and number
         rate = f", {_rate(number / event.seconds)}/s" if shown else ""
-        unit = {"train": "examples", "annotate": "answers", "audit": "answers"}.get(event.step, "documents")
+        unit = {"train": "examples", "annotate": "answers", "audit": "answers", "probe": "answers"}.get(
+            event.step, "documents"
+        )
         count = f": {number:,} {unit}" if number else ""
         self._console.print(Text(f"{self._says(event)}{count} in {duration(event.seconds)}{rate}"))
 

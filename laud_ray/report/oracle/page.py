@@ -1,13 +1,15 @@
 """What each oracle of a run is worth, as values. Prices are in dollars or seconds; shares are in [0, 1]."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from laud_ray.evaluation.probe import Findings
 from laud_ray.quality.oracles.accuracy import Accuracy
 from laud_ray.quality.oracles.answers import Counts
 from laud_ray.quality.oracles.split import Split
 from laud_ray.quality.oracles.thresholds import Calibration
 from laud_ray.quality.raters import Agreement
+from laud_ray.report.oracle.alternative import Alternative
 from laud_ray.report.oracle.calls import Calls
 from laud_ray.types import Estimate
 
@@ -82,6 +84,8 @@ class OraclePage:
         split: the best mix of the run's own and the trusted oracle for the evaluation; None where there is no
             trusted oracle, or too little is known; `no_split` says why.
         people: dollars for a label of people, to compare with, and where the price is from; None if unknown.
+        alternatives: whether each language model may replace people, by its name; empty if the run asks no people.
+        probes: what the latest probe of each language model shows, by its name.
     """
 
     run: str
@@ -98,3 +102,5 @@ class OraclePage:
     split_prices: Mapping[str, float | None]
     people: float | None
     people_from: str | None
+    alternatives: Mapping[str, Alternative] = field(default_factory=dict)
+    probes: Mapping[str, Findings] = field(default_factory=dict)

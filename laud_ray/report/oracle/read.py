@@ -6,10 +6,13 @@ from dataclasses import replace
 import numpy as np
 
 from laud_ray.config import LlmConfig, PeopleConfig
+from laud_ray.evaluation.probe import findings, llms
 from laud_ray.quality.aggregation import Opinion
+from laud_ray.quality.alternative import SKILLED
 from laud_ray.quality.oracles.answers import Reply, confused, count
 from laud_ray.quality.oracles.split import Split, best_split
 from laud_ray.quality.raters import Agreement, compare
+from laud_ray.report.oracle.alternative import alternatives
 from laud_ray.report.oracle.measure import Truth, truth_of
 from laud_ray.report.oracle.members import CASCADE, priced, within
 from laud_ray.report.oracle.page import OraclePage, OracleShown
@@ -22,15 +25,19 @@ from laud_ray.store.run import RunFolder
 WANTED = 0.95
 
 
-def read_page(run: RunFolder, *, wanted: float = WANTED, people: float | None = None) -> OraclePage | None:
+def read_page(
+    run: RunFolder, *, wanted: float = WANTED, people: float | None = None, epsilon: float = SKILLED
+) -> OraclePage | None:
     """Collect what each oracle of a run is worth; None if no oracle has answered yet.
 
     Args:
         wanted: the accuracy that thresholds are looked for, in (0, 1).
         people: dollars for a label of people, to compare with; by default that of the people of the run.
+        epsilon: of the alternative annotator test.
     """
     found = read_answers(run)
-    if not found:
+    known = {key: (one, config) for key, config in llms(run.config).items() if (one := findings(run, key, config))}
+    if not found and not known:
         return None
     asked_trusted = run.config.trusted_oracle() is not None
     answers = rechecks.trusted_answers(run.store.engine) if asked_trusted else {}
@@ -54,6 +61,8 @@ def read_page(run: RunFolder, *, wanted: float = WANTED, people: float | None = 
         split_prices=prices,
         people=price,
         people_from=source,
+        alternatives={titles[key]: one for key, one in alternatives(run, found, epsilon).items()},
+        probes={titles.get(key, f"llm:{config.model}"): one for key, (one, config) in known.items()},
     )
 
 

@@ -7,6 +7,7 @@ from laud_ray.quality.oracles.split import Split
 from laud_ray.quality.oracles.thresholds import Calibration, Reached
 from laud_ray.report.formatting import ABSENT, dollars, duration, figure, kinds, percent
 from laud_ray.report.oracle.calls import Calls
+from laud_ray.report.oracle.model_tests import alternative_section, probe_section
 from laud_ray.report.oracle.page import OraclePage, OracleShown, Price
 from laud_ray.report.run.opinion_lines import agreement_line, confused_line, pair_line
 from laud_ray.report.section import Section
@@ -23,15 +24,19 @@ OUTCOMES = {
 
 def sections(page: OraclePage) -> tuple[Section, ...]:
     """Return the sections of the page, in the order in which they are read. Further tests add theirs here."""
-    found = (_answers(page), _accuracy(page), _prices(page), _confidence(page), _agreement(page), _split(page))
+    found = [one(page) for one in (_answers, _accuracy, _prices, _confidence, _agreement, _split)]
+    found += [alternative_section(page.alternatives), probe_section(page.probes)]
     return (*(one for one in found if one.rows or one.lines), Section("Not tested", lines=not_tested(page)))
 
 
 def not_tested(page: OraclePage) -> tuple[str, ...]:
     """Return what these figures do not show, in whole sentences. A test that was made takes its sentence away."""
-    untold = ["Whether the answers change with the wording of the prompt or the order of the labels."]
-    untold.append("Whether the model behind an endpoint's name has changed during the run.")
-    if not any(one.kind == "people" for one in page.oracles):
+    untold: list[str] = []
+    if not page.probes:
+        untold.append("Whether the answers change with the wording of the prompt or the order of the labels.")
+    if not any(one.since_run or one.since_first for one in page.probes.values()):
+        untold.append("Whether the model behind an endpoint's name has changed during the run.")
+    if not any(one.test for one in page.alternatives.values()):
         untold.append("Whether a model agrees with people as well as people agree with each other.")
     if not page.trusted:
         untold.append("The accuracy of any oracle, because no trusted one answered the same random documents.")
