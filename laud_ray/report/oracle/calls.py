@@ -37,6 +37,7 @@ class StoredCall:
     tokens: int
     dollars: float
     seconds: float | None
+    prompt_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ def calls_of(engine: Engine, name: str) -> list[StoredCall]:
             row.tokens,
             row.dollars,
             row.latency if row.state == "done" and row.engine != "vllm" else None,
+            row.prompt_version,
         )
         for row in rows
     ]

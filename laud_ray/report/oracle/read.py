@@ -153,7 +153,8 @@ def _unpriced(one: Answered) -> str:
     if isinstance(config, LlmConfig):
         if priced(config):
             return "some calls are from before input_price and output_price were set"
-        return "no price: set input_price and output_price, in dollars per million tokens"
+        machine = "it runs in this cluster, whose time has no price here" if config.engine == "vllm" else "no price"
+        return f"{machine}: set input_price and output_price, in dollars per million tokens"
     if isinstance(config, PeopleConfig):
         return "no price: set hourly, in dollars for an hour"
     if config.kind == CASCADE:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Row, select
 
-from laud_ray.config import LlmConfig, PeopleConfig
+from laud_ray.config import LlmConfig, OracleConfig, PeopleConfig
+from laud_ray.oracles.llm import oracle_prompt
 from laud_ray.people.cost import spent
 from laud_ray.people.questions import questions
 from laud_ray.people.recorded import votes
@@ -88,29 +89,29 @@ def _sum(costs: Sequence[float | None]) -> float | None:
 def _recorded(run: RunFolder) -> list[_Recorded]:
     """Return all answers: first those to the run's queries, then those to second questions."""
     sampled = queries.c.purpose == "evaluation"
-    first = select(annotations, sampled.label("random")).select_from(
+    first = select(annotations, sampled.label("is_random")).select_from(
         annotations.join(queries, annotations.c.document_id == queries.c.document_id)
     )
     both = (second_answers.c.document_id == second_queries.c.document_id) & (
         second_answers.c.attempt == second_queries.c.attempt
     )
-    second = select(second_answers, sampled.label("random")).select_from(
+    second = select(second_answers, sampled.label("is_random")).select_from(
         second_answers.join(second_queries, both).join(queries, queries.c.document_id == second_answers.c.document_id)
     )
     whole, again = run.config.evaluation_oracle()[0], [where for where, _ in run.config.second_oracles()]
 
     def made(row: "Row[tuple[object, ...]]", attempt: int, where: str) -> _Recorded:
         return _Recorded(
-            row.document_id, attempt, where, row.oracle, row.label, row.cost, row.confidence, bool(row.random)
+            row.document_id, attempt, where, row.oracle, row.label, row.cost, row.confidence, bool(row.is_random)
         )
 
     engine = run.store.engine
     found = [
-        made(row, 1, whole if row.random else "oracle")
+        made(row, 1, whole if row.is_random else "oracle")
         for row in read(engine, lambda c: c.execute(first.order_by(annotations.c.position)).all())
     ]
     for row in read(engine, lambda c: c.execute(second.order_by(second_answers.c.position)).all()):
-        where = TRUSTED if row.random else again[min(row.attempt - 2, len(again) - 1)]
+        where = TRUSTED if row.is_random else again[min(row.attempt - 2, len(again) - 1)]
         found.append(made(row, row.attempt, where))
     return found
 
@@ -149,14 +150,19 @@ def _is_of(listed: tuple[Member, ...], member: Member, one: _Recorded) -> bool:
 def _model(
     run: RunFolder, listed: tuple[Member, ...], member: Member, recorded: Sequence[_Recorded], plain: Sequence[Reply]
 ) -> Answered:
-    """Read a model's answers from its calls. Two oracles with one model share them: then as they are recorded."""
+    """Read a model's answers from its calls.
+
+    The calls of two oracles with one model differ in their prompts. If not, the answers are those that are recorded.
+    """
     config = member.config
     assert isinstance(config, LlmConfig), "its name says so"
-    twin = next((one for one in listed if one.name == member.name and one != member), None)
-    if twin is not None:
-        dollars = None if any(one.dollars is None for one in plain) else sum(one.dollars or 0.0 for one in plain)
-        return Answered(member, tuple(plain), None, dollars, shares=twin.key)
     calls = ledger.calls_of(run.store.engine, member.name)
+    twins = [one for one in listed if one.name == member.name and one != member]
+    if twins:
+        versions = [_prompt_version(run, one.config) for one in (member, *twins)]
+        if None in versions or versions[0] in versions[1:]:
+            return Answered(member, tuple(plain), None, _sum([one.dollars for one in plain]), shares=twins[0].key)
+        calls, plain = [one for one in calls if one.prompt_version == versions[0]], []
     known = ledger.is_priced(calls, config)
     random = {one.document_id: one.random for one in recorded}
     done = frozenset(random)
@@ -168,6 +174,12 @@ def _model(
     replies = tuple(replace(one, random=asked.get(one.document_id, False)) for one in found)
     summed = ledger.summed(calls, priced=known)
     return Answered(member, replies, summed if calls else None, summed.dollars)
+
+
+def _prompt_version(run: RunFolder, config: OracleConfig) -> str | None:
+    """Return the version of a model's prompt; None if it depends on a tokenizer, as in this cluster."""
+    assert isinstance(config, LlmConfig), "its name says so"
+    return None if config.engine == "vllm" else oracle_prompt(config, run.config.task.to_task()).version
 
 
 def _people(run: RunFolder, member: Member, rules: PeopleConfig) -> Answered:

@@ -1,17 +1,13 @@
 """The page on a run's oracles as sections of a table and sentences, the same in the terminal and in HTML."""
 
-import math
-from collections.abc import Callable
-
-from laud_ray.quality.oracles.split import Split
 from laud_ray.quality.oracles.thresholds import Calibration, Reached
-from laud_ray.report.formatting import ABSENT, dollars, duration, figure, kinds, percent
+from laud_ray.report.formatting import ABSENT, dollars, figure, kinds, percent
 from laud_ray.report.oracle.calls import Calls
 from laud_ray.report.oracle.model_tests import alternative_section, probe_section
-from laud_ray.report.oracle.page import OraclePage, OracleShown, Price
+from laud_ray.report.oracle.page import OraclePage, OracleShown
+from laud_ray.report.oracle.price_sections import price_section, split_section
 from laud_ray.report.run.opinion_lines import agreement_line, confused_line, pair_line
 from laud_ray.report.section import Section
-from laud_ray.types import Estimate
 
 OUTCOMES = {
     "unsure": "unsure",
@@ -24,7 +20,7 @@ OUTCOMES = {
 
 def sections(page: OraclePage) -> tuple[Section, ...]:
     """Return the sections of the page, in the order in which they are read. Further tests add theirs here."""
-    found = [one(page) for one in (_answers, _accuracy, _prices, _confidence, _agreement, _split)]
+    found = [one(page) for one in (_answers, _accuracy, price_section, _confidence, _agreement, split_section)]
     found += [alternative_section(page.alternatives), probe_section(page.probes)]
     return (*(one for one in found if one.rows or one.lines), Section("Not tested", lines=not_tested(page)))
 
@@ -77,8 +73,8 @@ def _answer_lines(one: OracleShown) -> list[str]:
         lines.append(f"{one.name}: {_calls(one.calls)}.")
     if one.shares is not None:
         lines.append(
-            f"{one.name}: asks the same model as {one.shares}, so its calls are not told apart; its costs are those "
-            "that are recorded with its answers."
+            f"{one.name}: asks the same model in the same words as {one.shares}, so that their calls cannot be told "
+            "apart; answers and costs are as recorded with the run's annotations."
         )
     if one.unpriced is not None:
         lines.append(f"{one.name}: dollars are unknown: {one.unpriced}.")
@@ -127,77 +123,6 @@ def _accuracy(page: OraclePage) -> Section:
 
 def _trusted_line(one: OracleShown, page: OraclePage) -> str:
     return f"{one.name} is the trusted oracle: its {page.trusted:,} labels of random documents count as right."
-
-
-def _prices(page: OraclePage) -> Section:
-    rows = []
-    for one in page.oracles:
-        for unit, price in (("dollars", one.dollar_price), ("seconds", one.second_price)):
-            if price is not None:
-                rows.append((one.name, unit, *_price_cells(price, unit)))
-    lines = []
-    if rows:
-        lines.append(
-            "On random documents. Abstentions, retries and failed calls are shared out among the labels. Effective: "
-            "the price of the information of one right label, c / f with f = (1 - e k / (k - 1))², error e, "
-            f"k = {page.classes:,} classes."
-        )
-    lines += _against_people(page)
-    columns = ("oracle", "unit", "a label", "a right label", "effective")
-    return Section("The price of a right label", columns if rows else (), tuple(rows), tuple(lines))
-
-
-def _price_cells(price: Price, unit: str) -> tuple[str, str, str]:
-    each = _money if unit == "dollars" else _seconds
-    right, effective = (
-        "not measured" if one is None else _with_interval(one, each) for one in (price.per_right, price.effective)
-    )
-    return each(price.per_label), right, effective
-
-
-def _with_interval(one: Estimate, each: Callable[[float], str]) -> str:
-    if one.low == one.high:
-        return each(one.value)
-    return f"{each(one.value)} [{each(one.low)}, {each(one.high)}]"
-
-
-def _money(price: float) -> str:
-    """Write dollars with three significant digits where they are few."""
-    if not math.isfinite(price):
-        return "no bound"
-    if price == 0 or price >= 0.1:
-        return f"${price:,.2f}"
-    return f"${price:.{2 - math.floor(math.log10(price))}f}"
-
-
-def _seconds(price: float) -> str:
-    return "no bound" if not math.isfinite(price) else f"{price:.2f} s" if price < 60 else duration(price)
-
-
-def _against_people(page: OraclePage) -> list[str]:
-    models = [one for one in page.oracles if one.dollar_price is not None and one.kind == "llm" and not one.trusted]
-    if not models:
-        return []
-    if page.people is None:
-        return [
-            f"To compare with people, state the price of a label of theirs: laud oracle {page.storage} --people 0.50"
-        ]
-    lines = []
-    for one in models:
-        assert one.dollar_price is not None
-        found = one.dollar_price.effective
-        head = f"A label of people costs {_money(page.people)} ({page.people_from})"
-        if found is None:
-            lines.append(f"{head}; what one of {one.name} is worth is not measured.")
-            continue
-        said = f"{head}; the same information from {one.name} {_with_interval(found, _money)}"
-        if found.high < page.people:
-            lines.append(f"{said}: {one.name} is cheaper.")
-        elif found.low > page.people:
-            lines.append(f"{said}: people are cheaper.")
-        else:
-            lines.append(f"{said}: the interval does not say which is cheaper.")
-    return lines
 
 
 def _confidence(page: OraclePage) -> Section:
@@ -249,37 +174,5 @@ def _agreement(page: OraclePage) -> Section:
             f"On documents that were asked again because of doubts, or corrected by people, which are no random ones: "
             f"{agreement_line(page.doubtful, doubtful=False)}."
         )
+        lines += [f"{pair_line(pair)}." for pair in page.doubtful.pairs]
     return Section("Agreement", lines=tuple(lines))
-
-
-def _split(page: OraclePage) -> Section:
-    if page.split is None:
-        found = [f"The best mix of trusted and cheap answers is not known: {page.no_split}."] if page.trusted else []
-    else:
-        found = [_split_line(page.split)]
-    return Section("The evaluation's mix of answers", lines=tuple(found))
-
-
-def _split_line(split: Split) -> str:
-    rho = split.rho
-    known = f"correlation {rho.value:.2f} [{rho.low:.2f}, {rho.high:.2f}], n = {rho.n:,}"
-    if split.worth is None:
-        if not math.isfinite(split.break_even):
-            return f"A mix of trusted and cheap answers is not worth it: their verdicts are not correlated ({known})."
-        return (
-            f"A price is unknown; a mix of trusted and cheap answers is worth it if a trusted answer costs more than "
-            f"{split.break_even:,.1f} times a cheap one ({known})."
-        )
-    if not split.worth or split.cost is None:
-        return (
-            f"A mix is not worth it at these prices: trusted answers alone cost less for the same interval ({known})."
-        )
-    certain = "" if rho.low > 0 else "; the correlation may be 0, and then it is not"
-    saved = f"${split.cost:.2f} for each dollar of trusted answers alone"
-    if split.of_100 is None:
-        return f"A mix of trusted and cheap answers is worth it: {saved}, for the same interval ({known}){certain}."
-    few, many = split.of_100
-    return (
-        f"A mix of {few:,} trusted and {many:,} cheap answers has the interval of 100 trusted answers alone, and costs "
-        f"{saved} ({known}): it is worth it{certain}."
-    )

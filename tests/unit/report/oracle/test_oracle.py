@@ -374,3 +374,35 @@ def test_one_oracle_in_two_places_is_one() -> None:
         ("llm:m", "oracle.oracles[0]", True),
         ("llm:large", "oracle.oracles[1]", True),
     ]
+
+
+def test_one_model_with_two_prompts_is_two_oracles(tmp_path: Path) -> None:
+    """A guideline for the doubtful ones: the calls of each are found by their prompt."""
+
+    def script(body: dict[str, Any], before: int) -> Reply:
+        number, second = asked_about(body), "look twice" in body["messages"][0]["content"]
+        return chat(right_answer(number), probability=0.95 if second or number % 2 else 0.5)
+
+    write_catalog(tmp_path / "names.parquet")
+    with endpoint(script) as server:
+        llm = {"kind": "llm", "engine": "openai", "model": "m", "base_url": server.url, "input_price": IN}
+        settings = {
+            "task": {"name": "x", "kind": "binary", "labels": ["Tea", "Soap"]},
+            "corpus": {"path": str(tmp_path / "names.parquet"), "text": "text", "id": "id"},
+            "storage": str(tmp_path / "run"),
+            "oracle": {"kind": "cascade", "oracles": [{**llm, "threshold": 0.6}, {**llm, "guideline": "look twice"}]},
+            "evaluation": {"size": 40, "stop_set": 20, "stratify": False, "oracle": REPLAY, "trusted": 20},
+        }
+        with claim(config.parse(json.dumps(settings))) as folder:
+            first_round(folder)
+            last = [int(a.query.document.text.split()[1]) % 2 for a in folder.store.queries("evaluation")]
+    page = page_of(str(tmp_path / "run"))
+    first, second = named(page, "llm:m (oracle.oracles[0])"), named(page, "llm:m (oracle.oracles[1])")
+    assert (first.counts.answers, first.counts.labels) == (len(last), sum(last))
+    assert (second.counts.answers, second.counts.labels) == (last.count(0), last.count(0))
+    assert (first.calls is not None, second.calls is not None, first.shares, second.shares) == (True, True, None, None)
+    whole = named(page, "cascade")
+    assert whole.dollars == pytest.approx((first.dollars or 0) + (second.dollars or 0))
+    assert whole.dollar_price is not None
+    assert whole.accuracy is not None
+    assert second.accuracy is None
