@@ -18,10 +18,11 @@ are drawn from it, answered by each oracle as an evaluation sample would be, and
 Prices: people --hourly at --per-answer seconds; a language model by its tokens, --price NEW CACHED OUTPUT in dollars
 per million for the real and the weaker simulated model, --strong-price for the stronger one. Finished runs, which do
 not depend on prices, are kept in llm-or-people-SET-LEARNER.jsonl in --records, so the same command resumes, and several
-processes can share the work by --seeds.
+processes can share the work: --part 0 2 and --part 1 2.
 """
 
 import argparse
+import itertools
 import logging
 import time
 from collections.abc import Sequence
@@ -263,17 +264,17 @@ def main() -> None:
     settings = {name: getattr(args, name) for name in names} | {"pool": len(data.texts)}
     done, began = results.read(path), time.monotonic()
     start: View | None = None
-    for seed in args.seeds:
-        for design in designs(list(made.llms)):
-            key = {"data": data.name, **settings, **asdict(design), "seed": seed}
-            if any(key.items() <= record.items() for record in done):
-                continue
-            if time.monotonic() - began > args.seconds:
-                raise SystemExit(f"{args.seconds:g} seconds are over; the same command resumes")
-            start = start or learner.fit(made.known, data.gold[made.known], seed=0)
-            record = OracleRun(made, learner, design, args, seed).record(start)
-            results.append(path, {**key, "name": design.name, **record})
-            print(f"{seed} {design.name}: {time.monotonic() - began:.0f} s", flush=True)
+    part_of, parts = args.part
+    for seed, design in list(itertools.product(args.seeds, designs(list(made.llms))))[part_of::parts]:
+        key = {"data": data.name, **settings, **asdict(design), "seed": seed}
+        if any(key.items() <= record.items() for record in done):
+            continue
+        if time.monotonic() - began > args.seconds:
+            raise SystemExit(f"{args.seconds:g} seconds are over; the same command resumes")
+        start = start or learner.fit(made.known, data.gold[made.known], seed=0)
+        record = OracleRun(made, learner, design, args, seed).record(start)
+        results.append(path, {**key, "name": design.name, **record})
+        print(f"{seed} {design.name}: {time.monotonic() - began:.0f} s", flush=True)
     records = [record for record in results.read(path) if settings.items() <= record.items()]
     records = [record for record in records if record["llm"] is None or record["llm"] in made.llms]
     person = args.hourly / 3600 * args.per_answer
@@ -309,6 +310,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--price", type=float, nargs=3, default=[0.05, 0.005, 0.4], metavar=("NEW", "CACHED", "OUTPUT"))
     parser.add_argument(
         "--strong-price", type=float, nargs=3, default=[1.25, 0.125, 10.0], metavar=("NEW", "CACHED", "OUTPUT")
+    )
+    parser.add_argument(
+        "--part", type=int, nargs=2, default=[0, 1], metavar=("I", "OF"), help="every OF-th run, from I"
     )
     parser.add_argument("--seconds", type=float, default=1e9, help="stop after this time")
     parser.add_argument("--records", type=Path, default=Path("data"))

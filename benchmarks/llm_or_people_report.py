@@ -18,9 +18,11 @@ FIGURES = ("asked", "labels", "by_people", "right", "dollars", "accuracy", "macr
 
 
 def by_design(records: Sequence[Record]) -> dict[str, list[Record]]:
-    """Group runs by design, in the order of the records."""
+    """Group runs by design: people, then each language model alone, then with people."""
     found: dict[str, list[Record]] = {}
-    for record in records:
+    for record in sorted(
+        records, key=lambda one: (one["llm"] or "", one["people"] is not None, one["threshold"], one["name"])
+    ):
         found.setdefault(record["name"], []).append(record)
     return found
 
@@ -69,7 +71,8 @@ def tables(records: Sequence[Record], oracles: Sequence[Mapping[str, Any]], args
         "#### Equal money: macro-F1 for dollars after the start (* the whole pool is answered before)",
         markdown([_equal_money(name, some) for name, some in runs.items()]),
         f"#### The accuracy that an evaluation sample of {args.sample} gives, after {args.budget} answers",
-        markdown(_evaluated(runs, args)),
+        "Mean estimate ± half the mean width of the 95 % interval; share of the intervals that hold the truth.",
+        *(markdown(evaluated(runs, one["oracle"], args)) for one in oracles if "real" in one),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -125,30 +128,36 @@ def _equal_money(name: str, runs: Sequence[Record]) -> dict[str, str]:
     return line
 
 
-def _evaluated(runs: Mapping[str, Sequence[Record]], args: argparse.Namespace) -> list[dict[str, str]]:
-    """For models that a language model or people taught: the truth, and the estimate by each way to answer a sample."""
-    lines = []
-    for name, some in runs.items():
-        first = some[0]
-        if first["llm"] is not None and first["threshold"] != (0.9 if first["people"] else 0.0):
-            continue
-        ways = [one for one in first["evaluated"] if first["llm"] is None or first["llm"] in one or "trusted a" in one]
-        truth = np.mean([run["evaluated"][ways[0]]["truth"] for run in some])
-        for way in ways:
-            mean = {key: np.mean([run["evaluated"][way][key] for run in some]) for key in ("value", "width", "covered")}
-            lines.append(
-                {
-                    "taught by": name,
-                    "true accuracy": f"{truth:.1%}",
-                    "sample answered by": way.replace("and trusted", f"and {args.trusted} trusted").replace(
-                        "trusted alone", f"{args.trusted} trusted alone"
-                    ),
-                    "estimate": f"{mean['value']:.1%}",
-                    "error, points": f"{100 * (mean['value'] - truth):+.1f}",
-                    "mean width, points": f"{100 * mean['width']:.1f}",
-                    "intervals with the truth": f"{mean['covered']:.0%}",
-                }
+def evaluated(
+    runs: Mapping[str, Sequence[Record]], llm: str, args: argparse.Namespace, people: float = 0.95, cascade: float = 0.9
+) -> list[dict[str, str]]:
+    """The estimates of a sample that a language model answers, alone or with trusted answers, and of others' samples.
+
+    Columns: the model that people taught, the one that this language model taught, and the one of a cascade. A cell has
+    the mean estimate, half the mean width of the interval, and the share of the intervals that hold the truth.
+    """
+    teachers = {
+        some[0]["name"]: some
+        for some in runs.values()
+        if (some[0]["llm"], some[0]["threshold"], some[0]["people"])
+        in ((None, 0.0, people), (llm, 0.0, None), (llm, cascade, people))
+    }
+    first = next(iter(teachers.values()))[0]["evaluated"]
+    ways = {
+        f"{args.trusted} trusted answers alone": "trusted alone",
+        f"people {people:.0%}": f"people {people:.0%}",
+        **{way: way for way in first if way.startswith(f"{llm} at")},
+        f"{llm}, and {args.trusted} trusted answers": f"{llm} and trusted",
+    }
+    lines = [{"sample answered by": "the truth"}, *({"sample answered by": title} for title in ways)]
+    for name, some in teachers.items():
+        column = f"taught by {name}"
+        lines[0][column] = f"{np.mean([run['evaluated']['trusted alone']['truth'] for run in some]):.1%}"
+        for line, way in zip(lines[1:], ways.values(), strict=True):
+            value, width, covered = (
+                float(np.mean([run["evaluated"][way][key] for run in some])) for key in ("value", "width", "covered")
             )
+            line[column] = f"{100 * value:.1f} ± {50 * width:.1f}; {covered:.0%}"
     return lines
 
 

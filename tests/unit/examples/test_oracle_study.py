@@ -102,6 +102,25 @@ def test_only_a_trusted_part_of_a_sample_corrects_the_answers_of_a_model(monkeyp
         assert found[way]["covered"] > 0.85
 
 
+def test_a_table_of_estimates_has_a_column_for_each_teacher() -> None:
+    from llm_or_people_report import by_design, evaluated
+
+    def run(name: str, llm: str | None, threshold: float, people: float | None, truth: float) -> dict[str, object]:
+        ways = ("trusted alone", "people 95%", "m at 0", "m and trusted", "other at 0", "other and trusted")
+        one = {"truth": truth, "value": truth - 0.1, "width": 0.08, "covered": 0.25}
+        design = {"name": name, "llm": llm, "threshold": threshold, "people": people}
+        return {**design, "seed": 0, "evaluated": dict.fromkeys(ways, one)}
+
+    runs = [run("p", None, 0.0, 0.95, 0.9), run("m0", "m", 0.0, None, 0.8), run("m7", "m", 0.7, None, 0.7)]
+    runs += [run("c", "m", 0.9, 0.95, 0.85), run("o", "other", 0.0, None, 0.6)]
+    lines = evaluated(by_design(runs), "m", Namespace(trusted=100))
+    assert [line["sample answered by"] for line in lines] == [
+        "the truth", "100 trusted answers alone", "people 95%", "m at 0", "m, and 100 trusted answers",
+    ]  # fmt: skip
+    assert list(lines[0].values())[1:] == ["90.0%", "80.0%", "85.0%"]
+    assert lines[3]["taught by m0"] == "70.0 ± 4.0; 25%"
+
+
 def test_a_table_has_the_answers_of_a_model() -> None:
     from table_report import COLUMNS, tables
 
