@@ -4,8 +4,9 @@
 
 asks a model in a folder once about a random part of the pool, for studies that replay its answers. Each prompt shows
 the --shown nearest of --known annotated documents, which are drawn at random from the rest of the pool and have their
-true labels. The ledger keeps every answer, so the same command resumes, and --seconds ends it early. Answers and
-confidences are written to data/answers-SET-KNOWN-SHOWN.parquet.
+true labels. Prompts are plain text, without the model's chat template, unless --chat is given. The ledger keeps every
+answer, so the same command resumes, and --seconds ends it early. Answers and confidences are written to
+data/answers-SET-KNOWN-SHOWN.parquet, or to a file of its own with --chat.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from labelled_sets import LabelledSet, read_set
-from local_model import local_oracle
+from local_model import local_oracle, without_template
 from simulation import ABSTAINED
 
 from laud_ray import oracles
@@ -147,8 +148,10 @@ def main() -> None:
     args = arguments()
     logging.disable(logging.WARNING)
     data = read_set(args.data)
-    stem = args.out / f"answers-{data.name}-{args.known}-{args.shown}"
+    stem = args.out / f"answers-{data.name}-{args.known}-{args.shown}{'-chat' * args.chat}"
     args.out.mkdir(parents=True, exist_ok=True)
+    if not args.chat:
+        args.model = str(without_template(Path(args.model), args.out / f"{Path(args.model).name}-plain"))
     keep(ask(data, args, stem), stem.with_suffix(".parquet"))
 
 
@@ -157,8 +160,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", required=True, help="a model folder")
     parser.add_argument("--known", type=int, default=100, help="annotated documents from which examples are taken")
-    parser.add_argument("--shown", type=int, default=8, help="examples in each prompt")
-    parser.add_argument("--rows", type=int, default=1600, help="documents to ask about")
+    parser.add_argument("--chat", action="store_true", help="put prompts into the model's chat template")
+    parser.add_argument("--shown", type=int, default=4, help="examples in each prompt")
+    parser.add_argument("--rows", type=int, default=1200, help="documents to ask about")
     parser.add_argument("--seconds", type=float, default=1e9, help="stop after this time")
     parser.add_argument("--out", type=Path, default=Path("data"))
     return parser.parse_args()

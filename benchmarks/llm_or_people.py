@@ -1,7 +1,7 @@
 """Compare oracles end to end: a language model, people, and a cascade of both.
 
     python benchmarks/llm_answers.py --data ../shared/data/usda_sr28 --model data/smollm2
-    python benchmarks/llm_or_people.py --data ../shared/data/usda_sr28 --answers data/answers-usda_sr28-100-8.parquet
+    python benchmarks/llm_or_people.py --data ../shared/data/usda_sr28 --answers data/answers-usda_sr28-100-4.parquet
     python benchmarks/llm_or_people.py --data ../shared/data/hs_chapter                   # simulated models only
 
 All runs of a set start with the same annotated documents: the examples that the model's prompts show, which are right
@@ -55,13 +55,13 @@ from laud_ray.types import Estimate, Floats, Indices
 
 PEOPLE = (0.85, 0.95)
 TRUSTED_PEOPLE = PEOPLE[-1]
-ALONE = (0.0, 0.7, 0.9)
+ALONE = (0.0, 0.7)
 CASCADE = (0.5, 0.7, 0.9)
 SIMULATED = (0.7, 0.9)
 OUTPUT_TOKENS = 5
 DRAWS = 100
-# The prompts of SmolLM2 for usda_sr28 with 8 examples; used for simulated models where no real answers are given.
-TOKENS, SHARED = 650.0, 320
+# The prompts of SmolLM2 for usda_sr28 with 4 examples; used for simulated models where no real answers are given.
+TOKENS, SHARED = 407.0, 252
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -295,10 +295,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--strategy", default="margin")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--batch", type=int, default=100)
-    parser.add_argument("--budget", type=int, default=400, help="answers at which oracles are compared")
+    parser.add_argument("--budget", type=int, default=300, help="answers at which oracles are compared")
     parser.add_argument("--known", type=int, default=100, help="annotated documents, where no real answers are given")
     parser.add_argument(
-        "--rows", type=int, default=1600, help="documents to ask about, where no real answers are given"
+        "--rows", type=int, default=1200, help="documents to ask about, where no real answers are given"
     )
     parser.add_argument("--apart", type=int, default=500, help="of these, documents that are kept for evaluation")
     parser.add_argument("--sample", type=int, default=300, help="documents in an evaluation sample")

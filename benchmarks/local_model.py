@@ -4,11 +4,14 @@ Prompts, answer codes, guided decoding and parsing are those of `VllmEngine`. On
 workers anew for each call, since a call of a run has all questions of a round.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from laud_ray.config import LlmConfig
+from laud_ray.errors import LaudError
 from laud_ray.models.language.engine import engine_arguments, prepare
 from laud_ray.oracles.llm import LlmOracle, oracle_prompt, temperature
 from laud_ray.oracles.vllm_engine import ALTERNATIVES, VllmEngine, open_tokenizer, token_codes
@@ -30,7 +33,7 @@ class LocalEngine(VllmEngine):
         from vllm import SamplingParams
         from vllm.sampling_params import StructuredOutputsParams
 
-        llm = _loaded(self._config)
+        llm = _loaded(self._config.model, self._config.dtype, self._config.max_context)
         for start in range(0, len(rows), CHUNK):
             part = rows[start : start + CHUNK]
             sampling = [dict(row["sampling_params"]) for row in part]
@@ -66,8 +69,24 @@ def local_oracle(config: LlmConfig, task: Task, ledger: Ledger, *, examples: Seq
     return oracle
 
 
+def without_template(model: Path, place: Path) -> Path:
+    """Return a folder of links to a model's files without its chat template, so that prompts are plain text.
+
+    Raises:
+        LaudError: if the template is not in a file of its own.
+    """
+    if "chat_template" in json.loads((model / "tokenizer_config.json").read_text()):
+        raise LaudError(f"{model}/tokenizer_config.json: has a chat template; expected it in chat_template.jinja")
+    place.mkdir(parents=True, exist_ok=True)
+    for file in model.iterdir():
+        link = place / file.name
+        if file.name != "chat_template.jinja" and not link.exists():
+            link.symlink_to(file.resolve())
+    return place
+
+
 @cache
-def _loaded(config: LlmConfig) -> Any:
+def _loaded(model: str, dtype: str, max_context: int) -> Any:
     import torch
 
     cpu = not torch.cuda.is_available()
@@ -75,10 +94,10 @@ def _loaded(config: LlmConfig) -> Any:
     from vllm import LLM
 
     return LLM(
-        model=config.model,
+        model=model,
         max_logprobs=ALTERNATIVES,
         disable_log_stats=True,
-        **engine_arguments(config.model, dtype=config.dtype, max_context=config.max_context, gpus=1, on_cpu=cpu),
+        **engine_arguments(model, dtype=dtype, max_context=max_context, gpus=1, on_cpu=cpu),
     )
 
 
