@@ -8,21 +8,24 @@ from typing import Any
 from laud_ray.config import (
     CausalConfig,
     EncoderConfig,
+    InContextConfig,
     LinearConfig,
     LlmConfig,
     PeopleConfig,
     RunConfig,
+    VllmZeroShotConfig,
     people_in,
     unpriced,
 )
 from laud_ray.data.corpus import Corpus
+from laud_ray.models.language.in_context import ORDERS
 from laud_ray.planning.speed import fixed
 from laud_ray.planning.speed.devices import Device
 from laud_ray.planning.speed.model_size import parameters
 from laud_ray.planning.speed.pace import Pace, answering, scoring, training
 from laud_ray.planning.tokens import Section, asked, computed
 from laud_ray.steps.selection.seed_walk import seed_cap
-from laud_ray.steps.training.model import memory_size
+from laud_ray.steps.training.model import PROBE, memory_size
 from laud_ray.types import Task
 
 # Active time of a person for an answer, where nothing is known yet.
@@ -108,7 +111,11 @@ def _passes(name: str, run: Run, section: Section, passes: int) -> Step:
     ranges = len(run.corpus.ranges)
     slots = min(pace.slots, ranges)
     uneven = math.ceil(ranges / slots) * slots / ranges if slots >= 1 else 1.0
-    begin = fixed.passes(section, passes, first=passes == 1, gpu=run.device.is_gpu)
+    first = section is run.config.zero_shot
+    begin = fixed.passes(section, passes, needs.size, first=first, gpu=run.device.is_gpu)
+    if isinstance(section, VllmZeroShotConfig | InContextConfig):
+        # Each engine reads some documents in several orders of the labels before it scores.
+        begin += passes * PROBE * max(1.0, ORDERS / needs.prompts) * pace.seconds
     seconds = uneven * documents * pace.seconds / slots
     tokens = round(documents * needs.each + passes * needs.shared)
     return _step(name, documents, tokens, seconds, begin, pace)

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from laud_ray.config import LlmConfig, PeopleConfig, people_in
+from laud_ray.planning.speed import fixed
 from laud_ray.planning.speed.model_size import parameters
 from laud_ray.planning.speed.pace import answering
-from laud_ray.planning.steps import SECONDS_PER_ANSWER, Run, answers_of, llms_in
+from laud_ray.planning.steps import SECONDS_PER_ANSWER, Run, answers_of, llms_in, most_rounds
 from laud_ray.planning.tokens import Asked, asked
 from laud_ray.stats.estimates.design import Split, best_split, exact_interval, split
 
@@ -134,7 +135,7 @@ def compare(run: Run, hours: float) -> Comparison:
         call.own,
         call.answer,
         documents * found.llm,
-        _llm_hours(run, llm, call, documents * found.votes),
+        _llm_hours(run, llm, call, documents * found.votes, times=1),
     )
     return Comparison(ways, everything, tuple(_assumptions(llm, people)))
 
@@ -170,6 +171,8 @@ def design(size: int, trusted: int | None, found: Prices, most: int) -> Split:
 
 def _ways(run: Run, found: Prices, llm: LlmConfig | None, hours: float) -> Sequence[Way]:
     budget, size = run.config.budget.annotations, run.config.evaluation.size
+    # The evaluation sample, the waves of the seed walk, and each round's queries.
+    times = fixed.WAVES + most_rounds(run.config)
 
     def way(name: str, llm_learns: float, people_learn: float, sample: Split | None, n: float, of: str) -> Way:
         by_llm = llm_learns + (size if name == LLM else 0 if sample is None else sample.cheap)
@@ -179,7 +182,7 @@ def _ways(run: Run, found: Prices, llm: LlmConfig | None, hours: float) -> Seque
         return Way(
             name,
             by_llm * found.llm + by_people * found.person,
-            hours + _llm_hours(run, llm, found.call, by_llm * found.votes),
+            hours + (_llm_hours(run, llm, found.call, by_llm * found.votes, times) if by_llm else 0.0),
             by_people * found.person_hours,
             round(measured[0]),
             round(measured[1]),
@@ -196,12 +199,15 @@ def _ways(run: Run, found: Prices, llm: LlmConfig | None, hours: float) -> Seque
     )
 
 
-def _llm_hours(run: Run, llm: LlmConfig | None, call: Asked, calls: float) -> float:
-    """Return the hours in which a language model answers calls: at an endpoint, or on the planned device."""
+def _llm_hours(run: Run, llm: LlmConfig | None, call: Asked, calls: float, times: int) -> float:
+    """Return the hours in which a language model answers calls: at an endpoint, or on the planned device.
+
+    On a device its engine starts a number of times, once for the calls of each step.
+    """
     if llm is None or llm.engine == "openai":
         return calls * CALL_SECONDS / (_any_llm() if llm is None else llm).concurrency / 3600
     pace = answering(llm, call, parameters(llm.model, causal=True), run.device)
-    return calls * pace.seconds / pace.slots / 3600
+    return (calls * pace.seconds / pace.slots + times * fixed.oracle(gpu=run.device.is_gpu)) / 3600
 
 
 def _configured(run: Run) -> tuple[LlmConfig | None, PeopleConfig | None]:

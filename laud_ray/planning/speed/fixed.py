@@ -10,26 +10,36 @@ from laud_ray.planning.tokens import Section
 # The command's imports and the start of Ray.
 RAY = 12.0
 # The zero-shot model, and the imports of the workers at the first pass.
-WORKERS = 15.0
+WORKERS = 12.0
 # A pass of an encoder: Ray Data, and the model's load in each worker.
-PASS = 1.5
+PASS = 0.7
 # The start of a language model's engine: for a pass, and for answers (ray.data.llm). On a GPU it compiles.
-ENGINE, ORACLE, COMPILE = 25.0, 45.0, 40.0
+ENGINE, ORACLE, COMPILE = 15.0, 40.0, 40.0
+# Before it scores, a fine-tuned language model is merged with its adapter, written and read: seconds of a parameter.
+MERGE = 3e-8
 # Waves of the seed walk: an engine that answers starts for each of them.
 WAVES = 3
 # A training beside its steps: loading, tokenizing, saving. With workers, Ray Train starts and ends them.
-FIT_ENCODER, FIT_LINEAR, FIT_CAUSAL, TRAIN_WORKERS = 2.0, 1.0, 6.0, 40.0
+FIT_ENCODER, FIT_LINEAR, FIT_CAUSAL, TRAIN_WORKERS = 2.0, 1.0, 4.0, 40.0
 # The memory of an encoder embeds a text in this part of the time that training takes for an example.
 MEMORY = 0.25
 # Seconds of the linear learner's solver for an example and a class, over all strengths and folds.
 SOLVE = 5e-6
 
 
-def passes(section: Section, number: int, *, first: bool, gpu: bool) -> float:
-    """Return the start-up of a number of passes with one scorer; the first pass of a run starts the workers."""
-    if isinstance(section, PromptedSection):
-        return number * (ENGINE + (COMPILE if gpu else 0.0)) + (WORKERS if first else 0.0)
-    return number * PASS + (WORKERS if first else 0.0)
+def passes(section: Section, number: int, size: int, *, first: bool, gpu: bool) -> float:
+    """Return the start-up of a number of passes.
+
+    Args:
+        section: the scorer, or the learner whose models score.
+        number: of passes.
+        size: the model's parameters.
+        first: whether the workers start too, as in the first pass of a run.
+        gpu: whether engines run on GPUs.
+    """
+    merged = MERGE * size if isinstance(section, CausalConfig) else 0.0
+    each = ENGINE + merged + (COMPILE if gpu else 0.0) if isinstance(section, PromptedSection) else PASS
+    return number * each + (WORKERS if first else 0.0)
 
 
 def oracle(*, gpu: bool) -> float:

@@ -64,18 +64,25 @@ def split(trusted: float, cheap: float, rho: float) -> Split:
 
 
 def best_ratio(cheap: float, trusted: float, rho: float) -> float:
-    """Return the n / N that costs least for a given variance: sqrt((1 - rho^2) c_l / (rho^2 c_h)), at most 1.
+    """Return the n / N that costs least for a given variance: sqrt((1 - rho^2) c / (rho^2 C)), at most 1.
 
     Args:
-        cheap, trusted: the costs c_l and c_h of an answer; c_h above 0.
-        rho: the correlation, in (0, 1).
+        cheap, trusted: the costs c and C of an answer; C above 0.
+        rho: the correlation, in (0, 1].
     """
     return min(1.0, sqrt((1 - rho**2) * cheap / (rho**2 * trusted)))
 
 
-def pays(cheap: float, trusted: float, rho: float) -> bool:
-    """Whether the best split costs less than trusted answers alone: (sqrt((1 - rho^2) c_h) + rho sqrt(c_l))^2 < c_h."""
-    return (sqrt((1 - rho**2) * trusted) + rho * sqrt(cheap)) ** 2 < trusted
+def relative_cost(cheap: float, trusted: float, rho: float) -> float:
+    """Return what the best split costs for each dollar of trusted answers alone: (sqrt(1 - rho^2) + rho sqrt(c/C))^2.
+
+    Above 1, trusted answers alone are cheaper. Cochran (1977), "Sampling Techniques", section 12.5, for two phases.
+
+    Args:
+        cheap, trusted: the costs c and C of an answer; C above 0.
+        rho: the correlation, in [0, 1].
+    """
+    return float((sqrt(1 - rho**2) + rho * sqrt(cheap / trusted)) ** 2)
 
 
 def best_split(effective: float, cheap: float, trusted: float, rho: float, most: float) -> Split:
@@ -87,7 +94,7 @@ def best_split(effective: float, cheap: float, trusted: float, rho: float, most:
         rho: the correlation, in [0, 1).
         most: the most documents that can be asked about, at least `effective`.
     """
-    if rho == 0 or not pays(cheap, trusted, rho):
+    if rho == 0 or relative_cost(cheap, trusted, rho) >= 1:
         return Split(effective, effective, effective)
     ratio = best_ratio(cheap, trusted, rho)
     documents = effective * ((1 - rho**2) / ratio + rho**2) if ratio else inf

@@ -7,10 +7,12 @@ import pytest
 
 from laud_ray.config import LlmConfig, PeopleConfig
 from laud_ray.planning import plan
+from laud_ray.planning.speed import fixed
 from laud_ray.planning.speed.devices import Device
 from laud_ray.planning.tokens import Asked
 from laud_ray.planning.ways import ACCURACY, HOURLY, RHO, UNSURE, Comparison, design, prices
 from laud_ray.stats.estimates.design import exact_interval
+from tests.tiny import TINY
 from tests.unit.planning.test_plan import settings
 
 CALL = Asked(600, 90, 5)
@@ -94,6 +96,17 @@ def test_everything_is_documents_times_a_call(tmp_path: Path, monkeypatch: pytes
     assert found.dollars == pytest.approx(60 * (given * 2 + found.answer_tokens * 8) / 1e6)
     # 32 calls of a second at a time.
     assert found.hours == pytest.approx(60 / 32 / 3600)
+
+
+def test_on_a_device_an_engine_starts_for_each_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    oracle = {"kind": "llm", "engine": "vllm", "model": str(TINY)}
+    made, found = compared(tmp_path, monkeypatch, oracle=oracle)
+    alone, _, people = found.ways
+    # One for the evaluation sample, WAVES for the seed, and three for the queries of four rounds.
+    starts = (1 + fixed.WAVES + 3) * fixed.oracle(gpu=True) / 3600
+    assert alone.hours - people.hours == pytest.approx(starts, rel=1e-3)
+    assert sum(step.start_up for step in made.steps if step.calls) == pytest.approx(starts)
+    assert alone.dollars == 0
 
 
 def test_an_assumption_is_said_and_a_configured_price_is_not_called_one(

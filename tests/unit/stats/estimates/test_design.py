@@ -5,7 +5,7 @@ import math
 import pytest
 from scipy.stats import binomtest
 
-from laud_ray.stats.estimates.design import best_ratio, best_split, exact_interval, pays, split
+from laud_ray.stats.estimates.design import best_ratio, best_split, exact_interval, relative_cost, split
 
 
 @pytest.mark.parametrize(("hits", "n"), [(255, 300), (0, 20), (20, 20), (1, 1), (7, 50)])
@@ -31,6 +31,7 @@ def test_half_the_money_with_a_cheap_oracle_that_correlates_by_seven_tenths() ->
     found = best_split(300, cheap, trusted, rho, most=10**9)
     share = found.dollars(cheap, trusted) / (300 * trusted)
     assert share == pytest.approx((math.sqrt(0.51 * 0.5) + 0.7 * math.sqrt(0.00005)) ** 2 / 0.5)
+    assert share == pytest.approx(relative_cost(cheap, trusted, rho))
     assert share == pytest.approx(0.52, abs=0.001)
     assert found.trusted / found.cheap == pytest.approx(math.sqrt(0.51 * cheap / (0.49 * trusted)))
     assert split(found.trusted, found.cheap, rho).effective == pytest.approx(300)
@@ -60,7 +61,7 @@ def test_free_answers_are_asked_about_every_document() -> None:
 
 
 def test_a_cheap_oracle_that_is_dear_or_says_nothing_is_not_asked() -> None:
-    assert not pays(0.4, 0.5, 0.3)
+    assert relative_cost(0.4, 0.5, 0.3) > 1
     assert best_split(300, 0.4, 0.5, 0.3, most=6000).trusted == 300
     assert best_split(300, 0.0001, 0.5, 0.0, most=6000).trusted == 300
 
