@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 from laud_ray.quality.oracles.split import Split
-from laud_ray.report.formatting import duration
+from laud_ray.report.formatting import dollars, duration
 from laud_ray.report.oracle.page import OraclePage, Price
 from laud_ray.report.section import Section
 from laud_ray.types import Estimate
@@ -20,13 +20,14 @@ def price_section(page: OraclePage) -> Section:
     lines = []
     if rows:
         lines.append(
-            "On random documents. Abstentions, retries and failed calls are shared out among the labels. Effective: "
-            "the price of the information of one right label, c / f with f = (1 - e k / (k - 1))², error e, "
+            "On random documents: dollars for 1,000, seconds for one. Abstentions, retries and failed calls are shared "
+            "out among the labels. Effective: the price of the information of right labels, c / f with "
+            "f = (1 - e k / (k - 1))², error e, "
             f"k = {page.classes:,} classes."
         )
     lines += _against_people(page)
-    columns = ("oracle", "unit", "a label", "a right label", "effective")
-    return Section("The price of a right label", columns if rows else (), tuple(rows), tuple(lines))
+    columns = ("oracle", "in", "labels", "right labels", "effective")
+    return Section("The price of right labels", columns if rows else (), tuple(rows), tuple(lines))
 
 
 def _price_cells(price: Price, unit: str) -> tuple[str, str, str]:
@@ -44,12 +45,8 @@ def _with_interval(one: Estimate, each: Callable[[float], str]) -> str:
 
 
 def _money(price: float) -> str:
-    """Write dollars with three significant digits where they are few."""
-    if not math.isfinite(price):
-        return "no bound"
-    if price == 0 or price >= 0.1:
-        return f"${price:,.2f}"
-    return f"${price:.{2 - math.floor(math.log10(price))}f}"
+    """Write the dollars of 1,000 labels, given those of one."""
+    return dollars(1000 * price) if math.isfinite(price) else "no bound"
 
 
 def _seconds(price: float) -> str:
@@ -68,11 +65,11 @@ def _against_people(page: OraclePage) -> list[str]:
     for one in models:
         assert one.dollar_price is not None
         found = one.dollar_price.effective
-        head = f"A label of people costs {_money(page.people)} ({page.people_from})"
+        head = f"1,000 labels of people cost {_money(page.people)} ({page.people_from})"
         if found is None:
-            lines.append(f"{head}; what one of {one.name} is worth is not measured.")
+            lines.append(f"{head}; what those of {one.name} are worth is not measured.")
             continue
-        said = f"{head}; the same information from {one.name} {_with_interval(found, _money)}"
+        said = f"{head}; the information of 1,000 right labels from {one.name} costs {_with_interval(found, _money)}"
         if found.high < page.people:
             lines.append(f"{said}: {one.name} is cheaper.")
         elif found.low > page.people:

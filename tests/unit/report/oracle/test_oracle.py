@@ -247,7 +247,7 @@ def test_the_text_the_page_and_the_json_hold_the_same(run: str, capsys: pytest.C
     with look_at(run) as folder:
         html = render(read(folder), sections(page_of(run)))
     assert "What each oracle is worth" in html
-    assert "The price of a right label" in html
+    assert "The price of right labels" in html
     assert "What each oracle is worth" not in render_alone(run)
     cli.main(["report", run])
     assert "What each oracle is worth" in Path(run, "report.html").read_text()
