@@ -19,7 +19,7 @@ from laud_ray.evaluation.draw import to_queries
 from laud_ray.events import Event, Observer
 from laud_ray.models.language.prompts import fenced
 from laud_ray.oracles.llm import answer_key
-from laud_ray.oracles.probing import Price, Prober, answers, probed, settings_of
+from laud_ray.oracles.probing import Price, Prober, answers, cost, probed, settings_of
 from laud_ray.quality.probe import Change, Flips, change, flips
 from laud_ray.store import rechecks
 from laud_ray.store.ledger import Ledger
@@ -63,6 +63,7 @@ class Findings:
     Attributes:
         probe: the latest one.
         flips: from the latest one.
+        dollars: what its answers cost; None if the model has no price.
         first: the first one, if it is another.
         since_first: whether the model answers differently than in the first probe; None if there is no other probe,
             or they cannot be compared.
@@ -73,6 +74,7 @@ class Findings:
 
     probe: Probe
     flips: Flips
+    dollars: float | None
     first: Probe | None
     since_first: Change | None
     since_run: Change | None
@@ -148,13 +150,14 @@ def findings(run: RunFolder, where: str, config: LlmConfig) -> Findings | None:
     right = right_labels(run, where, config)
     found = flips({name: probed(one) for name, one in said.items()}, right)
     since_run = _since_run(ledger, config, latest, said)
+    paid = cost(ledger, latest) if config.input_price or config.output_price else None
     if first is latest:
-        return Findings(latest, found, None, None, since_run, None)
+        return Findings(latest, found, paid, None, None, since_run, None)
     why = _incomparable(first, latest)
     old = {d.id: one for d, one in zip(first.documents, answers(ledger, first), strict=True)}
     both = [name for name in said if name in old]
     since_first = change([old[name][:2] for name in both], [_twice(said[name]) for name in both]) if not why else None
-    return Findings(latest, found, first, since_first, since_run, why)
+    return Findings(latest, found, paid, first, since_first, since_run, why)
 
 
 def right_labels(run: RunFolder, where: str, config: LlmConfig) -> dict[str, str]:

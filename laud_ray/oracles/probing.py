@@ -164,6 +164,11 @@ def answers(ledger: Ledger, probe: Probe) -> list[tuple[str | None, ...]]:
     return [tuple(found.get(key, nothing).label for key in keys) for keys in probe.keys]
 
 
+def cost(ledger: Ledger, probe: Probe) -> float:
+    """Return the dollars paid for the answers of a probe."""
+    return sum(one.cost for one in ledger.answers([key for keys in probe.keys for key in keys]).values())
+
+
 def probed(labels: Sequence[str | None]) -> Probed:
     """Arrange the labels of one document, in the order of ASKED."""
     said = dict(zip(ASKED, labels, strict=True))

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from laud_ray.evaluation.probe import Findings
 from laud_ray.quality.probe import Change, Errors
-from laud_ray.report.formatting import figure, percent
+from laud_ray.report.formatting import dollars, figure, percent
 from laud_ray.report.oracle.alternative import Alternative
 from laud_ray.report.section import Section
 from laud_ray.types import Estimate
@@ -37,6 +37,7 @@ def _probe(name: str, one: Findings) -> list[str]:
     lines = [f"{name}: probe {one.probe.number}, of {_day(one)}, {flips.answers:,} answers"]
     if flips.unread:
         lines[0] += f", {flips.unread:,} of them without a label (unreadable or refused)"
+    lines[0] += "" if one.dollars is None else f", {dollars(one.dollars)} besides those above"
     lines[0] += "."
     unstable, stable = flips.errors
     if unstable.n or stable.n:
@@ -129,6 +130,7 @@ def probe_json(one: Findings) -> dict[str, object]:
         "n": flips.n,
         "answers": flips.answers,
         "unread": flips.unread,
+        "dollars": one.dollars,
         "same_prompt": _estimate(flips.again),
         "wording": _estimate(flips.wording),
         "order": _estimate(flips.order),
