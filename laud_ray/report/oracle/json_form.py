@@ -53,6 +53,7 @@ def _oracle(one: OracleShown) -> dict[str, object]:
         "dollars": _finite(one.dollars),
         "dollars_unknown": one.unpriced,
         "seconds": _finite(one.seconds),
+        "total_seconds": _finite(one.total_seconds),
         "calls": None if one.calls is None else asdict(one.calls),
         "shares_calls_with": one.shares,
         "accuracy": None

@@ -42,6 +42,7 @@ class OracleShown:
         shares: the key of another oracle with the same model, whose calls are not told apart from its own.
         dollars: what all its answers cost; None if unknown, and `unpriced` says why.
         seconds: the median for an answer: a model's latency, or people's active time; None if unknown.
+        total_seconds: of all answers together, as far as they are known.
         accuracy: of its labels; None if not measured, and `not_measured` says why, and how to.
         sampled: the random documents that its accuracy and prices are from, abstentions included.
         dollar_price, second_price: of its labels; None if unknown.
@@ -61,6 +62,7 @@ class OracleShown:
     dollars: float | None
     unpriced: str | None
     seconds: float | None
+    total_seconds: float | None
     accuracy: Accuracy | None
     not_measured: str | None
     sampled: int

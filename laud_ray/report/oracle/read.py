@@ -107,6 +107,7 @@ def _shown(run: RunFolder, one: Answered, truth: Truth, wanted: float, title: st
         dollars=one.dollars,
         unpriced=None if one.dollars is not None else _unpriced(one),
         seconds=float(np.median(times)) if times else None,
+        total_seconds=sum(times) if times else None,
         accuracy=measured,
         not_measured=lack,
         sampled=len(truth.rows(sampled)),

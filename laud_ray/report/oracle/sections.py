@@ -1,7 +1,7 @@
 """The page on a run's oracles as sections of a table and sentences, the same in the terminal and in HTML."""
 
 from laud_ray.quality.oracles.thresholds import Calibration, Reached
-from laud_ray.report.formatting import ABSENT, dollars, figure, kinds, percent
+from laud_ray.report.formatting import ABSENT, dollars, duration, figure, kinds, percent
 from laud_ray.report.oracle.calls import Calls
 from laud_ray.report.oracle.model_tests import alternative_section, probe_section
 from laud_ray.report.oracle.page import OraclePage, OracleShown
@@ -71,6 +71,8 @@ def _answer_lines(one: OracleShown) -> list[str]:
         lines.append(f"{one.name}: abstained from {sum(one.counts.abstained.values()):,}: {listed}.")
     if one.calls is not None:
         lines.append(f"{one.name}: {_calls(one.calls)}.")
+    if one.kind == "people" and one.total_seconds is not None:
+        lines.append(f"{one.name}: {duration(one.total_seconds)} of active time.")
     if one.shares is not None:
         lines.append(
             f"{one.name}: asks the same model in the same words as {one.shares}, so that their calls cannot be told "

@@ -18,6 +18,7 @@ from laud_ray.report.oracle.read import read_page
 from laud_ray.report.oracle.sections import not_tested, sections
 from laud_ray.report.run.page import render
 from laud_ray.report.run.read import read
+from laud_ray.report.section import Section
 from laud_ray.store.ledger import Answer, Call, Caps, Ledger
 from laud_ray.store.rechecks import SecondQuery, add, record
 from laud_ray.store.run import claim, look_at
@@ -25,6 +26,7 @@ from laud_ray.store.store import Query
 from laud_ray.types import Annotation, Document
 from tests.asking import run_with
 from tests.endpoint import Reply, chat, endpoint, refusal
+from tests.postgres import Server
 from tests.rare import truth, write_catalog
 from tests.unit.evaluation.test_trusted import REPLAY, first_round
 
@@ -249,6 +251,10 @@ def test_the_text_the_page_and_the_json_hold_the_same(run: str, capsys: pytest.C
     assert "What each oracle is worth" in html
     assert "The price of right labels" in html
     assert "What each oracle is worth" not in render_alone(run)
+    hostile = Section("A <b>", ("one", "n"), (("<script>", "<i>"),), ("x <img src=x>",))
+    with look_at(run) as folder:
+        html = render(read(folder), [hostile])
+    assert not any(tag in html for tag in ("<script>", "<img", "A <b>"))
     cli.main(["report", run])
     assert "What each oracle is worth" in Path(run, "report.html").read_text()
 
@@ -276,7 +282,7 @@ def test_people_cost_their_active_time(tmp_path: Path) -> None:
     (people,) = page_of(people_run(tmp_path, hourly=36)).oracles
     assert (people.counts.answers, people.counts.labels, dict(people.counts.abstained)) == (3, 2, {"unsure": 1})
     assert people.dollars == pytest.approx(0.6)
-    assert people.seconds == 20
+    assert (people.seconds, people.total_seconds) == (20, 60)
     assert people.accuracy is None
     assert people.not_measured is not None
     assert "no trusted oracle" in people.not_measured
@@ -287,6 +293,16 @@ def test_people_cost_their_active_time(tmp_path: Path) -> None:
         "no price: set hourly, in dollars for an hour",
     )
     assert unpaid.people is None
+
+
+def test_a_run_in_postgresql_is_read_too(tmp_path: Path, postgres: Server) -> None:
+    run = people_run(tmp_path, hourly=36, store=postgres.url, again=2)
+    with look_at(run) as folder:
+        folder.store.add_annotations([Annotation("d0", "tea", "people", 0.1), Annotation("d2", "milk", "people", 0.3)])
+        add(folder.store.engine, 2, [Annotation("d0", "milk", "people", 0.1)])
+    page = page_of(run)
+    assert [(one.name, one.counts.answers, one.counts.random) for one in page.oracles] == [("people", 3, 3)]
+    assert sections(page)
 
 
 def test_a_run_without_answers_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
