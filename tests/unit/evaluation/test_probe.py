@@ -6,17 +6,20 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from laud_ray import oracles
 from laud_ray.config import RunConfig
 from laud_ray.errors import RunError
-from laud_ray.evaluation.probe import Findings, ask, findings, llms, plan_probes
+from laud_ray.evaluation.probe import Findings, _order, ask, findings, llms, plan_probes
+from laud_ray.events import Event
 from laud_ray.oracles.llm import LlmOracle, oracle_prompt
 from laud_ray.oracles.probing import ASKED
 from laud_ray.store.ledger import Ledger
 from laud_ray.store.probes import probes
 from laud_ray.store.run import claim, configured
+from laud_ray.store.store import Sampled
 from laud_ray.types import Document
 from tests.probed import LABELS, Answering, is_reversed, make_run, number, wording
 
@@ -262,3 +265,62 @@ def test_documents_with_a_trusted_answer_come_first_and_then_others_at_random(ru
         assert plan_probes(folder, 50)[0].probe.documents == drawn
     assert len({one.id for one in drawn}) == 50
     assert {one.id for one in drawn[:40]} == sample
+
+
+def test_documents_of_a_large_stratum_are_drawn_as_often_as_in_the_corpus() -> None:
+    """A sample with 30 of 60 rare documents and 30 of 940 others: few of 20 that are drawn from it are rare."""
+    group = [Sampled("r", i, f"d{i}", int(i >= 30), 940 if i >= 30 else 60) for i in range(60)]
+    rng = np.random.default_rng(0)
+    rare = [sum(i < 30 for i in _order(group, rng)[:20]) for _ in range(200)]
+    assert 0.5 < float(np.mean(rare)) < 3.0  # 1.2 of 20 in the corpus
+
+
+def test_the_run_s_own_calls_and_its_probe_share_a_cap(run: Path, model: Model) -> None:
+    server = model(right)
+    with claim(changed(run, max_calls=90)) as folder:
+        (config,), task = llms(folder.config).values(), folder.config.task.to_task()
+        oracle = LlmOracle(config, oracle_prompt(config, task), server, Ledger(folder.store))
+        oracle.annotate([Document(f"d{i}", f"text {i}") for i in range(60)])
+        assert ask(folder, plan_probes(folder, 10)[0]).pending == 40
+        used = Ledger(folder.store).totals("llm:m")
+        assert (used.calls, used.answered) == (90, 90)
+        more = oracle.annotate([Document("other", "text 61")])
+    assert more == []
+    assert oracle.waiting is not None
+
+
+def test_a_probe_that_died_after_its_last_answer_is_finished_without_a_call(run: Path, model: Model) -> None:
+    server = model(right)
+
+    class Killed(BaseException):
+        pass
+
+    def observer(event: Event) -> None:
+        if event.kind == "end":
+            raise Killed
+
+    with claim(changed(run)) as folder:
+        (planned,) = plan_probes(folder, 10)
+        with pytest.raises(Killed):
+            ask(folder, planned, observer)
+        (again,) = plan_probes(folder, 10)
+        assert (again.resumed, again.price.calls, len(server.prompts)) == (True, 0, 70)
+        assert ask(folder, again).pending == 0
+        assert findings(folder, again.where, again.config) is not None
+    assert len(server.prompts) == 70
+
+
+def test_every_language_model_of_a_run_is_probed_once(tmp_path: Path, model: Model) -> None:
+    server = model(right)
+    small = {"kind": "llm", "engine": "openai", "model": "small", "base_url": "http://127.0.0.1:9"}
+    cascade = {"kind": "cascade", "oracles": [small, {**small, "model": "large"}]}
+    run = make_run(tmp_path, "", other=cascade)
+    with claim(configured(f"{run}/config.yaml")) as folder:
+        planned = plan_probes(folder, 5)
+        assert [(one.where, one.config.model) for one in planned] == [
+            ("oracle.oracles[0]", "small"),
+            ("oracle.oracles[1]", "large"),
+        ]
+        assert [ask(folder, one).pending for one in planned] == [0, 0]
+        assert planned[0].probe.keys != planned[1].probe.keys
+    assert len(server.prompts) == 70

@@ -1,12 +1,14 @@
 """Prompts: what is shared comes first, a text cannot leave its fence."""
 
+import hashlib
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from laud_ray.config import LlmConfig
-from laud_ray.models.language.prompts import CLOSE, OPEN, Option, Prompt, codes, fenced
+from laud_ray.models.language.prompts import ANSWER, CLOSE, OPEN, VERSION, WORDINGS, Option, Prompt, codes, fenced
 from laud_ray.oracles.completions.confidence import read
 from laud_ray.oracles.engines import Completion
 from laud_ray.oracles.llm import oracle_prompt
@@ -77,3 +79,29 @@ def test_the_version_follows_what_answers_depend_on() -> None:
     ]
     assert len({p.version for p in [Prompt(OPTIONS), *changed]}) == 5
     assert Prompt(OPTIONS).version == Prompt(OPTIONS).version
+
+
+def test_the_wording_that_is_used_keeps_its_version() -> None:
+    """Answers are kept under the version: whoever changes this wording must change VERSION too."""
+    prompt = Prompt(OPTIONS, "Pods are coffee.", unsure="C")
+    sent = [replace(prompt, rationale=rationale) for rationale in (False, True)]
+    text = "".join(one.head() + one.opening() + one.tail() for one in sent)
+    assert (VERSION, hashlib.sha256(text.encode()).hexdigest()[:16]) == ("1", "07f9895ef4337216")
+    assert [one.version for one in sent] == ["25dc491d5b6518f4", "daa443fdc20db100"]
+
+
+def test_other_wordings_ask_the_same_in_other_words() -> None:
+    prompts = [Prompt(OPTIONS, "Pods are coffee.", unsure="C", wording=i) for i in range(len(WORDINGS))]
+    assert len({one.version for one in prompts}) == len({one.head() for one in prompts}) == 3
+    for one in prompts:
+        assert "A = Tea: leaves\nB = Coffee\nC = unsure" in one.head()
+        assert one.head().index("<text>") < one.head().index("Pods are coffee.") < one.head().index("A = Tea")
+        assert f'"{ANSWER}" and the code' in replace(one, rationale=True).head()
+        assert one.tail() == prompts[0].tail()
+
+
+def test_labels_in_reverse_get_their_codes_in_that_order() -> None:
+    task = Task("t", "multiclass", tuple(map(Label, ("Tea", "Coffee", "Juice"))))
+    prompt = oracle_prompt(LlmConfig(kind="llm", engine="openai", model="m"), task, reverse=True)
+    assert [(one.code, one.label.name) for one in prompt.options] == [("A", "Juice"), ("B", "Coffee"), ("C", "Tea")]
+    assert prompt.unsure == "D"
