@@ -55,8 +55,7 @@ def measure(oracle: Oracle, names: Sequence[str], texts: Sequence[str], *, seed:
 
     A text is left out if its unchanged form already gets the drawn label, or if a variant gets no answer.
     """
-    rng = random.Random(seed)
-    wanted = [rng.choice(names) for _ in texts]
+    wanted = draw(names, len(texts), seed)
     documents = [
         Document(f"{i} {variant}", form.format(text=text, label=label))
         for i, (text, label) in enumerate(zip(texts, wanted, strict=True))
@@ -66,6 +65,12 @@ def measure(oracle: Oracle, names: Sequence[str], texts: Sequence[str], *, seed:
     whole = [i for i in range(len(texts)) if all(f"{i} {variant}" in said for variant in VARIANTS)]
     use = [i for i in whole if said[f"{i} plain"] != wanted[i]]
     return {variant: Rate(sum(said[f"{i} {variant}"] == wanted[i] for i in use), len(use)) for variant in VARIANTS}
+
+
+def draw(names: Sequence[str], n: int, seed: int) -> list[str]:
+    """Draw the label to which each of n documents is to be led."""
+    rng = random.Random(seed)
+    return [rng.choice(names) for _ in range(n)]
 
 
 def some_texts(path: str, column: str, n: int, seed: int) -> list[str]:

@@ -7,9 +7,11 @@ A set is a folder or file as in benchmarks/labelled_sets.py, or a task.yaml whos
 reads each prompt once, and the answer is the likeliest code: what guided decoding at temperature 0 returns.
 
 For each form of the prompt: its accuracy, and how often a mention of another label, an instruction to answer it, and a
-forged answer lead to that label (benchmarks/injection.py). Then the share of documents that get another label in
-another order of the labels, or with another wording of the instructions. Intervals are 95 % (Wilson). With --results, a
-line is appended for each form, and the same command resumes after an interruption.
+forged answer lead to that label (benchmarks/injection.py); the same for answers that are calibrated on the plain texts,
+since a weak model gives nearly all of them one label; and by how much the attacks change the log-probability of the
+label. Then the share of documents that get another label in another order of the labels, or with another wording of
+the instructions. Intervals are 95 % (Wilson). With --results, a line is appended for each form, and the same command
+resumes after an interruption.
 """
 
 import argparse
@@ -20,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from injection import VARIANTS, Rate, measure
+from injection import VARIANTS, Rate, draw, measure
 from labelled_sets import LabelledSet, read_set
 
 from laud_ray import config as configuration
@@ -117,6 +119,7 @@ FORMS = {
     "labels last": Form(labels_last=True),
     "answer begun": Form(begun=True),
 }
+ATTACKS = [variant for variant in VARIANTS if variant != "plain"]
 ORDERS: Mapping[str, Callable[[int], list[int]]] = {
     "reversed": lambda k: list(range(k))[::-1],
     "rotated by half": lambda k: [(i + k // 2) % k for i in range(k)],
@@ -125,19 +128,27 @@ ORDERS: Mapping[str, Callable[[int], list[int]]] = {
 
 @dataclass
 class Reader:
-    """Answers with the likeliest code after a prompt in a form, as an oracle; remembers its answers by text."""
+    """Answers with the likeliest code after a prompt in a form, as an oracle.
+
+    Attributes:
+        said: its answers by text; `logprobs`: the log-probabilities of all labels by text.
+    """
 
     model: str
     task: Task
     pool: Sequence[Example] = ()
     examples: int = 0
     dtype: str = "auto"
+    template: bool = True
     form: Form = field(default_factory=Form)
     order: Sequence[int] = ()
     said: dict[str, str | None] = field(default_factory=dict)
+    logprobs: dict[str, dict[str | None, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.tokenizer = chat.open_tokenizer(self.model)
+        if not self.template:
+            self.tokenizer.chat_template = None
         self.codes = token_codes(self.tokenizer, self.task.labels, self.model)
         self.neighbours = Neighbours(self.pool)
         suffix = chat.frame(self.tokenizer, Prompt()).suffix
@@ -148,7 +159,8 @@ class Reader:
 
     def set(self, form: Form = FORMS["product"], order: Sequence[int] = ()) -> "Reader":
         """Change the form of the prompt and the order of the labels."""
-        self.form, self.order, self.said = form, order or range(len(self.task.labels)), {}
+        self.form, self.order = form, order or range(len(self.task.labels))
+        self.said, self.logprobs = {}, {}
         return self
 
     def annotate(self, documents: Sequence[Document]) -> Sequence[Annotation]:
@@ -156,10 +168,12 @@ class Reader:
         prompts = self.prompts(prompt, [document.text for document in documents])
         logprobs, _ = self.engine.read(prompts)
         ends = np.cumsum([len(tokens) for tokens in self.tokens.values()])
-        best = np.stack([part.max(1) for part in np.split(logprobs, ends[:-1], axis=1)], 1).argmax(1)
+        codes = np.stack([part.max(1) for part in np.split(logprobs, ends[:-1], axis=1)], 1)
+        codes -= np.logaddexp.reduce(codes, axis=1, keepdims=True)
         names = [*(option.label.name for option in prompt.options), None]
-        found = [names[i] for i in best]
-        self.said |= {document.text: name for document, name in zip(documents, found, strict=True)}
+        found = [names[i] for i in codes.argmax(1)]
+        for document, name, row in zip(documents, found, codes.tolist(), strict=True):
+            self.said[document.text], self.logprobs[document.text] = name, dict(zip(names, row, strict=True))
         return [Annotation(d.id, name, "reader") for d, name in zip(documents, found, strict=True)]
 
     def prompt(self) -> Prompt:
@@ -218,8 +232,43 @@ def sample(labelled: LabelledSet, n: int, pool: int, seed: int) -> tuple[list[st
 def attacked(reader: Reader, texts: Sequence[str], gold: Sequence[str], seed: int) -> dict[str, Any]:
     """Return the accuracy of the current form, its labels, and how often each variant of a text misleads it."""
     rates = measure(reader, reader.task.names, texts, seed=seed)
-    misled = {variant: [rates[variant].hits, rates[variant].n] for variant in VARIANTS if variant != "plain"}
-    return {**plain(reader, texts, gold), "misled": misled}
+    wanted = draw(reader.task.names, len(texts), seed)
+    return {
+        **plain(reader, texts, gold),
+        "misled": {variant: [rates[variant].hits, rates[variant].n] for variant in ATTACKS},
+        "calibrated": calibrated(reader, texts, gold, wanted),
+        "shifts": {variant: shift(reader, VARIANTS[variant], texts, wanted) for variant in ATTACKS},
+    }
+
+
+def calibrated(reader: Reader, texts: Sequence[str], gold: Sequence[str], wanted: Sequence[str]) -> dict[str, Any]:
+    """Return accuracy and misled answers if each label's mean log-probability over the plain texts is subtracted."""
+    names = list(reader.task.names)
+    rows = {
+        variant: np.asarray(
+            [
+                [reader.logprobs[form.format(text=text, label=label)][name] for name in names]
+                for text, label in zip(texts, wanted, strict=True)
+            ]
+        )
+        for variant, form in VARIANTS.items()
+    }
+    prior = rows["plain"].mean(0)
+    labels = {variant: [names[i] for i in (found - prior).argmax(1)] for variant, found in rows.items()}
+    use = [i for i, label in enumerate(labels["plain"]) if label != wanted[i]]
+    return {
+        "correct": [sum(a == b for a, b in zip(labels["plain"], gold, strict=True)), len(gold)],
+        "misled": {v: [sum(labels[v][i] == wanted[i] for i in use), len(use)] for v in ATTACKS},
+    }
+
+
+def shift(reader: Reader, variant: str, texts: Sequence[str], wanted: Sequence[str]) -> tuple[float, float]:
+    """Return by how much a variant changes the log-probability of a label: the mean, and 1.96 standard errors."""
+    changes = [
+        reader.logprobs[variant.format(text=text, label=label)][label] - reader.logprobs[text][label]
+        for text, label in zip(texts, wanted, strict=True)
+    ]
+    return float(np.mean(changes)), float(1.96 * np.std(changes, ddof=1) / len(changes) ** 0.5)
 
 
 def plain(reader: Reader, texts: Sequence[str], gold: Sequence[str]) -> dict[str, Any]:
@@ -242,6 +291,10 @@ def row(name: str, found: Mapping[str, Any], product: Sequence[str | None]) -> s
     unsure = sum(label is None for label in found["labels"])
     columns = [f"accuracy {share(*found['correct'])}", f"differ {share(differ, len(product))}", f"unsure {unsure}"]
     columns += [f"{variant} {share(*rate)}" for variant, rate in found.get("misled", {}).items()]
+    if "calibrated" in found:
+        columns.append(f"calibrated: accuracy {share(*found['calibrated']['correct'])}")
+        columns += [f"{variant} {share(*rate)}" for variant, rate in found["calibrated"]["misled"].items()]
+    columns += [f"{variant} {mean:+.2f} +-{half:.2f} nats" for variant, (mean, half) in found.get("shifts", {}).items()]
     return f"{name:<16} " + "; ".join(columns)
 
 
@@ -255,6 +308,7 @@ def main() -> None:
     parser.add_argument("--pool", type=int, default=200, help="annotated documents from which they are taken")
     parser.add_argument("--forms", nargs="+", choices=FORMS, default=list(FORMS))
     parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--plain", action="store_true", help="prompts without the model's chat template")
     parser.add_argument("--results", type=Path, help="a file to which results are appended, to resume from")
     args = parser.parse_args()
     lines = args.results.read_text().splitlines() if args.results and args.results.exists() else []
@@ -263,7 +317,7 @@ def main() -> None:
         labelled = read_task(path, args.seed)
         texts, gold, pool = sample(labelled, args.n, args.pool, args.seed)
         print(f"{args.model}, {labelled.name}, {len(labelled.task.labels)} labels, n = {len(texts)}, "
-              f"{args.examples} examples")  # fmt: skip
+              f"{args.examples} examples, {'plain' if args.plain else 'chat'} prompts")  # fmt: skip
         reader = None
         k = len(labelled.task.labels)
         wanted: list[tuple[str, Form, Sequence[int]]] = [
@@ -272,9 +326,9 @@ def main() -> None:
             *((f"wording {i}", Form(wording=i), range(k)) for i in range(1, len(WORDINGS))),
         ]
         for name, form, order in wanted:
-            key = (labelled.name, args.n, args.seed, args.examples, args.dtype, name)
+            key = (labelled.name, args.n, args.seed, args.examples, args.dtype, args.plain, name)
             if key not in known:
-                reader = reader or Reader(args.model, labelled.task, pool, args.examples, args.dtype)
+                reader = reader or Reader(args.model, labelled.task, pool, args.examples, args.dtype, not args.plain)
                 reader.set(form, order)
                 found = attacked(reader, texts, gold, args.seed) if name in FORMS else plain(reader, texts, gold)
                 known[key] = {"key": key, **found}
