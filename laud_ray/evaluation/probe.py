@@ -5,17 +5,15 @@ labels: nothing learns them. A later probe asks about the same documents again.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
 
 from laud_ray import oracles
 from laud_ray.cluster.connect import connect
 from laud_ray.config import LlmConfig, RunConfig
 from laud_ray.data.corpus import Corpus, open_corpus
 from laud_ray.errors import RunError
-from laud_ray.evaluation.draw import to_queries
+from laud_ray.evaluation.probe_draw import draw_documents
 from laud_ray.events import Event, Observer
 from laud_ray.models.language.prompts import fenced
 from laud_ray.oracles.llm import answer_key
@@ -25,9 +23,9 @@ from laud_ray.store import rechecks
 from laud_ray.store.ledger import Ledger
 from laud_ray.store.probes import Probe, finish, probes, save
 from laud_ray.store.run import RunFolder
-from laud_ray.store.store import Sampled, Store
+from laud_ray.store.store import Store
 from laud_ray.store.tables import now
-from laud_ray.types import Document, Example
+from laud_ray.types import Example
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +115,7 @@ def _plan(run: RunFolder, corpus: Corpus, where: str, config: LlmConfig, n: int)
         return Planned(where, config, earlier[-1], True, prober.price(earlier[-1]), prober)
     first = next((one for one in earlier if one.done is not None), None)
     known = () if first is None else first.documents[:n]
-    documents = (*known, *_drawn(run, corpus, n - len(known), {one.id for one in known}))
+    documents = (*known, *draw_documents(run, corpus, n - len(known), {one.id for one in known}))
     examples = _examples(run.store, config) if first is None else first.examples
     number = len(earlier) + 1
     keys = prober.keys(number, documents)
@@ -158,6 +156,15 @@ def findings(run: RunFolder, where: str, config: LlmConfig) -> Findings | None:
     both = [name for name in said if name in old]
     since_first = change([old[name][:2] for name in both], [_twice(said[name]) for name in both]) if not why else None
     return Findings(latest, found, paid, first, since_first, since_run, why)
+
+
+def unfinished(run: RunFolder, where: str) -> tuple[Probe, int] | None:
+    """Return the latest probe of a language model and the number of its missing answers; None if it is finished."""
+    latest = next(reversed(probes(run.store, where)), None)
+    if latest is None or latest.done is not None:
+        return None
+    keys = [key for keys in latest.keys for key in keys]
+    return latest, len(keys) - len(Ledger(run.store).answers(keys))
 
 
 def right_labels(run: RunFolder, where: str, config: LlmConfig) -> dict[str, str]:
@@ -213,56 +220,3 @@ def _examples(store: Store, config: LlmConfig) -> tuple[Example, ...]:
         return ()
     asked = [*store.queries("seed"), *store.queries("query")]
     return tuple(Example(one.query.document.text, one.label) for one in asked if one.label is not None)
-
-
-def _drawn(run: RunFolder, corpus: Corpus, n: int, known: set[str]) -> list[Document]:
-    """Draw n documents at random: those with a trusted answer first, then others of the evaluation sample.
-
-    Documents of the sample are drawn with weights, so that each document of the corpus is about as likely as any other,
-    although the sample may have more of some strata.
-    """
-    if n <= 0:
-        return []
-    rng = np.random.default_rng([run.config.seed, 5, len(known)])
-    sample = {one.document_id: one for one in run.store.sample("evaluation")}
-    texts = {one.id: one for one in (query.document for query in to_queries(corpus, list(sample.values())))}
-    trusted = _asked_trusted(run)
-    groups = [[one for one in sample.values() if (one.document_id in trusted) == first] for first in (True, False)]
-    chosen: list[Document] = []
-    for group in groups:
-        fresh = [one for one in group if one.document_id not in known]
-        chosen += [texts[fresh[i].document_id] for i in _order(fresh, rng)]
-    rest = _others(corpus, known | set(sample), rng) if len(chosen) < n else iter(())
-    while len(chosen) < n:
-        chosen.append(next(rest))
-    return chosen[:n]
-
-
-def _order(group: list[Sampled], rng: np.random.Generator) -> list[int]:
-    """Return the group's places in a random order, those that stand for more documents earlier.
-
-    Efraimidis and Spirakis (2006), "Weighted Random Sampling with a Reservoir".
-    """
-    sizes = {one.stratum: one.stratum_size for one in group}
-    counts = {h: sum(one.stratum == h for one in group) for h in sizes}
-    weights = np.array([sizes[one.stratum] / counts[one.stratum] for one in group])
-    order: list[int] = np.argsort(rng.exponential(size=len(group)) / np.maximum(weights, 1e-12)).tolist()
-    return order
-
-
-def _others(corpus: Corpus, known: set[str], rng: np.random.Generator) -> Iterator[Document]:
-    """Yield the other documents of the corpus in a random order, one range after the other."""
-    for i in rng.permutation(len(corpus.ranges)).tolist():
-        table = corpus.read(corpus.ranges[i].name, ["id", "text", "duplicate_of"])
-        rows = table.to_pylist()
-        for j in rng.permutation(len(rows)).tolist():
-            row = rows[j]
-            if row["text"] is not None and row["duplicate_of"] is None and row["id"] not in known:
-                yield Document(row["id"], row["text"])
-
-
-def _asked_trusted(run: RunFolder) -> set[str]:
-    """The documents of the evaluation sample about which the most trusted oracle was asked."""
-    if run.config.trusted_oracle() is not None:
-        return set(rechecks.trusted_answers(run.store.engine))
-    return {one.query.document.id for one in run.store.queries("evaluation") if one.answered}

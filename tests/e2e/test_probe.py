@@ -66,10 +66,15 @@ def test_a_cap_in_the_middle_leaves_with_75(tmp_path: Path, capsys: pytest.Captu
         assert laud("oracle", str(run), "--probe", "10", "--yes") == EXIT_WAITING
         said = capsys.readouterr()
         assert "40 answers are pending: oracle.max_calls: 30 of 30 calls of m are used" in said.out + said.err
+        assert "llm:m: probe 1 lacks 40 of 70 answers; --probe 10 resumes it." in " ".join(said.out.split())
+        assert laud("oracle", str(run), "--json") == 0
+        found = json.loads(capsys.readouterr().out)
+        assert (found["probe"], found["probe_unfinished"]["llm:m"]["missing"]) == ({}, 40)
         path = run / "config.yaml"
         path.write_text(path.read_text().replace("max_calls: 30", "max_calls: 70"))
         assert laud("oracle", str(run), "--probe", "10", "--yes", "--json") == 0
         assert len(server.seen) == 70
+        assert json.loads(capsys.readouterr().out)["probe_unfinished"] == {}
 
 
 def test_after_a_kill_only_what_was_in_flight_is_asked_again(tmp_path: Path) -> None:

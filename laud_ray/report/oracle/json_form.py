@@ -7,7 +7,7 @@ from dataclasses import asdict
 from laud_ray.quality.oracles.split import Split
 from laud_ray.quality.oracles.thresholds import Calibration
 from laud_ray.quality.raters import Agreement
-from laud_ray.report.oracle.model_tests import alternative_json, probe_json
+from laud_ray.report.oracle.model_tests import alternative_json, probe_json, unfinished_json
 from laud_ray.report.oracle.page import OraclePage, OracleShown, Price
 from laud_ray.report.oracle.sections import not_tested
 from laud_ray.types import Estimate
@@ -32,6 +32,7 @@ def oracle_json(page: OraclePage, more: Mapping[str, object] | None = None) -> d
         "people": None if page.people is None else {"dollars_per_label": page.people, "from": page.people_from},
         "alternative_test": {name: alternative_json(one) for name, one in page.alternatives.items()},
         "probe": {name: probe_json(one) for name, one in page.probes.items()},
+        "probe_unfinished": {name: unfinished_json(*one) for name, one in page.unfinished.items()},
         "not_tested": list(not_tested(page)),
         **(more or {}),
     }

@@ -8,11 +8,12 @@ from laud_ray.quality.probe import Change, Errors
 from laud_ray.report.formatting import dollars, figure, percent
 from laud_ray.report.oracle.alternative import Alternative
 from laud_ray.report.section import Section
+from laud_ray.store.probes import Probe
 from laud_ray.types import Estimate
 
 
-def probe_section(probes: Mapping[str, Findings]) -> Section:
-    """Return what the probes show, by the names of the models."""
+def probe_section(probes: Mapping[str, Findings], unfinished: Mapping[str, tuple[Probe, int]]) -> Section:
+    """Return what the finished probes show, and which lack answers, by the names of the models."""
     columns = ("oracle", "n", "same prompt again", "other wording", "other order", "unstable documents")
     rows = tuple(
         (
@@ -28,6 +29,12 @@ def probe_section(probes: Mapping[str, Findings]) -> Section:
             "Probability that the label changes if the prompt is asked again, worded in another way (3 wordings of one "
             "meaning), or lists the labels in the reverse order. Unstable: the six prompts do not all give one label. "
             "Single answers count, before the threshold; documents are the sampling units."
+        )
+    for name, (probe, missing) in unfinished.items():
+        n = len(probe.documents)
+        lines.append(
+            f"{name}: probe {probe.number} lacks {missing:,} of {sum(map(len, probe.keys)):,} answers; --probe {n} "
+            "resumes it."
         )
     return Section("Answers by wording and order", columns if rows else (), rows, tuple(lines))
 
@@ -142,6 +149,17 @@ def probe_json(one: Findings) -> dict[str, object]:
         "since_first": _change_json(one.since_first),
         "since_run": _change_json(one.since_run),
         "incomparable": one.incomparable,
+    }
+
+
+def unfinished_json(probe: Probe, missing: int) -> dict[str, object]:
+    """Return a probe that lacks answers as JSON types."""
+    return {
+        "number": probe.number,
+        "began": probe.began.isoformat(),
+        "n": len(probe.documents),
+        "answers": sum(map(len, probe.keys)),
+        "missing": missing,
     }
 
 

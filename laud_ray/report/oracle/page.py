@@ -11,6 +11,7 @@ from laud_ray.quality.oracles.thresholds import Calibration
 from laud_ray.quality.raters import Agreement
 from laud_ray.report.oracle.alternative import Alternative
 from laud_ray.report.oracle.calls import Calls
+from laud_ray.store.probes import Probe
 from laud_ray.types import Estimate
 
 
@@ -87,7 +88,8 @@ class OraclePage:
             trusted oracle, or too little is known; `no_split` says why.
         people: dollars for a label of people, to compare with, and where the price is from; None if unknown.
         alternatives: whether each language model may replace people, by its name; empty if the run asks no people.
-        probes: what the latest probe of each language model shows, by its name.
+        probes: what the latest finished probe of each language model shows, by its name.
+        unfinished: the probes that were begun and lack answers, with how many, by the model's name.
     """
 
     run: str
@@ -106,3 +108,4 @@ class OraclePage:
     people_from: str | None
     alternatives: Mapping[str, Alternative] = field(default_factory=dict)
     probes: Mapping[str, Findings] = field(default_factory=dict)
+    unfinished: Mapping[str, tuple[Probe, int]] = field(default_factory=dict)

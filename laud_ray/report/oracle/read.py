@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from laud_ray.config import LlmConfig, PeopleConfig
-from laud_ray.evaluation.probe import findings, llms
+from laud_ray.evaluation.probe import findings, llms, unfinished
 from laud_ray.quality.aggregation import Opinion
 from laud_ray.quality.alternative import SKILLED
 from laud_ray.quality.oracles.answers import Reply, confused, count
@@ -36,13 +36,16 @@ def read_page(
         epsilon: of the alternative annotator test.
     """
     found = read_answers(run)
-    known = {key: (one, config) for key, config in llms(run.config).items() if (one := findings(run, key, config))}
-    if not found and not known:
+    models = llms(run.config)
+    probes = {key: one for key, config in models.items() if (one := findings(run, key, config))}
+    open_probes = {key: lacking for key in models if (lacking := unfinished(run, key))}
+    if not found and not probes and not open_probes:
         return None
     asked_trusted = run.config.trusted_oracle() is not None
     answers = rechecks.trusted_answers(run.store.engine) if asked_trusted else {}
     truth = truth_of(run, {name: label for name, label in answers.items() if label is not None})
     titles = _titles(found)
+    named = {key: titles.get(key, f"llm:{config.model}") for key, config in models.items()}
     shown = tuple(_shown(run, one, truth, wanted, titles[one.member.key]) for one in found)
     price, source = _people_price(shown, people)
     split, no_split, prices = _split(run, found, shown, truth, price)
@@ -62,7 +65,8 @@ def read_page(
         people=price,
         people_from=source,
         alternatives={titles[key]: one for key, one in alternatives(run, found, epsilon).items()},
-        probes={titles.get(key, f"llm:{config.model}"): one for key, (one, config) in known.items()},
+        probes={named[key]: one for key, one in probes.items()},
+        unfinished={named[key]: one for key, one in open_probes.items()},
     )
 
 

@@ -21,7 +21,7 @@ OUTCOMES = {
 def sections(page: OraclePage) -> tuple[Section, ...]:
     """Return the sections of the page, in the order in which they are read. Further tests add theirs here."""
     found = [one(page) for one in (_answers, _accuracy, price_section, _confidence, _agreement, split_section)]
-    found += [alternative_section(page.alternatives), probe_section(page.probes)]
+    found += [alternative_section(page.alternatives), probe_section(page.probes, page.unfinished)]
     return (*(one for one in found if one.rows or one.lines), Section("Not tested", lines=not_tested(page)))
 
 

@@ -12,7 +12,8 @@ import pytest
 from laud_ray import oracles
 from laud_ray.config import RunConfig
 from laud_ray.errors import RunError
-from laud_ray.evaluation.probe import Findings, _order, ask, findings, llms, plan_probes
+from laud_ray.evaluation.probe import Findings, ask, findings, llms, plan_probes
+from laud_ray.evaluation.probe_draw import order
 from laud_ray.events import Event
 from laud_ray.oracles.llm import LlmOracle, oracle_prompt
 from laud_ray.oracles.probing import ASKED
@@ -271,7 +272,7 @@ def test_documents_of_a_large_stratum_are_drawn_as_often_as_in_the_corpus() -> N
     """A sample with 30 of 60 rare documents and 30 of 940 others: few of 20 that are drawn from it are rare."""
     group = [Sampled("r", i, f"d{i}", int(i >= 30), 940 if i >= 30 else 60) for i in range(60)]
     rng = np.random.default_rng(0)
-    rare = [sum(i < 30 for i in _order(group, rng)[:20]) for _ in range(200)]
+    rare = [sum(i < 30 for i in order(group, rng)[:20]) for _ in range(200)]
     assert 0.5 < float(np.mean(rare)) < 3.0  # 1.2 of 20 in the corpus
 
 
