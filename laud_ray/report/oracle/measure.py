@@ -7,7 +7,6 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from laud_ray.data.corpus import open_corpus
 from laud_ray.evaluation.measure import nearest_answered, predictions
 from laud_ray.quality.oracles.accuracy import NONE, Accuracy, accuracy
 from laud_ray.quality.oracles.answers import Reply
@@ -136,8 +135,8 @@ def truth_of(run: RunFolder, labels: Mapping[str, str]) -> Truth:
 
 def _predicted(run: RunFolder, drawn: Sequence[Sampled], names: Sequence[str]) -> dict[str, str] | None:
     """Return the predictions of the current model, or of the latest, on the sample; None if its scores are gone."""
-    history, corpus, current = run.store.history(), open_corpus(run.corpus), run.store.setting("current")
-    if not history or corpus is None or not drawn:
+    history, current = run.store.history(), run.store.setting("current")
+    if not history or not drawn:
         return None
     shown = next((one for one in history if one.model == current), history[-1])
     scores = run.scores(shown.number)

@@ -1,11 +1,13 @@
 """Which oracles a run has: each member of a cascade, and each cascade as a whole."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from laud_ray.config import CascadeConfig, LlmConfig, OracleConfig, ReplayConfig, RunConfig
 
 CASCADE = "cascade"
+# The place of the oracle whose answers count as right, if it answers a part of the evaluation sample again.
+TRUSTED = "evaluation.oracle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,8 @@ class Member:
         name: as in the database: `llm:MODEL`, `replay` or `people`; `cascade` for a whole one.
         places: all its places.
         config: its settings.
-        first: whether it is asked about every document, not only where another oracle abstained.
+        first: whether it answers about random documents whatever another oracle answered. If not, it is asked about
+            documents of the evaluation sample only where another one abstained.
     """
 
     key: str
@@ -46,17 +49,36 @@ def oracles_of(config: RunConfig) -> dict[str, OracleConfig]:
 
 def members(config: RunConfig) -> tuple[Member, ...]:
     """Return the oracles of a run in the order of the configuration, a cascade before its members."""
-    found: list[Member] = []
+    places: dict[str, list[str]] = {}
+    configs: dict[str, OracleConfig] = {}
     for where, oracle in oracles_of(config).items():
-        for place, one, first in _flat(oracle, where):
-            same = next((i for i, known in enumerate(found) if known.config == one), None)
-            if same is None:
-                found.append(Member(place, name_of(one), (place,), one, first))
-            elif place not in found[same].places:
-                known = found[same]
-                places = (*known.places, place)
-                found[same] = Member(known.key, known.name, places, known.config, known.first or first)
-    return tuple(found)
+        for place, one in _flat(oracle, where):
+            configs.setdefault(_identity(one), one)
+            known = places.setdefault(_identity(one), [])
+            known += [place] if place not in known else []
+    sampled = config.evaluation_oracle()[0]
+    return tuple(
+        Member(some[0], name_of(configs[key]), tuple(some), configs[key], _is_first(some, sampled))
+        for key, some in places.items()
+    )
+
+
+def _identity(config: OracleConfig) -> str:
+    """Return all that makes an oracle: its settings, without those that may change during a run."""
+    changing: frozenset[str] = getattr(config, "OPERATIONAL", frozenset())
+    if isinstance(config, CascadeConfig):
+        return f"cascade {[_identity(one) for one in config.oracles]}"
+    return config.model_dump_json(exclude=set(changing))
+
+
+def _is_first(places: Sequence[str], sampled: str) -> bool:
+    """Whether an oracle is asked about all documents of the evaluation sample that anything is asked of it about.
+
+    Args:
+        sampled: the place of the oracle that answers for the whole sample.
+    """
+    later = [place for place in places if within(place, sampled) and place not in (sampled, f"{sampled}.oracles[0]")]
+    return not later or any(place in (sampled, f"{sampled}.oracles[0]", TRUSTED) for place in places)
 
 
 def at(listed: tuple[Member, ...], where: str, name: str) -> Member | None:
@@ -70,11 +92,10 @@ def within(place: str, where: str) -> bool:
     return place == where or place.startswith(f"{where}.oracles[")
 
 
-def _flat(config: OracleConfig, where: str) -> Iterator[tuple[str, OracleConfig, bool]]:
-    yield where, config, True
+def _flat(config: OracleConfig, where: str) -> Iterator[tuple[str, OracleConfig]]:
+    yield where, config
     if isinstance(config, CascadeConfig):
-        for i, one in enumerate(config.oracles):
-            yield f"{where}.oracles[{i}]", one, i == 0
+        yield from ((f"{where}.oracles[{i}]", one) for i, one in enumerate(config.oracles))
 
 
 def priced(config: OracleConfig) -> bool:

@@ -14,9 +14,9 @@ from laud_ray.quality.oracles.split import Split, best_split
 from laud_ray.quality.raters import Agreement, compare
 from laud_ray.report.oracle.alternative import alternatives
 from laud_ray.report.oracle.measure import Truth, truth_of
-from laud_ray.report.oracle.members import CASCADE, priced, within
+from laud_ray.report.oracle.members import CASCADE, TRUSTED, priced, within
 from laud_ray.report.oracle.page import OraclePage, OracleShown
-from laud_ray.report.oracle.replies import TRUSTED, Answered, cascades, read_answers
+from laud_ray.report.oracle.replies import Answered, cascades, read_answers
 from laud_ray.report.run.opinions import read_agreement
 from laud_ray.store import rechecks
 from laud_ray.store.feedback import judge

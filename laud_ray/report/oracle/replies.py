@@ -13,12 +13,10 @@ from laud_ray.people.recorded import votes
 from laud_ray.quality.oracles.answers import Reply
 from laud_ray.report.oracle import calls as ledger
 from laud_ray.report.oracle.calls import Calls
-from laud_ray.report.oracle.members import CASCADE, Member, at, members, priced, within
+from laud_ray.report.oracle.members import CASCADE, TRUSTED, Member, at, members, priced, within
 from laud_ray.store.database.connection import read
 from laud_ray.store.run import RunFolder
 from laud_ray.store.tables import annotations, queries, second_answers, second_queries
-
-TRUSTED = "evaluation.oracle"
 
 
 @dataclass(frozen=True, slots=True)

@@ -422,3 +422,35 @@ def test_one_model_with_two_prompts_is_two_oracles(tmp_path: Path) -> None:
     assert whole.dollar_price is not None
     assert whole.accuracy is not None
     assert second.accuracy is None
+
+
+def test_an_oracle_of_audits_that_is_also_last_in_a_cascade_is_not_measured_on_what_another_left() -> None:
+    llm = {"kind": "llm", "engine": "openai", "model": "m", "base_url": "http://localhost:1"}
+    settings: dict[str, Any] = {
+        "task": {"name": "x", "labels": ["Tea", "Soap"]},
+        "corpus": {"path": "none.parquet", "text": "text"},
+        "storage": "run",
+        "oracle": {"kind": "cascade", "oracles": [llm, REPLAY]},
+        "audit": {"share": 0.1, "oracle": REPLAY},
+        "evaluation": {"oracle": {**llm, "model": "large"}, "trusted": 20},
+    }
+
+    def first(name: str) -> bool:
+        return next(one.first for one in members(config.parse(json.dumps(settings))) if one.name == name)
+
+    assert (first("llm:m"), first("replay"), first("cascade"), first("llm:large")) == (True, False, True, True)
+    settings["evaluation"] = {"oracle": REPLAY}
+    assert first("replay"), "it answers for the whole sample"
+
+
+def test_a_model_with_other_caps_is_the_same_oracle() -> None:
+    llm = {"kind": "llm", "engine": "openai", "model": "m", "base_url": "http://localhost:1"}
+    settings = {
+        "task": {"name": "x", "labels": ["Tea", "Soap"]},
+        "corpus": {"path": "none.parquet", "text": "text"},
+        "storage": "run",
+        "oracle": {"kind": "cascade", "oracles": [{**llm, "max_calls": 9}, REPLAY]},
+        "audit": {"share": 0.1, "oracle": {**llm, "concurrency": 2}},
+    }
+    (found,) = [one for one in members(config.parse(json.dumps(settings))) if one.name == "llm:m"]
+    assert found.places == ("oracle.oracles[0]", "audit.oracle")
