@@ -279,7 +279,7 @@ def main() -> None:
     records = [record for record in records if record["llm"] is None or record["llm"] in made.llms]
     person = args.hourly / 3600 * args.per_answer
     report.price(records, {name: llm.dollars for name, llm in made.llms.items()}, person, args.known)
-    stem = args.out / f"llm-or-people-{data.name}-{args.learner}"
+    stem = args.out / f"llm-or-people-{data.name}-{args.learner}-{args.strategy}"
     text = report.tables(records, agreement(made), args)
     stem.with_suffix(".md").write_text(text)
     report.plot(records, list(made.llms), stem.with_suffix(".png"))

@@ -13,6 +13,7 @@ from study_report import markdown
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+CENT = 0.01
 MONEY = (5.0, 10.0, 20.0, 40.0)
 FIGURES = ("asked", "labels", "by_people", "right", "dollars", "accuracy", "macro_f1")
 
@@ -109,12 +110,16 @@ def _equal_answers(name: str, runs: Sequence[Record], budget: int) -> dict[str, 
         "labels": f"{mean['labels']:.0f}",
         "right": f"{mean['right'] / mean['labels']:.1%}" if mean["labels"] else "-",
         "by people": f"{mean['by_people']:.0f}",
-        "dollars": f"{spent:.2f}",
+        "dollars": _dollars(spent),
         "accuracy": f"{mean['accuracy']:.1%}",
         "macro-F1": f"{np.mean(f1):.1f} ± {np.std(f1):.1f}",
         "points gained": f"{gained:+.1f}",
-        "points per dollar": f"{gained / spent:+.2f}" if spent else "-",
+        "points per dollar": f"{gained / spent:+.2f}" if spent >= CENT else "under 1 cent",
     }
+
+
+def _dollars(amount: float) -> str:
+    return f"{amount:.2f}" if amount >= CENT else f"{amount:.3f}"
 
 
 def _equal_money(name: str, runs: Sequence[Record]) -> dict[str, str]:
@@ -124,7 +129,7 @@ def _equal_money(name: str, runs: Sequence[Record]) -> dict[str, str]:
         line[f"${dollars:g}"] = f"{100 * np.mean([f1 for f1, _ in found]):.1f}{'*' if found[0][1] else ''}"
     last = [run["points"][-1] for run in runs]
     spent = np.mean([point["dollars"] for point in last]) - runs[0]["points"][0]["dollars"]
-    line["whole pool"] = f"{100 * np.mean([point['macro_f1'] for point in last]):.1f} for ${spent:.2f}"
+    line["whole pool"] = f"{100 * np.mean([point['macro_f1'] for point in last]):.1f} for ${_dollars(float(spent))}"
     return line
 
 
@@ -179,7 +184,7 @@ def plot(records: Sequence[Record], llms: Sequence[str], path: Path) -> None:
         for ax in axes[:, column]:
             ax.axhline(100 * records[0]["points"][0]["macro_f1"], color="grey", linewidth=0.8)
             ax.grid(alpha=0.3)
-        axes[0, column].legend(fontsize=7)
+        axes[1, column].legend(fontsize=7, loc="lower center")
     for ax in axes[:, 0]:
         ax.set_ylabel("macro-F1 on the test file, %")
     figure.tight_layout()
