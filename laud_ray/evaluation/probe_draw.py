@@ -43,8 +43,8 @@ def order(group: Sequence[Sampled], rng: np.random.Generator) -> list[int]:
     sizes = {one.stratum: one.stratum_size for one in group}
     counts = {h: sum(one.stratum == h for one in group) for h in sizes}
     weights = np.array([sizes[one.stratum] / counts[one.stratum] for one in group])
-    order: list[int] = np.argsort(rng.exponential(size=len(group)) / np.maximum(weights, 1e-12)).tolist()
-    return order
+    places: list[int] = np.argsort(rng.exponential(size=len(group)) / np.maximum(weights, 1e-12)).tolist()
+    return places
 
 
 def _others(corpus: Corpus, known: set[str], rng: np.random.Generator) -> Iterator[Document]:
