@@ -1,11 +1,11 @@
 """The product's `vllm` engine in this process, so that a model folder is loaded once for any number of calls.
 
-Prompts, answer codes, guided decoding and parsing are those of `VllmEngine`. Only Ray is left out, which starts its
-workers anew for each call, since a call of a run has all questions of a round.
+Prompts, answer codes, guided decoding and parsing are those of `VllmEngine`. Only Ray is left out.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,40 +13,49 @@ from typing import Any
 from laud_ray.config import LlmConfig
 from laud_ray.errors import LaudError
 from laud_ray.models.language.engine import engine_arguments, prepare
+from laud_ray.models.language.replica import Prompted, generated, parameters
+from laud_ray.oracles.engines import Asked, CallRecorder, Request
 from laud_ray.oracles.llm import LlmOracle, oracle_prompt, temperature
-from laud_ray.oracles.vllm_engine import ALTERNATIVES, VllmEngine, open_tokenizer, token_codes
-from laud_ray.store.ledger import Ledger
+from laud_ray.oracles.vllm.calls import completion
+from laud_ray.oracles.vllm.engine import ALTERNATIVES, VllmEngine, open_tokenizer, token_codes
+from laud_ray.store.ledger import Answer, Ledger
 from laud_ray.types import Example, Task
 
 CHUNK = 64  # answers are recorded after each chunk of prompts, so that a killed process loses less than a minute
 
 
 class LocalEngine(VllmEngine):
-    """Generates in this process instead of in Ray's workers."""
+    """Generates in this process instead of in an actor."""
 
     @property
     def shared(self) -> Sequence[int]:
         """The token ids that all prompts begin with."""
         return self._frame.prefix_ids
 
-    def _generate(self, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        from vllm import SamplingParams
-        from vllm.sampling_params import StructuredOutputsParams
-
+    def ask(self, requests: Sequence[Request], recorder: CallRecorder) -> Asked:
+        """Get answers to requests; those of CHUNK prompts are recorded together."""
+        answers: dict[str, Answer] = {}
         llm = _loaded(self._config.model, self._config.dtype, self._config.max_context)
-        for start in range(0, len(rows), CHUNK):
-            part = rows[start : start + CHUNK]
-            sampling = [dict(row["sampling_params"]) for row in part]
-            for one in sampling:
-                if guided := one.get("structured_outputs"):
-                    one["structured_outputs"] = StructuredOutputsParams(**guided)
+        for start in range(0, len(requests), CHUNK):
+            began, begun = time.monotonic(), list[tuple[Request, Prompted]]()
+            for request in requests[start : start + CHUNK]:
+                ids = self.token_ids(request)
+                number = recorder.begin(request, len(ids))
+                if number is None:
+                    break
+                begun.append((request, Prompted(number, ids, self.seed_of(request))))
             outputs = llm.generate(
-                [{"prompt_token_ids": row["tokenized_prompt"]} for row in part],
-                [SamplingParams(**one) for one in sampling],
+                [{"prompt_token_ids": prompt.ids} for _, prompt in begun],
+                [parameters(self.sampling, prompt.seed) for _, prompt in begun],
                 use_tqdm=False,
             )
-            for row, output in zip(part, outputs, strict=True):
-                yield _result(row["index"], output)
+            seconds = time.monotonic() - began
+            for (request, prompt), output in zip(begun, outputs, strict=True):
+                found = completion(generated(prompt, output.outputs[0]))
+                answers[request.key] = recorder.finish(prompt.number, found, seconds)
+            if len(begun) < len(requests[start : start + CHUNK]):
+                return Asked(answers, recorder.capped())
+        return Asked(answers)
 
 
 class LocalOracle(LlmOracle):
@@ -99,19 +108,3 @@ def _loaded(model: str, dtype: str, max_context: int) -> Any:
         disable_log_stats=True,
         **engine_arguments(model, dtype=dtype, max_context=max_context, gpus=1, on_cpu=cpu),
     )
-
-
-def _result(index: int, output: Any) -> dict[str, Any]:
-    """Return the columns of an answer, as `VllmEngine` gets them from a worker."""
-    said = output.outputs[0]
-    return {
-        "index": index,
-        "text": said.text,
-        "generated": list(said.token_ids),
-        "tokens": [
-            [{"id": key, "text": one.decoded_token or "", "logprob": one.logprob} for key, one in at.items()]
-            for at in said.logprobs or ()
-        ],
-        "prompt_tokens": len(output.prompt_token_ids),
-        "completion_tokens": len(said.token_ids),
-    }

@@ -32,7 +32,7 @@ from laud_ray.models.language import chat
 from laud_ray.models.language.engine import EngineSettings, LabelEngine
 from laud_ray.models.language.prompts import ANSWER, CLOSE, OPEN, WORDINGS, Prompt, fenced
 from laud_ray.oracles.llm import oracle_prompt
-from laud_ray.oracles.vllm_engine import token_codes
+from laud_ray.oracles.vllm.engine import token_codes
 from laud_ray.types import Annotation, Document, Example, Task
 
 SENTENCE, REQUEST = WORDINGS[0].task, WORDINGS[0].answer

@@ -14,6 +14,7 @@ from laud_ray.errors import RunError
 from laud_ray.evaluation.trusted import choose_first
 from laud_ray.events import Event as Event
 from laud_ray.events import Observer as Observer
+from laud_ray.models.language.warm import POOL, closing_engines
 from laud_ray.passes.incomplete import drop_incomplete
 from laud_ray.people.cost import spent_line
 from laud_ray.people.groups import wait_for_answers
@@ -68,7 +69,7 @@ def run(
     Raises:
         UserError: if the input is wrong; no half-written files are left.
     """
-    with claim(config) as folder:
+    with claim(config) as folder, closing_engines():
         reason = reconsider(config, folder.store)
         if reason is not None:
             return Outcome("finished", reason, folder.store.setting("current"))
@@ -91,6 +92,7 @@ def _answered(work: Work, waiting: WaitingError) -> bool:
     rules = rules_of(work.config)
     if rules is None:
         return False
+    POOL.release()  # people may take days, and until then nothing is asked of an engine
     how = f"answer them with `laud annotate {work.config.storage}`"
     work.note("annotate", len(work.store.history()), f"{waiting}; {how}")
     return wait_for_answers(work.store.engine, waiting.awaited, rules)

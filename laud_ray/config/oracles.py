@@ -36,11 +36,11 @@ class LlmConfig(Section):
         max_answer_tokens: None: 16, or 256 with a rationale. A reasoning model needs more.
         base_url, key_variable: the endpoint, and the environment variable that holds its API key.
         timeout: seconds.
-        concurrency: requests in flight (openai) or per batch of a replica (vllm).
+        concurrency: requests in flight (openai); a replica of vllm has eight times as many.
         max_calls, max_tokens, max_dollars: caps over the whole run. Calls in flight count, and so do the calls of
             all other oracles with the same model, those for the evaluation sample included.
         input_price, output_price: dollars per million tokens. Without them, what an endpoint costs is unknown.
-        replicas, gpus_per_replica: vLLM engines, and GPUs for each.
+        replicas, gpus_per_replica: vLLM engines, and GPUs for each, all on one node.
         OPERATIONAL: the keys that may change during a run.
     """
 

@@ -20,6 +20,7 @@ from laud_ray.evaluation.enlarge import extend, headline, ids_outside_sample, ne
 from laud_ray.evaluation.measure import evaluate_round, evaluation_answers
 from laud_ray.evaluation.strata import CUTS, Population, dump_cuts, load_cuts
 from laud_ray.events import Event, Observer
+from laud_ray.models.language.warm import closing_engines
 from laud_ray.oracles.asking import annotate
 from laud_ray.store import model_records, rechecks
 from laud_ray.store.ledger import Ledger
@@ -56,6 +57,7 @@ class Bought:
     needed: int | None
 
 
+@closing_engines()
 def buy(
     run: RunFolder,
     n: int,
@@ -131,7 +133,7 @@ def _ask_trusted(run: RunFolder, corpus: Corpus, round: int, observer: Observer)
     chosen = run.config.trusted_oracle()
     if chosen is None or not rechecks.pending_trusted(run.store.engine):
         return 0, ""
-    _prepare_oracle(*chosen)
+    _prepare_oracle(run, *chosen)
     return _observed(observer, round, lambda progress: trusted.ask(run.store, run.config, corpus, progress))
 
 
@@ -194,7 +196,7 @@ def _ask_about(run: RunFolder, corpus: Corpus, round: int, observer: Observer) -
     """Ask the open queries that were recorded under a round."""
     config = run.config
     where, chosen = config.evaluation_oracle()
-    _prepare_oracle(where, chosen)
+    _prepare_oracle(run, where, chosen)
     oracle = oracles.build(chosen, config.task.to_task(), corpus, config.seed, Ledger(run.store), where=where)
 
     def ask(progress: Progress) -> tuple[int, str | None]:
@@ -212,8 +214,8 @@ def _observed(observer: Observer, round: int, ask: Callable[[Progress], tuple[in
     return left, waiting or "answers are pending"
 
 
-def _prepare_oracle(where: str, chosen: OracleConfig) -> None:
+def _prepare_oracle(run: RunFolder, where: str, chosen: OracleConfig) -> None:
     """Check that an oracle can be asked, and connect to Ray if it needs that."""
-    oracles.check(chosen, where)
+    oracles.check(chosen, run.config.task.to_task(), where)
     if oracles.needs_ray(chosen):
         connect()

@@ -106,8 +106,8 @@ def plan_probes(run: RunFolder, n: int) -> list[Planned]:
 
 
 def _plan(run: RunFolder, corpus: Corpus, where: str, config: LlmConfig, n: int) -> Planned:
-    oracles.check(config, where)
     task = run.config.task.to_task()
+    oracles.check(config, task, where)
     prober = oracles.build_prober(config, task, run.config.seed, Ledger(run.store), where)
     earlier, settings = probes(run.store, where), settings_of(config)
     # With other settings, the answers of a probe that was begun could not be compared with its other ones.

@@ -140,6 +140,7 @@ def _check(config: LearnerConfig | ZeroShotConfig, task: Task) -> None:
     if isinstance(config, EncoderConfig | LinearConfig | EncoderZeroShotConfig):
         check_model(config.model)
         return
+    chat.require_generative(config.model)
     tokenizer = chat.open_tokenizer(config.model)
     if isinstance(config, CausalConfig):
         fixed_prompt(task, config)

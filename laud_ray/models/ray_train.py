@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import ray.train
+import torch
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchTrainer
 
+from laud_ray.cluster.workers import Workers
 from laud_ray.errors import EngineError, LaudError
 from laud_ray.models.faults import reason
+from laud_ray.models.language.warm import POOL, make_room
 from laud_ray.storage.folder import Folder, filesystem
 from laud_ray.storage.local import scratch
 from laud_ray.types import Indices
@@ -57,6 +60,7 @@ def fit(loop: Callable[[dict[str, Any]], None], config: Mapping[str, Any], resou
         LaudError: the error of the first failed worker, if it is a LaudError.
         EngineError: for any other error of a worker.
     """
+    _make_room(resources)
     with scratch.temporary("train") as place:
         storage = Folder(resources.storage or str(place))
         # Ray Train resumes any training with the same name, even with other settings. So the name contains a hash of
@@ -89,6 +93,16 @@ def fit(loop: Callable[[dict[str, Any]], None], config: Mapping[str, Any], resou
             shutil.copytree(folder, out, dirs_exist_ok=True)
         if not resources.workers:
             shutil.rmtree(checkpoint.path)
+
+
+def _make_room(resources: Resources) -> None:
+    """Stop idle engines that hold the GPUs or the memory that the training needs."""
+    if resources.workers:
+        make_room(Workers(gpus=resources.gpus_per_worker, engines=resources.workers), resources.workers)
+    elif torch.cuda.is_available():
+        POOL.free_gpus()
+    else:
+        make_room(Workers(), 1)
 
 
 def _where_we_are(loop: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:

@@ -7,7 +7,6 @@ from laud_ray.data.corpus import Corpus, first_sealed_values, sealed_labels
 from laud_ray.errors import ConfigError
 from laud_ray.labels import known_labels, no_known_label, two_labels
 from laud_ray.models.language.prompts import Prompt
-from laud_ray.oracles.account import key_of
 from laud_ray.oracles.cascade import CascadeOracle
 from laud_ray.oracles.engines import Engine
 from laud_ray.oracles.llm import VOTE_TEMPERATURE, LlmOracle, oracle_prompt, temperature
@@ -15,7 +14,7 @@ from laud_ray.oracles.openai.engine import OpenAiEngine
 from laud_ray.oracles.people import PeopleOracle
 from laud_ray.oracles.probing import ASKED, Prober, Variant
 from laud_ray.oracles.replay import ReplayOracle
-from laud_ray.oracles.vllm_engine import VllmEngine, open_tokenizer, token_codes
+from laud_ray.oracles.vllm.engine import VllmEngine, open_tokenizer, token_codes
 from laud_ray.people.questions import Suggest
 from laud_ray.store.ledger import Ledger
 from laud_ray.types import Example, Oracle, Task
@@ -127,18 +126,17 @@ def build_llm(
     return LlmOracle(config, prompt, engine, ledger, examples=examples, where=where, attempt=attempt, last=last)
 
 
-def check(config: OracleConfig, where: str = "oracle") -> None:
+def check(config: OracleConfig, task: Task, where: str = "oracle") -> None:
     """Check before any work that an oracle can be asked.
 
     Raises:
-        ConfigError: if the API key of an endpoint is missing.
-        ModelError: if vLLM or a model that runs in this cluster is missing.
+        ConfigError: if the API key of an endpoint is missing, or the labels do not fit into the context of a model that
+            runs in this cluster.
+        ModelError: if such a model, or vLLM, is missing, or it cannot generate.
     """
     for one, place in _flat(config, where):
-        if isinstance(one, LlmConfig) and one.engine == "openai":
-            key_of(one, place)
-        elif isinstance(one, LlmConfig):
-            open_tokenizer(one.model, place)
+        if isinstance(one, LlmConfig):
+            _engine(one, task, 0, place)
 
 
 def check_column(config: OracleConfig, task: Task, corpus: Corpus, where: str = "oracle") -> None:

@@ -18,6 +18,7 @@ from laud_ray.data.range_files import side_by_side
 from laud_ray.errors import PassError
 from laud_ray.models.encoder.encoding import BUNDLED, Encoder
 from laud_ray.models.faults import engine_errors
+from laud_ray.models.language.warm import make_room
 from laud_ray.passes.scoring import load_scorer, open_model
 from laud_ray.passes.shortlists import SHORTLIST
 from laud_ray.storage.folder import Folder
@@ -258,5 +259,6 @@ def from_likeliest(found: pa.Table, ids: pa.Array, names: Sequence[str]) -> Floa
 
 def _mapped(names: Sequence[str], work: Callable[[str, J], T], job: J, workers: Workers) -> Iterator[tuple[str, T]]:
     """Yield each name with the result of its work."""
+    make_room(workers, len(names))
     for result in map_all_ranges(names, work, job, workers, what="parts of the shortlist", committed=False):
         yield result.name, result.value

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from laud_ray.cluster.retry_limits import Done
 from laud_ray.cluster.workers import Workers
+from laud_ray.models.language.warm import make_room
 from laud_ray.storage.folder import Folder
 
 T = TypeVar("T")
@@ -58,6 +59,7 @@ def map_missing(
     """
     from laud_ray.cluster.ranges import map_all_ranges  # imports Ray, which a finished pass does not need
 
+    make_room(workers, len(missing.names))
     rows = missing.done
     for result in map_all_ranges(missing.names, work, job, workers, what=what, total=len(missing.sizes)):
         rows += missing.sizes[result.name]

@@ -77,7 +77,7 @@ def plan(config: RunConfig, gpu: str | None = None) -> Plan:
     notes = [_unless_guessed(section.model, kinds.check_section, key, section, task) for key, section in sections]
     for where, one in asked.items():
         models = [llm.model for llm in llms_in(one)] or [""]
-        notes += [_unless_guessed(model, oracles.check, one, where) for model in models]
+        notes += [_unless_guessed(model, oracles.check, one, task, where) for model in models]
         notes += [
             f"{model} of {where} has no prices, so its dollars are unknown: input_price and output_price give them"
             for model in unpriced(one)

@@ -129,15 +129,18 @@ def _answers(run: Run) -> Iterator[Step]:
     again = int(config.audit.share * left) // config.audit.every
     trusted, more = config.trusted_oracle(), most_rounds(config) - 1
     calls = (
-        ("evaluation", config.evaluation_oracle()[1], config.evaluation.size, 1),
-        *((("evaluation, trusted", trusted[1], config.evaluation.trusted or 0, 1),) if trusted else ()),
-        ("seed (at most)", config.oracle, seed, fixed.WAVES),
+        ("evaluation", config.evaluation_oracle()[1], config.evaluation.size, 0),
+        *((("evaluation, trusted", trusted[1], config.evaluation.trusted or 0, 0),) if trusted else ()),
+        ("seed (at most)", config.oracle, seed, 0),
         ("queries", config.oracle, left - again, more),
         *((("asked again (at most)", config.second_oracles()[0][1], again, more),) if again else ()),
     )
+    started = set[str]()
     for name, one, documents, times in calls:
         for llm in llms_in(one):
-            yield _calls(f"{name}: {llm.model}", run, llm, documents, times)
+            starts = (times if engine_makes_room(run) else 0) or (llm.model not in started)
+            yield _calls(f"{name}: {llm.model}", run, llm, documents, starts)
+            started.add(llm.model)
         if (people := people_in(one)) is not None:
             answers = answers_of(people, documents)
             hours = answers * SECONDS_PER_ANSWER / 3600
@@ -146,8 +149,14 @@ def _answers(run: Run) -> Iterator[Step]:
             yield Step(name, documents, 0, documents)
 
 
-def _calls(name: str, run: Run, oracle: LlmConfig, documents: int, times: int) -> Step:
-    """Return the step in which a language model answers about documents, in a number of separate requests."""
+def engine_makes_room(run: Run) -> bool:
+    """Whether an oracle's engine, which stays for a run, has to stop when training or a pass needs its GPUs."""
+    resources = run.config.resources
+    return run.device.is_gpu and bool(resources.gpus_per_worker or resources.gpus_per_scorer)
+
+
+def _calls(name: str, run: Run, oracle: LlmConfig, documents: int, starts: int) -> Step:
+    """Return the step in which a language model answers about documents; its engine starts `starts` times."""
     calls, call = documents * oracle.votes, asked(oracle, run.task, run.texts)
     given = round(calls * (call.fixed + call.own))
     dollars = (given * oracle.input_price + calls * call.answer * oracle.output_price) / 1e6
@@ -156,7 +165,7 @@ def _calls(name: str, run: Run, oracle: LlmConfig, documents: int, times: int) -
         return Step(name, documents, tokens, calls, None if unpriced(oracle) else dollars)
     tokens -= round(max(0, calls - 1) * call.fixed)
     pace = answering(oracle, call, parameters(oracle.model, causal=True), run.device)
-    begin = min(times, calls) * fixed.oracle(gpu=run.device.is_gpu)
+    begin = min(starts, calls) * fixed.oracle(gpu=run.device.is_gpu)
     return _step(name, documents, tokens, calls * pace.seconds / pace.slots, begin, pace, calls, dollars)
 
 

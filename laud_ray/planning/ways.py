@@ -11,7 +11,7 @@ from laud_ray.config import LlmConfig, PeopleConfig, people_in
 from laud_ray.planning.speed import fixed
 from laud_ray.planning.speed.model_size import parameters
 from laud_ray.planning.speed.pace import answering
-from laud_ray.planning.steps import SECONDS_PER_ANSWER, Run, answers_of, llms_in, most_rounds
+from laud_ray.planning.steps import SECONDS_PER_ANSWER, Run, answers_of, engine_makes_room, llms_in, most_rounds
 from laud_ray.planning.tokens import Asked, asked
 from laud_ray.stats.estimates.design import Split, best_split, exact_interval, split
 
@@ -171,8 +171,7 @@ def design(size: int, trusted: int | None, found: Prices, most: int) -> Split:
 
 def _ways(run: Run, found: Prices, llm: LlmConfig | None, hours: float) -> Sequence[Way]:
     budget, size = run.config.budget.annotations, run.config.evaluation.size
-    # The evaluation sample, the waves of the seed walk, and each round's queries.
-    times = fixed.WAVES + most_rounds(run.config)
+    times = most_rounds(run.config) if engine_makes_room(run) else 1
 
     def way(name: str, llm_learns: float, people_learn: float, sample: Split | None, n: float, of: str) -> Way:
         by_llm = llm_learns + (size if name == LLM else 0 if sample is None else sample.cheap)

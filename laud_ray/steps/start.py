@@ -23,7 +23,7 @@ def start(run: RunFolder, observer: Observer) -> Work:
     kinds.check(config.learner, config.zero_shot, task)
     asked = config.asked_oracles()
     for where, one in asked.items():
-        oracles.check(one, where)
+        oracles.check(one, task, where)
     corpus = open_corpus(run.corpus)
     if corpus is None:
         with timed(run.store, observer, "corpus", 0):

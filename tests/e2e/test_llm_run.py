@@ -3,15 +3,21 @@
 import asyncio
 import random
 import sqlite3
+from importlib.util import find_spec
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
 import laud_ray
 from laud_ray import cli
 from laud_ray.cli.output import EXIT_WAITING
+from laud_ray.models.language import warm
+from laud_ray.models.language.warm import POOL
 from tests.endpoint import Reply, chat, endpoint
+from tests.tiny import LABELS, TINY, products
 
 KINDS = {
     "Tea": "green black oolong mint sencha",
@@ -78,3 +84,42 @@ def test_a_run_waits_at_its_cap_and_goes_on(
     assert {oracle for label, oracle in bought if label == "Juice"} == {"replay"}
     assert {oracle for label, oracle in bought if label != "Juice"} == {"llm:m"}
     assert sum(cost for *_, cost in found) == pytest.approx(16 * 100 / 1e6), "what abstained was paid for too"
+
+
+@pytest.mark.skipif(find_spec("vllm") is None, reason="vllm is not installed")
+@pytest.mark.timeout(600)
+def test_a_whole_run_starts_the_engine_of_its_oracle_once(
+    ray_session: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm, "LEAST_MEMORY", 0)  # whatever else runs on this machine
+    examples = products(300)
+    pq.write_table(pa.table({"text": [one.text for one in examples]}), tmp_path / "names.parquet")
+    settings = {
+        "task": {"name": "shelf", "labels": list(LABELS)},
+        "corpus": {"path": str(tmp_path / "names.parquet"), "text": "text"},
+        "storage": str(tmp_path / "run"),
+        "learner": {"kind": "linear"},
+        "oracle": {"kind": "llm", "engine": "vllm", "model": str(TINY), "max_context": 512},
+        "audit": {"share": 0.3},
+        "evaluation": {"size": 40, "stop_set": 50},
+        "init": {"per_class": 1, "max_queries": 30},
+        "query": {"batch": 15},
+        "budget": {"annotations": 60},
+    }
+    (tmp_path / "task.yaml").write_text(yaml.safe_dump(settings))
+    before = POOL.starts
+    outcome = laud_ray.run(laud_ray.load(str(tmp_path / "task.yaml")))
+    assert outcome.state == "finished"
+    assert POOL.starts - before == 1
+    assert POOL.is_empty, "a finished run keeps no engine"
+    with sqlite3.connect(tmp_path / "run" / "laud.db") as database:
+        ((calls, answered, keys),) = database.execute(
+            "select count(*), sum(state = 'done'), count(distinct key) from oracle_calls"
+        ).fetchall()
+        purposes = dict(database.execute("select purpose, count(*) from queries group by purpose").fetchall())
+        ((rounds,),) = database.execute("select max(round) from queries").fetchall()
+    assert calls == answered == keys, "nothing is bought twice"
+    assert purposes["evaluation"] == 40
+    assert purposes["seed"] > 0
+    assert purposes["query"] > 0
+    assert rounds > 1

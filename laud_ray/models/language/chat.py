@@ -3,6 +3,7 @@
 Every prompt is prefix + body + suffix in token ids. The boundaries are the same in training and in scoring.
 """
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,11 @@ START, SLOT = "@@START@@", "@@DOCUMENT@@"
 BLOCK = 32
 # How many candidate codes are tried; those that are not a single token are skipped.
 CANDIDATES = 800
+# Architectures without a language model's head for generation: encoders and classifiers.
+_NO_GENERATION = re.compile(
+    r"For(?:Sequence|Token)Classification$|ForMaskedLM$|ForQuestionAnswering$|(?:bert\w*|electra|mpnet|deberta\w*)Model$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,23 @@ def longest_context(name: str) -> int:
     except (OSError, ValueError):
         return sys.maxsize
     return int(getattr(config, "max_position_embeddings", None) or sys.maxsize)
+
+
+def require_generative(name: str) -> None:
+    """Check that a model can generate, as far as its configuration tells.
+
+    Raises:
+        ModelError: if it is an encoder or a classifier.
+    """
+    try:
+        kinds = transformers.AutoConfig.from_pretrained(name).architectures or ()
+    except (OSError, ValueError):
+        return  # what is wrong is reported where the model or its tokenizer is loaded
+    if kinds and all(_NO_GENERATION.search(kind) for kind in kinds):
+        raise ModelError(
+            f"model: {name!r} is not valid: its architecture {', '.join(kinds)} generates no text; expected a causal "
+            "language model"
+        )
 
 
 def unknown(name: str, error: Exception) -> ModelError:

@@ -2,12 +2,15 @@
 
 import asyncio
 import os
+import signal
 import subprocess
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
-from threading import Lock, Thread
+from contextlib import contextmanager, suppress
+from threading import Event, Lock, Thread
 from typing import Any, TypeVar
 
+import psutil
 import torch
 
 from laud_ray.errors import EngineError, ModelError
@@ -15,6 +18,8 @@ from laud_ray.models.language.engine import EngineSettings, engine_arguments, en
 
 # The interval, in seconds, at which the engine's health is checked: vLLM does not notify every waiting call of a death.
 HEALTH_CHECK_S = 0.5
+# The interval, in seconds, at which a starting engine's new processes are looked for.
+LOOK_S = 0.1
 
 T = TypeVar("T")
 
@@ -58,6 +63,23 @@ class AsyncEngine:
     def healthy(self) -> bool:
         """Whether the engine is running; a dead engine does not recover."""
         return not (self._closed or self.client.errored)
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes of the engine beside this one."""
+        return [one.pid for one in self._processes]
+
+    @property
+    def ending(self) -> str:
+        """How the processes of a dead engine ended."""
+        codes = [one.exitcode for one in self._processes if one.exitcode]
+        if not codes:
+            return "it stopped"
+        if codes[0] > 0:
+            return f"its process ended with exit code {codes[0]}"
+        name = signal.Signals(-codes[0]).name
+        more = ", as the kernel does when memory runs out" if name == "SIGKILL" else ""
+        return f"its process was ended by {name}{more}"
 
     def submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
         """Run a coroutine in the event loop, without waiting for it.
@@ -130,8 +152,10 @@ class AsyncEngine:
             ),
             **more,
         )
-        self.client = AsyncLLM.from_engine_args(given)
-        self._guard = kill_at_exit([one.pid for one in self.client.engine_core.resources.engine_manager.processes])
+        with _children_killed_at_exit():
+            self.client = AsyncLLM.from_engine_args(given)
+            self._processes = list(self.client.engine_core.resources.engine_manager.processes)
+            self._guard = kill_at_exit(self.pids)
         self._watcher = asyncio.create_task(self._watch())
 
     async def _watch(self) -> None:
@@ -167,3 +191,35 @@ def kill_at_exit(pids: Sequence[int]) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         ["/bin/sh", "-c", script], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
     )
+
+
+@contextmanager
+def _children_killed_at_exit() -> Iterator[None]:
+    """Kill the processes that are started meanwhile if this process is killed meanwhile.
+
+    An engine takes a minute to start, and its processes are known only when it runs.
+    """
+    script = 'pids=; while read -r pid; do pids="$pids $pid"; done; [ -z "$pids" ] || kill -9 $pids'
+    watcher = subprocess.Popen(
+        ["/bin/sh", "-c", script], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    started, known = Event(), {watcher.pid}
+
+    def look() -> None:
+        assert watcher.stdin is not None
+        while not started.wait(LOOK_S):
+            with suppress(psutil.Error):
+                new = {one.pid for one in psutil.Process().children(recursive=True)} - known
+                known.update(new)
+                watcher.stdin.write("".join(f"{pid}\n" for pid in new).encode())
+                watcher.stdin.flush()
+
+    looking = Thread(target=look, name="engine-start", daemon=True)
+    looking.start()
+    try:
+        yield
+    finally:
+        started.set()
+        looking.join()
+        watcher.kill()
+        watcher.wait()

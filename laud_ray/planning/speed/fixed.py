@@ -13,12 +13,10 @@ RAY = 12.0
 WORKERS = 12.0
 # A pass of an encoder: Ray Data, and the model's load in each worker.
 PASS = 0.7
-# The start of a language model's engine: for a pass, and for answers (ray.data.llm). On a GPU it compiles.
+# The start of a language model's engine: for a pass, and for answers. On a GPU it compiles.
 ENGINE, ORACLE, COMPILE = 15.0, 40.0, 40.0
 # Before it scores, a fine-tuned language model is merged with its adapter, written and read: seconds of a parameter.
 MERGE = 3e-8
-# Waves of the seed walk: an engine that answers starts for each of them.
-WAVES = 3
 # A training beside its steps: loading, tokenizing, saving. With workers, Ray Train starts and ends them.
 FIT_ENCODER, FIT_LINEAR, FIT_CAUSAL, TRAIN_WORKERS = 2.0, 1.0, 4.0, 40.0
 # The memory of an encoder embeds a text in this part of the time that training takes for an example.

@@ -11,7 +11,7 @@ import pytest
 from laud_ray.config import LlmConfig
 from laud_ray.models.language.prompts import fenced
 from laud_ray.oracles.engines import Request
-from laud_ray.oracles.vllm_engine import VllmEngine
+from laud_ray.oracles.vllm.engine import VllmEngine
 from laud_ray.types import Document, Example, Label, Task
 from tests.tiny import TINY
 

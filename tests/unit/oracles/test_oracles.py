@@ -360,14 +360,14 @@ def test_a_missing_key_is_found_before_any_work(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("DRINKS_KEY", raising=False)
     config = parse({"kind": "cascade", "oracles": [{**LLM, "key_variable": "DRINKS_KEY"}, REPLAY]}).oracle
     with pytest.raises(ConfigError, match=r"oracle\.oracles\[0\]\.key_variable: .* DRINKS_KEY is not set"):
-        oracles.check(config)
+        oracles.check(config, TASK)
     monkeypatch.setenv("DRINKS_KEY", "secret")
-    oracles.check(config)
+    oracles.check(config, TASK)
 
 
 def test_an_endpoint_of_ones_own_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    oracles.check(parse({**LLM, "base_url": "http://127.0.0.1:1/v1"}).oracle)
+    oracles.check(parse({**LLM, "base_url": "http://127.0.0.1:1/v1"}).oracle, TASK)
 
 
 def test_an_endpoint_needs_a_url() -> None:

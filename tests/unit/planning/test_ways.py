@@ -98,14 +98,17 @@ def test_everything_is_documents_times_a_call(tmp_path: Path, monkeypatch: pytes
     assert found.hours == pytest.approx(60 / 32 / 3600)
 
 
-def test_on_a_device_an_engine_starts_for_each_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("gpus", "starts"), [(0, 1), (1, 4)])
+def test_an_engine_starts_once_or_after_each_pass_that_needs_its_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpus: int, starts: int
+) -> None:
     oracle = {"kind": "llm", "engine": "vllm", "model": str(TINY)}
-    made, found = compared(tmp_path, monkeypatch, oracle=oracle)
+    made, found = compared(tmp_path, monkeypatch, oracle=oracle, resources={"gpus_per_scorer": gpus})
     alone, _, people = found.ways
-    # One for the evaluation sample, WAVES for the seed, and three for the queries of four rounds.
-    starts = (1 + fixed.WAVES + 3) * fixed.oracle(gpu=True) / 3600
-    assert alone.hours - people.hours == pytest.approx(starts, rel=1e-3)
-    assert sum(step.start_up for step in made.steps if step.calls) == pytest.approx(starts)
+    # The evaluation sample and the seed walk are one after the other; a pass is before the queries of each later round.
+    expected = starts * fixed.oracle(gpu=True) / 3600
+    assert alone.hours - people.hours == pytest.approx(expected, rel=1e-3)
+    assert sum(step.start_up for step in made.steps if step.calls) == pytest.approx(expected)
     assert alone.dollars == 0
 
 

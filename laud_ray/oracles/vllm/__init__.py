@@ -1,0 +1,1 @@
+"""Language models that vLLM runs in this cluster."""
