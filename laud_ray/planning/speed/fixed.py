@@ -14,7 +14,7 @@ WORKERS = 12.0
 # A pass of an encoder: Ray Data, and the model's load in each worker.
 PASS = 0.7
 # The start of a language model's engine: for a pass, and for answers. On a GPU it compiles.
-ENGINE, ORACLE, COMPILE = 15.0, 40.0, 40.0
+ENGINE, ORACLE, COMPILE = 15.0, 28.0, 40.0
 # Before it scores, a fine-tuned language model is merged with its adapter, written and read: seconds of a parameter.
 MERGE = 3e-8
 # A training beside its steps: loading, tokenizing, saving. With workers, Ray Train starts and ends them.
