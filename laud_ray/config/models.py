@@ -1,10 +1,14 @@
 """The zero-shot scorers and the learners."""
 
+from math import ceil
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator
 
 from laud_ray.config.section import PathText, Section
+
+# How long a causal learner trains by default: with fewer steps, a small model names one label for everything.
+LEAST_EPOCHS, LEAST_STEPS = 4, 100
 
 
 class EncoderZeroShotConfig(Section):
@@ -107,20 +111,31 @@ class CausalConfig(PromptedSection):
 
     Attributes:
         rank: rank of the adapter; vLLM supports only these.
+        epochs: how often training goes through the examples. None: as often as makes 100 steps, and at least 4 times.
+        learning_rate: the highest one, after a tenth of the training. None: by the width of the model, 1.3e-3 for a
+            hidden size of 576 and 2.9e-4 for 4,096. If the model learns nothing with it, others are tried.
         batch: examples per step, over all workers.
+        holdout: share of the examples that the first four fifths of the epochs do not train on; the temperature is
+            fitted on them. They are at least 20, and none of fewer than 60 examples; 0 for none.
         batch_tokens: the most tokens in a forward pass of one worker; larger batches use gradient accumulation.
-        checkpointing: recompute activations in the backward pass to save memory.
+        checkpointing: recompute activations in the backward pass to save memory, for a third more time. None: if
+            those of a batch would take more than 4 GB.
         shard: shard the base model over the workers (FSDP2), for models that do not fit on one device.
     """
 
     kind: Literal["causal"]
     rank: Literal[8, 16, 32, 64, 128, 256] = 16
-    epochs: int = Field(default=4, ge=1)
-    learning_rate: float = Field(default=2e-4, gt=0, lt=1)
+    epochs: int | None = Field(default=None, ge=1)
+    learning_rate: float | None = Field(default=None, gt=0, lt=1)
     batch: int = Field(default=16, ge=1)
+    holdout: float = Field(default=0.1, ge=0, le=0.5)
     batch_tokens: int = Field(default=8192, ge=64)
-    checkpointing: bool = True
+    checkpointing: bool | None = None
     shard: bool = False
+
+    def epochs_for(self, examples: int) -> int:
+        """Return the number of epochs for a number of examples, at least 1."""
+        return self.epochs or max(LEAST_EPOCHS, ceil(LEAST_STEPS / ceil(examples / self.batch)))
 
 
 class InContextConfig(PromptedSection):

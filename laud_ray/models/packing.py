@@ -2,7 +2,7 @@
 
 In a causal model, the states of the prefix do not depend on what follows. So a row [prefix, body 1, body 2, ...], in
 which each body's positions continue after the prefix and a mask hides the bodies from each other, gives the same
-results for every body as prefix + body alone. L tokens in a row, b bodies.
+results for every body as prefix + body alone. L tokens in a row, b bodies of at most m tokens.
 """
 
 from collections.abc import Sequence
@@ -23,15 +23,17 @@ class Pack:
         positions: (1, L) position of each token in its own prompt.
         mask: (1, 1, L, L), true where the first token may attend to the second.
         ends: (b,) index of the last token of each body.
+        bodies: (b, m) indices of the tokens of each body; -1 after the end of a shorter one.
     """
 
     ids: torch.Tensor
     positions: torch.Tensor
     mask: torch.Tensor
     ends: torch.Tensor
+    bodies: torch.Tensor
 
     def to(self, device: torch.device) -> "Pack":
-        return Pack(*(getattr(self, name).to(device) for name in ("ids", "positions", "mask", "ends")))
+        return Pack(*(getattr(self, name).to(device) for name in ("ids", "positions", "mask", "ends", "bodies")))
 
 
 def pack(prefix: Sequence[int], bodies: Sequence[Sequence[int]]) -> Pack:
@@ -43,7 +45,9 @@ def pack(prefix: Sequence[int], bodies: Sequence[Sequence[int]]) -> Pack:
     earlier = torch.ones(len(ids), len(ids), dtype=torch.bool).tril()
     mask = earlier & ((owner[:, None] == owner[None, :]) | (owner[None, :] == -1))
     ends = len(prefix) - 1 + torch.tensor(lengths).cumsum(0)
-    return Pack(torch.tensor([ids]), torch.tensor([positions]), mask[None, None], ends)
+    places = (ends + 1 - torch.tensor(lengths))[:, None] + torch.arange(max(lengths))
+    places = torch.where(places <= ends[:, None], places, -1)
+    return Pack(torch.tensor([ids]), torch.tensor([positions]), mask[None, None], ends, places)
 
 
 def into_packs(lengths: Sequence[int] | Indices, prefix: int, budget: int) -> list[Indices]:

@@ -15,7 +15,7 @@ from typing import Any
 import ray.train
 import torch
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
-from ray.train.torch import TorchTrainer
+from ray.train.torch import TorchTrainer, get_device
 
 from laud_ray.cluster.workers import Workers
 from laud_ray.errors import EngineError, LaudError
@@ -23,7 +23,7 @@ from laud_ray.models.faults import reason
 from laud_ray.models.language.warm import POOL, make_room
 from laud_ray.storage.folder import Folder, filesystem
 from laud_ray.storage.local import scratch
-from laud_ray.types import Indices
+from laud_ray.types import Floats, Indices
 
 logger = logging.getLogger(__name__)
 
@@ -190,6 +190,16 @@ def rank() -> int:
 def world_size() -> int:
     """Return the number of workers."""
     return int(ray.train.get_context().get_world_size())
+
+
+def summed(values: Floats) -> Floats:
+    """Add up an array of every rank, elementwise. The training function calls it on all ranks."""
+    if world_size() == 1:
+        return values
+    total = torch.from_numpy(values).to(get_device())
+    torch.distributed.all_reduce(total)
+    found: Floats = total.cpu().numpy()
+    return found
 
 
 def learning_rate(progress: float, highest: float) -> float:

@@ -181,7 +181,7 @@ def _training(run: Run, learner: Section, rounds: int) -> Step | None:
     if isinstance(learner, LinearConfig):
         seconds = sum(fixed.solving(n, len(run.task.labels)) + n * pace.seconds for n in sizes)
         return _step("training", sum(sizes), round(sum(sizes) * needs.each), seconds, begin, pace)
-    examples = sum(sizes) * learner.epochs
+    examples = sum(n * (learner.epochs_for(n) if isinstance(learner, CausalConfig) else learner.epochs) for n in sizes)
     packs = math.ceil(examples / learner.batch) if needs.shared else 0
     tokens = round(examples * needs.each + packs * needs.shared)
     # A language model is trained token by token, with the prefix of each pack; an encoder text by text.

@@ -10,13 +10,14 @@ from laud_ray.models.kinds import ZERO_SHOT
 from laud_ray.steps.annotation.answers import feedback_labels, spent
 from laud_ray.steps.stop import verdict
 from laud_ray.steps.work import Work
+from laud_ray.storage.model_folder import failure_of
 from laud_ray.types import Figures, RoundResult
 
 
 def close(work: Work, round: int) -> str | None:
     """Evaluate the round's model, decide whether to stop, and record both; return the reason to stop, or None.
 
-    The model becomes current unless it is worse than zero-shot.
+    The model becomes current unless it is worse than zero-shot, or its training recorded that it has not learned.
     """
     config, store = work.config, work.store
     with work.step("evaluate", round):
@@ -44,6 +45,11 @@ def floor(work: Work, figures: Figures) -> float:
     return evaluate_round(work.run, 0).accuracy.value
 
 
+def _has_learned(work: Work, round: int) -> bool:
+    """Whether the model has learned; one that names a single label may still be better than zero-shot."""
+    return failure_of(work.run.models / work.run.model_name(round)) is None
+
+
 def _result(work: Work, round: int) -> RoundResult:
     run, store, task = work.run, work.store, work.task
     figures = evaluate_round(run, round)
@@ -60,7 +66,7 @@ def _result(work: Work, round: int) -> RoundResult:
         pool=work.corpus.pool_size - len(store.queries()),
         figures=figures,
         kappa=kappa,
-        accepted=not history or figures.accuracy.value >= floor(work, figures),
+        accepted=not history or (_has_learned(work, round) and figures.accuracy.value >= floor(work, figures)),
         seconds={},
         feedback=len(feedback_labels(work, round)) if round else 0,
         delta_f=change,

@@ -73,6 +73,22 @@ def version_of(model: Folder) -> str | None:
         return None
 
 
+def failure_of(model: Folder) -> str | None:
+    """Return why a model has not learned, as its training recorded it under `failure`; None if it has.
+
+    Raises:
+        ModelError: if its description is missing or damaged.
+    """
+    where = f"{model.uri}/{DESCRIPTION}"
+    try:
+        failure = parse_json(model.read(DESCRIPTION), where, _described).get("failure")
+    except DamageError as error:
+        raise ModelError(str(error)) from None
+    except FileNotFoundError:
+        raise ModelError(f"{model.uri}: is not a model; expected a folder with {DESCRIPTION}") from None
+    return None if failure is None else text(failure)
+
+
 def _checksum(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,7 +15,10 @@ _CURRENT = select(settings.c.value).where(settings.c.key == "current")
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model of the registry. `accepted` is False if it was rejected because zero-shot is better."""
+    """A model of the registry.
+
+    `accepted` is False if it was rejected because zero-shot is better, or because it has learned nothing.
+    """
 
     name: str
     kind: str

@@ -78,7 +78,7 @@ class RoundResult:
         pool: the number of documents that can still be queried.
         figures: the quality of the model.
         kappa: Cohen's kappa with the previous round's model on the stop set; None for round 0.
-        accepted: false if the model was rejected because the zero-shot model is better.
+        accepted: false if the model was rejected because the zero-shot model is better, or because it has not learned.
         seconds: duration of each step of the round, by its name.
         feedback: the number of texts from people's feedback that the model was trained on; they do not count against
             the budget.

@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 from laud_ray.config import CausalConfig
 from laud_ray.errors import EngineError
 from laud_ray.models import ray_train
-from laud_ray.models.language import causal_training
 from laud_ray.models.language.causal import fixed_prompt
-from laud_ray.models.language.causal_training import ADAPTER
+from laud_ray.models.language.tuning import training
+from laud_ray.models.language.tuning.training import ADAPTER
 from laud_ray.models.ray_train import Resources
 from laud_ray.types import Label, Task
 from tests.tiny import LABELS, TINY, products
@@ -31,12 +31,12 @@ def fragile(config: dict[str, Any]) -> None:
     import ray.train
 
     from laud_ray.models import ray_train
-    from laud_ray.models.language import causal_training
+    from laud_ray.models.language.tuning import course, training
 
     fallen, began = Path(config["fallen"]), Path(config["began"])
-    whole = causal_training.Course.epoch
+    whole = course.Course.epoch
 
-    def epoch(self: Any, number: int) -> float:
+    def epoch(self: Any, number: int) -> Any:
         if ray_train.rank() == 0:
             with began.open("a") as log:
                 kinds = {type(parameter).__name__ for parameter in self._named.values()}
@@ -48,8 +48,8 @@ def fragile(config: dict[str, Any]) -> None:
                 os._exit(1)
         return whole(self, number)
 
-    causal_training.Course.epoch = epoch  # type: ignore[method-assign]
-    causal_training.train(config)
+    course.Course.epoch = epoch  # type: ignore[method-assign]
+    training.train(config)
 
 
 @pytest.mark.timeout(600)
@@ -81,7 +81,7 @@ def test_a_lost_worker_costs_an_epoch_at_most(ray_session: str, tmp_path: Path) 
     ray_train.fit(fragile, config, resources, str(tmp_path / "broken"))
     assert (tmp_path / "began").read_text().splitlines() == [f"{epoch} DTensor" for epoch in (0, 1, 1, 2)]
     config["settings"] = settings.model_copy(update={"shard": False})
-    ray_train.fit(causal_training.train, config, resources, str(tmp_path / "whole"))
+    ray_train.fit(training.train, config, resources, str(tmp_path / "whole"))
     broken, whole = (load_file(tmp_path / name / ADAPTER / "adapter_model.safetensors") for name in ("broken", "whole"))
     assert broken.keys() == whole.keys()
     assert any(tensor.abs().max() > 0 for name, tensor in whole.items() if "lora_B" in name)

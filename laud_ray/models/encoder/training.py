@@ -16,13 +16,12 @@ from torch.nn.functional import cross_entropy, normalize
 
 from laud_ray.models import ray_train
 from laud_ray.models.encoder.encoding import Encoder, label_vectors
+from laud_ray.models.holdout import hold_back
 from laud_ray.stats.calibration import COSINE_SCALE, fit_temperature
 from laud_ray.types import Floats, Indices, Task
 
 logger = logging.getLogger(__name__)
 
-# With fewer held-out examples than this, their loss would mostly be chance; none are held out then.
-MIN_HOLDOUT = 20
 # Training stops if the held-out loss has not improved for this many epochs.
 PATIENCE = 3
 # The standard deviation of the prior on log T. Held-out examples were mostly selected because they are hard, so that a
@@ -85,7 +84,7 @@ class Course:
     def run(self, rng: np.random.Generator) -> float:
         """Train, and return the temperature fitted on the held-out examples; 1.0 if there are too few."""
         epochs = self._learner.epochs
-        held = _hold_back(self._targets, self._learner.holdout, rng)
+        held = hold_back(self._targets, self._learner.holdout, rng)
         kept = np.setdiff1d(np.arange(len(self._targets)), held)
         first = epochs - max(1, epochs // 5) if len(held) else 0
         losses: list[float] = []
@@ -133,18 +132,6 @@ class Course:
 
     def _loss(self, rows: Indices) -> float:
         return float(cross_entropy(torch.from_numpy(self._logits(rows)), torch.from_numpy(self._targets[rows])))
-
-
-def _hold_back(targets: Indices, share: float, rng: np.random.Generator) -> Indices:
-    """Draw the examples to hold out, never the last one of a class; none if there would be fewer than MIN_HOLDOUT."""
-    order = rng.permutation(len(targets))
-    left = np.bincount(targets)
-    held: list[int] = []
-    for i in order:
-        if len(held) < round(share * len(targets)) and left[targets[i]] > 1:
-            held.append(int(i))
-            left[targets[i]] -= 1
-    return np.sort(np.asarray(held, np.int64)) if len(held) >= MIN_HOLDOUT else np.empty(0, np.int64)
 
 
 def _batches(lengths: Sequence[int], size: int, rng: np.random.Generator) -> Iterator[Indices]:

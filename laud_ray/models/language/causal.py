@@ -11,10 +11,11 @@ from laud_ray.config import CausalConfig
 from laud_ray.errors import ModelError
 from laud_ray.models import ray_train
 from laud_ray.models.language import chat, label_prompt
-from laud_ray.models.language.causal_training import ADAPTER, load_base, train
 from laud_ray.models.language.label_prompt import LabelPrompt
 from laud_ray.models.language.scorer import PromptedScorer, engine, engine_settings
 from laud_ray.models.language.stream import StreamFor
+from laud_ray.models.language.tuning.answer_model import load_base
+from laud_ray.models.language.tuning.training import ADAPTER, train
 from laud_ray.models.ray_train import Resources
 from laud_ray.storage.local import scratch
 from laud_ray.storage.model_folder import describe
@@ -49,7 +50,6 @@ class CausalLearner:
                     "base": self.settings.model,
                     "labels": list(task.names),
                     "examples": len(examples),
-                    "temperature": 1.0,
                     "prompt": prompt.to_json(),
                 },
                 "restartable": self.resources.workers > 0,

@@ -96,7 +96,7 @@ def training(
         if isinstance(section, EncoderConfig):
             return Pace(probe.encoder_training(section, task, sample, threads), slots, True)
         return Pace(probe.language_training(section, threads), slots, True)
-    operations = 6 if isinstance(section, CausalConfig) and section.checkpointing else 4
+    operations = 6 if isinstance(section, CausalConfig) and section.checkpointing is not False else 4
     each = 1.0 if isinstance(section, CausalConfig) else needs.each
     return Pace(operations * needs.size * each / (device.flops * threads / device.cores), slots)
 

@@ -20,7 +20,7 @@ from laud_ray.config import CausalConfig, EncoderConfig
 from laud_ray.models.encoder.encoding import Encoder
 from laud_ray.models.encoder.learner import LORA_TARGETS, UNUSED_MODULES
 from laud_ray.models.encoder.training import CosineClassifier
-from laud_ray.models.language.causal_training import AnswerModel, adapted, load_base
+from laud_ray.models.language.tuning.answer_model import AnswerModel, adapted, load_base
 from laud_ray.models.packing import Pack, pack
 from laud_ray.types import Task
 
@@ -33,6 +33,8 @@ MOST_THREADS, TOKENS, BODIES = 8, 128, 4
 # The part of a training step that does not get faster with more threads: of an encoder, whose steps are small, and of a
 # language model.
 SERIAL_ENCODER, SERIAL_CAUSAL = 0.3, 0.1
+# The codes of the prompt; which ones they are makes no difference.
+CODES = range(BODIES)
 CPU = torch.device("cpu")
 
 
@@ -67,7 +69,7 @@ def encoder_training(section: EncoderConfig, task: Task, texts: tuple[str, ...],
 def language_scoring(model: str, dtype: str, cores: int) -> float:
     """Return the seconds in which one core computes a token of a language model's prompt."""
     with _one_thread():
-        answers = AnswerModel(load_base(model, dtype, CPU).eval())
+        answers = AnswerModel(load_base(model, dtype, CPU).eval(), CODES)
         row = _row()
         seconds = _on_all_cores(lambda: _forward(answers, row), cores) / row.ids.shape[1]
     gc.collect()
@@ -77,9 +79,9 @@ def language_scoring(model: str, dtype: str, cores: int) -> float:
 @lru_cache(maxsize=8)
 def language_training(section: CausalConfig, threads: int) -> float:
     """Return the seconds in which `threads` threads of one process train a language model on a token."""
-    answers = AnswerModel(adapted(section, CPU))
+    answers = AnswerModel(adapted(section, CPU), CODES)
     row, targets = _row(), torch.zeros(BODIES, dtype=torch.long)
-    step = _training_step(answers, lambda: cross_entropy(_forward(answers, row).float(), targets))
+    step = _training_step(answers, lambda: cross_entropy(_forward(answers, row), targets))
     seconds = _on_threads(step, threads, SERIAL_CAUSAL) / row.ids.shape[1]
     gc.collect()
     return seconds
@@ -92,7 +94,7 @@ def _row() -> Pack:
 
 
 def _forward(answers: AnswerModel, row: Pack) -> torch.Tensor:
-    logits: torch.Tensor = answers(row.ids, row.positions, row.mask, row.ends)
+    logits: torch.Tensor = answers(row.ids, row.positions, row.mask, row.ends, row.bodies)
     return logits
 
 

@@ -66,7 +66,7 @@ class ModelShown:
     """One model of the registry.
 
     Attributes:
-        accepted: False if the model was rejected as worse than zero-shot.
+        accepted: False if the model was rejected as worse than zero-shot, or because it has not learned.
         created_at: in UTC.
         accuracy: None if it could not be measured.
     """

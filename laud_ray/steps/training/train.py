@@ -8,10 +8,14 @@ from laud_ray.steps.annotation.doubt import training_answers
 from laud_ray.steps.training import model as stage
 from laud_ray.steps.training.held_out import held_out
 from laud_ray.steps.work import Work
+from laud_ray.storage.model_folder import failure_of
 
 
 def train(work: Work, round: int) -> None:
-    """Train the model of a round on annotations and feedback, unless that was done before a crash."""
+    """Train the model of a round on annotations and feedback, unless that was done before a crash.
+
+    A note says so if the model has not learned; it does not become current then.
+    """
     examples = stage.to_examples(training_answers(work, round), feedback_labels(work, round))
     with work.step("train", round, total=len(examples)):
         config, resources = work.config, work.config.resources
@@ -24,9 +28,11 @@ def train(work: Work, round: int) -> None:
             work.task,
             _unlabelled(work),
         )
-        stage.train(learner, work.task, examples, work.run.models, work.run.model_name(round), config.seed)
+        model = stage.train(learner, work.task, examples, work.run.models, work.run.model_name(round), config.seed)
         # The model is committed, so its checkpoints and optimizer states are no longer needed.
         place.remove()
+    if (failure := failure_of(model)) is not None:
+        work.note("train", round, f"{work.run.model_name(round)}: {failure}")
 
 
 def _unlabelled(work: Work) -> tuple[str, ...]:

@@ -45,3 +45,7 @@ def test_packs_hold_every_body_once_within_the_budget(lengths: list[int], prefix
     packs = into_packs(lengths, prefix, budget)
     assert sorted(np.concatenate(packs).tolist()) == list(range(len(lengths)))
     assert all(prefix + sum(lengths[i] for i in one) <= budget or len(one) == 1 for one in packs)
+
+
+def test_the_places_of_each_body() -> None:
+    assert pack([1], [[2, 3], [4], [5, 6, 7]]).bodies.tolist() == [[1, 2, -1], [3, -1, -1], [4, 5, 6]]
