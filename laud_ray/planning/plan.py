@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from laud_ray import oracles
-from laud_ray.config import PeopleConfig, PromptedSection, RunConfig, people_in, unpriced
+from laud_ray.config import CausalConfig, PeopleConfig, PromptedSection, RunConfig, people_in, unpriced
 from laud_ray.data.corpus import open_corpus
 from laud_ray.data.sharding.normalise import normalise
 from laud_ray.models import kinds
@@ -96,6 +96,8 @@ def plan(config: RunConfig, gpu: str | None = None) -> Plan:
         found = tuple(steps(run))
         comparison = compare(run, sum(step.hours or 0.0 for step in found if not step.calls))
     notes.append(_speed_note(found, device))
+    if isinstance(config.learner, CausalConfig):
+        notes.append(_attempts_note(config.learner))
     said = tuple(dict.fromkeys(filter(None, notes)))
     return Plan(corpus.counts, most_rounds(config), device, found, said, comparison)
 
@@ -126,4 +128,11 @@ def _speed_note(found: Sequence[Step], device: Device) -> str:
     return (
         f"times of {', '.join(measured)} follow from a short run of the models on {device.name}; other work on the "
         "machine meanwhile makes the run slower"
+    )
+
+
+def _attempts_note(learner: CausalConfig) -> str:
+    """Say that a training may be repeated, which the hours do not count."""
+    return (
+        f"a training after which {learner.model} has learned nothing is repeated, with up to two other learning rates"
     )

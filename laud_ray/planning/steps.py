@@ -181,8 +181,10 @@ def _training(run: Run, learner: Section, rounds: int) -> Step | None:
     if isinstance(learner, LinearConfig):
         seconds = sum(fixed.solving(n, len(run.task.labels)) + n * pace.seconds for n in sizes)
         return _step("training", sum(sizes), round(sum(sizes) * needs.each), seconds, begin, pace)
-    examples = sum(n * (learner.epochs_for(n) if isinstance(learner, CausalConfig) else learner.epochs) for n in sizes)
-    packs = math.ceil(examples / learner.batch) if needs.shared else 0
+    epochs = [learner.epochs_for(n) if isinstance(learner, CausalConfig) else learner.epochs for n in sizes]
+    examples = sum(n * times for n, times in zip(sizes, epochs, strict=True))
+    # Each step computes the prefix once, and the last one of an epoch has fewer examples.
+    packs = sum(math.ceil(n / learner.batch) * times for n, times in zip(sizes, epochs, strict=True))
     tokens = round(examples * needs.each + packs * needs.shared)
     # A language model is trained token by token, with the prefix of each pack; an encoder text by text.
     seconds = (tokens if isinstance(learner, CausalConfig) else examples) * pace.seconds / pace.slots

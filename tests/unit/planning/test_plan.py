@@ -202,3 +202,19 @@ def test_a_model_out_of_reach_is_planned_by_its_name_and_said_so(
     assert any(note.startswith("far/model-7B-chat cannot be downloaded here") for note in made.notes)
     step = zero_shot(made)
     assert computing(step) == pytest.approx(2 * 7e9 * step.tokens / 1e12 / 3600, rel=0.2)
+
+
+def test_a_language_model_computes_the_prefix_in_each_step(tmp_path: Path, fast: Device) -> None:
+    """Four trainings on 12, 20, 28 and 30 examples, twice through them, in steps of at most 16."""
+    learner = {"kind": "causal", "model": str(TINY), "max_context": 512, "epochs": 2, "batch": 16}
+    made = plan.plan(settings(tmp_path, learner=learner))
+    step = next(step for step in made.steps if step.name == "training")
+    one = plan.plan(settings(tmp_path, learner={**learner, "batch": 1}))
+    other = next(step for step in one.steps if step.name == "training")
+    assert step.documents == other.documents == 2 * 90
+    steps = 2 * (1 + 2 + 2 + 2)
+    # Only the prefix is computed more often with steps of one example.
+    shared, rest = divmod(other.tokens - step.tokens, 2 * 90 - steps)
+    assert shared > 0
+    assert rest == 0
+    assert any("has learned nothing is repeated, with up to two other learning rates" in note for note in made.notes)
