@@ -44,7 +44,13 @@ def section(kind: type, **changed: Any) -> Any:
         if kind is VllmZeroShotConfig
         else {"kind": "causal" if kind is CausalConfig else "in_context"}
     )
-    common = {"model": str(TINY), "max_context": 512, "max_text_tokens": 48, "reader": "logprobs"}
+    common = {
+        "model": str(TINY),
+        "max_context": 512,
+        "max_text_tokens": 48,
+        "reader": "logprobs",
+        "dtype": "float32",  # as what it is compared with
+    }
     return kind.model_validate({**name, **common, **changed})
 
 

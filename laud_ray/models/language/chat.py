@@ -65,11 +65,20 @@ def open_tokenizer(name: str) -> Any:
 
 def longest_context(name: str) -> int:
     """Return the longest context of a model in tokens; sys.maxsize if its configuration is missing or does not say."""
+    return int(getattr(_text_config(name), "max_position_embeddings", None) or sys.maxsize)
+
+
+def stored_format(name: str) -> str:
+    """Return the number format of a model's weights, such as "bfloat16"; "" if its configuration does not say."""
+    return str(getattr(_text_config(name), "dtype", None) or "").removeprefix("torch.")
+
+
+def _text_config(name: str) -> Any:
+    """Return the configuration of a model's text part; None if it cannot be loaded."""
     try:
-        config = transformers.AutoConfig.from_pretrained(name).get_text_config()
+        return transformers.AutoConfig.from_pretrained(name).get_text_config()
     except (OSError, ValueError):
-        return sys.maxsize
-    return int(getattr(config, "max_position_embeddings", None) or sys.maxsize)
+        return None
 
 
 def require_generative(name: str) -> None:

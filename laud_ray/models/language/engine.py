@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from laud_ray.errors import ModelError
-from laud_ray.models.language.chat import BLOCK, longest_context
+from laud_ray.models.language.chat import BLOCK, longest_context, stored_format
 from laud_ray.types import Floats
 
 Reader = Literal["logprobs", "classify"]
@@ -32,7 +32,7 @@ class EngineSettings:
         tokenizer: folder or hub name of the tokenizer.
         max_context: tokens of the longest prompt, including the answer's token; capped at the model's own limit.
         reader: how probabilities are read, see `LabelEngine`.
-        dtype: as for vLLM; "auto" is float32 on a CPU.
+        dtype: as for vLLM; for "auto" see `number_format`.
         memory: share of the GPU's memory that vLLM may use.
         gpus: how many GPUs the model is spread over (tensor parallel).
     """
@@ -67,13 +67,29 @@ def environment(*, on_cpu: bool) -> dict[str, str]:
 def engine_arguments(model: str, *, dtype: str, max_context: int, gpus: int, on_cpu: bool) -> dict[str, Any]:
     """Return the arguments of vLLM that all engines have in common."""
     return {
-        "dtype": "float32" if on_cpu and dtype == "auto" else dtype,
+        "dtype": number_format(model, dtype, on_cpu=on_cpu),
         "max_model_len": min(max_context, longest_context(model)),
         "tensor_parallel_size": max(1, gpus),
         "enforce_eager": on_cpu,
         "enable_prefix_caching": True,
         **({"block_size": BLOCK} if on_cpu else {}),
     }
+
+
+def number_format(model: str, dtype: str, *, on_cpu: bool) -> str:
+    """Return the number format in which an engine computes.
+
+    On a GPU, vLLM resolves "auto" to the format of the weights. On a CPU, "auto" is bfloat16 if the weights are stored
+    in it and the CPU has instructions for it, and float32 otherwise: without them bfloat16 is several times slower.
+    """
+    if not on_cpu or dtype != "auto":
+        return dtype
+    return "bfloat16" if multiplies_bfloat16() and stored_format(model) == "bfloat16" else "float32"
+
+
+def multiplies_bfloat16() -> bool:
+    """Return whether this CPU multiplies matrices of bfloat16 at full speed: with AVX512-BF16 or AMX."""
+    return any(torch.cpu.get_capabilities().get(key) for key in ("avx512_bf16", "amx_bf16"))
 
 
 class LabelEngine:

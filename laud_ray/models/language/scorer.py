@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from laud_ray.models.encoder.neighbours import Neighbours
-from laud_ray.models.language.engine import EngineSettings, LabelEngine
+from laud_ray.models.language.engine import EngineSettings, LabelEngine, number_format
 from laud_ray.models.language.label_prompt import LabelPrompt
 from laud_ray.stats.calibration import softmax
 from laud_ray.types import Example, Floats, Indices
@@ -149,7 +149,8 @@ def engine_settings(prompt: LabelPrompt, weights: str) -> EngineSettings:
         tokenizer=prompt.settings.model,
         max_context=prompt.settings.max_context,
         reader=prompt.settings.reader,
-        dtype=prompt.settings.dtype,
+        # Weights with a merged adapter are read in the format of the base model, as when both are served side by side.
+        dtype=number_format(prompt.settings.model, prompt.settings.dtype, on_cpu=not torch.cuda.is_available()),
         memory=prompt.settings.memory,
         gpus=max(1, torch.cuda.device_count()),
     )

@@ -20,6 +20,7 @@ from laud_ray.config import CausalConfig, EncoderConfig
 from laud_ray.models.encoder.encoding import Encoder
 from laud_ray.models.encoder.learner import LORA_TARGETS, UNUSED_MODULES
 from laud_ray.models.encoder.training import CosineClassifier
+from laud_ray.models.language.engine import number_format
 from laud_ray.models.language.tuning.answer_model import AnswerModel, adapted, load_base
 from laud_ray.models.packing import Pack, pack
 from laud_ray.types import Task
@@ -69,7 +70,7 @@ def encoder_training(section: EncoderConfig, task: Task, texts: tuple[str, ...],
 def language_scoring(model: str, dtype: str, cores: int) -> float:
     """Return the seconds in which one core computes a token of a language model's prompt."""
     with _one_thread():
-        answers = AnswerModel(load_base(model, dtype, CPU).eval(), CODES)
+        answers = AnswerModel(load_base(model, number_format(model, dtype, on_cpu=True), CPU).eval(), CODES)
         row = _row()
         seconds = _on_all_cores(lambda: _forward(answers, row), cores) / row.ids.shape[1]
     gc.collect()

@@ -11,6 +11,7 @@ import transformers
 
 from laud_ray.config import CausalConfig
 from laud_ray.models.language.chat import unknown
+from laud_ray.models.language.engine import multiplies_bfloat16
 from laud_ray.models.language.tuning import attention
 
 # The rate of LoRA for a hidden size of 2,000, and the power with which it falls as models become wider.
@@ -20,7 +21,7 @@ MOST_ACTIVATIONS = 4e9
 
 
 def load_base(name: str, dtype: str, device: torch.device) -> Any:
-    """Load a language model; with dtype "auto" in bfloat16 on a GPU and in float32 on a CPU, as the engines do.
+    """Load a language model; with dtype "auto" in bfloat16 on a GPU and in float32 on a CPU.
 
     Raises:
         ModelError: if it cannot be loaded.
@@ -45,8 +46,7 @@ def training_dtype(dtype: str, device: torch.device) -> str:
     """
     if dtype != "auto":
         return dtype
-    fast = device.type == "cuda" or any(torch.cpu.get_capabilities().get(key) for key in ("avx512_bf16", "amx_bf16"))
-    return "bfloat16" if fast else "float32"
+    return "bfloat16" if device.type == "cuda" or multiplies_bfloat16() else "float32"
 
 
 def learning_rate(model: Any) -> float:
