@@ -151,7 +151,8 @@ def missing(args: argparse.Namespace) -> str | None:
         return (
             f"--data: {args.data} does not exist; expected a folder with train.parquet and test.parquet (text, label)"
         )
-    if {*args.learners} - {"zero_shot_encoder", "encoder", "linear"} and not Path(args.model).is_dir():
+    learners = args.only[:1] if args.only else args.learners
+    if {*learners} - {"zero_shot_encoder", "encoder", "linear"} and not Path(args.model).is_dir():
         return f"--model: {args.model} does not exist; expected a model folder (make llm makes data/smollm2)"
     return None
 

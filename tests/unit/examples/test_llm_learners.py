@@ -87,3 +87,12 @@ def test_a_finished_result_is_not_measured_again(
     assert "400 test names" in printed
     assert "| causal | 500 | 50.0 (40.0-60.0) | 50.0 (40.0-60.0) | 0.100 | 7 | 1.5 |" in printed
     assert "causal with 300: the model has not learned" in printed
+
+
+def test_an_encoder_needs_no_language_model(tmp_path: Path) -> None:
+    from llm_learners import arguments, missing
+
+    given = ["--data", str(tmp_path), "--model", str(tmp_path / "no-model")]
+    assert missing(arguments([*given, "--learners", "encoder", "linear"])) is None
+    assert missing(arguments([*given, "--only", "linear", "300"])) is None
+    assert missing(arguments([*given, "--only", "causal", "300"])) is not None
