@@ -41,10 +41,14 @@ class PromptedSection(Section):
         max_text_tokens: longer texts are truncated to this many tokens.
         max_context: the most tokens of a prompt.
         orders: label orders over which probabilities are averaged, against position bias.
-        calibrate: divide by the mean probability of each label on a sample of the corpus. This removes the model's
-            bias towards some labels, but also the classes' real frequencies, so a binary task should not use it.
-        reader: how label probabilities are read: `logprobs` takes those of the next token, `classify` reduces the
-            language model to a classifier over the label codes.
+        calibrate: divide by the mean probability of each label on a sample of the corpus (batch calibration, Zhou et
+            al. 2023, arXiv 2309.17249). This removes the model's bias towards some labels, but also the classes' real
+            frequencies, so a binary task does not use it. None: if words are the answers.
+        answers: what the model's probabilities are read of: `codes`, one token for each label that the prompt lists, or
+            `words`, the names of the labels, which a small model follows better. Words need several prompts for each
+            document. auto chooses when the model is made, on a sample, and records the choice.
+        reader: how the probabilities of codes are read: `logprobs` takes those of the next token, `classify` reduces
+            the language model to a classifier over the label codes. Words always need `logprobs`.
         memory: share of the GPU's memory that the engine reserves.
     """
 
@@ -54,14 +58,15 @@ class PromptedSection(Section):
     max_text_tokens: int = Field(default=256, ge=4)
     max_context: int = Field(default=4096, ge=64)
     orders: int = Field(default=1, ge=1, le=16)
-    calibrate: bool = False
+    calibrate: bool | None = None
+    answers: Literal["auto", "codes", "words"] = "codes"
     reader: Literal["logprobs", "classify"] = "classify"
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     memory: float = Field(default=0.9, gt=0, le=1)
 
 
 class VllmZeroShotConfig(PromptedSection):
-    """Score by the probabilities that a language model gives to the codes of the labels."""
+    """Score by the probabilities that a language model gives to the codes or words of the labels."""
 
     engine: Literal["vllm"]
 
@@ -110,6 +115,7 @@ class CausalConfig(PromptedSection):
     """LoRA on a decoder language model whose target is the code of the label.
 
     Attributes:
+        answers: a model learns one token for each label.
         rank: rank of the adapter; vLLM supports only these.
         epochs: how often training goes through the examples. None: as often as makes 100 steps, and at least 4 times.
         learning_rate: the highest one, after a tenth of the training. None: by the width of the model, 1.3e-3 for a
@@ -124,6 +130,7 @@ class CausalConfig(PromptedSection):
     """
 
     kind: Literal["causal"]
+    answers: Literal["codes"] = "codes"
     rank: Literal[8, 16, 32, 64, 128, 256] = 16
     epochs: int | None = Field(default=None, ge=1)
     learning_rate: float | None = Field(default=None, gt=0, lt=1)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from laud_ray.cluster.workers import Workers
 from laud_ray.config import (
     CausalConfig,
     EncoderConfig,
@@ -16,7 +17,8 @@ from laud_ray.errors import ModelError
 from laud_ray.models.encoder.encoding import check_model
 from laud_ray.models.encoder.learner import EncoderLearner
 from laud_ray.models.encoder.linear import LinearLearner
-from laud_ray.models.language import chat, label_prompt
+from laud_ray.models.language import chat
+from laud_ray.models.language.answers.comparison import candidates
 from laud_ray.models.language.causal import CausalLearner, fixed_prompt
 from laud_ray.models.language.engine import require_vllm
 from laud_ray.models.language.in_context import InContextLearner
@@ -55,7 +57,12 @@ ZeroShotConfig = EncoderZeroShotConfig | VllmZeroShotConfig
 
 
 def build(
-    config: LearnerConfig, zero_shot: ZeroShotConfig, resources: Resources, task: Task, probe: Sequence[str] = ()
+    config: LearnerConfig,
+    zero_shot: ZeroShotConfig,
+    resources: Resources,
+    task: Task,
+    probe: Sequence[str] = (),
+    workers: Workers | None = None,
 ) -> Learner:
     """Build the learner of a configuration.
 
@@ -66,6 +73,7 @@ def build(
         task: the task to learn.
         probe: a random sample of the corpus. An encoder model keeps it as its memory; a prompted model measures its
             label bias on it.
+        workers: the workers of the model's passes; a prompted model compares codes with words on one of them.
     """
     template = zero_shot.template if isinstance(zero_shot, EncoderZeroShotConfig) else "{label}"
     match config:
@@ -81,6 +89,7 @@ def build(
                 config.max_example_tokens,
                 _calibrates(config, task),
                 tuple(probe),
+                workers,
             )
     return EncoderLearner(
         model=config.model,
@@ -97,11 +106,11 @@ def build(
     )
 
 
-def zero_shot(config: ZeroShotConfig, task: Task, probe: Sequence[str] = ()) -> Learner:
-    """Return the learner whose model, fitted without examples, is the zero-shot classifier; `probe` as in `build`."""
+def zero_shot(config: ZeroShotConfig, task: Task, probe: Sequence[str] = (), workers: Workers | None = None) -> Learner:
+    """Return the learner whose model, fitted without examples, is the zero-shot classifier. Arguments: see `build`."""
     if isinstance(config, EncoderZeroShotConfig):
         return EncoderLearner(config.model, config.template)
-    return InContextLearner(config, calibrate=_calibrates(config, task), probe=tuple(probe))
+    return InContextLearner(config, calibrate=_calibrates(config, task), probe=tuple(probe), workers=workers)
 
 
 def check(config: LearnerConfig, zero_shot: ZeroShotConfig, task: Task) -> None:
@@ -131,9 +140,9 @@ def spare(config: PromptedSection) -> int:
     return config.max_example_tokens if isinstance(config, InContextConfig) and config.choose == "nearest" else 0
 
 
-def _calibrates(config: PromptedSection, task: Task) -> bool:
+def _calibrates(config: PromptedSection, task: Task) -> bool | None:
     """Whether to divide by label bias; not for binary tasks, where it would pull a rare positive label to one half."""
-    return config.calibrate and task.kind == "multiclass"
+    return config.calibrate if task.kind == "multiclass" else False
 
 
 def _check(config: LearnerConfig | ZeroShotConfig, task: Task) -> None:
@@ -145,7 +154,7 @@ def _check(config: LearnerConfig | ZeroShotConfig, task: Task) -> None:
     if isinstance(config, CausalConfig):
         fixed_prompt(task, config)
     else:
-        label_prompt.build(tokenizer, task, config, orders=1, spare=spare(config))
+        candidates(tokenizer, task, config, orders=1, spare=spare(config))
     require_vllm()
 
 

@@ -16,6 +16,7 @@ from laud_ray.config import (
 from laud_ray.models import kinds
 from laud_ray.models.encoder.encoding import model_path
 from laud_ray.models.language import chat, label_prompt
+from laud_ray.models.language.answers import words
 from laud_ray.models.language.prompts import Option, Prompt
 from laud_ray.planning.speed.model_size import guessed_size, parameters
 from laud_ray.types import Task
@@ -60,7 +61,7 @@ class Asked:
 
 
 def computed(section: Section, task: Task, texts: Sequence[str]) -> Computed:
-    """Count the tokens of a zero-shot scorer or a learner, on a sample of texts."""
+    """Count the tokens of a zero-shot scorer or a learner, on a sample of texts; `answers: auto` counts as codes."""
     if not isinstance(section, PromptedSection):
         tokenizer = chat.open_tokenizer(model_path(section.model))
         limit = getattr(section, "max_tokens", 64)
@@ -69,13 +70,17 @@ def computed(section: Section, task: Task, texts: Sequence[str]) -> Computed:
     if guessed_size(section.model) is not None:
         return _guessed(section, task, texts)
     tokenizer = chat.open_tokenizer(section.model)
-    prompt = label_prompt.build(tokenizer, task, section, orders=1, spare=kinds.spare(section))
+    in_words = section.answers == "words"
+    prompt = label_prompt.build(tokenizer, task, section, orders=1, spare=kinds.spare(section), words=in_words)
     shared = len(prompt.frames[0].prefix_ids)
     own = prompt.opening(tokenizer, classes=range(len(prompt.codes)) if prompt.narrow else ())
     bodies = prompt.ids(tokenizer, texts, [own] * len(texts))
     each = float(np.mean([len(ids) - shared for ids in bodies]))
     if isinstance(section, InContextConfig):
         each += min(section.max_example_tokens, section.examples * (each - len(prompt.frames[0].suffix_ids)))
+    if in_words:
+        trie = words.build(prompt.sequences[: len(prompt.codes)])
+        return _over_orders(section, each + trie.further(chat.BLOCK), shared, trie.requests)
     return _over_orders(section, each, shared)
 
 
@@ -89,9 +94,9 @@ def _guessed(section: PromptedSection, task: Task, texts: Sequence[str]) -> Comp
     return _over_orders(section, each, shared)
 
 
-def _over_orders(section: PromptedSection, each: float, shared: int) -> Computed:
+def _over_orders(section: PromptedSection, each: float, shared: int, prompts: int = 1) -> Computed:
     size, orders = parameters(section.model, causal=True), section.orders
-    return Computed(size, each * orders, shared * orders, orders)
+    return Computed(size, each * orders, shared * orders, prompts * orders)
 
 
 def asked(oracle: LlmConfig, task: Task, texts: Sequence[str]) -> Asked:

@@ -19,7 +19,7 @@ def zero_shot(work: Work) -> None:
     """Create the zero-shot model, and rank the corpus with it for the seed walk."""
     config, corpus = work.config, work.corpus
     with work.step("zero-shot", 0):
-        learner = kinds.zero_shot(config.zero_shot, work.task, corpus.some_texts(PROBE))
+        learner = kinds.zero_shot(config.zero_shot, work.task, corpus.some_texts(PROBE), work.workers(0))
         train(learner, work.task, [], work.run.models, work.run.model_name(0), config.seed)
         per_class = ranking_depth(len(work.task.labels), seed_cap(config))
         _pass(work, 0, Shortlist(ClassRanking(), per_class, frozenset(), (config.seed, 0), corpus.pool_size))
@@ -55,12 +55,14 @@ def _pass(work: Work, round: int, shortlist: Shortlist) -> None:
     if result.errors:
         work.observer(Event("progress", step, round, reached, reached, errors=result.errors))
     remark = legible.add(work.store, round, result.legibility)
-    for line in [*_unwell(result.health), *([remark] if remark else [])]:
+    for line in [*remarks(result.health), *([remark] if remark else [])]:
         work.note(step, round, line)
 
 
-def _unwell(health: Mapping[str, float]) -> Iterator[str]:
-    """Yield a note for each measurement of a scorer that shows a problem."""
+def remarks(health: Mapping[str, float]) -> Iterator[str]:
+    """Yield a note on the answers that were chosen, and for each measurement of a scorer that shows a problem."""
+    if "codes_right" in health:
+        yield _chosen(health)
     if health.get("label_mass", 1.0) < LEAST_MASS:
         yield (
             f"only {health['label_mass']:.0%} of the model's next-token probability is on the codes of the labels: "
@@ -71,3 +73,14 @@ def _unwell(health: Mapping[str, float]) -> Iterator[str]:
             f"{health['order_flips']:.0%} of a sample get another label if the order of the labels in the prompt "
             "changes; a higher `orders` in a new run averages over several orders"
         )
+
+
+def _chosen(health: Mapping[str, float]) -> str:
+    """Say which answers a language model gives, and why."""
+    n, codes, words = int(health["compared"]), f"{health['codes_right']:.0%}", f"{health['words_right']:.0%}"
+    by = "have the annotated label" if health["by_annotations"] else "agree with the encoder"
+    if health["words"]:
+        return (
+            f"the model answers with the words of the labels: on {n} documents, {words} of them {by}, of codes {codes}"
+        )
+    return f"the model answers with codes of the labels: on {n} documents, {codes} of them {by}, of words {words}"

@@ -19,12 +19,14 @@ from laud_ray.data.sharding.normalise import normalise
 from laud_ray.errors import ModelError
 from laud_ray.models import kinds
 from laud_ray.models.language import chat, label_prompt
+from laud_ray.models.language.answers import words
 from laud_ray.models.language.tuning.answer_model import load_base
 from laud_ray.models.language.tuning.training import ADAPTER
 from laud_ray.models.ray_train import Resources
 from laud_ray.passes.run import PassResult, run_pass
 from laud_ray.storage.folder import Folder
 from laud_ray.types import Example, Floats, Label, Task
+from tests.smollm import smollm2
 from tests.tiny import LABELS, TINY, products
 
 TASK = Task("shelf", "multiclass", tuple(map(Label, LABELS)))
@@ -94,12 +96,14 @@ def forward(model: Any, prompt: label_prompt.LabelPrompt, texts: Sequence[str]) 
     return np.asarray(rows)
 
 
-def check_agreement(rows: dict[str, dict[str, Any]], proba: Floats, texts: Sequence[str]) -> None:
+def check_agreement(
+    rows: dict[str, dict[str, Any]], proba: Floats, texts: Sequence[str], labels: Sequence[str] = LABELS
+) -> None:
     """The pass's two largest probabilities are those of transformers, to 0.002."""
     for text, expected in zip(texts, proba, strict=True):
         found = dict(zip(rows[text]["top_labels"], rows[text]["top_probabilities"], strict=True))
         for c in np.argsort(-expected)[:2]:
-            assert found[LABELS[c]] == pytest.approx(expected[c], abs=2e-3)
+            assert found[labels[c]] == pytest.approx(expected[c], abs=2e-3)
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +178,65 @@ def test_in_context_shows_each_document_its_nearest_examples(
     assert result.errors == 3
     assert all(len(rows[e.text]["top_labels"]) == 5 for e in known)
     assert np.mean([sum(rows[e.text]["top_probabilities"]) for e in known]) <= 1.001
+
+
+class Transformers:
+    """Says of tokens what transformers says."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def read_tokens(self, prompts: Sequence[Sequence[int]], tokens: Sequence[Sequence[int]]) -> list[Floats]:
+        with torch.inference_mode():
+            logits = [self.model(input_ids=torch.tensor([ids])).logits[0, -1].float() for ids in prompts]
+        return [np.asarray(row.log_softmax(0)[list(one)]) for row, one in zip(logits, tokens, strict=True)]
+
+
+def test_vllm_reads_the_words_that_transformers_computes(
+    corpus: Corpus, known: Sequence[Example], tmp_path: Path, ray_session: str
+) -> None:
+    # Half of the names go on where the other half end.
+    task = Task("shelf", "multiclass", tuple(Label(f"{name}{more}") for name in LABELS[:6] for more in ("", " bars")))
+    config = section(VllmZeroShotConfig, answers="words", dtype="float32")
+    kinds.InContextLearner(config, calibrate=False).fit(task, [], out=str(tmp_path / "model"), seed=0)
+    result, rows = score(corpus, tmp_path / "model", tmp_path / "out")
+    assert result.errors == 3
+    tokenizer = chat.open_tokenizer(str(TINY))
+    stored = json.loads((tmp_path / "model" / "model.json").read_text())["prompt"]
+    prompt = label_prompt.from_json(stored, tokenizer)
+    texts = [e.text for e in known[:20]]
+    ids = prompt.ids(tokenizer, texts, [prompt.opening(tokenizer)] * len(texts))
+    trie = words.build(prompt.sequences)
+    model = Transformers(load_base(str(TINY), "float32", torch.device("cpu")))
+    assert trie.requests > 6
+    check_agreement(rows, np.exp(words.read(model, ids, [trie] * len(ids))[0]), texts, task.names)
+
+
+def test_a_model_that_was_trained_on_codes_answers_with_codes(
+    corpus: Corpus, known: Sequence[Example], tmp_path: Path, ray_session: str
+) -> None:
+    learner = kinds.InContextLearner(
+        section(VllmZeroShotConfig, answers="auto"), probe=corpus.some_texts(64), workers=ENGINE
+    )
+    learner.fit(TASK, [], out=str(tmp_path / "model"), seed=0)
+    health = json.loads((tmp_path / "model" / "model.json").read_text())["measured"]["health"]
+    assert health["words"] == 0
+    assert health["compared"] == 64
+    assert health["codes_right"] > health["words_right"]
+    assert {"label_mass", "order_flips"} <= health.keys()
+
+
+def test_a_small_instruct_model_answers_with_words(
+    corpus: Corpus, known: Sequence[Example], tmp_path: Path, ray_session: str
+) -> None:
+    config = section(VllmZeroShotConfig, model=str(smollm2()), dtype="bfloat16", answers="auto")
+    learner = kinds.InContextLearner(config, probe=[e.text for e in known[:32]], workers=ENGINE)
+    learner.fit(TASK, [], out=str(tmp_path / "model"), seed=0)
+    described = json.loads((tmp_path / "model" / "model.json").read_text())
+    health = described["measured"]["health"]
+    assert health["words"] == 1
+    assert health["words_right"] > health["codes_right"] + 0.1
+    assert len(described["measured"]["prior"]) == len(LABELS), "words are divided by the bias of the labels"
 
 
 def test_a_model_that_is_not_there_is_one_line(tmp_path: Path) -> None:

@@ -138,9 +138,10 @@ def test_scores_are_those_of_a_pass_with_the_adapter_merged(
         np.testing.assert_allclose(proba, kinds.load(str(path)).score(TEXTS), atol=1e-3)
 
 
-def test_in_context_scores_are_those_of_a_pass(engine: StreamEngine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("answers", ["codes", "words"])
+def test_in_context_scores_are_those_of_a_pass(engine: StreamEngine, tmp_path: Path, answers: str) -> None:
     # With nearest examples, and with options of a document's own.
-    path = in_context(tmp_path / "model", max_labels=6)
+    path = in_context(tmp_path / "model", max_labels=6, answers=answers)
     proba = scored(engine, engine.open(entry(path)), TEXTS[:20])
     np.testing.assert_allclose(proba, kinds.load(str(path)).score(TEXTS[:20]), atol=1e-3)
 

@@ -1,4 +1,4 @@
-"""Encode prompts with a model's tokenizer and chat template, and choose answer codes that are single tokens.
+"""Encode prompts with a model's tokenizer and chat template, and the answers: codes of one token, or words.
 
 Every prompt is prefix + body + suffix in token ids. The boundaries are the same in training and in scoring.
 """
@@ -14,10 +14,11 @@ from typing import Any
 import transformers
 
 from laud_ray.errors import ModelError
-from laud_ray.models.language.prompts import Prompt, codes, fenced
+from laud_ray.models.language.prompts import ANSWER, Prompt, codes, fenced
 from laud_ray.types import Label
 
 START, SLOT = "@@START@@", "@@DOCUMENT@@"
+Tokens = tuple[int, ...]
 # vLLM caches a common prefix in whole blocks: of 16 tokens on a GPU, and of 32 on a CPU as configured here.
 BLOCK = 32
 # How many candidate codes are tried; those that are not a single token are skipped.
@@ -114,15 +115,20 @@ def unknown(name: str, error: Exception) -> ModelError:
 
 
 def frame(tokenizer: Any, prompt: Prompt) -> Frame:
-    """Put a prompt into the tokenizer's chat template; without a template, the answer follows the prompt directly."""
+    """Put a prompt into the tokenizer's chat template; without a template, the answer follows the prompt directly.
+
+    If words are asked for, the answer begins with ANSWER in either case, because a model continues it with the words
+    of a label, where it would begin a turn of its own with a sentence.
+    """
     content = f"{START}{prompt.head()}{SLOT}{prompt.tail()}"
     if tokenizer.chat_template:
         # Templates of reasoning models would start a thinking block here; other templates ignore the argument.
         rendered = tokenizer.apply_chat_template(
             [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True, enable_thinking=False
         )
+        rendered += ANSWER if prompt.words else ""
     else:
-        rendered = (tokenizer.bos_token or "") + content
+        rendered = (tokenizer.bos_token or "") + content + (f"\n{ANSWER}" if prompt.words else "")
     before, _, message = rendered.partition(START)
     prefix, _, suffix = message.partition(SLOT)
     opening = encode(tokenizer, prompt.opening())
@@ -192,3 +198,45 @@ def _single_tokens(tokenizer: Any, suffix: str, lead: str, n: int, labels: Seque
         if len(found) == n:
             break
     return [(text, token) for token, text in found.items()]
+
+
+def answer_words(tokenizer: Any, labels: Sequence[Label], name: str) -> tuple[tuple[str, ...], tuple[Tokens, ...]]:
+    """Return the words of each label, and their token ids after ANSWER, closed by the end of an answer.
+
+    "card_arrival" is an identifier, which a model would not write: its words are "card arrival". If that makes two
+    labels equal, all keep their names.
+
+    Args:
+        tokenizer: the model's tokenizer.
+        labels: the labels of the task.
+        name: the model's name, for the error.
+
+    Raises:
+        ModelError: if the tokenizer maps two labels to the same tokens.
+    """
+    words = tuple(" ".join(label.name.replace("_", " ").split()) or label.name for label in labels)
+    if len(set(words)) < len(words):
+        words = tuple(label.name for label in labels)
+    before, *whole = encode_plain(tokenizer, [ANSWER, *(f"{ANSWER} {one}" for one in words)])
+    end = _end(tokenizer)
+    found: dict[Tokens, str] = {}
+    for label, ids in zip(labels, whole, strict=True):
+        # Where a tokenizer merges the colon with what follows, the words are encoded by themselves.
+        own = ids[len(before) :] if ids[: len(before)] == before else encode_plain(tokenizer, [f" {label.name}"])[0]
+        other = found.setdefault((*own, end), label.name)
+        if other != label.name:
+            raise ModelError(
+                f"model: {name!r} has the same tokens for the labels {other!r} and {label.name!r}; expected a model "
+                "whose tokenizer distinguishes all labels, or answers: codes"
+            )
+    return words, tuple(found)
+
+
+def _end(tokenizer: Any) -> int:
+    """Return the token that closes an answer: the one that ends a turn in the chat template, else a line break."""
+    if not tokenizer.chat_template:
+        return encode(tokenizer, "\n")[-1]
+    turns = [{"role": "user", "content": SLOT}, {"role": "assistant", "content": START}]
+    after = tokenizer.apply_chat_template(turns, tokenize=False, enable_thinking=False).partition(START)[2]
+    closing = encode(tokenizer, after)
+    return closing[0] if closing else int(tokenizer.eos_token_id)

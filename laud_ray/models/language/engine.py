@@ -97,16 +97,16 @@ class LabelEngine:
 
     Two readers give the same numbers up to a constant for each prompt. `classify` keeps only the rows of the codes in
     the language model's head, so that no log-probabilities over the whole vocabulary are computed. `logprobs` samples
-    one token, and also reports the total probability of the codes.
+    one token, and also reports the total probability of the codes; `read_tokens` needs it, and no codes.
     """
 
     def __init__(self, settings: EngineSettings, token_ids: Sequence[int], tokens: Sequence[str]) -> None:
         require_vllm()
         cpu = not torch.cuda.is_available()
         prepare(on_cpu=cpu)
-        from vllm import LLM, PoolingParams, SamplingParams
+        from vllm import LLM, PoolingParams
 
-        self.settings, self._ids = settings, list(token_ids)
+        self.settings, self._ids = settings, tuple(token_ids)
         # vLLM takes calls from one thread at a time.
         self._turn = Lock()
         kind: dict[str, Any] = {}
@@ -128,7 +128,6 @@ class LabelEngine:
             **kind,
         )
         self._pooling = PoolingParams(use_activation=False)
-        self._sampling = SamplingParams(max_tokens=1, temperature=0, logprob_token_ids=self._ids, detokenize=False)
 
     def read(self, prompts: Sequence[Sequence[int]]) -> tuple[Floats, Floats | None]:
         """Map n prompts of token ids to (n, c) log-probabilities, up to a constant for each row.
@@ -138,18 +137,22 @@ class LabelEngine:
         """
         if not prompts:
             return np.empty((0, len(self._ids)), np.float32), None
-        with self._turn:
-            return self._read(prompts)
-
-    def _read(self, prompts: Sequence[Sequence[int]]) -> tuple[Floats, Floats | None]:
-        given: list[Any] = [{"prompt_token_ids": list(ids)} for ids in prompts]
         if self.settings.reader == "classify":
-            pooled = self._llm.classify(given, pooling_params=self._pooling, use_tqdm=False)
+            with self._turn:
+                pooled = self._llm.classify(_given(prompts), pooling_params=self._pooling, use_tqdm=False)
             return np.asarray([output.outputs.probs for output in pooled], np.float32), None
-        sampled = self._llm.generate(given, self._sampling, use_tqdm=False)
-        rows = [output.outputs[0].logprobs[0] for output in sampled]
-        logprobs = np.asarray([[row[i].logprob for i in self._ids] for row in rows], np.float32)
+        logprobs = np.stack(self.read_tokens(prompts, [self._ids] * len(prompts)))
         return logprobs, np.exp(logprobs).sum(1)
+
+    def read_tokens(self, prompts: Sequence[Sequence[int]], tokens: Sequence[Sequence[int]]) -> list[Floats]:
+        """Map n prompts to the log-probabilities of their own tokens, at most 128 each; not with `classify`."""
+        assert self.settings.reader == "logprobs"
+        if not prompts:
+            return []
+        asked = {tuple(one): sampling(one) for one in tokens}
+        with self._turn:
+            sampled = self._llm.generate(_given(prompts), [asked[tuple(one)] for one in tokens], use_tqdm=False)
+        return [picked(output, one) for output, one in zip(sampled, tokens, strict=True)]
 
     def prompt_tokens(self) -> tuple[int, int]:
         """Return the number of prompt tokens since the start, and how many of them came from the prefix cache."""
@@ -162,3 +165,20 @@ def prepare(*, on_cpu: bool) -> None:
     os.environ.update(environment(on_cpu=on_cpu))
     if on_cpu:
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+
+
+def sampling(tokens: Sequence[int], **more: Any) -> Any:
+    """Return vLLM's parameters of a prompt after which the log-probabilities of some tokens are wanted."""
+    from vllm import SamplingParams
+
+    return SamplingParams(max_tokens=1, temperature=0, logprob_token_ids=list(tokens), detokenize=False, **more)
+
+
+def picked(output: Any, tokens: Sequence[int]) -> Floats:
+    """Return the log-probabilities of the tokens, in their order, from a finished request."""
+    row = output.outputs[0].logprobs[0]
+    return np.asarray([row[token].logprob for token in tokens], np.float32)
+
+
+def _given(prompts: Sequence[Sequence[int]]) -> list[Any]:
+    return [{"prompt_token_ids": list(ids)} for ids in prompts]

@@ -3,16 +3,19 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from laud_ray.cluster.workers import Workers
 from laud_ray.config import PromptedSection
 from laud_ray.models.encoder.encoding import device
 from laud_ray.models.encoder.neighbours import Neighbours
 from laud_ray.models.language import chat, label_prompt
+from laud_ray.models.language.answers.choice import Answers
+from laud_ray.models.language.answers.comparison import Undecided, candidates, compare
 from laud_ray.models.language.label_prompt import LabelPrompt
 from laud_ray.models.language.prompts import Prompt
 from laud_ray.models.language.scorer import PromptedScorer, Reads, calibrated, engine, engine_settings
@@ -36,27 +39,30 @@ class InContextLearner:
         choose: `nearest`: those nearest to each document; `balanced`: the same for all documents, balanced over the
             classes.
         max_example_tokens: the most tokens of a prompt that examples may take.
-        calibrate: whether to divide by the mean probability of each label on the probe.
-        probe: a random sample of the corpus, on which label bias is measured.
+        calibrate: whether to divide by the mean probability of each label on the probe; None: if words are the answers.
+        probe: a random sample of the corpus, on which label bias is measured, and `settings.answers: auto` decides.
+        workers: the workers of a pass; one of them starts an engine if `auto` is to decide. None: codes.
     """
 
     settings: PromptedSection
     examples: int = 0
     choose: str = "nearest"
     max_example_tokens: int = 2048
-    calibrate: bool = False
+    calibrate: bool | None = None
     probe: tuple[str, ...] = ()
+    workers: Workers | None = None
 
     def fit(self, task: Task, examples: Sequence[Example], *, out: str, seed: int) -> None:
         """Write a model, which is a prompt with examples, to the local folder `out`.
 
         Raises:
             ModelError: if the prompt does not fit into the model's context.
+            PassError: if no worker can compare codes with words.
         """
         tokenizer = chat.open_tokenizer(self.settings.model)
         shown = self._balanced(tokenizer, task, examples, np.random.default_rng(seed))
         nearest = min(self.examples, len(examples)) if self.choose == "nearest" else 0
-        prompt = label_prompt.build(
+        prompts = candidates(
             tokenizer,
             task,
             self.settings,
@@ -64,9 +70,20 @@ class InContextLearner:
             examples=shown,
             spare=self.max_example_tokens if nearest else 0,
         )
+        model = Undecided(
+            prompts,
+            {answers: self.calibrates(answers) for answers in prompts},
+            self.probe,
+            tuple(example for example in examples if example not in shown),
+            tuple(examples) if nearest else (),
+            nearest,
+            self.max_example_tokens,
+        )
+        choice = compare(model, self.workers) if self.workers and self.probe and len(prompts) > 1 else None
+        answers: Answers = choice.answers if choice else next(iter(prompts))
         path = Path(out)
         path.mkdir(parents=True, exist_ok=True)
-        (path / EXAMPLES).write_text(json.dumps([asdict(e) for e in examples] if nearest else []))
+        (path / EXAMPLES).write_text(json.dumps([asdict(e) for e in model.examples]))
         (path / PROBE).write_text(json.dumps(self.probe))
         description = {
             "kind": "in_context",
@@ -75,11 +92,16 @@ class InContextLearner:
             "examples": len(examples),
             "nearest": nearest,
             "max_example_tokens": self.max_example_tokens,
-            "calibrate": self.calibrate,
+            "calibrate": self.calibrates(answers),
             "temperature": 1.0,
-            "prompt": prompt.to_json(),
+            "prompt": prompts[answers].to_json(),
+            **({} if choice is None else {"measured": {"health": choice.health, "prior": choice.prior}}),
         }
         seal(path, description)
+
+    def calibrates(self, answers: Answers) -> bool:
+        """Whether scores are divided by the label bias; the model's words have a larger one than its codes."""
+        return answers == "words" if self.calibrate is None else self.calibrate
 
     @staticmethod
     def open(model: str, start: Callable[[LabelPrompt, Any, str], Reads] = engine) -> PromptedScorer:
@@ -98,6 +120,9 @@ class InContextLearner:
             max_example_tokens=description["max_example_tokens"],
             temperature=description["temperature"],
         )
+        if "measured" in description:
+            health, prior = description["measured"]["health"], description["measured"]["prior"]
+            return replace(scorer, health=health, prior=None if prior is None else np.asarray(prior, np.float32))
         return calibrated(scorer, json.loads((path / PROBE).read_text()), description["calibrate"])
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The prompt of a model for a task: the codes of the labels and the surrounding text, as token ids.
+"""The prompt of a model for a task: the codes or words of the labels and the surrounding text, as token ids.
 
 It is stored with the model. k classes, m options in one prompt (m = k unless k labels do not fit).
 """
@@ -11,8 +11,11 @@ import numpy as np
 
 from laud_ray.config import PromptedSection
 from laud_ray.errors import ModelError
+from laud_ray.models.language.answers import words as trie
 from laud_ray.models.language.chat import (
     Frame,
+    Tokens,
+    answer_words,
     choose_codes,
     encode_plain,
     encode_texts,
@@ -33,12 +36,15 @@ class LabelPrompt:
     Attributes:
         labels: the k labels.
         settings: the model and the limits of the prompt.
-        codes: the m codes of the options.
-        token_ids: the token of each code at the beginning of an answer.
+        codes: the m codes of the options; each is "" if words are the answers.
+        token_ids: the token of each code at the beginning of an answer; empty if words are the answers.
         orders: permutations of the k classes: in each, the class at position j has code j. Empty if k labels do not fit
             into one prompt; then every document gets its own options ("narrow").
         frames: the text around a document, one frame for each order; a single one if orders is empty.
         examples: solved examples that every prompt contains.
+        words: the words of the k labels, if they are the answers; else empty. The prompt does not list them: a list
+            made the answers of a small model no better (docs/LOG.md), and so any number of labels fits.
+        sequences: the token ids of these words, each closed by an end token.
     """
 
     labels: tuple[Label, ...]
@@ -48,6 +54,8 @@ class LabelPrompt:
     orders: tuple[tuple[int, ...], ...]
     frames: tuple[Frame, ...]
     examples: tuple[Example, ...] = ()
+    words: tuple[str, ...] = ()
+    sequences: tuple[Tokens, ...] = ()
 
     @property
     def narrow(self) -> bool:
@@ -55,11 +63,13 @@ class LabelPrompt:
         return not self.orders
 
     def options(self, classes: Sequence[int]) -> tuple[Option, ...]:
+        if self.words:
+            return ()
         return tuple(Option(code, self.labels[c]) for code, c in zip(self.codes, classes, strict=False))
 
     def prompt(self, order: int = 0) -> Prompt:
         options = () if self.narrow else self.options(self.orders[order])
-        return Prompt(options, self.settings.guideline, self.examples)
+        return Prompt(options, self.settings.guideline, self._worded(self.examples), words=bool(self.words))
 
     def opening(
         self, tokenizer: Any, order: int = 0, *, classes: Sequence[int] = (), examples: Sequence[Example] = ()
@@ -72,7 +82,7 @@ class LabelPrompt:
             classes: the document's own options, if the prompt is narrow.
             examples: the document's own examples.
         """
-        text = self.prompt(order).opening(self.options(classes) if classes else (), examples)
+        text = self.prompt(order).opening(self.options(classes) if classes else (), self._worded(examples))
         # Examples are documents, and so untrusted.
         return encode_plain(tokenizer, [text])[0]
 
@@ -87,7 +97,12 @@ class LabelPrompt:
             for opening, text in zip(openings, encoded, strict=True)
         ]
 
+    def _worded(self, examples: Sequence[Example]) -> tuple[Example, ...]:
+        words = dict(zip((label.name for label in self.labels), self.words, strict=False))
+        return tuple(replace(example, label=words.get(example.label, example.label)) for example in examples)
+
     def to_json(self) -> dict[str, Any]:
+        more = {"words": self.words, "sequences": self.sequences} if self.words else {}
         return {
             "prompt_version": VERSION,
             "settings": self.settings.model_dump(mode="json"),
@@ -97,6 +112,7 @@ class LabelPrompt:
             "orders": self.orders,
             "examples": [asdict(example) for example in self.examples],
             "frames": [{key: getattr(one, key) for key in FRAME_KEYS} for one in self.frames],
+            **more,
         }
 
 
@@ -117,6 +133,8 @@ def from_json(data: Mapping[str, Any], tokenizer: Any) -> LabelPrompt:
         orders=tuple(tuple(order) for order in data["orders"]),
         frames=frames,
         examples=tuple(Example(**example) for example in data["examples"]),
+        words=tuple(data.get("words", ())),
+        sequences=tuple(tuple(one) for one in data.get("sequences", ())),
     )
 
 
@@ -128,6 +146,7 @@ def build(
     orders: int,
     examples: Sequence[Example] = (),
     spare: int = 0,
+    words: bool = False,
 ) -> LabelPrompt:
     """Build the prompt of a task; if its labels do not all fit, every document gets its own options.
 
@@ -138,18 +157,24 @@ def build(
         orders: how many label orders to prepare; ignored if documents get their own options.
         examples: solved examples that every prompt contains.
         spare: tokens to reserve for the examples nearest to each document.
+        words: whether the words of the labels are the answers, instead of codes.
 
     Raises:
-        ModelError: if the context does not hold two labels and a text.
+        ModelError: if the context does not hold two labels and a text, or the tokenizer does not tell labels apart.
     """
     k = len(task.labels)
     own = {name: getattr(settings, name) for name in PromptedSection.model_fields}
     # An engine does not start with a longer context than the model supports.
     settings = PromptedSection(**own | {"max_context": min(settings.max_context, longest_context(settings.model))})
-    found = choose_codes(tokenizer, min(k, settings.max_labels), settings.model, task.labels)
-    codes, tokens = tuple(code for code, _ in found), tuple(token for _, token in found)
+    names, sequences = answer_words(tokenizer, task.labels, settings.model) if words else ((), ())
+    # Any number of labels fits a prompt that does not list them, but each choice among their words is a prompt.
+    boundless = words and trie.build(sequences).requests <= trie.MOST_REQUESTS
+    most = k if boundless else min(k, settings.max_labels)
+    found = [("", -1)] * most if words else choose_codes(tokenizer, most, settings.model, task.labels)
+    codes, tokens = tuple(code for code, _ in found), () if words else tuple(token for _, token in found)
     turned = tuple(_rotation(k, i, orders) for i in range(min(orders, k))) if len(codes) == k else ()
-    prompt = LabelPrompt(task.labels, settings, codes, tokens, turned, (), tuple(examples))
+    turned = turned[:1] if words else turned  # without a list, an order changes nothing
+    prompt = LabelPrompt(task.labels, settings, codes, tokens, turned, (), tuple(examples), names, sequences)
     prompt = replace(prompt, frames=tuple(frame(tokenizer, prompt.prompt(i)) for i in range(max(1, len(turned)))))
     if turned and _left(tokenizer, prompt, spare) >= 0:
         return prompt
@@ -178,7 +203,8 @@ def _fit(tokenizer: Any, narrow: LabelPrompt, spare: int) -> LabelPrompt:
 def _left(tokenizer: Any, prompt: LabelPrompt, spare: int) -> int:
     """Return how many tokens of the context the longest prompt with its answer leaves; negative if it does not fit."""
     around = prompt.frames[0]
-    fixed = len(around.prefix_ids) + len(prompt.opening(tokenizer)) + len(around.suffix_ids) + 1
+    answer = max(map(len, prompt.sequences), default=1)
+    fixed = len(around.prefix_ids) + len(prompt.opening(tokenizer)) + len(around.suffix_ids) + answer
     return prompt.settings.max_context - fixed - prompt.settings.max_text_tokens - spare
 
 

@@ -2,7 +2,7 @@
 
 A prompt is head + body + tail. The head (instructions and labels) is the same for every document, so that an engine
 computes it once. The body belongs to the document and ends with its text between <text> and </text>. The tail asks for
-the answer.
+the answer: the code of a label, or its words.
 """
 
 import hashlib
@@ -82,6 +82,7 @@ class Prompt:
         unsure: the code of the answer "unsure"; None if this answer is not offered.
         rationale: whether to ask for one sentence of reasoning before the answer.
         wording: the number of the instructions in WORDINGS.
+        words: whether to ask for the words of a label instead of its code.
     """
 
     options: tuple[Option, ...] = ()
@@ -90,6 +91,7 @@ class Prompt:
     unsure: str | None = None
     rationale: bool = False
     wording: int = 0
+    words: bool = False
 
     def head(self) -> str:
         """Return the text before the body: instructions, labels, and the examples of the task."""
@@ -111,8 +113,8 @@ class Prompt:
         return "".join(f"{part}\n\n" for part in parts) + OPEN
 
     def tail(self) -> str:
-        """Return the text after the document's text."""
-        return f"{CLOSE}\n" + ("" if self.rationale else ANSWER)
+        """Return the text after the document's text; with `words`, an answer still begins with ANSWER."""
+        return CLOSE if self.words else f"{CLOSE}\n" + ("" if self.rationale else ANSWER)
 
     def _listed(self, options: Sequence[Option]) -> str:
         lines = [f"{o.code} = {label_line(o.label)}" for o in options]
@@ -121,6 +123,8 @@ class Prompt:
 
     def _request(self) -> str:
         wording = WORDINGS[self.wording]
+        if self.words:
+            return "Answer with the name of its category and nothing else."
         return wording.reasoned if self.rationale else wording.answer
 
     @property

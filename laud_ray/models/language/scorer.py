@@ -1,4 +1,6 @@
-"""Class probabilities from a language model's next-token probabilities, with one prefill per document and label order.
+"""Class probabilities from a language model's next-token probabilities.
+
+The answers are codes, with one prefill per document and label order, or words, with one for each choice among them.
 
 n texts, k classes, m options in a prompt.
 """
@@ -11,6 +13,7 @@ import numpy as np
 import torch
 
 from laud_ray.models.encoder.neighbours import Neighbours
+from laud_ray.models.language.answers import words
 from laud_ray.models.language.engine import EngineSettings, LabelEngine, number_format
 from laud_ray.models.language.label_prompt import LabelPrompt
 from laud_ray.stats.calibration import softmax
@@ -20,8 +23,8 @@ from laud_ray.types import Example, Floats, Indices
 LEAST_PRIOR = 1e-4
 
 
-class Reads(Protocol):
-    """An engine that computes the probabilities of the codes after prompts."""
+class Reads(words.ReadsTokens, Protocol):
+    """An engine that computes the probabilities of the codes, or of any tokens, after prompts."""
 
     def read(self, prompts: Sequence[Sequence[int]]) -> tuple[Floats, Floats | None]:
         """Map n prompts of token ids to (n, m) log-probabilities of the codes, and their (n,) total mass if known."""
@@ -30,7 +33,7 @@ class Reads(Protocol):
 
 @dataclass(frozen=True)
 class PromptedScorer:
-    """A scorer whose probabilities are those of the label codes as the next token of a language model.
+    """A scorer whose probabilities are those of the label codes or words as the answer of a language model.
 
     Attributes:
         prompt: the prompt of the task.
@@ -41,7 +44,8 @@ class PromptedScorer:
         temperature: divides the log-probabilities of the classes.
         prior: (k,) label bias, as the mean probability of each label on a random sample divided by the mean of these.
             Scores are divided by it (Zhou et al. 2023, "Batch Calibration", arXiv 2309.17249). None: no division.
-        health: `label_mass` and `order_flips`, as measured by `calibrated` when the scorer was opened.
+        health: `label_mass` and `order_flips`, as `measured` when the model was made or the scorer was opened, and the
+            figures of the choice between codes and words (laud_ray.models.language.answers).
     """
 
     prompt: LabelPrompt
@@ -62,7 +66,10 @@ class PromptedScorer:
         """Map n texts to (n, k) probabilities, float32."""
         if not len(texts):
             return np.empty((0, len(self.labels)), np.float32)
-        proba = self._narrow(texts) if self.prompt.narrow else self._whole(texts)
+        return self.finished(self._narrow(texts) if self.prompt.narrow else self._whole(texts))
+
+    def finished(self, proba: Floats) -> Floats:
+        """Divide (n, k) probabilities by the label bias, and apply the temperature."""
         if self.prior is not None:
             proba = proba / np.maximum(self.prior, LEAST_PRIOR)
             proba /= proba.sum(1, keepdims=True)
@@ -74,18 +81,26 @@ class PromptedScorer:
         """Score n texts with each of the first `orders` label orders.
 
         Returns:
-            (orders, n, k) probabilities before averaging, and the (n,) total probability of the codes in the first
-            order; None if the engine does not report it.
+            (orders, n, k) probabilities before averaging, and the (n,) total probability of the tokens with which an
+            answer begins in the first order; None if the engine does not report it.
         """
         examples = self._examples(texts)
         parts = np.zeros((min(orders, len(self.prompt.orders)), len(texts), len(self.labels)), np.float32)
         masses = []
         for i, part in enumerate(parts):
-            openings = self._openings(examples, i)
-            logprobs, mass = self.engine.read(self.prompt.ids(self.tokenizer, texts, openings, i))
+            prompts = self.prompt.ids(self.tokenizer, texts, self._openings(examples, i), i)
+            logprobs, mass = self._read(prompts, [self.prompt.orders[i]] * len(texts))
             part[:, list(self.prompt.orders[i])] = softmax(logprobs)
             masses.append(mass)
         return parts, masses[0]
+
+    def _read(self, prompts: Sequence[Sequence[int]], classes: Sequence[Sequence[int]]) -> tuple[Floats, Floats | None]:
+        """Map n prompts, each with m classes as its options, to their (n, m) log-probabilities, and the (n,) mass."""
+        if not self.prompt.words:
+            logprobs, mass = self.engine.read(prompts)
+            return logprobs[:, : len(classes[0])], mass
+        tries = {one: words.build([self.prompt.sequences[c] for c in one]) for one in set(map(tuple, classes))}
+        return words.read(self.engine, prompts, [tries[tuple(one)] for one in classes])
 
     def averaged(self, parts: Floats) -> Floats:
         """Average (orders, n, k) probabilities over the first settings.orders label orders to (n, k).
@@ -111,9 +126,9 @@ class PromptedScorer:
             self._with_examples(self.prompt.opening(self.tokenizer, classes=row), some, classes=row)
             for row, some in zip(likeliest.tolist(), examples, strict=True)
         ]
-        logprobs, _ = self.engine.read(self.prompt.ids(self.tokenizer, texts, openings))
+        logprobs, _ = self._read(self.prompt.ids(self.tokenizer, texts, openings), likeliest.tolist())
         mass = np.take_along_axis(proba, likeliest, 1).sum(1, keepdims=True)
-        np.put_along_axis(proba, likeliest, mass * softmax(logprobs[:, :m]), 1)
+        np.put_along_axis(proba, likeliest, mass * softmax(logprobs), 1)
         return proba
 
     def _examples(self, texts: Sequence[str]) -> list[tuple[Example, ...]]:
@@ -148,7 +163,7 @@ def engine_settings(prompt: LabelPrompt, weights: str) -> EngineSettings:
         model=weights,
         tokenizer=prompt.settings.model,
         max_context=prompt.settings.max_context,
-        reader=prompt.settings.reader,
+        reader="logprobs" if prompt.words else prompt.settings.reader,
         # Weights with a merged adapter are read in the format of the base model, as when both are served side by side.
         dtype=number_format(prompt.settings.model, prompt.settings.dtype, on_cpu=not torch.cuda.is_available()),
         memory=prompt.settings.memory,
@@ -162,24 +177,34 @@ def engine(prompt: LabelPrompt, tokenizer: Any, weights: str) -> LabelEngine:
     return LabelEngine(settings, prompt.token_ids, tokenizer.convert_ids_to_tokens(list(prompt.token_ids)))
 
 
-def calibrated(scorer: PromptedScorer, probe: Sequence[str], calibrate: bool) -> PromptedScorer:
-    """Return the scorer with its health measured on a random sample of the corpus, and with its label bias if wanted.
+def measured(scorer: PromptedScorer, probe: Sequence[str], calibrate: bool) -> tuple[PromptedScorer, Floats]:
+    """Measure a scorer on a random sample of the corpus of n texts.
 
     Health has `label_mass`, the mean total probability of the codes (only if the engine reports it), and `order_flips`,
-    the share of documents whose label changes with the order of the labels.
+    the share of documents whose label changes with the order of the labels (only of codes).
 
     Args:
         scorer: the scorer to measure.
-        probe: the random sample; nothing is measured if it is empty.
+        probe: the random sample.
         calibrate: whether scores are divided by the label bias measured on the probe.
+
+    Returns:
+        The scorer with its health, and with its label bias if wanted, and its (n, k) probabilities of the sample.
     """
     # In a narrow prompt the options differ between documents, so that a label has no constant bias.
-    if not probe or scorer.prompt.narrow:
-        return scorer
+    if scorer.prompt.narrow:
+        return scorer, scorer.score(probe)
     parts, mass = scorer.by_order(probe, len(scorer.prompt.orders))
-    health = {} if mass is None else {"label_mass": float(mass.mean())}
+    health = {} if mass is None or scorer.prompt.words else {"label_mass": float(mass.mean())}
     if len(parts) > 1:
         best = parts.argmax(2)
         health["order_flips"] = float((best != best[0]).any(0).mean())
-    prior = scorer.averaged(parts).mean(0)
-    return replace(scorer, health=health, prior=prior / prior.mean() if calibrate else None)
+    proba = scorer.averaged(parts)
+    prior = proba.mean(0)
+    found = replace(scorer, health=health, prior=prior / prior.mean() if calibrate else None)
+    return found, found.finished(proba)
+
+
+def calibrated(scorer: PromptedScorer, probe: Sequence[str], calibrate: bool) -> PromptedScorer:
+    """Return the scorer as `measured` does; nothing is measured if there is no sample, or the prompt is narrow."""
+    return scorer if not probe or scorer.prompt.narrow else measured(scorer, probe, calibrate)[0]

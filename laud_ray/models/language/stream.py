@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from laud_ray.errors import EngineError, ModelError
-from laud_ray.models.language.engine import EngineSettings
+from laud_ray.models.language.engine import EngineSettings, picked, sampling
 from laud_ray.models.language.process import AsyncEngine
 from laud_ray.types import Floats
 
@@ -76,7 +76,7 @@ class LabelStream:
         """Return a reader of codes for the base model, or for an adapter, which is added to the engine.
 
         Args:
-            token_ids: the tokens of the codes, at most 128.
+            token_ids: the tokens of the codes, at most 128; none for a reader of words.
             adapter: a folder in PEFT's format; None for the base model.
 
         Raises:
@@ -85,9 +85,11 @@ class LabelStream:
         """
         return StreamReader(self, tuple(token_ids), None if adapter is None else self._engine.call(self._add(adapter)))
 
-    def begin(self, prompts: Sequence[Sequence[int]], sampling: Any, adapter: "Adapter | None") -> "Future[list[Any]]":
-        """Start computing the log-probabilities of the token after each prompt; cancel the future to stop it."""
-        return self._engine.submit(self._read(prompts, sampling, adapter))
+    def begin(
+        self, prompts: Sequence[Sequence[int]], tokens: Sequence[Sequence[int]], adapter: "Adapter | None"
+    ) -> "Future[list[Floats]]":
+        """Start computing the log-probabilities of tokens after their prompts; cancel the future to stop it."""
+        return self._engine.submit(self._read(prompts, tokens, adapter))
 
     def retire(self, adapter: "Adapter") -> None:
         """Remove an adapter from the engine as soon as no call uses it."""
@@ -98,12 +100,17 @@ class LabelStream:
         """Stop the engine; calls that are still waiting raise EngineError."""
         self._engine.close()
 
-    async def _read(self, prompts: Sequence[Sequence[int]], sampling: Any, adapter: "Adapter | None") -> list[Any]:
+    async def _read(
+        self, prompts: Sequence[Sequence[int]], tokens: Sequence[Sequence[int]], adapter: "Adapter | None"
+    ) -> list[Floats]:
         self._engine.keep(asyncio.current_task())
         window = asyncio.Semaphore(AT_ONCE)
         if adapter is not None:
             adapter.uses += 1
-        tasks = [asyncio.create_task(self._one(ids, sampling, adapter, window)) for ids in prompts]
+        tasks = [
+            asyncio.create_task(self._one(ids, wanted, adapter, window))
+            for ids, wanted in zip(prompts, tokens, strict=True)
+        ]
         try:
             return await self._engine.while_running(asyncio.gather(*tasks))
         finally:
@@ -120,17 +127,19 @@ class LabelStream:
         self._drop_if_idle(adapter)
 
     async def _one(
-        self, ids: Sequence[int], sampling: Any, adapter: "Adapter | None", window: asyncio.Semaphore
-    ) -> Any:
+        self, ids: Sequence[int], tokens: Sequence[int], adapter: "Adapter | None", window: asyncio.Semaphore
+    ) -> Floats:
         from vllm.inputs import tokens_input
+        from vllm.sampling_params import RequestOutputKind
 
         request = None if adapter is None else adapter.request
+        wanted = sampling(tokens, output_kind=RequestOutputKind.FINAL_ONLY)
         async with window:
             name = str(next(self._requests))
             async for output in self._engine.client.generate(
-                tokens_input(list(ids)), sampling, name, lora_request=request
+                tokens_input(list(ids)), wanted, name, lora_request=request
             ):
-                found = output.outputs[0].logprobs[0]
+                found = picked(output, tokens)
         return found
 
     async def _add(self, path: str) -> "Adapter":
@@ -172,18 +181,8 @@ class StreamReader:
     """Reads the codes of one model. Several threads may share it; `once` returns a copy that one caller can cancel."""
 
     def __init__(self, stream: LabelStream, token_ids: tuple[int, ...], adapter: Adapter | None) -> None:
-        from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind
-
         self.stream, self._ids, self._adapter = stream, token_ids, adapter
-        self._sampling = SamplingParams(
-            max_tokens=1,
-            temperature=0,
-            logprob_token_ids=list(token_ids),
-            detokenize=False,
-            output_kind=RequestOutputKind.FINAL_ONLY,
-        )
-        self._reading: Future[list[Any]] | None = None
+        self._reading: Future[list[Floats]] | None = None
         self._cancelled = False
         self.tokens = 0
 
@@ -200,13 +199,21 @@ class StreamReader:
         """
         if not prompts:
             return np.empty((0, len(self._ids)), np.float32), np.empty(0, np.float32)
-        reading = self._reading = self.stream.begin(prompts, self._sampling, self._adapter)
+        logprobs = np.stack(self.read_tokens(prompts, [self._ids] * len(prompts)))
+        return logprobs, np.exp(logprobs).sum(1)
+
+    def read_tokens(self, prompts: Sequence[Sequence[int]], tokens: Sequence[Sequence[int]]) -> list[Floats]:
+        """Map n prompts to the log-probabilities of their own tokens, at most 128 each.
+
+        Raises:
+            EngineError, CancelledError: as for `read`.
+        """
+        reading = self._reading = self.stream.begin(prompts, tokens, self._adapter)
         if self._cancelled:
             reading.cancel()
-        rows = reading.result()
+        found = reading.result()
         self.tokens += sum(map(len, prompts))
-        logprobs = np.asarray([[row[i].logprob for i in self._ids] for row in rows], np.float32)
-        return logprobs, np.exp(logprobs).sum(1)
+        return found
 
     def cancel(self) -> None:
         """Stop the current call, and make every later one fail."""

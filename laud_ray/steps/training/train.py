@@ -27,6 +27,7 @@ def train(work: Work, round: int) -> None:
             Resources(resources.workers, resources.gpus_per_worker, where),
             work.task,
             _unlabelled(work),
+            work.workers(round),
         )
         model = stage.train(learner, work.task, examples, work.run.models, work.run.model_name(round), config.seed)
         # The model is committed, so its checkpoints and optimizer states are no longer needed.

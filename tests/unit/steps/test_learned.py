@@ -40,6 +40,7 @@ def test_the_run_hears_of_it_before_the_pass(tmp_path: Path, monkeypatch: pytest
     run = SimpleNamespace(folder=Folder(str(tmp_path)), models=Folder(str(tmp_path)), model_name="round-{:04}".format)
     resources = SimpleNamespace(workers=0, gpus_per_worker=0.0)
     work: Any = SimpleNamespace(
+        workers=lambda round: None,
         run=run,
         config=SimpleNamespace(resources=resources, learner=None, zero_shot=None, seed=0),
         task=None,

@@ -1,0 +1,34 @@
+"""What a scorer measured of itself, as the notes of a run."""
+
+import pytest
+
+from laud_ray.steps.score import remarks
+
+CHOICE = {"words": 1.0, "compared": 64.0, "by_annotations": 0.0, "codes_right": 0.09, "words_right": 0.42}
+
+
+def test_a_scorer_that_is_well_has_no_remarks() -> None:
+    assert list(remarks({})) == []
+    assert list(remarks({"label_mass": 0.99, "order_flips": 0.02})) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, "words of the labels: on 64 documents, 42% of them agree with the encoder, of codes 9%"),
+        (
+            {"words": 0.0, "codes_right": 0.5},
+            "codes of the labels: on 64 documents, 50% of them agree with the encoder",
+        ),
+        ({"by_annotations": 1.0}, "words of the labels: on 64 documents, 42% of them have the annotated label"),
+    ],
+)
+def test_the_choice_between_codes_and_words_is_told(changed: dict[str, float], said: str) -> None:
+    (line,) = remarks({**CHOICE, **changed})
+    assert said in line
+
+
+def test_a_model_that_does_not_follow_its_prompt_is_told() -> None:
+    mass, flips = remarks({"label_mass": 0.2, "order_flips": 0.9})
+    assert "only 20% of the model's next-token probability" in mass
+    assert "90% of a sample get another label if the order" in flips
