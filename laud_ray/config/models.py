@@ -46,7 +46,8 @@ class PromptedSection(Section):
             frequencies, so a binary task does not use it. None: if words are the answers.
         answers: what the model's probabilities are read of: `codes`, one token for each label that the prompt lists, or
             `words`, the names of the labels, which a small model follows better. Words need several prompts for each
-            document. auto chooses when the model is made, on a sample, and records the choice.
+            document. auto chooses when the model is made, on a
+            sample, and records the choice.
         reader: how the probabilities of codes are read: `logprobs` takes those of the next token, `classify` reduces
             the language model to a classifier over the label codes. Words always need `logprobs`.
         memory: share of the GPU's memory that the engine reserves.
