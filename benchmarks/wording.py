@@ -85,10 +85,14 @@ class Form:
 
 @dataclass(frozen=True)
 class Rendered:
-    """A prompt in a form, in the parts that `chat.frame` expects: head, opening and tail."""
+    """A prompt in a form, in the parts that `chat.frame` expects: head, opening and tail, and whether words answer."""
 
     form: Form
     prompt: Prompt
+
+    @property
+    def words(self) -> bool:
+        return self.prompt.words
 
     def head(self) -> str:
         form = self.form
