@@ -220,9 +220,9 @@ def answer_words(tokenizer: Any, labels: Sequence[Label], name: str) -> tuple[tu
     before, *whole = encode_plain(tokenizer, [ANSWER, *(f"{ANSWER} {one}" for one in words)])
     end = _end(tokenizer)
     found: dict[Tokens, str] = {}
-    for label, ids in zip(labels, whole, strict=True):
+    for label, one, ids in zip(labels, words, whole, strict=True):
         # Where a tokenizer merges the colon with what follows, the words are encoded by themselves.
-        own = ids[len(before) :] if ids[: len(before)] == before else encode_plain(tokenizer, [f" {label.name}"])[0]
+        own = ids[len(before) :] if ids[: len(before)] == before else encode_plain(tokenizer, [f" {one}"])[0]
         other = found.setdefault((*own, end), label.name)
         if other != label.name:
             raise ModelError(
