@@ -149,9 +149,8 @@ class LabelEngine:
         assert self.settings.reader == "logprobs"
         if not prompts:
             return []
-        asked = {tuple(one): sampling(one) for one in tokens}
         with self._turn:
-            sampled = self._llm.generate(_given(prompts), [asked[tuple(one)] for one in tokens], use_tqdm=False)
+            sampled = self._llm.generate(_given(prompts), samplings(tokens), use_tqdm=False)
         return [picked(output, one) for output, one in zip(sampled, tokens, strict=True)]
 
     def prompt_tokens(self) -> tuple[int, int]:
@@ -167,11 +166,19 @@ def prepare(*, on_cpu: bool) -> None:
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
 
 
-def sampling(tokens: Sequence[int], **more: Any) -> Any:
-    """Return vLLM's parameters of a prompt after which the log-probabilities of some tokens are wanted."""
+def samplings(tokens: Sequence[Sequence[int]], **more: Any) -> list[Any]:
+    """Return vLLM's parameters of prompts after which the log-probabilities of some tokens are wanted.
+
+    Prompts with equal tokens share them, since they take longer to make than to use.
+    """
     from vllm import SamplingParams
 
-    return SamplingParams(max_tokens=1, temperature=0, logprob_token_ids=list(tokens), detokenize=False, **more)
+    wanted = [tuple(one) for one in tokens]
+    made = {
+        one: SamplingParams(max_tokens=1, temperature=0, logprob_token_ids=list(one), detokenize=False, **more)
+        for one in set(wanted)
+    }
+    return [made[one] for one in wanted]
 
 
 def picked(output: Any, tokens: Sequence[int]) -> Floats:

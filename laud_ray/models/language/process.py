@@ -138,6 +138,9 @@ class AsyncEngine:
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
+        if settings.gpus > 1:
+            # This process already holds the GPUs; with its default inside Ray, vLLM would request others.
+            more = {"distributed_executor_backend": "mp", **more}
         given = AsyncEngineArgs(
             model=settings.model,
             tokenizer=settings.tokenizer,
@@ -187,7 +190,11 @@ def kill_at_exit(pids: Sequence[int]) -> "subprocess.Popen[bytes]":
     Args:
         pids: the processes to kill.
     """
-    script = f"read -r _; kill -9 {' '.join(map(str, pids))}"
+    return _shell(f"read -r _; kill -9 {' '.join(map(str, pids))}")
+
+
+def _shell(script: str) -> "subprocess.Popen[bytes]":
+    """Start a script that outlives this process and reads from it."""
     return subprocess.Popen(
         ["/bin/sh", "-c", script], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
     )
@@ -199,10 +206,7 @@ def _children_killed_at_exit() -> Iterator[None]:
 
     An engine takes a minute to start, and its processes are known only when it runs.
     """
-    script = 'pids=; while read -r pid; do pids="$pids $pid"; done; [ -z "$pids" ] || kill -9 $pids'
-    watcher = subprocess.Popen(
-        ["/bin/sh", "-c", script], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    watcher = _shell('pids=; while read -r pid; do pids="$pids $pid"; done; [ -z "$pids" ] || kill -9 $pids')
     started, known = Event(), {watcher.pid}
 
     def look() -> None:

@@ -88,12 +88,8 @@ class Replica:
         """
         if not settings.gpus:
             os.environ["OMP_NUM_THREADS"] = threads or str(len(os.sched_getaffinity(0)))
-        more: dict[str, Any] = {"runner": "generate"}
-        if settings.gpus > 1:
-            # This process already holds the GPUs; with its default inside Ray, vLLM would request others.
-            more["distributed_executor_backend"] = "mp"
         try:
-            self._engine = AsyncEngine(settings, more)
+            self._engine = AsyncEngine(settings, {"runner": "generate"})
         except ModelError as error:
             said = str(error.__cause__ or error)
             raise ModelError(self._log.cause() or _line(said)) from None

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from laud_ray.errors import EngineError, ModelError
-from laud_ray.models.language.engine import EngineSettings, picked, sampling
+from laud_ray.models.language.engine import EngineSettings, picked, samplings
 from laud_ray.models.language.process import AsyncEngine
 from laud_ray.types import Floats
 
@@ -49,9 +49,6 @@ class LabelStream:
             }
         if batch_tokens is not None:
             more |= {"max_num_batched_tokens": batch_tokens, "max_num_seqs": min(batch_tokens, 2 * AT_ONCE)}
-        if settings.gpus > 1:
-            # This process already holds the GPUs; with its default inside Ray, vLLM would request others.
-            more["distributed_executor_backend"] = "mp"
         self.settings, self.rank = settings, rank
         self._engine = AsyncEngine(settings, more)
         self._requests, self._adapters = count(1), count(1)
@@ -107,9 +104,11 @@ class LabelStream:
         window = asyncio.Semaphore(AT_ONCE)
         if adapter is not None:
             adapter.uses += 1
+        from vllm.sampling_params import RequestOutputKind
+
+        given = zip(prompts, tokens, samplings(tokens, output_kind=RequestOutputKind.FINAL_ONLY), strict=True)
         tasks = [
-            asyncio.create_task(self._one(ids, wanted, adapter, window))
-            for ids, wanted in zip(prompts, tokens, strict=True)
+            asyncio.create_task(self._one(ids, wanted, sampling, adapter, window)) for ids, wanted, sampling in given
         ]
         try:
             return await self._engine.while_running(asyncio.gather(*tasks))
@@ -127,17 +126,20 @@ class LabelStream:
         self._drop_if_idle(adapter)
 
     async def _one(
-        self, ids: Sequence[int], tokens: Sequence[int], adapter: "Adapter | None", window: asyncio.Semaphore
+        self,
+        ids: Sequence[int],
+        tokens: Sequence[int],
+        sampling: Any,
+        adapter: "Adapter | None",
+        window: asyncio.Semaphore,
     ) -> Floats:
         from vllm.inputs import tokens_input
-        from vllm.sampling_params import RequestOutputKind
 
         request = None if adapter is None else adapter.request
-        wanted = sampling(tokens, output_kind=RequestOutputKind.FINAL_ONLY)
         async with window:
             name = str(next(self._requests))
             async for output in self._engine.client.generate(
-                tokens_input(list(ids)), wanted, name, lora_request=request
+                tokens_input(list(ids)), sampling, name, lora_request=request
             ):
                 found = picked(output, tokens)
         return found
