@@ -75,6 +75,20 @@ class LlmConfig(Section):
     max_context: int = Field(default=4096, ge=64)
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
 
+    @property
+    def name(self) -> str:
+        """The name under which its calls and answers are recorded."""
+        return f"llm:{self.model}"
+
+    @property
+    def priced(self) -> bool:
+        """Whether the dollars of its calls are known."""
+        return bool(self.input_price or self.output_price)
+
+    def dollars(self, given: float, answered: float) -> float:
+        """Return the price of tokens in prompts and of tokens in answers; 0 if it has no prices."""
+        return (given * self.input_price + answered * self.output_price) / 1e6
+
     @field_validator("base_url")
     @classmethod
     def _is_url(cls, url: str | None) -> str | None:
@@ -87,7 +101,7 @@ class LlmConfig(Section):
 
     @model_validator(mode="after")
     def _priced(self) -> "LlmConfig":
-        if self.max_dollars is not None and not self.input_price and not self.output_price:
+        if self.max_dollars is not None and not self.priced:
             raise ValueError(f"max_dollars: {self.max_dollars:g} needs prices; expected input_price or output_price")
         return self
 
@@ -182,7 +196,7 @@ def unpriced(config: OracleConfig) -> tuple[str, ...]:
     """Return the models of an endpoint whose dollars are unknown, because they have no prices."""
     members = config.oracles if isinstance(config, CascadeConfig) else (config,)
     asked = (one for one in members if isinstance(one, LlmConfig) and one.engine == "openai")
-    return tuple(dict.fromkeys(one.model for one in asked if not (one.input_price or one.output_price)))
+    return tuple(dict.fromkeys(one.model for one in asked if not one.priced))
 
 
 def people_in(config: OracleConfig) -> PeopleConfig | None:

@@ -198,6 +198,10 @@ class RunConfig(Section):
         third = ("audit.referee", self.audit.referee) if self.audit.referee else second
         return (second,) if self.audit.trusted else (second, third)
 
+    def possible_oracles(self) -> dict[str, OracleConfig]:
+        """All oracles by their keys, those of audits included, whether or not there is an audit."""
+        return {**self.asked_oracles(), **dict(self.second_oracles())}
+
     @property
     def most_answers(self) -> int:
         """The most answers that a document can have, those of audits included."""

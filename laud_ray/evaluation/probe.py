@@ -81,7 +81,7 @@ class Findings:
 
 def llms(config: RunConfig) -> dict[str, LlmConfig]:
     """Return the language models of a run by their keys in the configuration."""
-    return oracles.llms({**config.asked_oracles(), **dict(config.second_oracles())})
+    return oracles.llms(config.possible_oracles())
 
 
 def plan_probes(run: RunFolder, n: int) -> list[Planned]:
@@ -148,7 +148,7 @@ def findings(run: RunFolder, where: str, config: LlmConfig) -> Findings | None:
     right = right_labels(run, where, config)
     found = flips({name: probed(one) for name, one in said.items()}, right)
     since_run = _since_run(ledger, config, latest, said)
-    paid = cost(ledger, latest) if config.input_price or config.output_price else None
+    paid = cost(ledger, latest) if config.priced else None
     if first is latest:
         return Findings(latest, found, paid, None, None, since_run, None)
     why = _incomparable(first, latest)
@@ -177,7 +177,7 @@ def right_labels(run: RunFolder, where: str, config: LlmConfig) -> dict[str, str
     if run.config.trusted_oracle() is not None:
         trusted = rechecks.trusted_answers(run.store.engine)
         return {name: label for name, label in trusted.items() if label is not None}
-    chosen, own = run.config.evaluation_oracle()[0] == "evaluation.oracle", f"llm:{config.model}"
+    chosen, own = run.config.evaluation_oracle()[0] == "evaluation.oracle", config.name
     return {
         one.query.document.id: one.label
         for one in run.store.queries("evaluation")

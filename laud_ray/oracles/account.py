@@ -13,12 +13,20 @@ from laud_ray.store.ledger import Answer, Call, Caps, Ledger
 
 ANSWER_TOKENS = 16
 RATIONALE_TOKENS = 256
+# For estimates: characters of a token, and the tokens of an answer without and with a rationale.
+CHARACTERS = 4.0
+LIKELY_TOKENS, LIKELY_RATIONALE_TOKENS = 2, 60
 MOST_KEPT = 4000
 
 
 def answer_tokens(config: LlmConfig) -> int:
     """The most tokens of an answer."""
     return config.max_answer_tokens or (RATIONALE_TOKENS if config.rationale else ANSWER_TOKENS)
+
+
+def likely_answer_tokens(config: LlmConfig) -> int:
+    """An estimate of the tokens of an answer."""
+    return LIKELY_RATIONALE_TOKENS if config.rationale else LIKELY_TOKENS
 
 
 def key_of(config: LlmConfig, where: str) -> str | None:
@@ -77,7 +85,7 @@ class Account:
             request.vote,
             request.attempt,
             prompt_tokens + most,
-            self._price(prompt_tokens, most),
+            config.dollars(prompt_tokens, most),
         )
         return self.ledger.begin(call, Caps(config.max_calls, config.max_tokens, config.max_dollars))
 
@@ -85,7 +93,7 @@ class Account:
         parsed = read(completion, self.prompt.options, self.prompt.unsure or "")
         used = (completion.prompt_tokens or 0, completion.completion_tokens or 0)
         words = _shortened(completion.refusal or completion.text)
-        answer = Answer(words, parsed.label, parsed.confidence, *used, self._price(*used), seconds, parsed.why)
+        answer = Answer(words, parsed.label, parsed.confidence, *used, self.config.dollars(*used), seconds, parsed.why)
         self.ledger.finish(number, answer)
         self.require_confidence(answer)
         return answer
@@ -126,9 +134,6 @@ class Account:
             ]
             figures = f"{', '.join(of)} of {config.model} are used, and the next call may not fit"
         return f"{self.where}.{figures}; raise the cap and run the same command again to resume"
-
-    def _price(self, prompt: int, completion: int) -> float:
-        return (prompt * self.config.input_price + completion * self.config.output_price) / 1e6
 
 
 def _shortened(words: str) -> str:

@@ -92,7 +92,7 @@ class LlmOracle:
         self._refused: dict[str, Answer] = {}
         self._votes_before = (attempt - 1) * config.votes
         self._config, self._engine, self._ledger = config, engine, ledger
-        self._prompt, self.name = prompt, f"llm:{config.model}"
+        self._prompt, self.name = prompt, config.name
         self._account = Account(ledger, config, where, self.name, prompt)
         self._neighbours = Neighbours(examples)
         self.waiting: str | None = None

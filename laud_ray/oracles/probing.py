@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from laud_ray.config import LlmConfig
 from laud_ray.models.encoder.neighbours import Neighbours
 from laud_ray.models.language.prompts import WORDINGS, Prompt, fenced
-from laud_ray.oracles.account import Account, answer_tokens
+from laud_ray.oracles.account import CHARACTERS, Account, answer_tokens, likely_answer_tokens
 from laud_ray.oracles.engines import Engine, Request
 from laud_ray.oracles.llm import answer_key, temperature
 from laud_ray.oracles.openai.replies import most_tokens
@@ -16,10 +16,6 @@ from laud_ray.quality.probe import Probed
 from laud_ray.store.ledger import PROBED, Answer, Ledger
 from laud_ray.store.probes import Probe
 from laud_ray.types import Document
-
-# Characters per token, for estimates; and the tokens of an answer without and with a rationale.
-CHARACTERS = 4.0
-SHORT, REASONED = 2, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +88,13 @@ class Prober:
     def price(self, probe: Probe) -> Price:
         """Return the price of the answers that are missing."""
         config, requests = self._config, [one for some in self._missing(probe) for one in some]
-        answer = REASONED if config.rationale else SHORT
         likely = round(sum(len(one.whole) for one in requests) / CHARACTERS)
         most = sum(most_tokens(one.whole) for one in requests)
-
-        def dollars(given: int, each: int) -> float:
-            return (given * config.input_price + len(requests) * each * config.output_price) / 1e6
-
-        longest = answer_tokens(config)
         n = len(requests)
-        return Price(n, likely + n * answer, dollars(likely, answer), most + n * longest, dollars(most, longest))
+        answers, longest = n * likely_answer_tokens(config), n * answer_tokens(config)
+        return Price(
+            n, likely + answers, config.dollars(likely, answers), most + longest, config.dollars(most, longest)
+        )
 
     def ask(self, probe: Probe, progress: Callable[[int, int], None]) -> int:
         """Get the missing answers of a probe, each recorded as it arrives; return how many are still missing.
@@ -114,7 +107,7 @@ class Prober:
         progress(total - left, total)
         self.waiting = None
         for (prompt, engine), requests in self._by_prompt(missing):
-            account = Account(self._ledger, self._config, self._where, f"llm:{self._config.model}{PROBED}", prompt)
+            account = Account(self._ledger, self._config, self._where, f"{self._config.name}{PROBED}", prompt)
             at_once = min(engine.at_once, max(len(requests), 1))
             for start in range(0, len(requests), at_once):
                 asked = engine.ask(requests[start : start + at_once], account)

@@ -14,10 +14,10 @@ from laud_ray.config import CausalConfig, PeopleConfig, PromptedSection, RunConf
 from laud_ray.data.corpus import open_corpus
 from laud_ray.data.sharding.normalise import normalise
 from laud_ray.models import kinds
+from laud_ray.oracles.account import CHARACTERS
 from laud_ray.planning.speed.devices import Device, check_memory, find_device
 from laud_ray.planning.speed.model_size import guessed_size
 from laud_ray.planning.steps import SECONDS_PER_ANSWER, Run, Step, llms_in, most_rounds, steps
-from laud_ray.planning.tokens import CHARACTERS
 from laud_ray.planning.ways import Comparison, compare
 from laud_ray.storage.folder import Folder
 

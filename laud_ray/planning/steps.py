@@ -159,7 +159,7 @@ def _calls(name: str, run: Run, oracle: LlmConfig, documents: int, starts: int) 
     """Return the step in which a language model answers about documents; its engine starts `starts` times."""
     calls, call = documents * oracle.votes, asked(oracle, run.task, run.texts)
     given = round(calls * (call.fixed + call.own))
-    dollars = (given * oracle.input_price + calls * call.answer * oracle.output_price) / 1e6
+    dollars = oracle.dollars(given, calls * call.answer)
     tokens = given + calls * call.answer
     if oracle.engine == "openai":
         return Step(name, documents, tokens, calls, None if unpriced(oracle) else dollars)

@@ -18,13 +18,10 @@ from laud_ray.models.encoder.encoding import model_path
 from laud_ray.models.language import chat, label_prompt
 from laud_ray.models.language.answers import words
 from laud_ray.models.language.prompts import Option, Prompt
+from laud_ray.oracles.account import CHARACTERS, likely_answer_tokens
 from laud_ray.planning.speed.model_size import guessed_size, parameters
 from laud_ray.types import Task
 
-# Characters per token, where the model's tokenizer is not available.
-CHARACTERS = 4.0
-# Tokens of an answer: the code alone, and with a sentence of reasoning.
-CODE_TOKENS, RATIONALE_TOKENS = 2, 60
 Section = EncoderZeroShotConfig | EncoderConfig | LinearConfig | PromptedSection
 
 
@@ -105,5 +102,4 @@ def asked(oracle: LlmConfig, task: Task, texts: Sequence[str]) -> Asked:
     prompt = Prompt(options, oracle.guideline, unsure="?", rationale=oracle.rationale)
     text = float(np.mean([min(len(t), oracle.max_text_chars) for t in texts])) / CHARACTERS
     rest = len(prompt.opening() + prompt.tail()) / CHARACTERS
-    answer = RATIONALE_TOKENS if oracle.rationale else CODE_TOKENS
-    return Asked(len(prompt.head()) / CHARACTERS, rest + text * (1 + oracle.examples), answer)
+    return Asked(len(prompt.head()) / CHARACTERS, rest + text * (1 + oracle.examples), likely_answer_tokens(oracle))

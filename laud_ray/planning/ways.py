@@ -142,7 +142,7 @@ def compare(run: Run, hours: float) -> Comparison:
 
 def prices(llm: LlmConfig | None, people: PeopleConfig | None, call: Asked) -> Prices:
     """Return what an answer costs: as configured, or else as assumed."""
-    if llm is not None and (llm.input_price or llm.output_price or llm.engine == "vllm"):
+    if llm is not None and (llm.priced or llm.engine == "vllm"):
         # There is no price for the part that an endpoint has cached, so all of the prompt is paid in full.
         rates = (llm.input_price, llm.input_price, llm.output_price)
     else:
@@ -222,7 +222,7 @@ def _any_llm() -> LlmConfig:
 
 def _assumptions(llm: LlmConfig | None, people: PeopleConfig | None) -> Sequence[str]:
     said = []
-    if llm is not None and (llm.input_price or llm.output_price):
+    if llm is not None and llm.priced:
         said.append(
             f"{llm.model} costs ${llm.input_price:g} and ${llm.output_price:g} per million tokens given and answered, "
             "as configured; a discount for cached tokens is not counted"

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri, stdtrit  # scipy.stats takes 0.4 s to import
+from scipy.special import stdtrit  # scipy.stats takes 0.4 s to import
 
+from laud_ray.stats.estimates.accuracy import wilson
 from laud_ray.types import Estimate, Floats
-
-_Z = float(ndtri(0.975))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +67,10 @@ def anchoring(replies: Sequence[Reply]) -> Anchoring | None:
 def difference(hits: int, n: int, others: int, m: int) -> Estimate:
     """Return hits / n - others / m with Newcombe's 95 % interval; n and m are at least 1."""
     p, q = hits / n, others / m
-    (p_low, p_high), (q_low, q_high) = _wilson(hits, n), _wilson(others, m)
+    (p_low, p_high), (q_low, q_high) = wilson(p, n), wilson(q, m)
     low = p - q - math.sqrt((p - p_low) ** 2 + (q_high - q) ** 2)
     high = p - q + math.sqrt((p_high - p) ** 2 + (q - q_low) ** 2)
     return Estimate(p - q, max(low, -1.0), min(high, 1.0), n + m)
-
-
-def _wilson(hits: int, n: int) -> tuple[float, float]:
-    centre = (hits + _Z**2 / 2) / (n + _Z**2)
-    half = _Z * math.sqrt(hits * (n - hits) / n + _Z**2 / 4) / (n + _Z**2)
-    return centre - half, centre + half
 
 
 def _times(replies: Sequence[Reply]) -> Floats:

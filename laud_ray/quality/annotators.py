@@ -1,20 +1,18 @@
 """Statistics of each human annotator: accuracy, speed, agreement with others, and confused labels. Pure."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from laud_ray.quality.anchoring import Anchoring
 from laud_ray.quality.one_coin import Given, one_coin
-from laud_ray.quality.raters import Agreement, Confused
+from laud_ray.quality.raters import Agreement, Confused, most_confused
 from laud_ray.types import Estimate
 
 # Consecutive answers in less active time than this were probably given without reading the text.
 FAST_S = 1.0
 FAST_IN_A_ROW = 5
-MOST_CONFUSED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +146,6 @@ def _longest_row(times: Sequence[float]) -> int:
 
 
 def _confused(votes: Sequence[PersonVote]) -> tuple[Confused, ...]:
-    pairs: Mapping[tuple[str, str], int] = Counter(
-        (one.label, right)
-        for one in votes
-        if one.label is not None and (right := one.gold or one.settled) is not None and right != one.label
+    return most_confused(
+        (one.label, right) for one in votes if one.label is not None and (right := one.gold or one.settled) is not None
     )
-    ranked = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(Confused(label, other, n) for (label, other), n in ranked[:MOST_CONFUSED])

@@ -4,20 +4,19 @@ Pure. n documents, drawn at random, are each asked in several prompts of the sam
 sampling units: their answers to different prompts are not independent.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from scipy.special import bdtrc, ndtri  # scipy.stats takes 0.4 s to import
+from scipy.special import bdtrc  # scipy.stats takes 0.4 s to import
 
 from laud_ray.labels import UNSURE
+from laud_ray.stats.estimates.accuracy import estimate_share, wilson
 from laud_ray.types import Estimate
 
 # The error probability of `Change`, for each comparison of two probes.
 ERROR = 0.05
-_Z = float(ndtri(0.975))
 # An answer: a label, "unsure", or None for a reply without any.
 Label: TypeAlias = str | None
 
@@ -53,7 +52,7 @@ class Errors:
 
     @property
     def share(self) -> Estimate | None:
-        return wilson(self.wrong, self.n) if self.n else None
+        return estimate_share(self.wrong, self.n) if self.n else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +125,7 @@ def flips(documents: Mapping[str, Probed], right: Mapping[str, str]) -> Flips:
         rate([[d.base != d.again] for d in ones]),
         rate([[d.base != other for other in d.wordings] for d in ones]),
         rate([[first != second for first, second in d.orders] for d in ones]),
-        wilson(sum(not d.stable for d in ones), len(ones)),
+        estimate_share(sum(not d.stable for d in ones), len(ones)),
         len(answers),
         sum(one is None for one in answers),
         (errors[0], errors[1]),
@@ -153,20 +152,8 @@ def rate(differs: Sequence[Sequence[bool]]) -> Estimate:
     variance = float(shares.var(ddof=1)) / n if n > 1 else 0.0
     most = n * len(differs[0])
     size = min(max(p * (1 - p) / variance, n), most) if variance > 0 and 0 < p < 1 else float(n)
-    low, high = _wilson(p, size)
+    low, high = wilson(p, size)
     return Estimate(p, low, high, n)
-
-
-def wilson(hits: int, n: int) -> Estimate:
-    """Return hits / n with Wilson's 95 % interval (1927, "Probable Inference, the Law of Succession, ..."); n >= 1."""
-    low, high = _wilson(hits / n, n)
-    return Estimate(hits / n, low, high, n)
-
-
-def _wilson(p: float, n: float) -> tuple[float, float]:
-    centre = (p + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    half = _Z * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n * n)) / (1 + _Z**2 / n)
-    return max(0.0, centre - half) if p > 0 else 0.0, min(1.0, centre + half) if p < 1 else 1.0
 
 
 def change(before: Sequence[tuple[Label, ...]], after: Sequence[tuple[Label, Label]]) -> Change:

@@ -1,7 +1,7 @@
 """Agreement of annotators: Cohen's kappa of pairs, Krippendorff's alpha of all, and the labels they confuse. Pure."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -121,6 +121,17 @@ def _pairs(several: Sequence[Sequence[tuple[str, str]]], names: Sequence[str]) -
 
 
 def _confused(several: Sequence[Sequence[tuple[str, str]]]) -> tuple[Confused, ...]:
-    pairs = Counter(pair for answers in several for pair in combinations(sorted({label for _, label in answers}), 2))
-    ranked = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))
+    return most_confused(
+        pair for answers in several for pair in combinations(sorted({label for _, label in answers}), 2)
+    )
+
+
+def most_confused(pairs: Iterable[tuple[str, str]]) -> tuple[Confused, ...]:
+    """Return the most frequent pairs of labels that differ, with their numbers.
+
+    Example:
+        most_confused([("Tea", "Coffee"), ("Tea", "Tea"), ("Tea", "Coffee")]) is (Confused("Tea", "Coffee", 2),).
+    """
+    counts = Counter(pair for pair in pairs if pair[0] != pair[1])
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return tuple(Confused(one, other, count) for (one, other), count in ranked[:MOST_CONFUSED])

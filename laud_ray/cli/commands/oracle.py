@@ -100,9 +100,9 @@ def _price_line(one: "Planned") -> str:
     price, config = one.price, one.config
     documents = len(one.probe.documents)
     resumed = f" (resumes probe {one.probe.number}, of {documents:,} documents)" if one.resumed else ""
-    calls = f"llm:{config.model} ({one.where}): {price.calls:,} calls about {documents:,} documents{resumed}"
+    calls = f"{config.name} ({one.where}): {price.calls:,} calls about {documents:,} documents{resumed}"
     said = f"{calls}, about {price.tokens:,} tokens and at most {price.most_tokens:,}"
-    if config.input_price or config.output_price:
+    if config.priced:
         return f"{said}: about {dollars(price.dollars)} and at most {dollars(price.most_dollars)}"
     free = config.engine == "vllm"
     return f"{said}: {'computed in this cluster' if free else 'dollars are unknown without input_price, output_price'}"

@@ -66,13 +66,3 @@ def count(replies: Sequence[Reply]) -> Counts:
         random=sum(one.random for one in replies),
         again=sum(one.attempt > 1 for one in replies),
     )
-
-
-def confused(pairs: Sequence[tuple[str, str]], most: int = 5) -> tuple[tuple[str, str, int], ...]:
-    """Return the most frequent (given label, right label) pairs that differ, with their numbers.
-
-    Example:
-        confused([("Tea", "Coffee"), ("Tea", "Tea"), ("Tea", "Coffee")]) is (("Tea", "Coffee", 2),).
-    """
-    wrong = Counter((given, right) for given, right in pairs if given != right)
-    return tuple((*pair, n) for pair, n in sorted(wrong.items(), key=lambda item: (-item[1], item[0]))[:most])

@@ -9,6 +9,7 @@ from math import ceil, inf, sqrt
 
 import numpy as np
 
+from laud_ray.stats.estimates.design import best_ratio, relative_cost
 from laud_ray.types import Bools, Estimate, Floats
 
 _REPLICATES = 2000
@@ -62,11 +63,7 @@ def correlation(by_trusted: Bools, by_cheap: Bools, weights: Floats, *, seed: in
 def best_split(rho: Estimate, cheap: float | None, trusted: float | None) -> Split:
     """Return the mix that costs least for the same variance.
 
-    n / N = sqrt((1 - rho²) c / (rho² C)), and it costs (sqrt((1 - rho²) C) + |rho| sqrt(c))² where trusted answers
-    alone cost C. The cheap oracle also answers the n documents.
-
-    Cochran (1977), "Sampling Techniques", section 12.5, for two phases; "Cost-Optimal Active AI Model Evaluation"
-    (2025), arXiv 2506.07949.
+    The formulas are in laud_ray.stats.estimates.design; the cheap oracle also answers the n documents.
 
     Args:
         cheap, trusted: the prices c and C of an answer; None if unknown.
@@ -79,12 +76,14 @@ def best_split(rho: Estimate, cheap: float | None, trusted: float | None) -> Spl
         return Split(rho, None, None, None, break_even)
     if trusted <= 0:
         return Split(rho, None, None, False, break_even)
-    root = alone + r * sqrt(cheap / trusted)
-    if root >= 1:
+    cost = relative_cost(cheap, trusted, r)
+    if cost >= 1:
         return Split(rho, None, 1.0, False, break_even)
-    ratio = alone * sqrt(cheap / trusted) / r
-    many = ceil(100 * r * root / sqrt(cheap / trusted)) if cheap else None
-    return Split(rho, ratio, root**2, True, break_even, None if many is None else (ceil(100 * alone * root), many))
+    of_100 = None
+    if cheap:
+        few, many = (100 * sqrt(cost) * part for part in (alone, r / sqrt(cheap / trusted)))
+        of_100 = (ceil(round(few, 6)), ceil(round(many, 6)))
+    return Split(rho, best_ratio(cheap, trusted, r), cost, True, break_even, of_100)
 
 
 def _phi(cells: Floats) -> Floats:

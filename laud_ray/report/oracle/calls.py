@@ -92,8 +92,7 @@ def is_priced(calls: Sequence[StoredCall], config: LlmConfig) -> bool:
     A model without prices costs an unknown amount. A price may be added during a run: the cost of the calls before
     it is unknown too.
     """
-    priced = config.input_price > 0 or config.output_price > 0
-    return priced and all(one.dollars > 0 for one in calls if one.tokens)
+    return config.priced and all(one.dollars > 0 for one in calls if one.tokens)
 
 
 def summed(calls: Sequence[StoredCall], *, priced: bool) -> Calls:

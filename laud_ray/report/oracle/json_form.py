@@ -1,16 +1,14 @@
 """The page on a run's oracles as JSON, for `laud oracle --json`; docs/oracles.md describes the keys."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 
 from laud_ray.quality.oracles.split import Split
 from laud_ray.quality.oracles.thresholds import Calibration
-from laud_ray.quality.raters import Agreement
+from laud_ray.report.json_values import agreement_json, estimate_json, finite
 from laud_ray.report.oracle.model_tests import alternative_json, probe_json, unfinished_json
 from laud_ray.report.oracle.page import OraclePage, OracleShown, Price
 from laud_ray.report.oracle.sections import not_tested
-from laud_ray.types import Estimate
 
 
 def oracle_json(page: OraclePage, more: Mapping[str, object] | None = None) -> dict[str, object]:
@@ -26,8 +24,8 @@ def oracle_json(page: OraclePage, more: Mapping[str, object] | None = None) -> d
         "sample": page.sample,
         "trusted": page.trusted,
         "oracles": [_oracle(one) for one in page.oracles],
-        "agreement": _agreement(page.agreement),
-        "agreement_on_selected": _agreement(page.doubtful),
+        "agreement": agreement_json(page.agreement),
+        "agreement_on_selected": agreement_json(page.doubtful),
         "split": _split(page.split, page),
         "people": None if page.people is None else {"dollars_per_label": page.people, "from": page.people_from},
         "alternative_test": {name: alternative_json(one) for name, one in page.alternatives.items()},
@@ -51,10 +49,10 @@ def _oracle(one: OracleShown) -> dict[str, object]:
         "abstained": dict(one.counts.abstained),
         "random": one.counts.random,
         "again": one.counts.again,
-        "dollars": _finite(one.dollars),
+        "dollars": finite(one.dollars),
         "dollars_unknown": one.unpriced,
-        "seconds": _finite(one.seconds),
-        "total_seconds": _finite(one.total_seconds),
+        "seconds": finite(one.seconds),
+        "total_seconds": finite(one.total_seconds),
         "calls": None if one.calls is None else asdict(one.calls),
         "shares_calls_with": one.shares,
         "accuracy": None
@@ -67,7 +65,7 @@ def _oracle(one: OracleShown) -> dict[str, object]:
         },
         "not_measured": one.not_measured,
         "price": {"dollars": _price(one.dollar_price), "seconds": _price(one.second_price)},
-        "confused": [{"label": given, "right": right, "documents": n} for given, right, n in one.confused],
+        "confused": [{"label": pair.label, "right": pair.other, "documents": pair.count} for pair in one.confused],
         "confidence": _confidence(one.calibration),
     }
 
@@ -88,22 +86,11 @@ def _confidence(found: Calibration | None) -> dict[str, object] | None:
     return {
         "n": found.n,
         "calibration_error": found.error,
-        "auc": _finite(found.auc),
+        "auc": finite(found.auc),
         "curve": [asdict(one) for one in found.curve],
         "wanted": found.wanted,
         "threshold": None if found.alone is None else asdict(found.alone),
         "threshold_of_cascade": None if found.followed is None else asdict(found.followed),
-    }
-
-
-def _agreement(found: Agreement | None) -> dict[str, object] | None:
-    if found is None:
-        return None
-    return {
-        "documents": found.documents,
-        "alpha": _finite(found.alpha),
-        "pairs": [{**asdict(pair), "kappa": _finite(pair.kappa)} for pair in found.pairs],
-        "confused": [{"label": one.label, "other": one.other, "documents": one.count} for one in found.confused],
     }
 
 
@@ -112,19 +99,10 @@ def _split(found: Split | None, page: OraclePage) -> dict[str, object] | None:
         return None
     return {
         "rho": estimate_json(found.rho),
-        "trusted_per_cheap": _finite(found.ratio),
-        "cost_share": _finite(found.cost),
+        "trusted_per_cheap": finite(found.ratio),
+        "cost_share": finite(found.cost),
         "worth_it": found.worth,
         "of_100": None if found.of_100 is None else dict(zip(("trusted", "cheap"), found.of_100, strict=True)),
-        "break_even": _finite(found.break_even),
+        "break_even": finite(found.break_even),
         "prices": dict(page.split_prices),
     }
-
-
-def estimate_json(one: Estimate) -> dict[str, object]:
-    """Return an estimate; a limit without a bound is None."""
-    return {"value": _finite(one.value), "low": _finite(one.low), "high": _finite(one.high), "n": one.n}
-
-
-def _finite(value: float | None) -> float | None:
-    return float(value) if value is not None and math.isfinite(value) else None

@@ -38,20 +38,15 @@ class Member:
 def name_of(config: OracleConfig) -> str:
     """Return the name under which an oracle's answers are recorded; a cascade's members have their own."""
     if isinstance(config, LlmConfig):
-        return f"llm:{config.model}"
+        return config.name
     return CASCADE if isinstance(config, CascadeConfig) else "replay" if isinstance(config, ReplayConfig) else "people"
-
-
-def oracles_of(config: RunConfig) -> dict[str, OracleConfig]:
-    """Return the oracles of a run by their keys, those of audits included, whether or not there was an audit."""
-    return {**config.asked_oracles(), **dict(config.second_oracles())}
 
 
 def members(config: RunConfig) -> tuple[Member, ...]:
     """Return the oracles of a run in the order of the configuration, a cascade before its members."""
     places: dict[str, list[str]] = {}
     configs: dict[str, OracleConfig] = {}
-    for where, oracle in oracles_of(config).items():
+    for where, oracle in config.possible_oracles().items():
         for place, one in _flat(oracle, where):
             configs.setdefault(_identity(one), one)
             known = places.setdefault(_identity(one), [])
@@ -101,7 +96,7 @@ def _flat(config: OracleConfig, where: str) -> Iterator[tuple[str, OracleConfig]
 def priced(config: OracleConfig) -> bool:
     """Whether the settings say what an answer costs."""
     if isinstance(config, LlmConfig):
-        return config.input_price > 0 or config.output_price > 0
+        return config.priced
     if isinstance(config, CascadeConfig):
         return all(priced(one) for one in config.oracles)
     return not isinstance(config, ReplayConfig) and config.hourly > 0

@@ -1,15 +1,14 @@
 """Tests of language models as sections of the page and as JSON: the probe, and the alternative annotator test."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 
 from laud_ray.evaluation.probe import Findings
 from laud_ray.quality.probe import Change, Errors
 from laud_ray.report.formatting import dollars, figure, percent
+from laud_ray.report.json_values import estimate_json
 from laud_ray.report.oracle.alternative import Alternative
 from laud_ray.report.section import Section
 from laud_ray.store.probes import Probe
-from laud_ray.types import Estimate
 
 
 def probe_section(probes: Mapping[str, Findings], unfinished: Mapping[str, tuple[Probe, int]]) -> Section:
@@ -138,10 +137,10 @@ def probe_json(one: Findings) -> dict[str, object]:
         "answers": flips.answers,
         "unread": flips.unread,
         "dollars": one.dollars,
-        "same_prompt": _estimate(flips.again),
-        "wording": _estimate(flips.wording),
-        "order": _estimate(flips.order),
-        "unstable": _estimate(flips.unstable),
+        "same_prompt": estimate_json(flips.again),
+        "wording": estimate_json(flips.wording),
+        "order": estimate_json(flips.order),
+        "unstable": estimate_json(flips.unstable),
         "errors": {
             "unstable": {"n": flips.errors[0].n, "wrong": flips.errors[0].wrong},
             "stable": {"n": flips.errors[1].n, "wrong": flips.errors[1].wrong},
@@ -168,7 +167,7 @@ def _change_json(change: Change | None) -> dict[str, object] | None:
         return None
     return {
         "n": change.n,
-        "changed": _estimate(change.changed),
+        "changed": estimate_json(change.changed),
         "same_prompt_before": change.before,
         "same_prompt_after": change.after,
         "telling": change.telling,
@@ -204,7 +203,3 @@ def alternative_json(one: Alternative) -> dict[str, object]:
         "left_out": dict(test.left_out),
         "unlabelled": one.unlabelled,
     }
-
-
-def _estimate(one: Estimate) -> dict[str, object]:
-    return asdict(one)

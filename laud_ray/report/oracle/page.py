@@ -8,7 +8,7 @@ from laud_ray.quality.oracles.accuracy import Accuracy
 from laud_ray.quality.oracles.answers import Counts
 from laud_ray.quality.oracles.split import Split
 from laud_ray.quality.oracles.thresholds import Calibration
-from laud_ray.quality.raters import Agreement
+from laud_ray.quality.raters import Agreement, Confused
 from laud_ray.report.oracle.alternative import Alternative
 from laud_ray.report.oracle.calls import Calls
 from laud_ray.store.probes import Probe
@@ -47,7 +47,7 @@ class OracleShown:
         accuracy: of its labels; None if not measured, and `not_measured` says why, and how to.
         sampled: the random documents that its accuracy and prices are from, abstentions included.
         dollar_price, second_price: of its labels; None if unknown.
-        confused: (its label, the right one, documents) where they differ, the most frequent first.
+        confused: its label and, as the other one, the right label, where they differ; the most frequent first.
         calibration: of its confidence; None if it gives none, or no right labels are known.
     """
 
@@ -69,7 +69,7 @@ class OracleShown:
     sampled: int
     dollar_price: Price | None
     second_price: Price | None
-    confused: tuple[tuple[str, str, int], ...]
+    confused: tuple[Confused, ...]
     calibration: Calibration | None
 
 

@@ -9,9 +9,9 @@ from laud_ray.config import LlmConfig, PeopleConfig
 from laud_ray.evaluation.probe import findings, llms, unfinished
 from laud_ray.quality.aggregation import Opinion
 from laud_ray.quality.alternative import SKILLED
-from laud_ray.quality.oracles.answers import Reply, confused, count
+from laud_ray.quality.oracles.answers import Reply, count
 from laud_ray.quality.oracles.split import Split, best_split
-from laud_ray.quality.raters import Agreement, compare
+from laud_ray.quality.raters import Agreement, compare, most_confused
 from laud_ray.report.oracle.alternative import alternatives
 from laud_ray.report.oracle.measure import Truth, truth_of
 from laud_ray.report.oracle.members import CASCADE, TRUSTED, priced, within
@@ -45,7 +45,7 @@ def read_page(
     answers = rechecks.trusted_answers(run.store.engine) if asked_trusted else {}
     truth = truth_of(run, {name: label for name, label in answers.items() if label is not None})
     titles = _titles(found)
-    named = {key: titles.get(key, f"llm:{config.model}") for key, config in models.items()}
+    named = {key: titles.get(key, config.name) for key, config in models.items()}
     shown = tuple(_shown(run, one, truth, wanted, titles[one.member.key]) for one in found)
     price, source = _people_price(shown, people)
     split, no_split, prices = _split(run, found, shown, truth, price)
@@ -117,7 +117,7 @@ def _shown(run: RunFolder, one: Answered, truth: Truth, wanted: float, title: st
         sampled=len(truth.rows(sampled)),
         dollar_price=truth.price(sampled, "dollars", measured, classes, right=trusted),
         second_price=truth.price(sampled, "seconds", measured, classes, right=trusted),
-        confused=confused(pairs),
+        confused=most_confused(pairs),
         calibration=None if measured is None else truth.calibration_of(sampled, wanted, seed),
     )
 

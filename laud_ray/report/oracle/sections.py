@@ -117,7 +117,7 @@ def _accuracy(page: OraclePage) -> Section:
     lines += [f"{one.name}: {one.not_measured}." for one in page.oracles if one.not_measured is not None]
     for one in page.oracles:
         if one.confused:
-            listed = ", ".join(f"{given} for {right} ({n:,})" for given, right, n in one.confused)
+            listed = ", ".join(f"{pair.label} for {pair.other} ({pair.count:,})" for pair in one.confused)
             lines.append(f"{one.name}: most confused: {listed}.")
     columns = ("oracle", "accuracy of labels", "n", "with trusted", "asked")
     return Section("Accuracy on random documents", columns if rows else (), rows, tuple(lines))

@@ -1,14 +1,14 @@
 """The stable JSON form of a run, for `laud status --json` and `laud models --json`. Fractions are in [0, 1]."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from laud_ray.quality.annotators import Annotator, PeopleFigures
-from laud_ray.quality.raters import Agreement, Confused, OracleError
+from laud_ray.quality.raters import OracleError
+from laud_ray.report.json_values import agreement_json, confused_json, estimate_json, finite
 from laud_ray.report.run.summary import AuditShown, ModelShown, RunSummary, measured
 from laud_ray.stats.legibility import Legibility
-from laud_ray.types import ClassFigures, Estimate, Promotion, RoundResult
+from laud_ray.types import ClassFigures, Promotion, RoundResult
 
 
 def to_json(summary: RunSummary) -> dict[str, object]:
@@ -24,13 +24,13 @@ def to_json(summary: RunSummary) -> dict[str, object]:
         "promoted": _promotion(summary.promoted),
         "annotations": dict(summary.annotations),
         "audit": _audit(summary.audit),
-        "agreement": _agreement(summary.agreement),
+        "agreement": agreement_json(summary.agreement),
         "left_out": None if summary.left_out is None else asdict(summary.left_out),
         "oracle_error": _oracle_error(summary.oracle_error),
         "people": _people(summary.people),
         "feedback": dict(summary.feedback),
         "budget": summary.budget,
-        "cost": None if summary.unpriced else _finite(summary.cost),
+        "cost": None if summary.unpriced else finite(summary.cost),
         "unpriced": list(summary.unpriced),
         "not_found": list(summary.not_found),
         "not_found_in": dict(summary.not_found_in),
@@ -60,7 +60,7 @@ def models_json(models: Sequence[ModelShown]) -> dict[str, object]:
                 "accepted": model.accepted,
                 "current": model.current,
                 "created_at": model.created_at.isoformat(),
-                "accuracy": None if model.accuracy is None else _estimate(model.accuracy),
+                "accuracy": None if model.accuracy is None else estimate_json(model.accuracy),
             }
             for model in models
         ]
@@ -74,9 +74,9 @@ def legibility_json(found: Legibility | None) -> dict[str, object] | None:
     unknown = found.unknown / max(found.tokens, 1)
     return {
         "texts": found.texts,
-        "unknown_tokens": _finite(unknown),
-        "unread_tokens": _finite(found.share),
-        "unread_texts": _finite(found.unread_share),
+        "unknown_tokens": finite(unknown),
+        "unread_tokens": finite(found.share),
+        "unread_texts": finite(found.unread_share),
         "remark": found.remark(),
     }
 
@@ -88,22 +88,22 @@ def _round(result: RoundResult) -> dict[str, object]:
         "annotations": result.annotations,
         "feedback": result.feedback,
         "pool": result.pool,
-        "accuracy": _estimate(result.figures.accuracy),
-        "macro_f1": _estimate(result.figures.macro_f1),
-        "calibration_error": _finite(result.figures.calibration_error),
-        "kappa": _finite(result.kappa),
-        "delta_f": _finite(result.delta_f),
+        "accuracy": estimate_json(result.figures.accuracy),
+        "macro_f1": estimate_json(result.figures.macro_f1),
+        "calibration_error": finite(result.figures.calibration_error),
+        "kappa": finite(result.kappa),
+        "delta_f": finite(result.delta_f),
         "trusted": result.figures.trusted,
         "unanswered": dict(result.figures.unanswered),
         "accepted": result.accepted,
-        "seconds": {step: _finite(seconds) for step, seconds in result.seconds.items()},
+        "seconds": {step: finite(seconds) for step, seconds in result.seconds.items()},
     }
 
 
 def _class(row: ClassFigures) -> dict[str, object]:
     """Return the figures of a class; they are None in a run of an earlier version, which measured no intervals."""
     names, found = ("prevalence", "precision", "recall", "f1"), row.estimates
-    figures = {name: None if found is None else _estimate(getattr(found, name)) for name in names}
+    figures = {name: None if found is None else estimate_json(getattr(found, name)) for name in names}
     return {"label": row.label, "documents": row.support, **figures}
 
 
@@ -114,42 +114,24 @@ def _audit(audit: AuditShown | None) -> dict[str, object] | None:
     return {"answered": audit.answered, "changed": audit.changed, "disputed": disputed}
 
 
-def _agreement(agreement: Agreement | None) -> dict[str, object] | None:
-    if agreement is None:
-        return None
-    return {
-        "documents": agreement.documents,
-        "alpha": _finite(agreement.alpha),
-        "pairs": [
-            {"one": p.one, "other": p.other, "n": p.n, "share": _finite(p.share), "kappa": _finite(p.kappa)}
-            for p in agreement.pairs
-        ],
-        "confused": _confused(agreement.confused),
-    }
-
-
 def _oracle_error(error: OracleError | None) -> dict[str, object] | None:
     if error is None:
         return None
     return {
-        "agreement": _estimate(error.figures.accuracy),
-        "kappa": _finite(error.kappa),
+        "agreement": estimate_json(error.figures.accuracy),
+        "kappa": finite(error.kappa),
         "per_class": [
             {
                 "label": row.label,
                 "documents": row.support,
-                "precision": _estimate(row.estimates.precision),
-                "recall": _estimate(row.estimates.recall),
+                "precision": estimate_json(row.estimates.precision),
+                "recall": estimate_json(row.estimates.recall),
             }
             for row in measured(error.figures)
             if row.estimates is not None
         ],
-        "confused": _confused(error.confused),
+        "confused": confused_json(error.confused),
     }
-
-
-def _confused(pairs: Sequence[Confused]) -> list[dict[str, object]]:
-    return [{"label": one.label, "other": one.other, "documents": one.count} for one in pairs]
 
 
 def _people(people: PeopleFigures | None) -> dict[str, object] | None:
@@ -166,12 +148,12 @@ def _people(people: PeopleFigures | None) -> dict[str, object] | None:
         "annotators": [_person(one) for one in people.annotators],
         "agreement": None
         if agreement is None
-        else {"documents": agreement.documents, "alpha": _finite(agreement.alpha)},
+        else {"documents": agreement.documents, "alpha": finite(agreement.alpha)},
         "suggestions": None
         if suggestions is None
         else {
-            "effect": _estimate(suggestions.effect),
-            "time_saved": None if suggestions.saved is None else _estimate(suggestions.saved),
+            "effect": estimate_json(suggestions.effect),
+            "time_saved": None if suggestions.saved is None else estimate_json(suggestions.saved),
             "shown": suggestions.shown,
             "hidden": suggestions.hidden,
         },
@@ -183,7 +165,7 @@ def _person(one: Annotator) -> dict[str, object]:
         "name": one.name,
         "answers": one.answers,
         "unsure": one.unsure,
-        "accuracy": None if one.accuracy is None else _estimate(one.accuracy),
+        "accuracy": None if one.accuracy is None else estimate_json(one.accuracy),
         "gold": one.gold,
         "gold_right": one.gold_right,
         "seconds": one.seconds,
@@ -197,16 +179,3 @@ def _promotion(promotion: Promotion | None) -> dict[str, object] | None:
     if promotion is None:
         return None
     return {"from": promotion.previous, "at": promotion.created_at.isoformat()}
-
-
-def _estimate(estimate: Estimate) -> dict[str, object]:
-    return {
-        "value": _finite(estimate.value),
-        "low": _finite(estimate.low),
-        "high": _finite(estimate.high),
-        "n": estimate.n,
-    }
-
-
-def _finite(value: float | None) -> float | None:
-    return float(value) if value is not None and math.isfinite(value) else None

@@ -24,7 +24,7 @@ def estimate_accuracy(sample: Sample) -> Estimate:
     """
     weights = sample.weights
     value = accuracy(sample.true, sample.predicted, weights)
-    low, high = _wilson(value, _effective_size(sample, weights, value))
+    low, high = wilson(value, _effective_size(sample, weights, value))
     return Estimate(value, low, high, len(sample))
 
 
@@ -36,7 +36,7 @@ def estimate_share(hits: int, n: int) -> Estimate:
     """
     if n < 1 or not 0 <= hits <= n:
         raise ValueError(f"hits = {hits}, n = {n}; expected n of at least 1 and hits in [0, n]")
-    low, high = _wilson(hits / n, n)
+    low, high = wilson(hits / n, n)
     return Estimate(hits / n, low, high, n)
 
 
@@ -57,7 +57,8 @@ def _shrunk(value: Floats | float, n: Floats | Indices | float, centre: float) -
     return np.asarray((n * value + _Z**2 * centre) / (n + _Z**2))
 
 
-def _wilson(value: float, n: float) -> tuple[float, float]:
+def wilson(value: float, n: float) -> tuple[float, float]:
+    """Return the 95 % Wilson score interval of a share that is seen on n documents; n may be an effective size."""
     # scipy.stats.binomtest has this interval too, but takes whole counts only; the effective size is fractional.
     centre = float(_shrunk(value, n, 0.5))
     half = _Z / (n + _Z**2) * sqrt(n * value * (1 - value) + _Z**2 / 4)

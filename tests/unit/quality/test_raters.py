@@ -3,7 +3,7 @@
 import pytest
 
 from laud_ray.quality.aggregation import MODEL, Opinion
-from laud_ray.quality.raters import Confused, compare
+from laud_ray.quality.raters import Confused, compare, most_confused
 
 
 def said(who: str, number: int, labels: str) -> list[Opinion]:
@@ -31,3 +31,8 @@ def test_kappa_of_a_table_of_counts() -> None:
 
 def test_what_a_model_says_and_single_answers_do_not_count() -> None:
     assert compare([*said("one", 1, "ab."), *said(MODEL, 2, "abc"), *said("other", 3, "..c")]) is None
+
+
+def test_the_most_frequent_confusions_come_first() -> None:
+    pairs = [("Tea", "Tea"), *[("Tea", "Coffee")] * 2, ("Coffee", "Tea"), *[("Juice", "Tea")] * 3]
+    assert most_confused(pairs)[:2] == (Confused("Juice", "Tea", 3), Confused("Tea", "Coffee", 2))

@@ -1,6 +1,6 @@
 """Answers by their outcome."""
 
-from laud_ray.quality.oracles.answers import Reply, confused, count
+from laud_ray.quality.oracles.answers import Reply, count
 
 
 def test_answers_are_counted_by_their_outcome() -> None:
@@ -14,8 +14,3 @@ def test_answers_are_counted_by_their_outcome() -> None:
     )
     assert (found.answers, found.labels, found.random, found.again) == (4, 1, 2, 1)
     assert list(found.abstained.items()) == [("unsure", 2), ("below", 1)]
-
-
-def test_the_most_frequent_confusions_come_first() -> None:
-    pairs = [("Tea", "Tea"), *[("Tea", "Coffee")] * 2, ("Coffee", "Tea"), *[("Juice", "Tea")] * 3]
-    assert confused(pairs, 2) == (("Juice", "Tea", 3), ("Tea", "Coffee", 2))

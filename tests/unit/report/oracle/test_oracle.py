@@ -130,7 +130,7 @@ def test_prices_are_of_random_documents_and_of_right_labels(run: str) -> None:
 def test_confidence_and_confusions_are_by_trusted_labels(run: str) -> None:
     page = page_of(run, wanted=0.8)
     llm = named(page, "llm:m")
-    assert {(given, right) for given, right, _ in llm.confused} <= {("Tea", "other"), ("other", "Tea")}
+    assert {(pair.label, pair.other) for pair in llm.confused} <= {("Tea", "other"), ("other", "Tea")}
     found = llm.calibration
     assert found is not None
     assert found.curve[-1].accuracy == 1, "all that it is sure of is right"
