@@ -12,7 +12,6 @@ documents are distinct product names from examples/demo/catalog.py; the 20 label
 from __future__ import annotations  # what is sent to workers must not need this module's names
 
 import argparse
-import importlib.util
 import json
 import logging
 import os
@@ -31,6 +30,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from names import demo
 
 from laud_ray import loop
 from laud_ray.cluster.workers import Workers
@@ -68,13 +68,7 @@ HOSTILE = (
 
 def names(n: int) -> list[str]:
     """Return n distinct product names, with a seed that no example uses."""
-    spec = importlib.util.spec_from_file_location("catalog", ROOT / "examples/demo/catalog.py")
-    assert spec is not None
-    assert spec.loader is not None
-    catalog = importlib.util.module_from_spec(spec)
-    sys.modules["catalog"] = catalog
-    spec.loader.exec_module(catalog)
-    texts = (document.text for document in catalog.catalog(n * 11 // 10, seed=1000)[0])
+    texts = (document.text for document in demo().catalog(n * 11 // 10, seed=1000)[0])
     return list(dict.fromkeys(texts))[:n]
 
 

@@ -12,11 +12,9 @@ computes the shared prefix once per example, a packed one once per row, so compa
 """
 
 import argparse
-import importlib.util
 import json
 import logging
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from names import demo
 from torch.nn.functional import cross_entropy
 
 from laud_ray import loop
@@ -47,14 +46,8 @@ WARM = 1
 
 def catalog(n: int) -> tuple[Task, list[Example]]:
     """Return n product names of the demo catalog with their categories."""
-    spec = importlib.util.spec_from_file_location("catalog", ROOT / "examples/demo/catalog.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["catalog"] = module
-    spec.loader.exec_module(module)
-    rows = module.catalog(2 * n, seed=1000)[0][:n]
-    labels = tuple(Label(name) for name in sorted(module.load_grammar().categories))
+    rows = demo().catalog(2 * n, seed=1000)[0][:n]
+    labels = tuple(Label(name) for name in sorted(demo().load_grammar().categories))
     return Task("shelf", "multiclass", labels), [Example(row.text, row.label) for row in rows]
 
 

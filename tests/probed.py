@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,12 @@ from laud_ray import config
 from laud_ray.data.sharding.normalise import normalise
 from laud_ray.evaluation.draw import to_queries
 from laud_ray.models.language.prompts import WORDINGS
-from laud_ray.oracles.engines import Asked, CallRecorder, Completion, Request
-from laud_ray.store.ledger import Answer
+from laud_ray.oracles.engines import Request
 from laud_ray.store.run import claim
 from laud_ray.store.store import Sampled
 from laud_ray.types import Annotation
 from tests.endpoint import Reply, chat
+from tests.scripted import Scripted
 
 LABELS = ("Tea", "Coffee", "Juice")
 
@@ -69,7 +69,7 @@ def code(prompt: str, label: str) -> str:
     return next(line.split(" = ")[0] for line in prompt.splitlines() if line.endswith(f" = {label}"))
 
 
-class Answering:
+class Answering(Scripted):
     """An engine that gives each prompt the code of a label, by a function of it and of the number of equal ones before.
 
     Attributes:
@@ -79,19 +79,13 @@ class Answering:
     at_once = 16
 
     def __init__(self, label: Callable[[str, int], str | None]) -> None:
+        super().__init__(self._answer)
         self.label, self.prompts = label, []
 
-    def ask(self, requests: Sequence[Request], recorder: CallRecorder) -> Asked:
-        answers: dict[str, Answer] = {}
-        for request in requests:
-            number = recorder.begin(request, 100)
-            if number is None:
-                return Asked(answers, recorder.capped())
-            label = self.label(request.whole, self.prompts.count(request.whole))
-            self.prompts.append(request.whole)
-            said = "I would rather not say." if label is None else code(request.whole, label)
-            answers[request.key] = recorder.finish(number, Completion(said, (), 100, 2), 0.1)
-        return Asked(answers)
+    def _answer(self, request: Request) -> str:
+        label = self.label(request.whole, self.prompts.count(request.whole))
+        self.prompts.append(request.whole)
+        return "I would rather not say." if label is None else code(request.whole, label)
 
 
 def saying(label: Callable[[str, int], str]) -> Callable[[dict, int], Reply]:

@@ -29,6 +29,7 @@ from laud_ray.steps.work import Work
 from laud_ray.store.run import CONFIGURATION, RunFolder, claim, configured, look_at
 from laud_ray.store.store import Query
 from laud_ray.types import Annotation, Document, Estimate, Figures, RoundResult
+from tests.commands import laud
 from tests.rare import score_of, truth, write_catalog, write_scores
 
 FIGURE = Estimate(0.5, 0.4, 0.6, 60)
@@ -84,14 +85,6 @@ def begin(folder: RunFolder, corpus: Corpus, names: Sequence[str], kind: str) ->
 def run(finished: Path, tmp_path: Path) -> Path:
     shutil.copytree(finished, tmp_path / "run")
     return tmp_path / "run"
-
-
-def laud(*arguments: str) -> int:
-    try:
-        cli.main(arguments)
-    except SystemExit as left:
-        return int(left.code or 0)
-    return 0
 
 
 def bought(run: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:

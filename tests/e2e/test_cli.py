@@ -11,18 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from laud_ray import cli, config, loop
+from laud_ray import config, loop
 from laud_ray.store.run import claim, look_at
+from tests.commands import laud
 
 ROOT = Path(__file__).parents[2]
-
-
-def laud(*arguments: str) -> int:
-    try:
-        cli.main(arguments)
-    except SystemExit as left:
-        return int(left.code or 0)
-    return 0
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,12 @@ import pytest
 import yaml
 from sqlalchemy import text
 
-from laud_ray import cli, config, loop
+from laud_ray import config, loop
 from laud_ray.people import questions
 from laud_ray.people.votes import votes
 from laud_ray.store.database.connection import read
 from laud_ray.store.run import look_at
+from tests.commands import laud
 from tests.people import Team, goods, settings, write, write_goods
 from tests.postgres import Server
 
@@ -37,14 +38,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def team() -> Team:
     return Team(goods(240))
-
-
-def laud(*arguments: str) -> int:
-    try:
-        cli.main(arguments)
-    except SystemExit as left:
-        return int(left.code or 0)
-    return 0
 
 
 def to_the_end(path: Path, team: Team, most: int = 1_000_000) -> tuple[loop.Outcome, int]:

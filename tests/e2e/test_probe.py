@@ -10,22 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from laud_ray import cli
 from laud_ray.cli.output import EXIT_WAITING
 from laud_ray.store.run import claim, configured
+from tests.commands import laud
 from tests.endpoint import Reply, endpoint
 from tests.probed import LABELS, is_reversed, make_run, number, saying
 
 # Of the calls for the third prompt, so that as many are in flight as may be.
 ANSWERED, IN_FLIGHT = 33, 4
-
-
-def laud(*arguments: str) -> int:
-    try:
-        cli.main(arguments)
-    except SystemExit as left:
-        return int(left.code or 0)
-    return 0
 
 
 def by_position(prompt: str, before: int) -> str:

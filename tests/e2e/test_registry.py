@@ -12,22 +12,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from laud_ray import cli, config, loop
+from laud_ray import config, loop
 from laud_ray.config import EncoderZeroShotConfig, VllmZeroShotConfig
 from laud_ray.models import kinds
 from laud_ray.store.run import claim, look_at
 from laud_ray.types import Label, Task
+from tests.commands import laud
 from tests.unit.client.test_notify import service
 
 KINDS = {"Tea": "green black oolong mint", "Coffee": "latte mocha espresso decaf", "Juice": "apple pear mango grape"}
-
-
-def laud(*arguments: str) -> int:
-    try:
-        cli.main(arguments)
-    except SystemExit as left:
-        return int(left.code or 0)
-    return 0
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from laud_ray import cli
 from laud_ray.compare.changes import ClassChange, Diff, Example, Flow, Turned
 from laud_ray.compare.diff import compare
 from laud_ray.errors import CorpusError, LaudError
 from laud_ray.report.changes import diff_json, diff_view
 from laud_ray.storage.folder import filesystem
+from tests.commands import laud
 from tests.relabeled import rows, write
 
 LABELS = ["Milk", "Yogurt & kefir", "Crème/brûlée 50% [new]", "=x", "Bread"]
@@ -250,14 +250,6 @@ def test_too_little_memory_is_one_line(two: tuple[str, str]) -> None:
     with pytest.raises(LaudError, match=r"failed under \S+ with 1KB of memory") as raised:
         compare(*two, memory="1KB")
     assert "\n" not in str(raised.value)
-
-
-def laud(*arguments: str) -> int:
-    try:
-        cli.main(arguments)
-    except SystemExit as left:
-        return int(left.code or 0)
-    return 0
 
 
 def test_the_command(two: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:

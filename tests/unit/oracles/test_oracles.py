@@ -3,7 +3,7 @@
 import math
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -19,12 +19,13 @@ from laud_ray.labels import UNSURE
 from laud_ray.models.language.prompts import Option
 from laud_ray.oracles.cascade import CascadeOracle
 from laud_ray.oracles.completions.confidence import Parsed, decide, read
-from laud_ray.oracles.engines import Asked, CallRecorder, Completion, Request, Token
+from laud_ray.oracles.engines import Completion, Token
 from laud_ray.oracles.llm import LlmOracle, oracle_prompt
 from laud_ray.storage import backoff
 from laud_ray.store.ledger import Answer, Call, Caps, Ledger
 from laud_ray.store.store import Store
 from laud_ray.types import Annotation, Document, Example, Label, Task
+from tests.scripted import Scripted
 
 TASK = Task("drinks", "multiclass", (Label("Tea", "leaves"), Label("Coffee")))
 OPTIONS = (Option("A", TASK.labels[0]), Option("B", TASK.labels[1]))
@@ -34,27 +35,6 @@ DOCUMENTS = [Document(f"d{i}", f"text {i}") for i in range(6)]
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
     return Ledger(Store(f"sqlite:///{tmp_path}/laud.db"))
-
-
-class Scripted:
-    """An engine that says what a function of the request says."""
-
-    at_once = 64
-
-    def __init__(self, say: Callable[[Request], Completion | str]) -> None:
-        self.say, self.asked = say, []
-
-    def ask(self, requests: Sequence[Request], recorder: CallRecorder) -> Asked:
-        answers: dict[str, Answer] = {}
-        for request in requests:
-            number = recorder.begin(request, 100)
-            if number is None:
-                return Asked(answers, recorder.capped())
-            self.asked.append(request)
-            said = self.say(request)
-            completion = Completion(said, (), 100, 2) if isinstance(said, str) else said
-            answers[request.key] = recorder.finish(number, completion, 0.1)
-        return Asked(answers)
 
 
 def llm(**more: object) -> LlmConfig:
