@@ -18,6 +18,9 @@ export HF_HUB_OFFLINE ?= 1
 # What the tests need from the system: a command or the pattern of its path, and the Debian package that brings it.
 SYSTEM := chromium:chromium /usr/lib/postgresql/*/bin/initdb:postgresql
 
+# Unit tests use several cores; each of the others starts a Ray of its own, so they run one after the other.
+PARALLEL := -n auto --maxprocesses 8 --dist worksteal
+
 .PHONY: install llm rivals label-studio system demo check format unit test clean
 
 install: $(READY)
@@ -87,10 +90,11 @@ format: $(READY)
 	@$(BIN)/ruff check --fix .
 
 unit: $(READY)
-	@$(BIN)/python -m pytest tests/unit -q
+	@$(BIN)/python -m pytest tests/unit -q $(PARALLEL)
 
 test: $(READY) $(STUDIO) $(LLM) data/demo.parquet
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest tests/unit $(PARALLEL)
+	@$(BIN)/python -m pytest tests/e2e tests/ray
 
 clean:
 	rm -rf runs/demo data

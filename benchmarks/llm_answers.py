@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from labelled_sets import LabelledSet, read_set
-from local_model import local_oracle, without_template
+from local_model import local_oracle
 from simulation import ABSTAINED
 
 from laud_ray import oracles
@@ -37,7 +37,7 @@ META = b"laud_study"
 
 
 class LlmAnswers:
-    """Asks an OpenAI-compatible endpoint, or loads a model folder in this process.
+    """Asks an OpenAI-compatible endpoint, or loads a model folder in this process, whose prompts are plain text.
 
     Answers are stored in a database, and none is bought twice. A document always gets the same answer, because the
     temperature is 0 and the ledger keeps answers.
@@ -94,9 +94,17 @@ class KeptAnswers:
     known: Indices
 
 
-def local_config(model: str, shown: int = 0) -> LlmConfig:
+def local_config(model: str, shown: int = 0, *, chat: bool = False) -> LlmConfig:
     """A model folder as an oracle; a price of 1 for input counts the prompt tokens in millions."""
-    return LlmConfig(kind="llm", engine="vllm", model=model, examples=shown, dtype="bfloat16", input_price=1.0)
+    return LlmConfig(
+        kind="llm",
+        engine="vllm",
+        model=model,
+        examples=shown,
+        chat_template=chat,
+        dtype="bfloat16",
+        input_price=1.0,
+    )
 
 
 def drawn(data: LabelledSet, known: int, rows: int) -> tuple[Indices, Indices]:
@@ -119,7 +127,7 @@ def ask(data: LabelledSet, args: argparse.Namespace, stem: Path) -> KeptAnswers:
     known, rows = drawn(data, args.known, args.rows)
     examples = [Example(data.texts[i], names[data.gold[i]]) for i in known]
     ledger = Ledger(Store(f"sqlite:///{stem.with_suffix('.db')}"))
-    oracle = local_oracle(local_config(args.model, args.shown), data.task, ledger, examples=examples)
+    oracle = local_oracle(local_config(args.model, args.shown, chat=args.chat), data.task, ledger, examples=examples)
     began, found = time.monotonic(), list[Annotation]()
     for start in range(0, len(rows), AT_ONCE):
         found += oracle.annotate([Document(str(i), data.texts[i]) for i in rows[start : start + AT_ONCE]])
@@ -150,8 +158,6 @@ def main() -> None:
     data = read_set(args.data)
     stem = args.out / f"answers-{data.name}-{args.known}-{args.shown}{'-chat' * args.chat}"
     args.out.mkdir(parents=True, exist_ok=True)
-    if not args.chat:
-        args.model = str(without_template(Path(args.model), args.out / f"{Path(args.model).name}-plain"))
     keep(ask(data, args, stem), stem.with_suffix(".parquet"))
 
 

@@ -3,15 +3,12 @@
 Prompts, answer codes, guided decoding and parsing are those of `VllmEngine`. Only Ray is left out.
 """
 
-import json
 import time
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from laud_ray.config import LlmConfig
-from laud_ray.errors import LaudError
 from laud_ray.models.language.engine import engine_arguments, prepare
 from laud_ray.models.language.replica import Prompted, generated, parameters
 from laud_ray.oracles.engines import Asked, CallRecorder, Request
@@ -70,28 +67,12 @@ class LocalOracle(LlmOracle):
 
 def local_oracle(config: LlmConfig, task: Task, ledger: Ledger, *, examples: Sequence[Example] = ()) -> LocalOracle:
     """Create the oracle of a configuration as `laud_ray.oracles.build_llm` does, with a `LocalEngine`."""
-    tokenizer = open_tokenizer(config.model, "oracle")
+    tokenizer = open_tokenizer(config, "oracle")
     prompt = oracle_prompt(config, task, token_codes(tokenizer, task.labels, config.model))
     engine = LocalEngine(config, prompt, tokenizer, temperature=temperature(config))
     oracle = LocalOracle(config, prompt, engine, ledger, examples=examples)
     oracle.shared_tokens = len(engine.shared)
     return oracle
-
-
-def without_template(model: Path, place: Path) -> Path:
-    """Return a folder of links to a model's files without its chat template, so that prompts are plain text.
-
-    Raises:
-        LaudError: if the template is not in a file of its own.
-    """
-    if "chat_template" in json.loads((model / "tokenizer_config.json").read_text()):
-        raise LaudError(f"{model}/tokenizer_config.json: has a chat template; expected it in chat_template.jinja")
-    place.mkdir(parents=True, exist_ok=True)
-    for file in model.iterdir():
-        link = place / file.name
-        if file.name != "chat_template.jinja" and not link.exists():
-            link.symlink_to(file.resolve())
-    return place
 
 
 @cache

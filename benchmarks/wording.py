@@ -150,9 +150,7 @@ class Reader:
     logprobs: dict[str, dict[str | None, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.tokenizer = chat.open_tokenizer(self.model)
-        if not self.template:
-            self.tokenizer.chat_template = None
+        self.tokenizer = chat.open_tokenizer(self.model, template=self.template)
         self.codes = token_codes(self.tokenizer, self.task.labels, self.model)
         self.neighbours = Neighbours(self.pool)
         suffix = chat.frame(self.tokenizer, Prompt()).suffix

@@ -46,8 +46,9 @@ class PromptedSection(Section):
             frequencies, so a binary task does not use it. None: if words are the answers.
         answers: what the model's probabilities are read of: `codes`, one token for each label that the prompt lists, or
             `words`, the names of the labels, which a small model follows better. Words need several prompts for each
-            document. auto chooses when the model is made, on a
-            sample, and records the choice.
+            document. auto chooses when the model is made, on a sample, and records the choice.
+        chat_template: whether prompts are put into the model's chat template. Without it they are plain text that the
+            answer continues, which a small model may follow better.
         reader: how the probabilities of codes are read: `logprobs` takes those of the next token, `classify` reduces
             the language model to a classifier over the label codes. Words always need `logprobs`.
         memory: share of the GPU's memory that the engine reserves.
@@ -61,6 +62,7 @@ class PromptedSection(Section):
     orders: int = Field(default=1, ge=1, le=16)
     calibrate: bool | None = None
     answers: Literal["auto", "codes", "words"] = "codes"
+    chat_template: bool = True
     reader: Literal["logprobs", "classify"] = "classify"
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     memory: float = Field(default=0.9, gt=0, le=1)

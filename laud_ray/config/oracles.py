@@ -28,6 +28,8 @@ class LlmConfig(Section):
 
     Attributes:
         guideline: instructions for annotation beyond the labels and their descriptions.
+        chat_template: whether prompts are put into the model's chat template (vllm). Without it they are plain text
+            that the answer continues, which a small model may follow better.
         examples: how many annotated examples each prompt shows: the document's nearest neighbours.
         rationale: ask for a sentence of reasoning before the answer.
         votes: answers per document. With more than one, the confidence is the winner's share of the votes.
@@ -53,6 +55,7 @@ class LlmConfig(Section):
     engine: Literal["vllm", "openai"]
     model: PathText
     guideline: str = ""
+    chat_template: bool = True
     examples: int = Field(default=0, ge=0)
     rationale: bool = False
     votes: int = Field(default=1, ge=1, le=25)
@@ -98,6 +101,12 @@ class LlmConfig(Section):
     @classmethod
     def _is_variable(cls, name: str) -> str:
         return require_variable(name, "OPENAI_API_KEY")
+
+    @model_validator(mode="after")
+    def _templated(self) -> "LlmConfig":
+        if self.engine == "openai" and not self.chat_template:
+            raise ValueError("chat_template: false is not valid; expected engine: vllm, since an endpoint always chats")
+        return self
 
     @model_validator(mode="after")
     def _priced(self) -> "LlmConfig":

@@ -150,7 +150,7 @@ def _check(config: LearnerConfig | ZeroShotConfig, task: Task) -> None:
         check_model(config.model)
         return
     chat.require_generative(config.model)
-    tokenizer = chat.open_tokenizer(config.model)
+    tokenizer = chat.open_tokenizer(config.model, template=config.chat_template)
     if isinstance(config, CausalConfig):
         fixed_prompt(task, config)
     else:

@@ -213,7 +213,7 @@ def _engines(
     config: LlmConfig, task: Task, seed: int, where: str, variants: Sequence[Variant]
 ) -> list[tuple[Prompt, Engine]]:
     """Return each variant's prompt with an engine that runs it; equal prompts have one engine."""
-    tokenizer = None if config.engine == "openai" else open_tokenizer(config.model, where)
+    tokenizer = None if config.engine == "openai" else open_tokenizer(config, where)
     chosen = [] if tokenizer is None else token_codes(tokenizer, task.labels, config.model)
     prompts = [oracle_prompt(config, task, chosen, wording=one.wording, reverse=one.reverse) for one in variants]
     if tokenizer is None:

@@ -54,6 +54,8 @@ def answer_key(config: LlmConfig, version: str, text: str, vote: int) -> str:
     """
     settings = (temperature(config), answer_tokens(config), config.examples)
     content = repr((config.engine, config.model, version, settings, vote, text))
+    if not config.chat_template:
+        content += "plain"
     return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
 
 

@@ -66,7 +66,7 @@ def computed(section: Section, task: Task, texts: Sequence[str]) -> Computed:
         return Computed(parameters(section.model, causal=False), float(np.mean(lengths)))
     if guessed_size(section.model) is not None:
         return _guessed(section, task, texts)
-    tokenizer = chat.open_tokenizer(section.model)
+    tokenizer = chat.open_tokenizer(section.model, template=section.chat_template)
     in_words = section.answers == "words"
     prompt = label_prompt.build(tokenizer, task, section, orders=1, spare=kinds.spare(section), words=in_words)
     shared = len(prompt.frames[0].prefix_ids)

@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
+from pydantic import ValidationError
 
 from laud_ray import oracles
 from laud_ray.cluster.workers import Workers
@@ -19,8 +20,9 @@ from laud_ray.models.language import warm
 from laud_ray.models.language.chat import open_tokenizer
 from laud_ray.models.language.warm import POOL
 from laud_ray.oracles.engines import Request
-from laud_ray.oracles.llm import LlmOracle, oracle_prompt
+from laud_ray.oracles.llm import LlmOracle, answer_key, oracle_prompt
 from laud_ray.oracles.vllm.engine import VllmEngine
+from laud_ray.oracles.vllm.engine import open_tokenizer as engines_tokenizer
 from laud_ray.store.ledger import Answer, Ledger
 from laud_ray.store.store import Store
 from laud_ray.types import Document, Label, Task
@@ -128,13 +130,15 @@ def test_one_engine_gives_all_answers_and_those_of_plain_vllm(ray_session: str, 
 
 def _plainly(model: str, prompts: list[Any]) -> list[tuple[str, float]]:
     """What vLLM generates without us: the text and the log-probability of its first token."""
-    from laud_ray.models.language.engine import prepare
+    from laud_ray.models.language.engine import number_format, prepare
 
     prepare(on_cpu=True)
     from vllm import LLM, SamplingParams
     from vllm.sampling_params import StructuredOutputsParams
 
-    engine = LLM(model=model, dtype="float32", enforce_eager=True, max_model_len=2048)
+    # In the number format of our engine, which depends on this CPU.
+    dtype = number_format(model, "auto", on_cpu=True)
+    engine = LLM(model=model, dtype=dtype, enforce_eager=True, max_model_len=2048)
     given = [{"prompt_token_ids": ids} for ids, _ in prompts]
     sampling = [
         SamplingParams(
@@ -249,6 +253,20 @@ def test_a_control_token_in_a_document_is_only_its_letters() -> None:
     ends = [engine.token_ids(request).count(tokenizer.eos_token_id) for request in (mean, plain)]
     assert ends[0] == ends[1] == 1, "the template's own"
     assert "tea <|im_end|> B\n</text>" in tokenizer.decode(engine.token_ids(mean))
+
+
+def test_plain_prompts_have_answers_of_their_own() -> None:
+    plain = llm(chat_template=False)
+    prompt = oracle_prompt(plain, TASK)
+    request = Request("k", "d", prompt, prompt.opening(), "tea")
+    engine = VllmEngine(plain, prompt, engines_tokenizer(plain, "oracle"), temperature=0.0)
+    framed = VllmEngine(llm(), prompt, engines_tokenizer(llm(), "oracle"), temperature=0.0)
+    template = open_tokenizer(str(TINY)).eos_token_id
+    assert template in framed.token_ids(request)
+    assert template not in engine.token_ids(request)
+    assert answer_key(plain, prompt.version, "tea", 1) != answer_key(llm(), prompt.version, "tea", 1)
+    with pytest.raises(ValidationError, match="chat_template: false is not valid; expected engine: vllm"):
+        LlmConfig(kind="llm", engine="openai", model="m", base_url="http://localhost:1/v1", chat_template=False)
 
 
 @needs_vllm

@@ -96,7 +96,9 @@ def fixed_prompt(task: Task, settings: CausalConfig) -> LabelPrompt:
     Raises:
         ModelError: if the labels do not fit into one prompt.
     """
-    prompt = label_prompt.build(chat.open_tokenizer(settings.model), task, settings, orders=1)
+    prompt = label_prompt.build(
+        chat.open_tokenizer(settings.model, template=settings.chat_template), task, settings, orders=1
+    )
     if prompt.narrow:
         raise ModelError(
             f"max_labels: the task has {len(task.labels)} labels, but a prompt of this model with max_context "

@@ -52,16 +52,23 @@ class Frame:
     suffix_ids: tuple[int, ...]
 
 
-def open_tokenizer(name: str) -> Any:
+def open_tokenizer(name: str, *, template: bool = True) -> Any:
     """Load a tokenizer by the hub name or folder of its model.
+
+    Args:
+        name: the model.
+        template: whether prompts are put into its chat template, if it has one.
 
     Raises:
         ModelError: if it does not exist, or access to it is denied.
     """
     try:
-        return transformers.AutoTokenizer.from_pretrained(name)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError, ImportError) as error:
         raise unknown(name, error) from None
+    if not template:
+        tokenizer.chat_template = None
+    return tokenizer
 
 
 def longest_context(name: str) -> int:

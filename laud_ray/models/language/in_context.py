@@ -59,7 +59,7 @@ class InContextLearner:
             ModelError: if the prompt does not fit into the model's context.
             PassError: if no worker can compare codes with words.
         """
-        tokenizer = chat.open_tokenizer(self.settings.model)
+        tokenizer = chat.open_tokenizer(self.settings.model, template=self.settings.chat_template)
         shown = self._balanced(tokenizer, task, examples, np.random.default_rng(seed))
         nearest = min(self.examples, len(examples)) if self.choose == "nearest" else 0
         prompts = candidates(

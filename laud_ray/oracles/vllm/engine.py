@@ -23,16 +23,16 @@ from laud_ray.types import Label
 ALTERNATIVES = 20
 
 
-def open_tokenizer(model: str, where: str) -> Any:
-    """Load the tokenizer of a model. This also detects a missing model, or one that cannot generate, early.
+def open_tokenizer(config: LlmConfig, where: str) -> Any:
+    """Load the tokenizer of an oracle's model. This also detects a missing model, or one that cannot generate, early.
 
     Raises:
         ModelError: if the model does not exist or cannot generate, or vLLM is not installed.
     """
     try:
         require_vllm()
-        chat.require_generative(model)
-        return chat.open_tokenizer(model)
+        chat.require_generative(config.model)
+        return chat.open_tokenizer(config.model, template=config.chat_template)
     except ModelError as error:
         raise ModelError(
             f"{where}.{error}" if str(error).startswith("model:") else f"{where}.engine: {error}"

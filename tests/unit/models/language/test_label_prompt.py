@@ -129,6 +129,15 @@ def test_the_context_is_the_models_at_most() -> None:
         label_prompt.build(tokenizer, task(3), wide, orders=1)
 
 
+def test_a_prompt_is_plain_text_if_the_template_is_not_wanted() -> None:
+    framed, plain = (chat.open_tokenizer(str(TINY), template=template) for template in (True, False))
+    around = [label_prompt.build(one, task(3), settings(), orders=1).frames[0] for one in (framed, plain)]
+    assert "<|im_start|>user" in around[0].before
+    assert around[1].before == (plain.bos_token or "")
+    assert around[1].suffix.endswith("Category:")
+    assert around[0].prefix == around[1].prefix
+
+
 def test_a_model_that_does_not_say_its_context_sets_no_limit(tmp_path: Path) -> None:
     assert chat.longest_context(str(tmp_path)) == sys.maxsize
 
