@@ -1,13 +1,14 @@
 """Compare learners on the same annotated names: zero-shot, in-context, LoRA on a language model, encoder, linear.
 
     make llm      SmolLM2-135M-Instruct in data/smollm2, the default --model
-    python benchmarks/llm_learners.py --data ../shared/data/usda_sr28
+    python benchmarks/llm_learners.py --data ../shared/data/usda_sr28 --plain
     python benchmarks/llm_learners.py --data ../shared/data/banking77 --budgets 300 --learners causal encoder
 
 The names are a uniform sample of the set's pool, without any query strategy, and a smaller budget's names are among
 those of a larger one. All settings are the defaults, except the number of labels in a prompt, which is raised so that
-all fit. The test names are a random sample of the set's test file; intervals are 95 %. Each learner runs in a process
-of its own. Finished results are appended to --lines and are not measured again, so a whole run can be made in pieces.
+all fit, and with --plain the chat template, which a small model follows worse than plain text. The test names are a
+random sample of the set's test file; intervals are 95 %. Each learner runs in a process of its own. Finished results
+are appended to --lines and are not measured again, so a whole run can be made in pieces.
 """
 
 import argparse
@@ -25,6 +26,8 @@ import results
 from labelled_sets import LabelledSet, read_set
 from pydantic import TypeAdapter
 
+from laud_ray.cluster.connect import connect
+from laud_ray.cluster.workers import Workers
 from laud_ray.config import EncoderZeroShotConfig, VllmZeroShotConfig
 from laud_ray.config.models import LearnerConfig
 from laud_ray.errors import LaudError
@@ -45,23 +48,26 @@ MOST_LABELS = 128
 # Scored before the clock starts, so that an engine's first batch does not count.
 WARM = 32
 TIMEOUT = 1800
+# On one of these workers a language model chooses how it answers.
+ENGINE = Workers(cpus=2, engines=1)
 
 
-def learner(name: str, data: LabelledSet, model: str, dtype: str, seed: int) -> Learner:
+def learner(name: str, data: LabelledSet, args: argparse.Namespace) -> Learner:
     """Return a learner with the settings that a run of the product would give it."""
-    rng = np.random.default_rng([seed, 1])
+    rng = np.random.default_rng([args.seed, 1])
     texts = [data.texts[i] for i in rng.permutation(len(data.texts))]
     labels = {"max_labels": min(MOST_LABELS, max(64, len(data.task.labels)))}
-    prompted = {"model": model, "dtype": dtype, **labels}
+    dtype = training_dtype(args.dtype, device())
+    prompted = {"model": args.model, "dtype": dtype, "chat_template": not args.plain, **labels}
     zero_shot = EncoderZeroShotConfig()
     if name == "zero_shot_encoder":
         return kinds.zero_shot(zero_shot, data.task)
     if name == "zero_shot_llm":
-        return kinds.zero_shot(VllmZeroShotConfig(engine="vllm", **prompted), data.task, texts[:PROBE])
+        return kinds.zero_shot(VllmZeroShotConfig(engine="vllm", **prompted), data.task, texts[:PROBE], ENGINE)
     given = {"kind": name} | (prompted if name in ("causal", "in_context") else {})
     config = TypeAdapter[LearnerConfig](LearnerConfig).validate_python(given)
     size = memory_size(None, data.task, len(texts)) if name == "encoder" else PROBE
-    return kinds.build(config, zero_shot, Resources(), data.task, texts[:size])
+    return kinds.build(config, zero_shot, Resources(), data.task, texts[:size], ENGINE)
 
 
 def measure(name: str, budget: int, args: argparse.Namespace) -> results.Record:
@@ -71,12 +77,11 @@ def measure(name: str, budget: int, args: argparse.Namespace) -> results.Record:
     tested = np.sort(np.random.default_rng([seed, 2]).permutation(len(data.test_texts))[: args.test])
     examples = [Example(data.texts[i], data.task.names[data.gold[i]]) for i in rows]
     texts, true = [data.test_texts[i] for i in tested], data.test_gold[tested]
-    dtype = training_dtype(args.dtype, device())
+    if name in ("zero_shot_llm", "in_context"):
+        connect()
     with tempfile.TemporaryDirectory() as place:
         out = f"{place}/model"
-        fitting = timed(
-            lambda: learner(name, data, args.model, dtype, seed).fit(data.task, examples, out=out, seed=seed)
-        )
+        fitting = timed(lambda: learner(name, data, args).fit(data.task, examples, out=out, seed=seed))
         told = json.loads(Path(out, "model.json").read_text())
         opening, scorer = time.monotonic(), kinds.load(out)
         scorer.score(texts[:WARM])
@@ -96,7 +101,9 @@ def measure(name: str, budget: int, args: argparse.Namespace) -> results.Record:
         "opening_seconds": opened,
         "classes_annotated": len({e.label for e in examples}),
         "told": {
-            key: told[key] for key in ("temperature", "training", "learning_rate", "epochs", "failure") if key in told
+            key: told[key]
+            for key in ("temperature", "training", "learning_rate", "epochs", "failure", "measured")
+            if key in told
         },
     }
 
@@ -111,6 +118,7 @@ def apart(key: results.Record, args: argparse.Namespace) -> results.Record:
     """Measure in a process of its own, whose engines end with it; the last line that it prints is the result."""
     command = [sys.executable, __file__, "--only", key["learner"], str(key["budget"]), "--data", str(args.data)]
     command += ["--model", args.model, "--dtype", args.dtype, "--seed", str(args.seed), "--test", str(args.test)]
+    command += ["--plain"] * args.plain
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
     if done.returncode:
         raise SystemExit(f"{key['learner']} failed:\n{done.stderr[-4000:]}")
@@ -164,6 +172,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--test", type=int, default=400, help="size of the sample of the test file")
     parser.add_argument("--learners", nargs="+", choices=LEARNERS, default=list(LEARNERS))
     parser.add_argument("--model", default=str(ROOT / "data/smollm2"), help="folder of the language model")
+    parser.add_argument("--plain", action="store_true", help="prompts without the model's chat template")
     parser.add_argument("--dtype", default="auto", help="of the language model: auto, bfloat16 or float32")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--lines", type=Path, default=ROOT / "data/llm_learners.jsonl", help="finished results")
@@ -186,7 +195,7 @@ def main() -> None:
     for name in args.learners:
         for budget in [0] if name in ZERO_SHOT else args.budgets:
             key = {"data": args.data.name, "learner": name, "budget": budget, "seed": args.seed, "test": args.test}
-            key |= {"model": Path(args.model).name, "dtype": args.dtype}
+            key |= {"model": Path(args.model).name, "dtype": args.dtype, "plain": args.plain}
             known = [one for one in results.read(args.lines) if one.items() >= key.items()]
             if not known:
                 known = [key | apart(key, args)]

@@ -85,14 +85,14 @@ class Form:
 
 @dataclass(frozen=True)
 class Rendered:
-    """A prompt in a form, in the parts that `chat.frame` expects: head, opening and tail, and whether words answer."""
+    """A prompt in a form, in the parts that `chat.frame` expects: head, opening and tail, and if it is begun."""
 
     form: Form
     prompt: Prompt
 
     @property
-    def words(self) -> bool:
-        return self.prompt.words
+    def begun(self) -> bool:
+        return self.prompt.begun
 
     def head(self) -> str:
         form = self.form

@@ -43,10 +43,11 @@ class PromptedSection(Section):
         orders: label orders over which probabilities are averaged, against position bias.
         calibrate: divide by the mean probability of each label on a sample of the corpus (batch calibration, Zhou et
             al. 2023, arXiv 2309.17249). This removes the model's bias towards some labels, but also the classes' real
-            frequencies, so a binary task does not use it. None: if words are the answers.
-        answers: what the model's probabilities are read of: `codes`, one token for each label that the prompt lists, or
-            `words`, the names of the labels, which a small model follows better. Words need several prompts for each
-            document. auto chooses when the model is made, on a sample, and records the choice.
+            frequencies, so a binary task does not use it. None: unless codes are the answers.
+        answers: what the model's probabilities are read of: `codes`, a letter or number for each label that the prompt
+            lists; `keywords`, a word from each label's name in their place, which a small model follows better; or
+            `words`, the whole names, which need several prompts for each document. auto chooses when the model is
+            made, on a sample, and records the choice.
         chat_template: whether prompts are put into the model's chat template. Without it they are plain text that the
             answer continues, which a small model may follow better.
         reader: how the probabilities of codes are read: `logprobs` takes those of the next token, `classify` reduces
@@ -61,7 +62,7 @@ class PromptedSection(Section):
     max_context: int = Field(default=4096, ge=64)
     orders: int = Field(default=1, ge=1, le=16)
     calibrate: bool | None = None
-    answers: Literal["auto", "codes", "words"] = "codes"
+    answers: Literal["auto", "codes", "keywords", "words"] = "auto"
     chat_template: bool = True
     reader: Literal["logprobs", "classify"] = "classify"
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
@@ -115,10 +116,11 @@ class LinearConfig(Section):
 
 
 class CausalConfig(PromptedSection):
-    """LoRA on a decoder language model whose target is the code of the label.
+    """LoRA on a decoder language model whose target is the code or keyword of the label.
 
     Attributes:
-        answers: a model learns one token for each label.
+        answers: what the model learns to answer: a letter for each label, or a word from its name, which a small model
+            learns from fewer annotations.
         rank: rank of the adapter; vLLM supports only these.
         epochs: how often training goes through the examples. None: as often as makes 100 steps, and at least 4 times.
         learning_rate: the highest one, after a tenth of the training. None: by the width of the model, 1.3e-3 for a
@@ -133,7 +135,7 @@ class CausalConfig(PromptedSection):
     """
 
     kind: Literal["causal"]
-    answers: Literal["codes"] = "codes"
+    answers: Literal["codes", "keywords"] = "keywords"
     rank: Literal[8, 16, 32, 64, 128, 256] = 16
     epochs: int | None = Field(default=None, ge=1)
     learning_rate: float | None = Field(default=None, gt=0, lt=1)

@@ -17,6 +17,7 @@ from laud_ray.models import kinds
 from laud_ray.models.encoder.encoding import model_path
 from laud_ray.models.language import chat, label_prompt
 from laud_ray.models.language.answers import words
+from laud_ray.models.language.label_prompt import Answers
 from laud_ray.models.language.prompts import Option, Prompt
 from laud_ray.oracles.account import CHARACTERS, likely_answer_tokens
 from laud_ray.planning.speed.model_size import guessed_size, parameters
@@ -67,15 +68,15 @@ def computed(section: Section, task: Task, texts: Sequence[str]) -> Computed:
     if guessed_size(section.model) is not None:
         return _guessed(section, task, texts)
     tokenizer = chat.open_tokenizer(section.model, template=section.chat_template)
-    in_words = section.answers == "words"
-    prompt = label_prompt.build(tokenizer, task, section, orders=1, spare=kinds.spare(section), words=in_words)
+    answers: Answers = "codes" if section.answers == "auto" else section.answers
+    prompt = label_prompt.build(tokenizer, task, section, orders=1, spare=kinds.spare(section), answers=answers)
     shared = len(prompt.frames[0].prefix_ids)
     own = prompt.opening(tokenizer, classes=range(len(prompt.codes)) if prompt.narrow else ())
     bodies = prompt.ids(tokenizer, texts, [own] * len(texts))
     each = float(np.mean([len(ids) - shared for ids in bodies]))
     if isinstance(section, InContextConfig):
         each += min(section.max_example_tokens, section.examples * (each - len(prompt.frames[0].suffix_ids)))
-    if in_words:
+    if answers == "words":
         trie = words.build(prompt.sequences[: len(prompt.codes)])
         return _over_orders(section, each + trie.further(chat.BLOCK), shared, trie.requests)
     return _over_orders(section, each, shared)

@@ -1,9 +1,11 @@
 """Score the corpus: zero-shot, and with each round's model."""
 
 from collections.abc import Iterator, Mapping
+from typing import get_args
 
 from laud_ray.events import Event
 from laud_ray.models import kinds
+from laud_ray.models.language.label_prompt import Answers
 from laud_ray.passes.run import run_pass
 from laud_ray.passes.shortlists import Shortlist
 from laud_ray.steps import legible
@@ -12,6 +14,7 @@ from laud_ray.steps.selection.strategy import depth, strategy_of
 from laud_ray.steps.training.model import PROBE, train
 from laud_ray.steps.work import Work
 
+ANSWERS: tuple[str, ...] = get_args(Answers)
 LEAST_MASS, MOST_FLIPS = 0.5, 0.1
 
 
@@ -61,9 +64,10 @@ def _pass(work: Work, round: int, shortlist: Shortlist) -> None:
 
 def remarks(health: Mapping[str, float]) -> Iterator[str]:
     """Yield a note on the answers that were chosen, and for each measurement of a scorer that shows a problem."""
-    if "codes_right" in health:
+    if "chosen" in health:
         yield _chosen(health)
-    if health.get("label_mass", 1.0) < LEAST_MASS:
+    # Keywords and words were chosen by how often they are right, however little of the probability is on them.
+    if health.get("label_mass", 1.0) < LEAST_MASS and not health.get("chosen"):
         yield (
             f"only {health['label_mass']:.0%} of the model's next-token probability is on the codes of the labels: "
             "it does not follow the prompt"
@@ -77,10 +81,9 @@ def remarks(health: Mapping[str, float]) -> Iterator[str]:
 
 def _chosen(health: Mapping[str, float]) -> str:
     """Say which answers a language model gives, and why."""
-    n, codes, words = int(health["compared"]), f"{health['codes_right']:.0%}", f"{health['words_right']:.0%}"
     by = "have the annotated label" if health["by_annotations"] else "agree with the encoder"
-    if health["words"]:
-        return (
-            f"the model answers with the words of the labels: on {n} documents, {words} of them {by}, of codes {codes}"
-        )
-    return f"the model answers with codes of the labels: on {n} documents, {codes} of them {by}, of words {words}"
+    right = {answers: f"{health[f'{answers}_right']:.0%}" for answers in ANSWERS if f"{answers}_right" in health}
+    chosen = ANSWERS[int(health["chosen"])]
+    others = ", ".join(f"of {answers} {share}" for answers, share in right.items() if answers != chosen)
+    n = int(health["compared"])
+    return f"the model answers with {chosen}: on {n} documents, {right[chosen]} of them {by}, {others}"

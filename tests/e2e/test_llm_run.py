@@ -1,6 +1,7 @@
 """A run with a cascade of a language model and a replay: it waits at a cap, and goes on with a higher one."""
 
 import asyncio
+import json
 import random
 import sqlite3
 from importlib.util import find_spec
@@ -89,11 +90,12 @@ def test_a_run_waits_at_its_cap_and_goes_on(
 @pytest.mark.skipif(find_spec("vllm") is None, reason="vllm is not installed")
 @pytest.mark.timeout(600)
 def test_a_whole_run_starts_the_engine_of_its_oracle_once(
-    ray_session: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ray_session: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(warm, "LEAST_MEMORY", 0)  # whatever else runs on this machine
     examples = products(300)
-    pq.write_table(pa.table({"text": [one.text for one in examples]}), tmp_path / "names.parquet")
+    truth = {one.text: one.label for one in examples}
+    pq.write_table(pa.table({"text": list(truth), "label": list(truth.values())}), tmp_path / "names.parquet")
     settings = {
         "task": {"name": "shelf", "labels": list(LABELS)},
         "corpus": {"path": str(tmp_path / "names.parquet"), "text": "text"},
@@ -101,7 +103,7 @@ def test_a_whole_run_starts_the_engine_of_its_oracle_once(
         "learner": {"kind": "linear"},
         "oracle": {"kind": "llm", "engine": "vllm", "model": str(TINY), "max_context": 512},
         "audit": {"share": 0.3},
-        "evaluation": {"size": 40, "stop_set": 50},
+        "evaluation": {"size": 40, "stop_set": 50, "oracle": {"kind": "replay", "label": "label"}, "trusted": 40},
         "init": {"per_class": 1, "max_queries": 30},
         "query": {"batch": 15},
         "budget": {"annotations": 60},
@@ -123,3 +125,16 @@ def test_a_whole_run_starts_the_engine_of_its_oracle_once(
     assert purposes["seed"] > 0
     assert purposes["query"] > 0
     assert rounds > 1
+    # What the oracle is worth is known from the random documents that both oracles answered.
+    capsys.readouterr()
+    cli.main(["oracle", str(tmp_path / "run"), "--json"])
+    (told, *_) = json.loads(capsys.readouterr().out)["oracles"]
+    with sqlite3.connect(tmp_path / "run" / "laud.db") as database:
+        labelled = database.execute(
+            "select q.text, a.label from queries q join annotations a using (document_id) "
+            "where q.purpose = 'evaluation' and a.label is not null and a.oracle like 'llm:%'"
+        ).fetchall()
+    right = sum(truth[text] == label for text, label in labelled)
+    assert (told["name"], told["random"], told["accuracy"]["n"]) == (f"llm:{TINY}", 40, len(labelled))
+    assert told["accuracy"]["value"] == pytest.approx(right / len(labelled))
+    assert told["accuracy"]["low"] < right / len(labelled) < told["accuracy"]["high"]

@@ -38,6 +38,7 @@ MANY = [f"{i} {text}" for i, text in enumerate(TEXTS * 11)][:MOST]
 # In bfloat16, scores with the adapter beside the weights differ from those with merged weights by its rounding.
 COMMON = {
     "model": str(TINY),
+    "answers": "codes",  # the tiny model was trained on them
     "max_context": 512,
     "max_text_tokens": 48,
     "reader": "logprobs",
@@ -138,10 +139,10 @@ def test_scores_are_those_of_a_pass_with_the_adapter_merged(
         np.testing.assert_allclose(proba, kinds.load(str(path)).score(TEXTS), atol=1e-3)
 
 
-@pytest.mark.parametrize("answers", ["codes", "words"])
-def test_in_context_scores_are_those_of_a_pass(engine: StreamEngine, tmp_path: Path, answers: str) -> None:
-    # With nearest examples, and with options of a document's own.
-    path = in_context(tmp_path / "model", max_labels=6, answers=answers)
+@pytest.mark.parametrize(("answers", "labels"), [("codes", 6), ("keywords", 64), ("words", 6)])
+def test_in_context_scores_are_those_of_a_pass(engine: StreamEngine, tmp_path: Path, answers: str, labels: int) -> None:
+    # With nearest examples, and but for keywords with options of a document's own.
+    path = in_context(tmp_path / "model", max_labels=labels, answers=answers)
     proba = scored(engine, engine.open(entry(path)), TEXTS[:20])
     np.testing.assert_allclose(proba, kinds.load(str(path)).score(TEXTS[:20]), atol=1e-3)
 

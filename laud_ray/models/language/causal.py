@@ -96,16 +96,17 @@ def fixed_prompt(task: Task, settings: CausalConfig) -> LabelPrompt:
     Raises:
         ModelError: if the labels do not fit into one prompt.
     """
-    prompt = label_prompt.build(
-        chat.open_tokenizer(settings.model, template=settings.chat_template), task, settings, orders=1
-    )
+    tokenizer = chat.open_tokenizer(settings.model, template=settings.chat_template)
+    prompt = label_prompt.build(tokenizer, task, settings, orders=1)
     if prompt.narrow:
         raise ModelError(
             f"max_labels: the task has {len(task.labels)} labels, but a prompt of this model with max_context "
             f"{prompt.settings.max_context} holds {len(prompt.codes)}, and learner.kind causal needs all in one; "
             "expected a larger max_labels or max_context, or learner.kind encoder or in_context"
         )
-    return prompt
+    if settings.answers == "codes":
+        return prompt
+    return label_prompt.build(tokenizer, task, settings, orders=1, answers=settings.answers)
 
 
 def merge(base: str, adapter: Path, dtype: str, out: str) -> None:

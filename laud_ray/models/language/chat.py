@@ -1,4 +1,4 @@
-"""Encode prompts with a model's tokenizer and chat template, and the answers: codes of one token, or words.
+"""Encode prompts with a model's tokenizer and chat template, and the words of labels as answers.
 
 Every prompt is prefix + body + suffix in token ids. The boundaries are the same in training and in scoring.
 """
@@ -7,22 +7,19 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import transformers
 
 from laud_ray.errors import ModelError
-from laud_ray.models.language.prompts import ANSWER, Prompt, codes, fenced
+from laud_ray.models.language.prompts import ANSWER, Prompt, fenced
 from laud_ray.types import Label
 
 START, SLOT = "@@START@@", "@@DOCUMENT@@"
 Tokens = tuple[int, ...]
 # vLLM caches a common prefix in whole blocks: of 16 tokens on a GPU, and of 32 on a CPU as configured here.
 BLOCK = 32
-# How many candidate codes are tried; those that are not a single token are skipped.
-CANDIDATES = 800
 # Architectures without a language model's head for generation: encoders and classifiers.
 _NO_GENERATION = re.compile(
     r"For(?:Sequence|Token)Classification$|ForMaskedLM$|ForQuestionAnswering$|(?:bert\w*|electra|mpnet|deberta\w*)Model$",
@@ -124,8 +121,8 @@ def unknown(name: str, error: Exception) -> ModelError:
 def frame(tokenizer: Any, prompt: Prompt) -> Frame:
     """Put a prompt into the tokenizer's chat template; without a template, the answer follows the prompt directly.
 
-    If words are asked for, the answer begins with ANSWER in either case, because a model continues it with the words
-    of a label, where it would begin a turn of its own with a sentence.
+    If words or keywords are asked for, the answer begins with ANSWER in either case, because a model continues it with
+    the words of a label, where it would begin a turn of its own with a sentence.
     """
     content = f"{START}{prompt.head()}{SLOT}{prompt.tail()}"
     if tokenizer.chat_template:
@@ -133,9 +130,9 @@ def frame(tokenizer: Any, prompt: Prompt) -> Frame:
         rendered = tokenizer.apply_chat_template(
             [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True, enable_thinking=False
         )
-        rendered += ANSWER if prompt.words else ""
+        rendered += ANSWER if prompt.begun else ""
     else:
-        rendered = (tokenizer.bos_token or "") + content + (f"\n{ANSWER}" if prompt.words else "")
+        rendered = (tokenizer.bos_token or "") + content + (f"\n{ANSWER}" if prompt.begun else "")
     before, _, message = rendered.partition(START)
     prefix, _, suffix = message.partition(SLOT)
     opening = encode(tokenizer, prompt.opening())
@@ -167,44 +164,6 @@ def encode_plain(tokenizer: Any, parts: Sequence[str]) -> list[list[int]]:
         return []
     ids: list[list[int]] = tokenizer(list(parts), add_special_tokens=False, split_special_tokens=True)["input_ids"]
     return ids
-
-
-def choose_codes(tokenizer: Any, n: int, name: str, labels: Sequence[Label] = ()) -> list[tuple[str, int]]:
-    """Find up to n codes that are a single token at the beginning of the answer, all with distinct tokens.
-
-    A code never equals the name of a label. Depending on how the prompt ends, an answer begins with the code itself or
-    with a space (as in plain text); in the second case the code's token includes the space.
-
-    Args:
-        tokenizer: the model's tokenizer.
-        n: how many codes are wanted.
-        name: the model's name, for the error.
-        labels: the labels of the task.
-
-    Returns:
-        Pairs of a code and its token id; fewer than n if the tokenizer has no more.
-
-    Raises:
-        ModelError: if fewer than two codes are found.
-    """
-    suffix = frame(tokenizer, Prompt()).suffix
-    leads = ("", " ") if tokenizer.chat_template else (" ", "")
-    best = max((_single_tokens(tokenizer, suffix, lead, n, labels) for lead in leads), key=len)
-    if len(best) < 2:
-        raise ModelError(f"model: {name!r} has {len(best)} single-token codes after its prompt; expected at least 2")
-    return best
-
-
-def _single_tokens(tokenizer: Any, suffix: str, lead: str, n: int, labels: Sequence[Label]) -> list[tuple[str, int]]:
-    before = encode(tokenizer, suffix)
-    found: dict[int, str] = {}
-    for code in islice(codes(labels), CANDIDATES):
-        after = encode(tokenizer, suffix + lead + code)
-        if len(after) == len(before) + 1 and after[:-1] == before:
-            found.setdefault(after[-1], code)
-        if len(found) == n:
-            break
-    return [(text, token) for token, text in found.items()]
 
 
 def answer_words(tokenizer: Any, labels: Sequence[Label], name: str) -> tuple[tuple[str, ...], tuple[Tokens, ...]]:

@@ -5,6 +5,7 @@ n prompts, c codes.
 
 import os
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Literal
@@ -128,6 +129,13 @@ class LabelEngine:
             **kind,
         )
         self._pooling = PoolingParams(use_activation=False)
+
+    def reading(self, token_ids: Sequence[int]) -> "LabelEngine":
+        """Return the same engine for other codes; not with `classify`."""
+        assert self.settings.reader == "logprobs"
+        other = copy(self)
+        other._ids = tuple(token_ids)
+        return other
 
     def read(self, prompts: Sequence[Sequence[int]]) -> tuple[Floats, Floats | None]:
         """Map n prompts of token ids to (n, c) log-probabilities, up to a constant for each row.

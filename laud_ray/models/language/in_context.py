@@ -14,9 +14,8 @@ from laud_ray.config import PromptedSection
 from laud_ray.models.encoder.encoding import device
 from laud_ray.models.encoder.neighbours import Neighbours
 from laud_ray.models.language import chat, label_prompt
-from laud_ray.models.language.answers.choice import Answers
 from laud_ray.models.language.answers.comparison import Undecided, candidates, compare
-from laud_ray.models.language.label_prompt import LabelPrompt
+from laud_ray.models.language.label_prompt import Answers, LabelPrompt
 from laud_ray.models.language.prompts import Prompt
 from laud_ray.models.language.scorer import PromptedScorer, Reads, calibrated, engine, engine_settings
 from laud_ray.models.language.stream import StreamFor
@@ -100,8 +99,8 @@ class InContextLearner:
         seal(path, description)
 
     def calibrates(self, answers: Answers) -> bool:
-        """Whether scores are divided by the label bias; the model's words have a larger one than its codes."""
-        return answers == "words" if self.calibrate is None else self.calibrate
+        """Whether scores are divided by the label bias; words have a larger one than letters."""
+        return answers != "codes" if self.calibrate is None else self.calibrate
 
     @staticmethod
     def open(model: str, start: Callable[[LabelPrompt, Any, str], Reads] = engine) -> PromptedScorer:

@@ -5,18 +5,18 @@ It is stored with the model. k classes, m options in one prompt (m = k unless k 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from laud_ray.config import PromptedSection
 from laud_ray.errors import ModelError
 from laud_ray.models.language.answers import words as trie
+from laud_ray.models.language.answers.codes import choose_codes, choose_keywords
 from laud_ray.models.language.chat import (
     Frame,
     Tokens,
     answer_words,
-    choose_codes,
     encode_plain,
     encode_texts,
     frame,
@@ -26,6 +26,7 @@ from laud_ray.models.language.chat import (
 from laud_ray.models.language.prompts import VERSION, Option, Prompt
 from laud_ray.types import Example, Label, Task
 
+Answers = Literal["codes", "keywords", "words"]
 FRAME_KEYS = ("before", "prefix", "suffix", "padding")
 
 
@@ -36,15 +37,16 @@ class LabelPrompt:
     Attributes:
         labels: the k labels.
         settings: the model and the limits of the prompt.
-        codes: the m codes of the options; each is "" if words are the answers.
+        codes: the m codes of the options; each is "" if words are the answers. Keywords are those of the k labels.
         token_ids: the token of each code at the beginning of an answer; empty if words are the answers.
-        orders: permutations of the k classes: in each, the class at position j has code j. Empty if k labels do not fit
-            into one prompt; then every document gets its own options ("narrow").
+        orders: permutations of the k classes: in each, the class at position j has code j, unless the codes are
+            keywords. Empty if k labels do not fit into one prompt; then every document gets its own options ("narrow").
         frames: the text around a document, one frame for each order; a single one if orders is empty.
         examples: solved examples that every prompt contains.
         words: the words of the k labels, if they are the answers; else empty. The prompt does not list them: a list
             made the answers of a small model no better (docs/LOG.md), and so any number of labels fits.
         sequences: the token ids of these words, each closed by an end token.
+        keywords: whether the codes are keywords, which belong to their labels in every order.
     """
 
     labels: tuple[Label, ...]
@@ -56,6 +58,7 @@ class LabelPrompt:
     examples: tuple[Example, ...] = ()
     words: tuple[str, ...] = ()
     sequences: tuple[Tokens, ...] = ()
+    keywords: bool = False
 
     @property
     def narrow(self) -> bool:
@@ -65,11 +68,18 @@ class LabelPrompt:
     def options(self, classes: Sequence[int]) -> tuple[Option, ...]:
         if self.words:
             return ()
+        if self.keywords:
+            return tuple(Option(self.codes[c], self.labels[c]) for c in classes)
         return tuple(Option(code, self.labels[c]) for code, c in zip(self.codes, classes, strict=False))
+
+    def classes(self, order: int = 0) -> tuple[int, ...]:
+        """Return the class for which each code stands in an order; not of a narrow prompt."""
+        return tuple(range(len(self.labels))) if self.keywords else self.orders[order]
 
     def prompt(self, order: int = 0) -> Prompt:
         options = () if self.narrow else self.options(self.orders[order])
-        return Prompt(options, self.settings.guideline, self._worded(self.examples), words=bool(self.words))
+        examples = self._worded(self.examples)
+        return Prompt(options, self.settings.guideline, examples, words=bool(self.words), keywords=self.keywords)
 
     def opening(
         self, tokenizer: Any, order: int = 0, *, classes: Sequence[int] = (), examples: Sequence[Example] = ()
@@ -102,7 +112,8 @@ class LabelPrompt:
         return tuple(replace(example, label=words.get(example.label, example.label)) for example in examples)
 
     def to_json(self) -> dict[str, Any]:
-        more = {"words": self.words, "sequences": self.sequences} if self.words else {}
+        more: dict[str, Any] = {"words": self.words, "sequences": self.sequences} if self.words else {}
+        more |= {"keywords": True} if self.keywords else {}
         return {
             "prompt_version": VERSION,
             "settings": self.settings.model_dump(mode="json"),
@@ -135,6 +146,7 @@ def from_json(data: Mapping[str, Any], tokenizer: Any) -> LabelPrompt:
         examples=tuple(Example(**example) for example in data["examples"]),
         words=tuple(data.get("words", ())),
         sequences=tuple(tuple(one) for one in data.get("sequences", ())),
+        keywords=bool(data.get("keywords")),
     )
 
 
@@ -146,7 +158,7 @@ def build(
     orders: int,
     examples: Sequence[Example] = (),
     spare: int = 0,
-    words: bool = False,
+    answers: Answers = "codes",
 ) -> LabelPrompt:
     """Build the prompt of a task; if its labels do not all fit, every document gets its own options.
 
@@ -157,12 +169,13 @@ def build(
         orders: how many label orders to prepare; ignored if documents get their own options.
         examples: solved examples that every prompt contains.
         spare: tokens to reserve for the examples nearest to each document.
-        words: whether the words of the labels are the answers, instead of codes.
+        answers: letters as codes, keywords as codes, or the words of the labels.
 
     Raises:
-        ModelError: if the context does not hold two labels and a text, or the tokenizer does not tell labels apart.
+        ModelError: if the context does not hold two labels and a text, or with keywords not all labels, or the
+            tokenizer does not tell labels apart.
     """
-    k = len(task.labels)
+    k, words, keywords = len(task.labels), answers == "words", answers == "keywords"
     own = {name: getattr(settings, name) for name in PromptedSection.model_fields}
     # An engine does not start with a longer context than the model supports.
     settings = PromptedSection(**own | {"max_context": min(settings.max_context, longest_context(settings.model))})
@@ -170,14 +183,22 @@ def build(
     # Any number of labels fits a prompt that does not list them, but each choice among their words is a prompt.
     boundless = words and trie.build(sequences).requests <= trie.MOST_REQUESTS
     most = k if boundless else min(k, settings.max_labels)
-    found = [("", -1)] * most if words else choose_codes(tokenizer, most, settings.model, task.labels)
+    if keywords and most == k:
+        found = choose_keywords(tokenizer, task.labels, settings.model)
+    else:
+        found = [("", -1)] * most if words else choose_codes(tokenizer, most, settings.model, task.labels)
     codes, tokens = tuple(code for code, _ in found), () if words else tuple(token for _, token in found)
     turned = tuple(_rotation(k, i, orders) for i in range(min(orders, k))) if len(codes) == k else ()
     turned = turned[:1] if words else turned  # without a list, an order changes nothing
-    prompt = LabelPrompt(task.labels, settings, codes, tokens, turned, (), tuple(examples), names, sequences)
+    prompt = LabelPrompt(task.labels, settings, codes, tokens, turned, (), tuple(examples), names, sequences, keywords)
     prompt = replace(prompt, frames=tuple(frame(tokenizer, prompt.prompt(i)) for i in range(max(1, len(turned)))))
     if turned and _left(tokenizer, prompt, spare) >= 0:
         return prompt
+    if keywords:
+        raise ModelError(
+            f"answers: keywords is not valid: the prompt with max_labels {settings.max_labels} and max_context "
+            f"{settings.max_context} does not hold all {k} labels; expected larger ones, or answers: codes or words"
+        )
     narrow = replace(prompt, orders=())
     return _fit(tokenizer, replace(narrow, frames=(frame(tokenizer, narrow.prompt()),)), spare)
 

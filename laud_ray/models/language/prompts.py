@@ -83,6 +83,7 @@ class Prompt:
         rationale: whether to ask for one sentence of reasoning before the answer.
         wording: the number of the instructions in WORDINGS.
         words: whether to ask for the words of a label instead of its code.
+        keywords: whether the codes are words of the labels.
     """
 
     options: tuple[Option, ...] = ()
@@ -92,6 +93,12 @@ class Prompt:
     rationale: bool = False
     wording: int = 0
     words: bool = False
+    keywords: bool = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether an answer already begins with ANSWER, after the chat template."""
+        return self.words or self.keywords
 
     def head(self) -> str:
         """Return the text before the body: instructions, labels, and the examples of the task."""
@@ -113,8 +120,8 @@ class Prompt:
         return "".join(f"{part}\n\n" for part in parts) + OPEN
 
     def tail(self) -> str:
-        """Return the text after the document's text; with `words`, an answer still begins with ANSWER."""
-        return CLOSE if self.words else f"{CLOSE}\n" + ("" if self.rationale else ANSWER)
+        """Return the text after the document's text; it ends with ANSWER, unless the answer begins with it."""
+        return CLOSE if self.begun else f"{CLOSE}\n" + ("" if self.rationale else ANSWER)
 
     def _listed(self, options: Sequence[Option]) -> str:
         lines = [f"{o.code} = {label_line(o.label)}" for o in options]

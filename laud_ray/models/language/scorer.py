@@ -89,8 +89,9 @@ class PromptedScorer:
         masses = []
         for i, part in enumerate(parts):
             prompts = self.prompt.ids(self.tokenizer, texts, self._openings(examples, i), i)
-            logprobs, mass = self._read(prompts, [self.prompt.orders[i]] * len(texts))
-            part[:, list(self.prompt.orders[i])] = softmax(logprobs)
+            classes = self.prompt.classes(i)
+            logprobs, mass = self._read(prompts, [classes] * len(texts))
+            part[:, list(classes)] = softmax(logprobs)
             masses.append(mass)
         return parts, masses[0]
 

@@ -12,6 +12,7 @@ from laud_ray.cluster.connect import connect
 from laud_ray.config import LlmConfig
 from laud_ray.errors import ConfigError, ModelError
 from laud_ray.models.language import chat
+from laud_ray.models.language.answers.codes import choose_codes
 from laud_ray.models.language.engine import EngineSettings, require_vllm
 from laud_ray.models.language.prompts import Prompt
 from laud_ray.oracles.account import answer_tokens
@@ -42,7 +43,7 @@ def open_tokenizer(config: LlmConfig, where: str) -> Any:
 def token_codes(tokenizer: Any, labels: Sequence[Label], model: str) -> list[str]:
     """Return a code of one token for each label and for "unsure"; an empty list if the tokenizer has too few."""
     n = len(labels) + 1
-    found = [code for code, _ in chat.choose_codes(tokenizer, n, model, labels)]
+    found = [code for code, _ in choose_codes(tokenizer, n, model, labels)]
     return found if len(found) == n else []
 
 

@@ -36,7 +36,12 @@ def passes(section: Section, number: int, size: int, *, first: bool, gpu: bool) 
         gpu: whether engines run on GPUs.
     """
     merged = MERGE * size if isinstance(section, CausalConfig) else 0.0
-    each = ENGINE + merged + (COMPILE if gpu else 0.0) if isinstance(section, PromptedSection) else PASS
+    if isinstance(section, PromptedSection):
+        # With `answers: auto`, an engine starts before the pass, to choose how the model answers.
+        engines = 2 if section.answers == "auto" else 1
+        each = merged + engines * (ENGINE + (COMPILE if gpu else 0.0))
+    else:
+        each = PASS
     return number * each + (WORKERS if first else 0.0)
 
 

@@ -23,11 +23,12 @@ def _scripts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_learners_are_those_of_a_run_with_all_labels_in_a_prompt() -> None:
     from labelled_sets import LabelledSet
-    from llm_learners import LEARNERS, learner
+    from llm_learners import LEARNERS, arguments, learner
 
     task = Task("t", "multiclass", tuple(Label(f"label {i}") for i in range(77)))
     data = LabelledSet("t", task, [f"name {i}" for i in range(200)], np.arange(200) % 77, [], np.empty(0, np.int64))
-    made = {name: learner(name, data, str(TINY), "float32", 0) for name in LEARNERS}
+    args = arguments(["--data", "t", "--model", str(TINY), "--dtype", "float32", "--plain"])
+    made = {name: learner(name, data, args) for name in LEARNERS}
     assert {name: type(one) for name, one in made.items()} == {
         "zero_shot_encoder": EncoderLearner,
         "zero_shot_llm": InContextLearner,
@@ -38,8 +39,9 @@ def test_learners_are_those_of_a_run_with_all_labels_in_a_prompt() -> None:
     }
     assert made["causal"].settings.max_labels == 77
     assert made["causal"].settings.epochs is None
+    assert not made["causal"].settings.chat_template
     assert len(made["in_context"].probe) == 64
-    assert made["in_context"].probe == learner("in_context", data, str(TINY), "float32", 0).probe
+    assert made["in_context"].probe == learner("in_context", data, args).probe
 
 
 def test_what_is_missing_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

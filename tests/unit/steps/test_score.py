@@ -4,7 +4,7 @@ import pytest
 
 from laud_ray.steps.score import remarks
 
-CHOICE = {"words": 1.0, "compared": 64.0, "by_annotations": 0.0, "codes_right": 0.09, "words_right": 0.42}
+CHOICE = {"chosen": 2.0, "compared": 64.0, "by_annotations": 0.0, "codes_right": 0.09, "words_right": 0.42}
 
 
 def test_a_scorer_that_is_well_has_no_remarks() -> None:
@@ -15,17 +15,25 @@ def test_a_scorer_that_is_well_has_no_remarks() -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({}, "words of the labels: on 64 documents, 42% of them agree with the encoder, of codes 9%"),
+        ({}, "answers with words: on 64 documents, 42% of them agree with the encoder, of codes 9%"),
         (
-            {"words": 0.0, "codes_right": 0.5},
-            "codes of the labels: on 64 documents, 50% of them agree with the encoder",
+            {"chosen": 0.0, "codes_right": 0.5},
+            "answers with codes: on 64 documents, 50% of them agree with the encoder",
         ),
-        ({"by_annotations": 1.0}, "words of the labels: on 64 documents, 42% of them have the annotated label"),
+        ({"chosen": 1.0, "keywords_right": 0.6}, "answers with keywords: on 64 documents, 60% of them agree with the"),
+        ({"by_annotations": 1.0}, "answers with words: on 64 documents, 42% of them have the annotated label"),
     ],
 )
-def test_the_choice_between_codes_and_words_is_told(changed: dict[str, float], said: str) -> None:
+def test_the_choice_of_answers_is_told(changed: dict[str, float], said: str) -> None:
     (line,) = remarks({**CHOICE, **changed})
     assert said in line
+
+
+def test_keywords_need_no_probability_of_their_own() -> None:
+    (line,) = remarks({**CHOICE, "chosen": 1.0, "keywords_right": 0.6, "label_mass": 0.04})
+    assert "keywords" in line
+    (_, mass) = remarks({**CHOICE, "chosen": 0.0, "label_mass": 0.04})
+    assert "does not follow the prompt" in mass
 
 
 def test_a_model_that_does_not_follow_its_prompt_is_told() -> None:

@@ -60,7 +60,7 @@ def encode_bodies(prompt: LabelPrompt, examples: Sequence[Example]) -> tuple[lis
     openings = [prompt.opening(tokenizer)] * len(examples)
     shared = len(prompt.frames[0].prefix_ids)
     bodies = [ids[shared:] for ids in prompt.ids(tokenizer, [e.text for e in examples], openings)]
-    positions = {prompt.labels[c].name: position for position, c in enumerate(prompt.orders[0])}
+    positions = {prompt.labels[c].name: position for position, c in enumerate(prompt.classes())}
     return bodies, np.asarray([positions[e.label] for e in examples], np.int64)
 
 

@@ -21,7 +21,7 @@ from tests.unit.models.language.test_label_prompt import make_tokenizer
 
 TASK = Task("shelf", "multiclass", tuple(map(Label, LABELS)))
 PRIOR = tuple(float(i + 1) for i in range(len(LABELS)))
-HEALTH = {"words": 1.0, "compared": 2.0, "by_annotations": 0.0, "codes_right": 0.0, "words_right": 1.0}
+HEALTH = {"chosen": 2.0, "compared": 2.0, "by_annotations": 0.0, "codes_right": 0.0, "words_right": 1.0}
 PROBE = ("green tea", "rye bread")
 
 
@@ -55,8 +55,8 @@ def test_the_choice_is_part_of_the_model(tmp_path: Path, monkeypatch: pytest.Mon
     learner = InContextLearner(section(), probe=PROBE, workers=Workers(cpus=2, engines=1))
     learner.fit(TASK, [], out=str(tmp_path / "model"), seed=0)
     (model,) = asked
-    assert model.prompts.keys() == {"codes", "words"}
-    assert model.calibrate == {"codes": False, "words": True}
+    assert list(model.prompts) == ["codes", "keywords", "words"]
+    assert model.calibrate == {"codes": False, "keywords": True, "words": True}
     for _ in range(2):
         scorer = InContextLearner.open(str(tmp_path / "model"), silent)
         assert scorer.prompt.words

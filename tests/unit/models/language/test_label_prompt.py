@@ -175,7 +175,7 @@ def test_a_model_of_before_words_opens_with_its_codes(chatty: Any) -> None:
 
 def test_a_stored_prompt_for_words_comes_back_as_it_was(tokenizer: Any) -> None:
     some = [Example("x", "label 1")]
-    built = label_prompt.build(tokenizer, task(4), settings(), orders=2, examples=some, words=True)
+    built = label_prompt.build(tokenizer, task(4), settings(), orders=2, examples=some, answers="words")
     assert label_prompt.from_json(json.loads(json.dumps(built.to_json())), tokenizer) == built
 
 
@@ -183,20 +183,20 @@ def test_a_prompt_for_words_has_room_for_the_longest_label(chatty: Any) -> None:
     long = Task("t", "multiclass", (Label("tea"), Label("a very long name of a label " * 8)))
     short = Task("t", "multiclass", (Label("tea"), Label("coffee")))
     prompts = [
-        label_prompt.build(chatty, one, settings(max_context=512), orders=1, words=True) for one in (long, short)
+        label_prompt.build(chatty, one, settings(max_context=512), orders=1, answers="words") for one in (long, short)
     ]
     assert len(prompts[0].frames[0].prefix_ids) == len(prompts[1].frames[0].prefix_ids)
     with pytest.raises(ModelError, match=r"max_context: 256 tokens hold 0 labels .* expected at least \d+"):
-        label_prompt.build(chatty, long, settings(max_context=256), orders=1, words=True)
+        label_prompt.build(chatty, long, settings(max_context=256), orders=1, answers="words")
 
 
 def test_a_prompt_for_words_offers_any_number_of_labels(chatty: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     narrow = {"max_labels": 20}
-    prompt = label_prompt.build(chatty, task(97), settings(**narrow), orders=2, words=True)
+    prompt = label_prompt.build(chatty, task(97), settings(**narrow), orders=2, answers="words")
     assert not prompt.narrow
     assert len(prompt.orders) == 1, "their order changes nothing"
     monkeypatch.setattr(words, "MOST_REQUESTS", 3)
-    own = label_prompt.build(chatty, task(97), settings(**narrow), orders=2, words=True)
+    own = label_prompt.build(chatty, task(97), settings(**narrow), orders=2, answers="words")
     assert own.narrow
     assert len(own.codes) == 20
     assert own.opening(chatty, classes=[1, 2]) == own.opening(chatty)

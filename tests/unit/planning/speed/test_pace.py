@@ -102,11 +102,13 @@ def test_a_measurement_leaves_the_number_of_threads_as_it_was() -> None:
 
 
 def test_engines_start_for_each_pass_and_workers_once() -> None:
-    encoder, model = EncoderZeroShotConfig(), VllmZeroShotConfig(engine="vllm", model="a")
+    encoder, model = EncoderZeroShotConfig(), VllmZeroShotConfig(engine="vllm", model="a", answers="codes")
     size = 10**9
     assert fixed.passes(encoder, 1, size, first=True, gpu=False) == fixed.WORKERS + fixed.PASS
     assert fixed.passes(model, 3, size, first=False, gpu=False) == 3 * fixed.ENGINE
     assert fixed.passes(model, 3, size, first=False, gpu=True) == 3 * (fixed.ENGINE + fixed.COMPILE)
+    undecided = VllmZeroShotConfig(engine="vllm", model="a")
+    assert fixed.passes(undecided, 1, size, first=False, gpu=False) == 2 * fixed.ENGINE, "one to choose its answers"
     merged = fixed.passes(CausalConfig(kind="causal", model="a"), 2, size, first=False, gpu=False)
     assert merged == pytest.approx(2 * (fixed.ENGINE + 1e9 * fixed.MERGE))
     assert fixed.training(EncoderConfig(kind="encoder"), 2) == fixed.FIT_ENCODER + fixed.TRAIN_WORKERS

@@ -1,7 +1,7 @@
-"""Codes or words: whichever says more often what the annotations, or the encoder, say."""
+"""Codes, keywords or words: whichever says more often what the annotations, or the encoder, say."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -9,14 +9,15 @@ import pytest
 from laud_ray.models.encoder.neighbours import Neighbours
 from laud_ray.models.language import label_prompt
 from laud_ray.models.language.answers import choice
-from laud_ray.models.language.answers.choice import Answers, Choice, choose, is_better
+from laud_ray.models.language.answers.choice import Choice, choose, is_better
+from laud_ray.models.language.label_prompt import Answers
 from laud_ray.models.language.scorer import PromptedScorer
 from laud_ray.types import Example, Floats
 from tests.unit.models.language.test_label_prompt import CHATML, make_tokenizer
 from tests.unit.models.language.test_scorer import LABELS, TASK, settings
 
 TEXTS = tuple(f"{label} {i}" for i in range(10) for label in LABELS)
-CALIBRATED: Mapping[Answers, bool] = {"codes": False, "words": False}
+CALIBRATED: Mapping[Answers, bool] = dict.fromkeys(get_args(Answers), False)
 
 
 class Model:
@@ -33,7 +34,10 @@ class Model:
         for row, ids in zip(rows, prompts, strict=True):
             listed = self.tokenizer.decode(ids).split("Categories:\n")[1].split("\n\n")[0].splitlines()
             names = [line.split(" = ")[1] for line in listed]
-            row[names.index(self.label(ids)) if self.knows == "codes" else 0] = 5
+            # The columns of codes are those of the list, and the columns of keywords those of the labels.
+            begun = self.tokenizer.decode(ids).endswith("Category:")
+            answers, columns = ("keywords", list(LABELS)) if begun else ("codes", names)
+            row[columns.index(self.label(ids)) if self.knows == answers else 0] = 5
         return rows, np.full(len(prompts), self.mass, np.float32)
 
     def read_tokens(self, prompts: Sequence[Sequence[int]], tokens: Sequence[Sequence[int]]) -> list[Floats]:
@@ -49,10 +53,11 @@ class Model:
 def chosen(knows: str, examples: Sequence[Example] = (), mass: float = 0.9) -> Choice:
     tokenizer = make_tokenizer(CHATML)
     engine = Model(tokenizer, knows, mass)
-    codes, words = (label_prompt.build(tokenizer, TASK, settings(), orders=2, words=one) for one in (False, True))
-    scorers: dict[Answers, PromptedScorer] = {
-        "codes": PromptedScorer(codes, tokenizer, engine),
-        "words": PromptedScorer(words, tokenizer, engine),
+    scorers = {
+        answers: PromptedScorer(
+            label_prompt.build(tokenizer, TASK, settings(), orders=2, answers=answers), tokenizer, engine
+        )
+        for answers in get_args(Answers)
     }
     return choose(scorers, TEXTS, examples, CALIBRATED)
 
@@ -69,12 +74,12 @@ def encoder(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("encoder")
-@pytest.mark.parametrize("knows", ["codes", "words"])
+@pytest.mark.parametrize("knows", get_args(Answers))
 def test_the_answers_that_agree_with_the_encoder_are_chosen(knows: str) -> None:
     found = chosen(knows)
     assert found.answers == knows
     assert found.health["compared"] == len(TEXTS)
-    assert found.health["words"] == (knows == "words")
+    assert found.health["chosen"] == get_args(Answers).index(knows)
     assert found.health[f"{knows}_right"] == pytest.approx(0.9)
     assert not found.health["by_annotations"]
 
@@ -103,7 +108,7 @@ def test_codes_that_the_model_names_in_any_order_are_kept(monkeypatch: pytest.Mo
     assert sure.answers == "codes"
     assert sure.health["words_right"] == 1
     assert sure.health["codes_right"] == 0.25
-    assert chosen("codes", mass=0.1).answers == "words", "it does not name codes, so these say little"
+    assert chosen("codes", mass=0.1).answers == "keywords", "it does not name codes, so these say little"
 
 
 def test_words_cost_more_and_must_be_clearly_better() -> None:

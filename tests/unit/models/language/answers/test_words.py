@@ -105,7 +105,7 @@ def test_prompts_may_have_options_of_their_own() -> None:
 def test_the_words_of_labels_by_a_model_of_transformers() -> None:
     tokenizer, model = chat.open_tokenizer(str(TINY)), load_base(str(TINY), "float32", torch.device("cpu"))
     settings = VllmZeroShotConfig(engine="vllm", model=str(TINY), max_context=512, max_text_tokens=48)
-    prompt = label_prompt.build(tokenizer, TASK, settings, orders=2, words=True)
+    prompt = label_prompt.build(tokenizer, TASK, settings, orders=2, answers="words")
     proba = PromptedScorer(prompt, tokenizer, Counting(model)).score(["green tea", "instant coffee"])
     assert proba.shape == (2, len(NAMES))
     np.testing.assert_allclose(proba.sum(1), 1, atol=1e-5)
@@ -149,7 +149,7 @@ def test_a_prompt_for_words_ends_where_the_words_begin() -> None:
     for template in (CHATML, None):
         tokenizer = make_tokenizer(template)
         settings = VllmZeroShotConfig(engine="vllm", model="m", max_text_tokens=16, max_context=1024)
-        prompt = label_prompt.build(tokenizer, TASK, settings, orders=2, words=True)
+        prompt = label_prompt.build(tokenizer, TASK, settings, orders=2, answers="words")
         (ids,) = prompt.ids(tokenizer, ["x"], [prompt.opening(tokenizer)])
         text = tokenizer.decode(ids)
         assert text.endswith("<|im_start|>assistant\nCategory:" if template else "</text>\nCategory:")

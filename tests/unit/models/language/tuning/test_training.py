@@ -28,7 +28,14 @@ CPU = torch.device("cpu")
 
 
 def settings(**changed: Any) -> CausalConfig:
-    given = {"kind": "causal", "model": str(TINY), "max_context": 512, "rank": 8, "dtype": "float32"}
+    given = {
+        "kind": "causal",
+        "model": str(TINY),
+        "answers": "codes",
+        "max_context": 512,
+        "rank": 8,
+        "dtype": "float32",
+    }
     return CausalConfig.model_validate({**given, "checkpointing": False, **changed})
 
 
