@@ -1,4 +1,4 @@
-"""Taxonomies: read a tree of labels and add probabilities up it. Pure NumPy."""
+"""Taxonomies: read a tree of labels, add probabilities up it, and compare its versions. Pure NumPy."""
 
 from laud_ray.taxonomy.masses import listed_mass, node_mass
 from laud_ray.taxonomy.path_text import SEPARATOR
@@ -8,11 +8,14 @@ from laud_ray.taxonomy.reading.levels import read_levels
 from laud_ray.taxonomy.reading.lines import read_lines
 from laud_ray.taxonomy.reading.table import read_table
 from laud_ray.taxonomy.tree import Node, Taxonomy
+from laud_ray.taxonomy.versions import Differences, differences
 
 __all__ = [
     "SEPARATOR",
+    "Differences",
     "Node",
     "Taxonomy",
+    "differences",
     "listed_mass",
     "looks_like_paths",
     "node_mass",
