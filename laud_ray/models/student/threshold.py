@@ -5,46 +5,18 @@ answers differently) / rows. Bounds are exact one-sided 95 % bounds. Pure NumPy.
 """
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from math import inf, isfinite
 
 import numpy as np
-from scipy.special import betaincinv, betaln
+from scipy.special import betaln
 
+from laud_ray.stats.bounds import lower_bound, most_disagreements
 from laud_ray.types import Bools, Floats, Indices
 
 AGREEMENT = 0.99
-_ERROR = 0.05
 # The probability with which a fitted threshold should pass its verification. It may be low: a threshold that fails is
 # just raised on the same rows, while a threshold that passes easily leaves more rows to the teacher than necessary.
 _CHANCE = 0.5
-
-
-def lower_bound(agreeing: int, n: int) -> float:
-    """Return the exact one-sided 95 % lower bound of a share, given `agreeing` of n sampled rows.
-
-    It is the share at which `agreeing` or more of n rows agree with a probability of 5 %. Whatever the true share is,
-    the bound exceeds it with a probability of 5 % at most.
-
-    Clopper and Pearson (1934), "The Use of Confidence or Fiducial Limits Illustrated in the Case of the Binomial".
-
-    Raises:
-        ValueError: unless 0 <= agreeing <= n and n >= 1.
-    """
-    if not 0 <= agreeing <= n or n < 1:
-        raise ValueError(f"agreeing = {agreeing}, n = {n}; expected 0 <= agreeing <= n and n >= 1")
-    # scipy.stats.binomtest gives the same bound, but its import takes 1.2 s, and that of scipy.special 0.4 s.
-    return float(betaincinv(agreeing, n - agreeing + 1, _ERROR)) if agreeing else 0.0
-
-
-@lru_cache(maxsize=64)
-def most_disagreements(n: int, agreement: float) -> int:
-    """Return the most disagreements in n rows at which the lower bound still reaches `agreement`; -1 if none."""
-    low, high = -1, int(n * (1 - agreement)) + 2  # the bound is below the measured share, so that it cannot be more
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if lower_bound(n - middle, n) >= agreement else (low, middle)
-    return low
 
 
 def predicted_at_most(most: int, n: int, seen: int, of: int) -> float:

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from math import inf
 
 import numpy as np
-from scipy.special import betainc
 
-from laud_ray.models.student.threshold import most_disagreements
+from laud_ray.stats.bounds import ERROR, most_disagreements, tail
 from laud_ray.stats.metrics import calibration_error, error_auc
 from laud_ray.types import Bools, Floats
 
-_ERROR = 0.05
 _TRIED = 10
 _SHARES = (1.0, 0.9, 0.75, 0.5, 0.25)
 
@@ -138,10 +136,10 @@ def reach_alone(confidence: Floats, right: Bools, wanted: float) -> Reached | No
     # What can be proven by how many starts depends on numbers of answers alone, not on which are right.
     found, level, passed = None, 0.0, False
     for starts in (3, 2, 1):
-        if len(able := [one for one in tried if tail(one[1], one[1], wanted) <= _ERROR / starts]) >= starts:
+        if len(able := [one for one in tried if tail(one[1], one[1], wanted) <= ERROR / starts]) >= starts:
             begun = {0, len(able) - 1, *([len(able) // 2] if starts == 3 else [])} if starts > 1 else {0}
             for place, (threshold, m, good) in enumerate(able):
-                level = (_ERROR / starts if place in begun else 0.0) + (level if passed else 0.0)
+                level = (ERROR / starts if place in begun else 0.0) + (level if passed else 0.0)
                 if passed := tail(good, m, wanted) <= level:
                     found = Reached(threshold, m / n, good / m, n)
             return found
@@ -152,7 +150,7 @@ def reach_followed(confidence: Floats, right: Bools, wanted: float) -> Reached |
     """Return the lowest threshold at which a cascade reaches the wanted accuracy: others answer rightly below it.
 
     Its errors are those of the answers that are left, among all n, which fall with the threshold, so that the exact
-    95 % lower bound of `laud_ray.models.student.threshold` holds for the threshold that is chosen by it.
+    95 % lower bound of `laud_ray.stats.bounds` holds for the threshold that is chosen by it.
     """
     n = len(right)
     allowed = most_disagreements(n, wanted) if n else -1
@@ -164,11 +162,6 @@ def reach_followed(confidence: Floats, right: Bools, wanted: float) -> Reached |
         if wrong <= allowed:
             return Reached(float(threshold), float(kept.mean()), 1 - wrong / n, n) if kept.any() else None
     return None
-
-
-def tail(right: int, n: int, wanted: float) -> float:
-    """Return the probability of at least `right` right ones of n, where each is right with the probability `wanted`."""
-    return 1.0 if right <= 0 else float(betainc(right, n - right + 1, wanted))
 
 
 def _cuts(confidence: Floats, shares: Sequence[float]) -> list[float]:

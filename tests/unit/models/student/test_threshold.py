@@ -2,36 +2,17 @@
 
 import numpy as np
 import pytest
-from scipy.stats import betabinom, binomtest
+from scipy.stats import betabinom
 
 from laud_ray.models.student.threshold import (
     Verification,
     fit_threshold,
-    lower_bound,
-    most_disagreements,
     predicted_at_most,
     verify,
     verify_or_raise,
 )
+from laud_ray.stats.bounds import lower_bound
 from laud_ray.types import Floats, Indices
-
-
-@pytest.mark.parametrize(("agreeing", "n"), [(0, 5), (1, 5), (299, 299), (990, 1000), (3_980, 4_000), (19_850, 20_000)])
-def test_the_bound_is_scipys_exact_one(agreeing: int, n: int) -> None:
-    expected = binomtest(agreeing, n, alternative="greater").proportion_ci(0.95, "exact").low
-    assert lower_bound(agreeing, n) == pytest.approx(expected, rel=1e-9)
-
-
-def test_299_rows_without_an_error_show_99_percent_and_298_do_not() -> None:
-    """The rule of three, exactly: 0.99 ** 299 < 0.05 <= 0.99 ** 298."""
-    assert most_disagreements(299, 0.99) == 0
-    assert most_disagreements(298, 0.99) == -1
-
-
-@pytest.mark.parametrize(("n", "target"), [(1000, 0.99), (4000, 0.99), (500, 0.95), (20_000, 0.995)])
-def test_the_most_disagreements_are_the_last_that_pass(n: int, target: float) -> None:
-    most = most_disagreements(n, target)
-    assert lower_bound(n - most, n) >= target > lower_bound(n - most - 1, n)
 
 
 @pytest.mark.parametrize(("most", "n", "seen", "of"), [(0, 300, 0, 300), (29, 4000, 20, 4000), (60, 5000, 3, 900)])
@@ -133,5 +114,3 @@ def test_errors_name_the_value() -> None:
         fit_threshold(proba, np.zeros(2, np.int64), agreement=1.0)
     with pytest.raises(ValueError, match="got 2 rows of the student and 3 of the teacher"):
         verify(proba, np.zeros(3, np.int64), 0.5)
-    with pytest.raises(ValueError, match="agreeing = 6, n = 5"):
-        lower_bound(6, 5)

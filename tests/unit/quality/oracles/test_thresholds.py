@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest
 
-from laud_ray.models.student.threshold import lower_bound
-from laud_ray.quality.oracles.thresholds import calibrate, curve, reach_alone, reach_followed, tail
+from laud_ray.quality.oracles.thresholds import calibrate, curve, reach_alone, reach_followed
+from laud_ray.stats.bounds import lower_bound, tail
 from laud_ray.types import Bools, Floats
 
 
