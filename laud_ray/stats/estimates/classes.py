@@ -21,10 +21,9 @@ def estimate_classes(sample: Sample, k: int) -> tuple[ClassEstimates, ...]:
     """
     for labels in (sample.true, sample.predicted):
         require_labels(labels, k)
-    present, stratum, sampled = np.unique(sample.strata, return_inverse=True, return_counts=True)
-    known = sample.sizes
-    sizes = sampled.astype(float) if known is None else np.array([float(known[int(h)]) for h in present])
-    strata = len(present)
+    stratum = np.unique(sample.strata, return_inverse=True)[1]
+    design = sample.design
+    strata, sampled = len(design[1]), design[1]
 
     def count(labels: Indices, where: Bools) -> Floats:
         cells = labels[where] * strata + stratum[where]
@@ -34,7 +33,6 @@ def estimate_classes(sample: Sample, k: int) -> tuple[ClassEstimates, ...]:
     both = count(sample.true, sample.true == sample.predicted)
     true, predicted = count(sample.true, everything), count(sample.predicted, everything)
     given, not_given, anything = predicted > 0, predicted < sampled, np.ones((k, strata), np.bool_)
-    design = (sizes, sampled.astype(float), sample.unseen)
     prevalence = share_limits(true, sampled - true, *design, anything, anything)
     precision = share_limits(both, predicted - both, *design, given, given)
     recall = share_limits(both, true - both, *design, given, not_given)

@@ -59,6 +59,17 @@ class Sample:
         return (sizes / sampled)[stratum]
 
     @property
+    def design(self) -> tuple[Floats, Floats, Floats]:
+        """(H,) sizes N_h, numbers n_h in the sample, and `unseen`, of the strata in the sample, in ascending order.
+
+        If sizes is None, the only stratum counts as large as its sample: a ratio depends on no more.
+        """
+        present, sampled = np.unique(self.strata, return_counts=True)
+        known = self.sizes
+        sizes = sampled if known is None else np.array([known[int(h)] for h in present])
+        return sizes.astype(np.float64), sampled.astype(np.float64), self.unseen
+
+    @property
     def unseen(self) -> Floats:
         """(H,) the finite population correction (N_h - n_h) / (N_h - 1) of each of the H strata in the sample.
 
