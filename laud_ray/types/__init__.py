@@ -2,6 +2,7 @@
 
 from laud_ray.types.arrays import Bools, Floats, Indices
 from laud_ray.types.candidates import Candidates, Space
+from laud_ray.types.hierarchy import HierarchyFigures, LevelFigures
 from laud_ray.types.protocols import (
     Learner,
     Oracle,
@@ -26,9 +27,11 @@ __all__ = [
     "Example",
     "Figures",
     "Floats",
+    "HierarchyFigures",
     "Indices",
     "Label",
     "Learner",
+    "LevelFigures",
     "Oracle",
     "Promotion",
     "Purpose",

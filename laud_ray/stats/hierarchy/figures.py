@@ -1,0 +1,114 @@
+"""All figures of a model in a taxonomy from one sample. Pure NumPy. n documents, k nodes, D levels."""
+
+import numpy as np
+
+from laud_ray.stats.estimates.accuracy import estimate_accuracy
+from laud_ray.stats.estimates.macro import estimate_macro_f1
+from laud_ray.stats.estimates.sample import Sample
+from laud_ray.stats.estimates.shares import estimate_ratio
+from laud_ray.stats.hierarchy.lineage import NONE, lineages
+from laud_ray.types import Bools, Estimate, HierarchyFigures, Indices, LevelFigures
+
+_RESAMPLED = 20_000_000  # documents that the bootstrap of one figure draws at most, in all its replicates
+_REPLICATES = 1000, 100
+
+
+def hierarchy_figures(sample: Sample, parents: Indices, *, seed: int, least: int = 10) -> HierarchyFigures:
+    """Return all figures of a model in a taxonomy, with 95 % intervals.
+
+    A level looks only at what is known there. A true node that ends above it, because the taxonomy has no more levels
+    there or because the oracle knew no more, is in no figure of that level. A predicted node that ends above it is not
+    an answer there, however wrong it is higher up: it lowers the coverage, not the accuracy. A document whose true
+    label is none of the nodes counts at every level, and each answer to it is wrong.
+
+    Hierarchical precision, recall and F1 count each node and its ancestors, without an artificial root, in sums over
+    documents (micro): Kiritchenko, Matwin and Famili (2005), "Functional Annotation of Genes Using Hierarchical Text
+    Categorization". A deeper prediction below a true inner node lowers precision, since nobody knows that it is right.
+    An answer that backs off to a right ancestor keeps precision and lowers recall.
+
+    Shares and ratios have the intervals of `estimate_ratio`, accuracy has that of `estimate_accuracy`, macro-F1 that of
+    `estimate_macro_f1`. Time and memory are linear in n, k and D.
+
+    Args:
+        sample: true are nodes in [0, k], leaves or inner ones, where k is none of the nodes; predicted are nodes in
+            [-1, k), where -1 is no answer.
+        parents: (k,) the parent of each node, which comes before it; -1 for a root. k >= 1.
+        seed: seeds the bootstrap of macro-F1.
+        least: the number of documents that a node must be true for to be in the macro-F1 of its level, at least 1.
+
+    Raises:
+        ValueError: if a node is outside its range, a parent is not an earlier node, or k or least is less than 1.
+    """
+    k = len(parents)
+    if k < 1 or least < 1:
+        raise ValueError(f"{k} nodes, least = {least}; expected at least 1 of each")
+    _require_nodes("true", sample.true, 0, k)
+    _require_nodes("predicted", sample.predicted, NONE, k - 1)
+    lineage = lineages(parents)
+    true, predicted = lineage[sample.true], lineage[sample.predicted]
+    depth, predicted_depth = ((one != NONE).sum(axis=1) for one in (true, predicted))
+    common = ((true == predicted) & (true != NONE)).sum(axis=1)
+    inner = np.zeros(k + 1, np.bool_)
+    inner[parents[parents != NONE]] = True
+    depths = lineage.shape[1]
+
+    def ratio(part: Indices | Bools, whole: Indices | Bools) -> Estimate:
+        return estimate_ratio(sample, part.astype(np.float64), whole.astype(np.float64))
+
+    every = np.ones(len(sample), np.bool_)
+    return HierarchyFigures(
+        n=len(sample),
+        accuracy=estimate_accuracy(sample),
+        precision=ratio(common, predicted_depth),
+        recall=ratio(common, depth),
+        f1=ratio(2 * common, depth + predicted_depth),
+        common_depth=_times(ratio(common, depths * every), depths),
+        backed_off=ratio(inner[sample.predicted], every),
+        answered=tuple(ratio(predicted_depth == one, every) for one in range(depths + 1)),
+        levels=tuple(
+            _level(sample, true[:, one], predicted[:, one], one + 1, k, seed=seed, least=least) for one in range(depths)
+        ),
+    )
+
+
+def _level(
+    sample: Sample, true: Indices, predicted: Indices, level: int, k: int, *, seed: int, least: int
+) -> LevelFigures:
+    """Return the figures of one level from the (n,) true and predicted nodes there; -1 where there is none."""
+    counts = (true != NONE) | (sample.true == k)
+    answered = counts & (predicted != NONE)
+    seen = np.union1d(true[counts], predicted[answered])
+    support = np.bincount(true[true != NONE], minlength=k)
+    averaged = np.flatnonzero(support >= least)
+    return LevelFigures(
+        level=level,
+        accuracy=estimate_ratio(
+            sample, (answered & (true == predicted)).astype(np.float64), answered.astype(np.float64)
+        ),
+        coverage=estimate_ratio(sample, answered.astype(np.float64), counts.astype(np.float64)),
+        macro_f1=_macro_f1(sample, true, np.where(answered, predicted, NONE), averaged, k, seed)
+        if len(averaged)
+        else None,
+        nodes=len(averaged),
+        left_out=int((seen != NONE).sum()) - len(averaged),
+    )
+
+
+def _macro_f1(sample: Sample, true: Indices, predicted: Indices, averaged: Indices, k: int, seed: int) -> Estimate:
+    """Return the mean F1 of the averaged nodes; all others, and what does not count, are one class outside the mean."""
+    classes = len(averaged)
+    place = np.full(k + 1, classes)
+    place[averaged] = np.arange(classes)
+    classed = Sample(place[true], place[predicted], sample.confidence, sample.strata, sample.sizes)
+    most, fewest = _REPLICATES
+    replicates = min(most, max(fewest, _RESAMPLED // len(sample)))
+    return estimate_macro_f1(classed, classes + 1, seed=seed, replicates=replicates, averaged=classes)
+
+
+def _times(share: Estimate, levels: int) -> Estimate:
+    return Estimate(share.value * levels, share.low * levels, share.high * levels, share.n)
+
+
+def _require_nodes(kind: str, nodes: Indices, least: int, most: int) -> None:
+    if nodes.min() < least or nodes.max() > most:
+        raise ValueError(f"{kind} nodes range from {nodes.min()} to {nodes.max()}; expected {least} to {most}")
