@@ -48,7 +48,7 @@ def test_a_promise_holds_whatever_the_masses_are_worth(kind: str, uneven: bool) 
         found = promise(masses, right, 0.9, seed=seed)
         measured = accuracy(found, fresh, truth)
         broken += measured is not None and measured < 0.9
-        kept += found.kept
+        kept += found.verified
         leaves.append(leaf_share(found, fresh))
         alone.append(leaf_share(flat(masses, right, 0.9), fresh[:, :1]))
     assert broken <= BROKEN
@@ -91,7 +91,7 @@ def test_a_higher_promise_never_answers_deeper(seed: int, kind: str, uneven: boo
         found = promise(masses, right, wanted, seed=seed)
         steps = climb(fresh, np.array(found.thresholds))
         assert (steps >= before).all()
-        assert found.low >= wanted or not found.kept
+        assert found.low >= wanted or not found.verified
         before = steps
 
 
@@ -152,7 +152,7 @@ def test_what_cannot_be_promised_is_not_answered() -> None:
     masses, right = paths(400, np.random.default_rng(2))
     wrong = right & (np.arange(400) % 2 == 0)[:, None]
     found = promise(masses, wrong, 0.9, seed=0)
-    assert not found.kept
+    assert not found.verified
     assert found.thresholds == (np.inf,) * 4
     assert (found.leaf.share, found.unanswered, found.right) == (0, 1, None)
     assert 0.2 < found.low < 0.9
@@ -172,8 +172,8 @@ def test_a_deep_level_that_is_a_guess_backs_off_to_one_that_is_right() -> None:
 
 def test_few_answers_prove_a_low_promise_only() -> None:
     masses, right = np.full((30, 2), 0.99), np.ones((30, 2), np.bool_)
-    assert promise(masses, right, 0.85, seed=0).kept
-    assert not promise(masses, right, 0.95, seed=0).kept  # 0.95 ** 22 is 0.32
+    assert promise(masses, right, 0.85, seed=0).verified
+    assert not promise(masses, right, 0.95, seed=0).verified  # 0.95 ** 22 is 0.32
 
 
 def test_small_shares_keep_a_digit() -> None:
