@@ -13,8 +13,7 @@ from laud_ray.store.ledger import Answer, Call, Caps, Ledger
 
 ANSWER_TOKENS = 16
 RATIONALE_TOKENS = 256
-# For estimates: characters of a token, and the tokens of an answer without and with a rationale.
-CHARACTERS = 4.0
+# For estimates: the tokens of an answer without and with a rationale.
 LIKELY_TOKENS, LIKELY_RATIONALE_TOKENS = 2, 60
 MOST_KEPT = 4000
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from laud_ray.config import LlmConfig
 from laud_ray.models.encoder.neighbours import Neighbours
 from laud_ray.models.language.prompts import WORDINGS, Prompt, fenced
-from laud_ray.oracles.account import CHARACTERS, Account, answer_tokens, likely_answer_tokens
+from laud_ray.oracles.account import Account, answer_tokens, likely_answer_tokens
 from laud_ray.oracles.engines import Engine, Request
 from laud_ray.oracles.llm import answer_key, temperature
 from laud_ray.oracles.openai.replies import most_tokens
 from laud_ray.quality.probe import Probed
 from laud_ray.store.ledger import PROBED, Answer, Ledger
 from laud_ray.store.probes import Probe
+from laud_ray.texts import likely_tokens
 from laud_ray.types import Document
 
 
@@ -88,7 +89,7 @@ class Prober:
     def price(self, probe: Probe) -> Price:
         """Return the price of the answers that are missing."""
         config, requests = self._config, [one for some in self._missing(probe) for one in some]
-        likely = round(sum(len(one.whole) for one in requests) / CHARACTERS)
+        likely = round(sum(likely_tokens(one.whole) for one in requests))
         most = sum(most_tokens(one.whole) for one in requests)
         n = len(requests)
         answers, longest = n * likely_answer_tokens(config), n * answer_tokens(config)

@@ -14,11 +14,11 @@ from laud_ray.config import CausalConfig, PeopleConfig, PromptedSection, RunConf
 from laud_ray.data.corpus import open_corpus
 from laud_ray.data.sharding.normalise import normalise
 from laud_ray.models import kinds
-from laud_ray.oracles.account import CHARACTERS
 from laud_ray.planning.speed.devices import Device, check_memory, find_device
 from laud_ray.planning.speed.model_size import guessed_size
 from laud_ray.planning.steps import SECONDS_PER_ANSWER, Run, Step, llms_in, most_rounds, steps
 from laud_ray.planning.ways import Comparison, compare
+from laud_ray.steps.start import require_documents
 from laud_ray.storage.folder import Folder
 
 SAMPLE = 500
@@ -89,6 +89,7 @@ def plan(config: RunConfig, gpu: str | None = None) -> Plan:
         corpus = open_corpus(Folder(f"{config.storage}/corpus")) or normalise(
             config.corpus, Folder(scratch), sealed=oracles.sealed_column(asked)
         )
+        require_documents(config, corpus)
         for where, one in asked.items():
             oracles.check_column(one, task, corpus, where)
         notes += [*corpus.notes, *(_people_note(people_in(one)) for one in asked.values())]
@@ -106,8 +107,8 @@ def _unless_guessed(model: str, check: Callable[..., None], *arguments: object) 
     """Run a check of a model; if the model cannot be downloaded but its name has its size, return a note instead."""
     if guessed_size(model) is not None:
         return (
-            f"{model} cannot be downloaded here, so its size is taken from its name, a token is assumed to have "
-            f"{CHARACTERS:g} characters, and the run may not find the model"
+            f"{model} cannot be downloaded here, so its size is taken from its name, its tokens are estimated "
+            "from the text, and the run may not find the model"
         )
     check(*arguments)
     return None

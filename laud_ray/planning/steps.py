@@ -139,7 +139,9 @@ def _answers(run: Run) -> Iterator[Step]:
     for name, one, documents, times in calls:
         for llm in llms_in(one):
             starts = (times if engine_makes_room(run) else 0) or (llm.model not in started)
-            yield _calls(f"{name}: {llm.model}", run, llm, documents, starts)
+            # The evaluation sample is asked about before there are annotated examples to show.
+            shown = llm.model_copy(update={"examples": 0}) if name.startswith("evaluation") else llm
+            yield _calls(f"{name}: {llm.model}", run, shown, documents, starts)
             started.add(llm.model)
         if (people := people_in(one)) is not None:
             answers = answers_of(people, documents)

@@ -19,9 +19,10 @@ from laud_ray.models.language import chat, label_prompt
 from laud_ray.models.language.answers import words
 from laud_ray.models.language.label_prompt import Answers
 from laud_ray.models.language.prompts import Option, Prompt
-from laud_ray.oracles.account import CHARACTERS, likely_answer_tokens
+from laud_ray.oracles.account import likely_answer_tokens
 from laud_ray.planning.speed.model_size import guessed_size, parameters
-from laud_ray.types import Task
+from laud_ray.texts import likely_tokens
+from laud_ray.types import Example, Task
 
 Section = EncoderZeroShotConfig | EncoderConfig | LinearConfig | PromptedSection
 
@@ -85,8 +86,8 @@ def computed(section: Section, task: Task, texts: Sequence[str]) -> Computed:
 def _guessed(section: PromptedSection, task: Task, texts: Sequence[str]) -> Computed:
     """Return the same for a model of which only the name is known."""
     prompt = Prompt(tuple(Option(str(i), label) for i, label in enumerate(task.labels)), section.guideline)
-    own = float(np.mean([min(len(t) / CHARACTERS, section.max_text_tokens) for t in texts]))
-    each, shared = own + len(prompt.tail()) / CHARACTERS + 4, round(len(prompt.head()) / CHARACTERS)
+    own = float(np.mean([min(likely_tokens(t), section.max_text_tokens) for t in texts]))
+    each, shared = own + likely_tokens(prompt.tail()) + 4, round(likely_tokens(prompt.head()))
     if isinstance(section, InContextConfig):
         each += min(section.max_example_tokens, section.examples * each)
     return _over_orders(section, each, shared)
@@ -98,9 +99,11 @@ def _over_orders(section: PromptedSection, each: float, shared: int, prompts: in
 
 
 def asked(oracle: LlmConfig, task: Task, texts: Sequence[str]) -> Asked:
-    """Count the tokens of a call of a language model, by the characters of its prompt."""
+    """Estimate the tokens of a call of a language model; each example that it shows is a text with its answer."""
     options = tuple(Option(str(i), label) for i, label in enumerate(task.labels))
     prompt = Prompt(options, oracle.guideline, unsure="?", rationale=oracle.rationale)
-    text = float(np.mean([min(len(t), oracle.max_text_chars) for t in texts])) / CHARACTERS
-    rest = len(prompt.opening() + prompt.tail()) / CHARACTERS
-    return Asked(len(prompt.head()) / CHARACTERS, rest + text * (1 + oracle.examples), likely_answer_tokens(oracle))
+    text = float(np.mean([likely_tokens(t[: oracle.max_text_chars]) for t in texts]))
+    around = likely_tokens(prompt.opening() + prompt.tail())
+    solved = likely_tokens(prompt.opening(examples=[Example("", task.names[0])])) - likely_tokens(prompt.opening())
+    own = around + text + oracle.examples * (solved + text)
+    return Asked(likely_tokens(prompt.head()), own, likely_answer_tokens(oracle))

@@ -31,7 +31,7 @@ def start(run: RunFolder, observer: Observer) -> Work:
             corpus = normalise(config.corpus, run.corpus, sealed=column, labels=known_labels(task))
         for note in corpus.notes:
             observer(Event("note", "corpus", 0, note=note))
-    _require_documents(config, corpus)
+    require_documents(config, corpus)
     for where, one in asked.items():
         oracles.check_column(one, task, corpus, where)
     said = [
@@ -43,7 +43,7 @@ def start(run: RunFolder, observer: Observer) -> Work:
     return Work(run, task, corpus, observer)
 
 
-def _require_documents(config: RunConfig, corpus: Corpus) -> None:
+def require_documents(config: RunConfig, corpus: Corpus) -> None:
     """Refuse a corpus without enough different texts to measure and to learn from."""
     size, pool, rows = config.evaluation.size, corpus.pool_size, corpus.counts["documents"]
     if pool >= 2 * size:

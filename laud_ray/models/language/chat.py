@@ -106,7 +106,10 @@ def require_generative(name: str) -> None:
 def unknown(name: str, error: Exception) -> ModelError:
     """Return the error for a model that cannot be loaded."""
     said = str(error).strip()
-    if (name.count("/") > 1 or name.startswith((".", "/"))) and not Path(name).exists():
+    # A hub name has one slash; what begins with a folder that exists here is meant as a path.
+    first, *more = Path(name).parts or ("",)
+    local = len(more) > 1 or name.startswith((".", "/", "~")) or (bool(more) and Path(first).is_dir())
+    if local and not Path(name).exists():
         said = "there is no such folder"
     if "gated" in said or "401" in said or "403" in said:
         return ModelError(

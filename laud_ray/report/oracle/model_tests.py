@@ -82,7 +82,7 @@ def _change(name: str, change: Change, since: str) -> str:
     if change.found:
         cause = "the model behind the name, or how it is served, has changed"
         return f"{name} answers differently since {since}, more than chance explains: {figures}; {cause}."
-    return f"{name}: no change since {since} is found: {figures}."
+    return f"{name}: no sign that it has changed since {since}: {figures}."
 
 
 def _p(p: float) -> str:

@@ -49,6 +49,7 @@ class OracleShown:
         dollar_price, second_price: of its labels; None if unknown.
         confused: its label and, as the other one, the right label, where they differ; the most frequent first.
         calibration: of its confidence; None if it gives none, or no right labels are known.
+        examples: how many annotated examples its prompts show, as soon as there are any.
     """
 
     key: str
@@ -71,6 +72,7 @@ class OracleShown:
     second_price: Price | None
     confused: tuple[Confused, ...]
     calibration: Calibration | None
+    examples: int = 0
 
 
 @dataclass(frozen=True, slots=True)

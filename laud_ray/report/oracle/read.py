@@ -119,6 +119,7 @@ def _shown(run: RunFolder, one: Answered, truth: Truth, wanted: float, title: st
         second_price=truth.price(sampled, "seconds", measured, classes, right=trusted),
         confused=most_confused(pairs),
         calibration=None if measured is None else truth.calibration_of(sampled, wanted, seed),
+        examples=getattr(member.config, "examples", 0),
     )
 
 

@@ -115,12 +115,34 @@ def _accuracy(page: OraclePage) -> Section:
             "with one (prediction-powered)."
         )
     lines += [f"{one.name}: {one.not_measured}." for one in page.oracles if one.not_measured is not None]
+    lines += [line for one in page.oracles if one.accuracy is not None for line in _cautions(one, page)]
     for one in page.oracles:
         if one.confused:
             listed = ", ".join(f"{pair.label} for {pair.other} ({pair.count:,})" for pair in one.confused)
             lines.append(f"{one.name}: most confused: {listed}.")
     columns = ("oracle", "accuracy of labels", "n", "with trusted", "asked")
     return Section("Accuracy on random documents", columns if rows else (), rows, tuple(lines))
+
+
+def _cautions(one: OracleShown, page: OraclePage) -> list[str]:
+    """Say in which way an oracle's accuracy on random documents differs from what it is elsewhere in the run."""
+    found = []
+    if one.examples:
+        found.append(
+            f"{one.name}: its prompts show up to {one.examples} annotated examples, but it was asked about the "
+            "evaluation sample before there were any. These figures, its confidence and its thresholds are those of "
+            "prompts without examples; with them its answers may be better."
+        )
+    within = [other.name for other in page.oracles if other.trusted and _is_within(other, one)]
+    found += [
+        f"{one.name}: {name}, one of its members, is the trusted oracle, so its answers are compared with themselves."
+        for name in within
+    ]
+    return found
+
+
+def _is_within(other: OracleShown, one: OracleShown) -> bool:
+    return any(place.startswith(f"{own}.oracles[") for place in other.places for own in one.places)
 
 
 def _trusted_line(one: OracleShown, page: OraclePage) -> str:

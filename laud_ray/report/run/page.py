@@ -28,7 +28,7 @@ class _Asked:
     shown: tuple[QueryShown, ...]
     total: int
     answered: int
-    surprises: int  # answers that differ from the prediction
+    surprises: int | None  # answers that differ from the prediction; None if there was none
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,5 +123,6 @@ def _asked(queries: Sequence[QueryShown]) -> tuple[_Asked, ...]:
 
 def _round(number: int, group: tuple[QueryShown, ...]) -> _Asked:
     answered = [query for query in group if query.answer is not None]
-    surprises = sum(query.predicted is not None and query.answer != query.predicted for query in answered)
+    predicted = [query for query in answered if query.predicted is not None]
+    surprises = sum(query.answer != query.predicted for query in predicted) if predicted else None
     return _Asked(number, group[:ASKED_PER_ROUND], len(group), len(answered), surprises)

@@ -218,3 +218,24 @@ def test_a_language_model_computes_the_prefix_in_each_step(tmp_path: Path, fast:
     assert shared > 0
     assert rest == 0
     assert any("has learned nothing is repeated, with up to two other learning rates" in note for note in made.notes)
+
+
+def test_a_sample_that_is_too_large_is_refused_as_in_a_run(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"evaluation\.size: 40 is not valid for 60 distinct documents .* at most half"
+    ):
+        plan.plan(settings(tmp_path, evaluation={"size": 40}))
+
+
+def test_examples_in_a_prompt_are_counted_with_their_frames_and_not_for_the_evaluation(tmp_path: Path) -> None:
+    oracle = settings(tmp_path).oracle.model_dump()
+    bare, shown = (
+        {
+            step.name.partition(":")[0]: step
+            for step in plan.plan(settings(tmp_path, oracle=oracle | {"examples": n})).steps
+        }
+        for n in (0, 8)
+    )
+    assert shown["evaluation"].tokens == bare["evaluation"].tokens
+    each = (shown["queries"].tokens - bare["queries"].tokens) / bare["queries"].calls / 8
+    assert 15 < each < 30, "a name of some words between tags, and its answer on a line of its own"

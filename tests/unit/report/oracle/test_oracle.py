@@ -231,6 +231,17 @@ def test_members_of_a_cascade_are_apart(tmp_path: Path) -> None:
     agreement = page.agreement
     assert agreement is not None
     assert {(pair.one, pair.other) for pair in agreement.pairs} == {("llm:m", "replay"), ("cascade", "replay")}
+    assert "cascade: replay, one of its members, is the trusted oracle, so its answers are compared" in told(page)
+
+
+def told(page: OraclePage) -> str:
+    return " ".join(line for section in sections(page) for line in section.lines)
+
+
+def test_figures_without_examples_say_so(tmp_path: Path) -> None:
+    assert "llm:m: its prompts show up to 3 annotated examples, but it was asked about the evaluation sample" in told(
+        page_of(made(tmp_path, mixed, examples=3))
+    )
 
 
 def test_the_text_the_page_and_the_json_hold_the_same(run: str, capsys: pytest.CaptureFixture[str]) -> None:
