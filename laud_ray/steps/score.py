@@ -73,9 +73,12 @@ def remarks(health: Mapping[str, float]) -> Iterator[str]:
             "it does not follow the prompt"
         )
     if health.get("order_flips", 0.0) > MOST_FLIPS:
+        other = (
+            "" if "chosen" in health else ", and `answers: auto` compares other answers, which a small model may know"
+        )
         yield (
             f"{health['order_flips']:.0%} of a sample get another label if the order of the labels in the prompt "
-            "changes; a higher `orders` in a new run averages over several orders"
+            f"changes; a higher `orders` in a new run averages over several orders{other}"
         )
 
 

@@ -40,3 +40,5 @@ def test_a_model_that_does_not_follow_its_prompt_is_told() -> None:
     mass, flips = remarks({"label_mass": 0.2, "order_flips": 0.9})
     assert "only 20% of the model's next-token probability" in mass
     assert "90% of a sample get another label if the order" in flips
+    assert "`answers: auto` compares other answers" in flips
+    assert "auto" not in " ".join(remarks({**CHOICE, "order_flips": 0.9}))
