@@ -90,7 +90,7 @@ def promise(masses: Floats, right: Bools, accuracy: float, *, weights: Floats | 
     verification, 95 % takes 59, and 99 % takes 299.
 
     Example:
-        `print(promise(masses, right, 0.9, seed=0))` prints "90 % right, promised at 95 %; 61 % of documents to the
+        `str(promise(masses, right, 0.9, seed=0))` is "90 % right, promised at 95 %; 61 % of documents to the
         leaf, 24 % to level 3, 15 % not answered (n = 750)".
 
     Args:
