@@ -46,7 +46,7 @@ def test_a_probe_is_priced_confirmed_bought_and_shown(tmp_path: Path, capsys: py
         shown = " ".join(capsys.readouterr().out.split())
         assert len(server.seen) == 168
     assert "Answers by wording and order" in shown
-    assert "no change since its first probe, of " in shown
+    assert "no sign that it has changed since its first probe, of " in shown
     assert "Whether the answers change with the wording" not in shown
     assert laud("oracle", run) == 0
     assert "probe 2, of " in " ".join(capsys.readouterr().out.split())

@@ -50,7 +50,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in MADE_FOR_LLM:
         if (ROOT / name).exists():
             (tmp_path / name).symlink_to(ROOT / name)
-    script = [sys.executable, str(ROOT / "examples/demo/catalog.py"), "data/demo.parquet", "--documents", "300"]
+    script = [sys.executable, str(ROOT / "examples/demo/catalog.py"), "data/demo.parquet", "--documents", "700"]
     subprocess.run(script, check=True, cwd=tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
