@@ -25,27 +25,23 @@ from labelled_sets import LabelledSet, read_set
 from laud_ray.models.encoder.neighbours import Neighbours
 from laud_ray.stats.bounds import lower_bound
 from laud_ray.stats.calibration import softmax
-from laud_ray.stats.hierarchy import Chain, climb, fit_chain, lineages, verify_chain
+from laud_ray.stats.hierarchy import Chain, climb, fit_chain, verify_chain
 from laud_ray.stats.hierarchy.climbing import LENIENCY
 from laud_ray.stats.hierarchy.promise import FITTED
+from laud_ray.taxonomy import SEPARATOR, Taxonomy, read_table
 from laud_ray.types import Bools, Floats, Indices
 
 ANNOTATED = 2_000
 TEMPERATURES = np.geomspace(0.02, 0.1, 14)
-SEPARATOR = " > "
 BATCH = 1_000
 
 
 @dataclass(frozen=True)
 class Tree:
-    """A taxonomy whose k leaves are in depth-first order.
+    """A taxonomy of k leaves, and their (k, d) paths: the nodes from each leaf upward, -1 above a root."""
 
-    paths: (k, d) the nodes from a leaf upward; -1 above a root. first, last: (m,) each node's leaves.
-    """
-
+    nodes: Taxonomy
     paths: Indices
-    first: Indices
-    last: Indices
 
 
 @dataclass(frozen=True)
@@ -59,21 +55,10 @@ class Predictions:
 
 def tree(leaves: Sequence[tuple[str, ...]]) -> Tree:
     """Return the taxonomy of sorted paths."""
-    number: dict[tuple[str, ...], int] = {}
-    for leaf in leaves:
-        for depth in range(1, len(leaf) + 1):
-            number.setdefault(leaf[:depth], len(number))
-    lineage = lineages(np.array([number[node[:-1]] if len(node) > 1 else -1 for node in number]))
-    own = lineage[[number[leaf] for leaf in leaves]]
-    paths = np.full_like(own, -1)
-    for row, levels in enumerate(own):
-        upward = levels[levels >= 0][::-1]
-        paths[row, : len(upward)] = upward
-    known, leaf = paths >= 0, np.repeat(np.arange(len(leaves)), (paths >= 0).sum(1))
-    first, last = np.full(len(number), len(leaves)), np.zeros(len(number), np.int64)
-    np.minimum.at(first, paths[known], leaf)
-    np.maximum.at(last, paths[known], leaf)
-    return Tree(paths, first, last)
+    nodes = read_table({"path": [SEPARATOR.join(leaf) for leaf in leaves]}, "labels")
+    paths = [np.append(nodes.ancestors(leaf), leaf)[::-1] for leaf in nodes.leaves.tolist()]
+    padded = [np.append(path, np.full(nodes.levels - len(path), -1)) for path in paths]
+    return Tree(nodes, np.stack(padded))
 
 
 def predictions(data: LabelledSet, rng: np.random.Generator) -> Predictions:
@@ -107,7 +92,8 @@ def massed(similar: Floats, gold: Indices, taxonomy: Tree) -> tuple[Floats, Floa
     for temperature in TEMPERATURES:
         proba = softmax(similar / temperature)
         below = np.concatenate([np.zeros((len(rows), 1)), proba.cumsum(1, dtype=np.float64)], axis=1)
-        sums = below[rows[:, None], taxonomy.last[path] + 1] - below[rows[:, None], taxonomy.first[path]]
+        stops, starts = taxonomy.nodes.leaf_stops[path], taxonomy.nodes.leaf_starts[path]
+        sums = below[rows[:, None], stops] - below[rows[:, None], starts]
         masses.append(np.where(path >= 0, sums, np.nan))
         losses.append(-np.log(proba[rows, gold] + 1e-12))
     return np.stack(masses), np.stack(losses)

@@ -73,7 +73,7 @@ def build(
         task: the task to learn.
         probe: a random sample of the corpus. An encoder model keeps it as its memory; a prompted model measures its
             label bias on it.
-        workers: the workers of the model's passes; a prompted model compares codes with words on one of them.
+        workers: the workers of the model's passes; a prompted model chooses its answers on one of them.
     """
     template = zero_shot.template if isinstance(zero_shot, EncoderZeroShotConfig) else "{label}"
     match config:

@@ -129,18 +129,18 @@ def _answers(run: Run) -> Iterator[Step]:
     again = int(config.audit.share * left) // config.audit.every
     trusted, more = config.trusted_oracle(), most_rounds(config) - 1
     calls = (
-        ("evaluation", config.evaluation_oracle()[1], config.evaluation.size, 0),
-        *((("evaluation, trusted", trusted[1], config.evaluation.trusted or 0, 0),) if trusted else ()),
-        ("seed (at most)", config.oracle, seed, 0),
-        ("queries", config.oracle, left - again, more),
-        *((("asked again (at most)", config.second_oracles()[0][1], again, more),) if again else ()),
+        ("evaluation", config.evaluation_oracle()[1], config.evaluation.size, 0, False),
+        *((("evaluation, trusted", trusted[1], config.evaluation.trusted or 0, 0, False),) if trusted else ()),
+        ("seed (at most)", config.oracle, seed, 0, True),
+        ("queries", config.oracle, left - again, more, True),
+        *((("asked again (at most)", config.second_oracles()[0][1], again, more, True),) if again else ()),
     )
     started = set[str]()
-    for name, one, documents, times in calls:
+    # The evaluation sample is asked about before there are annotated examples to show.
+    for name, one, documents, times, annotated in calls:
         for llm in llms_in(one):
             starts = (times if engine_makes_room(run) else 0) or (llm.model not in started)
-            # The evaluation sample is asked about before there are annotated examples to show.
-            shown = llm.model_copy(update={"examples": 0}) if name.startswith("evaluation") else llm
+            shown = llm if annotated else llm.model_copy(update={"examples": 0})
             yield _calls(f"{name}: {llm.model}", run, shown, documents, starts)
             started.add(llm.model)
         if (people := people_in(one)) is not None:

@@ -56,7 +56,7 @@ class InContextLearner:
 
         Raises:
             ModelError: if the prompt does not fit into the model's context.
-            PassError: if no worker can compare codes with words.
+            PassError: if no worker can compare the possible answers.
         """
         tokenizer = chat.open_tokenizer(self.settings.model, template=self.settings.chat_template)
         shown = self._balanced(tokenizer, task, examples, np.random.default_rng(seed))

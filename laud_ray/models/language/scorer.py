@@ -45,7 +45,7 @@ class PromptedScorer:
         prior: (k,) label bias, as the mean probability of each label on a random sample divided by the mean of these.
             Scores are divided by it (Zhou et al. 2023, "Batch Calibration", arXiv 2309.17249). None: no division.
         health: `label_mass` and `order_flips`, as `measured` when the model was made or the scorer was opened, and the
-            figures of the choice between codes and words (laud_ray.models.language.answers).
+            figures of the choice of the answers (laud_ray.models.language.answers).
     """
 
     prompt: LabelPrompt

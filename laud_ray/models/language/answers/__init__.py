@@ -1,1 +1,1 @@
-"""What a language model answers with: codes or the words of the labels, and which of both a model does better."""
+"""What a language model answers with: codes, keywords or the words of the labels, and which a model does best."""

@@ -24,7 +24,7 @@ from laud_ray.types import Example
 
 # The number of annotated examples from which they decide, and the most of them that are scored.
 ENOUGH, MOST = 32, 128
-# Codes whose labels hardly depend on their order, and which the model does name, are not compared with words.
+# Codes whose labels hardly depend on their order, and which the model does name, are kept without a comparison.
 SOUND_MASS, SOUND_FLIPS = 0.5, 0.1
 
 Bools = NDArray[np.bool_]
