@@ -192,10 +192,14 @@ def spent(ray_session: str, catalog: Path) -> Path:
 def copied(run: Path, place: Path, budget: int) -> str:
     """Copy a run; return the path of its configuration with another budget."""
     shutil.copytree(run, place / "run")
-    settings = yaml.safe_load(run.with_suffix(".yaml").read_text())
-    settings |= {"storage": str(place / "run"), "budget": {"annotations": budget}}
-    (place / "raised.yaml").write_text(yaml.safe_dump(settings))
+    shutil.copy(run.with_suffix(".yaml"), place / "raised.yaml")
+    with_settings(place / "raised.yaml", storage=str(place / "run"), budget={"annotations": budget})
     return str(place / "raised.yaml")
+
+
+def with_settings(path: Path, **changes: object) -> None:
+    """Change settings in a configuration file."""
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes))
 
 
 def asked(run: Path) -> list[tuple[str, str | None]]:
@@ -216,7 +220,7 @@ def test_a_raised_budget_reopens_a_finished_run(
     assert "40 of 40: 20 seed, 20 query" in captured.out
     assert asked(tmp_path / "run")[:20] == asked(spent)
     assert len(asked(tmp_path / "run")) == 40
-    (tmp_path / "raised.yaml").write_text((tmp_path / "raised.yaml").read_text().replace("40", "30"))
+    with_settings(Path(raised), budget={"annotations": 30})
     assert laud("run", raised) == 2
     message = r"budget.annotations: 30, but 40 annotations are spent or asked for; expected at least as many"
     captured = capsys.readouterr()
