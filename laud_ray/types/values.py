@@ -1,7 +1,10 @@
 """Tasks, labels, documents, examples and annotations."""
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from laud_ray.taxonomy.tree import Taxonomy
 
 Purpose: TypeAlias = Literal["seed", "query", "evaluation"]
 # How the seed walk selects a document: from the top of a class's zero-shot ranking, or near a confirmed document.
@@ -17,21 +20,34 @@ class Label:
         description: a sentence about the class, or None.
         rest: for the class `other` of a binary task, the labels that it stands for; else empty.
         also: other spellings of the name that may occur in data.
+        wording: how the label is put into words for an encoder; None: as its name. A leaf of a taxonomy, whose name is
+            its path, has its last name here.
     """
 
     name: str
     description: str | None = None
     rest: tuple["Label", ...] = ()
     also: tuple[str, ...] = ()
+    wording: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A classification task. A binary task has the labels (positive, other), in this order."""
+    """A classification task. A binary task has the labels (positive, other), in this order.
+
+    The labels of a taxonomy are its leaves, in the order of `Taxonomy.leaves`; a label's name is the leaf's path as
+    text. An annotation may also name an inner node, by its path.
+
+    Attributes:
+        taxonomy: the tree of a task of kind taxonomy; None for other kinds.
+        inner: whether an inner node may be a document's right answer (`answers: any`).
+    """
 
     name: str
-    kind: Literal["binary", "multiclass"]
+    kind: Literal["binary", "multiclass", "taxonomy"]
     labels: tuple[Label, ...]
+    taxonomy: "Taxonomy | None" = None
+    inner: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -165,7 +165,7 @@ class Encoder(torch.nn.Module):
 
 def label_texts(label: Label, template: str) -> list[str]:
     """Return the texts whose mean embedding represents a label: its name, and its name with the description."""
-    name = template.format(label=label.name.replace("_", " "))
+    name = template.format(label=(label.wording or label.name).replace("_", " "))
     return [name, f"{name}: {label.description}"] if label.description else [name]
 
 
