@@ -14,7 +14,7 @@ TOLERANCE = 0.01
 
 
 def node_mass(taxonomy: Taxonomy, proba: Floats) -> Floats:
-    """Return the probability of every node, in float64. The nodes of each `Taxonomy.level` have the sum of the row.
+    """Return the probability of every node, in float64. The nodes of each `Taxonomy.cut` have the sum of the row.
 
     A row takes 8 (l + 2 t) bytes here: give parts of a large matrix, or see `listed_mass`.
 

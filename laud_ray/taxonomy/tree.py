@@ -2,6 +2,9 @@
 
 Letters in shapes: t nodes, l leaves, n documents. A *node* is an index in [0, t). A *leaf* is an index in [0, l): the
 column of a probability matrix; it is the node `leaves[leaf]`.
+
+A *level* is the nodes of one depth: level 1 is the top. Where depth is uneven, a level does not divide all leaves; a
+`Taxonomy.cut` does, which also has the leaves above the level.
 """
 
 from collections import defaultdict
@@ -13,6 +16,7 @@ import numpy.typing as npt
 
 from laud_ray.labels import SHOWN, typed
 from laud_ray.printable import quoted
+from laud_ray.taxonomy.lineage import NONE, lineages
 from laud_ray.taxonomy.path_text import SEPARATOR, split_path
 from laud_ray.texts import normalise_text
 from laud_ray.types import Indices
@@ -62,6 +66,7 @@ class Taxonomy:
         leaves: (l,), the nodes without children, in order.
         leaf_starts: (t,), the leaves under a node are the range [leaf_starts[node], leaf_stops[node]).
         leaf_stops: (t,).
+        lineages: (t + 1, levels), the ancestor of each node at each level, as `laud_ray.taxonomy.lineage` has it.
 
     Raises:
         ValueError: if the nodes are not numbered depth-first, or two have the same code.
@@ -75,6 +80,7 @@ class Taxonomy:
     leaves: Indices = field(init=False, repr=False, compare=False)
     leaf_starts: Indices = field(init=False, repr=False, compare=False)
     leaf_stops: Indices = field(init=False, repr=False, compare=False)
+    lineages: Indices = field(init=False, repr=False, compare=False)
     _codes: dict[str, int] = field(init=False, repr=False, compare=False)
     _typed: dict[str, int] = field(init=False, repr=False, compare=False)
     _below: dict[tuple[int, str], int] = field(init=False, repr=False, compare=False)
@@ -94,6 +100,7 @@ class Taxonomy:
             "leaves": np.flatnonzero(leaf).astype(np.int64),
             "leaf_starts": before[:-1],
             "leaf_stops": before[ends],
+            "lineages": lineages(parents),
         }
         for name, array in arrays.items():
             array.flags.writeable = False
@@ -151,8 +158,8 @@ class Taxonomy:
         """The depth of the deepest node."""
         return int(self.depths.max())
 
-    def level(self, depth: int) -> Indices:
-        """Return the nodes that divide all leaves at a depth: those of this depth, and leaves above it."""
+    def cut(self, depth: int) -> Indices:
+        """Return nodes that divide all leaves, each of which is under one of them: a level, and the leaves above it."""
         leaf = self.ends == np.arange(len(self.ends)) + 1
         return np.flatnonzero((self.depths == depth) | (leaf & (self.depths < depth)))
 
@@ -169,10 +176,9 @@ class Taxonomy:
         Args:
             nodes: any shape, which the result has too.
         """
-        found = np.array(nodes, np.int64)
-        for _ in range(self.levels - depth):
-            found = np.where(self.depths[found] > depth, self.parents[found], found)
-        return found
+        found = np.asarray(nodes, np.int64)
+        above: Indices = self.lineages[found, min(depth, self.levels) - 1]
+        return np.where(above == NONE, found, above)
 
     def shared_depth(self, nodes: npt.ArrayLike, others: npt.ArrayLike) -> Indices:
         """Return the depth of the lowest common ancestor of pairs of nodes; 0 where there is none.
@@ -183,11 +189,8 @@ class Taxonomy:
             nodes: (n,).
             others: (n,).
         """
-        one, other = np.asarray(nodes, np.int64), np.asarray(others, np.int64)
-        least = np.minimum(self.depths[one], self.depths[other])
-        shared = np.zeros(least.shape, np.int64)
-        for depth in range(1, self.levels + 1):
-            shared += (depth <= least) & (self.at_depth(one, depth) == self.at_depth(other, depth))
+        one, other = (self.lineages[np.asarray(some, np.int64)] for some in (nodes, others))
+        shared: Indices = ((one == other) & (one != NONE)).sum(axis=-1)
         return shared
 
     def _find_path_text(self, text: str) -> int | None:

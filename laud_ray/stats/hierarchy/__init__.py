@@ -2,7 +2,6 @@
 
 from laud_ray.stats.hierarchy.climbing import Chain, climb, fit_chain
 from laud_ray.stats.hierarchy.figures import hierarchy_figures
-from laud_ray.stats.hierarchy.lineage import lineages
 from laud_ray.stats.hierarchy.promise import Answered, Promise, promise, verify_chain
 
 __all__ = [
@@ -12,7 +11,6 @@ __all__ = [
     "climb",
     "fit_chain",
     "hierarchy_figures",
-    "lineages",
     "promise",
     "verify_chain",
 ]

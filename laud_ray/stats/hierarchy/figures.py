@@ -6,7 +6,7 @@ from laud_ray.stats.estimates.accuracy import estimate_accuracy
 from laud_ray.stats.estimates.macro import estimate_macro_f1
 from laud_ray.stats.estimates.sample import Sample
 from laud_ray.stats.estimates.shares import estimate_ratio
-from laud_ray.stats.hierarchy.lineage import NONE, lineages
+from laud_ray.taxonomy.lineage import NONE, lineages
 from laud_ray.types import Bools, Estimate, HierarchyFigures, Indices, LevelFigures
 
 _RESAMPLED = 20_000_000  # documents that the bootstrap of one figure draws at most, in all its replicates

@@ -57,7 +57,7 @@ def test_a_node_has_the_sum_of_its_leaves(paths: list[Path], seed: int) -> None:
     np.testing.assert_allclose(found, by_definition(taxonomy, proba), rtol=1e-12)
     np.testing.assert_array_equal(found[:, taxonomy.leaves], proba)
     for depth in range(1, taxonomy.levels + 1):
-        np.testing.assert_allclose(found[:, taxonomy.level(depth)].sum(axis=1), 1, atol=1e-12)
+        np.testing.assert_allclose(found[:, taxonomy.cut(depth)].sum(axis=1), 1, atol=1e-12)
 
 
 def test_small_probabilities_keep_their_digits() -> None:

@@ -30,7 +30,7 @@ def test_by_hand() -> None:
     assert FOOD.leaves.tolist() == [2, 3, 5, 6, 7]
     assert FOOD.leaf_starts.tolist() == [0, 0, 0, 1, 2, 2, 3, 4]
     assert FOOD.leaf_stops.tolist() == [2, 1, 1, 2, 4, 3, 4, 5]
-    assert [FOOD.level(depth).tolist() for depth in (1, 2, 3)] == [[0, 4, 7], [1, 3, 5, 6, 7], [2, 3, 5, 6, 7]]
+    assert [FOOD.cut(depth).tolist() for depth in (1, 2, 3)] == [[0, 4, 7], [1, 3, 5, 6, 7], [2, 3, 5, 6, 7]]
     assert FOOD.ancestors(2).tolist() == [0, 1]
     assert FOOD.ancestors(0).tolist() == []
     assert (FOOD.levels, FOOD.label(2), FOOD.nodes[2].name) == (3, "Food > Tea > Other", "Other")
@@ -103,9 +103,9 @@ def test_arrays_follow_from_the_paths(paths: list[Path]) -> None:
 
 @settings(deadline=None)
 @given(every_path(), st.integers(1, 6))
-def test_a_level_divides_the_leaves(paths: list[Path], depth: int) -> None:
+def test_a_cut_divides_the_leaves(paths: list[Path], depth: int) -> None:
     taxonomy = grown(paths)
-    level = taxonomy.level(depth)
+    level = taxonomy.cut(depth)
     ranges = [range(taxonomy.leaf_starts[node], taxonomy.leaf_stops[node]) for node in level]
     assert [leaf for one in ranges for leaf in one] == list(range(len(taxonomy.leaves)))
     assert all(len(paths[node]) <= depth for node in level)

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laud_ray.stats import Sample, estimate_accuracy, estimate_macro_f1
-from laud_ray.stats.hierarchy import hierarchy_figures, lineages
+from laud_ray.stats.hierarchy import hierarchy_figures
+from laud_ray.taxonomy.lineage import lineages
 from laud_ray.types import Estimate, HierarchyFigures
 from tests.unit.stats.hierarchy.trees import answered, grown, sampled
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from laud_ray.stats import Sample
-from laud_ray.stats.hierarchy import lineages
+from laud_ray.taxonomy.lineage import lineages
 from laud_ray.types import Floats, Indices
 
 

@@ -75,7 +75,7 @@ def test_a_real_catalog() -> None:
     for part in ("train", "test"):
         counts.update(pq.read_table(UNSPSC / f"{part}.parquet").column("label").to_pylist())
     taxonomy = read_found(counts.items(), "label")
-    assert [len(taxonomy.level(depth)) for depth in range(1, taxonomy.levels + 1)] == [35, 172, 827, 4187]
+    assert [len(taxonomy.cut(depth)) for depth in range(1, taxonomy.levels + 1)] == [35, 172, 827, 4187]
     assert all(
         taxonomy.label(taxonomy.leaves[taxonomy.leaf_starts[taxonomy.find(text) or 0]]) == text for text in counts
     )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from laud_ray.stats.hierarchy import lineages
+from laud_ray.taxonomy.lineage import lineages
 from tests.unit.stats.hierarchy.trees import grown
 
 
