@@ -11,15 +11,18 @@ from laud_ray.data.range_files import side_by_side
 from laud_ray.errors import RunError
 from laud_ray.query import auto
 from laud_ray.stats import PoweredSample, Sample, figures, powered_figures
+from laud_ray.stats.hierarchy import leaf_figures
 from laud_ray.storage.folder import Folder
 from laud_ray.store import rechecks
 from laud_ray.store.ledger import Ledger
 from laud_ray.store.run import RunFolder
 from laud_ray.store.store import Sampled, Store
-from laud_ray.types import Bools, Figures, Floats, Indices
+from laud_ray.taxonomy.task import agrees, by_path
+from laud_ray.types import Bools, Estimate, Figures, Floats, Indices, Task
 
 # Reasons why a document of the sample does not count in the figures.
 ABSTAINED, PENDING, NOT_ASKED, NOT_SCORED = "abstained", "pending", "not asked", "not scored"
+INNER = "answered above the leaves"
 
 
 def predictions(scores: Folder, rows: Sequence[Sampled], names: Sequence[str]) -> tuple[Indices, Floats]:
@@ -46,7 +49,7 @@ def evaluate(
     scores: Folder,
     drawn: Sequence[Sampled],
     answers: Mapping[str, str | None],
-    names: Sequence[str],
+    task: Task,
     *,
     seed: int,
     trusted: Mapping[str, str | None] | None = None,
@@ -54,7 +57,9 @@ def evaluate(
 ) -> Figures:
     """Estimate the quality of a pass's labels from the answers for the evaluation sample.
 
-    A document without an answer or without a score is represented by the rest of its stratum.
+    A document without an answer or without a score is represented by the rest of its stratum. In a taxonomy, an answer
+    may be an inner node: `laud_ray.stats.hierarchy.leaf_figures` says how it counts. With trusted answers, the tree's
+    figures are those of the documents that have one.
 
     Args:
         scores: the folder of the pass.
@@ -67,32 +72,92 @@ def evaluate(
     Raises:
         RunError: if no document has an answer with a label.
     """
-    index = {name: i for i, name in enumerate(names)}
-    label, confidence = predictions(scores, drawn, names)
+    label, confidence = predictions(scores, drawn, task.names)
     decisive = answers if trusted is None else trusted
     use = [i for i, one in enumerate(drawn) if label[i] >= 0 and decisive.get(one.document_id) is not None]
     if not use:
         raise RunError(
             f"evaluation: the oracle gave no label for any of {len(drawn)} documents; expected at least one label"
         )
-    answered = [drawn[i] for i in use]
-    strata, sizes = merge_unanswered(drawn, answered)
-
-    def labels(said: Mapping[str, str | None], rows: Sequence[Sampled]) -> Indices:
-        return np.asarray([index.get(said.get(one.document_id) or "", -1) for one in rows], np.int64)
-
     asked = [i for i, one in enumerate(drawn) if trusted is None or one.document_id in trusted]
     unanswered = _unanswered([drawn[i].document_id for i in asked], label[asked] >= 0, decisive, reasons or {})
-    if trusted is None:
-        sample = Sample(labels(answers, answered), label[use], confidence[use], strata, sizes)
-        return replace(figures(sample, names, seed=seed), unanswered=unanswered)
+    if trusted is not None:
+        found = _powered(task, drawn, answers, trusted, label, confidence, seed=seed)
+        if task.taxonomy is not None:
+            tree = _measured(task, drawn, trusted, label, confidence, use, seed=seed).hierarchy
+            assert tree is not None, "a taxonomy has one"
+            found = replace(found, hierarchy=tree, macro_f1=tree.macro_f1 or found.macro_f1)
+        return replace(found, unanswered=unanswered)
+    found = _measured(task, drawn, answers, label, confidence, use, seed=seed)
+    inner = 0 if found.hierarchy is None else found.hierarchy.n - found.n
+    return replace(found, unanswered=unanswered | ({INNER: inner} if inner else {}))
+
+
+def _measured(
+    task: Task,
+    drawn: Sequence[Sampled],
+    answers: Mapping[str, str | None],
+    label: Indices,
+    confidence: Floats,
+    use: Sequence[int],
+    *,
+    seed: int,
+) -> Figures:
+    """Return the figures from the answers for the documents at the places `use`, each of which has one."""
+    answered = [drawn[i] for i in use]
+    strata, sizes = merge_unanswered(drawn, answered)
+    true = _places(_index(task), answers, answered)
+    if task.taxonomy is None:
+        return figures(Sample(true, label[use], confidence[use], strata, sizes), task.names, seed=seed)
+    # A label that the taxonomy no longer has is none of its nodes.
+    true = np.where(true < 0, len(task.taxonomy.nodes), true)
+    sample = Sample(true, task.taxonomy.leaves[label[use]], confidence[use], strata, sizes)
+    return leaf_figures(sample, task, seed=seed)
+
+
+def _powered(
+    task: Task,
+    drawn: Sequence[Sampled],
+    answers: Mapping[str, str | None],
+    trusted: Mapping[str, str | None],
+    label: Indices,
+    confidence: Floats,
+    *,
+    seed: int,
+) -> Figures:
+    """Return the flat figures from both oracles' answers.
+
+    An inner node of a taxonomy is a class of its own if it may be a right answer, which no leaf matches; else it counts
+    as no answer.
+    """
+    index = {name: i for i, name in enumerate(task.names)}
+    names = task.names
+    if task.taxonomy is not None and task.inner:
+        names = (*names, "")
+        index = {name: index.get(name, len(task.names)) for name in by_path(task.taxonomy)}
     scored = np.flatnonzero(label >= 0)
     rows = [drawn[i] for i in scored]
-    into = nearest_answered(drawn, answered)
-    everywhere = np.asarray([into[one.stratum] for one in rows], np.int64)
-    cheap, final = labels(answers, rows), labels(trusted, rows)
-    powered = PoweredSample(cheap, final, label[scored], confidence[scored], everywhere, sizes)
-    return replace(powered_figures(powered, names, seed=seed), unanswered=unanswered)
+    known = [one for one in rows if (trusted.get(one.document_id) or "") in index]
+    if not known:
+        nothing = Estimate(0.0, 0.0, 1.0, 0)
+        return Figures(0, nothing, nothing, 0.0, (), trusted=0, absent=len(task.names))
+    into, sizes = nearest_answered(drawn, known), merge_unanswered(drawn, known)[1]
+    strata = np.asarray([into[one.stratum] for one in rows], np.int64)
+    cheap, final = (_places(index, said, rows) for said in (answers, trusted))
+    powered = PoweredSample(cheap, final, label[scored], confidence[scored], strata, sizes)
+    found = powered_figures(powered, names, seed=seed)
+    per_class = tuple(row for row in found.per_class if row.label)
+    return replace(found, per_class=per_class, absent=len(task.names) - len(per_class))
+
+
+def _index(task: Task) -> dict[str, int]:
+    """Return label -> class; in a taxonomy path -> node."""
+    return {name: i for i, name in enumerate(task.names)} if task.taxonomy is None else by_path(task.taxonomy)
+
+
+def _places(index: Mapping[str, int], said: Mapping[str, str | None], rows: Sequence[Sampled]) -> Indices:
+    """Return (m,) the numbers of the labels of some documents, -1 where there is none."""
+    return np.asarray([index.get(said.get(one.document_id) or "", -1) for one in rows], np.int64)
 
 
 def _unanswered(
@@ -121,11 +186,11 @@ def evaluate_round(run: RunFolder, round: int) -> Figures:
     Raises:
         RunError: if no document has an answer with a label.
     """
-    store, names = run.store, run.config.task.to_task().names
+    store, task = run.store, run.config.task.to_task()
     trusted = None if run.config.evaluation.trusted is None else rechecks.trusted_answers(store.engine)
     drawn, answers = store.sample("evaluation"), evaluation_answers(store)
     seed, reasons = run.config.seed, why_unanswered(store)
-    return evaluate(run.scores(round), drawn, answers, names, seed=seed, trusted=trusted, reasons=reasons)
+    return evaluate(run.scores(round), drawn, answers, task, seed=seed, trusted=trusted, reasons=reasons)
 
 
 def evaluation_answers(store: Store) -> dict[str, str | None]:
@@ -135,13 +200,13 @@ def evaluation_answers(store: Store) -> dict[str, str | None]:
 
 def confidence_auc(run: RunFolder, round: int) -> float | None:
     """Return the AUC with which the confidence of a round's model separates correct answers from errors."""
-    drawn, names = run.store.sample("evaluation"), run.config.task.to_task().names
+    drawn, task = run.store.sample("evaluation"), run.config.task.to_task()
     # Errors of the run's own oracle would count as errors of the model, which its confidence cannot reflect.
     trusted = run.config.evaluation.trusted is not None
     answers = rechecks.trusted_answers(run.store.engine) if trusted else evaluation_answers(run.store)
-    label, confidence = predictions(run.scores(round), drawn, names)
+    label, confidence = predictions(run.scores(round), drawn, task.names)
     use = [i for i, one in enumerate(drawn) if label[i] >= 0 and answers.get(one.document_id) is not None]
-    right = np.asarray([names[label[i]] == answers[drawn[i].document_id] for i in use], np.bool_)
+    right = np.asarray([agrees(task, task.names[label[i]], answers[drawn[i].document_id]) for i in use], np.bool_)
     return auto.confidence_auc(confidence[use], right)
 
 

@@ -12,10 +12,13 @@ from laud_ray.oracles.asking import ask_again
 from laud_ray.quality.aggregation import Opinion
 from laud_ray.quality.raters import OracleError, compare
 from laud_ray.stats import Sample, allocate, figures
+from laud_ray.stats.hierarchy import leaf_figures
 from laud_ray.store import rechecks
 from laud_ray.store.ledger import Ledger
 from laud_ray.store.rechecks import FIRST_ATTEMPT, SecondQuery
 from laud_ray.store.store import Store
+from laud_ray.taxonomy.task import by_path
+from laud_ray.types import Indices, Task
 
 # The names of the two oracles in the comparison: their keys in the configuration.
 CHEAP, TRUSTED = "oracle", "evaluation.oracle"
@@ -65,8 +68,11 @@ def ask(
     return ask_again(store.engine, rechecks.pending_trusted(store.engine), lambda attempt: oracle, progress)
 
 
-def oracle_error(store: Store, names: tuple[str, ...], *, seed: int) -> OracleError | None:
-    """Measure the run's oracle by the trusted one's answers; None if no document has a label from both."""
+def oracle_error(store: Store, task: Task, *, seed: int) -> OracleError | None:
+    """Measure the run's oracle by the trusted one's answers; None if no document has a label from both.
+
+    In a taxonomy, either may answer with an inner node; see `laud_ray.stats.hierarchy.leaf_figures`.
+    """
     cheap, trusted = evaluation_answers(store), rechecks.trusted_answers(store.engine)
     both = {name for name, label in trusted.items() if label is not None and cheap[name] is not None}
     if not both:
@@ -74,12 +80,15 @@ def oracle_error(store: Store, names: tuple[str, ...], *, seed: int) -> OracleEr
     drawn = store.sample("evaluation")
     rows = [one for one in drawn if one.document_id in both]
     strata, sizes = merge_unanswered(drawn, rows)
-    index = {name: i for i, name in enumerate(names)}
+    tree = task.taxonomy
+    index = {name: i for i, name in enumerate(task.names)} if tree is None else by_path(tree)
 
-    def labels(said: Mapping[str, str | None]) -> list[int]:
-        return [index[str(said[one.document_id])] for one in rows]
+    def labels(said: Mapping[str, str | None], missing: int) -> Indices:
+        return np.array([index.get(str(said[one.document_id]), missing) for one in rows], np.int64)
 
-    sample = Sample(np.array(labels(trusted)), np.array(labels(cheap)), np.ones(len(rows)), strata, sizes)
+    # A label that the taxonomy no longer has is none of its nodes.
+    right = labels(trusted, len(index))
+    sample = Sample(right, labels(cheap, -1), np.ones(len(rows)), strata, sizes)
     opinions = [
         Opinion(name, attempt, 0, said[name], who)
         for attempt, (who, said) in enumerate(((CHEAP, cheap), (TRUSTED, trusted)), 1)
@@ -87,4 +96,5 @@ def oracle_error(store: Store, names: tuple[str, ...], *, seed: int) -> OracleEr
     ]
     found = compare(opinions)
     assert found is not None, "both gave a label to each"
-    return OracleError(figures(sample, names, seed=seed), found.pairs[0].kappa, found.confused)
+    measured = figures(sample, task.names, seed=seed) if tree is None else leaf_figures(sample, task, seed=seed)
+    return OracleError(measured, found.pairs[0].kappa, found.confused)

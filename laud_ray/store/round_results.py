@@ -6,7 +6,17 @@ from typing import Any
 
 from laud_ray.errors import DamageError
 from laud_ray.storage.checksums import EXPECTED
-from laud_ray.types import ClassEstimates, ClassFigures, Estimate, Figures, RoundResult
+from laud_ray.types import (
+    ClassEstimates,
+    ClassFigures,
+    ConfusedSiblings,
+    Estimate,
+    Figures,
+    HierarchyFigures,
+    LevelFigures,
+    NodeFigures,
+    RoundResult,
+)
 
 
 def from_json(result: Mapping[str, object]) -> RoundResult:
@@ -28,11 +38,41 @@ def _rebuilt(data: dict[str, Any]) -> RoundResult:
     figures = data["figures"]
     estimates = {key: Estimate(**figures[key]) for key in ("accuracy", "macro_f1")}
     per_class = tuple(_class_figures(row) for row in figures["per_class"])
-    data["figures"] = Figures(**{**figures, **estimates, "per_class": per_class})
+    hierarchy = figures.get("hierarchy")  # runs of earlier versions, and those without a taxonomy, have none
+    data["figures"] = Figures(
+        **{**figures, **estimates, "per_class": per_class, "hierarchy": hierarchy and _hierarchy(hierarchy)}
+    )
     return RoundResult(**data)
+
+
+def _hierarchy(data: dict[str, Any]) -> HierarchyFigures:
+    shares = ("accuracy", "precision", "recall", "f1", "common_depth", "backed_off", "macro_f1")
+    return HierarchyFigures(
+        **{
+            **data,
+            **{name: data[name] and Estimate(**data[name]) for name in shares},
+            "answered": tuple(Estimate(**one) for one in data["answered"]),
+            "levels": tuple(_level(row) for row in data["levels"]),
+            "confused": tuple(ConfusedSiblings(**row) for row in data["confused"]),
+            "nodes": tuple(_node(row) for row in data["nodes"]),
+        }
+    )
+
+
+def _level(row: dict[str, Any]) -> LevelFigures:
+    estimates = {name: row[name] and Estimate(**row[name]) for name in ("accuracy", "coverage", "macro_f1")}
+    return LevelFigures(**{**row, **estimates})
+
+
+def _node(row: dict[str, Any]) -> NodeFigures:
+    confused = tuple(ConfusedSiblings(**one) for one in row["confused"])
+    return NodeFigures(**{**row, "estimates": _estimates(row["estimates"]), "confused": confused})
 
 
 def _class_figures(row: dict[str, Any]) -> ClassFigures:
     found = row.get("estimates")
-    estimates = found and ClassEstimates(**{name: Estimate(**one) for name, one in found.items()})
-    return ClassFigures(**{**row, "estimates": estimates})
+    return ClassFigures(**{**row, "estimates": found and _estimates(found)})
+
+
+def _estimates(found: dict[str, Any]) -> ClassEstimates:
+    return ClassEstimates(**{name: Estimate(**one) for name, one in found.items()})

@@ -28,6 +28,18 @@ def leaf_labels(taxonomy: Taxonomy) -> tuple[Label, ...]:
     return tuple(found)
 
 
+def by_path(taxonomy: Taxonomy) -> dict[str, int]:
+    """Return path as text -> node, for all nodes: what the labels of annotations name."""
+    return {taxonomy.label(node): node for node in range(len(taxonomy.nodes))}
+
+
+def agrees(task: Task, predicted: str, answer: str | None) -> bool:
+    """Whether an answer confirms a predicted label: the same, or an inner node above it where no leaf is known."""
+    if task.taxonomy is None or task.inner or answer is None:
+        return predicted == answer
+    return predicted == answer or predicted.startswith(answer + task.taxonomy.separator)
+
+
 def dump(taxonomy: Taxonomy) -> bytes:
     """Return a taxonomy as JSON, which `load` reads. 30,000 nodes are written and read in a fraction of a second."""
     rows = [[node.code, node.name, node.parent, node.description, list(node.also)] for node in taxonomy.nodes]

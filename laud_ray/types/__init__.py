@@ -2,7 +2,7 @@
 
 from laud_ray.types.arrays import Bools, Floats, Indices
 from laud_ray.types.candidates import Candidates, Space
-from laud_ray.types.hierarchy import HierarchyFigures, LevelFigures
+from laud_ray.types.hierarchy import ConfusedSiblings, HierarchyFigures, LevelFigures, NodeFigures
 from laud_ray.types.protocols import (
     Learner,
     Oracle,
@@ -22,6 +22,7 @@ __all__ = [
     "Candidates",
     "ClassEstimates",
     "ClassFigures",
+    "ConfusedSiblings",
     "Document",
     "Estimate",
     "Example",
@@ -32,6 +33,7 @@ __all__ = [
     "Label",
     "Learner",
     "LevelFigures",
+    "NodeFigures",
     "Oracle",
     "Promotion",
     "Purpose",

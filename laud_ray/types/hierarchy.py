@@ -1,8 +1,8 @@
-"""Results for a taxonomy: figures at each level, and answers that back off."""
+"""Results for a taxonomy: figures at each level and of its nodes. A node is named by its path as text."""
 
 from dataclasses import dataclass
 
-from laud_ray.types.results import Estimate
+from laud_ray.types.results import ClassEstimates, Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class LevelFigures:
         macro_f1: the mean F1 of the nodes of this level with enough documents; None if there are none.
         nodes: how many nodes these are.
         left_out: how many other nodes of this level are a true or a predicted one in the sample.
+        size: how many nodes the level has in the taxonomy; 0 if it is not known.
     """
 
     level: int
@@ -27,6 +28,47 @@ class LevelFigures:
     macro_f1: Estimate | None
     nodes: int
     left_out: int
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ConfusedSiblings:
+    """Documents whose true path and predicted path part at two nodes with the same parent, or at two top nodes.
+
+    Attributes:
+        label: the node of the true path.
+        other: its sibling, which the predicted path has in its place.
+        documents: how many documents of the sample.
+    """
+
+    label: str
+    other: str
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFigures:
+    """Figures of one node: of itself and all that is below it.
+
+    Attributes:
+        level: from 1.
+        children: the number of its children in the taxonomy.
+        leaves: the number of leaves under it, itself included if it is one.
+        support: the documents of the sample whose true node is this one or below it.
+        elsewhere: how many of these are predicted under another parent; the error lies above this node.
+        estimates: prevalence is the share of the corpus; recall is the share of its documents that are predicted here
+            or below; precision is the share of those predicted here or below that belong here.
+        confused: the siblings that its documents are most often predicted as, at most three.
+    """
+
+    label: str
+    level: int
+    children: int
+    leaves: int
+    support: int
+    elsewhere: int
+    estimates: ClassEstimates
+    confused: tuple[ConfusedSiblings, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +85,11 @@ class HierarchyFigures:
         backed_off: the share of documents whose predicted node is an inner one.
         answered: the share of documents whose predicted node has the depth 0 (no answer), 1, and so on.
         levels: from the top.
+        macro_f1: the mean F1 of all nodes, at whatever level, with at least `least` documents; None if there are none.
+        macro_nodes: how many nodes these are.
+        least: the number of documents that a node must be true for to be in a macro-F1.
+        confused: the siblings that are confused most often, the most frequent first.
+        nodes: figures of nodes; only the top ones and those with the most documents. With a node they have its parent.
     """
 
     n: int
@@ -54,3 +101,8 @@ class HierarchyFigures:
     backed_off: Estimate
     answered: tuple[Estimate, ...]
     levels: tuple[LevelFigures, ...]
+    macro_f1: Estimate | None = None
+    macro_nodes: int = 0
+    least: int = 10
+    confused: tuple[ConfusedSiblings, ...] = ()
+    nodes: tuple[NodeFigures, ...] = ()

@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from laud_ray.types.hierarchy import HierarchyFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,12 @@ class Figures:
         trusted: how many of the n documents also have an answer of a trusted oracle, if the figures combine cheap and
             trusted answers (laud_ray.stats.estimates.powered); else None.
         unanswered: the number of documents of the sample without an answer, by the reason; they are not in n.
+        per_class: a row for each class; of more than 1,000 classes only those that are the true or the predicted label
+            of a document.
+        absent: the number of other classes, which have no row.
+        hierarchy: the figures of a taxonomy, whose leaves are the classes of all other figures; None for other tasks.
+            There, macro_f1 is the mean over all nodes with enough documents (`HierarchyFigures.macro_f1`), because a
+            leaf has a handful of documents at most; over the leaves that occur if no node has enough.
     """
 
     n: int
@@ -63,6 +73,8 @@ class Figures:
     per_class: tuple[ClassFigures, ...]
     trusted: int | None = None
     unanswered: Mapping[str, int] = field(default_factory=dict)
+    absent: int = 0
+    hierarchy: "HierarchyFigures | None" = None
 
 
 @dataclass(frozen=True, slots=True)

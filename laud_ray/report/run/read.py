@@ -80,7 +80,7 @@ def read(run: RunFolder) -> RunSummary:
         not_found_in={one.name: one.queries for one in outcome(seeds, task.names) if one.name in missing},
         audit=read_audit(run, asked, people.labels),
         agreement=read_agreement(run, asked, people.labels),
-        oracle_error=oracle_error(store, task.names, seed=run.config.seed),
+        oracle_error=oracle_error(store, task, seed=run.config.seed),
         left_out=_left_out(store, history),
         legibility=legible.last(store, len(history)),
         notes=corpus.notes if corpus else (),

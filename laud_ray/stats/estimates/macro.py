@@ -6,7 +6,7 @@ import numpy as np
 
 from laud_ray.stats.estimates.accuracy import estimate_accuracy
 from laud_ray.stats.estimates.sample import Sample
-from laud_ray.stats.metrics import confusion, macro_f1
+from laud_ray.stats.metrics import require_labels
 from laud_ray.types import ClassFigures, Estimate, Floats, Indices
 
 
@@ -31,10 +31,12 @@ def estimate_macro_f1(
     """
     if replicates < 1:
         raise ValueError(f"replicates is {replicates}; expected at least 1")
-    value = macro_f1(confusion(sample.true, sample.predicted, k, sample.weights), averaged)
+    for labels in (sample.true, sample.predicted):
+        require_labels(labels, k)
+    weights = sample.weights  # equal within a stratum, so that resampling within strata does not change them
+    value = _macro_f1_of(sample.true, sample.predicted, k, weights, averaged)
     if value == 1:  # without an error every replicate would be 1, so the limit of the accuracy is used
         return Estimate(value, estimate_accuracy(sample).low, 1.0, len(sample))
-    weights = sample.weights  # equal within a stratum, so that resampling within strata does not change them
 
     def resampled(rows: Indices) -> float:
         return _macro_f1_of(sample.true[rows], sample.predicted[rows], k, weights[rows], averaged)
@@ -42,7 +44,7 @@ def estimate_macro_f1(
     return bootstrap(value, sample.strata, resampled, seed=seed, replicates=replicates)
 
 
-def widened_to_classes(found: Estimate, per_class: Sequence[ClassFigures]) -> Estimate:
+def widened_to_classes(found: Estimate, per_class: Sequence[ClassFigures], k: int) -> Estimate:
     """Widen the interval of a macro-F1 to at least the one that follows from the intervals of the classes' F1.
 
     The bootstrap cannot produce an error that is not in the sample: a rare class without an error would contribute no
@@ -51,7 +53,7 @@ def widened_to_classes(found: Estimate, per_class: Sequence[ClassFigures]) -> Es
     stays, because combining the intervals of classes with a handful of documents each would be far too wide.
     """
     measured = [row.estimates.f1 for row in per_class if row.estimates and (row.support or row.predicted)]
-    if not measured or (len(per_class) > 2 and found.value < 1):
+    if not measured or (k > 2 and found.value < 1):
         return found
     below, above = (
         float(np.sqrt(np.square(margins).sum())) / len(measured)
@@ -85,7 +87,7 @@ def bootstrap(
 
 
 def _macro_f1_of(true: Indices, predicted: Indices, k: int, weights: Floats, averaged: int | None) -> float:
-    """Return macro_f1 without building the (k, k) confusion matrix, because it is computed for every replicate."""
+    """Return what `laud_ray.stats.metrics.macro_f1` returns, without a (k, k) confusion matrix."""
     hits = np.bincount(true, weights * (true == predicted), minlength=k)
     occurrences = np.bincount(true, weights, minlength=k) + np.bincount(predicted, weights, minlength=k)
     occurs = np.flatnonzero(occurrences[:averaged] > 0)

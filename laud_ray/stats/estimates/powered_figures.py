@@ -20,12 +20,14 @@ from laud_ray.stats.estimates.powered import (
     powered_limits,
     unseen_events,
 )
+from laud_ray.stats.estimates.rows import Occurring, class_rows
 from laud_ray.stats.metrics import calibration_error
 from laud_ray.types import Bools, ClassEstimates, ClassFigures, Estimate, Figures, Floats, Indices
 
 Pair: TypeAlias = tuple[Bools, Bools]  # by the trusted oracle's answers, then by the cheap oracle's
 
 _NONE = -1
+_AT_ONCE = 256  # classes whose documents are counted at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,15 +99,24 @@ def powered_figures(sample: PoweredSample, labels: Sequence[str], *, seed: int, 
     limits, (factor,) = shares.estimate(right, shares.all, unseen_events("prevalence", anywhere, anywhere))
     value, low, high = (float(one[0]) for one in limits)
     accuracy = Estimate(value, low, high, len(sample))
-    asked, per_class = sample.asked, _per_class(sample, shares, labels)
-    macro = _macro_f1(sample, shares, len(labels), float(factor), accuracy, seed, replicates)
+    asked, k = sample.asked, len(labels)
+    occurring = Occurring.of(k, sample.cheap, sample.trusted, sample.predicted)
+    few = replace(
+        sample,
+        cheap=occurring.place(sample.cheap),
+        trusted=occurring.place(sample.trusted),
+        predicted=occurring.place(sample.predicted),
+    )
+    per_class = class_rows(_measured(few, shares, occurring.count), labels, occurring)
+    macro = _macro_f1(few, shares, occurring.count, float(factor), accuracy, seed, replicates)
     return Figures(
         n=len(sample),
         accuracy=accuracy,
-        macro_f1=widened_to_classes(macro, per_class),
+        macro_f1=widened_to_classes(macro, per_class, k),
         calibration_error=calibration_error(sample.confidence[asked], right[0][asked], shares.weight_asked[asked]),
         per_class=per_class,
         trusted=int(asked.sum()),
+        absent=k - len(per_class),
     )
 
 
@@ -149,9 +160,22 @@ class _Shares:
         return np.bincount(cell.ravel(), minlength=rows * strata * of).reshape(rows, strata, of).astype(np.float64)
 
 
-def _per_class(sample: PoweredSample, shares: _Shares, labels: Sequence[str]) -> tuple[ClassFigures, ...]:
-    k = len(labels)
-    classes = np.arange(k)[:, None]
+def _measured(sample: PoweredSample, shares: _Shares, m: int) -> list[ClassFigures]:
+    """Return the figures, without names, of m classes, and last those of a class that does not occur."""
+    best = np.where(sample.asked, sample.trusted, sample.cheap)
+    support, predicted = (np.bincount(one[one >= 0], minlength=m + 1).tolist() for one in (best, sample.predicted))
+    found = []
+    for first in range(0, m + 1, _AT_ONCE):
+        some = range(first, min(first + _AT_ONCE, m + 1))
+        for c, estimates in zip(some, _estimates(sample, shares, np.array(some)), strict=True):
+            values = (estimates.precision.value, estimates.recall.value, estimates.f1.value)
+            found.append(ClassFigures("", support[c], *values, predicted[c], estimates))
+    return found
+
+
+def _estimates(sample: PoweredSample, shares: _Shares, some: Indices) -> list[ClassEstimates]:
+    """Return the estimates of (s,) classes; arrays here are (s, n)."""
+    classes = some[:, None]
     given = sample.predicted == classes
     of = (sample.trusted == classes, sample.cheap == classes)
     both, either = (of[0] & given, of[1] & given), (of[0] | given, of[1] | given)
@@ -164,16 +188,13 @@ def _per_class(sample: PoweredSample, shares: _Shares, labels: Sequence[str]) ->
     )
     *rates, jaccard = (shares.estimate(hit, part, unseen_events(kind, *places))[0] for kind, hit, part in kinds)
     f1 = tuple(2 * one / (1 + one) for one in jaccard)
-    best = np.where(sample.asked, sample.trusted, sample.cheap)
-    support, predicted = (np.bincount(one[one >= 0], minlength=k).tolist() for one in (best, sample.predicted))
     found = []
-    for c, name in enumerate(labels):
+    for c in range(len(some)):
         figures = [[float(one[c]) for one in limits] for limits in (*rates, f1)]
         estimates = ClassEstimates(*(Estimate(0.0 if np.isnan(v) else v, a, b, len(sample)) for v, a, b in figures))
-        estimates = replace(estimates, f1=_between(estimates.f1, estimates.precision.value, estimates.recall.value))
-        values = (estimates.precision.value, estimates.recall.value, estimates.f1.value)
-        found.append(ClassFigures(name, support[c], *values, predicted[c], estimates))
-    return tuple(found)
+        middle = _between(estimates.f1, estimates.precision.value, estimates.recall.value)
+        found.append(replace(estimates, f1=middle))
+    return found
 
 
 def _between(f1: Estimate, precision: float, recall: float) -> Estimate:

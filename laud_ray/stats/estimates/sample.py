@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from laud_ray.types import Floats, Indices
+from laud_ray.types import Bools, Floats, Indices
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +48,23 @@ class Sample:
 
     def __len__(self) -> int:
         return len(self.true)
+
+    def part(self, kept: Bools) -> "Sample":
+        """Return the sample without some documents, which are represented by the others of their stratum.
+
+        A stratum that loses all its documents joins the nearest one that has some.
+
+        Args:
+            kept: (n,), at least one is True.
+        """
+        strata, sizes = self.strata[kept], self.sizes
+        if sizes is not None:
+            left = np.unique(strata).tolist()
+            joined = dict.fromkeys(left, 0)
+            for stratum, size in sizes.items():
+                joined[min(left, key=lambda other: (abs(other - stratum), other))] += size
+            sizes = joined
+        return Sample(self.true[kept], self.predicted[kept], self.confidence[kept], strata, sizes)
 
     @property
     def weights(self) -> Floats:

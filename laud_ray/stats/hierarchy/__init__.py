@@ -2,6 +2,8 @@
 
 from laud_ray.stats.hierarchy.climbing import Chain, climb, fit_chain
 from laud_ray.stats.hierarchy.figures import hierarchy_figures
+from laud_ray.stats.hierarchy.leaves import leaf_figures
+from laud_ray.stats.hierarchy.nodes import confused_siblings, node_figures, taxonomy_figures
 from laud_ray.stats.hierarchy.promise import Answered, Promise, promise, verify_chain
 
 __all__ = [
@@ -9,8 +11,12 @@ __all__ = [
     "Chain",
     "Promise",
     "climb",
+    "confused_siblings",
     "fit_chain",
     "hierarchy_figures",
+    "leaf_figures",
+    "node_figures",
     "promise",
+    "taxonomy_figures",
     "verify_chain",
 ]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from laud_ray.stats.estimates.accuracy import estimate_accuracy
-from laud_ray.stats.estimates.macro import estimate_macro_f1
+from laud_ray.stats.estimates.macro import bootstrap, estimate_macro_f1
 from laud_ray.stats.estimates.sample import Sample
 from laud_ray.stats.estimates.shares import estimate_ratio
 from laud_ray.taxonomy.lineage import NONE, lineages
@@ -27,7 +27,8 @@ def hierarchy_figures(sample: Sample, parents: Indices, *, seed: int, least: int
     An answer that backs off to a right ancestor keeps precision and lowers recall.
 
     Shares and ratios have the intervals of `estimate_ratio`, accuracy has that of `estimate_accuracy`, macro-F1 that of
-    `estimate_macro_f1`. Time and memory are linear in n, k and D.
+    `estimate_macro_f1`. The macro-F1 of all nodes is bootstrapped as well: a document
+    is drawn with all its levels. Time and memory are linear in n, k and D.
 
     Args:
         sample: true are nodes in [0, k], leaves or inner ones, where k is none of the nodes; predicted are nodes in
@@ -56,18 +57,23 @@ def hierarchy_figures(sample: Sample, parents: Indices, *, seed: int, least: int
         return estimate_ratio(sample, part.astype(np.float64), whole.astype(np.float64))
 
     every = np.ones(len(sample), np.bool_)
+    f1 = ratio(2 * common, depth + predicted_depth)
+    macro, macro_nodes = _macro_f1_of_nodes(sample, true, predicted, k, seed=seed, least=least, floor=f1.low)
     return HierarchyFigures(
         n=len(sample),
         accuracy=estimate_accuracy(sample),
         precision=ratio(common, predicted_depth),
         recall=ratio(common, depth),
-        f1=ratio(2 * common, depth + predicted_depth),
+        f1=f1,
         common_depth=_times(ratio(common, depths * every), depths),
         backed_off=ratio(inner[sample.predicted], every),
         answered=tuple(ratio(predicted_depth == one, every) for one in range(depths + 1)),
         levels=tuple(
             _level(sample, true[:, one], predicted[:, one], one + 1, k, seed=seed, least=least) for one in range(depths)
         ),
+        macro_f1=macro,
+        macro_nodes=macro_nodes,
+        least=least,
     )
 
 
@@ -103,6 +109,38 @@ def _macro_f1(sample: Sample, true: Indices, predicted: Indices, averaged: Indic
     most, fewest = _REPLICATES
     replicates = min(most, max(fewest, _RESAMPLED // len(sample)))
     return estimate_macro_f1(classed, classes + 1, seed=seed, replicates=replicates, averaged=classes)
+
+
+def _macro_f1_of_nodes(
+    sample: Sample, true: Indices, predicted: Indices, k: int, *, seed: int, least: int, floor: float
+) -> tuple[Estimate | None, int]:
+    """Return the mean F1 of the nodes of all levels with enough documents, and how many they are.
+
+    Args:
+        true, predicted: (n, D) the nodes of the paths; -1 below their ends.
+        floor: the lower limit if there is no error, which the bootstrap cannot produce.
+    """
+    averaged = np.flatnonzero(np.bincount(true[true != NONE], minlength=k) >= least)
+    if not len(averaged):
+        return None, 0
+    place = np.full(k + 1, len(averaged))
+    place[averaged] = np.arange(len(averaged))
+    known = (true != NONE) | (sample.true == k)[:, None]
+    truths, predictions, weights = place[true], place[np.where(known, predicted, NONE)], sample.weights
+
+    def mean_f1(rows: Indices) -> float:
+        one, other = truths[rows].ravel(), predictions[rows].ravel()
+        mass, size = np.repeat(weights[rows], true.shape[1]), len(averaged) + 1
+        hits = np.bincount(one, mass * (one == other), minlength=size)[:-1]
+        both = (np.bincount(one, mass, minlength=size) + np.bincount(other, mass, minlength=size))[:-1]
+        return float((2 * hits[both > 0] / both[both > 0]).mean())
+
+    value = mean_f1(np.arange(len(sample)))
+    if value == 1:
+        return Estimate(value, floor, 1.0, len(sample)), len(averaged)
+    most, fewest = _REPLICATES
+    replicates = min(most, max(fewest, _RESAMPLED // true.size))
+    return bootstrap(value, sample.strata, mean_f1, seed=seed, replicates=replicates), len(averaged)
 
 
 def _times(share: Estimate, levels: int) -> Estimate:

@@ -119,7 +119,7 @@ def test_figures_are_about_the_trusted_answers(run: RunConfig) -> None:
     with claim(run) as folder:
         found = first_round(folder)
         cheap = evaluation_answers(folder.store)
-        error = oracle_error(folder.store, ("Tea", "other"), seed=0)
+        error = oracle_error(folder.store, folder.config.task.to_task(), seed=0)
         assert error is not None
         assert error.figures.n == found.trusted
         asked = chosen(folder)

@@ -38,6 +38,9 @@ from laud_ray.types import Annotation, Document, Estimate, Figures, Floats, Labe
 NAMES = ("Tea", "Coffee", "Juice")
 
 
+TEA_OR_OTHER = Task("tea", "binary", (Label("Tea"), Label("other")))
+
+
 def query(key: str, text: str | None = None) -> Query:
     return Query(Document(key, text or f"text of {key}"), "why")
 
@@ -268,14 +271,14 @@ def test_figures_count_the_documents_that_are_not_in_them_by_why(tmp_path: Path)
     answers["d9"] = "Tea"
     reasons = {"d5": "pending", "d6": "unread", "d7": "pending"}
     del answers["d8"]
-    found = evaluate(scores, drawn, answers, ("Tea", "other"), seed=0, reasons=reasons)
+    found = evaluate(scores, drawn, answers, TEA_OR_OTHER, seed=0, reasons=reasons)
     assert found.n == 4
     assert found.unanswered == {"pending": 2, "abstained": 1, "unread": 1, "not asked": 1, "not scored": 1}
     trusted = {"d0": "Tea", "d1": "Tea", "d4": None, "d5": None, "d9": "Tea"}
-    powered = evaluate(scores, drawn, answers, ("Tea", "other"), seed=0, reasons=reasons, trusted=trusted)
+    powered = evaluate(scores, drawn, answers, TEA_OR_OTHER, seed=0, reasons=reasons, trusted=trusted)
     assert (powered.n, powered.trusted) == (9, 2)
     assert powered.unanswered == {"abstained": 1, "pending": 1, "not scored": 1}
-    whole = evaluate(scores, drawn[:4], answers, ("Tea", "other"), seed=0)
+    whole = evaluate(scores, drawn[:4], answers, TEA_OR_OTHER, seed=0)
     assert whole.unanswered == {}
 
 

@@ -141,7 +141,7 @@ def test_confidence_and_confusions_are_by_trusted_labels(run: str) -> None:
 
 def test_the_agreement_is_that_of_the_status(run: str) -> None:
     with look_at(run) as folder:
-        error = oracle_error(folder.store, ("Tea", "other"), seed=0)
+        error = oracle_error(folder.store, folder.config.task.to_task(), seed=0)
     agreement = page_of(run).agreement
     assert error is not None
     assert agreement is not None
