@@ -26,8 +26,10 @@ from laud_ray import query
 from laud_ray.data.corpus import Corpus, Range
 from laud_ray.passes.scoring import score_table
 from laud_ray.passes.shortlists import SHORTLIST, Shortlist, read_shortlist, shortlist_range, to_candidates
+from laud_ray.passes.summary import summarise
 from laud_ray.steps.selection.picking import select, shortlist_depth
 from laud_ray.storage.folder import Folder
+from laud_ray.taxonomy.groups import groups_of
 
 RANGE = 50_000  # the largest range of a corpus
 CLASSES = 20
@@ -57,9 +59,12 @@ def make(place: Path, rows: int, batch: int) -> None:
         ids, none = [f"d{i:09d}" for i in range(start, start + n)], pa.nulls(n, pa.string())
         table = pa.table({"id": ids, "text": names(n, rng), "error": none, "duplicate_of": none})
         every, usable = np.arange(n), np.ones(n, bool)
-        scores = score_table(ids, proba, every, usable, none, labels, "round-0001")
+        scores = score_table(ids, summarise(proba), every, usable, none, labels, "round-0001")
         name = f"part-{number:05d}.parquet"
-        (out / SHORTLIST).write_table(name, shortlist_range(wanted, name, table, scores, proba, every, usable))
+        (out / SHORTLIST).write_table(
+            name,
+            shortlist_range(wanted, name, table, scores, summarise(proba, strategy=wanted.strategy), every, usable),
+        )
         out.write_table(name, scores)
         ranges.append([name, n])
     (place / "ranges.json").write_text(json.dumps(ranges))
@@ -163,14 +168,14 @@ def diversity(place: Path, candidates: int, batch: int) -> dict[str, dict[str, f
     asked = [Document(f"a{i}", text) for i, text in enumerate(names(500, rng))]
     labels = rng.integers(CLASSES, size=len(asked))
     connect()
-    found = {}
+    found, groups = {}, groups_of(task)
     for name, strategy in {
         "margin + kmeans": query.build("margin", counts=[0] * CLASSES, diversity="kmeans"),
         "badge": query.build("badge", counts=[0] * CLASSES),
     }.items():
         began = time.perf_counter()
         pool = to_candidates(listed, 1)
-        space = survey(pool, asked, labels, [Folder(str(place / "model"))], votes=False)
+        space = survey(pool, asked, labels, groups, [Folder(str(place / "model"))], votes=False)
         embedded = time.perf_counter()
         texts_asked = [one.text for one in asked]
         chosen = select(strategy, name, listed, replace(pool, space=space), texts_asked, batch, rng=rng)

@@ -17,6 +17,7 @@ from learners_under_study import StudiedLearner, View
 from laud_ray import query
 from laud_ray.passes.scoring import score_table
 from laud_ray.passes.shortlists import Shortlist, shortlist_range, to_candidates
+from laud_ray.passes.summary import summarise
 from laud_ray.query.auto import Batch, Evidence, choose, confidence_auc
 from laud_ray.query.spatial.space import committee, reach
 from laud_ray.stats.metrics import accuracy, confusion, macro_f1
@@ -213,10 +214,14 @@ class Run:
         everything = np.arange(len(self._ids))
         usable = np.ones(len(self._ids), np.bool_)
         errors = pa.nulls(len(self._ids), pa.string())
-        scores = score_table(self._ids, view.proba, everything, usable, errors, self._data.task.names, "model")
+        scores = score_table(
+            self._ids, summarise(view.proba), everything, usable, errors, self._data.task.names, "model"
+        )
         taken = frozenset(str(i) for i in [*self.asked, *self.evaluation.tolist()])
         wanted = Shortlist(strategy, depth, taken, (self._seed, len(self.asked)))
-        return shortlist_range(wanted, "0", self._table, scores, view.proba, everything, usable)
+        return shortlist_range(
+            wanted, "0", self._table, scores, summarise(view.proba, strategy=wanted.strategy), everything, usable
+        )
 
     def _counts(self) -> list[int]:
         counts: list[int] = np.bincount(self.known[1], minlength=len(self._data.task.labels)).tolist()

@@ -10,6 +10,7 @@ from scipy.special import expit
 
 from laud_ray.data.corpus import Corpus
 from laud_ray.passes.scoring import score_table
+from laud_ray.passes.summary import summarise
 from laud_ray.storage.folder import Folder
 
 NAMES = ("Tea", "other")
@@ -32,7 +33,9 @@ def write_scores(corpus: Corpus, folder: Folder, round: int, names: Sequence[str
         tea = np.array([score_of(int(one.removeprefix("d")), round) for one in ids])
         two = np.stack([tea, 1 - tea], 1).astype(np.float32)
         usable = np.ones(len(ids), np.bool_)
-        table = score_table(ids, two, np.arange(len(ids)), usable, [None] * len(ids), tuple(names), f"round-{round}")
+        table = score_table(
+            ids, summarise(two), np.arange(len(ids)), usable, [None] * len(ids), tuple(names), f"round-{round}"
+        )
         folder.write_table(part.name, table)
 
 

@@ -19,6 +19,7 @@ from laud_ray.printable import printable
 from laud_ray.types import Floats
 
 CHUNK = 4096  # items in one call
+LARGEST = 1 << 25  # probabilities in one call: 128 MB
 # How often an item may fail alone and then not fail in the same way again; beyond it, the engine counts as broken.
 MOST_RECOVERIES = 3
 LONGEST = 300  # characters of a reason
@@ -98,11 +99,16 @@ def checked(proba: Floats, n: int, k: int) -> Floats:
     return found
 
 
+def chunk(k: int, most: int) -> int:
+    """Return how many texts of k classes are scored at once: `most`, or fewer where there are many classes."""
+    return max(1, min(most, LARGEST // k))
+
+
 class Scoring(Generic[Item]):
     """Scores items in batches; when a batch fails, finds the items that cause it by bisection.
 
     Attributes:
-        proba: (n, k) probabilities; rows of items that cannot be scored are zero.
+        proba: (n, k) probabilities; rows of items that cannot be scored are zero. Empty if they go elsewhere.
         failures: index of each item that cannot be scored -> the reason.
         scored: an item that was scored successfully; None before the first one.
     """
@@ -115,6 +121,7 @@ class Scoring(Generic[Item]):
         *,
         known: Sequence[Item],
         probe: Callable[[Sequence[Item]], Floats] | None = None,
+        keep: Callable[[int, Floats], None] | None = None,
     ) -> None:
         """Prepare to score; `run` does it.
 
@@ -124,11 +131,14 @@ class Scoring(Generic[Item]):
             k: the number of classes.
             known: items that a working engine can score, such as the names of labels; used to test the engine.
             probe: used in place of `score` to test the engine, if `score` does not always reach it.
+            keep: takes the place of the first item and the probabilities of each batch, which are then not kept here;
+                None keeps them in `proba`.
         """
         self._score, self._items, self._k = score, items, k
         self._known, self._probe = known, probe or score
-        self._size, self._recoveries, self._proven = CHUNK, 0, set[str]()
-        self.proba: Floats = np.zeros((len(items), k), np.float32)
+        self._size, self._recoveries, self._proven = chunk(k, CHUNK), 0, set[str]()
+        self.proba: Floats = np.zeros((0 if keep else len(items), k), np.float32)
+        self._keep = keep or self._put
         self.failures: dict[int, str] = {}
         self.scored: Item | None = None
 
@@ -194,13 +204,17 @@ class Scoring(Generic[Item]):
                 of one item, since a smaller batch may succeed.
         """
         try:
-            self.proba[start:end] = checked(self._score(self._items[start:end]), end - start, self._k)
+            found = checked(self._score(self._items[start:end]), end - start, self._k)
         except Exception as error:
             if is_of_engine(error) and not (is_out_of_memory(error) and end - start > 1):
                 raise EngineError(reason(error)) from error
             return error.with_traceback(None)  # the traceback would keep the batch in memory
+        self._keep(start, found)
         self.scored = self._items[start]
         return None
+
+    def _put(self, start: int, found: Floats) -> None:
+        self.proba[start : start + len(found)] = found
 
     def _require_alive(self) -> bool:
         """Test the engine with an item that it scored before, or with known items; return whether the first try worked.

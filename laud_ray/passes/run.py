@@ -12,8 +12,17 @@ from laud_ray.cluster.workers import Workers
 from laud_ray.data.corpus import Corpus
 from laud_ray.errors import RunError
 from laud_ray.passes.missing import find_missing, map_missing
-from laud_ray.passes.scoring import distinct, load_scorer, open_model, score_table, score_texts, with_failures
+from laud_ray.passes.scoring import (
+    distinct,
+    load_scorer,
+    load_taxonomy,
+    open_model,
+    score_table,
+    score_texts,
+    with_failures,
+)
 from laud_ray.passes.shortlists import SHORTLIST, Shortlist, shortlist_range
+from laud_ray.passes.summary import Summing
 from laud_ray.stats.legibility import ENOUGH, Legibility, LegibleScorer
 from laud_ray.storage.checksums import dump_json, parse_json
 from laud_ray.storage.folder import Folder
@@ -135,12 +144,15 @@ def _score_range(name: str, job: _Job) -> _Scored:
     """Score one range and commit it. The scores are written last, because they mark the range as done."""
     table = job.corpus.read(name)
     texts, inverse = distinct(table.column("text"))
-    scorer = load_scorer(job.model, job.load)
-    proba, failures = score_texts(scorer, texts)
+    scorer, wanted = load_scorer(job.model, job.load), job.shortlist
+    strategy = None if wanted is None else wanted.strategy
+    summing = Summing(len(texts), len(scorer.labels), strategy=strategy, taxonomy=load_taxonomy(job.model))
+    _, failures = score_texts(scorer, texts, summing.add)
+    found = summing.summary
     errors, usable = with_failures(table.column("error"), failures, inverse)
-    scores = score_table(table.column("id"), proba, inverse, usable, errors, scorer.labels, job.name)
-    if job.shortlist is not None:
-        listed = shortlist_range(job.shortlist, name, table, scores, proba, inverse, usable)
+    scores = score_table(table.column("id"), found, inverse, usable, errors, scorer.labels, job.name)
+    if wanted is not None:
+        listed = shortlist_range(wanted, name, table, scores, found, inverse, usable)
         (job.out / SHORTLIST).write_table(name, listed)
     job.out.write_table(name, scores)
     # A range is a random sample of the corpus, so its first texts are one too.

@@ -8,18 +8,17 @@ from functools import lru_cache
 from threading import Lock
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray.models.faults import Scoring, engine_errors
+from laud_ray.passes.summary import TOP, Summary
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.model_folder import STUDENT, describe, version_of
+from laud_ray.taxonomy import Taxonomy
+from laud_ray.taxonomy.task import FILE, load
 from laud_ray.types import Bools, Floats, Indices, Scorer
 
-TOP = 5  # likeliest labels in a row
-BLOCK = 65_536  # probabilities that `likeliest` handles at once
-SMALLEST = np.float32(1e-12)  # lower bound of a probability in a logarithm
 SCORES_SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -33,6 +32,8 @@ SCORES_SCHEMA = pa.schema(
         ("error", pa.string()),
     ]
 )
+# Of a taxonomy only: the probabilities of the likeliest leaf's ancestors from level 1 down, the leaf's own last.
+CONFIDENCES = pa.field("confidences", pa.list_(pa.float32()))
 
 _loading = Lock()
 # id(scorer) -> a text that it has scored. If the scorer fails later, scoring this text again shows which is at fault.
@@ -70,8 +71,22 @@ def _loaded(model: Folder, _version: str | None, load: Callable[[str], Scorer]) 
         return load(path)
 
 
-def score_texts(scorer: Scorer, texts: Sequence[str]) -> tuple[Floats, dict[int, str]]:
+@lru_cache(maxsize=2)
+def load_taxonomy(model: Folder) -> Taxonomy | None:
+    """Return the taxonomy whose leaves a model's labels are, once per process; None if it has none."""
+    if not model.exists(FILE):
+        return None
+    return load(model.read(FILE), f"{model.uri}/{FILE}")
+
+
+def score_texts(
+    scorer: Scorer, texts: Sequence[str], keep: Callable[[int, Floats], None] | None = None
+) -> tuple[Floats, dict[int, str]]:
     """Score texts in chunks; skip texts that the scorer cannot score.
+
+    Args:
+        keep: takes the probabilities of each chunk and the place of its first text, such as `Summing.add`. They are
+            then not returned, so that no (u, k) matrix is built.
 
     Returns:
         (u, k) probabilities, and the reason for each text that cannot be scored, by its row. These rows are zero.
@@ -83,7 +98,8 @@ def score_texts(scorer: Scorer, texts: Sequence[str]) -> tuple[Floats, dict[int,
     labels = scorer.labels
     before = _scored.get(id(scorer))
     known = labels[:3] if before is None else (before, before)
-    scoring = Scoring(scorer.score, texts, len(labels), known=known, probe=getattr(scorer, "probe", None))
+    probe = getattr(scorer, "probe", None)
+    scoring = Scoring(scorer.score, texts, len(labels), known=known, probe=probe, keep=keep)
     scoring.run()
     if scoring.scored is not None:
         _scored[id(scorer)] = scoring.scored
@@ -123,18 +139,16 @@ def with_failures(
 
 def score_table(
     ids: pa.Array | pa.ChunkedArray | Sequence[str],
-    proba: Floats,
+    found: Summary,
     inverse: Indices,
     usable: Bools,
     errors: pa.Array | pa.ChunkedArray | Sequence[str | None],
     labels: Sequence[str],
     model: str,
 ) -> pa.Table:
-    """Build the n output rows from (u, k) probabilities; usable row i takes those at inverse[i], others are null."""
-    if not len(proba):
-        proba = np.zeros((1, len(labels)), np.float32)
-    top = min(TOP, len(labels))
-    order, best, entropy = likeliest(proba, top)
+    """Build the n output rows from the summary of u texts; usable row i is that of text inverse[i], others are null."""
+    order, best = found.order[:, :TOP], found.best[:, :TOP]
+    top = order.shape[1]
     rows, null = np.where(usable, inverse, 0), ~usable
     listed = rows[usable]
     names = pa.array(labels, pa.string())
@@ -146,13 +160,13 @@ def score_table(
     offsets = pa.array(np.concatenate([[0], np.cumsum(usable * top)]).astype(np.int32))
     top_labels = pa.DictionaryArray.from_arrays(pa.array(order[listed].ravel()), names)
     one_model = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(rows), np.int32)), pa.array([model]))
-    return pa.Table.from_arrays(
+    table = pa.Table.from_arrays(
         [
             _one_chunk(ids),
             label,
             floats(best[:, 0]),
             floats(best[:, 0] - best[:, 1]),
-            floats(entropy),
+            floats(found.entropy),
             pa.ListArray.from_arrays(offsets, top_labels),
             pa.ListArray.from_arrays(offsets, pa.array(best[listed].ravel(), pa.float32())),
             one_model,
@@ -160,30 +174,16 @@ def score_table(
         ],
         schema=SCORES_SCHEMA,
     )
+    if found.confidences is None:
+        return table
+    return table.append_column(CONFIDENCES, _lists(found.confidences[rows], null))
 
 
-def likeliest(proba: Floats, top: int) -> tuple[npt.NDArray[np.int32], Floats, Floats]:
-    """Find each row's largest probabilities, largest first; equal ones in the order of their columns.
-
-    Repeated argmax over blocks that fit a processor's cache takes half the time of sorting for 100 classes, and a
-    tenth for 1,000.
-
-    Returns:
-        (u, top) columns, (u, top) probabilities, and (u,) entropies in nats.
-    """
-    n, k = proba.shape
-    order, best = np.empty((n, top), np.int32), np.empty((n, top), np.float32)
-    entropy = np.empty(n, np.float32)
-    step = max(1, BLOCK // k)
-    for start in range(0, n, step):
-        part = np.array(proba[start : start + step], np.float32)
-        rows = np.arange(len(part))
-        entropy[start : start + step] = -np.einsum("ij,ij->i", part, np.log(np.maximum(part, SMALLEST)))
-        for place in range(top):
-            at = part.argmax(1)
-            order[start : start + step, place], best[start : start + step, place] = at, part[rows, at]
-            part[rows, at] = -np.inf
-    return order, best, entropy
+def _lists(values: Floats, null: Bools) -> pa.Array:
+    """Return the (n, D) values as lists without their NaNs; null where told."""
+    there = ~np.isnan(values) & ~null[:, None]
+    offsets = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values[there], pa.float32()), mask=pa.array(null))
 
 
 def _one_chunk(column: pa.Array | pa.ChunkedArray | Sequence[str | None]) -> pa.Array:

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from laud_ray.data.corpus import Corpus
 from laud_ray.data.range_files import side_by_side
+from laud_ray.passes.summary import Summary
 from laud_ray.storage.folder import Folder
 from laud_ray.types import Bools, Candidates, Floats, Indices, QueryStrategy
 
@@ -63,7 +64,7 @@ def shortlist_range(
     name: str,
     table: pa.Table,
     scores: pa.Table,
-    proba: Floats,
+    found: Summary,
     inverse: Indices,
     usable: Bools,
 ) -> pa.Table:
@@ -74,7 +75,7 @@ def shortlist_range(
         name: the range's name, which seeds the order of ties together with wanted.seed.
         table: the n rows of the range in the corpus.
         scores: the n output rows of the pass.
-        proba: (u, k) probabilities of the distinct texts.
+        found: what is known of the distinct texts, with the utilities of wanted.strategy.
         inverse: (n,) index of each row's distinct text.
         usable: (n,) whether a row was scored.
 
@@ -84,7 +85,8 @@ def shortlist_range(
     first = ~np.asarray(table.column("duplicate_of").is_valid())
     excluded = np.asarray(pc.is_in(table.column("id"), value_set=pa.array(wanted.exclude, pa.string())))
     rows = np.flatnonzero(usable & first & ~excluded)
-    utility = wanted.strategy.utility(proba[inverse[rows]])
+    assert found.utility is not None, "the texts were summarised without the strategy of the shortlist"
+    utility = found.utility[inverse[rows]]
     digits = [int(c) for c in name if c.isdigit()]
     rng = np.random.default_rng([*wanted.seed, *digits])
     ties, distinct = rng.random(len(rows)), int(first.sum())
@@ -92,13 +94,25 @@ def shortlist_range(
     places = [_first(utility[:, criterion], ties, depth) for criterion, depth in enumerate(depths)]
     criteria = np.repeat(np.arange(len(places), dtype=np.int32), [len(one) for one in places])
     at = np.concatenate(places)
-    columns = scores.select(["id", "top_labels", "top_probabilities"]).take(pa.array(rows[at]))
+    taken = rows[at]
+    columns = scores.select(["id"]).take(pa.array(taken))
+    for column, values in zip(("top_labels", "top_probabilities"), _listed(scores, found, inverse[taken]), strict=True):
+        columns = columns.append_column(column, values)
     return (
-        columns.append_column("text", table.column("text").take(pa.array(rows[at])))
+        columns.append_column("text", table.column("text").take(pa.array(taken)))
         .append_column("criterion", pa.array(criteria))
         .append_column("utility", pa.array(utility[at, criteria].astype(np.float32)))
         .append_column("tie", pa.array(ties[at]))
     )
+
+
+def _listed(scores: pa.Table, found: Summary, texts: Indices) -> tuple[pa.Array, pa.Array]:
+    """Return the likeliest labels of texts and their probabilities: of a taxonomy more than the scores have."""
+    names = scores.column("label").chunk(0).dictionary
+    order, best = found.order[texts], found.best[texts]
+    offsets = pa.array(np.arange(0, order.size + 1, order.shape[1], dtype=np.int32))
+    labels = pa.DictionaryArray.from_arrays(pa.array(order.ravel()), names)
+    return pa.ListArray.from_arrays(offsets, labels), pa.ListArray.from_arrays(offsets, pa.array(best.ravel()))
 
 
 def read_shortlist(corpus: Corpus, out: Folder, depth: int) -> pa.Table:

@@ -9,7 +9,7 @@ from laud_ray.models.language.label_prompt import Answers
 from laud_ray.passes.run import run_pass
 from laud_ray.passes.shortlists import Shortlist
 from laud_ray.steps import legible
-from laud_ray.steps.selection.seed_walk import ClassRanking, ranking_depth, seed_cap
+from laud_ray.steps.selection.seed_walk import ClassRanking, ranking_depth, seed_cap, sought_groups
 from laud_ray.steps.selection.strategy import depth, strategy_of
 from laud_ray.steps.training.model import PROBE, train
 from laud_ray.steps.work import Work
@@ -24,8 +24,10 @@ def zero_shot(work: Work) -> None:
     with work.step("zero-shot", 0):
         learner = kinds.zero_shot(config.zero_shot, work.task, corpus.some_texts(PROBE), work.workers(0))
         train(learner, work.task, [], work.run.models, work.run.model_name(0), config.seed)
-        per_class = ranking_depth(len(work.task.labels), seed_cap(config))
-        _pass(work, 0, Shortlist(ClassRanking(), per_class, frozenset(), (config.seed, 0), corpus.pool_size))
+        groups = sought_groups(work.task, config.init.per_class, seed_cap(config))
+        depth_each = ranking_depth(len(groups.names), seed_cap(config))
+        ranking = ClassRanking(None if groups.single else groups)
+        _pass(work, 0, Shortlist(ranking, depth_each, frozenset(), (config.seed, 0), corpus.pool_size))
 
 
 def score(work: Work, round: int) -> None:

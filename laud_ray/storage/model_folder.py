@@ -22,6 +22,15 @@ def seal(folder: Path, description: Mapping[str, Any]) -> None:
     (folder / DESCRIPTION).write_bytes(dump_json({**description, "files": sums}))
 
 
+def add_file(folder: Path, name: str, data: bytes) -> None:
+    """Add a file to a sealed folder that is not published yet, with its checksum."""
+    (folder / name).write_bytes(data)
+    place = folder / DESCRIPTION
+    description = parse_json(place.read_bytes(), str(place), _described)
+    sums = description["files"] | {name: _checksum(folder / name)}
+    place.write_bytes(dump_json({**description, "files": sums}))
+
+
 def describe(model: str) -> tuple[Path, dict[str, Any]]:
     """Return a model's folder and description, after checking all its files.
 

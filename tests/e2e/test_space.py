@@ -18,7 +18,9 @@ from laud_ray.data.corpus import Corpus, Range
 from laud_ray.models import kinds
 from laud_ray.passes.candidates import survey_scored
 from laud_ray.passes.scoring import score_table
+from laud_ray.passes.summary import summarise
 from laud_ray.storage.folder import Folder
+from laud_ray.taxonomy.groups import single
 from laud_ray.types import Candidates, Document, SpatialScorer
 
 SCRIPT = Path(__file__).parent / "interrupted.py"
@@ -97,12 +99,12 @@ def test_a_model_without_vectors_is_read_from_its_scores_and_the_bundled_encoder
         every, none = np.arange(2), pa.nulls(2, pa.string())
         for number, part in enumerate((ids[:2], ids[2:])):
             rows = proba[2 * number : 2 * number + 2]
-            table = score_table(part, rows, every, np.ones(2, bool), none, names, "m")
+            table = score_table(part, summarise(rows), every, np.ones(2, bool), none, names, "m")
             folder.write_table(f"part-{number:05d}.parquet", table)
     corpus = Corpus(rounds[0], (Range("part-00000.parquet", 2), Range("part-00001.parquet", 2)), {}, "f")
     pool = Candidates(["d", "b"], ["green tea", "soap bar"], np.zeros((2, 1)))
     asked, labels = [Document("c", "mint tea")], np.asarray([0])
-    space = survey_scored(pool, asked, labels, names, corpus, rounds[::-1], votes=True)
+    space = survey_scored(pool, asked, labels, single(names), corpus, rounds[::-1], votes=True)
     assert space.proba == pytest.approx(np.asarray([[1, 0, 0], [0, 1, 0]]), abs=1e-6)
     assert space.known_proba == pytest.approx(np.asarray([[0, 0, 1]]), abs=1e-6)
     assert space.committee is not None

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from laud_ray.passes.scoring import TOP
+from laud_ray.passes.summary import TOP
 from laud_ray.relabel.inputs.catalog import Catalog
 from laud_ray.relabel.inputs.tables import repeated_texts
 from laud_ray.storage.checksums import count, dump_json, parse_json

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from laud_ray.data import text_hashes
 from laud_ray.data.cleaning import clean
 from laud_ray.data.formats.cells import as_texts
-from laud_ray.passes.scoring import TOP, distinct, likeliest, load_scorer, score_texts
+from laud_ray.passes.scoring import distinct, load_scorer, score_texts
+from laud_ray.passes.summary import TOP, likeliest
 from laud_ray.relabel.inputs.catalog import Catalog, Range
 from laud_ray.relabel.inputs.reading import ids_of
 from laud_ray.relabel.ranges import repeats

@@ -20,7 +20,7 @@ from laud_ray.steps.annotation import second_opinions
 from laud_ray.steps.annotation.annotate import left_open
 from laud_ray.steps.annotation.answers import spent_of
 from laud_ray.steps.selection.choices import recorded
-from laud_ray.steps.selection.seed_walk import not_found, outcome
+from laud_ray.steps.selection.seed_walk import in_groups, not_found, outcome, seed_cap, sought_groups
 from laud_ray.store import model_records, rechecks
 from laud_ray.store.feedback import judge
 from laud_ray.store.ledger import Ledger
@@ -41,7 +41,8 @@ def read(run: RunFolder) -> RunSummary:
     history = tuple(store.history())
     # While the seed walk waits for answers, it may still find a class.
     walked = bool(history and seeds) and all(a.answered for a in seeds)
-    missing = not_found(labelled, task.names) if walked else ()
+    groups = sought_groups(task, run.config.init.per_class, seed_cap(run.config))
+    missing = not_found(in_groups(labelled, groups), groups.names) if walked else ()
     return RunSummary(
         name=task.name,
         kind=task.kind,
@@ -77,7 +78,7 @@ def read(run: RunFolder) -> RunSummary:
         promoted=model_records.promotion(store.engine),
         choices={r.number: choice for r in history if (choice := recorded(store, r.number)) is not None},
         diagnosis=diagnose(history, [_reply(a) for a in asked if a.answered]),
-        not_found_in={one.name: one.queries for one in outcome(seeds, task.names) if one.name in missing},
+        not_found_in={one.name: one.queries for one in outcome(seeds, groups.names) if one.name in missing},
         audit=read_audit(run, asked, people.labels),
         agreement=read_agreement(run, asked, people.labels),
         oracle_error=oracle_error(store, task, seed=run.config.seed),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from laud_ray.passes.candidates import likeliest
+from laud_ray.passes.stored import likeliest
 from laud_ray.people.questions import Candidate, Suggest, Suggestions
 from laud_ray.steps.work import Work
 from laud_ray.types import Document

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from laud_ray.data.near_duplicates import NearDuplicates
 from laud_ray.store.store import Query
+from laud_ray.taxonomy import Taxonomy
 from laud_ray.types import Candidates, Document, Indices, QueryStrategy
 
 # Candidates for each query, so that near-duplicates can be skipped.
@@ -43,6 +44,7 @@ def select(
     n: int,
     *,
     rng: np.random.Generator,
+    taxonomy: Taxonomy | None = None,
 ) -> list[Query]:
     """Pick at most n documents, best first, without near-duplicates of each other and of `asked`.
 
@@ -52,6 +54,7 @@ def select(
         name: of the strategy, for the reasons of the queries.
         pool: the shortlist as candidates (`to_candidates`), with a space if the strategy uses embeddings.
         asked: the texts of earlier queries.
+        taxonomy: whose leaves the labels are, so that the reasons say at which level the model is unsure.
     """
     if not len(pool):
         return []
@@ -61,7 +64,7 @@ def select(
     places = pc.index_in(
         pa.array([pool.ids[i] for i in [*fresh, *near][:n]], pa.string()), value_set=shortlist.column("id")
     )
-    return [_query(row, name) for row in shortlist.take(places).to_pylist()]
+    return [_query(row, name, taxonomy) for row in shortlist.take(places).to_pylist()]
 
 
 Chosen: TypeAlias = tuple[list[int], list[int]]  # rows of the pool: new texts, and near-duplicates
@@ -120,13 +123,31 @@ def _without(pool: Candidates, left: Indices, picked: Sequence[int]) -> Candidat
     return replace(rest, space=grown)
 
 
-def _query(row: dict[str, object], name: str) -> Query:
+def _query(row: dict[str, object], name: str, taxonomy: Taxonomy | None) -> Query:
     labels, proba = row["top_labels"], row["top_probabilities"]
     assert isinstance(labels, list)
     assert isinstance(proba, list)
     return Query(
         Document(str(row["id"]), str(row["text"])),
-        f"{name}: {labels[0]} {proba[0]:.2f} or {labels[1]} {proba[1]:.2f}",
+        f"{name}: {_between(labels[:2], proba[:2], taxonomy)}",
         labels[0],
         proba[0],
     )
+
+
+def _between(labels: Sequence[str], proba: Sequence[float], taxonomy: Taxonomy | None) -> str:
+    """Say which two labels are the likeliest, and of two leaves in which branch both are.
+
+    Example:
+        "Tea 0.52 or Coffee 0.31, both in Food > Drinks"
+    """
+    shared, branch = 0, ""
+    if taxonomy is not None:
+        one, other = (taxonomy.find(label) for label in labels)
+        assert one is not None
+        assert other is not None
+        shared = int(taxonomy.shared_depth([one], [other])[0])
+        branch = taxonomy.separator.join(taxonomy.nodes[one].path[:shared])
+        labels = [taxonomy.separator.join(taxonomy.nodes[node].path[shared:]) for node in (one, other)]
+    said = " or ".join(f"{label} {p:.2f}" for label, p in zip(labels, proba, strict=True))
+    return f"{said}, both in {branch}" if shared else said

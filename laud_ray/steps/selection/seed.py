@@ -14,12 +14,14 @@ from laud_ray.steps.annotation.annotate import answer
 from laud_ray.steps.annotation.answers import to_labels
 from laud_ray.steps.selection.seed_walk import (
     CANDIDATES,
+    in_groups,
     next_wave,
     nothing_to_learn,
     outcome,
     ranking_depth,
     seed_cap,
     shortfall,
+    sought_groups,
     to_rankings,
 )
 from laud_ray.steps.training.model import to_examples
@@ -73,7 +75,9 @@ def seed(work: Work) -> None:
     Raises:
         WaitingError: if answers are pending.
     """
-    names, per_class, cap = work.task.names, work.config.init.per_class, seed_cap(work.config)
+    per_class, cap = work.config.init.per_class, seed_cap(work.config)
+    groups = sought_groups(work.task, per_class, cap)
+    names = groups.names
     listed = read_shortlist(work.corpus, work.run.scores(0), ranking_depth(len(names), cap))
     held_out = {one.document_id for one in work.store.sample("evaluation")}
     rankings = [[q for q in ranking if q.document.id not in held_out] for ranking in to_rankings(listed, names)]
@@ -82,7 +86,7 @@ def seed(work: Work) -> None:
     with work.step("annotate", 1) as progress:
         while True:
             waiting = answer(work, "seed", 1, progress)
-            asked = work.store.queries("seed")
+            asked = in_groups(work.store.queries("seed"), groups)
             if waiting is not None:
                 break
             wave = next_wave(rankings, asked, names, per_class=per_class, cap=cap, nearness=nearby, growing=people)
@@ -109,6 +113,7 @@ def one_sided(work: Work) -> str | None:
 
 
 def _nothing_to_learn(work: Work) -> str | None:
-    asked, names = work.store.queries("seed"), work.task.names
+    asked = work.store.queries("seed")
     learned = {example.label for example in to_examples(asked, to_labels(work, work.store.feedback()))}
-    return nothing_to_learn(outcome(asked, names), learned)
+    groups = sought_groups(work.task, work.config.init.per_class, seed_cap(work.config))
+    return nothing_to_learn(outcome(in_groups(asked, groups), groups.names), learned)

@@ -4,8 +4,8 @@ arXiv 2511.14738. The result is balanced, so training does not start from a rand
 """
 
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +14,8 @@ import pyarrow as pa
 from laud_ray.config import RunConfig
 from laud_ray.data.near_duplicates import NearDuplicates
 from laud_ray.store.store import Answered, Query
-from laud_ray.types import Document, Floats, Indices
+from laud_ray.taxonomy.groups import MOST, Groups, groups_of
+from laud_ray.types import Document, Floats, Indices, Task
 
 # Documents in the rankings of all classes together. They are embedded in a few seconds to find neighbours.
 CANDIDATES = 4000
@@ -24,14 +25,19 @@ SAID = 5
 
 @dataclass(frozen=True, slots=True)
 class ClassRanking:
-    """Ranks documents by the probability of each of k classes: one criterion for each class.
+    """Ranks documents by the probability of each class: one criterion for each class, or for each group of them.
 
     A query strategy for passes alone: their shortlists are the rankings that the seed walk uses.
+
+    Attributes:
+        groups: the g groups; None: each class is ranked by itself.
     """
 
+    groups: Groups | None = None
+
     def utility(self, proba: Floats) -> Floats:
-        """Return (n, k) probabilities unchanged as (n, k) utilities."""
-        return proba
+        """Map (n, k) probabilities to (n, g) utilities, or return them unchanged without groups."""
+        return proba if self.groups is None else self.groups.sums(proba)
 
     def pick(self, pool: object, n: int, *, rng: np.random.Generator) -> Indices:
         raise NotImplementedError("a class ranking is walked down, not picked from")
@@ -62,6 +68,15 @@ class Sought:
 def seed_cap(config: RunConfig) -> int:
     """The most queries of the walk: init.max_queries, or the whole budget if that is less."""
     return min(config.init.max_queries, config.budget.annotations)
+
+
+def sought_groups(task: Task, per_class: int, cap: int) -> Groups:
+    """Return the groups of classes that the seed walk looks for.
+
+    In a taxonomy these are the nodes of the deepest level for which `cap` queries can be enough. The leaves below are
+    known by their names.
+    """
+    return groups_of(task, min(MOST, max(cap // max(per_class, 1), 2)))
 
 
 def ranking_depth(classes: int, max_queries: int) -> int:
@@ -159,6 +174,11 @@ def _first(queries: Iterator[Query], seen_ids: Container[str], seen: NearDuplica
     return next(fresh, None)
 
 
+def in_groups(asked: Sequence[Answered], groups: Groups) -> list[Answered]:
+    """Return answers that name the groups which their labels are in; without one, they count as abstentions."""
+    return [replace(one, label=groups.name_of(one.label)) for one in asked]
+
+
 def outcome(asked: Sequence[Answered], names: Sequence[str]) -> tuple[Sought, ...]:
     """Count for each class the documents that the seed queries found."""
     found = Counter(answer.label for answer in asked)
@@ -178,7 +198,7 @@ def shortfall(sought: Sequence[Sought], per_class: int) -> str | None:
     return "; ".join(start + _some(which) for start, which in parts if which) or None
 
 
-def nothing_to_learn(sought: Sequence[Sought], learned: Container[str]) -> str | None:
+def nothing_to_learn(sought: Sequence[Sought], learned: Set[str]) -> str | None:
     """Return the reason why no model can be trained: fewer than two classes have an example. None if one can.
 
     A model of one class would predict it for every document; if the other class is rare, that looks accurate and is
@@ -187,9 +207,9 @@ def nothing_to_learn(sought: Sequence[Sought], learned: Container[str]) -> str |
     Args:
         learned: the labels of the examples, those from feedback included.
     """
-    known = [one.name for one in sought if one.name in learned]
-    if len(known) > 1:
+    if len(learned) > 1:
         return None
+    known = [one.name for one in sought if one.name in learned]
     missing = _some([f"{one.name!r} was not found in {_queries(one)}" for one in sought if one.name not in learned])
     alone = f"every example is {known[0]!r}" if known else "no answer names a label"
     return f"seed: {missing}; {alone}, so no model can be trained and the zero-shot model stays current"

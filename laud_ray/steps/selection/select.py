@@ -20,6 +20,7 @@ from laud_ray.steps.training.model import is_made
 from laud_ray.steps.work import Progress, Work
 from laud_ray.storage.model_folder import ENGINES
 from laud_ray.store.rechecks import asked_in
+from laud_ray.taxonomy.groups import groups_of
 from laud_ray.types import Candidates, QueryStrategy, Space
 
 
@@ -41,6 +42,7 @@ def select(work: Work, round: int) -> None:
             replace(pool, space=_space(work, round, strategy, pool, progress)),
             [a.query.document.text for a in work.store.queries()],
             max(0, min(settings.batch - again, left)),
+            taxonomy=work.task.taxonomy,
             rng=np.random.default_rng([work.config.seed, round]),
         )
         work.store.add_queries("query", round, chosen)
@@ -66,7 +68,7 @@ def _choice(work: Work, round: int) -> Choice | None:
     if (made := choices.recorded(work.store, round)) is not None:
         return made
     told, result = asked(work, before=round), work.store.history()[round]
-    choice = choose(choices.evidence(result, confidence_auc(work.run, round), told, work.task.names))
+    choice = choose(choices.evidence(result, confidence_auc(work.run, round), told, groups_of(work.task)))
     choices.record(work.store, round, choice)
     if choice.differs(choices.recorded(work.store, round - 1)):
         work.note("select", round, f"auto chooses {choice.name}: {choice.why}")
@@ -84,13 +86,14 @@ def _space(work: Work, round: int, strategy: QueryStrategy, pool: Candidates, pr
     """Embed the candidates with the round's model, if the strategy uses embeddings; else None."""
     if not reach(strategy) or not len(pool):
         return None
-    run, names = work.run, work.task.names
-    documents, labels = known(work.store.queries(), names)
+    run, groups = work.run, groups_of(work.task)
+    documents, labels = known(work.store.queries(), groups)
     votes = committee(strategy)
     rounds = range(max(1, round - votes + 1), round + 1) if votes else [round]
     if work.config.learner.kind in ENGINES:
         scores = [run.scores(one).absolute() for one in rounds]
-        return survey_scored(pool, documents, labels, names, work.corpus, scores, votes=votes > 0, progress=progress)
+        return survey_scored(pool, documents, labels, groups, work.corpus, scores, votes=votes > 0, progress=progress)
     trained = [name for one in rounds if is_made(run.models, name := run.model_name(one))]
     voters = [(run.models / name).absolute() for name in trained]
-    return survey(pool, documents, labels, voters, votes=votes > 0, workers=work.workers(round), progress=progress)
+    workers, votes_wanted = work.workers(round), votes > 0
+    return survey(pool, documents, labels, groups, voters, votes=votes_wanted, workers=workers, progress=progress)

@@ -8,6 +8,7 @@ from laud_ray.query.spatial.space import reach
 from laud_ray.steps.annotation.answers import asked
 from laud_ray.steps.selection.picking import shortlist_depth
 from laud_ray.steps.work import Work
+from laud_ray.taxonomy.groups import groups_of
 from laud_ray.types import QueryStrategy
 
 
@@ -18,9 +19,12 @@ def strategy_of(work: Work, choice: Choice | None = None) -> QueryStrategy:
         choice: the choice of `auto`. None in a pass, whose shortlist serves every choice.
     """
     told, settings = asked(work), work.config.query
+    groups = groups_of(work.task)
+    found = np.bincount([groups.places[a.label] for a in told if a.label in groups.places], minlength=len(groups.names))
     return query.build(
         settings.strategy,
-        counts=[sum(a.label == name for a in told) for name in work.task.names],
+        # A class counts the annotations of its group, since most of thousands of classes have none.
+        counts=groups.spread(found).tolist(),
         mix=settings.mix if settings.strategy == "mix" else None,
         diversity=settings.diversity,
         answerable=settings.answerable and any(a.answered and a.label is None for a in told),

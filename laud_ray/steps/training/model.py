@@ -5,8 +5,9 @@ from collections.abc import Collection, Mapping, Sequence
 from laud_ray.storage.causes import naming_full_disk
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.local import scratch
-from laud_ray.storage.model_folder import DESCRIPTION
+from laud_ray.storage.model_folder import DESCRIPTION, add_file
 from laud_ray.store.store import Answered
+from laud_ray.taxonomy.task import FILE, dump
 from laud_ray.types import Example, Learner, Task
 
 # Texts in a model's memory by default. With fewer per class, as in a long tail, macro-F1 drops (docs/LOG.md).
@@ -57,5 +58,7 @@ def train(learner: Learner, task: Task, examples: Sequence[Example], models: Fol
         with scratch.temporary("fit") as place:
             with naming_full_disk(str(place)):
                 learner.fit(task, examples, out=str(place / name), seed=seed)
+                if task.taxonomy is not None:
+                    add_file(place / name, FILE, dump(task.taxonomy))
             models.publish(place / name, name, last=DESCRIPTION)
     return models / name

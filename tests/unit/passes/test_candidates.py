@@ -14,15 +14,18 @@ import pytest
 from laud_ray import config, query
 from laud_ray.data.corpus import Corpus, Range
 from laud_ray.errors import ConfigError
-from laud_ray.passes.candidates import from_likeliest, known, likeliest
+from laud_ray.passes.candidates import known
 from laud_ray.passes.scoring import score_table
 from laud_ray.passes.shortlists import SHORTLIST, Shortlist, read_shortlist, shortlist_range, to_candidates
+from laud_ray.passes.stored import from_likeliest, likeliest
+from laud_ray.passes.summary import summarise
 from laud_ray.query import Margin, Mix
 from laud_ray.query.spatial.space import reach
 from laud_ray.steps.selection.picking import select, shortlist_depth
 from laud_ray.steps.selection.seed_walk import ClassRanking
 from laud_ray.storage.folder import Folder
 from laud_ray.store.store import Answered, Query
+from laud_ray.taxonomy.groups import single
 from laud_ray.types import Candidates, Document, Floats, Indices, Space, SpatialStrategy
 
 RNG = np.random.default_rng(0)
@@ -144,9 +147,9 @@ def test_ranges_keep_their_share_and_together_the_best_of_the_corpus(tmp_path: P
         proba = rng.dirichlet([1, 1], rows).astype(np.float32)
         every, usable = np.arange(rows), np.ones(rows, bool)
         utility |= dict(zip(ids, margin.utility(proba)[:, 0].tolist(), strict=True))
-        scores = score_table(ids, proba, every, usable, none, ("Tea", "Juice"), "m")
+        scores = score_table(ids, summarise(proba), every, usable, none, ("Tea", "Juice"), "m")
         name = f"part-{number:05d}.parquet"
-        kept = shortlist_range(wanted, name, table, scores, proba, every, usable)
+        kept = shortlist_range(wanted, name, table, scores, summarise(proba, strategy=wanted.strategy), every, usable)
         assert kept.num_rows == 67
         (out / SHORTLIST).write_table(name, kept)
     corpus = Corpus(out, tuple(Range(f"part-{i:05d}.parquet", rows) for i in range(ranges)), {}, "f")
@@ -168,8 +171,8 @@ def kept_of(wanted: Shortlist, name: str, ids: Sequence[str], proba: Floats) -> 
     none, every, usable = pa.nulls(len(ids), pa.string()), np.arange(len(ids)), np.ones(len(ids), bool)
     table = pa.table({"id": ids, "text": ids, "error": none, "duplicate_of": none})
     labels = [f"l{c}" for c in range(proba.shape[1])]
-    scores = score_table(ids, proba, every, usable, none, labels, "m")
-    return shortlist_range(wanted, name, table, scores, proba, every, usable)
+    scores = score_table(ids, summarise(proba), every, usable, none, labels, "m")
+    return shortlist_range(wanted, name, table, scores, summarise(proba, strategy=wanted.strategy), every, usable)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +234,7 @@ def test_a_space_keeps_abstentions_and_leaves_out_evaluation_and_what_is_pending
         one("d", "query", None, answered=False),
         one("e", "query", "Tea"),
     ]
-    documents, labels = known(asked, ("Tea", "Juice"))
+    documents, labels = known(asked, single(("Tea", "Juice")))
     assert ([one.id for one in documents], labels.tolist()) == (["a", "c", "e"], [1, -1, 0])
 
 
@@ -243,7 +246,7 @@ def test_probabilities_from_the_likeliest_classes() -> None:
             "top_probabilities": pa.array([[0.5, 0.3], [0.9, 0.1]], pa.list_(pa.float32())),
         }
     )
-    proba = from_likeliest(found, pa.array(["a", "b", "lost"]), ("w", "x", "y", "z"))
+    proba = from_likeliest(found, pa.array(["a", "b", "lost"]), single(("w", "x", "y", "z")))
     assert proba == pytest.approx(np.asarray([[0, 0.9, 0.1, 0], [0.1, 0.1, 0.5, 0.3], [0.25] * 4]))
 
 

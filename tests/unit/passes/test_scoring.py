@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from laud_ray.passes.scoring import distinct, load_scorer, score_table, with_failures
+from laud_ray.passes.summary import summarise
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.model_folder import DESCRIPTION
 from laud_ray.types import Floats, Scorer
@@ -43,7 +44,7 @@ def test_the_likeliest_labels_are_those_of_a_full_sort(k: int) -> None:
     labels = [f"l{i}" for i in range(k)]
     inverse = rng.integers(0, 500, 900)
     table = score_table(
-        list(map(str, range(900))), proba, inverse, np.ones(900, np.bool_), [None] * 900, labels, "m"
+        list(map(str, range(900))), summarise(proba), inverse, np.ones(900, np.bool_), [None] * 900, labels, "m"
     ).to_pylist()
     order = np.argsort(-proba, axis=1, kind="stable")[:, :5]
     entropy = -(proba.astype(np.float64) * np.log(np.maximum(proba, 1e-12))).sum(1)

@@ -25,6 +25,7 @@ from laud_ray.oracles.asking import annotate
 from laud_ray.passes.incomplete import drop_incomplete
 from laud_ray.passes.scoring import score_table, score_texts
 from laud_ray.passes.shortlists import SHORTLIST, to_candidates
+from laud_ray.passes.summary import summarise
 from laud_ray.query import build
 from laud_ray.steps.selection.picking import select
 from laud_ray.steps.selection.seed_walk import ClassRanking, next_wave, not_found, ranking_depth
@@ -144,7 +145,7 @@ def test_score_table_by_hand() -> None:
     proba = np.float32([[0.1, 0.7, 0.2], [0.5, 0.25, 0.25]])
     usable = np.asarray([True, False, True, True])
     table = score_table(
-        list("wxyz"), proba, np.asarray([1, -1, 0, 1]), usable, [None, "empty text", None, None], NAMES, "m"
+        list("wxyz"), summarise(proba), np.asarray([1, -1, 0, 1]), usable, [None, "empty text", None, None], NAMES, "m"
     )
     found = table.to_pylist()
     assert [row["label"] for row in found] == ["Tea", None, "Coffee", "Tea"]
@@ -164,7 +165,7 @@ def test_score_table_by_hand() -> None:
 
 def test_score_table_of_nothing_but_errors() -> None:
     table = score_table(
-        ["a"], np.zeros((0, 3), np.float32), np.asarray([-1]), np.asarray([False]), ["empty"], NAMES, "m"
+        ["a"], summarise(np.zeros((0, 3), np.float32)), np.asarray([-1]), np.asarray([False]), ["empty"], NAMES, "m"
     )
     assert table.to_pylist()[0]["label"] is None
 
@@ -217,7 +218,9 @@ def a_corpus(tmp_path: Path, sizes: Sequence[int], proba: Floats) -> tuple[Corpu
         two = np.stack([proba[rows], 1 - proba[rows]], 1).astype(np.float32)
         usable = np.asarray([e is None for e in errors])
         ids = [f"d{i}" for i in rows]
-        scores.write_table(name, score_table(ids, two, np.arange(size), usable, errors, ("Tea", "other"), "m"))
+        scores.write_table(
+            name, score_table(ids, summarise(two), np.arange(size), usable, errors, ("Tea", "other"), "m")
+        )
         start += size
     ranges = tuple(Range(f"part-{i:05d}.parquet", size) for i, size in enumerate(sizes))
     return Corpus(folder, ranges, {"unique": sum(sizes)}, "f"), scores

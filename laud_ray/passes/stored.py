@@ -1,0 +1,127 @@
+"""Look up what finished passes have stored about some documents.
+
+n documents, c passes, k classes, g groups of them.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from laud_ray.cluster.ranges import Workers, map_all_ranges
+from laud_ray.data.corpus import Corpus
+from laud_ray.data.range_files import side_by_side
+from laud_ray.models.language.warm import make_room
+from laud_ray.passes.shortlists import SHORTLIST
+from laud_ray.storage.folder import Folder
+from laud_ray.taxonomy.groups import Groups
+from laud_ray.types import Floats
+
+TASKS = Workers()
+# Bytes of scores that are read in this process.
+READ_HERE = 64 << 20
+
+T = TypeVar("T")
+J = TypeVar("J")
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """The documents to look up, and the passes to look them up in."""
+
+    scores: tuple[Folder, ...]
+    ids: pa.Array
+
+
+def stored_probabilities(corpus: Corpus, scores: Sequence[Folder], ids: Sequence[str], groups: Groups) -> Floats:
+    """Return the (c, n, g) probabilities of the groups for n documents in c passes."""
+    wanted = {f"{number}/{part.name}": number for number in range(len(scores)) for part in corpus.ranges}
+    job = _Finding(tuple(scores), pa.array(ids, pa.string()))
+    tables: list[list[pa.Table]] = [[] for _ in scores]
+    for name, table in mapped(list(wanted), _find, job, TASKS):
+        tables[wanted[name]].append(table)
+    return np.stack([from_likeliest(pa.concat_tables(one), job.ids, groups) for one in tables])
+
+
+def likeliest(
+    corpus: Corpus, scores: Folder, ids: Sequence[str], drawn: Mapping[str, str]
+) -> dict[str, list[tuple[str, float]]]:
+    """Return the likeliest labels of documents in a finished pass with their probabilities, the likeliest first.
+
+    Documents that the pass could not score have none. The shortlist of the pass holds what is chosen to be asked
+    about, so the scores themselves are seldom read; and small ones in this process, since to start workers takes
+    longer.
+
+    Args:
+        drawn: the ranges of documents that were drawn from the whole corpus, by id.
+
+    Raises:
+        PassError: if the work fails, or its workers die repeatedly.
+    """
+    every = [part.name for part in corpus.ranges]
+    listed, sampled = [id for id in ids if id not in drawn], [id for id in ids if id in drawn]
+    places = sorted({drawn[id] for id in sampled})
+    found = _listed(_read_here(scores / SHORTLIST, every if listed else [], listed))
+    found |= _listed(_read_here(scores, places, sampled))
+    if lost := [id for id in ids if id not in found]:
+        size = sum(entry.size for entry in scores.entries() if entry.path in set(every))
+        found |= _listed((_read_here if size <= READ_HERE else _read_there)(scores, every, lost))
+    return found
+
+
+def _read_here(scores: Folder, names: Sequence[str], ids: Sequence[str]) -> Iterator[pa.Table]:
+    job = _Finding((scores,), pa.array(ids, pa.string()))
+    yield from side_by_side(lambda name: _find(f"0/{name}", job), names)
+
+
+def _read_there(scores: Folder, names: Sequence[str], ids: Sequence[str]) -> Iterator[pa.Table]:
+    job = _Finding((scores,), pa.array(ids, pa.string()))
+    yield from (table for _, table in mapped([f"0/{name}" for name in names], _find, job, TASKS))
+
+
+def _listed(tables: Iterable[pa.Table]) -> dict[str, list[tuple[str, float]]]:
+    return {
+        row["id"]: list(zip(row["top_labels"] or (), row["top_probabilities"] or (), strict=True))
+        for table in tables
+        for row in table.to_pylist()
+    }
+
+
+def _find(name: str, job: _Finding) -> pa.Table:
+    """Return the rows of the wanted documents in one range of one pass. Runs in the worker."""
+    number, _, part = name.partition("/")
+    table = job.scores[int(number)].read_table(part, ["id", "top_labels", "top_probabilities"])
+    found = table.filter(pc.is_in(table.column("id"), value_set=job.ids))
+    plain = [("id", pa.string()), ("top_labels", pa.list_(pa.string())), ("top_probabilities", pa.list_(pa.float32()))]
+    return found.cast(pa.schema(plain))
+
+
+def from_likeliest(found: pa.Table, ids: pa.Array, groups: Groups) -> Floats:
+    """Turn the stored likeliest classes of n documents into (n, g) probabilities of g groups of classes.
+
+    The other classes share the rest of 1 equally: all do where none are stored.
+    """
+    rows = pc.index_in(ids, value_set=found.column("id"))
+    taken = found.take(rows)
+    labels, values = taken.column("top_labels").combine_chunks(), taken.column("top_probabilities").combine_chunks()
+    counts = pc.fill_null(pc.list_value_length(labels), 0).to_numpy()
+    at = np.repeat(np.arange(len(ids)), counts)
+    columns = np.asarray([groups.places[label] for label in labels.flatten().to_pylist()], np.int64)
+    listed = np.zeros((len(ids), len(groups.names)), np.float32)
+    proba, others = np.zeros_like(listed), groups.classes - counts
+    np.add.at(listed, (at, columns), 1)
+    np.add.at(proba, (at, columns), values.flatten().to_numpy())
+    rest = np.maximum(1 - proba.sum(axis=1), 0) / np.maximum(others, 1)
+    proba += rest[:, None].astype(np.float32) * (groups.sizes - listed)
+    normal: Floats = proba / proba.sum(axis=1, keepdims=True)
+    return normal
+
+
+def mapped(names: Sequence[str], work: Callable[[str, J], T], job: J, workers: Workers) -> Iterator[tuple[str, T]]:
+    """Yield each name with the result of its work."""
+    make_room(workers, len(names))
+    for result in map_all_ranges(names, work, job, workers, what="parts of the shortlist", committed=False):
+        yield result.name, result.value
