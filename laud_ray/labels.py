@@ -6,17 +6,25 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from laud_ray.errors import CorpusError
 from laud_ray.printable import quoted
 from laud_ray.texts import normalise_text
 from laud_ray.types import Label, Task
 
+if TYPE_CHECKING:
+    from laud_ray.taxonomy.tree import Taxonomy
+
 # The answer of a language model that is not sure; reserved, so no label that a language model chooses from has it.
 UNSURE = "unsure"
 # By which people say that no label is right.
 NONE_FITS = "none fits"
 SHOWN = 10
+# The most names that a misspelt one is compared with letter by letter.
+COMPARED = 500
 LONGEST = 1000
 # Control characters, and surrogates, which UTF-8 cannot encode.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -76,7 +84,10 @@ def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
 
 def remarks(task: Task) -> list[str]:
     """Return warnings about labels of a task that are easily confused, for at most SHOWN groups of them."""
-    every = dict.fromkeys(label.name for one in task.labels for label in (one, *one.rest))
+    if task.taxonomy is not None:
+        every = dict.fromkeys(map(task.taxonomy.label, range(len(task.taxonomy.nodes))))
+    else:
+        every = dict.fromkeys(label.name for one in task.labels for label in (one, *one.rest))
     groups = alike(every)
     lines = [
         f"task.labels: {_and(group)} look the same, but are different labels; to merge them, write "
@@ -89,22 +100,59 @@ def remarks(task: Task) -> list[str]:
 
 def nearest(text: str, names: Sequence[str]) -> str | None:
     """Return the name that is most similar to a misspelt one; None if none is similar."""
-    same = next((name for name in names if look(name) == look(text)), None)
-    if same is not None:
-        return same
-    folded = {fold(name): name for name in reversed(names)}
-    found = difflib.get_close_matches(fold(text), list(folded), 1, 0.75)
-    return folded[found[0]] if found else None
+    return Similar(names).nearest(text)
+
+
+class Similar:
+    """Finds the most similar of n names. Of many names only those that share most letters are compared in full."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._folded = {fold(name): name for name in reversed(names)}
+        self._looks = {look(name): name for name in reversed(names)}
+        self._known = list(self._folded)
+        self._having = defaultdict[str, list[int]](list)
+        for i, name in enumerate(self._known if len(self._known) > COMPARED else ()):
+            for part in _parts(name):
+                self._having[part].append(i)
+        self._sizes = np.array([len(name) for name in self._known])
+
+    def nearest(self, text: str) -> str | None:
+        """Return the most similar name; None if none is similar."""
+        same = self._looks.get(look(text))
+        if same is not None:
+            return same
+        folded = fold(text)
+        found = difflib.get_close_matches(folded, self._candidates(folded), 1, 0.75)
+        return self._folded[found[0]] if found else None
+
+    def _candidates(self, folded: str) -> list[str]:
+        """Return the names to compare: those that share most groups of letters, in relation to their length."""
+        if len(self._known) <= COMPARED:
+            return self._known
+        holders = [one for part in _parts(folded) if (one := self._having.get(part))]
+        if not holders:
+            return []
+        shared = np.bincount(np.concatenate(holders), minlength=len(self._known))
+        share = shared / (len(folded) + self._sizes)
+        return [self._known[i] for i in np.argsort(-share, kind="stable")[:COMPARED]]
+
+
+def _parts(name: str) -> set[str]:
+    """Return all groups of three consecutive characters, with a space around the name."""
+    spaced = f" {name} "
+    return {spaced[i : i + 3] for i in range(len(spaced) - 2)}
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """The names by which texts may name the labels of a task.
 
+    Texts name a node of a taxonomy by its code, its path, or a name that no other node has; its label is its path.
+
     Attributes:
         task: the task.
         names: each name or other spelling -> the name of the label. For a binary task, the labels that `other` stands
-            for are included.
+            for are included; for a taxonomy, the paths of all nodes.
         typed: canonical form of a typed value (see `typed`) -> the name of the label; forms of several labels are left
             out.
     """
@@ -117,6 +165,8 @@ class Known:
         """Return the label that a text names, ignoring white space and invisible characters; None if it names none."""
         if text is None:
             return None
+        if self.task.taxonomy is not None:
+            return _path_of(self.task.taxonomy, text)
         # The text is looked up unchanged first, because runs of an earlier version have names that are not normalised.
         plain = normalise_text(text)
         return self.names.get(text) or self.names.get(plain) or self.typed.get(typed(plain))
@@ -124,7 +174,7 @@ class Known:
     def find_class(self, text: str | None) -> str | None:
         """Return the same as one of the task's classes; in a binary task, any non-empty other text is `other`."""
         found = self.find(text)
-        if self.task.kind == "multiclass" or not (text and normalise_text(text)):
+        if self.task.kind != "binary" or not (text and normalise_text(text)):
             return found
         positive, rest = self.task.names
         return positive if found == positive else rest
@@ -136,12 +186,23 @@ class Known:
             counts: unknown label -> the number of rows that have it.
         """
         others = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:SHOWN]
-        names = list(dict.fromkeys(self.names.values()))
-        return tuple(Unknown(label, rows, nearest(label, names)) for label, rows in others)
+        if not others:
+            return ()
+        labels = list(dict.fromkeys(self.names.values()))
+        tree = self.task.taxonomy
+        by_last = {} if tree is None else {node.name: tree.label(i) for i, node in reversed([*enumerate(tree.nodes)])}
+        whole, last = Similar(labels), Similar(list(by_last))
+        found = []
+        for label, rows in others:
+            near = None if tree is None else last.nearest(label)
+            found.append(Unknown(label, rows, whole.nearest(label) if near is None else by_last[near]))
+        return tuple(found)
 
 
 def known_labels(task: Task) -> Known:
     """Return all names of a task's labels."""
+    if task.taxonomy is not None:
+        return Known(task, {path: path for path in map(task.taxonomy.label, range(len(task.taxonomy.nodes)))}, {})
     every: list[Label] = [label for one in task.labels for label in (one, *one.rest)]
     # Names override spellings. If a label in `rest` is itself named `other`, it means the task's class `other`.
     spelt = {spelling: label.name for label in reversed(every) for spelling in label.also}
@@ -150,6 +211,15 @@ def known_labels(task: Task) -> Known:
     for spelling, name in names.items():
         forms[typed(spelling)].add(name)
     return Known(task, names, {form: found.pop() for form, found in forms.items() if len(found) == 1})
+
+
+def _path_of(taxonomy: "Taxonomy", text: str) -> str | None:
+    """Return the path of the node that a text names; None if it names none, or several."""
+    try:
+        node = taxonomy.find(text)
+    except ValueError:
+        return None
+    return None if node is None else taxonomy.label(node)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,14 @@
 """The configuration of a run: its sections, and how it is read."""
 
-from laud_ray.config.asking import AuditConfig, BudgetConfig, EvaluationConfig, InitConfig, QueryConfig
+from laud_ray.config.asking import (
+    AuditConfig,
+    BudgetConfig,
+    EvaluationConfig,
+    InitConfig,
+    PromiseConfig,
+    QueryConfig,
+)
+from laud_ray.config.labels.tree import TaskTree
 from laud_ray.config.models import (
     CausalConfig,
     EncoderConfig,
@@ -36,10 +44,11 @@ from laud_ray.config.stopping import (
     StopConfig,
     TargetRule,
 )
-from laud_ray.config.task import OTHER, CorpusConfig, LabelConfig, TaskConfig
+from laud_ray.config.task import OTHER, TAXONOMY, CorpusConfig, LabelConfig, TaskConfig
 
 __all__ = [
     "OTHER",
+    "TAXONOMY",
     "AuditConfig",
     "BudgetConfig",
     "BudgetRule",
@@ -62,6 +71,7 @@ __all__ = [
     "PeopleConfig",
     "PlateauRule",
     "PoolExhaustedRule",
+    "PromiseConfig",
     "PromptedSection",
     "QueryConfig",
     "ReplayConfig",
@@ -74,6 +84,7 @@ __all__ = [
     "StopConfig",
     "TargetRule",
     "TaskConfig",
+    "TaskTree",
     "VllmZeroShotConfig",
     "ZeroShotConfig",
     "changes",

@@ -1,4 +1,4 @@
-"""Which documents are annotated, and by which oracle: seed, queries, evaluation sample, audits, budget."""
+"""Which documents are annotated, and by which oracle: seed, queries, evaluation sample, promise, audits, budget."""
 
 from typing import Annotated, Literal
 
@@ -107,6 +107,16 @@ class EvaluationConfig(Section):
         if self.trusted is not None and self.trusted > self.size:
             raise ValueError(f"trusted: {self.trusted} is not valid; expected at most evaluation.size, {self.size}")
         return self
+
+
+class PromiseConfig(Section):
+    """How often answers of a taxonomy are right: an answer that is too uncertain climbs to the node above.
+
+    Attributes:
+        accuracy: the share of answers that are right at their level.
+    """
+
+    accuracy: float = Field(gt=0, lt=1)
 
 
 class AuditConfig(Section):

@@ -6,17 +6,21 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from laud_ray.config import label_file
+from laud_ray.config.labels import flat_file
+from laud_ray.config.labels.tree import TaskTree
+from laud_ray.config.labels.tree_file import read_tree
+from laud_ray.config.labels.tree_store import is_reference, reference
 from laud_ray.config.mistakes import join, line, refuse_credentials, short
 from laud_ray.config.oracles import OPERATIONAL
 from laud_ray.config.run import RunConfig
-from laud_ray.config.section import STORED, literal_path
+from laud_ray.config.section import Context, literal_path
+from laud_ray.config.task import TAXONOMY
+from laud_ray.config.text_file import read_text
 from laud_ray.config.yaml_text import read_yaml
 from laud_ray.errors import ConfigError
-from laud_ray.printable import first_line
-from laud_ray.storage import charset, text_reading
-from laud_ray.storage.file_kind import kind_of
-from laud_ray.storage.folder import Folder
+from laud_ray.storage import text_reading
+from laud_ray.taxonomy import SEPARATOR
+from laud_ray.taxonomy import differences as changes_between
 
 _YAML = "a YAML file"
 
@@ -27,7 +31,7 @@ def load(path: str) -> RunConfig:
     Raises:
         ConfigError: one line per mistake.
     """
-    return parse(_read(path, path, _YAML), path)
+    return parse(read_text(path, path, _YAML), path)
 
 
 def load_stored(path: str) -> RunConfig:
@@ -36,7 +40,7 @@ def load_stored(path: str) -> RunConfig:
     Raises:
         ConfigError: one line per mistake.
     """
-    return parse(_read(path, path, _YAML), path, stored=True)
+    return parse(read_text(path, path, _YAML), path, stored=True)
 
 
 def parse(text: str, path: str = "config", *, stored: bool = False) -> RunConfig:
@@ -56,11 +60,13 @@ def parse(text: str, path: str = "config", *, stored: bool = False) -> RunConfig
         refuse_credentials(data)
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
-    task = data.get("task")
+    task, tree = data.get("task"), None
     if isinstance(task, dict) and "labels" in task:
-        data = {**data, "task": {**task, "labels": _labels(task["labels"], path)}}
+        tree = _tree(task, path) if task.get("kind") == TAXONOMY else None
+        labels = _labels(task["labels"], path) if tree is None else []
+        data = {**data, "task": {**task, **({} if tree is None else _defaults(task)), "labels": labels}}
     try:
-        return RunConfig.model_validate_json(json.dumps(data), context=STORED if stored else None)
+        return RunConfig.model_validate_json(json.dumps(data), context=Context(stored, tree))
     except ValidationError as error:
         lines = [f"{path}: {line(RunConfig, data, dict(detail))}" for detail in error.errors()]
         raise ConfigError("\n".join(lines)) from None
@@ -79,41 +85,34 @@ def changes(old: RunConfig, new: RunConfig) -> list[str]:
 
 
 def _changed(old: RunConfig, new: RunConfig, without: set[str]) -> Iterator[tuple[str, str]]:
-    before, after = (_flat(c.model_dump(mode="json", exclude=without)) for c in (old, new))
+    before, after = (_comparable(config, without) for config in (old, new))
+    if (old.task.kind == TAXONOMY) != (new.task.kind == TAXONOMY):
+        before, after = ({key: one[key] for key in one if not key.startswith("task.labels")} for one in (before, after))
     for key in [*before, *(key for key in after if key not in before)]:
         if before.get(key) != after.get(key):
-            yield key, f"{key}: {before.get(key)} -> {after.get(key)}"
+            yield key, _difference(key, before.get(key), after.get(key), old, new)
+
+
+def _comparable(config: RunConfig, without: set[str]) -> dict[str, Any]:
+    """Return the values by key; of a taxonomy its nodes count, and not the file or column that they were read from."""
+    data = config.model_dump(mode="json", exclude=without)
+    if (tree := config.task.tree) is not None:
+        data["task"]["labels"] = tree.digest or tree.dump()
+    return _flat(data)
+
+
+def _difference(key: str, before: object, after: object, old: RunConfig, new: RunConfig) -> str:
+    was, now = old.task.tree, new.task.tree
+    if key == "task.labels" and was is not None and now is not None:
+        if was.taxonomy is not None and now.taxonomy is not None:
+            return f"{key}: {'; '.join(changes_between(was.taxonomy, now.taxonomy).lines(3))}"
+        return f"{key}: another taxonomy"
+    return f"{key}: {before} -> {after}"
 
 
 def _operational(key: str) -> bool:
     """Whether a key concerns an oracle's endpoint, limits or caps, which may change during a run."""
     return key.startswith(("oracle", "evaluation.oracle", "audit.")) and key.rpartition(".")[2] in OPERATIONAL
-
-
-def _read(path: str, where: str, expected: str, encoding: str | None = None, hint: str | None = None) -> str:
-    """Return the text of a file. `where` names the file in errors, `expected` says what it should be.
-
-    Args:
-        encoding: the one that the user stated; None: it is detected, as that of a corpus.
-        hint: how a user states an encoding, with {} in the place of its name; None if that is not possible.
-    """
-    folder, _, name = path.rpartition("/")
-    try:
-        data = Folder(folder or ("/" if path.startswith("/") else ".")).read(name)
-    except FileNotFoundError:
-        raise ConfigError(f"{where}: no such file; expected {expected}") from None
-    except OSError as error:
-        raise ConfigError(f"{where}: cannot be read: {first_line(error)}; expected {expected}") from None
-    if (kind := kind_of(data)) is not None:
-        raise ConfigError(f"{where}: is {kind}; expected {expected}")
-    used = charset.marked(data) or encoding or charset.detect(data)
-    try:
-        return data.decode(used).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        number = data.count(b"\n", 0, error.start)
-        line = data.split(b"\n")[number]
-        guess = (charset.suggestion(line, hint) if hint else "") or f"; expected {expected} in UTF-8"
-        raise ConfigError(f"{where}: line {number + 1} holds bytes that are not {used}{guess}") from None
 
 
 def _found(data: object) -> str:
@@ -135,14 +134,31 @@ def _labels(value: object, path: str) -> object:
     stated = value if isinstance(value, dict) and "path" in value and value.keys() <= {"path", "encoding"} else {}
     name, encoding = (stated["path"], stated.get("encoding")) if stated else (value, None)
     if not isinstance(name, str):
-        return label_file.as_list(value, where)
+        return flat_file.as_list(value, where)
     try:
         literal_path(name)
         used = None if encoding is None else text_reading.encoding(encoding)
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from None
-    text = _read(name, f"{where}: {name!r}", label_file.EXPECTED, used, f"labels: {{path: {name}, encoding: {{}}}}")
-    return label_file.read(name, text)
+    text = read_text(name, f"{where}: {name!r}", flat_file.EXPECTED, used, f"labels: {{path: {name}, encoding: {{}}}}")
+    return flat_file.read(name, text)
+
+
+def _defaults(task: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of the keys that only a taxonomy has."""
+    defaults = {"separator": SEPARATOR, "answers": "leaf"}
+    return {key: default if task.get(key) is None else task[key] for key, default in defaults.items()}
+
+
+def _tree(task: dict[str, Any], path: str) -> TaskTree:
+    """Return the labels of a task of kind taxonomy; an empty one if its separator is wrong, which is reported later."""
+    separator = _defaults(task)["separator"]
+    if not isinstance(separator, str) or not separator:
+        return TaskTree()
+    labels = task["labels"]
+    if is_reference(labels):
+        return reference(labels, path)
+    return read_tree(labels, f"{path}: task.labels", separator)
 
 
 def _flat(node: Any, key: str = "") -> dict[str, Any]:

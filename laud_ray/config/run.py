@@ -6,13 +6,22 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from laud_ray.cluster.workers import RANGE_TIMEOUT_S
-from laud_ray.config.asking import AuditConfig, BudgetConfig, EvaluationConfig, InitConfig, QueryConfig
+from laud_ray.config.asking import (
+    AuditConfig,
+    BudgetConfig,
+    EvaluationConfig,
+    InitConfig,
+    PromiseConfig,
+    QueryConfig,
+)
+from laud_ray.config.labels.tree import TaskTree
 from laud_ray.config.mistakes import refuse_credentials, require_url, require_variable, short
 from laud_ray.config.models import EncoderConfig, EncoderZeroShotConfig, LearnerConfig, ZeroShotConfig
 from laud_ray.config.oracles import OracleConfig, ReplayConfig, asks_model, people_in, repeats_itself
-from laud_ray.config.section import STORED, PathText, Section
+from laud_ray.config.section import PathText, Section, is_stored
 from laud_ray.config.stopping import BudgetRule, StopConfig
-from laud_ray.config.task import CorpusConfig, TaskConfig
+from laud_ray.config.task import TAXONOMY, CorpusConfig, TaskConfig
+from laud_ray.errors import ConfigError
 from laud_ray.labels import NONE_FITS, UNSURE, fold
 from laud_ray.printable import quoted
 
@@ -79,6 +88,7 @@ class RunConfig(Section):
     init: InitConfig = InitConfig()
     query: QueryConfig = QueryConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    promise: PromiseConfig | None = None
     audit: AuditConfig = AuditConfig()
     budget: BudgetConfig = BudgetConfig()
     stop: tuple[StopConfig, ...] = (BudgetRule(kind="budget"),)
@@ -100,6 +110,18 @@ class RunConfig(Section):
                     raise ValueError(
                         f"{where}.label: the column {one.label!r} is also corpus.{role}; expected two different columns"
                     )
+        column = None if self.task.tree is None else self.task.tree.column
+        if column is not None and column in (self.corpus.text, self.corpus.id):
+            role = "text" if column == self.corpus.text else "id"
+            raise ValueError(
+                f"task.labels.column: the column {column!r} is also corpus.{role}; expected two different columns"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _promised_for_a_taxonomy(self) -> "RunConfig":
+        if self.promise is not None and self.task.kind != TAXONOMY:
+            raise ValueError(f"promise: is not valid with task.kind: {self.task.kind}; expected task.kind: taxonomy")
         return self
 
     @model_validator(mode="after")
@@ -159,20 +181,39 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _abstention_is_no_label(self, info: ValidationInfo) -> "RunConfig":
-        """Refuse a label called like an answer by which a language model or a person abstains."""
+        if not is_stored(info) and (mistake := self._reserved_label()) is not None:
+            raise ValueError(mistake)
+        return self
+
+    def _reserved_label(self) -> str | None:
+        """Return what is wrong with a label called like an answer by which a language model or a person abstains."""
         asked = self.asked_oracles().items()
         llm = next((where for where, one in asked if asks_model(one)), None)
         people = next((where for where, one in asked if people_in(one)), None)
         words = ((llm, "the language model", (UNSURE,)), (people, "the people", (UNSURE, NONE_FITS)))
         for where, who, special in words:
-            same = next((label.name for label in self.task.labels if fold(label.name) in special), None)
-            if where is not None and same is not None and info.context != STORED:
-                raise ValueError(
-                    f"task.labels: the label {quoted(same)} is not valid: {who} of `{where}` "
-                    f"{'abstains' if who != 'the people' else 'abstain'} with this word; expected another name, such "
-                    f"as {{name: unclear, also: [{same}]}}"
-                )
-        return self
+            if (
+                where is None
+                or (same := next((one for one in self.task.names() if fold(one) in special), None)) is None
+            ):
+                continue
+            return (
+                f"task.labels: the label {quoted(same)} is not valid: {who} of `{where}` "
+                f"{'abstains' if who != 'the people' else 'abstain'} with this word; expected another name, such "
+                f"as {{name: unclear, also: [{same}]}}"
+            )
+        return None
+
+    def with_tree(self, tree: TaskTree) -> "RunConfig":
+        """Return the same configuration with its taxonomy, which was read after it.
+
+        Raises:
+            ConfigError: if a label of it is reserved.
+        """
+        config = self.model_copy(update={"task": self.task.with_tree(tree)})
+        if (mistake := config._reserved_label()) is not None:
+            raise ConfigError(mistake)
+        return config
 
     def evaluation_oracle(self) -> tuple[str, OracleConfig]:
         """The oracle that answers for the whole evaluation sample, with its key in the configuration."""

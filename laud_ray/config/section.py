@@ -2,15 +2,34 @@
 
 import os
 import re
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
-# Validation context for the configuration in the folder of a run. An earlier version may have written it, with label
-# names and paths that are refused today but are those of the run.
-STORED = {"stored": True}
+from laud_ray.config.labels.tree import TaskTree
+
 # Variables and home folders, which a shell would expand.
 _VARIABLE, _HOME = re.compile(r"\$(\w+|\{[^}]*\})"), re.compile(r"~[\w.-]*(/|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known about a configuration beside its YAML.
+
+    Attributes:
+        stored: whether it is the one in the folder of a run. An earlier version may have written it, with label names
+            and paths that are refused today but are those of the run.
+        tree: the labels of a task of kind taxonomy.
+    """
+
+    stored: bool = False
+    tree: TaskTree | None = None
+
+
+def is_stored(info: ValidationInfo) -> bool:
+    """Return whether the configuration is the one in the folder of a run."""
+    return isinstance(info.context, Context) and info.context.stored
 
 
 def literal_path(path: str) -> str:
@@ -29,7 +48,7 @@ def literal_path(path: str) -> str:
 
 
 def _literal_unless_stored(path: str, info: ValidationInfo) -> str:
-    return path if info.context == STORED else literal_path(path)
+    return path if is_stored(info) else literal_path(path)
 
 
 PathText = Annotated[str, Field(min_length=1), AfterValidator(_literal_unless_stored)]

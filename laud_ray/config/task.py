@@ -2,18 +2,27 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Field,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
-from laud_ray.config.section import STORED, PathText, Section
+from laud_ray.config.labels.tree import TaskTree
+from laud_ray.config.section import Context, PathText, Section, is_stored
 from laud_ray.labels import fold, read_name
 from laud_ray.printable import quoted
 from laud_ray.storage import text_reading as reading
 from laud_ray.storage.text_reading import Reading
 from laud_ray.types import Label, Task
 
-OTHER = "other"
+OTHER, TAXONOMY = "other", "taxonomy"
 # Databases that a corpus may come from: those whose drivers are installed with laud_ray.
 DATABASES = {
     "postgresql": "postgresql://USER@HOST/DATABASE",
@@ -39,12 +48,12 @@ class LabelConfig(Section):
     @field_validator("name")
     @classmethod
     def _readable(cls, name: str, info: ValidationInfo) -> str:
-        return name if info.context == STORED else read_name(name)
+        return name if is_stored(info) else read_name(name)
 
     @field_validator("also")
     @classmethod
     def _all_readable(cls, also: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        return also if info.context == STORED else tuple(dict.fromkeys(map(read_name, also)))
+        return also if is_stored(info) else tuple(dict.fromkeys(map(read_name, also)))
 
     @property
     def spellings(self) -> tuple[str, ...]:
@@ -60,15 +69,25 @@ class TaskConfig(Section):
 
     In a binary task one label is the positive class, and all others together are the class `other`. The positive
     label is the one with `positive: true`, or the first one if none has it.
+
+    Attributes:
+        labels: the classes; empty for a taxonomy, whose classes are the leaves of `tree`.
+        separator: between the names of a path; None for a task of another kind than taxonomy.
+        answers: whether a document's right answer is always a leaf, or any node; None as for `separator`.
     """
 
     name: str = Field(min_length=1)
-    kind: Literal["binary", "multiclass"] = "multiclass"
+    kind: Literal["binary", "multiclass", "taxonomy"] = "multiclass"
     labels: tuple[LabelConfig, ...]
+    separator: str | None = Field(default=None, min_length=1)
+    answers: Literal["leaf", "any"] | None = None
+    _tree: TaskTree | None = PrivateAttr(None)
 
     @field_validator("labels")
     @classmethod
-    def _distinct(cls, labels: tuple[LabelConfig, ...]) -> tuple[LabelConfig, ...]:
+    def _distinct(cls, labels: tuple[LabelConfig, ...], info: ValidationInfo) -> tuple[LabelConfig, ...]:
+        if info.data.get("kind") == TAXONOMY and not labels:
+            return labels
         if len(labels) < 2:
             raise ValueError(
                 f"has {len(labels)} label(s); expected at least two (in a binary task: the positive one, and one for "
@@ -85,13 +104,25 @@ class TaskConfig(Section):
         return labels
 
     @model_validator(mode="after")
+    def _of_a_tree(self, info: ValidationInfo) -> "TaskConfig":
+        if self.kind != TAXONOMY:
+            for key in ("separator", "answers"):
+                if (value := getattr(self, key)) is not None:
+                    raise ValueError(f"{key}: {quoted(value)} is not valid; expected it only with kind: taxonomy")
+            return self
+        self._tree = info.context.tree if isinstance(info.context, Context) else None
+        if self._tree is None:
+            raise ValueError("labels: are missing; expected a file, a list of paths, or {column: NAME}")
+        return self
+
+    @model_validator(mode="after")
     def _one_positive(self, info: ValidationInfo) -> "TaskConfig":
         marked = [label.name for label in self.labels if label.positive]
         if self.kind == "multiclass" and marked:
             raise ValueError(f"{marked[0]!r} has positive: true; expected it only with kind: binary")
         if len(marked) > 1:
             raise ValueError(f"{', '.join(map(repr, marked))} have positive: true; expected one of them")
-        if self.kind == "binary" and info.context != STORED:
+        if self.kind == "binary" and not is_stored(info):
             called = next((one for one in self._positive.spellings if fold(one) == OTHER), None)
             if called is not None:
                 raise ValueError(
@@ -104,7 +135,39 @@ class TaskConfig(Section):
     def _positive(self) -> LabelConfig:
         return next((label for label in self.labels if label.positive), self.labels[0])
 
+    @model_serializer(mode="wrap")
+    def _with_the_labels_of_a_tree(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = handler(self)
+        if self._tree is None:
+            return {key: value for key, value in found.items() if key not in ("separator", "answers")}
+        return {**found, "labels": self._tree.dump()}
+
+    @property
+    def tree(self) -> TaskTree | None:
+        """The taxonomy, which may not be read yet; None for a task of another kind."""
+        return self._tree
+
+    def with_tree(self, tree: TaskTree) -> "TaskConfig":
+        """Return the same task with a tree that is read."""
+        task = self.model_copy()
+        task._tree = tree
+        return task
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of the labels; of a taxonomy that is read, the names of all nodes."""
+        if self._tree is None:
+            yield from (label.name for label in self.labels)
+        elif self._tree.taxonomy is not None:
+            yield from (node.name for node in self._tree.taxonomy.nodes)
+
     def to_task(self) -> Task:
+        """Return the task.
+
+        Raises:
+            ConfigError: if its taxonomy is not read yet.
+        """
+        if self._tree is not None:
+            return self._tree.task(self.name, inner=self.answers == "any")
         if self.kind == "multiclass":
             return Task(self.name, "multiclass", tuple(label.to_label() for label in self.labels))
         positive = self._positive

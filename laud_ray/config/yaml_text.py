@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from laud_ray.config.label_nodes import label_texts
+from laud_ray.config.labels.yaml_nodes import label_texts
 from laud_ray.config.mistakes import join, short
 from laud_ray.errors import ConfigError
 from laud_ray.printable import first_line

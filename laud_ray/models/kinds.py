@@ -142,7 +142,7 @@ def spare(config: PromptedSection) -> int:
 
 def _calibrates(config: PromptedSection, task: Task) -> bool | None:
     """Whether to divide by label bias; not for binary tasks, where it would pull a rare positive label to one half."""
-    return config.calibrate if task.kind == "multiclass" else False
+    return False if task.kind == "binary" else config.calibrate
 
 
 def _check(config: LearnerConfig | ZeroShotConfig, task: Task) -> None:

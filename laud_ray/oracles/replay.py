@@ -55,5 +55,17 @@ class ReplayOracle:
         if rng.random() < self.abstain:
             return None
         if rng.random() < self.noise:
-            return str(rng.choice([name for name in self.task.names if name != gold]))
+            return self._wrong(gold, rng)
         return gold
+
+    def _wrong(self, gold: str, rng: np.random.Generator) -> str:
+        """Draw one of the labels that are not right; where the right one is an inner node, it is not below that."""
+        names, tree = self.task.names, self.task.taxonomy
+        if tree is None:
+            own, width = names.index(gold), 1
+        else:
+            node = tree.find(gold)
+            assert node is not None
+            own, width = int(tree.leaf_starts[node]), int(tree.leaf_stops[node] - tree.leaf_starts[node])
+        drawn = int(rng.integers(0, len(names) - width)) if len(names) > width else own
+        return names[drawn if drawn < own else drawn + width] if len(names) > width else gold

@@ -14,7 +14,7 @@ from laud_ray.errors import ConfigError, RunError
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.local import atomic, locks
 from laud_ray.storage.local.spare_room import SpareRoom
-from laud_ray.store import rechecks
+from laud_ray.store import rechecks, trees
 from laud_ray.store.database import postgres
 from laud_ray.store.database.connection import write
 from laud_ray.store.database.opening import (
@@ -93,6 +93,7 @@ def claim(config: RunConfig) -> Iterator[RunFolder]:
     folder = Folder(config.storage)
     folder.require()
     refuse_other_store(folder, config)
+    config = trees.with_found_paths(config, CONFIG)
     with ExitStack() as held, one_line(folder):
         if folder.local is not None:
             held.enter_context(_locked(folder.local))
@@ -106,10 +107,13 @@ def claim(config: RunConfig) -> Iterator[RunFolder]:
             postgres.fence(engine, folder.uri)
         store = Store(engine)
         held.callback(store.close)
+        config = trees.with_kept_tree(config, folder, store.setting)
         if (old := _recorded(folder, store)) is not None:
-            _reconcile(folder, store, old, config)
+            _reconcile(folder, store, trees.with_kept_tree(old, folder, store.setting), config)
+        trees.keep(config, store.setting, store.set)
         if store.setting(CONFIGURATION) != config.dump():
             store.set(CONFIGURATION, config.dump())
+        trees.write_copy(config, folder)
         folder.write(CONFIG, config.dump().encode())
         yield RunFolder(folder, config, store)
 
@@ -141,7 +145,8 @@ def look_at(path: str) -> Iterator[RunFolder]:
             engine = open_schema(folder, config.store, postgres.named(folder), PATIENCE_READING)
         store = Store(engine)
         try:
-            yield RunFolder(folder, _in_force(folder, store, config), store)
+            used = trees.with_kept_tree(_in_force(folder, store, config), folder, store.setting)
+            yield RunFolder(folder, used, store)
         finally:
             store.close()
 
@@ -149,19 +154,21 @@ def look_at(path: str) -> Iterator[RunFolder]:
 def configured(path: str) -> RunConfig:
     """Read a YAML configuration. If it is the config.yaml of a run's folder, `storage` is set to that folder.
 
-    So `laud run RUN/config.yaml` continues the run from any working directory.
+    So `laud run RUN/config.yaml` continues the run from any working directory. Labels that are the paths in a column
+    of the corpus are read, unless the run has read them before.
 
     Raises:
         ConfigError: with one line for each mistake.
+        CorpusError: if the labels are in a column that cannot be read.
     """
     folder, _, name = path.rpartition("/")
     if name != CONFIG and path != CONFIG:
-        return configuration.load(path)
+        return trees.with_found_paths(configuration.load(path), CONFIG)
     remote = "://" in path
     here = folder if remote else os.path.abspath(folder or ".")
     there = Folder(here).exists if remote else (lambda one: (Path(here) / one).exists())
     if not any(there(one) for one in (DATABASE, SCHEMA, *BUILT)):
-        return configuration.load(path)
+        return trees.with_found_paths(configuration.load(path), CONFIG)
     config = configuration.load_stored(path)
     same = not remote and os.path.realpath(config.storage) == os.path.realpath(here)
     return config if same else config.model_copy(update={"storage": here})
@@ -217,7 +224,7 @@ def _note(line: str) -> None:
 
 def _may_change(line: str) -> bool:
     """Whether a difference in the configuration is allowed when a run is continued."""
-    return line.startswith(("budget.", "stop"))
+    return line.startswith(("budget.", "stop", "promise"))
 
 
 def _reconcile(folder: Folder, store: Store, old: RunConfig, new: RunConfig) -> None:

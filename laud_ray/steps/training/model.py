@@ -33,13 +33,13 @@ def memory_size(wanted: int | None, task: Task, documents: int) -> int:
     """Return how many unlabelled texts a model keeps in its memory.
 
     Args:
-        wanted: the configured number. None: MEMORY for a multiclass task with few enough classes, else 0.
+        wanted: the configured number. None: MEMORY for a task of several, few enough classes, else 0.
         documents: distinct documents of the corpus.
     """
     if wanted is not None:
         return wanted
     most = min(MEMORY, documents)
-    return most if task.kind == "multiclass" and most >= MEMORY_PER_CLASS * len(task.labels) else 0
+    return most if task.kind != "binary" and most >= MEMORY_PER_CLASS * len(task.labels) else 0
 
 
 def to_memory(sample: Sequence[str], held_out: Collection[str], n: int) -> tuple[str, ...]:

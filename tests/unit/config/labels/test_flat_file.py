@@ -10,7 +10,7 @@ from laud_ray import config
 from laud_ray.errors import ConfigError
 from laud_ray.types import Label
 
-CASES = Path(__file__).parents[3].parent / "shared/cases"
+CASES = Path(__file__).parents[4].parent / "shared/cases"
 REST = {
     "corpus": {"path": "data.parquet", "text": "text"},
     "storage": "runs/food",

@@ -22,6 +22,9 @@ def label_texts(root: yaml.Node | None, at: Sequence[str]) -> None:
         for name, description in node.value:
             _as_text(name)
             _as_text(description, but_null=True)
+            if isinstance(description, yaml.SequenceNode):  # the columns of a table with a column for each level
+                for one in description.value:
+                    _as_text(one)
 
 
 def _child(node: yaml.Node | None, key: str) -> yaml.Node | None:
@@ -32,8 +35,8 @@ def _child(node: yaml.Node | None, key: str) -> yaml.Node | None:
 
 def _label_mapping(node: yaml.MappingNode) -> None:
     for key, value in node.value:
-        if key.value in ("name", "description"):
-            _as_text(value, but_null=key.value == "description")
+        if key.value in ("name", "description", "path", "code", "parent"):
+            _as_text(value, but_null=key.value in ("description", "parent"))
         elif key.value == "also" and isinstance(value, yaml.SequenceNode):
             for one in value.value:
                 _as_text(one)

@@ -1,6 +1,5 @@
 """Read labels from a YAML, JSON, CSV, TSV or text file. Errors name the file and the line."""
 
-import csv
 import json
 import re
 from collections import Counter
@@ -9,17 +8,16 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from laud_ray.config.labels.delimited import DELIMITERS, cells_of, lines_of, require_width
 from laud_ray.config.mistakes import short
 from laud_ray.config.yaml_text import read_yaml
 from laud_ray.errors import ConfigError
 from laud_ray.labels import read_name
 from laud_ray.printable import quoted
-from laud_ray.texts import normalise_text
 
 ENDINGS = (".yaml", ".yml", ".json", ".csv", ".tsv", ".txt")
 EXPECTED = "a YAML, JSON, CSV, TSV or text file"
 COLUMNS = "a column name (or label), and optionally description and also"
-_DELIMITERS = (",", ";", "\t", "|")
 # Shopify's taxonomy has lines such as "gid://shopify/TaxonomyCategory/aa : Apparel & Accessories".
 _SHOPIFY = re.compile(r"^gid://\S+\s*:\s*")
 # Google's taxonomy has lines such as "166 - Apparel & Accessories" under a first line with its name.
@@ -48,7 +46,7 @@ def read(name: str, text: str) -> list[dict[str, Any]]:
     if ending in (".yaml", ".yml"):
         entries = _numbered(read_yaml(text, name, labels_at=()), name)
     elif ending == ".json":
-        entries = _numbered(_json(text, name), name)
+        entries = _numbered(read_json(text, name), name)
     elif ending == ".txt":
         entries = list(_text_lines(text, name))
     else:
@@ -101,7 +99,7 @@ def _numbered(value: object, name: str) -> list[Entry]:
     return [Entry(where, _one(item, where)) for where, item in places]
 
 
-def _json(text: str, name: str) -> object:
+def read_json(text: str, name: str) -> object:
     """Parse JSON with numbers kept as text, so that a label 1.10 does not become 1.1."""
 
     def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -118,35 +116,24 @@ def _json(text: str, name: str) -> object:
         raise ConfigError(f"{name}: is nested too deeply; expected a list of labels") from None
 
 
-def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield (number, line), counted from 1, without blank lines and those that begin with #."""
-    for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1):
-        if normalise_text(line) and not line.lstrip().startswith("#"):
-            yield number, line
-
-
 def _text_lines(text: str, name: str) -> Iterator[Entry]:
     google = text.lstrip().startswith(f"# {_GOOGLE}")
-    for number, line in _lines(text):
+    for number, line in lines_of(text):
         path = _SHOPIFY.sub("", line.strip())
         yield Entry(f"{name} line {number}", {"name": _GOOGLE_ID.sub("", path) if google else path})
 
 
 def _table_lines(text: str, name: str, delimiter: str | None) -> Iterator[Entry]:
     """Read one label per line, below a header that names the columns."""
-    lines = _lines(text)
+    lines = lines_of(text)
     number, first = next(lines, (0, ""))
     if not number:
         return
     header, delimiter = _header(first, f"{name} line {number}", delimiter)
     for number, line in lines:
         where = f"{name} line {number}"
-        cells = _cells(line, delimiter, where)
-        if len(cells) > len(header):
-            raise ConfigError(
-                f"{where}: has {len(cells)} cells; expected at most {len(header)} ({', '.join(header)}): a cell that "
-                f"holds {delimiter!r} needs quotes around it"
-            )
+        cells = cells_of(line, delimiter, where)
+        require_width(cells, header, delimiter, where)
         row = dict(zip(header, cells, strict=False))
         yield Entry(where, {"name": row.get("name", "")} | _optional(row))
 
@@ -161,8 +148,8 @@ def _header(line: str, where: str, delimiter: str | None) -> tuple[list[str], st
 
     A column called label is returned as name.
     """
-    for one in (delimiter,) if delimiter else _DELIMITERS:
-        header = [cell.casefold() for cell in _cells(line, one, where)]
+    for one in (delimiter,) if delimiter else DELIMITERS:
+        header = [cell.casefold() for cell in cells_of(line, one, where)]
         named = [column for column in header if column in ("name", "label")]
         if not named:
             continue
@@ -178,23 +165,6 @@ def _header(line: str, where: str, delimiter: str | None) -> tuple[list[str], st
             raise ConfigError(f"{where}: {fault}; expected {COLUMNS}")
         return columns, one
     raise ConfigError(f"{where}: has the columns {quoted(line.strip())}; expected {COLUMNS}")
-
-
-def _cells(line: str, delimiter: str, where: str) -> list[str]:
-    """Split a line into cells, stripped of surrounding white space; empty cells at its end are dropped."""
-    if delimiter == "\t":
-        cells = line.split("\t")
-    else:
-        try:
-            (cells,) = csv.reader([line], delimiter=delimiter, strict=True, skipinitialspace=True)
-        except csv.Error as error:
-            raise ConfigError(
-                f"{where}: {quoted(line)} is not valid: {error}; expected quotes that end in the same line"
-            ) from None
-    cells = [normalise_text(cell) for cell in cells]
-    while cells and not cells[-1]:
-        cells.pop()
-    return cells
 
 
 def _check(entries: Sequence[Entry]) -> None:
@@ -216,6 +186,6 @@ def _check(entries: Sequence[Entry]) -> None:
         above = name.rpartition(_LEVEL)[0]
         if above in places:
             raise ConfigError(
-                f"{where}: {quoted(name)} is a child of the label {quoted(above)}; expected labels of one level "
-                "(taxonomies are not supported yet)"
+                f"{where}: {quoted(name)} is a child of the label {quoted(above)}; expected labels of one level, "
+                "or task.kind: taxonomy"
             )
