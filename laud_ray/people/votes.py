@@ -64,7 +64,7 @@ def cast(
     """Record votes in one transaction, and settle the questions that they settle.
 
     Args:
-        names: the task's labels.
+        names: what an answer may name, see `taxonomy.task.answer_names`.
         adjudicator: whether the person may decide where votes differ.
         accuracy: of those who answer, by name; see `settling.decide`. None: as their answers so far show.
         strict: whether one vote that cannot be recorded keeps all of them out; otherwise its receipt says why.

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 # Dawid-Skene is used from this many documents with two answers for each class. With fewer, the k * k confusions of each
 # oracle would be estimated mostly from chance.
 PER_CLASS = 10
+# With more classes Dawid-Skene is not used: its k * k confusions of each oracle would fill the memory.
+MOST_CLASSES = 1000
 # The name of the model as an annotator; it was not trained on the answer in question.
 MODEL = "model"
 # Below this probability of the likeliest label, the answers are in dispute.
@@ -49,11 +51,11 @@ class Settled:
 def settle(opinions: Sequence[Opinion], classes: int, trusted: Collection[str] = ()) -> Settled:
     """Settle on a label for each document that has opinions, in the order of their first opinions.
 
-    The last label of a trusted annotator is final. Without one, Dawid-Skene decides if there are enough documents with
-    several labels, and the document is in dispute if it is not sure. Otherwise the label with the most votes wins, and
-    a tie is in dispute. The model that doubted an answer has a vote as well, but only if the document got a second
-    label; otherwise (a second answer that is an abstention) the first label stays. A label that only the model gave
-    never wins.
+    The last label of a trusted annotator is final. Without one, Dawid-Skene decides if there are at most 1,000 classes
+    and enough documents with several labels, and the document is in dispute if it is not sure. Otherwise the label with
+    the most votes wins, and a tie is in dispute. The model that doubted an answer has a vote as well, but only if the
+    document got a second label; otherwise (a second answer that is an abstention) the first label stays. A label that
+    only the model gave never wins.
 
     Args:
         opinions: all opinions, including those of the model.
@@ -67,7 +69,7 @@ def settle(opinions: Sequence[Opinion], classes: int, trusted: Collection[str] =
             said[opinion.document_id].append(opinion)
     heard = {name: {one.label for one in ones if one.who != MODEL} for name, ones in said.items()}
     several = [one for ones in said.values() if len(ones) > 1 for one in ones]
-    enough = len({one.document_id for one in several}) >= PER_CLASS * classes
+    enough = classes <= MOST_CLASSES and len({one.document_id for one in several}) >= PER_CLASS * classes
     likeliest = dawid_skene(several) if enough else {}
     labels: dict[str, str | None] = {}
     for name, ones in said.items():

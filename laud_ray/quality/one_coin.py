@@ -1,6 +1,7 @@
 """Estimate the accuracy of each annotator and the labels of documents, with one parameter for each annotator. Pure.
 
-n documents with labels from several annotators, k classes. An annotator is right with the same probability for all
+n documents with labels from several annotators, k classes, p pairs of a document and a label that it was given. Memory
+grows with p, never with n * k. An annotator is right with the same probability for all
 classes, and errors are spread evenly over the other k - 1 classes. With many classes and few documents that have two
 labels, more cannot be estimated: the confusion matrices of Dawid and Skene have k * k cells for each annotator.
 """
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaincinv  # scipy.stats takes 0.4 s to import
 
-from laud_ray.types import Estimate, Floats
+from laud_ray.types import Bools, Estimate, Floats, Indices
 
 # The Beta prior of an annotator's accuracy: 9 right answers of 10.
 PRIOR_RIGHT, PRIOR_WRONG = 9.0, 1.0
@@ -73,48 +74,70 @@ def one_coin(
     at = np.array([[row[one.document], who[one.annotator], column[one.label]] for one in given], np.int64).reshape(
         -1, 3
     )
-    fixed = [(row[name], column[label]) for name, label in known.items() if name in row]
+    fixed = np.array([(row[name], column[label]) for name, label in known.items() if name in row], np.int64)
+    pairs = _pairs(at, fixed.reshape(-1, 2))
     several = np.bincount(at[:, 0], minlength=len(documents)) > 1
-    for document, _ in fixed:
-        several[document] = True
+    several[pairs.document[pairs.gold]] = True
     counts = several[at[:, 0]]
-    proba = _majority(at, len(documents), len(labels), fixed)
+    proba = _majority(pairs, len(documents))
     right = np.full(len(annotators), prior[0] / sum(prior)) if sum(prior) else np.full(len(annotators), 0.5)
     for _ in range(ROUNDS):
-        hits, total = _counted(at[counts], proba, len(annotators))
+        hits, total = _counted(at[counts, 1], proba[pairs.of[counts]], len(annotators))
         before, right = right, _mean(hits, total, prior)
-        proba = _posterior(at, right, k, len(documents), len(labels), fixed)
+        proba = _posterior(at, pairs, right, k, len(documents))
         if np.abs(right - before).max(initial=0.0) < TOLERANCE:
             break
     confirmed = np.bincount(at[counts][:, 1], minlength=len(annotators))
-    variance = _variance(at[counts], proba, right, prior)
-    return OneCoin(
-        {name: _interval(right[i], variance[i], int(confirmed[i]), prior) for name, i in who.items()},
-        {
-            name: {label: float(proba[i, j]) for label, j in column.items() if proba[i, j] > TOLERANCE}
-            for name, i in row.items()
-        },
-    )
+    variance = _variance(at[counts], pairs.of[counts], proba, right, prior)
+    found: dict[str, dict[str, float]] = {name: {} for name in documents}
+    for i, j, probability in zip(pairs.document.tolist(), pairs.label.tolist(), proba.tolist(), strict=True):
+        if probability > TOLERANCE:
+            found[documents[i]][labels[j]] = probability
+    return OneCoin({name: _interval(right[i], variance[i], int(confirmed[i]), prior) for name, i in who.items()}, found)
 
 
-def _majority(at: np.ndarray, documents: int, labels: int, fixed: Sequence[tuple[int, int]]) -> Floats:
-    votes = np.zeros((documents, labels))
-    np.add.at(votes, (at[:, 0], at[:, 2]), 1.0)
-    proba: Floats = votes / np.maximum(votes.sum(axis=1, keepdims=True), 1)
-    return _with_gold(proba, fixed)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pairs:
+    """The p different pairs of a document and a label that it was given.
+
+    Attributes:
+        document, label: (p,) of each pair.
+        of: the pair of each answer.
+        gold: the pairs that are established.
+        known: (p,) whether the document's label is established.
+    """
+
+    document: Indices
+    label: Indices
+    of: Indices
+    gold: Indices
+    known: Bools
 
 
-def _with_gold(proba: Floats, fixed: Sequence[tuple[int, int]]) -> Floats:
-    for document, label in fixed:
-        proba[document] = 0.0
-        proba[document, label] = 1.0
+def _pairs(at: np.ndarray, fixed: np.ndarray) -> _Pairs:
+    listed, places = np.unique(np.concatenate([at[:, [0, 2]], fixed]), axis=0, return_inverse=True)
+    places = places.reshape(-1)  # NumPy 2.0 alone gives it a second axis
+    gold = places[len(at) :]
+    return _Pairs(listed[:, 0], listed[:, 1], places[: len(at)], gold, np.isin(listed[:, 0], listed[gold, 0]))
+
+
+def _majority(pairs: _Pairs, documents: int) -> Floats:
+    """(p,) shares of the answers about the document."""
+    votes = np.bincount(pairs.of, minlength=len(pairs.document)).astype(np.float64)
+    total = np.bincount(pairs.document, weights=votes, minlength=documents)
+    return _with_gold(votes / np.maximum(total[pairs.document], 1), pairs)
+
+
+def _with_gold(proba: Floats, pairs: _Pairs) -> Floats:
+    proba[pairs.known] = 0.0
+    proba[pairs.gold] = 1.0
     return proba
 
 
-def _counted(at: np.ndarray, proba: Floats, annotators: int) -> tuple[Floats, Floats]:
+def _counted(who: Indices, proba: Floats, annotators: int) -> tuple[Floats, Floats]:
     """The expected number of right answers of each annotator, and of all answers that can be confirmed."""
-    hits = np.bincount(at[:, 1], weights=proba[at[:, 0], at[:, 2]], minlength=annotators)
-    return hits.astype(np.float64), np.bincount(at[:, 1], minlength=annotators).astype(np.float64)
+    hits = np.bincount(who, weights=proba, minlength=annotators)
+    return hits.astype(np.float64), np.bincount(who, minlength=annotators).astype(np.float64)
 
 
 def _mean(hits: Floats, total: Floats, prior: tuple[float, float]) -> Floats:
@@ -123,24 +146,22 @@ def _mean(hits: Floats, total: Floats, prior: tuple[float, float]) -> Floats:
     return np.clip(found, 1e-6, 1 - 1e-6)
 
 
-def _posterior(
-    at: np.ndarray, right: Floats, k: int, documents: int, labels: int, fixed: Sequence[tuple[int, int]]
-) -> Floats:
-    """(documents, labels) probabilities of the labels that were given, under a uniform prior over the k classes."""
+def _posterior(at: np.ndarray, pairs: _Pairs, right: Floats, k: int, documents: int) -> Floats:
+    """(p,) probabilities of the labels that were given, under a uniform prior over the k classes."""
     wrong = np.log((1 - right) / (k - 1))
-    log = np.zeros((documents, labels))
     base = np.bincount(at[:, 0], weights=wrong[at[:, 1]], minlength=documents)
-    np.add.at(log, (at[:, 0], at[:, 2]), np.log(right[at[:, 1]]) - wrong[at[:, 1]])
-    log += base[:, None]
-    # The k - labels classes that nobody named have the likelihood of everybody erring.
-    others = np.log(max(k - labels, 0)) + base if k > labels else np.full(documents, -np.inf)
-    most = np.maximum(log.max(axis=1), others)
-    proba = np.exp(log - most[:, None])
-    proba /= proba.sum(axis=1, keepdims=True) + np.exp(others - most)[:, None]
-    return _with_gold(proba, fixed)
+    gains = np.bincount(pairs.of, weights=(np.log(right) - wrong)[at[:, 1]], minlength=len(pairs.document))
+    log = gains + base[pairs.document]
+    # The classes that nobody named for a document have the likelihood of everybody erring.
+    unnamed = np.maximum(k - np.bincount(pairs.document, minlength=documents), 0)
+    most = base.copy()
+    np.maximum.at(most, pairs.document, log)
+    proba = np.exp(log - most[pairs.document])
+    total = np.bincount(pairs.document, weights=proba, minlength=documents) + unnamed * np.exp(base - most)
+    return _with_gold(proba / total[pairs.document], pairs)
 
 
-def _variance(at: np.ndarray, proba: Floats, right: Floats, prior: tuple[float, float]) -> Floats:
+def _variance(at: np.ndarray, of: Indices, proba: Floats, right: Floats, prior: tuple[float, float]) -> Floats:
     """Return the variance of each accuracy, given that the true labels are unknown.
 
     The observed information is the complete-data information minus the information that is missing because the labels
@@ -150,14 +171,13 @@ def _variance(at: np.ndarray, proba: Floats, right: Floats, prior: tuple[float, 
     each = right * (1 - right)
     information = np.diag((np.bincount(at[:, 1], minlength=len(right)) + sum(prior)) / each)
     by_document: dict[int, list[tuple[int, int]]] = {}
-    for document, annotator, label in at.tolist():
-        by_document.setdefault(document, []).append((annotator, label))
-    for document, ones in by_document.items():
-        for a, label in ones:
+    for document, annotator, pair in zip(at[:, 0].tolist(), at[:, 1].tolist(), of.tolist(), strict=True):
+        by_document.setdefault(document, []).append((annotator, pair))
+    for ones in by_document.values():
+        for a, pair in ones:
             for b, other in ones:
-                both = proba[document, label] if label == other else 0.0
-                shared = both - proba[document, label] * proba[document, other]
-                information[a, b] -= shared / (each[a] * each[b])
+                both = proba[pair] if pair == other else 0.0
+                information[a, b] -= (both - proba[pair] * proba[other]) / (each[a] * each[b])
     found: Floats = np.diag(np.linalg.pinv(information, hermitian=True))
     return np.maximum(found, each / (np.bincount(at[:, 1], minlength=len(right)) + sum(prior) + 1))
 

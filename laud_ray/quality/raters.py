@@ -90,20 +90,24 @@ def compare(opinions: Sequence[Opinion]) -> Agreement | None:
     if not several:
         return None
     names = sorted({label for answers in several for _, label in answers})
-    return Agreement(len(several), _alpha(several, names), _pairs(several, names), _confused(several))
+    return Agreement(len(several), _alpha(several), _pairs(several, names), _confused(several))
 
 
-def _alpha(several: Sequence[Sequence[tuple[str, str]]], names: Sequence[str]) -> float | None:
-    if len(names) < 2:
-        return None
-    import krippendorff
+def _alpha(several: Sequence[Sequence[tuple[str, str]]]) -> float | None:
+    """Return Krippendorff's nominal alpha: 1 - observed / expected disagreement. It builds no matrix of labels.
 
-    index = {name: i for i, name in enumerate(names)}
-    counts = np.zeros((len(several), len(names)), np.int64)
-    for row, answers in zip(counts, several, strict=True):
-        for _, label in answers:
-            row[index[label]] += 1
-    return float(krippendorff.alpha(value_counts=counts, level_of_measurement="nominal"))
+    Of a document with m answers, the pairs of answers that differ count 1 / (m - 1) each.
+    """
+    total: Counter[str] = Counter()
+    observed = 0.0
+    for answers in several:
+        given = Counter(label for _, label in answers)
+        m = len(answers)
+        observed += (m * m - sum(count * count for count in given.values())) / (m - 1)
+        total += given
+    n = total.total()
+    expected = (n * n - sum(count * count for count in total.values())) / (n - 1)
+    return None if len(total) < 2 else 1 - observed / expected
 
 
 def _pairs(several: Sequence[Sequence[tuple[str, str]]], names: Sequence[str]) -> tuple[PairAgreement, ...]:

@@ -41,6 +41,13 @@ def agrees(task: Task, predicted: str, answer: str | None) -> bool:
     return predicted == answer or predicted.startswith(answer + task.taxonomy.separator)
 
 
+def answer_names(task: Task) -> frozenset[str]:
+    """Return what an answer may name: the labels of a task, and in a taxonomy the paths of the inner nodes too."""
+    if task.taxonomy is None:
+        return frozenset(task.names)
+    return frozenset(by_path(task.taxonomy))
+
+
 def dump(taxonomy: Taxonomy) -> bytes:
     """Return a taxonomy as JSON, which `load` reads. 30,000 nodes are written and read in a fraction of a second."""
     rows = [[node.code, node.name, node.parent, node.description, list(node.also)] for node in taxonomy.nodes]

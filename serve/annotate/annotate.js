@@ -4,8 +4,12 @@ import { Answering } from "./answering.js";
 import { ask, tab, takeTokenFromAddress, token } from "./client.js";
 import { commandOf, meaning } from "./keys.js";
 import { hideExamples, saidOf, showPast, showProgress, showSent, showTask, toggle, toggleExamples } from "./panels.js";
+import { NodeIndex, split } from "./nodes.js";
 import { LabelIndex } from "./search.js";
-import { Options, banner, counted, face, focusField, openComment, page, say, showQuestion } from "./view.js";
+import { TreeOptions } from "./tree.js";
+import {
+  Options, banner, counted, face, focusField, inWords, openComment, page, say, showLabelsAs, showQuestion,
+} from "./view.js";
 
 const LATE_MS = 10_000; // an answer that is on its way for longer is worth a banner
 const PROGRESS_S = 5;
@@ -25,14 +29,17 @@ async function start() {
   let me, index;
   try {
     me = await ask("v1/me");
-    index = new LabelIndex((await ask("v1/labels")).labels);
+    const { labels, tree } = await ask("v1/labels");
+    index = tree ? new NodeIndex(tree, ask) : new LabelIndex(labels);
   } catch (error) {
     failed(error);
     if (error.status !== 401) setTimeout(start, 1000);
     return;
   }
-  options ??= new Options(index, { chosen: (label, via) => answer("label", via, label) });
-  options.use(index);
+  options?.end();
+  const seen = { chosen: (label, via) => answer("label", via, label), failed, moved: showActive };
+  options = index.isTree ? new TreeOptions(index, seen) : new Options(index, seen);
+  showLabelsAs(index.isTree ? (label) => split(label, index.separator) : (label) => ({ name: label, above: [] }));
   work = new Answering({ me, index, holder }, { changed: show, past: drawPast, say, well, failed, sent: showSent });
   showTask(me);
   drawPast([]);
@@ -116,7 +123,7 @@ page.field.addEventListener("input", () => shown && options.draw(shown, page.fie
 
 page.field.addEventListener("keydown", (event) => {
   if (!shown) return;
-  const key = meaning(event, { empty: page.field.value === "", digits: options.digits });
+  const key = meaning(event, { empty: page.field.value === "", digits: options.digits, tree: options.isTree });
   if (!key) return;
   event.preventDefault();
   if (key.kind === "choose") answer("label", "key", options.withDigit(key.index));
@@ -124,12 +131,17 @@ page.field.addEventListener("keydown", (event) => {
   else if (key.kind === "edge") options.edge(key.last);
   else if (key.kind === "answer") enter();
   else if (key.kind === "clear") clear();
+  else if (key.kind === "unfold") options.unfold();
+  else if (key.kind === "fold") options.fold();
 });
 
-function enter() {
-  options.draw(shown, page.field.value);
-  const typed = page.field.value.trim();
-  if (options.active !== null) return answer("label", typed ? "search" : "key", options.active);
+async function enter() {
+  const [question, query] = [shown, page.field.value];
+  options.draw(question, query);
+  // What was typed is answered with, not what was found for the letters before.
+  if (!(await options.ready(query)) || question !== shown || query !== page.field.value) return;
+  const typed = query.trim();
+  if (options.active !== null) return options.enter(typed ? "search" : "key");
   say(typed ? "No label fits what you typed." : "No label is chosen: press its digit, type its name, or use the arrow keys.");
 }
 
@@ -139,7 +151,24 @@ function clear() {
   options.clear();
 }
 
+/** Answer with the highlighted branch itself: the label is below it, but none of those there fits, or it is not clear which. */
+function branch(via) {
+  if (!shown) return;
+  if (options.branch === null) return say("No branch is highlighted: walk to one with the arrow keys, or search for it.");
+  answer("label", via, options.branch);
+}
+
+/** Tell which branch "This branch" would answer with. */
+function showActive() {
+  const button = document.querySelector('[data-command="branch"]');
+  button.setAttribute("aria-disabled", options.branch === null);
+  button.title = options.branch === null ? "" : inWords(work.index.labels[options.branch].name);
+  document.querySelector('[data-command="tree"]').setAttribute("aria-disabled", options.active === null);
+}
+
 const COMMANDS = {
+  branch,
+  tree: () => shown && (options.active === null ? say("Nothing is highlighted.") : options.lead(options.active)),
   unsure: (via) => answer("unsure", via),
   none: (via) => answer("none", via),
   undo: () => undo(),
@@ -150,7 +179,7 @@ const COMMANDS = {
 };
 
 document.addEventListener("keydown", (event) => {
-  const name = commandOf(event);
+  const name = commandOf(event, options?.isTree);
   if (!name || !work) return;
   event.preventDefault();
   if (!event.repeat) COMMANDS[name]("key");

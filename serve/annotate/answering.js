@@ -102,6 +102,7 @@ export class Answering {
     if (!candidates?.length) return null;
     const names = candidates.map(([name]) => name);
     const all = this.index.labels.map(({ name }) => name);
+    if (this.index.isTree) return names.filter((name) => this.index.number(name) !== undefined);
     return all.length > FEW ? names : all.filter((name) => names.includes(name));
   }
 

@@ -7,8 +7,10 @@ from laud_ray.people.leases import Lease
 from laud_ray.people.questions import Question
 from laud_ray.people.tokens import Person
 from laud_ray.people.votes import Receipt, StoredVote, current
-from laud_ray.types import Task
+from laud_ray.printable import quoted
 from serve.annotate.desk import Opened
+from serve.annotate.nodes import Nodes
+from serve.schemas import FaultError
 
 _SAID = {"unsure": "unsure", "none": "none fits"}
 
@@ -26,29 +28,57 @@ def me(opened: Opened, person: Person, *, anonymous: bool) -> dict[str, Any]:
     }
 
 
-def labels(task: Task) -> dict[str, Any]:
-    """The labels in the task's order; the description of the rest of a binary task names what it stands for."""
+def labels(opened: Opened) -> dict[str, Any]:
+    """The labels in the task's order; the description of the rest of a binary task names what it stands for.
+
+    Of a taxonomy, which may have tens of thousands, only the top of the tree.
+    """
+    if opened.nodes is not None:
+        return {"labels": [], "tree": opened.nodes.tree()}
     return {
         "labels": [
             {
                 "name": one.name,
                 "description": one.description or ", ".join(each.name for each in one.rest)[:500] or None,
             }
-            for one in task.labels
+            for one in opened.task.labels
         ]
     }
 
 
-def questions(leases: Sequence[Lease], votes: Mapping[int, Sequence[StoredVote]]) -> list[dict[str, Any]]:
+def nodes(opened: Opened, asked: Mapping[str, str]) -> dict[str, Any]:
+    """Some nodes of a taxonomy, see `Work.nodes`."""
+    if opened.nodes is None:
+        raise FaultError(404, "no_taxonomy", "the labels of this run are no taxonomy; GET v1/labels has them all")
+    if "find" in asked:
+        return opened.nodes.found(asked["find"])
+    if "at" in asked:
+        return opened.nodes.at(asked["at"])
+    start = asked.get("from", "0")
+    if not (start.isascii() and start.isdigit() and len(start) <= 9):
+        raise FaultError(422, "invalid", f"from: {quoted(start)} is not valid; expected a whole number from 0 on")
+    return opened.nodes.below(asked.get("under"), int(start))
+
+
+def questions(
+    leases: Sequence[Lease], votes: Mapping[int, Sequence[StoredVote]], nodes: Nodes | None
+) -> list[dict[str, Any]]:
     """Questions to answer; `votes` are those on the questions that an adjudicator decides."""
-    return [question(lease.question, votes.get(lease.question.number)) for lease in leases]
+    return [question(lease.question, nodes, votes.get(lease.question.number)) for lease in leases]
 
 
-def question(one: Question, votes: Sequence[StoredVote] | None = None) -> dict[str, Any]:
-    """A question with its suggestions, if they may be shown, and for an adjudicator with the answers but no names."""
+def question(one: Question, nodes: Nodes | None, votes: Sequence[StoredVote] | None = None) -> dict[str, Any]:
+    """A question with its suggestions, if they may be shown, and for an adjudicator with the answers but no names.
+
+    In a taxonomy it has the nodes that it names, too.
+    """
     shown = [[each.label, each.probability] for each in one.candidates] if one.suggests else None
     given = None if votes is None else _given(votes)
-    return {"id": one.id, "text": one.document.text, "candidates": shown, "answers": given}
+    made = {"id": one.id, "text": one.document.text, "candidates": shown, "answers": given}
+    if nodes is None:
+        return made
+    named = [each.label for each in one.candidates if shown] + [row["label"] for row in given or () if row["label"]]
+    return made | {"nodes": nodes.known(named)}
 
 
 def _given(votes: Sequence[StoredVote]) -> list[dict[str, Any]]:
@@ -69,7 +99,7 @@ def receipt(one: Receipt) -> dict[str, Any]:
     return {"id": one.id, "question": f"q-{one.question:06d}", "outcome": outcome, "state": state, "reason": one.reason}
 
 
-def past(vote: StoredVote, asked: Question) -> dict[str, Any]:
+def past(vote: StoredVote, asked: Question, nodes: Nodes | None) -> dict[str, Any]:
     """One of a person's own answers, and whether it stands for good."""
     said = {"id": vote.vote.id, "answer": vote.vote.answer, "label": vote.vote.label, "comment": vote.vote.comment}
-    return {"question": question(asked), "vote": said, "final": asked.state == "used" and not vote.gold}
+    return {"question": question(asked, nodes), "vote": said, "final": asked.state == "used" and not vote.gold}

@@ -19,8 +19,10 @@ from laud_ray.people.questions import rules_of, take_turn
 from laud_ray.store.database.connection import in_turn, read, write
 from laud_ray.store.run import RunFolder, look_at
 from laud_ray.store.tables import put_setting, settings
+from laud_ray.taxonomy.task import answer_names
 from laud_ray.types import Task
 from serve.annotate.faults import as_faults
+from serve.annotate.nodes import Nodes
 from serve.annotate.writer import Writer
 from serve.schemas import FaultError
 
@@ -33,12 +35,19 @@ AGAIN_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A run while it is open."""
+    """A run while it is open.
+
+    Attributes:
+        names: what an answer may name.
+        nodes: of a taxonomy; None for other tasks.
+    """
 
     id: str
     folder: RunFolder
     rules: PeopleConfig
     task: Task
+    names: frozenset[str]
+    nodes: Nodes | None
 
     @property
     def engine(self) -> Engine:
@@ -142,7 +151,9 @@ class Desk:
             if rules is None:
                 expected = "a run with `oracle: {kind: people}`, alone, in a cascade, or as evaluation.oracle"
                 raise ConfigError(f"{self.path}: asks no people; expected {expected}")
-            opened = Opened(_run_id(folder), folder, rules, folder.config.task.to_task())
+            task = folder.config.task.to_task()
+            nodes = None if task.taxonomy is None else Nodes(task.taxonomy)
+            opened = Opened(_run_id(folder), folder, rules, task, answer_names(task), nodes)
             self._held = opening.pop_all()
         return opened
 

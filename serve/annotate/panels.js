@@ -1,7 +1,7 @@
 // What stands beside the question: progress, guideline, the person's last answers, similar texts.
 
 import { ask } from "./client.js";
-import { copy, counted, page, say } from "./view.js";
+import { copy, counted, inWords, page, say, showLabel } from "./view.js";
 
 const MOST_PAST = 20;
 
@@ -35,7 +35,10 @@ export function showSent(waiting) {
   page.sent.textContent = waiting ? `${counted(waiting, "answer is", "answers are")} on the way.` : "";
 }
 
-export const saidOf = ({ answer, label }) => ({ unsure: "unsure", none: "none fits" })[answer] ?? label;
+const NO_LABEL = { unsure: "unsure", none: "none fits" };
+
+/** An answer in a line of text. */
+export const saidOf = ({ answer, label }) => NO_LABEL[answer] ?? inWords(label);
 
 /** The last answers, the newest first: [{question, vote, final}]. */
 export function showPast(past, change) {
@@ -44,7 +47,9 @@ export function showPast(past, change) {
     ...past.slice(0, MOST_PAST).map((item) => {
       const row = copy(page["past-row"]);
       row.querySelector(".what").textContent = item.question.text;
-      row.querySelector(".label").textContent = saidOf(item.vote);
+      const { answer, label } = item.vote;
+      if (NO_LABEL[answer]) row.querySelector(".label").textContent = NO_LABEL[answer];
+      else showLabel(row.querySelector(".label"), label);
       const button = row.querySelector("button");
       button.setAttribute("aria-label", `Change the answer to ${item.question.text.slice(0, 60)}`);
       if (item.final) button.remove();
@@ -75,7 +80,7 @@ function showExamples({ examples, reason }) {
   const rows = examples.map(({ text, label }) => {
     const row = copy(page["example-row"]);
     row.querySelector(".what").textContent = text;
-    row.querySelector(".label").textContent = label;
+    showLabel(row.querySelector(".label"), label);
     return row;
   });
   if (!rows.length) {

@@ -63,6 +63,10 @@ def _add_reads(api: FastAPI, work: Work) -> None:
             return Response(status_code=304, headers=headers)
         return Response(body, media_type="application/json", headers=headers)
 
+    @api.get("/v1/nodes")
+    async def nodes(request: Request) -> Response:
+        return _json(await work.nodes(dict(request.query_params)))
+
     @api.get("/v1/progress")
     async def progress(request: Request) -> Response:
         return _json(await work.progress(_person(request)))

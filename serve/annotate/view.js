@@ -44,7 +44,8 @@ export function showQuestion(question) {
 
 function answerRow({ label, said, count, comments }) {
   const row = copy(page["answer-row"]);
-  row.querySelector(".label").textContent = label ?? said;
+  if (label === null) row.querySelector(".label").textContent = said;
+  else showLabel(row.querySelector(".label"), label);
   row.querySelector(".count").textContent = counted(count, "person", "people");
   row.querySelector(".said-with").textContent = comments.join("\n");
   return row;
@@ -60,24 +61,83 @@ export function openComment(open, focus = false) {
 const placeholder = (digits) =>
   digits ? `Press ${digits === 1 ? "1" : `1 ${digits === 2 ? "or" : "to"} ${digits}`}, or type a label` : "Type a label";
 
+let shorten = (label) => ({ name: label, above: [] });
+
+/** Set how a label is shown: its name, and the names above it in a tree. */
+export function showLabelsAs(parts) {
+  shorten = parts;
+}
+
+/** Show a label: the name, and what is above it smaller. */
+export function showLabel(element, label) {
+  const { name, above } = shorten(label);
+  element.textContent = name;
+  if (!above.length) return;
+  const path = document.createElement("small");
+  path.className = "path";
+  showPath(path, above);
+  element.append(" ", path);
+}
+
+/** Show the names above a label in one line, in which long ones are cut; the title has all of it. */
+export function showPath(element, above) {
+  element.title = above.join(" › ");
+  const names = above.map((name) => Object.assign(document.createElement("span"), { textContent: name }));
+  element.replaceChildren(...names.flatMap((name, i) => (i ? [" › ", name] : [name])));
+}
+
+/** A label in a line of text, with what is right above it: "Green tea (Tea)". */
+export function inWords(label) {
+  const { name, above } = shorten(label);
+  return above.length ? `${name} (${above.at(-1)})` : name;
+}
+
 /** The options below the field: one list box, of which at most 50 rows are drawn. */
 export class Options {
   constructor(index, { chosen }) {
-    this.use(index);
-    this._rows = []; // [{label, digit, element}]
-    this._at = null;
-    page.options.addEventListener("click", ({ target }) => {
-      const row = this._rows.find(({ element }) => element.contains(target));
-      if (row) chosen(row.label, "mouse");
-    });
-    page.options.addEventListener("mousedown", (event) => event.preventDefault()); // the cursor stays in the field
-  }
-
-  /** Offer the labels of a task. */
-  use(index) {
     this._index = index;
+    this._chosen = chosen;
     this._question = null;
     this._query = null;
+    this._rows = []; // [{label, digit, element}]
+    this._at = null;
+    this._listening = new AbortController();
+    const { signal } = this._listening;
+    const click = ({ target }) => {
+      const row = this._rows.find(({ element }) => element.contains(target));
+      if (row) this.press(row, "mouse", target);
+    };
+    page.options.addEventListener("click", click, { signal });
+    page.options.addEventListener("mousedown", (event) => event.preventDefault(), { signal }); // the cursor stays in the field
+    page.options.setAttribute("role", this.isTree ? "tree" : "listbox");
+    page.field.setAttribute("aria-haspopup", this.isTree ? "tree" : "listbox");
+    page.field.maxLength = this.isTree ? 2000 : 200;
+    for (const element of document.querySelectorAll(".of-tree")) element.hidden = !this.isTree;
+  }
+
+  /** Leave the page to other options. */
+  end() {
+    this._listening.abort();
+  }
+
+  /** Whether the labels are a tree, see tree.js. */
+  get isTree() {
+    return false;
+  }
+
+  /** Wait until what a query finds is drawn. */
+  async ready() {
+    return true;
+  }
+
+  /** What a click on a row does. */
+  press(row, via) {
+    this._chosen(row.label, via);
+  }
+
+  /** What Enter does on the highlighted row. */
+  enter(via) {
+    this.press(this._rows[this._at], via);
   }
 
   /** How many options have a digit. */
@@ -97,9 +157,15 @@ export class Options {
   /** Draw the options of a question that fit what is in the field. */
   draw(question, query) {
     if (question === this._question && query === this._query) return;
+    page.options.scrollTop = 0;
     this._question = question;
     this._query = query;
     const { groups, total } = offered(question, this._index, query);
+    this._show(groups, total);
+  }
+
+  _show(groups, total) {
+    const query = this._query;
     this._rows = [];
     const elements = groups.filter(({ rows }) => rows.length).map((group, i) => this._group(group, i));
     page.options.replaceChildren(...elements);
@@ -140,12 +206,19 @@ export class Options {
     return element;
   }
 
-  _row({ label, digit, probability, votes }) {
+  _blank(row) {
     const element = copy(page.option);
-    const { name, description } = this._index.labels[label];
     element.id = `option-${this._rows.length}`;
+    this._rows.push(Object.assign(row, { element }));
+    return element;
+  }
+
+  _row(row) {
+    const { label, digit, probability, votes } = row;
+    const element = this._blank(row);
+    const { name, description } = this._index.labels[label];
     element.querySelector("bdi").textContent = name;
-    element.querySelector("small").textContent = description ?? "";
+    element.querySelector(".about").textContent = description ?? "";
     if (digit) {
       element.querySelector(".digit").hidden = false;
       element.querySelector(".digit").textContent = digit;
@@ -159,7 +232,6 @@ export class Options {
       chance.querySelector("i").style.setProperty("--v", probability);
       chance.querySelector("b").textContent = percent(probability);
     }
-    this._rows.push({ label, digit, element });
     return element;
   }
 

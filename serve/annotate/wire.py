@@ -26,7 +26,9 @@ def _whole(value: str) -> str:
 
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
 QuestionId = Annotated[str, Field(pattern=r"^q-[0-9]{1,12}$")]
-LabelName = Annotated[str, Field(min_length=1, max_length=LONGEST), AfterValidator(_whole)]
+# A path has several names.
+MOST_LABEL = 10 * LONGEST
+LabelName = Annotated[str, Field(min_length=1, max_length=MOST_LABEL), AfterValidator(_whole)]
 Comment = Annotated[str, Field(max_length=MOST_COMMENT), AfterValidator(_whole)]
 Short = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_whole)]
 
@@ -60,7 +62,7 @@ class VotesIn(Wire):
         "votes.id": "a UUID, a new one for each answer",
         "votes.question": "a question's id, such as q-000017",
         "votes.answer": "label, unsure, none or undo",
-        "votes.label": f"a label of at most {LONGEST:,} characters, or null",
+        "votes.label": f"a label of at most {MOST_LABEL:,} characters, or null",
         "votes.comment": f"a text of at most {MOST_COMMENT:,} characters, or null",
         "votes.seconds": "a number of at least 0, or null",
         "votes.shown": "a list of at most 20 labels, or null",

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
@@ -60,12 +60,20 @@ class Work:
         return await self._look(lambda run: answers.me(run, person, anonymous=self._anonymous))
 
     async def labels(self) -> dict[str, Any]:
-        return await self._look(lambda run: answers.labels(run.task))
+        return await self._look(answers.labels)
+
+    async def nodes(self, asked: Mapping[str, str]) -> dict[str, Any]:
+        """Nodes of a taxonomy: those that `find` finds; those that lead to `at`; or those below `under`, or at the top.
+
+        Raises:
+            FaultError: 404 where there is no taxonomy or no such node, 422 if `from` is not a number.
+        """
+        return await self._look(lambda run: answers.nodes(run, asked))
 
     async def next(self, person: Person, asked: NextIn) -> dict[str, Any]:
         run = await self._checked(asked.run)
         leases = await self._write(lambda connection: _take(connection, run, person, asked.holder, asked.n))
-        return {"questions": await self._shown(leases)}
+        return {"questions": await self._shown(run, leases)}
 
     async def votes(self, person: Person, given: VotesIn) -> dict[str, Any]:
         """Record answers and, in the same transaction, fetch the next questions."""
@@ -73,14 +81,14 @@ class Work:
         cast = [(person.name, person.adjudicates, _vote(one)) for one in given.votes]
 
         def record(connection: Connection) -> tuple[list[Receipt], list[Lease]]:
-            receipts = cast_in(connection, cast, run.rules, run.task.names)
+            receipts = cast_in(connection, cast, run.rules, run.names)
             taken = _take(connection, run, person, given.holder, given.next) if given.next else []
             return receipts, taken
 
         receipts, leases = await self._write(record)
         if all(one.outcome == "refused" for one in receipts):
             raise FaultError(422, "invalid", receipts[0].reason or "the answer cannot be recorded")
-        return {"receipts": [answers.receipt(one) for one in receipts], "questions": await self._shown(leases)}
+        return {"receipts": [answers.receipt(one) for one in receipts], "questions": await self._shown(run, leases)}
 
     async def renew(self, person: Person, asked: HeldIn) -> dict[str, Any]:
         run = await self._checked(asked.run)
@@ -103,14 +111,15 @@ class Work:
                 self._progress = kept = Kept(time.monotonic(), run.id, _progress(run))
             if run.rules.team > 1:
                 # Here, so that the thread that writes finds it when answers differ.
-                lasting_accuracies(run.engine, len(run.task.names))
+                lasting_accuracies(run.engine, len(run.names))
             return {**kept.value, "mine": answered_by(run.engine, person.name)}
 
         return await self._look(count)
 
     async def history(self, person: Person) -> dict[str, Any]:
         def find(run: Opened) -> dict[str, Any]:
-            return {"answers": [answers.past(vote, asked) for vote, asked in latest(run.engine, person.name, PAST)]}
+            given = latest(run.engine, person.name, PAST)
+            return {"answers": [answers.past(vote, asked, run.nodes) for vote, asked in given]}
 
         return await self._look(find)
 
@@ -143,14 +152,14 @@ class Work:
         with as_faults():
             return done.pop().result()
 
-    async def _shown(self, leases: Sequence[Lease]) -> list[dict[str, Any]]:
+    async def _shown(self, run: Opened, leases: Sequence[Lease]) -> list[dict[str, Any]]:
         """The questions as the page gets them; where people differ, with what they answered."""
         disputed = [one.question.number for one in leases if one.question.state == "adjudicate"]
         if not disputed:
-            return answers.questions(leases, {})
+            return answers.questions(leases, {}, run.nodes)
         given = await self._look(lambda run: votes(run.engine, disputed))
         by_question = {number: [one for one in given if one.vote.question == number] for number in disputed}
-        return answers.questions(leases, by_question)
+        return answers.questions(leases, by_question, run.nodes)
 
 
 def _take(connection: Connection, run: Opened, person: Person, holder: str, n: int) -> list[Lease]:

@@ -114,6 +114,62 @@ def test_keys(page: Page, event: dict[str, object], empty: bool, meaning: dict[s
     assert run(page, "keys.js", "return m.meaning(args[0], {empty: args[1], digits: 3})", event, empty) == meaning
 
 
+@pytest.mark.parametrize(
+    ("event", "tree", "empty", "meaning"),
+    [
+        ({"key": "ArrowRight"}, True, True, {"kind": "unfold"}),
+        ({"key": "ArrowLeft"}, True, True, {"kind": "fold"}),
+        ({"key": "ArrowRight"}, True, False, None),
+        ({"key": "ArrowRight"}, False, True, None),
+        ({"key": "b", "altKey": True}, True, False, {"kind": "command", "name": "branch"}),
+        ({"key": "t", "altKey": True}, True, True, {"kind": "command", "name": "tree"}),
+        ({"key": "b", "altKey": True}, False, True, None),
+    ],
+)
+def test_keys_that_only_a_tree_has(
+    page: Page, event: dict[str, object], tree: bool, empty: bool, meaning: dict[str, object] | None
+) -> None:
+    body = "return m.meaning(args[0], {empty: args[1], digits: 3, tree: args[2]})"
+    assert run(page, "keys.js", body, event, empty, tree) == meaning
+
+
+def test_the_nodes_of_a_tree_are_asked_for_once_and_have_lasting_numbers(page: Page) -> None:
+    """The server has a branch of five, of which it sends two at a time."""
+    body = """
+      const asked = [], wide = ["a", "b", "c", "d", "e"];
+      const row = (above, name, leaves) => ({label: [...above, name].join(" > "), name, above, leaves});
+      const part = (from) => ({from, rows: wide.slice(from, from + 2).map((name) => row(["All"], name, 0)), total: 5});
+      const get = async (path) => {
+        asked.push(path);
+        const query = new URLSearchParams(path.split("?")[1]);
+        if (query.has("find")) return {rows: [row(["All"], query.get("find"), 0)], total: 7};
+        if (query.has("at")) {
+          const top = {under: null, from: 0, rows: [row([], "All", 5)], total: 1};
+          return {levels: [top, {under: "All", ...part(2)}]};
+        }
+        return part(Number(query.get("from") ?? 0));
+      };
+      const top = {from: 0, rows: [row([], "All", 5)], total: 1};
+      const index = new m.NodeIndex({top, separator: " > ", leaves: 5, nodes: 6, levels: 2}, get);
+      const names = (number) => index.below(number).rows.map((one) => index.labels[one].last).join("");
+      const seen = [];
+      await index.unfold(0); await index.unfold(0); seen.push(names(0));
+      await index.more(0, true); seen.push(names(0));
+      await index.find("e"); await index.find(" e ");
+      const e = index.found("e").rows[0];
+      seen.push(index.labels[e].name, index.found("e").total, index.parent(e), index.parent(0), index.isLeaf(0));
+      seen.push(await index.lead(index.number("All > d")), names(0), index.below(0).from);
+      await index.more(0, false); seen.push(names(0), index.below(0).from);
+      return [seen, asked.length, index.labels.length, m.split("All > e", " > ")]"""
+    found = run(page, "nodes.js", body)
+    assert found == [
+        ["ab", "abcd", "All > e", 7, 0, None, False, [0], "cd", 2, "abcd", 0],
+        5,
+        6,
+        {"name": "e", "above": ["All"]},
+    ]
+
+
 def test_only_time_in_which_somebody_works_counts(page: Page) -> None:
     body = """const clock = new m.ActiveClock(0), s = 1000;
       clock.input(10 * s);

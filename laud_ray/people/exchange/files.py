@@ -17,6 +17,7 @@ from laud_ray.people.votes import current, votes
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.text_reading import AS_FOUND, Reading
 from laud_ray.store.run import RunFolder
+from laud_ray.taxonomy.task import answer_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def import_answers(
     every = questions(engine)
     found = read_answers(path, who, every, task, identity.name_of(task.name, every[:1]), reading)
     numbers = {one.number: one for one in every}
-    recorded = record(engine, found.given, numbers, rules, task.names, via="file", adjudicator=adjudicator)
+    recorded = record(engine, found.given, numbers, rules, answer_names(task), via="file", adjudicator=adjudicator)
     return Imported(recorded, found.empty, left(run, rules), found.notes)
 
 

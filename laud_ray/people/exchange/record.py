@@ -75,7 +75,7 @@ def record(
 
     Args:
         questions: the run's, by number.
-        names: the task's labels.
+        names: what an answer may name, see `taxonomy.task.answer_names`.
         via: how they were given: file or label-studio.
         adjudicator: whether they decide where votes differ.
 

@@ -1,12 +1,16 @@
 """Read an answer in words: a label of the task, "unsure", or "none fits"."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from laud_ray.labels import Known, fold, known_labels, nearest
 from laud_ray.people.votes import Answer
 from laud_ray.printable import quoted
+from laud_ray.taxonomy import Taxonomy
+from laud_ray.taxonomy.path_text import split_path
+from laud_ray.taxonomy.search import NodeSearch
 from laud_ray.types import Task
 
 UNSURE, NONE = "unsure", "none fits"
@@ -21,9 +25,33 @@ _WORDS: Mapping[str, Answer] = {
 }
 
 
+class Words(Protocol):
+    """How answers to a task are read."""
+
+    def read(self, text: str) -> tuple[Answer, str | None] | None:
+        """Return the answer that a text means, and its label; None if it means none."""
+
+    def text_of(self, path: Sequence[str]) -> str:
+        """Return the text by which a path of names, such as a choice in a tree, names a label."""
+
+    def expected(self, text: str) -> str:
+        """Return the end of a message about a text that is no answer: the nearest label, or some labels."""
+
+
+def words_of(task: Task) -> Words:
+    """Return how answers to a task are read."""
+    if task.taxonomy is not None:
+        return _TreeWords(task.taxonomy)
+    known = known_labels(task)
+    forms = defaultdict[str, set[str]](set)
+    for spelling, name in known.names.items():
+        forms[fold(spelling)].add(name)
+    return _FlatWords(known, {form: found.pop() for form, found in forms.items() if len(found) == 1})
+
+
 @dataclass(frozen=True, slots=True)
-class Words:
-    """How answers to a task are read.
+class _FlatWords:
+    """Answers to a task whose labels are a list.
 
     Attributes:
         folded: names and spellings without distinctions of case -> the label; those of several labels are left out.
@@ -33,15 +61,17 @@ class Words:
     folded: Mapping[str, str]
 
     def read(self, text: str) -> tuple[Answer, str | None] | None:
-        """Return the answer that a text means, and its label; None if it means none."""
         found = self.known.find(text) or self.folded.get(fold(text))
         if found is not None:
             return "label", self.known.find_class(found)
-        word = _WORDS.get(fold(text))
-        return None if word is None else (word, None)
+        return _without_label(text)
+
+    def text_of(self, path: Sequence[str]) -> str:
+        """Return the leaf, or the whole path if that names a label."""
+        paths = (sign.join(path) for sign in (" > ", "/", " / "))
+        return next((one for one in paths if self.read(one) is not None), path[-1] if path else "")
 
     def expected(self, text: str) -> str:
-        """Return the end of a message about a text that is no answer: the nearest label, or some labels."""
         near = nearest(text, list(dict.fromkeys(self.known.names.values())))
         if near is not None:
             return f"is not a label of the task - did you mean {quoted(near)}?"
@@ -49,10 +79,65 @@ class Words:
         return f"is not a label of the task; expected one such as {some}; or {UNSURE!r}, {NONE!r}"
 
 
-def words_of(task: Task) -> Words:
-    """Return how answers to a task are read."""
-    known = known_labels(task)
-    forms = defaultdict[str, set[str]](set)
-    for spelling, name in known.names.items():
-        forms[fold(spelling)].add(name)
-    return Words(known, {form: found.pop() for form, found in forms.items() if len(found) == 1})
+class _TreeWords:
+    """Answers to a task whose labels are a taxonomy: a node's path, its code, or a name that no other node has."""
+
+    def __init__(self, taxonomy: Taxonomy) -> None:
+        self._taxonomy = taxonomy
+        self._folded: dict[str, int] | None = None
+        self._search: NodeSearch | None = None
+
+    def read(self, text: str) -> tuple[Answer, str | None] | None:
+        node = self._find(text)
+        return _without_label(text) if node is None else ("label", self._taxonomy.label(node))
+
+    def text_of(self, path: Sequence[str]) -> str:
+        """Return the path; or, where it lacks levels of the taxonomy, that of the only node that it may mean."""
+        text = self._taxonomy.separator.join(path)
+        node = self._find(path[-1]) if path and self._find(text) is None else None
+        return text if node is None or not _is_within(path, self._taxonomy.nodes[node].path) else path[-1]
+
+    def expected(self, text: str) -> str:
+        try:
+            self._taxonomy.find(text)
+        except ValueError as error:  # the name of several nodes: it lists their paths
+            return str(error).removeprefix(f"{quoted(text)} ")
+        self._search = self._search or NodeSearch(self._taxonomy)
+        node = self._search.nearest(text)
+        if node is not None:
+            return f"is not a label of the task - did you mean {quoted(self._taxonomy.label(node), 1000)}?"
+        some = quoted(self._taxonomy.label(int(self._taxonomy.leaves[0])), 1000)
+        expected = f"a path such as {some}, a code, or a name that only one of them has"
+        return f"is not a label or branch of the task; expected {expected}; or {UNSURE!r}, {NONE!r}"
+
+    def _find(self, text: str) -> int | None:
+        try:
+            found = self._taxonomy.find(text)
+        except ValueError:
+            return None
+        return self._find_folded(text) if found is None else found
+
+    def _find_folded(self, text: str) -> int | None:
+        """Return the node that a text names if case does not matter; None if that may be several."""
+        if self._folded is None:
+            forms = defaultdict[str, set[int]](set)
+            for i, node in enumerate(self._taxonomy.nodes):
+                for spelling in (self._taxonomy.label(i), node.code, node.name, *node.also):
+                    forms[fold(spelling)].add(i)
+            self._folded = {form: found.pop() for form, found in forms.items() if len(found) == 1}
+        try:
+            plain = self._taxonomy.separator.join(split_path(text, self._taxonomy.separator))
+        except ValueError:
+            plain = text
+        return self._folded.get(fold(plain))
+
+
+def _without_label(text: str) -> tuple[Answer, str | None] | None:
+    word = _WORDS.get(fold(text))
+    return None if word is None else (word, None)
+
+
+def _is_within(some: Sequence[str], path: Sequence[str]) -> bool:
+    """Whether names occur in a path in their order."""
+    names = iter(path)
+    return all(one in names for one in some)

@@ -10,14 +10,18 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
 from laud_ray.errors import UserError
-from laud_ray.people.exchange.said import Words, words_of
+from laud_ray.people.exchange.said import words_of
 from laud_ray.printable import printable, quoted
+from laud_ray.taxonomy import Taxonomy
 from laud_ray.types import Task
 
 NAME, TEXT = "label", "text"
 # The most labels that are listed with a key for each, and in a list to choose from. More need a search, which in Label
 # Studio only a taxonomy has.
 KEYS, LISTED = 10, 25
+# The most nodes of a taxonomy: with more, the page of Label Studio takes too long (docs/annotating.md).
+MOST_NODES = 10_000
+_SEARCHED = 'maxUsages="1" minWidth="400px" placeholder="Type to search"'
 _NAMED = 5
 # Characters that XML 1.0 does not have.
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -27,14 +31,39 @@ def label_config(task: Task) -> str:
     """Return the label config of a task, with the descriptions of the labels as hints.
 
     Raises:
-        UserError: if a label has a character that XML does not have.
+        UserError: if a label has a character that XML does not have, or a taxonomy has more nodes than a page of Label
+            Studio can take.
     """
-    choices = "\n".join(f"    {_choice(one.name, one.description)}" for one in task.labels)
-    many = len(task.labels) > LISTED
-    tag = "Taxonomy" if many else "Choices"
-    how = 'leafsOnly="true" maxUsages="1" minWidth="400px" placeholder="Type to search"'
-    if not many:
-        how = f'choice="single" layout="{"select" if len(task.labels) > KEYS else "vertical"}"'
+    if task.taxonomy is not None:
+        return _tree_config(task.taxonomy)
+    choices = "\n".join(f"    {_choice(one.name, one.description)}/>" for one in task.labels)
+    if len(task.labels) > LISTED:
+        return _view("Taxonomy", f'leafsOnly="true" {_SEARCHED}', choices)
+    return _view("Choices", f'choice="single" layout="{"select" if len(task.labels) > KEYS else "vertical"}"', choices)
+
+
+def _tree_config(taxonomy: Taxonomy) -> str:
+    """A branch is an answer too, so not only leaves can be chosen."""
+    if len(taxonomy.nodes) > MOST_NODES:
+        raise UserError(
+            f"the taxonomy has {len(taxonomy.nodes):,} labels and branches, and a page of Label Studio takes at most "
+            f"{MOST_NODES:,}; expected `laud annotate` or `laud questions export` for a taxonomy of this size"
+        )
+    lines: list[str] = []
+    open_nodes: list[int] = []
+    for i, node in enumerate(taxonomy.nodes):
+        while len(open_nodes) >= node.depth:
+            lines.append(f"{'  ' * (open_nodes.pop() + 2)}</Choice>")
+        leaf = int(taxonomy.ends[i]) == i + 1
+        lines.append(f"{'  ' * (node.depth + 1)}{_choice(node.name, node.description)}{'/' if leaf else ''}>")
+        if not leaf:
+            open_nodes.append(node.depth - 1)
+    lines += [f"{'  ' * (depth + 2)}</Choice>" for depth in reversed(open_nodes)]
+    separator = quoteattr(taxonomy.separator)
+    return _view("Taxonomy", f'showFullPath="true" pathSeparator={separator} {_SEARCHED}', "\n".join(lines))
+
+
+def _view(tag: str, how: str, choices: str) -> str:
     return (
         f'<View>\n  <Text name="{TEXT}" value="${TEXT}"/>\n'
         f'  <{tag} name="{NAME}" toName="{TEXT}" required="true" {how}>\n{choices}\n  </{tag}>\n</View>\n'
@@ -49,7 +78,8 @@ class Control:
         kind: choices or taxonomy.
         name, to: of the control, and of what it is about.
         field: of a task's data, which holds the text.
-        choices: label -> the value of a result that chooses it: a text, or a path of a taxonomy.
+        choices: label -> the value of a result that chooses it: a text, or a path of a taxonomy. Branches of a
+            taxonomy can be chosen too, and are not listed.
     """
 
     kind: str
@@ -86,7 +116,7 @@ def read_control(xml: str, task: Task) -> Control:
     field = (about.get("value", "") if about is not None else "").strip()
     if about is None or about.tag != "Text" or not re.fullmatch(r"\$\w+", field):
         raise UserError(f"the label config's {tag.tag} is not about a Text with a value such as $text; expected one")
-    return Control(tag.tag.lower(), tag.get("name", ""), to, field[1:], _choices(tag, words_of(task)))
+    return Control(tag.tag.lower(), tag.get("name", ""), to, field[1:], _choices(tag, task))
 
 
 def is_empty(xml: str) -> bool:
@@ -94,25 +124,20 @@ def is_empty(xml: str) -> bool:
     return re.fullmatch(r"\s*(<View\s*/>|<View>\s*</View>)?\s*", xml) is not None
 
 
-def meaning(chosen: str | Sequence[str], words: Words) -> str:
-    """Return the text by which a choice names a label: of a taxonomy the leaf, or the whole path if that names one."""
-    if isinstance(chosen, str):
-        return chosen
-    paths = (sign.join(chosen) for sign in (" > ", "/", " / "))
-    return next((one for one in paths if words.read(one) is not None), chosen[-1] if chosen else "")
-
-
-def _choices(tag: ElementTree.Element, words: Words) -> dict[str, str | Sequence[str]]:
-    offered = list(_leaves(tag, ())) if tag.tag == "Taxonomy" else [_value(one) for one in tag.findall("Choice")]
-    labels: dict[str, str | Sequence[str]] = {}
+def _choices(tag: ElementTree.Element, task: Task) -> dict[str, str | Sequence[str]]:
+    words, labels = words_of(task), dict[str, str | Sequence[str]]()
+    tree = tag.tag == "Taxonomy"
+    offered: list[str | Sequence[str]] = (
+        list(_leaves(tag, ())) if tree else [_value(one) for one in tag.findall("Choice")]
+    )
     for chosen in offered:
-        text = meaning(chosen, words)
+        text = chosen if isinstance(chosen, str) else words.text_of(chosen)
         said = words.read(text)
         if said is None:
             raise UserError(f"the label config has the choice {quoted(text)}, which {words.expected(text)}")
         if said[1] is not None:
             labels.setdefault(said[1], chosen)
-    if lacking := [name for name in words.known.task.names if name not in labels]:
+    if lacking := [name for name in task.names if name not in labels]:
         more = f" and {len(lacking) - _NAMED:,} more" if len(lacking) > _NAMED else ""
         named = ", ".join(map(quoted, lacking[:_NAMED]))
         raise UserError(f"the label config lacks the labels {named}{more}; expected all labels of the task")
@@ -137,4 +162,4 @@ def _choice(name: str, description: str | None) -> str:
     if _NOT_XML.search(name):
         raise UserError(f"the label {printable(quoted(name))} has a character that XML lacks; expected another name")
     hint = f" hint={quoteattr(_NOT_XML.sub(' ', description))}" if description else ""
-    return f"<Choice value={quoteattr(name)}{hint}/>"
+    return f"<Choice value={quoteattr(name)}{hint}"

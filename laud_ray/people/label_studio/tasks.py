@@ -9,7 +9,7 @@ from laud_ray.people.exchange.identity import vote_id
 from laud_ray.people.exchange.mistakes import refusal
 from laud_ray.people.exchange.record import Given
 from laud_ray.people.exchange.said import Words, words_of
-from laud_ray.people.label_studio.label_config import Control, meaning
+from laud_ray.people.label_studio.label_config import Control
 from laud_ray.people.questions import Question, number_of
 from laud_ray.people.votes import MOST_COMMENT, Answer
 from laud_ray.printable import quoted
@@ -38,8 +38,9 @@ def as_task(one: Question, run: str, control: Control, *, blind: bool) -> dict[s
     made: dict[str, object] = {
         "data": {control.field: one.document.text, QUESTION: one.id, DOCUMENT: one.document.id, RUN: run}
     }
-    if one.suggests and not blind:
-        top = one.candidates[0]
+    top = one.candidates[0] if one.candidates else None
+    # A label of an earlier version of a taxonomy may be gone.
+    if top is not None and top.label in control.choices and one.suggests and not blind:
         score = min(max(top.probability, 0.0), 1.0)
         prediction = {"model_version": one.model, "score": score, "result": [control.result(top.label, one.id)]}
         made["predictions"] = [prediction]
@@ -141,7 +142,7 @@ def _said(
         return "unsure", None
     if len(chosen) > 1:
         raise ValueError(f"has {len(chosen)} choices; expected one")
-    text = meaning(chosen[0], words)
+    text = chosen[0] if isinstance(chosen[0], str) else words.text_of(chosen[0])
     said = words.read(text)
     if said is None:
         raise ValueError(f"the choice {quoted(text)} {words.expected(text)}")

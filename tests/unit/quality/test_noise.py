@@ -137,6 +137,15 @@ def test_confusions_count_only_where_there_are_enough_answers() -> None:
     assert settle(answers(2 * PER_CLASS - 2), 2).disputed == ("open",)
 
 
+def test_beyond_a_thousand_classes_the_majority_decides() -> None:
+    """Dawid-Skene would estimate k * k confusions of each oracle."""
+    said = [opinion(f"d{i}", f"c{i}", who, attempt) for i in range(11_000) for attempt, who in enumerate("ab", 1)]
+    said += [opinion("open", "c1", "a"), opinion("open", "c2", "b", 2)]
+    found = settle(said, 1001)
+    assert found.labels["d7"] == "c7"
+    assert found.disputed == ("open",)
+
+
 # Agreement
 
 

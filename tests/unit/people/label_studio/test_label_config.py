@@ -7,7 +7,9 @@ import pytest
 
 from laud_ray.cli import main
 from laud_ray.errors import UserError
-from laud_ray.people.label_studio.label_config import is_empty, label_config, read_control
+from laud_ray.people.label_studio.label_config import MOST_NODES, is_empty, label_config, read_control
+from laud_ray.taxonomy import Node, Taxonomy
+from laud_ray.taxonomy.task import task_of
 from laud_ray.types import Label, Task
 
 TASK = Task("shelf", "multiclass", (Label("tea", 'hot "drink" & <leaf>'), Label("Käse & co"), Label("<b>", "a\x00b")))
@@ -57,6 +59,47 @@ def test_a_taxonomy_is_read_by_its_leaves() -> None:
     control = read_control(with_choices(f'{tree}<Choice value="&lt;b&gt;"/></Choice>', "Taxonomy"), TASK)
     assert control.choices == {"tea": ("drinks", "tea"), "Käse & co": ("food", "Käse & co"), "<b>": ("food", "<b>")}
     assert control.result("tea", "q")["value"] == {"taxonomy": [["drinks", "tea"]]}
+
+
+TREE = task_of(
+    "shelf",
+    Taxonomy(
+        (
+            Node("1", ("Drinks",), -1),
+            Node("11", ("Drinks", 'Tea & "leaves"'), 0, "hot"),
+            Node("111", ("Drinks", 'Tea & "leaves"', "Green"), 1),
+            Node("112", ("Drinks", 'Tea & "leaves"', "Other"), 1),
+            Node("12", ("Drinks", "Other"), 0),
+            Node("2", ("Food",), -1),
+            Node("21", ("Food", "Other"), 5),
+        )
+    ),
+)
+
+
+def test_the_label_config_of_a_taxonomy_is_its_tree() -> None:
+    written = label_config(TREE)
+    tag = next(ElementTree.fromstring(written).iter("Taxonomy"))
+    assert (tag.get("leafsOnly"), tag.get("showFullPath"), tag.get("pathSeparator")) == (None, "true", " > ")
+    assert [one.get("value") for one in tag.iter("Choice")] == [one.name for one in TREE.taxonomy.nodes]  # type: ignore[union-attr]
+    assert tag[0][0].get("hint") == "hot"
+    control = read_control(written, TREE)
+    assert control.choices == {name: tuple(name.split(" > ")) for name in TREE.names}
+    assert control.result("Food > Other", "q")["value"] == {"taxonomy": [["Food", "Other"]]}
+
+
+def test_a_project_may_lack_levels_where_no_label_is_lost() -> None:
+    """Two nodes are called Other, so that their paths are needed; Green is one node."""
+    deep = '<Choice value="Drinks"><Choice value="Green"/><Choice value="Other"/></Choice>'
+    inner = '<Choice value="Food"><Choice value="Other"/></Choice>'
+    with pytest.raises(UserError, match="lacks the labels 'Drinks > Tea & \"leaves\" > Other'; expected all"):
+        read_control(with_choices(deep + inner, "Taxonomy"), TREE)
+
+
+def test_a_taxonomy_that_is_too_large_for_a_page_is_refused() -> None:
+    nodes = (Node("a", ("All",), -1), *(Node(f"n{i}", ("All", f"L{i}"), 0) for i in range(MOST_NODES)))
+    with pytest.raises(UserError, match="the taxonomy has 10,001 labels and branches, .* takes at most 10,000"):
+        label_config(task_of("t", Taxonomy(nodes)))
 
 
 @pytest.mark.parametrize(

@@ -212,3 +212,9 @@ def test_another_run_in_its_place_gets_none_of_the_answers(
     assert answers[1].json()["error"]["code"] == "other_run"
     assert page.get("/v1/me")["run"] != first
     assert stored(desk) == []
+
+
+def test_labels_that_are_a_list_have_no_nodes(people: dict[str, Page]) -> None:
+    answer = people["ann"].ask("GET", "/v1/nodes?find=tea")
+    assert answer.status_code == 404
+    assert "the labels of this run are no taxonomy" in answer.json()["error"]["message"]
