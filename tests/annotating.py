@@ -1,5 +1,6 @@
 """A run whose questions people answer: made without training anything."""
 
+import json
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -35,6 +36,16 @@ def names(n: int) -> tuple[str, ...]:
     return tuple(f"{kind} {good}{sort}" for sort in _SORTS for good in _GOODS for kind in _KINDS)[:n]
 
 
+def paths() -> tuple[str, ...]:
+    """The leaves of a taxonomy of three levels, of words that repeat: 10 kinds, 12 goods and 40 sorts, 4,800 leaves."""
+    return tuple(
+        f"{kind} food > {kind} {good} > {good}{_SORTS[i % len(_SORTS)]} no. {i}"
+        for kind in _KINDS
+        for good in _GOODS
+        for i in range(40)
+    )
+
+
 def make_run(
     storage: Path,
     *,
@@ -45,11 +56,18 @@ def make_run(
     store: str | None = None,
     texts: Sequence[str] = (),
     rules: str = "hidden: 0.0",
+    tree: Sequence[str] = (),
 ) -> Path:
-    """Make a run that has asked people n questions, with suggestions."""
+    """Make a run that has asked people n questions, with suggestions.
+
+    Args:
+        labels: of which some are suggested.
+        tree: the paths of a taxonomy, among them the labels; empty for a task whose labels are a list.
+    """
     listed = ", ".join(f"{{name: {one!r}, description: {f'Everything that is {one.lower()}'!r}}}" for one in labels)
+    kind, listed = ("taxonomy", json.dumps(list(tree))) if tree else ("multiclass", f"[{listed}]")
     settings = config.parse(
-        f"task: {{name: groceries, labels: [{listed}]}}\n"
+        f"task: {{name: groceries, kind: {kind}, labels: {listed}}}\n"
         "corpus: {path: food.csv, text: text}\n"
         f"storage: {storage}\n" + (f"store: {store}\n" if store else "") + "learner: {kind: linear}\n"
         f"oracle: {{kind: people, {rules}}}\n"

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from laud_ray.people.votes import StoredVote, current, votes
 from laud_ray.store.run import look_at
-from tests.annotating import make_run, names
+from tests.annotating import make_run, names, paths
 from tests.browser import DESKTOP, PHONE, chromium
 
 MARKUP = '<img src=x onerror="document.title=1"><script>document.title=1</script><b>Brie</b>'
@@ -241,7 +241,76 @@ def test_two_tabs_of_one_person_and_a_second_person_never_answer_the_same_questi
     assert sorted(one.person for one in stored) == ["ann"] * 8 + ["bob"] * 4
 
 
-@pytest.mark.parametrize(("count", "scheme"), [(2, "dark"), (29, "light"), (1000, "dark")])
+def test_a_taxonomy_is_searched_and_walked_by_keyboard_and_never_sent_whole(
+    context: BrowserContext, servers: list[Server], tmp_path: Path
+) -> None:
+    tree = paths()
+    server = serve(servers, make_run(tmp_path / "run", labels=tree, tree=tree, n=8, rules="hidden: 0.0"))
+    page = context.new_page()
+    sizes: list[int] = []
+    page.on("response", lambda one: sizes.append(len(one.body())) if "/v1/" in one.url else None)
+    page.goto(server.url)
+    text = shown(page)
+    expect(page.locator("#field")).to_have_attribute("aria-haspopup", "tree")
+    expect(page.locator("#options [role=group]").last.locator("[role=treeitem]")).to_have_count(10)
+    suggested = page.locator("#options [role=treeitem]").first
+    expect(suggested.locator("bdi")).to_have_text("Apples no. 0")
+    expect(suggested.locator(".path")).to_have_text("Fresh food › Fresh Apples")
+    page.keyboard.press("1")
+    expect(page.locator("#said")).to_have_text("Answered: Apples no. 0 (Fresh Apples).")
+    text = shown(page, text)
+    page.keyboard.type("smoked fish 38")  # Enter comes before the answer of the server: it waits for that
+    page.keyboard.press("Enter")
+    text = shown(page, text)
+    page.keyboard.type("canned milk")
+    expect(page.locator("[aria-selected=true] bdi")).to_have_text("Canned Milk")
+    page.keyboard.press("Enter")  # a branch: it is shown in the tree
+    expect(page.locator("#field")).to_have_value("")
+    expect(page.locator("[aria-selected=true][aria-expanded=true] bdi")).to_have_text("Canned Milk")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("[aria-selected=true] bdi")).to_have_text("Canned Milk")
+    page.keyboard.press("Alt+b")
+    expect(page.locator("#said")).to_have_text("Answered: Canned Milk (Canned food).")
+    text = shown(page, text)
+    page.keyboard.press("Alt+b")
+    expect(page.locator("#said")).to_contain_text("No branch is highlighted")
+    page.keyboard.press("End")
+    for name in ("Salted food", "Salted Apples", "Apples no. 0"):
+        expect(page.locator("[aria-selected=true] bdi")).to_have_text(name)
+        page.keyboard.press("ArrowRight")
+        if name != "Apples no. 0":
+            expect(page.locator("[aria-selected=true][aria-expanded=true] bdi")).to_have_text(name)
+            page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    text = shown(page, text)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Alt+t")  # the first suggestion, among its siblings
+    expect(page.locator("[aria-selected=true][aria-level='3']")).to_have_count(1)
+    page.locator("[aria-expanded=true]").last.click()
+    page.locator("#options .branch", has_text="Fresh Bread").last.click()
+    page.locator("[aria-selected=true] .this").click()
+    text = shown(page, text)
+    page.keyboard.type("zzz")
+    expect(page.locator("#hint")).to_contain_text("Nothing fits")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Alt+o")
+    shown(page, text)
+    expect(page.locator("#past .label").nth(1)).to_have_text("Fresh Bread Fresh food")
+    expect(page.locator("#sent")).to_be_empty()
+    server.stop()
+    assert max(sizes) < 40_000
+    assert [(one.vote.answer, one.vote.label, one.vote.via) for one in current(server.votes())] == [
+        ("label", tree[0], "key"),
+        ("label", next(one for one in tree if "Smoked Fish" in one and one.endswith(" 38")), "search"),
+        ("label", "Canned food > Canned Milk", "key"),
+        ("label", "Salted food > Salted Apples > Apples no. 0", "key"),
+        ("label", "Fresh food > Fresh Bread", "mouse"),
+        ("none", None, "key"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("count", "scheme"), [(2, "dark"), (29, "light"), (1000, "dark"), (4800, "light")])
 def test_nothing_stands_in_anybodys_way(
     browser: Browser, servers: list[Server], tmp_path: Path, count: int, scheme: str
 ) -> None:
@@ -253,7 +322,8 @@ def test_nothing_stands_in_anybodys_way(
     guideline = "Choose the shelf on which the shop keeps it."
     texts = ["organic gala apples 1 kg", *("supercalifragilistic" * 30 for _ in range(11))]
     rules = f"hidden: 0.0, guideline: {guideline!r}"
-    server = serve(servers, make_run(tmp_path / "run", labels=names(count), texts=texts, rules=rules))
+    labels, tree = (names(count), ()) if count <= 1000 else (paths(), paths())
+    server = serve(servers, make_run(tmp_path / "run", labels=labels, texts=texts, rules=rules, tree=tree))
     shots = Path(os.environ.get("LAUD_PAGE_SHOTS", tmp_path))
     for name, size in (("desktop", DESKTOP), ("phone", PHONE)):
         context = browser.new_context(viewport=size, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
@@ -262,6 +332,7 @@ def test_nothing_stands_in_anybodys_way(
         shown(page)
         for typed in ("", "f"):
             page.keyboard.type(typed)
+            expect(page.locator("#hint")).not_to_have_text("Searching ...")
             page.screenshot(path=shots / f"annotate-{count}-{name}-{scheme}{typed and '-typed'}.png")
             page.evaluate(axe)
             violations = page.evaluate("axe.run().then(({violations}) => violations)")

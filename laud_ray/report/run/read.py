@@ -26,6 +26,7 @@ from laud_ray.store.feedback import judge
 from laud_ray.store.ledger import Ledger
 from laud_ray.store.run import RunFolder, is_held
 from laud_ray.store.store import Answered, Store
+from laud_ray.taxonomy.task import answer_names
 from laud_ray.types import RoundResult
 
 SHOWN_VERSIONS = ("laud_ray", "ray", "torch", "transformers", "peft", "pyarrow", "numpy")
@@ -86,7 +87,7 @@ def read(run: RunFolder) -> RunSummary:
         legibility=legible.last(store, len(history)),
         notes=corpus.notes if corpus else (),
         asks_people=(rules := rules_of(run.config)) is not None,
-        people=None if rules is None else people_figures(store.engine, rules, len(task.names)),
+        people=None if rules is None else people_figures(store.engine, rules, len(answer_names(task))),
         people_over=None if reason is not None else spent_line(store.engine, rules),
     )
 

@@ -5,20 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from laud_ray.config import TaskConfig
 from laud_ray.people.votes import current, votes
 from laud_ray.store.run import look_at
 from laud_ray.taxonomy import Node, Taxonomy
-from laud_ray.taxonomy.task import task_of
-from laud_ray.types import Task
-from serve.annotate.desk import Desk
 from serve.annotate.nodes import MOST_BELOW, MOST_FOUND, Nodes
-from serve.annotate.routes import make_app
-from serve.annotate.work import Work
-from serve.origin import Origins
 from tests.annotating import make_run
 from tests.trees import closed, grown
-from tests.unit.serve.annotate.conftest import TOKENS, Page
+
+from .conftest import Page
 
 PATHS = {("Drinks", "Tea", "Green tea"), ("Drinks", "Tea", "Black tea"), ("Drinks", "Coffee"), ("Food", "Bread")}
 LABELS = ("Drinks > Coffee", "Drinks > Tea > Black tea", "Drinks > Tea > Green tea", "Food > Bread")
@@ -71,26 +65,15 @@ def test_nothing_that_is_sent_grows_with_the_tree() -> None:
     assert nodes.found("n123")["rows"][0]["label"] == "All > Leaf 00123", "by its code"
 
 
-@pytest.fixture
-def task(monkeypatch: pytest.MonkeyPatch) -> Task:
-    task = task_of("groceries", grown(closed(PATHS)))
-    monkeypatch.setattr(TaskConfig, "to_task", lambda _: task)
-    return task
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rules = "hidden: 0.0, team: 3, twice: 0.0"
+    return make_run(tmp_path_factory.mktemp("tree") / "run", labels=LABELS, n=8, rules=rules, tree=LABELS)
 
 
 @pytest.fixture
-def run(task: Task, tmp_path: Path) -> Path:
-    return make_run(tmp_path / "run", labels=LABELS, n=8, rules="hidden: 0.0, team: 3, twice: 0.0")
-
-
-@pytest.fixture
-def ann(run: Path, desk: Desk, tmp_path: Path) -> Page:
-    from laud_ray.people.tokens import Person, PersonTokens
-
-    (tmp_path / "tokens").write_text(TOKENS)
-    people = PersonTokens(str(tmp_path / "tokens"))
-    app = make_app(Work(desk, anonymous=False), tokens=people, alone=Person("x", "owner"), origins=Origins((), ()))
-    return Page(app, "aaa")
+def ann(people: dict[str, Page]) -> Page:
+    return people["ann"]
 
 
 def test_questions_bring_the_nodes_that_they_name_and_the_labels_are_not_sent(ann: Page) -> None:
@@ -102,10 +85,10 @@ def test_questions_bring_the_nodes_that_they_name_and_the_labels_are_not_sent(an
     assert ann.get("/v1/nodes?under=Food")["rows"][0]["label"] == "Food > Bread"
 
 
-def test_a_branch_is_an_answer_and_settles_as_any_other(ann: Page, run: Path) -> None:
+def test_a_branch_is_an_answer_and_settles_as_any_other(people: dict[str, Page], run: Path) -> None:
     """Two people who name the same node agree; one who names a label below the branch does not."""
+    ann, bob = people["ann"], people["bob"]
     first, second = ann.next(2)
-    bob = Page(ann.app, "bbb", "other")
     assert ann.vote(first["id"], "Drinks > Tea").json()["receipts"][0]["state"] == "open", "the model says otherwise"
     assert ann.vote(second["id"], "Drinks > Tea").json()["receipts"][0]["state"] == "open"
     assert bob.vote(first["id"], "Drinks > Tea").json()["receipts"][0]["state"] == "settled"
