@@ -4,10 +4,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from laud_ray.data.found_paths import MOST_PATHS
 from laud_ray.data.label_counts import MOST_LABELS, LabelCounts, TwoLabels
 from laud_ray.errors import CorpusError
 from laud_ray.labels import SHOWN, fold, read_name, two_labels
 from laud_ray.printable import quoted
+from laud_ray.taxonomy import Taxonomy, looks_like_paths, read_found
 from laud_ray.texts import normalise_text
 
 LEAST_CLASSES, MOST_CLASSES = 2, 1000
@@ -41,7 +43,8 @@ class FoundLabels:
     rows: int = 0
     unclean: int = 0
     unusable: Counter[str] = field(default_factory=Counter)
-    _counts: LabelCounts = field(default_factory=LabelCounts)
+    _counts: LabelCounts = field(default_factory=lambda: LabelCounts(MOST_PATHS))
+    _many_paths: bool | None = None
     _two: TwoLabels = field(default_factory=TwoLabels)
 
     def add(self, file: str, first: int, texts: Sequence[bytes | None], labels: Sequence[bytes | None]) -> None:
@@ -86,8 +89,28 @@ class FoundLabels:
 
     @property
     def too_many(self) -> bool:
-        """Whether there are more labels than can be counted, so that further rows need not be read."""
-        return self._counts.others > 0
+        """Whether there are more labels than a task can have, so that further rows need not be read."""
+        if len(self._counts.counts) <= MOST_LABELS:
+            return False
+        if self._many_paths is None:
+            self._many_paths = self.separator() is not None
+        return self._counts.others > 0 or not self._many_paths
+
+    def separator(self) -> str | None:
+        """Return the separator, if the labels look like paths of a taxonomy; else None."""
+        return looks_like_paths(self._counts.counts)
+
+    def taxonomy(self, name: str, separator: str) -> Taxonomy:
+        """Return the taxonomy of the paths.
+
+        Args:
+            name: the data, for messages.
+
+        Raises:
+            ConfigError: if a path is not valid.
+        """
+        rows = [*self._counts.counts.items(), *self.unusable.items()]
+        return read_found(rows, f"{name}: the column {quoted(self.column)}", separator=separator)
 
     def classes(self) -> list[Spelt]:
         """Return the classes. Labels that differ only in case or width are one, named by the most frequent spelling."""
@@ -97,8 +120,8 @@ class FoundLabels:
         found = [Spelt(*group[0], tuple(group[1:])) for group in groups.values()]
         return sorted(found, key=lambda one: one.name)
 
-    def fault(self) -> str | None:
-        """Return why the labels cannot be the classes of a task; None if they can."""
+    def fault(self, *, paths: bool = False) -> str | None:
+        """Return why the labels cannot be the classes of a task, or the paths of one; None if they can."""
         labelled, classes = self._counts.rows, self.classes()
         the = f"the column {quoted(self.column)}"
         if not labelled:
@@ -110,9 +133,22 @@ class FoundLabels:
             return f"{the} has the label {quoted(classes[0].name)} in {every} with a label; expected two or more labels"
         if len(classes) == labelled > FEW_ROWS:
             return f"{the} has a different label in each of {labelled:,} rows; expected labels that several rows share"
-        if len(classes) > MOST_CLASSES:
+        if len(classes) > MOST_CLASSES and not paths:
             return f"{the} has {len(classes):,} different labels in {labelled:,} rows; {_EXPECTED}"
         return None
+
+    def path_notes(self, taxonomy: Taxonomy) -> Iterator[str]:
+        """Yield notes for the user on oddities of paths."""
+        the, leaves = f"the column {quoted(self.column)}", set(taxonomy.leaves.tolist())
+        inner = sum(rows for text, rows in self._counts.counts.items() if taxonomy.find(text) not in leaves)
+        if inner:
+            yield (
+                f"{the}: {inner:,} rows have a path that is above others; where that is their right answer, and not a "
+                "missing one, set answers: any"
+            )
+        if others := sum(len(node.also) for node in taxonomy.nodes):
+            yield f"{the}: {others:,} names differ from another one only in case or width, and are the same node"
+        yield from self._common_notes()
 
     def notes(self) -> Iterator[str]:
         """Yield notes for the user on oddities of the labels."""
@@ -125,6 +161,10 @@ class FoundLabels:
         if missing := [f"{quoted(one.name)} ({one.rows:,})" for one in self.classes() if fold(one.name) in _MISSING]:
             listed = ", ".join(missing[:SHOWN])
             yield f"{the}: {listed} look like missing values; delete those that are not labels from task.labels"
+        yield from self._common_notes()
+
+    def _common_notes(self) -> Iterator[str]:
+        the = f"the column {quoted(self.column)}"
         if self.unclean:
             yield f"{the}: white space and invisible characters are removed from the labels of {self.unclean:,} rows"
         if self.unusable:

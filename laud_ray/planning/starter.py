@@ -1,31 +1,42 @@
 """Write a commented task.yaml for the user's data (`laud init`)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-import yaml
-
 from laud_ray import config
+from laud_ray.config import TaskTree
 from laud_ray.data import sources
 from laud_ray.data.seen import Seen
-from laud_ray.errors import CorpusError
+from laud_ray.errors import ConfigError, CorpusError
 from laud_ray.labels import remarks
-from laud_ray.planning.found_labels import FoundLabels, Spelt
-from laud_ray.planning.template import TEMPLATE
+from laud_ray.planning.filling import Findings, filled, inline
+from laud_ray.planning.found_labels import FoundLabels
 from laud_ray.planning.text_sample import TextSample
-from laud_ray.printable import printable, quoted, shown
+from laud_ray.printable import printable, quoted
 from laud_ray.stats.legibility import of_bundled
 from laud_ray.storage.text_reading import AS_FOUND, Reading
+from laud_ray.taxonomy import Taxonomy
 from laud_ray.texts import normalise_text
+from laud_ray.types import Task
 
 LIKELY = ("label", "labels", "category", "class", "target", "intent")
+# Names of columns that are taken as labels if their values are paths of a taxonomy.
+LIKELY_PATHS = (
+    "taxonomy",
+    "path",
+    "category_path",
+    "taxonomy_path",
+    "breadcrumb",
+    "breadcrumbs",
+    "hierarchy",
+    "product_type",
+    "google_product_category",
+)
 # The most rows that are read if there is no column of labels.
 LOOK_AT = 200_000
 # The smallest evaluation sample, and as many texts to train on.
 ENOUGH_TEXTS = 40
-PLACEHOLDERS = ("first label", "second label")
-NO_ORACLE = "{kind: llm, engine: openai, model: MODEL_NAME}      # fill in your model"
 FILL_IN = (
     "fill in task.labels and oracle before you run this; no column of labels was found, which kind: replay needs "
     "(kind: llm needs a model and an endpoint)"
@@ -39,11 +50,13 @@ class Starter:
     Attributes:
         text: the YAML, which is a valid configuration.
         fill_in: a message on what the user must fill in, or None.
+        task: the task in it.
         notes: notes on the data.
     """
 
     text: str
     fill_in: str | None
+    task: Task
     notes: tuple[str, ...] = ()
 
 
@@ -80,7 +93,7 @@ def starter(
     Args:
         text: the column of texts.
         label: the column of labels. None: a column with a name such as label or category, if there is one; if its
-            values cannot be labels, it is ignored with a note.
+            values cannot be labels, it is ignored with a note. Labels that are paths make the task a taxonomy.
         id: the column of ids.
         name: the name of the task; by default derived from `data`.
         reading: the stated format of text files; what is not stated is detected and written into the YAML.
@@ -91,7 +104,7 @@ def starter(
     """
     _require_roles(text=text, label=label, id=id)
     present = sources.column_names(data, reading, [text])
-    column = label or next((one for one in present if one.lower() in LIKELY and one not in (text, id)), None)
+    column = label or _likely(one for one in present if one not in (text, id))
     look, seen, passed_over = _look_or_pass_over(data, text, column, id, reading, guessed=label is None)
     if not look.rows:
         raise CorpusError(f"{data}: holds no documents; expected at least one row")
@@ -100,36 +113,69 @@ def starter(
     if look.distinct == 1 < look.rows:
         raise CorpusError(f"{data}: all {look.texts:,} texts in {quoted(text)} are the same; expected different ones")
     labels = look.labels
-    if labels is not None and (wrong := labels.fault()) is not None:
+    tree, not_paths = (None, None) if labels is None else _paths(data, labels)
+    if labels is not None and (wrong := _wrong(labels, tree, guessed=label is None)) is not None:
         if label:
-            raise CorpusError(f"{data}: {wrong}")
-        passed_over, labels = f"{wrong}; the column is ignored", None
+            raise CorpusError(f"{data}: {not_paths or wrong}")
+        passed_over, labels, tree, not_paths = f"{not_paths or wrong}; the column is ignored", None, None, None
+    if not_paths is not None:
+        not_paths = f"{not_paths}; the labels are taken as labels of one level"
     column = None if labels is None else labels.column
-    classes = [] if labels is None else labels.classes()
-    notes = [*seen.notes, *filter(None, [passed_over]), *(labels.notes() if labels is not None else ())]
+    path = PurePosixPath(data)
+    name = name or (path.parent.name if path.stem in ("train", "data") else path.stem.strip("*")) or "task"
+    oddities = [] if labels is None else labels.notes() if tree is None else labels.path_notes(tree)
+    notes = [*seen.notes, *filter(None, [passed_over, not_paths]), *oddities]
     if look.distinct < ENOUGH_TEXTS:
         notes.append(
             f"{data}: has {_texts(look.distinct)}; a run needs at least {ENOUGH_TEXTS}, since up to half of them are "
             "used for evaluation"
         )
-    path = PurePosixPath(data)
-    name = name or (path.parent.name if path.stem in ("train", "data") else path.stem.strip("*")) or "task"
-    written = TEMPLATE.format(
-        name=_inline(name),
-        note="" if column else "                      # fill in your labels",
-        labels="\n".join(_labels(classes) if classes else (f"    - {{name: {one}}}" for one in PLACEHOLDERS)),
-        path=_inline(data),
-        text=_inline(text),
-        id=_inline(id),
-        reading=_reading(seen, reading),
-        notes="".join(f"\n# {printable(note)}" for note in notes),
-        storage=_inline(f"runs/{name}"),
-        oracle=f"{{kind: replay, label: {_inline(column)}}}" if column else NO_ORACLE,
-        evaluation=max(20, min(300, look.rows // 4)),
+    found = Findings(
+        name,
+        data,
+        text,
+        id,
+        column,
+        [] if labels is None or tree is not None else labels.classes(),
+        tree,
+        look.rows,
+        _reading(seen, reading),
+        notes,
     )
+    written = filled(found)
     parsed = config.parse(written, "task.yaml")
-    notes += [*remarks(parsed.task.to_task()), *filter(None, [of_bundled(look.sample).remark("the bundled encoder")])]
-    return Starter(written, None if column else FILL_IN, tuple(map(printable, notes)))
+    task = (parsed if tree is None else parsed.with_tree(TaskTree.of(tree, column))).task.to_task()
+    notes += [*remarks(task), *filter(None, [of_bundled(look.sample).remark("the bundled encoder")])]
+    return Starter(written, None if column else FILL_IN, task, tuple(map(printable, notes)))
+
+
+def _likely(columns: Iterable[str]) -> str | None:
+    """Return the column that probably has the labels: one with the name of labels, or else of paths."""
+    present = list(columns)
+    for names in (LIKELY, LIKELY_PATHS):
+        found = next((one for one in present if one.lower() in names), None)
+        if found is not None:
+            return found
+    return None
+
+
+def _paths(data: str, labels: FoundLabels) -> tuple[Taxonomy | None, str | None]:
+    """Return the taxonomy if the labels look like paths, or why they form none; both are None for other labels."""
+    separator = labels.separator()
+    if separator is None:
+        return None, None
+    try:
+        return labels.taxonomy(data, separator), None
+    except ConfigError as error:
+        return None, f"the column {quoted(labels.column)} looks like paths of a taxonomy, but {error}"
+
+
+def _wrong(labels: FoundLabels, tree: Taxonomy | None, *, guessed: bool) -> str | None:
+    """Return why a column cannot have the labels; a guessed one with the name of paths needs paths."""
+    fault = labels.fault(paths=tree is not None)
+    if fault is None and guessed and tree is None and labels.column.lower() in LIKELY_PATHS:
+        return f"the column {quoted(labels.column)} holds no paths of a taxonomy"
+    return fault
 
 
 def _require_roles(*, text: str, label: str | None, id: str | None) -> None:
@@ -169,7 +215,7 @@ def _reading(seen: Seen, stated: Reading) -> str:
     else:
         return ""
     keys = (("delimiter", one.delimiter), ("quote", one.quote), ("encoding", one.encoding))
-    return "".join(f", {key}: {_inline(value)}" for key, value in keys if value is not None)
+    return "".join(f", {key}: {inline(value)}" for key, value in keys if value is not None)
 
 
 def _look(data: str, text: str, column: str | None, id: str | None, reading: Reading) -> tuple[_Look, Seen]:
@@ -192,21 +238,5 @@ def _look(data: str, text: str, column: str | None, id: str | None, reading: Rea
     return _Look(rows, texts, min(len(distinct), ENOUGH_TEXTS), labels, sample.texts), seen
 
 
-def _labels(classes: Sequence[Spelt]) -> Iterator[str]:
-    """Yield the lines of the labels, under a comment on `also` if one of them has other spellings."""
-    if any(one.also for one in classes):
-        yield "    # also: other spellings of the label in the data. Move one to a line of its own to make it a class."
-    for one in classes:
-        also = f", also: [{', '.join(_inline(name) for name, _ in one.also)}]" if one.also else ""
-        yield f"    - {{name: {_inline(one.name)}{also}}}"
-
-
 def _texts(n: int) -> str:
     return "1 different text" if n == 1 else f"{n} different texts"
-
-
-def _inline(value: str | None) -> str:
-    """Return a value as YAML for use within braces."""
-    # Control characters, such as marks that reverse the text direction, are written as YAML escapes.
-    plain = value is None or shown(value) == value
-    return yaml.safe_dump([value], default_flow_style=True, allow_unicode=plain, width=10_000).strip()[1:-1]

@@ -1,6 +1,7 @@
 """The commented task.yaml that `laud init` fills in."""
 
-TEMPLATE = """\
+# The task where its labels are classes without an order.
+FLAT = """\
 # The task. Labels are the classes. A description helps where the name alone is not clear:
 #   - {{name: Yogurt, description: plain and flavoured yogurt}}
 # Labels can also be in a file (YAML, JSON, CSV with the columns name and description, or text):  labels: labels.csv
@@ -10,7 +11,34 @@ task:
   kind: multiclass             # or binary: the label marked `positive: true` against all others
   labels:{note}
 {labels}
+"""
 
+# The task where its labels are paths in a column of the data.
+TAXONOMY = """\
+# The task. Its labels are the leaves of a tree: {size}.
+# The paths in the column are read once and kept in the run's folder. Other sources of labels:
+#   labels: taxonomy.txt     a path in each line, also with an id before it, as in Google's and Shopify's taxonomies
+#   labels: taxonomy.csv     with the columns code, parent and name; or path; or level 1, level 2, ...; and optionally
+#                            description and also (other names that occur in data, divided by |)
+#   labels: [Food > Tea, Food > Milk]
+# answers: any lets every node of the tree be the right answer of a document; leaf: only leaves.
+task:
+  name: {name}
+  kind: taxonomy
+  labels: {{column: {column}}}
+  separator: {separator}
+  answers: leaf
+"""
+
+# Below the evaluation sample of a taxonomy.
+PROMISE = """
+# The share of answers that are right at their level. An answer that is too uncertain climbs to the node above, until a
+# threshold holds that was verified on the evaluation sample; a larger sample lets more answers stay at the leaf.
+promise: {accuracy: 0.9}
+"""
+
+TEMPLATE = """\
+{task}
 # The documents: a file, folder, glob or URI of Parquet, CSV, TSV or JSONL. Without an id column, ids are text hashes.
 # delimiter, quote and encoding describe text files; without them they are detected in each file. quote is none, '"' (a
 # quote inside a quoted cell is doubled) or '\\"' (it is escaped with a backslash).{notes}
@@ -40,7 +68,7 @@ learner: {{kind: encoder, model: bundled}}
 oracle: {oracle}
 
 # The first annotations: walk down the zero-shot ranking of each class until per_class documents of it are confirmed.
-init: {{per_class: 1, max_queries: 300}}
+init: {{per_class: 1, max_queries: {first}}}
 
 # Which documents to annotate next. auto chooses a strategy after each round, by the evaluation sample and the last
 # answers. The strategies:
@@ -51,18 +79,18 @@ init: {{per_class: 1, max_queries: 300}}
 # diversity (kmeans, core_set or badge) spreads a batch of an uncertainty strategy over different documents; shortlist
 # (50000) is the most candidates that are embedded; answerable (true) avoids documents similar to those from which the
 # oracle abstained.
-query: {{strategy: auto, batch: 50}}
+query: {{strategy: auto, batch: {batch}}}
 
 # A random sample that is annotated but never used for training. All figures are estimated from it. oracle: {{kind:
 # people}} lets people answer it, where another oracle annotates the rest.
 evaluation: {{size: {evaluation}}}
-
+{promise}
 # For an oracle that makes mistakes. leave_out: true trains the final model without answers that are probably wrong;
 # share: 0.1 spends up to a tenth of each batch on second answers for such documents.
 audit: {{share: 0.0, leave_out: false}}
 
 # The most annotations for seed, queries and audits. Annotations for evaluation are counted separately.
-budget: {{annotations: 500}}
+budget: {{annotations: {budget}}}
 
 # When to stop. The first rule that applies ends the run; the budget is always a rule.
 #   {{kind: target, metric: macro_f1, value: 0.9}}     the lower end of the metric's 95 % interval reaches the value

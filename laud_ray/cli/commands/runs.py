@@ -56,11 +56,10 @@ def _write_label_config(data: str, made: "Starter", file: str) -> None:
         )
     from pathlib import Path
 
-    from laud_ray.config import parse
     from laud_ray.people.label_studio.label_config import label_config
     from laud_ray.storage.local import atomic
 
-    atomic.write(Path(file), label_config(parse(made.text, "task.yaml").task.to_task()).encode())
+    atomic.write(Path(file), label_config(made.task).encode())
 
 
 @click.command(short_help="Show what a run will cost, before anything is spent.")

@@ -12,6 +12,7 @@ from laud_ray.errors import CorpusError
 from laud_ray.planning.starter import starter
 from laud_ray.planning.text_sample import MOST, TextSample
 from laud_ray.storage.text_reading import Reading
+from laud_ray.store.run import configured
 
 CASES = Path(__file__).parents[3].parent / "shared/cases"
 
@@ -245,3 +246,65 @@ def test_names_of_files_cannot_write_into_the_yaml(tmp_path: Path) -> None:
     made = starter(str(place), text="text")
     assert yaml.safe_load(made.text)["storage"] != "elsewhere"
     assert all("\n" not in note for note in made.notes)
+
+
+def shop(tmp_path: Path, rows: str, header: str = "text,label") -> str:
+    return write(tmp_path / "shop.csv", f"{header}\n{rows}")
+
+
+PATHS = ["Food > Milk", "Food > Tea", "Tools > Saws", "Tools > Files", "food > Tea", "Tools"]
+
+
+def test_a_column_of_paths_makes_a_taxonomy(tmp_path: Path) -> None:
+    data = shop(tmp_path, "".join(f"text {i},{PATHS[i % 6]}\n" for i in range(60)))
+    made = starter(data, text="text")
+    assert made.fill_in is None
+    assert (made.task.kind, made.task.names) == (
+        "taxonomy",
+        ("Food > Milk", "Food > Tea", "Tools > Files", "Tools > Saws"),
+    )
+    path = write(tmp_path / "shop.yaml", made.text)
+    found = configured(path)
+    assert found.task.to_task() == made.task
+    assert (found.promise.accuracy if found.promise else None, found.budget.annotations) == (0.9, 500)
+    assert found.oracle.model_dump()["label"] == "label"
+    assert "4 leaves, 6 nodes in 2 levels" in made.text
+    said = "\n".join(made.notes)
+    assert "the column 'label': 10 rows have a path that is above others; " in said
+    assert "1 names differ from another one only in case or width" in said
+
+
+def test_thousands_of_paths_get_a_larger_budget(tmp_path: Path) -> None:
+    paths = [f"Group {i // 100} > Part {i}" for i in range(12_000)]
+    made = starter(shop(tmp_path, "".join(f"a{i},{path}\nb{i},{path}\n" for i, path in enumerate(paths))), text="text")
+    found = config.parse(made.text)
+    assert len(made.task.labels) == 12_000
+    assert (found.budget.annotations, found.init.max_queries, found.evaluation.size) == (2000, 1000, 1000)
+    assert len(made.text) < 10_000
+
+
+def test_a_column_with_the_name_of_paths_needs_paths(tmp_path: Path) -> None:
+    paths = "".join(f"text {i},{PATHS[i % 4]}\n" for i in range(40))
+    made = starter(shop(tmp_path, paths, "text,Breadcrumbs"), text="text")
+    assert (made.task.kind, made.fill_in) == ("taxonomy", None)
+    made = starter(shop(tmp_path, "a,x\nb,x\nc,y\n", "text,Breadcrumbs"), text="text")
+    assert made.fill_in is not None
+    assert "the column 'Breadcrumbs' holds no paths of a taxonomy; the column is ignored" in made.notes
+    made = starter(shop(tmp_path, "a,x\nb,x\nc,y\n", "text,Breadcrumbs"), text="text", label="Breadcrumbs")
+    assert made.task.names == ("x", "y")
+
+
+def test_other_separators_are_written(tmp_path: Path) -> None:
+    rows = "".join(f"text {i},{PATHS[i % 4].replace(' > ', '/')}\n" for i in range(40))
+    made = starter(shop(tmp_path, rows), text="text")
+    assert made.task.names[0] == "Food/Milk"
+    assert configured(write(tmp_path / "shop.yaml", made.text)).task.to_task() == made.task
+
+
+def test_paths_that_are_not_valid_are_said(tmp_path: Path) -> None:
+    rows = "".join(f"text {i},Group {i // 20} > Part {i // 2}\n" for i in range(400))
+    made = starter(shop(tmp_path, f"{rows}x,Group 1 >\n"), text="text")
+    assert made.task.kind == "multiclass"
+    (said,) = [note for note in made.notes if "looks like paths" in note]
+    assert "'Group 1 >' is not valid; expected a name at each level" in said
+    assert said.endswith("(1 row has it); the labels are taken as labels of one level")
