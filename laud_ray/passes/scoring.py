@@ -71,12 +71,14 @@ def _loaded(model: Folder, _version: str | None, load: Callable[[str], Scorer]) 
         return load(path)
 
 
-@lru_cache(maxsize=2)
 def load_taxonomy(model: Folder) -> Taxonomy | None:
     """Return the taxonomy whose leaves a model's labels are, once per process; None if it has none."""
-    if not model.exists(FILE):
-        return None
-    return load(model.read(FILE), f"{model.uri}/{FILE}")
+    return _taxonomy(model, version_of(model))
+
+
+@lru_cache(maxsize=2)
+def _taxonomy(model: Folder, _version: str | None) -> Taxonomy | None:
+    return load(model.read(FILE), f"{model.uri}/{FILE}") if model.exists(FILE) else None
 
 
 def score_texts(
