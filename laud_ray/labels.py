@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # The answer of a language model that is not sure; reserved, so no label that a language model chooses from has it.
 UNSURE = "unsure"
+# The answer of a language model that sees only some nodes of a taxonomy, if no one of them is right; reserved likewise.
+NONE_OF_THESE = "none of these"
 # By which people say that no label is right.
 NONE_FITS = "none fits"
 SHOWN = 10

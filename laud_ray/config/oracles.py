@@ -31,6 +31,8 @@ class LlmConfig(Section):
         chat_template: whether prompts are put into the model's chat template (vllm). Without it they are plain text
             that the answer continues, which a small model may follow better.
         examples: how many annotated examples each prompt shows: the document's nearest neighbours.
+        shortlist: the most nodes of a taxonomy in a prompt: the likeliest leaves by the encoder, and the labels of the
+            nearest annotated documents. If none of these is right, a further question lists nodes of a higher level.
         rationale: ask for a sentence of reasoning before the answer.
         votes: answers per document. With more than one, the confidence is the winner's share of the votes.
         temperature: sampling temperature. None: 0 for one vote, 0.7 for several.
@@ -57,6 +59,7 @@ class LlmConfig(Section):
     guideline: str = ""
     chat_template: bool = True
     examples: int = Field(default=0, ge=0)
+    shortlist: int = Field(default=50, ge=2, le=500)
     rationale: bool = False
     votes: int = Field(default=1, ge=1, le=25)
     temperature: float | None = Field(default=None, ge=0, le=2)

@@ -1,11 +1,11 @@
 """Oracles annotate documents: replay, llm (an engine for each place where a language model runs), cascade."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from laud_ray.config import CascadeConfig, LlmConfig, OracleConfig, PeopleConfig, ReplayConfig, SingleConfig
 from laud_ray.data.corpus import Corpus, first_sealed_values, sealed_labels
 from laud_ray.errors import ConfigError
-from laud_ray.labels import known_labels, no_known_label, two_labels
+from laud_ray.labels import NONE_OF_THESE, UNSURE, fold, known_labels, no_known_label, two_labels
 from laud_ray.models.language.prompts import Prompt
 from laud_ray.oracles.cascade import CascadeOracle
 from laud_ray.oracles.engines import Engine
@@ -14,10 +14,13 @@ from laud_ray.oracles.openai.engine import OpenAiEngine
 from laud_ray.oracles.people import PeopleOracle
 from laud_ray.oracles.probing import ASKED, Prober, Variant
 from laud_ray.oracles.replay import ReplayOracle
+from laud_ray.oracles.trees.candidates import Candidates
+from laud_ray.oracles.trees.listing import coded, lists_all, longest_options, shown_labels
 from laud_ray.oracles.vllm.engine import VllmEngine, open_tokenizer, token_codes
+from laud_ray.oracles.votes import Questions
 from laud_ray.people.questions import Suggest
 from laud_ray.store.ledger import Ledger
-from laud_ray.types import Example, Oracle, Task
+from laud_ray.types import Example, Oracle, Scorer, Task
 
 __all__ = [
     "ENGINES",
@@ -63,6 +66,7 @@ def build(
     last: bool = True,
     suggest: Suggest | None = None,
     share: float = 1.0,
+    encoder: Callable[[], Scorer] | None = None,
 ) -> Oracle:
     """Create the oracle of a configuration.
 
@@ -73,13 +77,17 @@ def build(
         last: whether no other oracle is asked where this one abstains.
         suggest: returns the labels that a model finds likely; for people.
         share: of the documents in a call, the share that people must have answered before the run continues.
+        encoder: opens the scorer that suggests which leaves of a taxonomy a language model chooses from. None: the
+            bundled encoder, without training.
     """
     if isinstance(config, PeopleConfig):
         return PeopleOracle(ledger.engine, config, seed, attempt=attempt, suggest=suggest, share=share)
     if isinstance(config, ReplayConfig):
         return ReplayOracle(corpus, task, config.noise, config.abstain, seed, attempt)
     if isinstance(config, LlmConfig):
-        return build_llm(config, task, seed, ledger, examples=examples, where=where, attempt=attempt, last=last)
+        return build_llm(
+            config, task, seed, ledger, examples=examples, where=where, attempt=attempt, last=last, encoder=encoder
+        )
     members = list(_members(config, where))
     return CascadeOracle(
         [
@@ -95,6 +103,7 @@ def build(
                 last=i == len(members),
                 suggest=suggest,
                 share=share,
+                encoder=encoder,
             )
             for i, (one, place) in enumerate(members, 1)
         ]
@@ -120,10 +129,27 @@ def build_llm(
     where: str = "oracle",
     attempt: int = 1,
     last: bool = True,
+    encoder: Callable[[], Scorer] | None = None,
 ) -> LlmOracle:
     """Create the oracle of a language model, which needs no corpus. Arguments as for `build`."""
     prompt, engine = _engine(config, task, seed, where)
-    return LlmOracle(config, prompt, engine, ledger, examples=examples, where=where, attempt=attempt, last=last)
+    questions = questions_of(config, task, prompt, examples, encoder)
+    return LlmOracle(
+        config, prompt, engine, ledger, examples=examples, where=where, attempt=attempt, last=last, questions=questions
+    )
+
+
+def questions_of(
+    config: LlmConfig,
+    task: Task,
+    prompt: Prompt,
+    examples: Sequence[Example] = (),
+    encoder: Callable[[], Scorer] | None = None,
+) -> Questions:
+    """Return the questions about documents with a prompt; arguments as for `build`."""
+    if prompt.listing is None:
+        return Questions(prompt)
+    return Questions(prompt, task.taxonomy, Candidates(task, config.shortlist, examples, encoder))
 
 
 def check(config: OracleConfig, task: Task, where: str = "oracle") -> None:
@@ -136,6 +162,7 @@ def check(config: OracleConfig, task: Task, where: str = "oracle") -> None:
     """
     for one, place in _flat(config, where):
         if isinstance(one, LlmConfig):
+            _require_words(task)
             _engine(one, task, 0, place)
 
 
@@ -188,7 +215,12 @@ def wants_examples(config: OracleConfig) -> bool:
 
 def build_prober(config: LlmConfig, task: Task, seed: int, ledger: Ledger, where: str) -> Prober:
     """Create what probes a language model: see `oracles.probing`."""
-    return Prober(config, where, _engines(config, task, seed, where, ASKED), ledger)
+    engines = _engines(config, task, seed, where, ASKED)
+
+    def questions(prompt: Prompt, examples: Sequence[Example]) -> Questions:
+        return questions_of(config, task, prompt, examples)
+
+    return Prober(config, where, engines, ledger, questions)
 
 
 def llms(configs: Mapping[str, OracleConfig]) -> dict[str, LlmConfig]:
@@ -204,6 +236,22 @@ def llms(configs: Mapping[str, OracleConfig]) -> dict[str, LlmConfig]:
     return found
 
 
+def _require_words(task: Task) -> None:
+    """Refuse a node at the top of a taxonomy that is called like an answer without a node.
+
+    Raises:
+        ConfigError: if there is one.
+    """
+    if task.taxonomy is None:
+        return
+    for node in task.taxonomy.nodes:
+        if node.parent < 0 and fold(node.name) in (UNSURE, NONE_OF_THESE):
+            raise ConfigError(
+                f"task.labels: {node.name!r} is not valid: a language model says {fold(node.name)!r} if it chooses no "
+                "node; expected another name"
+            )
+
+
 def _engine(config: LlmConfig, task: Task, seed: int, where: str) -> tuple[Prompt, Engine]:
     """Return the prompt, with codes that suit the model's tokenizer, and the engine of a language model."""
     return _engines(config, task, seed, where, [Variant(0, reverse=False)])[0]
@@ -214,14 +262,23 @@ def _engines(
 ) -> list[tuple[Prompt, Engine]]:
     """Return each variant's prompt with an engine that runs it; equal prompts have one engine."""
     tokenizer = None if config.engine == "openai" else open_tokenizer(config, where)
-    chosen = [] if tokenizer is None else token_codes(tokenizer, task.labels, config.model)
+    n = len(shown_labels(task)) + 1 if lists_all(task, config.shortlist) else config.shortlist + 2
+    chosen = [] if tokenizer is None else token_codes(tokenizer, coded(task), config.model, n)
     prompts = [oracle_prompt(config, task, chosen, wording=one.wording, reverse=one.reverse) for one in variants]
     if tokenizer is None:
         engine = OpenAiEngine(config, temperature(config), where)
         return [(prompt, engine) for prompt in prompts]
     degrees = temperature(config)
     engines = {
-        prompt: VllmEngine(config, prompt, tokenizer, temperature=degrees, seed=seed, where=where)
+        prompt: VllmEngine(
+            config,
+            prompt,
+            tokenizer,
+            temperature=degrees,
+            seed=seed,
+            where=where,
+            longest=() if prompt.listing is None else longest_options(task, prompt.listing),
+        )
         for prompt in dict.fromkeys(prompts)
     }
     return [(prompt, engines[prompt]) for prompt in prompts]

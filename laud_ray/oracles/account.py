@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from laud_ray.config import LlmConfig
 from laud_ray.errors import ConfigError
-from laud_ray.models.language.prompts import Prompt
+from laud_ray.models.language.prompts import Option, Prompt
 from laud_ray.oracles.completions.confidence import read
 from laud_ray.oracles.engines import Completion, Request
 from laud_ray.store.ledger import Answer, Call, Caps, Ledger
@@ -64,6 +64,7 @@ class Account:
     Attributes:
         where: the key of the configuration, for messages.
         oracle: the name under which calls are counted.
+        _listed: the options of the calls that are not answered yet, by their numbers.
     """
 
     ledger: Ledger
@@ -71,6 +72,7 @@ class Account:
     where: str
     oracle: str
     prompt: Prompt
+    _listed: dict[int, tuple[Option, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def begin(self, request: Request, prompt_tokens: int) -> int | None:
         config, most = self.config, answer_tokens(self.config)
@@ -86,10 +88,13 @@ class Account:
             prompt_tokens + most,
             config.dollars(prompt_tokens, most),
         )
-        return self.ledger.begin(call, Caps(config.max_calls, config.max_tokens, config.max_dollars))
+        number = self.ledger.begin(call, Caps(config.max_calls, config.max_tokens, config.max_dollars))
+        if number is not None:
+            self._listed[number] = request.options
+        return number
 
     def finish(self, number: int, completion: Completion, seconds: float) -> Answer:
-        parsed = read(completion, self.prompt.options, self.prompt.unsure or "")
+        parsed = read(completion, self._listed.pop(number), self.prompt.unsure or "")
         used = (completion.prompt_tokens or 0, completion.completion_tokens or 0)
         words = _shortened(completion.refusal or completion.text)
         answer = Answer(words, parsed.label, parsed.confidence, *used, self.config.dollars(*used), seconds, parsed.why)
@@ -103,6 +108,7 @@ class Account:
             raise no_confidence(self.config, self.where)
 
     def fail(self, number: int, reason: str, *, billed: bool) -> None:
+        self._listed.pop(number, None)
         self.ledger.fail(number, reason, billed=billed)
 
     def answered(self) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from laud_ray.models.language.prompts import Prompt
+from laud_ray.models.language.prompts import Option, Prompt
 from laud_ray.store.ledger import Answer
 
 
@@ -16,7 +16,9 @@ class Request:
         key: identifies the answer in the ledger.
         opening: the part of the prompt between its head and the document: the examples and the opening fence.
         text: the text of the document, without anything that could close the fence.
-        attempt: 0, or 1 for the retry of an answer that could not be parsed.
+        attempt: 0, or 1 for the retry of an answer that could not be parsed; the further questions about a document of
+            a taxonomy have 2 and 3, 4 and 5, and so on.
+        own: the options of the opening, in place of the prompt's; empty if the prompt has options.
     """
 
     key: str
@@ -26,6 +28,12 @@ class Request:
     text: str
     vote: int = 0
     attempt: int = 0
+    own: tuple[Option, ...] = ()
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """The options to choose from."""
+        return self.own or self.prompt.options
 
     @property
     def whole(self) -> str:

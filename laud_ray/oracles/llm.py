@@ -14,6 +14,8 @@ from laud_ray.oracles.account import Account, answer_tokens, needs_confidence
 from laud_ray.oracles.completions.confidence import decide, was_cut
 from laud_ray.oracles.completions.silence import FIRST, abstained, unread
 from laud_ray.oracles.engines import Engine, Request
+from laud_ray.oracles.trees.listing import listing, lists_all, shown_labels
+from laud_ray.oracles.votes import Questions, Vote
 from laud_ray.store.ledger import Answer, Ledger
 from laud_ray.types import Annotation, Document, Example, Task
 
@@ -34,13 +36,20 @@ def oracle_prompt(
 ) -> Prompt:
     """Return the prompt of a configuration: a code for each of the k labels, and one for "unsure".
 
+    If they are too many leaves of a taxonomy for a list, each document has a list of its own, with "none of these".
+
     Args:
-        chosen: k + 1 codes, the last one for "unsure". By default the first codes that no label is called.
+        chosen: k + 1 codes, the last one for "unsure"; for lists as `trees.listing.listing` takes them. By default the
+            first codes that no label is called.
         wording: the number of its instructions; 0 is the wording that is used.
         reverse: whether the labels are listed, and get their codes, in the reverse of the configured order.
     """
-    *names, unsure = chosen or itertools.islice(codes(task.labels), len(task.labels) + 1)
-    labels = task.labels[::-1] if reverse else task.labels
+    if not lists_all(task, config.shortlist):
+        listed, unsure = listing(task, config.shortlist, chosen, reverse=reverse)
+        return Prompt((), config.guideline, unsure=unsure, rationale=config.rationale, wording=wording, listing=listed)
+    labels = shown_labels(task)
+    *names, unsure = chosen or itertools.islice(codes(labels), len(labels) + 1)
+    labels = labels[::-1] if reverse else labels
     options = tuple(Option(code, label) for code, label in zip(names, labels, strict=True))
     return Prompt(options, config.guideline, unsure=unsure, rationale=config.rationale, wording=wording)
 
@@ -80,6 +89,7 @@ class LlmOracle:
         where: str = "oracle",
         attempt: int = 1,
         last: bool = True,
+        questions: Questions | None = None,
     ) -> None:
         """Create the oracle.
 
@@ -88,7 +98,9 @@ class LlmOracle:
             where: the key of the configuration, for messages.
             attempt: a later attempt uses vote numbers after those of earlier attempts, so its answers are new.
             last: whether no other oracle is asked where this one abstains.
+            questions: those of a taxonomy whose prompts list nodes. None: a single one with all labels.
         """
+        self._questions = questions or Questions(prompt)
         self._where, self._decides = where, last and attempt == 1
         self._trusted: bool | None = None
         self._refused: dict[str, Answer] = {}
@@ -134,42 +146,56 @@ class LlmOracle:
             raise error
         return of_use
 
+    def _requests(self, documents: Sequence[Document]) -> list[Request]:
+        return [request for _, request in self._questions.requests(self._begun(documents))]
+
     def _annotated(self, documents: Sequence[Document]) -> list[Annotation]:
-        votes = self._votes(self._requests(documents))
+        votes = self._votes(documents)
         complete = (d.id for d in documents if len(votes.get(d.id, ())) == self._config.votes)
         return [self._annotation(name, votes[name]) for name in complete]
 
-    def _votes(self, requests: Sequence[Request]) -> dict[str, list[list[Answer]]]:
-        """Return the finished votes on each document. A vote is one answer, or two of which the second counts."""
+    def _votes(self, documents: Sequence[Document]) -> dict[str, list[Vote]]:
+        """Return the finished votes on each document, in their order."""
+        left, finished = self._begun(documents), list[Vote]()
+        while left:
+            asked = self._questions.requests(left)
+            given = self._tries([request for _, request in asked])
+            left = []
+            for vote, request in asked:
+                if request.key in given:
+                    said = vote.after(given[request.key])
+                    step = self._questions.next_step(said)
+                    if step is None:
+                        finished.append(said)
+                    else:
+                        left.append(replace(said, step=step))
+        votes: dict[str, list[Vote]] = {}
+        for vote in sorted(finished, key=lambda vote: vote.number):
+            votes.setdefault(vote.document_id, []).append(vote)
+        return votes
+
+    def _tries(self, requests: Sequence[Request]) -> dict[str, list[Answer]]:
+        """Return by key the answers to requests: one, or two of which the second counts. Pending ones are left out."""
         first = self._answers(requests)
         again = {r.key: _again(r) for r in requests if r.key in first and _unread(first[r.key])}
         second = self._answers(list(again.values()))
         silent = sum(answer.label is None for answer in second.values())
         if silent:
             logger.warning("%d answers of %s could not be parsed in two tries: no label", silent, self._config.model)
-        votes: dict[str, list[list[Answer]]] = {}
-        for request in requests:
-            tries = [first.get(request.key)]
-            if request.key in again:
-                tries.append(second.get(again[request.key].key))
-            given = [answer for answer in tries if answer is not None]
+        found: dict[str, list[Answer]] = {}
+        for key, answer in first.items():
+            tries = [answer, second.get(again[key].key)] if key in again else [answer]
+            given = [one for one in tries if one is not None]
             if len(given) == len(tries):
-                votes.setdefault(request.document_id, []).append(given)
-        return votes
+                found[key] = given
+        return found
 
-    def _requests(self, documents: Sequence[Document]) -> list[Request]:
-        """One request for each vote on each document."""
+    def _begun(self, documents: Sequence[Document]) -> list[Vote]:
+        """Return the votes on each document, without answers."""
         texts = [fenced(document.text[: self._config.max_text_chars]) for document in documents]
         rows = zip(documents, texts, self._neighbours.nearest(texts, self._config.examples), strict=True)
         return [
-            Request(
-                answer_key(self._config, self._prompt.version, text, vote),
-                document.id,
-                self._prompt,
-                self._prompt.opening(examples=examples),
-                text,
-                vote,
-            )
+            Vote(document.id, text, vote, answer_key(self._config, self._prompt.version, text, vote), examples)
             for document, text, examples in rows
             for vote in range(self._votes_before, self._votes_before + self._config.votes)
         ]
@@ -185,18 +211,17 @@ class LlmOracle:
             known |= asked.answers
         return {request.key: known[request.key] for request in requests if request.key in known}
 
-    def _annotation(self, document_id: str, votes: Sequence[Sequence[Answer]]) -> Annotation:
+    def _annotation(self, document_id: str, votes: Sequence[Vote]) -> Annotation:
         """Combine the votes on a document into an annotation."""
-        last = [tries[-1] for tries in votes]
-        for answer in last:
-            self._account.require_confidence(answer)
-        label, confidence = decide([(answer.label, answer.confidence) for answer in last], self._config.threshold)
-        cost = sum(answer.cost for tries in votes for answer in tries)
-        return Annotation(document_id, label, self.name, cost, confidence)
+        for vote in votes:
+            for answer in vote.said:
+                self._account.require_confidence(answer)
+        label, confidence = decide([(vote.label, vote.confidence) for vote in votes], self._config.threshold)
+        return Annotation(document_id, label, self.name, sum(vote.cost for vote in votes), confidence)
 
 
 def _again(request: Request) -> Request:
-    return replace(request, key=f"{request.key}-again", attempt=1)
+    return replace(request, key=f"{request.key}-again", attempt=request.attempt + 1)
 
 
 def _unread(answer: Answer) -> bool:

@@ -12,11 +12,12 @@ from laud_ray.oracles.account import Account, answer_tokens, likely_answer_token
 from laud_ray.oracles.engines import Engine, Request
 from laud_ray.oracles.llm import answer_key, temperature
 from laud_ray.oracles.openai.replies import most_tokens
+from laud_ray.oracles.votes import Questions, Vote
 from laud_ray.quality.probe import Probed
 from laud_ray.store.ledger import PROBED, Answer, Ledger
 from laud_ray.store.probes import Probe
 from laud_ray.texts import likely_tokens
-from laud_ray.types import Document
+from laud_ray.types import Document, Example
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +61,22 @@ class Prober:
         waiting: the reason why the last call of `ask` left answers pending; None if it left none.
     """
 
-    def __init__(self, config: LlmConfig, where: str, engines: Sequence[tuple[Prompt, Engine]], ledger: Ledger) -> None:
+    def __init__(
+        self,
+        config: LlmConfig,
+        where: str,
+        engines: Sequence[tuple[Prompt, Engine]],
+        ledger: Ledger,
+        questions: Callable[[Prompt, Sequence[Example]], Questions] = lambda prompt, examples: Questions(prompt),
+    ) -> None:
         """Create it.
 
         Args:
             engines: the prompt of each of ASKED, and an engine that runs it.
+            questions: returns the questions of a prompt. Of those about a taxonomy, a probe asks the first.
         """
         self._config, self._where, self._engines, self._ledger = config, where, engines, ledger
+        self._questions = questions
         self.waiting: str | None = None
 
     @property
@@ -130,14 +140,16 @@ class Prober:
         texts = self._texts(probe.documents)
         shown = Neighbours(probe.examples).nearest(texts, self._config.examples, itself=False)
         known = self._ledger.answers([key for keys in probe.keys for key in keys])
-        return [
-            [
-                Request(keys[i], document.id, prompt, prompt.opening(examples=examples), text, ASKED[i].time)
+        found = []
+        for i, (prompt, _) in enumerate(self._engines):
+            votes = [
+                Vote(document.id, text, ASKED[i].time, keys[i], examples)
                 for document, text, examples, keys in zip(probe.documents, texts, shown, probe.keys, strict=True)
                 if keys[i] not in known
             ]
-            for i, (prompt, _) in enumerate(self._engines)
-        ]
+            asked = self._questions(prompt, probe.examples).requests(votes)
+            found.append([request for _, request in asked])
+        return found
 
 
 def settings_of(config: LlmConfig) -> str:

@@ -67,10 +67,14 @@ class Work:
         """Report a note for the user to the observer."""
         self.observer(Event("note", step, round, note=note))
 
+    def is_engine(self, round: int) -> bool:
+        """Whether the model of a round owns an engine, as language models do; else it is an encoder."""
+        return self.config.learner.kind in ENGINES if round else self.config.zero_shot.engine == "vllm"
+
     def workers(self, round: int) -> Workers:
         """Return the workers that score with the model of a round."""
         resources = self.config.resources
-        engine = self.config.learner.kind in ENGINES if round else self.config.zero_shot.engine == "vllm"
+        engine = self.is_engine(round)
         engines = resources.scorers if engine else 0
         return Workers(
             resources.cpus_per_scorer if engine else 1, resources.gpus_per_scorer, engines, resources.range_timeout

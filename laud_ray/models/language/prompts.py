@@ -12,7 +12,7 @@ import string
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from laud_ray.labels import UNSURE, fold
+from laud_ray.labels import NONE_OF_THESE, UNSURE, fold
 from laud_ray.types import Example, Label
 
 VERSION = "1"
@@ -71,6 +71,33 @@ class Option:
     label: Label
 
 
+# The option by which a model says that no listed node fits.
+NONE_LABEL = Label(NONE_OF_THESE, also=("none of the above", "none"))
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """How the prompts of a taxonomy list nodes: each has options of its own, and a code for "none of these".
+
+    Attributes:
+        tree: a hash of the nodes and of how many of them a prompt lists.
+        codes: of the options of a prompt, in their order.
+        none: the code of the answer "none of these".
+        reverse: whether the options are listed, and get their codes, in the reverse order.
+    """
+
+    tree: str
+    codes: tuple[str, ...]
+    none: str
+    reverse: bool = False
+
+    def options(self, labels: Sequence[Label]) -> tuple[Option, ...]:
+        """Return the options of a prompt that lists some nodes, "none of these" last."""
+        listed = labels[::-1] if self.reverse else labels
+        named = (Option(code, label) for code, label in zip(self.codes, listed, strict=False))
+        return (*named, Option(self.none, NONE_LABEL))
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """The parts of a prompt that are the same for every document of a task.
@@ -84,6 +111,7 @@ class Prompt:
         wording: the number of the instructions in WORDINGS.
         words: whether to ask for the words of a label instead of its code.
         keywords: whether the codes are words of the labels.
+        listing: how each document's own options are listed, for a taxonomy; else None.
     """
 
     options: tuple[Option, ...] = ()
@@ -94,6 +122,7 @@ class Prompt:
     wording: int = 0
     words: bool = False
     keywords: bool = False
+    listing: Listing | None = None
 
     @property
     def begun(self) -> bool:
@@ -141,6 +170,8 @@ class Prompt:
         content = repr((VERSION, described, self.guideline, self.examples, self.unsure, self.rationale))
         if self.wording:
             content += repr(WORDINGS[self.wording])
+        if self.listing is not None:
+            content += repr(self.listing)
         return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
 
 

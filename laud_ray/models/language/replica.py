@@ -32,11 +32,13 @@ class Prompted:
         number: identifies the result.
         ids: token ids of the whole prompt.
         seed: for sampling.
+        choice: restricts the text to a list, in place of `sampling`'s; empty if it does not.
     """
 
     number: int
     ids: Sequence[int]
     seed: int
+    choice: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,20 +145,20 @@ class Replica:
         from vllm.inputs import tokens_input
 
         assert self._engine is not None
-        name, given = str(next(self._names)), parameters(sampling, prompt.seed)
+        name, given = str(next(self._names)), parameters(sampling, prompt.seed, prompt.choice)
         async for output in self._engine.client.generate(tokens_input(list(prompt.ids)), given, name):
             last = output
         return generated(prompt, last.outputs[0])
 
 
-def parameters(sampling: Mapping[str, Any], seed: int) -> Any:
-    """Return vLLM's SamplingParams; arguments as for `Replica.exchange`."""
+def parameters(sampling: Mapping[str, Any], seed: int, choice: Sequence[str] = ()) -> Any:
+    """Return vLLM's SamplingParams; arguments as for `Replica.exchange` and `Prompted`."""
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
     given = {key: value for key, value in sampling.items() if key != "choice"}
-    if "choice" in sampling:
-        given["structured_outputs"] = StructuredOutputsParams(choice=list(sampling["choice"]))
+    if listed := choice or sampling.get("choice"):
+        given["structured_outputs"] = StructuredOutputsParams(choice=list(listed))
     return SamplingParams(**given, seed=seed, output_kind=RequestOutputKind.FINAL_ONLY)
 
 

@@ -15,8 +15,8 @@ from laud_ray.errors import ModelError
 from laud_ray.models.language.engine import EngineSettings
 from laud_ray.models.language.replica import Exchange, Prompted
 from laud_ray.models.language.warm import POOL, Handle
-from laud_ray.oracles.engines import Asked, CallRecorder
-from laud_ray.oracles.vllm.calls import DEATHS, Calls, Row
+from laud_ray.oracles.engines import Asked, CallRecorder, Request
+from laud_ray.oracles.vllm.calls import DEATHS, Calls, Row, choice
 from laud_ray.oracles.vllm.faults import keeps_dying, not_started
 from laud_ray.printable import first_line
 
@@ -135,8 +135,16 @@ class _Asking:
             lane.rows.update(new)
             if lane.rows:
                 given = (self._calls.rows[row] for row in new)
-                prompts = [Prompted(row, ids, seed) for row, (_, ids, seed) in zip(new, given, strict=True)]
+                prompts = [
+                    Prompted(row, ids, seed, self._choice(request))
+                    for row, (request, ids, seed) in zip(new, given, strict=True)
+                ]
                 lane.awaited = lane.handle.exchange(prompts, self._sampling)
+
+    def _choice(self, request: Request) -> tuple[str, ...]:
+        """Return what the answer is restricted to if the request has options of its own."""
+        restricted = "choice" in self._sampling and request.own
+        return choice(request.own, request.prompt.unsure) if restricted else ()
 
     def _receive(self, lane: _Lane) -> None:
         """Take what a lane's engine has finished."""

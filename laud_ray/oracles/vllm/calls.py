@@ -5,6 +5,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 
+from laud_ray.models.language.prompts import Option
 from laud_ray.models.language.replica import Generated
 from laud_ray.oracles.engines import CallRecorder, Completion, Request, Token
 from laud_ray.store.ledger import Answer
@@ -16,6 +17,15 @@ DEATHS = 3
 
 # A request, the token ids of its prompt, and its seed.
 Row = tuple[Request, list[int], int]
+
+
+def choice(options: Sequence[Option], unsure: str | None) -> tuple[str, ...]:
+    """Return the texts to which an answer is restricted: the codes, each with and without a space before it.
+
+    After "Category:" the token of a code usually includes the space before it; in a chat it does not.
+    """
+    codes = [*(option.code for option in options), *([unsure] if unsure else [])]
+    return tuple(lead + code for code in codes for lead in ("", " "))
 
 
 class Calls:

@@ -14,10 +14,11 @@ from laud_ray.errors import ConfigError, ModelError
 from laud_ray.models.language import chat
 from laud_ray.models.language.answers.codes import choose_codes
 from laud_ray.models.language.engine import EngineSettings, require_vllm
-from laud_ray.models.language.prompts import Prompt
+from laud_ray.models.language.prompts import Option, Prompt
 from laud_ray.oracles.account import answer_tokens
 from laud_ray.oracles.engines import Asked, CallRecorder, Request, all_refused
 from laud_ray.oracles.vllm.asking import ask
+from laud_ray.oracles.vllm.calls import choice
 from laud_ray.oracles.vllm.faults import require_gpus, short_context
 from laud_ray.types import Label
 
@@ -40,9 +41,13 @@ def open_tokenizer(config: LlmConfig, where: str) -> Any:
         ) from None
 
 
-def token_codes(tokenizer: Any, labels: Sequence[Label], model: str) -> list[str]:
-    """Return a code of one token for each label and for "unsure"; an empty list if the tokenizer has too few."""
-    n = len(labels) + 1
+def token_codes(tokenizer: Any, labels: Sequence[Label], model: str, n: int | None = None) -> list[str]:
+    """Return codes of one token that no label is called; an empty list if the tokenizer has too few.
+
+    Args:
+        n: how many. None: one for each label and for "unsure".
+    """
+    n = len(labels) + 1 if n is None else n
     found = [code for code, _ in choose_codes(tokenizer, n, model, labels)]
     return found if len(found) == n else []
 
@@ -63,14 +68,18 @@ class VllmEngine:
         temperature: float,
         seed: int = 0,
         where: str = "oracle",
+        longest: Sequence[Option] = (),
     ) -> None:
         """Create the engine's prompts; it starts when it is first asked.
+
+        Args:
+            longest: the longest options that a prompt may list beside those of `prompt`.
 
         Raises:
             ConfigError: if the labels do not fit into a prompt.
         """
         self._config, self._prompt, self._tokenizer = config, prompt, tokenizer
-        self._seed, self._where = seed, where
+        self._seed, self._where, self._longest = seed, where, tuple(longest)
         self._frame = chat.frame(tokenizer, prompt)
         self.sampling: dict[str, Any] = {
             "temperature": temperature,
@@ -78,9 +87,7 @@ class VllmEngine:
             "logprobs": ALTERNATIVES,
         }
         if not config.rationale:
-            # After "Category:" the token of a code usually includes the space before it; in a chat it does not.
-            codes = [*(option.code for option in prompt.options), *([prompt.unsure] if prompt.unsure else [])]
-            self.sampling["choice"] = [lead + code for code in codes for lead in ("", " ")]
+            self.sampling["choice"] = list(choice(prompt.options, prompt.unsure))
         if (error := self._too_short()) is not None:
             raise error
 
@@ -123,7 +130,7 @@ class VllmEngine:
 
     def _control(self) -> list[int]:
         """Return the prompt of a document without a text, which every working engine can answer."""
-        return self.token_ids(Request("", "", self._prompt, self._prompt.opening(), ""))
+        return self.token_ids(Request("", "", self._prompt, self._prompt.opening(self._longest), ""))
 
     def seed_of(self, request: Request) -> int:
         """Return the seed with which a request is sampled."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -11,6 +12,7 @@ from sqlalchemy import Engine, select
 from laud_ray.config import LlmConfig
 from laud_ray.labels import UNSURE
 from laud_ray.oracles.completions.confidence import decide
+from laud_ray.oracles.trees.walk import ended
 from laud_ray.quality.oracles.answers import Outcome, Reply
 from laud_ray.store.database.connection import read
 from laud_ray.store.tables import oracle_calls
@@ -23,6 +25,7 @@ class StoredCall:
     """A call of a language model.
 
     Attributes:
+        question: the number of the question of the vote, from 0; only a taxonomy has several.
         state: `begun` is a call in flight, or one that was lost when its process died.
         label: a label, UNSURE, or None if its reply could not be parsed, or there is none.
         dollars: what it cost; its upper bound if it failed, or is lost, and may have been billed.
@@ -38,6 +41,7 @@ class StoredCall:
     dollars: float
     seconds: float | None
     prompt_version: str = ""
+    question: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ def calls_of(engine: Engine, name: str) -> list[StoredCall]:
             row.dollars,
             row.latency if row.state == "done" and row.engine != "vllm" else None,
             row.prompt_version,
+            row.attempt // 2,
         )
         for row in rows
     ]
@@ -116,26 +121,42 @@ def summed(calls: Sequence[StoredCall], *, priced: bool) -> Calls:
     )
 
 
-def replies(calls: Sequence[StoredCall], config: LlmConfig, done: frozenset[str], *, priced: bool) -> list[Reply]:
+def replies(
+    calls: Sequence[StoredCall], config: LlmConfig, done: frozenset[str], *, priced: bool, walks: bool = False
+) -> list[Reply]:
     """Return the answers that a model's calls come to, one for each document and attempt.
 
     A document with too few votes is pending, and left out, unless it is among the `done`: the service refused it.
+
+    Args:
+        walks: whether a vote may have several questions, as those of a taxonomy.
     """
     grouped: dict[tuple[str, int], list[StoredCall]] = {}
     for one in calls:
         grouped.setdefault((one.document_id, one.vote // config.votes), []).append(one)
-    found = (_reply(name, before, some, config, done, priced) for (name, before), some in grouped.items())
+    found = (_reply(name, before, some, config, done, priced, walks) for (name, before), some in grouped.items())
     return [one for one in found if one is not None]
 
 
 def _reply(
-    name: str, before: int, calls: Sequence[StoredCall], config: LlmConfig, done: frozenset[str], priced: bool
+    name: str,
+    before: int,
+    calls: Sequence[StoredCall],
+    config: LlmConfig,
+    done: frozenset[str],
+    priced: bool,
+    walks: bool,
 ) -> Reply | None:
-    last = {one.vote: one for one in calls if one.state == "done"}
+    said: dict[int, dict[int, StoredCall]] = {}
+    for one in calls:
+        if one.state == "done":
+            said.setdefault(one.vote, {})[one.question] = one
+    last = {vote: _vote(list(questions.values()), walks=walks) for vote, questions in said.items()}
     complete = len(last) == config.votes
-    if not complete and name not in done:
+    # A vote on a taxonomy may have further questions.
+    if (walks or not complete) and name not in done:
         return None
-    votes = [(one.label, one.confidence) for _, one in sorted(last.items())]
+    votes = [vote for _, vote in sorted(last.items())]
     made = Reply(
         name,
         None,
@@ -151,6 +172,14 @@ def _reply(
     leaning, confidence = decide(votes, 0.0)
     label, _ = decide(votes, config.threshold)
     return replace(made, label=label, leaning=leaning, confidence=confidence, outcome=_outcome(votes, label, leaning))
+
+
+def _vote(said: Sequence[StoredCall], *, walks: bool) -> tuple[str | None, float | None]:
+    """Return what the answers to the questions of a vote come to: the label, and the confidence."""
+    if not walks:
+        return said[-1].label, said[-1].confidence
+    known = [one.confidence for one in said if one.confidence is not None]
+    return ended([one.label for one in said]), prod(known) if len(known) == len(said) else None
 
 
 def _outcome(votes: Sequence[tuple[str | None, float | None]], label: str | None, leaning: str | None) -> Outcome:

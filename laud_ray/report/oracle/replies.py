@@ -164,7 +164,7 @@ def _model(
     known = ledger.is_priced(calls, config)
     random = {one.document_id: one.random for one in recorded}
     done = frozenset(random)
-    found = ledger.replies(calls, config, done, priced=known)
+    found = ledger.replies(calls, config, done, priced=known, walks=run.config.task.kind == "taxonomy")
     told = {(one.document_id, one.attempt) for one in found}
     # A text that is cut to the same prompt as another has no call of its own.
     found += [one for one in plain if (one.document_id, one.attempt) not in told]

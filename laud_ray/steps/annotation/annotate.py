@@ -1,15 +1,20 @@
 """Ask the oracle about the open queries, and record each answer as it arrives."""
 
+from collections.abc import Callable
+
 from laud_ray import oracles
 from laud_ray.config import OracleConfig, people_in
+from laud_ray.config.oracles import asks_model
 from laud_ray.oracles import asking as stage
+from laud_ray.passes.scoring import load_scorer, open_model
 from laud_ray.people.groups import Awaited
 from laud_ray.steps.annotation.answers import asked
 from laud_ray.steps.annotation.suggest import suggestions
 from laud_ray.steps.work import Progress, WaitingError, Work
+from laud_ray.storage.model_folder import version_of
 from laud_ray.store.ledger import Ledger
 from laud_ray.store.store import Answered, Store
-from laud_ray.types import Example, Oracle, Purpose
+from laud_ray.types import Example, Oracle, Purpose, Scorer
 
 
 def oracle_of(work: Work, purpose: Purpose, round: int, share: float = 1.0) -> Oracle:
@@ -24,7 +29,16 @@ def oracle_of(work: Work, purpose: Purpose, round: int, share: float = 1.0) -> O
     suggest = suggestions(work, round if purpose == "query" else 0)
     ledger, seed = Ledger(work.store), work.config.seed
     return oracles.build(
-        config, work.task, work.corpus, seed, ledger, examples=examples, where=where, suggest=suggest, share=share
+        config,
+        work.task,
+        work.corpus,
+        seed,
+        ledger,
+        examples=examples,
+        where=where,
+        suggest=suggest,
+        share=share,
+        encoder=encoder_of(work, round if purpose == "query" else 0),
     )
 
 
@@ -43,12 +57,37 @@ def second_oracle(work: Work, attempt: int, round: int) -> Oracle:
     if config in [one for _, one in chain[:at]]:
         config = oracles.anew(config)
     examples, ledger, seed = _examples(work, config, round), Ledger(work.store), work.config.seed
-    return oracles.build(config, work.task, work.corpus, seed, ledger, examples=examples, where=where, attempt=attempt)
+    return oracles.build(
+        config,
+        work.task,
+        work.corpus,
+        seed,
+        ledger,
+        examples=examples,
+        where=where,
+        attempt=attempt,
+        encoder=encoder_of(work, round),
+    )
+
+
+def encoder_of(work: Work, round: int) -> Callable[[], Scorer] | None:
+    """Return what opens the model of a round, which suggests leaves of a taxonomy; round 0 is zero-shot.
+
+    None if it is no encoder: a language model would take longer to suggest leaves than to choose one.
+    """
+    model = work.run.models / work.run.model_name(round)
+    if work.task.taxonomy is None or work.is_engine(round) or version_of(model) is None:
+        return None
+    return lambda: load_scorer(model, open_model)
 
 
 def _examples(work: Work, config: OracleConfig, before: int) -> list[Example]:
-    """Return the annotations of earlier rounds. With the round's own, a restart would use different prompts."""
-    if not oracles.wants_examples(config):
+    """Return the annotations of earlier rounds. With the round's own, a restart would use different prompts.
+
+    A language model's candidates for a taxonomy depend on them too.
+    """
+    chooses = work.task.taxonomy is not None and asks_model(config)
+    if not (oracles.wants_examples(config) or chooses):
         return []
     return [Example(a.query.document.text, a.label) for a in asked(work, before) if a.label is not None]
 

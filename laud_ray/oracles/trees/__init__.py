@@ -1,0 +1,1 @@
+"""Ask a language model about a taxonomy: which nodes a question lists, and the next question."""
