@@ -13,8 +13,10 @@ from laud_ray.errors import CorpusError
 from laud_ray.labels import Unknown, known_labels, no_known_label
 from laud_ray.passes.scoring import score_texts
 from laud_ray.stats import Sample, figures
+from laud_ray.stats.hierarchy import leaf_figures
 from laud_ray.stats.legibility import ENOUGH, Legibility, LegibleScorer
 from laud_ray.storage.text_reading import AS_FOUND, Reading
+from laud_ray.taxonomy.task import by_path
 from laud_ray.texts import cut, normalise_text
 from laud_ray.types import Figures, Floats, Indices, Scorer, Task
 
@@ -28,6 +30,8 @@ class LabelledFigures:
         unknown_labels: rows whose label the task does not have.
         unknown: the most frequent of those labels.
         two_labels: texts that occur with two different labels, one of which is wrong.
+        above_leaves: rows whose label is an inner node of a taxonomy that is known no deeper; they are not in the flat
+            figures.
         legibility: the share of unknown tokens in the texts; empty if the tokenizer has no unknown tokens.
     """
 
@@ -37,6 +41,7 @@ class LabelledFigures:
     unknown: tuple[Unknown, ...] = ()
     two_labels: int = 0
     legibility: Legibility = field(default_factory=Legibility)
+    above_leaves: int = 0
 
 
 def check_labelled(task: Task, path: str, *, text: str, label: str, reading: Reading = AS_FOUND) -> None:
@@ -73,7 +78,8 @@ def evaluate_labelled(
     """Score a file in a stream and compare the predictions with its labels.
 
     A document with a label that the task does not have counts as an error. Such a label is no class of macro-F1, which
-    is the mean over the task's classes. In a binary task it is `other`.
+    is the mean over the task's classes. In a binary task it is `other`. A label of a taxonomy may be an inner node:
+    `laud_ray.stats.hierarchy.leaf_figures` says how it counts.
 
     Args:
         max_chars: longer texts are truncated, as in the run's corpus.
@@ -88,7 +94,7 @@ def evaluate_labelled(
     check_labelled(task, path, text=text, label=label, reading=reading)
     known = known_labels(task)
     strange, two = LabelCounts(), TwoLabels()
-    index = {name: i for i, name in enumerate(task.names)}
+    index = {name: i for i, name in enumerate(task.names)} if task.taxonomy is None else by_path(task.taxonomy)
     true: list[int] = []
     parts: list[tuple[Indices, Floats]] = []
     left_out, legible, failures = Counter[str](), Legibility(), list[str]()
@@ -113,16 +119,18 @@ def evaluate_labelled(
     if not parts:
         raise CorpusError(f"{path}: no row has both {text!r} and {label!r}; expected at least one")
     predicted, confidence = (np.concatenate(column) for column in zip(*parts, strict=True))
-    sample = Sample(
-        np.asarray(true, np.int64),
-        predicted,
-        confidence.clip(0, 1),
-        np.zeros(len(true), np.int64),
-        sizes=None,
-    )
-    found = figures(sample, list(index), seed=seed)
+    predicted = predicted if task.taxonomy is None else task.taxonomy.leaves[predicted]
+    one_stratum = np.zeros(len(true), np.int64)
+    sample = Sample(np.asarray(true, np.int64), predicted, confidence.clip(0, 1), one_stratum, sizes=None)
+    found = figures(sample, task.names, seed=seed) if task.taxonomy is None else leaf_figures(sample, task, seed=seed)
     return LabelledFigures(
-        found, dict(left_out.most_common()), strange.rows, known.unknown(strange.counts), two.count(), legible
+        found,
+        dict(left_out.most_common()),
+        strange.rows,
+        known.unknown(strange.counts),
+        two.count(),
+        legible,
+        len(sample) - found.n,
     )
 
 

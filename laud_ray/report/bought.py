@@ -6,7 +6,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from laud_ray.evaluation.buy import Bought
-from laud_ray.report.formatting import figure, measured_on, percent
+from laud_ray.report.formatting import beside_accuracy, figure, measured_on, percent
+from laud_ray.report.hierarchy.json_form import hierarchy_json
+from laud_ray.report.hierarchy.tables import hierarchy_lines, levels_table
 from laud_ray.report.run.tables import figures_table
 
 
@@ -16,11 +18,15 @@ def bought_view(found: Bought) -> RenderableType:
     trusted = "" if figures.trusted is None else f", {figures.trusted:,} of them with a trusted answer"
     measured = f"{found.model} on the evaluation sample, {measured_on(figures)}{trusted}, {found.bought:,} bought now"
     heading = Text(measured, "bold")
-    sums = Text(
-        f"accuracy {figure(figures.accuracy)}, n = {figures.n:,}; macro-F1 {figure(figures.macro_f1)}; "
+    tree, (name, second) = figures.hierarchy, beside_accuracy(figures)
+    sums = (
+        f"accuracy {figure(figures.accuracy)}, n = {figures.n:,}; {name} {figure(second)}; "
         f"calibration error {percent(figures.calibration_error)}"
     )
-    return Group(heading, figures_table(figures, intervals=True), sums, *map(Text, _remarks(found)))
+    table, more = (
+        (figures_table(figures, intervals=True), []) if tree is None else (levels_table(tree), hierarchy_lines(tree))
+    )
+    return Group(heading, table, *map(Text, (sums, *more, *_remarks(found))))
 
 
 def bought_json(found: Bought) -> dict[str, object]:
@@ -43,6 +49,8 @@ def bought_json(found: Bought) -> dict[str, object]:
         "width": found.width,
         "needed": found.needed,
         "per_class": [asdict(row) for row in figures.per_class],
+        "absent": figures.absent,
+        "hierarchy": hierarchy_json(figures.hierarchy),
     }
 
 

@@ -37,6 +37,13 @@ def figure(estimate: Estimate) -> str:
     return f"{percent(estimate.value)} {interval(estimate)}"
 
 
+def beside_accuracy(figures: Figures) -> tuple[str, Estimate]:
+    """Return the figure that stands beside accuracy, and its name: macro-F1, or hierarchical F1 in a taxonomy."""
+    if figures.hierarchy is not None:
+        return "hierarchical F1", figures.hierarchy.f1
+    return "macro-F1", figures.macro_f1
+
+
 def measured_on(figures: Figures) -> str:
     """Return on how many documents figures are measured, and why others are missing.
 
@@ -54,7 +61,7 @@ def measured_on(figures: Figures) -> str:
 def unanswered(figures: Figures) -> str:
     """Return how many documents of the sample are missing, and why: `20 have no answer: 14 abstained, 6 pending`."""
     count = sum(figures.unanswered.values())
-    if "not scored" in figures.unanswered:
+    if {"not scored", "answered above the leaves"} & figures.unanswered.keys():
         lack = "is left out" if count == 1 else "are left out"
     else:
         lack = f"{'has' if count == 1 else 'have'} no {'' if figures.trusted is None else 'trusted '}answer"

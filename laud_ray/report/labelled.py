@@ -7,7 +7,9 @@ from rich.text import Text
 
 from laud_ray.evaluation.labelled_file import LabelledFigures
 from laud_ray.labels import two_labels
-from laud_ray.report.formatting import figure, kinds, percent
+from laud_ray.report.formatting import beside_accuracy, figure, kinds, percent
+from laud_ray.report.hierarchy.json_form import hierarchy_json
+from laud_ray.report.hierarchy.tables import hierarchy_lines, levels_table
 from laud_ray.report.run.json_form import legibility_json
 from laud_ray.report.run.tables import figures_table
 
@@ -16,11 +18,13 @@ def labelled_view(found: LabelledFigures, model: str, data: str, *, binary: bool
     """Return the view of `laud evaluate`: the model and the data, a row per class, and the rows that are left out."""
     figures = found.figures
     heading = Text(f"{model} on {data}, {figures.n:,} documents", style="bold")
-    sums = Text(
-        f"accuracy {figure(figures.accuracy)}, {_counted(found)}; macro-F1 {figure(figures.macro_f1)}; "
+    tree, (name, second) = figures.hierarchy, beside_accuracy(figures)
+    sums = (
+        f"accuracy {figure(figures.accuracy)}, {_counted(found)}; {name} {figure(second)}; "
         f"calibration error {percent(figures.calibration_error)}"
     )
-    return Group(heading, figures_table(figures), sums, *map(Text, _remarks(found, binary=binary)))
+    table, more = (figures_table(figures), []) if tree is None else (levels_table(tree), hierarchy_lines(tree))
+    return Group(heading, table, *map(Text, (sums, *more, *_remarks(found, binary=binary))))
 
 
 def labelled_json(found: LabelledFigures, model: str) -> dict[str, object]:
@@ -35,11 +39,14 @@ def labelled_json(found: LabelledFigures, model: str) -> dict[str, object]:
         "unknown_labels": found.unknown_labels,
         "unknown": [asdict(one) for one in found.unknown],
         "texts_with_two_labels": found.two_labels,
+        "above_leaves": found.above_leaves,
         "legibility": legibility_json(found.legibility if found.legibility.texts else None),
         **{key: one.value for key, one in estimates.items()},
         **{f"{key}_interval": [one.low, one.high] for key, one in estimates.items()},
         "calibration_error": figures.calibration_error,
         "per_class": [asdict(row) for row in figures.per_class],
+        "absent": figures.absent,
+        "hierarchy": hierarchy_json(figures.hierarchy),
     }
 
 
@@ -54,6 +61,8 @@ def _counted(found: LabelledFigures) -> str:
 
 def _remarks(found: LabelledFigures, *, binary: bool) -> list[str]:
     count = "as other" if binary else "as wrong answers, not as classes of macro-F1"
+    if found.figures.hierarchy is not None:
+        count = "as wrong answers at every level"
     listed = f"; most are {', '.join(map(str, found.unknown))}" if found.unknown else ""
     remarks = (
         (
@@ -61,6 +70,11 @@ def _remarks(found: LabelledFigures, *, binary: bool) -> list[str]:
             f"{found.unknown_labels:,} documents have a label that is not the task's: counted {count}{listed}",
         ),
         (found.two_labels, two_labels(found.two_labels)),
+        (
+            found.above_leaves,
+            f"{found.above_leaves:,} documents have an inner node of the taxonomy as their label: they count at the "
+            "levels that it reaches, and are not in accuracy",
+        ),
     )
     read = found.legibility.remark()
     return [*(text for number, text in remarks if number), *([read] if read else [])]

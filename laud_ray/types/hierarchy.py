@@ -39,11 +39,14 @@ class ConfusedSiblings:
         label: the node of the true path.
         other: its sibling, which the predicted path has in its place.
         documents: how many documents of the sample.
+        name, other_name: their last names.
     """
 
     label: str
     other: str
     documents: int
+    name: str = ""
+    other_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class NodeFigures:
     """Figures of one node: of itself and all that is below it.
 
     Attributes:
+        name: its last name.
         level: from 1.
         children: the number of its children in the taxonomy.
         leaves: the number of leaves under it, itself included if it is one.
@@ -62,6 +66,7 @@ class NodeFigures:
     """
 
     label: str
+    name: str
     level: int
     children: int
     leaves: int

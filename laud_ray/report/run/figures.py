@@ -15,10 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from laud_ray.report.formatting import interval, percent
+from laud_ray.report.formatting import beside_accuracy, interval, percent
 from laud_ray.types import Estimate, RoundResult
 
-Curve: TypeAlias = Literal["accuracy", "macro_f1"]
+Curve: TypeAlias = Literal["accuracy", "f1"]
 
 INK, MUTED, GRID, PAPER = "#1c2330", "#667085", "#e4e7ec", "#fefefe"
 ACCENT, WARN = "#2f5fd0", "#c2410b"
@@ -77,7 +77,7 @@ def learning_curve(history: Sequence[RoundResult], curve: Curve) -> str:
         axes.set_ylim(*_limits(value + low + high))
         axes.yaxis.set_major_formatter(PercentFormatter(decimals=0, symbol=" %"))
 
-    name = "accuracy" if curve == "accuracy" else "macro-F1"
+    name = "accuracy" if curve == "accuracy" else beside_accuracy(history[-1].figures)[0]
     taken = next((estimates[i] for i in reversed(range(len(history))) if history[i].accepted), estimates[-1])
     return _svg(draw, height=3.7, salt=curve, title=f"Learning curve: {_sentence(name, taken)}")
 
@@ -140,7 +140,7 @@ def timing(history: Sequence[RoundResult]) -> str:
 
 
 def _estimate(result: RoundResult, curve: Curve) -> Estimate:
-    return result.figures.accuracy if curve == "accuracy" else result.figures.macro_f1
+    return result.figures.accuracy if curve == "accuracy" else beside_accuracy(result.figures)[1]
 
 
 def _sentence(name: str, estimate: Estimate) -> str:

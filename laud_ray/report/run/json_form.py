@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from laud_ray.quality.annotators import Annotator, PeopleFigures
 from laud_ray.quality.raters import OracleError
+from laud_ray.report.hierarchy.json_form import hierarchy_json
 from laud_ray.report.json_values import agreement_json, confused_json, estimate_json, finite
 from laud_ray.report.run.summary import AuditShown, ModelShown, RunSummary, measured
 from laud_ray.stats.legibility import Legibility
@@ -20,6 +21,8 @@ def to_json(summary: RunSummary) -> dict[str, object]:
         "stop_reason": summary.stop_reason,
         "current_model": summary.current_model,
         "rounds": [_round(result) for result in summary.history],
+        "hierarchy": None if summary.shown is None else hierarchy_json(summary.shown.figures.hierarchy),
+        "leaves": None if summary.leaves is None else asdict(summary.leaves),
         "classes": [] if summary.shown is None else [_class(row) for row in summary.shown.figures.per_class],
         "promoted": _promotion(summary.promoted),
         "annotations": dict(summary.annotations),
@@ -90,6 +93,7 @@ def _round(result: RoundResult) -> dict[str, object]:
         "pool": result.pool,
         "accuracy": estimate_json(result.figures.accuracy),
         "macro_f1": estimate_json(result.figures.macro_f1),
+        "hierarchy": hierarchy_json(result.figures.hierarchy, nodes=False),
         "calibration_error": finite(result.figures.calibration_error),
         "kappa": finite(result.kappa),
         "delta_f": finite(result.delta_f),

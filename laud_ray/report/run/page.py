@@ -9,14 +9,27 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from laud_ray.report import formatting
+from laud_ray.report.hierarchy.tables import depth
+from laud_ray.report.hierarchy.tree import branches
 from laud_ray.report.run import figures, opinion_lines, people
 from laud_ray.report.run.opinion_lines import worst_classes
-from laud_ray.report.run.summary import QueryShown, RunSummary, measured, next_commands, sought, switches, unmeasured
+from laud_ray.report.run.summary import (
+    QueryShown,
+    RunSummary,
+    classes_line,
+    leaves_line,
+    measured,
+    next_commands,
+    sought,
+    switches,
+    unmeasured,
+)
 from laud_ray.report.section import Section
 from laud_ray.types import RoundResult
 
 OPEN_CLASSES = 30  # rows of the class table that show without a click
 ASKED_PER_ROUND = 12  # questions shown for each round
+MOST_CLASSES = 1000  # rows of the class table, and names of classes, on the page
 DISPUTES = 30  # documents in dispute that are shown
 
 
@@ -64,8 +77,10 @@ def render(summary: RunSummary, oracles: Sequence[Section] = ()) -> str:
         "spaced",
         "measured_on",
         "unanswered",
+        "beside_accuracy",
     ):
         environment.filters[name] = getattr(formatting, name)
+    environment.filters |= {"classes_line": classes_line, "leaves_line": leaves_line, "depth": depth}
     for name in ("audit_line", "agreement_line", "oracle_line"):
         environment.filters[name] = getattr(opinion_lines, name)
     for name in ("progress_line", "waiting_line", "accuracy_words", "agreement_words", "anchoring_words"):
@@ -85,7 +100,9 @@ def render(summary: RunSummary, oracles: Sequence[Section] = ()) -> str:
         commands=next_commands(summary),
         switches=switches(summary),
         oracle_classes=worst_classes(summary.oracle_error) if summary.oracle_error else (),
-        missing=tuple(map(sought(summary), summary.not_found)),
+        missing=tuple(map(sought(summary), summary.not_found[:MOST_CLASSES])),
+        most_classes=MOST_CLASSES,
+        branches=branches(shown.figures.hierarchy.nodes) if shown and shown.figures.hierarchy else (),
     )
 
 
@@ -95,7 +112,7 @@ def _plots(history: Sequence[RoundResult]) -> dict[str, Markup]:
         return {}
     drawn = {
         "accuracy": figures.learning_curve(history, "accuracy"),
-        "macro_f1": figures.learning_curve(history, "macro_f1"),
+        "f1": figures.learning_curve(history, "f1"),
         "calibration": figures.calibration(history),
         "timing": figures.timing(history),
     }
@@ -124,5 +141,5 @@ def _asked(queries: Sequence[QueryShown]) -> tuple[_Asked, ...]:
 def _round(number: int, group: tuple[QueryShown, ...]) -> _Asked:
     answered = [query for query in group if query.answer is not None]
     predicted = [query for query in answered if query.predicted is not None]
-    surprises = sum(query.answer != query.predicted for query in predicted) if predicted else None
+    surprises = sum(query.surprising for query in predicted) if predicted else None
     return _Asked(number, group[:ASKED_PER_ROUND], len(group), len(answered), surprises)

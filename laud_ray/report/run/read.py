@@ -14,7 +14,7 @@ from laud_ray.people.questions import rules_of
 from laud_ray.quality.diagnosis import Reply, diagnose
 from laud_ray.quality.noise import LeftOut
 from laud_ray.report.run.opinions import read_agreement, read_audit
-from laud_ray.report.run.summary import ModelShown, QueryShown, RunSummary, State
+from laud_ray.report.run.summary import LeavesShown, ModelShown, QueryShown, RunSummary, State
 from laud_ray.steps import legible
 from laud_ray.steps.annotation import second_opinions
 from laud_ray.steps.annotation.annotate import left_open
@@ -26,8 +26,8 @@ from laud_ray.store.feedback import judge
 from laud_ray.store.ledger import Ledger
 from laud_ray.store.run import RunFolder, is_held
 from laud_ray.store.store import Answered, Store
-from laud_ray.taxonomy.task import answer_names
-from laud_ray.types import RoundResult
+from laud_ray.taxonomy.task import agrees, answer_names
+from laud_ray.types import RoundResult, Task
 
 SHOWN_VERSIONS = ("laud_ray", "ray", "torch", "transformers", "peft", "pyarrow", "numpy")
 
@@ -57,6 +57,7 @@ def read(run: RunFolder) -> RunSummary:
         budget=run.config.budget.annotations,
         cost=max(store.cost(), Ledger(store).cost()),
         unpriced=_unpriced(run),
+        leaves=_leaves(task, labelled),
         not_found=missing,
         queries=tuple(
             QueryShown(
@@ -68,6 +69,7 @@ def read(run: RunFolder) -> RunSummary:
                 a.query.predicted,
                 a.query.confidence,
                 a.label,
+                above=_is_above(task, a),
             )
             for a in asked
         ),
@@ -78,8 +80,8 @@ def read(run: RunFolder) -> RunSummary:
         feedback={"answers": len(people.labels), "wrong": len(people.wrong)},
         promoted=model_records.promotion(store.engine),
         choices={r.number: choice for r in history if (choice := recorded(store, r.number)) is not None},
-        diagnosis=diagnose(history, [_reply(a) for a in asked if a.answered]),
-        not_found_in={one.name: one.queries for one in outcome(seeds, groups.names) if one.name in missing},
+        diagnosis=diagnose(history, [_reply(task, a) for a in asked if a.answered]),
+        not_found_in={one.name: one.queries for one in outcome(seeds, missing)},
         audit=read_audit(run, asked, people.labels),
         agreement=read_agreement(run, asked, people.labels),
         oracle_error=oracle_error(store, task, seed=run.config.seed),
@@ -120,11 +122,24 @@ def _left_out(store: Store, history: Sequence[RoundResult]) -> LeftOut | None:
     return found if found is not None and history and found.round == history[-1].number else None
 
 
-def _reply(answered: Answered) -> Reply:
+def _reply(task: Task, answered: Answered) -> Reply:
     query = answered.query
-    return Reply(
-        answered.round, answered.purpose, query.document.text, query.predicted, query.confidence, answered.label
-    )
+    # An inner node above the predicted leaf does not contradict it.
+    label = query.predicted if _is_above(task, answered) else answered.label
+    return Reply(answered.round, answered.purpose, query.document.text, query.predicted, query.confidence, label)
+
+
+def _is_above(task: Task, answered: Answered) -> bool:
+    predicted = answered.query.predicted
+    return predicted is not None and predicted != answered.label and agrees(task, predicted, answered.label)
+
+
+def _leaves(task: Task, labelled: Sequence[Answered]) -> LeavesShown | None:
+    if task.taxonomy is None:
+        return None
+    leaves, named = set(task.names), [a.label for a in labelled if a.label is not None]
+    above = sum(label not in leaves for label in named)
+    return LeavesShown(len(leaves), task.taxonomy.levels, len(leaves & set(named)), above)
 
 
 def _state(run: RunFolder, reason: str | None, *, waiting: bool) -> State:

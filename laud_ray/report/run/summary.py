@@ -21,7 +21,12 @@ State: TypeAlias = Literal["running", "waiting", "stopped", "finished"]
 
 @dataclass(frozen=True, slots=True)
 class QueryShown:
-    """One question to the oracle. `answer` is None while it is pending and for an abstention."""
+    """One question to the oracle.
+
+    Attributes:
+        answer: None while it is pending and for an abstention.
+        above: whether the answer is an inner node above the predicted leaf, which it does not contradict.
+    """
 
     document_id: str
     text: str
@@ -31,6 +36,31 @@ class QueryShown:
     predicted: str | None
     confidence: float | None
     answer: str | None
+    above: bool = False
+
+    @property
+    def surprising(self) -> bool:
+        """Whether the answer differs from the prediction."""
+        return (
+            self.answer is not None and self.predicted is not None and self.answer != self.predicted and not self.above
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LeavesShown:
+    """The leaves of a taxonomy.
+
+    Attributes:
+        all: how many there are.
+        levels: the depth of the deepest.
+        annotated: how many have an annotation, apart from those for evaluation.
+        above: how many annotations are inner nodes.
+    """
+
+    all: int
+    levels: int
+    annotated: int
+    above: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +122,7 @@ class RunSummary:
         budget: the most seed, query and audit annotations together.
         cost: dollars spent on oracles, as far as they are known.
         unpriced: models that were asked and have no prices, so that their dollars are unknown.
-        not_found: classes of which no document was found.
+        not_found: classes of which no document was found; in a taxonomy, the branches that the seed walked down.
         queries: all questions, in the order in which they were asked.
         storage: the run's folder or URI, as given on the command line.
         feedback: numbers of texts with feedback on served answers: `answers` have a label; `wrong` were marked wrong
@@ -109,6 +139,7 @@ class RunSummary:
         notes: notes on how the corpus was read.
         asks_people: whether people are asked, alone or after other oracles.
         people: what the people have done; None where nothing was asked of any.
+        leaves: the leaves of a taxonomy; None for other tasks.
         people_over: why nobody gets another question, since the answers have cost as much as they may; else None.
     """
 
@@ -144,6 +175,7 @@ class RunSummary:
     people: PeopleFigures | None = None
     people_over: str | None = None
     unpriced: tuple[str, ...] = ()
+    leaves: LeavesShown | None = None
 
     @property
     def spent(self) -> int:
@@ -203,6 +235,26 @@ def better_before(summary: RunSummary) -> RoundResult | None:
     earlier = [result for result in summary.history if result.accepted and result.number < current.number]
     best = max(earlier, key=lambda result: result.figures.accuracy.value, default=current)
     return best if best.figures.accuracy.value > current.figures.accuracy.value else None
+
+
+def classes_line(summary: RunSummary) -> str:
+    """Return how many classes a run has: `4,187 leaves in 4 levels`, or `25 classes`."""
+    leaves = summary.leaves
+    if leaves is None:
+        return f"{len(summary.labels)} classes"
+    return f"{leaves.all:,} leaves in {leaves.levels} {'level' if leaves.levels == 1 else 'levels'}"
+
+
+def leaves_line(leaves: LeavesShown) -> str:
+    """Return how many leaves of a taxonomy have an annotation, seed or query.
+
+    Example:
+        `812 of 4,187 have an annotation, 3,375 have none; 14 answers are inner nodes`.
+    """
+    text = f"{leaves.annotated:,} of {leaves.all:,} have an annotation, {leaves.all - leaves.annotated:,} have none"
+    if not leaves.above:
+        return text
+    return f"{text}; {leaves.above:,} {'answer is an inner node' if leaves.above == 1 else 'answers are inner nodes'}"
 
 
 def sought(summary: RunSummary) -> Callable[[str], str]:

@@ -9,9 +9,11 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from laud_ray.report.formatting import ABSENT, decimal, figure, interval, measured_on, percent, points
+from laud_ray.report.formatting import ABSENT, beside_accuracy, decimal, figure, interval, measured_on, percent, points
 from laud_ray.report.run.summary import ModelShown, measured
 from laud_ray.types import Estimate, Figures, RoundResult
+
+MOST_CLASSES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,9 @@ def rounds_table(history: Sequence[RoundResult]) -> Table:
     )
     for name in ("round", "model"):
         table.add_column(name, no_wrap=True)
-    for name in ("annotations", "n", "accuracy", "change", "macro-F1", "kappa", "seconds"):
-        table.add_column(name, justify="right", no_wrap=name not in ("accuracy", "macro-F1"))
+    second = beside_accuracy(history[-1].figures)[0] if history else "macro-F1"
+    for name in ("annotations", "n", "accuracy", "change", second, "kappa", "seconds"):
+        table.add_column(name, justify="right", no_wrap=name not in ("accuracy", second))
     taken: float | None = None
     for result in history:
         accuracy = result.figures.accuracy
@@ -52,7 +55,7 @@ def rounds_table(history: Sequence[RoundResult]) -> Table:
             str(result.figures.n) + ("" if result.figures.trusted is None else f"/{result.figures.trusted}"),
             _Figure(accuracy),
             points(None if taken is None else accuracy.value - taken),
-            _Figure(result.figures.macro_f1),
+            _Figure(beside_accuracy(result.figures)[1]),
             decimal(result.kappa),
             f"{sum(result.seconds.values()):.1f}",
             style=None if result.accepted else "dim",
@@ -87,14 +90,18 @@ def models_table(models: Sequence[ModelShown]) -> Table:
 
 
 def figures_table(figures: Figures, limit: int | None = None, *, intervals: bool = False) -> Table:
-    """One row per class with evaluation documents, the lowest F1 first, at most `limit` rows."""
+    """One row per class with evaluation documents, the lowest F1 first, at most `limit` rows.
+
+    Of more than 1,000 classes, at most MOST_CLASSES rows.
+    """
     rows = measured(figures)
+    limit = MOST_CLASSES if limit is None and figures.absent else limit
     shown = rows if limit is None else rows[:limit]
     left_out = [
         f"{count} {what}"
         for count, what in (
             (len(rows) - len(shown), "more classes with higher F1"),
-            (len(figures.per_class) - len(rows), "classes without evaluation documents"),
+            (len(figures.per_class) - len(rows) + figures.absent, "classes without evaluation documents"),
         )
         if count
     ]
@@ -125,7 +132,8 @@ def _model(result: RoundResult) -> Text:
 
 
 def _rounds_caption(history: Sequence[RoundResult]) -> Text:
-    text = "accuracy and macro-F1 on n evaluation documents, with 95 % intervals\n"
+    second = beside_accuracy(history[-1].figures)[0] if history else "macro-F1"
+    text = f"accuracy and {second} on n evaluation documents, with 95 % intervals\n"
     text += "change: in points of accuracy, against the last accepted model before it"
     if history and (last := history[-1]).figures.unanswered:
         text += f"\nround {last.number}: {measured_on(last.figures)}"

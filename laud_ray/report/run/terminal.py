@@ -7,6 +7,7 @@ from rich.text import Text
 from laud_ray.printable import printable
 from laud_ray.quality.diagnosis import Finding
 from laud_ray.report.formatting import corpus_line, figure, measured_on, spaced, total_dollars
+from laud_ray.report.hierarchy.tables import hierarchy_lines, levels_table
 from laud_ray.report.run.curve import curve
 from laud_ray.report.run.opinion_lines import (
     agreement_line,
@@ -18,10 +19,20 @@ from laud_ray.report.run.opinion_lines import (
     worst_classes,
 )
 from laud_ray.report.run.people import people_lines
-from laud_ray.report.run.summary import RunSummary, State, better_before, next_commands, sought, switches
+from laud_ray.report.run.summary import (
+    RunSummary,
+    State,
+    better_before,
+    classes_line,
+    leaves_line,
+    next_commands,
+    sought,
+    switches,
+)
 from laud_ray.report.run.tables import rounds_table
 from laud_ray.types import ClassFigures
 
+NAMED, NAMED_BRANCHES = 50, 5  # classes, and branches of a taxonomy, that were not found and are named
 _STATE_STYLE: dict[State, str] = {"running": "blue", "waiting": "yellow", "stopped": "red", "finished": "green"}
 
 
@@ -30,6 +41,9 @@ def status_view(summary: RunSummary) -> RenderableType:
     parts: list[RenderableType] = [_headline(summary), _facts(summary)]
     if summary.history:
         parts.extend((Text(), rounds_table(summary.history)))
+    tree = None if summary.shown is None else summary.shown.figures.hierarchy
+    if tree is not None:
+        parts.extend((Text(), levels_table(tree), *(Text(printable(line)) for line in hierarchy_lines(tree))))
     if len(summary.history) > 1:
         parts.append(Text("\n" + curve(summary.history, height=12, current=summary.current)))
     for number, choice in switches(summary):
@@ -41,7 +55,7 @@ def status_view(summary: RunSummary) -> RenderableType:
 
 
 def _headline(summary: RunSummary) -> Text:
-    classes = f"positive: {summary.labels[0]}" if summary.kind == "binary" else f"{len(summary.labels)} classes"
+    classes = f"positive: {summary.labels[0]}" if summary.kind == "binary" else classes_line(summary)
     text = Text.assemble((summary.name, "bold"), f"  {summary.kind}, {classes}  ")
     text.append(summary.state, style=_STATE_STYLE[summary.state])
     if summary.stop_reason:
@@ -83,8 +97,13 @@ def _facts(summary: RunSummary) -> Table:
         table.add_row(Text("better model", style="yellow"), Text(named))
     if summary.legibility is not None and (remark := summary.legibility.remark()) is not None:
         table.add_row(Text("unreadable", style="yellow"), Text(remark))
+    if summary.leaves is not None:
+        table.add_row(Text("leaves", style="dim"), Text(leaves_line(summary.leaves)))
     if summary.not_found:
-        listed = ", ".join(map(sought(summary), summary.not_found))
+        most = NAMED if summary.leaves is None else NAMED_BRANCHES
+        listed = ", ".join(map(sought(summary), summary.not_found[:most]))
+        more = len(summary.not_found) - most
+        listed += f" and {more:,} more {'classes' if summary.leaves is None else 'branches'}" if more > 0 else ""
         table.add_row(Text("never found", style="yellow"), Text(listed))
     return table
 

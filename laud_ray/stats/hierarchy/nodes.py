@@ -72,6 +72,7 @@ def node_figures(sample: Sample, taxonomy: Taxonomy, most: int = MOST_NODES) -> 
     return tuple(
         NodeFigures(
             label=taxonomy.label(node),
+            name=taxonomy.nodes[node].name,
             level=int(taxonomy.depths[node]),
             children=int(children[node]),
             leaves=int(taxonomy.leaf_stops[node] - taxonomy.leaf_starts[node]),
@@ -130,4 +131,5 @@ def _parting(true: Indices, predicted: Indices) -> tuple[Indices, Bools]:
 
 def _confused(taxonomy: Taxonomy, pair: tuple[int, int] | list[int], documents: int) -> ConfusedSiblings:
     node, other = pair
-    return ConfusedSiblings(taxonomy.label(node), taxonomy.label(other), int(documents))
+    names = (taxonomy.nodes[one].name for one in pair)
+    return ConfusedSiblings(taxonomy.label(node), taxonomy.label(other), int(documents), *names)

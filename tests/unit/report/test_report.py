@@ -344,10 +344,10 @@ def test_json_has_the_stable_structure() -> None:
     report = to_json(run_of(history))
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert list(report) == [
-        "run", "kind", "state", "stop_reason", "current_model", "rounds", "classes", "promoted", "annotations", "audit",
-        "agreement", "left_out", "oracle_error", "people", "feedback", "budget", "cost", "unpriced", "not_found",
-        "not_found_in", "choices", "diagnosis", "corpus", "notes", "legibility", "models", "labels", "storage",
-        "versions",
+        "run", "kind", "state", "stop_reason", "current_model", "rounds", "hierarchy", "leaves", "classes",
+        "promoted", "annotations", "audit", "agreement", "left_out", "oracle_error", "people", "feedback",
+        "budget", "cost", "unpriced", "not_found", "not_found_in", "choices", "diagnosis", "corpus", "notes",
+        "legibility", "models", "labels", "storage", "versions",
     ]  # fmt: skip
     assert isinstance(report["rounds"], list)
     assert report["rounds"][2] == {
@@ -358,6 +358,7 @@ def test_json_has_the_stable_structure() -> None:
         "pool": 900,
         "accuracy": {"value": 0.767, "low": 0.767 - 0.05, "high": 0.767 + 0.04, "n": 300},
         "macro_f1": {"value": 0.767 - 0.1, "low": 0.767 - 0.16, "high": 0.767 - 0.04, "n": 300},
+        "hierarchy": None,
         "calibration_error": 0.125,
         "kappa": 0.58,
         "delta_f": None,

@@ -35,10 +35,10 @@ def test_by_hand() -> None:
     assert [one.support for one in found.values()] == [7, 6, 5, 1, 0]
     assert [one.elsewhere for one in found.values()] == [0, 1, 2, 0, 0]
     assert [(one.level, one.children, one.leaves) for one in (food, tea, green)] == [(1, 2, 3), (2, 2, 2), (3, 0, 1)]
-    assert food.confused == (ConfusedSiblings("Food", "Tools", 1),)
-    assert tea.confused == (ConfusedSiblings("Food > Tea", "Food > Bread", 2),)
-    assert green.confused == (ConfusedSiblings("Food > Tea > Green", "Food > Tea > Black", 1),)
-    assert bread.confused == (ConfusedSiblings("Food > Bread", "Food > Tea", 1),)
+    assert food.confused == (ConfusedSiblings("Food", "Tools", 1, "Food", "Tools"),)
+    assert tea.confused == (ConfusedSiblings("Food > Tea", "Food > Bread", 2, "Tea", "Bread"),)
+    assert green.confused == (ConfusedSiblings("Food > Tea > Green", "Food > Tea > Black", 1, "Green", "Black"),)
+    assert bread.confused == (ConfusedSiblings("Food > Bread", "Food > Tea", 1, "Bread", "Tea"),)
     assert tools.confused == ()
     assert tea.estimates.recall.value == pytest.approx(3 / 6)
     assert tea.estimates.precision.value == pytest.approx(3 / 4)
