@@ -23,7 +23,7 @@ def run_with(
     texts: Sequence[str],
     *,
     purpose: str = "query",
-    labels: Sequence[object] = LABELS,
+    labels: Sequence[object] | str = LABELS,
     ids: Sequence[str] | None = None,
     again: int = 0,
     hidden: float = 0.0,
@@ -39,7 +39,7 @@ def run_with(
         hidden: share of the questions without suggestions.
     """
     written = {
-        "task": {"name": name, "kind": kind, "labels": list(labels)},
+        "task": {"name": name, "kind": kind, "labels": labels if isinstance(labels, str) else list(labels)},
         "corpus": {"path": str(folder / "none.parquet"), "text": "text"},
         "storage": str(folder / f"run-{uuid.uuid4().hex[:6]}"),
         "store": store,

@@ -95,7 +95,8 @@ def judge(
     """Judge the answers to each document by the out-of-fold prediction of a model.
 
     The result depends on the answers alone, so that a restart judges the same. A label that a further answer settled
-    is final (probability 1). Otherwise the likeliest of a document's answers is right with its posterior probability.
+    is final (probability 1), and so is a branch of a taxonomy, which is no class of the model. Otherwise the likeliest
+    of a document's answers is right with its posterior probability.
 
     Args:
         asked: seed and query answers with their settled labels.
@@ -109,16 +110,18 @@ def judge(
             given_again.setdefault(one.document_id, []).append(one.label)
     again = {one.document_id for one in opinions if one.attempt > 1 and one.label is not None and one.who != MODEL}
     labels_of = {a.query.document.id: given_again.get(a.query.document.id, [a.label] if a.label else []) for a in asked}
-    answered = [a for a in asked if labels_of[a.query.document.id]]
-    if len(answered) < 2:
-        return Judged(0.0, tuple(Judgement(a, 1.0, None, False) for a in answered))
     index = {name: i for i, name in enumerate(names)}
+    labelled = [a for a in asked if labels_of[a.query.document.id]]
+    answered = [a for a in labelled if all(label in index for label in labels_of[a.query.document.id])]
+    if len(answered) < 2:
+        return Judged(0.0, tuple(Judgement(a, 1.0, None, False) for a in labelled))
+    branches = [a for a in labelled if any(label not in index for label in labels_of[a.query.document.id])]
     label_indices = [[index[label] for label in labels_of[a.query.document.id]] for a in answered]
     labelled = [replace(a, label=a.label or labels_of[a.query.document.id][-1]) for a in answered]
     found = proba(labelled)
     error = noise(found, np.asarray([given[0] for given in label_indices], np.int64))
     likeliest, probability = combine_answers(error, label_indices)
-    judgements = []
+    judgements = [Judgement(a, 1.0, None, False) for a in branches]
     for i, a in enumerate(answered):
         if a.label is not None and a.query.document.id in again:
             judgements.append(Judgement(a, 1.0, None, False))

@@ -457,3 +457,42 @@ def sorted_by_document(run: str) -> list[tuple[str, str | None, str]]:
 def _as_shown(cell: str, bare: bool) -> str:
     """What a spreadsheet writes for a cell; some take the apostrophe away."""
     return cell[1:] if bare and cell.startswith("'") and not cell.startswith("''") else cell
+
+
+PATHS = ("Drinks > Tea > Green tea", "Drinks > Tea > Other", "Drinks > Coffee", "Food > Other")
+
+
+def test_a_taxonomy_is_answered_by_path_code_or_name_and_with_branches(tmp_path: Path) -> None:
+    lines = ["d : Drinks", "dt : Drinks > Tea", "dtg : Drinks > Tea > Green tea", "dc : Drinks > Coffee", "f : Food"]
+    (tmp_path / "shelf.txt").write_text("\n".join([*lines, "fo : Food > Other", "fb : Food > Bread"]))
+    run = run_with(tmp_path, TEXTS, kind="taxonomy", labels=str(tmp_path / "shelf.txt"))
+    said = ["Drinks > Tea > Green tea", "dc", "other", " drinks  > tea", "f", "none fits"]
+    rows = filled(run, tmp_path / "q.csv", lambda i: said[i])
+    assert rows[0]["candidates"] == "Drinks > Tea > Green tea=0.6|Food > Bread=0.25"
+    assert take(run, write(tmp_path / "q.csv", rows)).recorded.counted == 6
+    assert [answer[:2] for answer in answers(run).values()] == [
+        ("label", "Drinks > Tea > Green tea"),
+        ("label", "Drinks > Coffee"),
+        ("label", "Food > Other"),
+        ("label", "Drinks > Tea"),
+        ("label", "Food"),
+        ("none", None),
+    ]
+
+
+def test_a_wrong_answer_to_a_taxonomy_is_refused_by_file_and_row(tmp_path: Path) -> None:
+    run = run_with(tmp_path, TEXTS, kind="taxonomy", labels=PATHS)
+    said = ["Other", "Green te", "Drinks > Milk", "Coffee", "", "qqqq"]
+    path = write(tmp_path / "q.csv", filled(run, tmp_path / "q.csv", lambda i: said[i]))
+    with pytest.raises(CorpusError) as caught:
+        take(run, path)
+    lines = str(caught.value).splitlines()
+    place = f"{path} row"
+    assert lines[0] == (
+        f"{place} 1 (q-000001): label: 'Other' is not valid; expected the whole path: 'Drinks > Tea > Other' or "
+        "'Food > Other'"
+    )
+    assert lines[1].endswith("'Green te' is not a label of the task - did you mean 'Drinks > Tea > Green tea'?")
+    assert lines[2].startswith(f"{place} 3 (q-000003): label: 'Drinks > Milk' is not a label")
+    assert lines[3].startswith(f"{place} 6 (q-000006): label: 'qqqq' is not a label or branch of the task; expected")
+    assert {one.state for one in all_questions(run)} == {"open"}

@@ -1,6 +1,7 @@
 """Questions are pushed once and answers pulled once, whatever happens to requests on the way."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import pytest
 
 from laud_ray.errors import CorpusError, LaudError, ServiceError, UserError
 from laud_ray.people.exchange.files import Imported
-from laud_ray.people.label_studio import sync
+from laud_ray.people.label_studio import sync, tasks
 from laud_ray.people.label_studio.connection import LabelStudio
+from laud_ray.people.label_studio.label_config import label_config, read_control
 from laud_ray.people.label_studio.sync import Pushed
+from laud_ray.people.questions import Candidate
 from laud_ray.people.votes import votes
 from laud_ray.store.run import look_at
 from tests.asking import LABELS, all_questions, run_with
@@ -326,3 +329,34 @@ def test_the_token_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -
     assert "eyJ" not in str(error.value)
     with pytest.raises(UserError, match="has spaces or letters beyond ASCII"):
         LabelStudio(URL, "a b")
+
+
+def test_a_taxonomy_goes_there_as_a_tree_and_its_answers_come_back_as_nodes(tmp_path: Path) -> None:
+    paths = ("Drinks > Tea > Green tea", "Drinks > Tea > Other", "Drinks > Coffee", "Food > Other")
+    run, studio = run_with(tmp_path, TEXTS, kind="taxonomy", labels=paths), FakeStudio()
+    assert push(run, studio) == Pushed(6, 6, 0, set_up=True)
+    (result,) = studio.tasks[0]["predictions"][0]["result"]
+    assert (result["type"], result["value"]) == ("taxonomy", {"taxonomy": [["Drinks", "Tea", "Green tea"]]})
+    for task, path in enumerate((["Drinks", "Coffee"], ["Drinks", "Tea"], ["Food"], ["Food", "Other"]), start=1):
+        studio.annotate(task, ["x"], result=[{**result, "value": {"taxonomy": [path]}}])
+    studio.annotate(5, [])
+    assert pull(run, studio).recorded.counted == 5
+    assert labels(run) == ["Drinks > Coffee", "Drinks > Tea", "Food", "Food > Other", None, None]
+    for wrong, message in (
+        ([["Drinks", "Milk"]], "task 6, annotation 600: the choice 'Drinks > Milk' is not a label"),
+        ([["Food"], ["Drinks"]], "task 6, annotation 600: has 2 choices; expected one"),
+    ):
+        studio.tasks[5]["annotations"] = []
+        studio.annotate(6, ["x"], result=[{**result, "value": {"taxonomy": wrong}}])
+        with pytest.raises(CorpusError, match=message):
+            pull(run, studio)
+
+
+def test_a_suggestion_that_the_taxonomy_no_longer_has_is_left_out(tmp_path: Path) -> None:
+    run = run_with(tmp_path, TEXTS, kind="taxonomy", labels=("Food > Bread", "Food > Tea"))
+    with look_at(run) as folder:
+        control = read_control(label_config(folder.config.task.to_task()), folder.config.task.to_task())
+    (first, *_) = all_questions(run)
+    gone = replace(first, candidates=(Candidate("Food > Gone", 0.9),))
+    assert "predictions" in tasks.as_task(first, "run", control, blind=False)
+    assert "predictions" not in tasks.as_task(gone, "run", control, blind=False)

@@ -2,9 +2,10 @@
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from laud_ray import config, oracles
@@ -25,8 +26,8 @@ from laud_ray.steps.work import WaitingError
 from laud_ray.store import rechecks
 from laud_ray.store.ledger import Ledger
 from laud_ray.store.run import RunFolder, claim
-from laud_ray.store.store import Query
-from laud_ray.types import Document, Estimate, Figures, RoundResult
+from laud_ray.store.store import Answered, Query
+from laud_ray.types import Document, Estimate, Figures, Floats, RoundResult
 
 KINDS = {
     "Tea": ("green", "black", "oolong", "mint", "sencha", "chai", "matcha", "rooibos"),
@@ -160,3 +161,23 @@ def give(folder: RunFolder, rules: PeopleConfig, person: str, labels: Mapping[st
     sent = [Vote(uuid.uuid4().hex, one.question.number, "label", labels[one.question.document.id]) for one in held]
     receipts = cast(folder.store.engine, person, sent, rules, list(KINDS))
     return sum(one.outcome == "counted" for one in receipts)
+
+
+def test_a_branch_of_a_taxonomy_is_not_judged_and_stays() -> None:
+    """The model of the judgement gives probabilities of leaves alone."""
+    names = ("Drinks > Tea", "Drinks > Milk", "Food > Bread")
+    said = [*names * 4, "Drinks"]
+    asked = [Answered(Query(Document(f"d{i}", "x"), "why"), "query", 1, True, label) for i, label in enumerate(said)]
+    seen = list[int]()
+
+    def proba(answered: Sequence[Answered]) -> Floats:
+        seen.append(len(answered))
+        return np.eye(3)[[names.index(str(one.label)) for one in answered]] * 0.97 + 0.01
+
+    found = stage.judge(asked, [], names, proba)
+    assert seen == [12]
+    assert {one.answer.query.document.id: one.answer.label for one in found.judgements} == {
+        one.query.document.id: one.label for one in asked
+    }
+    (branch,) = (one for one in found.judgements if one.answer.label == "Drinks")
+    assert (branch.probability, branch.predicted, branch.unsure) == (1.0, None, False)
