@@ -7,14 +7,15 @@ from rich.text import Text
 from laud_ray.report.formatting import ABSENT, figure, percent
 from laud_ray.types import Estimate, HierarchyFigures
 
-_CONFUSED = 5
+_CONFUSED = 3
 
 
 def levels_table(found: HierarchyFigures) -> Table:
     """One row per level, the top first: accuracy, coverage, and the mean F1 of the nodes with enough documents."""
     caption = Text(
-        "accuracy: of the documents that are answered at a level; coverage: the share that is\n"
-        f"macro-F1: over the nodes with at least {found.least} evaluation documents; 95 % intervals"
+        "accuracy: of the documents that are answered at a level\n"
+        "coverage: the share of documents that are answered there\n"
+        f"macro-F1: over the nodes with at least {found.least} documents of the sample"
     )
     table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False, caption=caption, caption_justify="left")
     for name in ("level", "nodes", "n", "accuracy", "coverage", "macro-F1", "over"):
@@ -43,8 +44,8 @@ def hierarchy_lines(found: HierarchyFigures) -> list[str]:
     if found.backed_off.value > 0:
         lines.append(f"{figure(found.backed_off)} of the answers are inner nodes")
     if found.confused:
-        listed = "; ".join(f"{one.label} as {one.other_name} ({one.documents:,})" for one in found.confused[:_CONFUSED])
-        lines.append(f"most often confused: {listed}")
+        lines.append("siblings that are confused most, with their documents:")
+        lines += [f"  {one.label} as {one.other_name} ({one.documents:,})" for one in found.confused[:_CONFUSED]]
     return lines
 
 

@@ -98,13 +98,13 @@ def test_status_has_the_levels_and_counts_leaves() -> None:
     assert "taxonomy, 4 leaves in 3 levels" in flat
     assert "leaves 3 of 4 have an annotation, 1 have none; 2 answers are inner nodes" in flat
     assert "hierarchical F1" in flat
-    assert "macro-F1: over the nodes with at least 10 evaluation documents" in flat
+    assert "macro-F1: over the nodes with at least 10 documents of the sample" in flat
     tree = figures().hierarchy
     assert tree is not None
     assert f"{100 * tree.levels[0].accuracy.value:.1f} % [" in flat
     assert "share 1.86 [" in flat
     assert (
-        "most often confused: Food > Tea as Bread (5); Food > Tea > <b>Green</b> as Black (5); Tools as Food (5)"
+        "confused most, with their documents: Food > Tea as Bread (5) Food > Tea > <b>Green</b> as Black (5) Tools as"
         in flat
     )
     assert "n = 30 of 35 sampled documents" not in flat
@@ -129,9 +129,9 @@ def test_the_page_folds_and_says_where_the_model_errs() -> None:
     assert tags.deepest == 2
     assert "<b>Green</b>" in text
     assert "&lt;b&gt;Green&lt;/b&gt;" in source
-    assert "as Bread 5" in text
-    assert "as Black 5, in another branch 5" in text
-    assert "as Food 5" in text
+    assert "as Bread (5)" in text
+    assert "as Black (5), in another branch (5)" in text
+    assert "as Food (5)" in text
     assert "Leaves: 3 of 4 have an annotation" in text
     assert "<script" not in source
 
