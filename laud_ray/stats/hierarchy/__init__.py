@@ -1,5 +1,6 @@
 """Statistics for taxonomies: figures at each level, and answers that back off with a promise. Pure NumPy and SciPy."""
 
+from laud_ray.stats.hierarchy.answering import LEAF, NOTHING, Depth, Given, answer, upward
 from laud_ray.stats.hierarchy.climbing import Chain, climb, fit_chain
 from laud_ray.stats.hierarchy.figures import hierarchy_figures
 from laud_ray.stats.hierarchy.leaves import leaf_figures
@@ -7,9 +8,14 @@ from laud_ray.stats.hierarchy.nodes import confused_siblings, node_figures, taxo
 from laud_ray.stats.hierarchy.promise import Answered, Promise, promise, verify_chain
 
 __all__ = [
+    "LEAF",
+    "NOTHING",
     "Answered",
     "Chain",
+    "Depth",
+    "Given",
     "Promise",
+    "answer",
     "climb",
     "confused_siblings",
     "fit_chain",
@@ -18,5 +24,6 @@ __all__ = [
     "node_figures",
     "promise",
     "taxonomy_figures",
+    "upward",
     "verify_chain",
 ]
