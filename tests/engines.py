@@ -115,7 +115,7 @@ def relabel_all(place: Path, load: Callable[[str], Scorer], documents: Sequence[
     """The whole of a relabel."""
     data = _catalog(place, documents)
     model = Folder(str(place / "model"))
-    source = Source("run", "m", model, "x", LABELS, Workers(), 2000, None, None, lambda: None, load)
+    source = Source("run", "m", model, "x", LABELS, Workers(), 2000, None, None, lambda _: None, load)
     relabel(source, str(data), str(place / "out"), Options(Columns("text", "id"), ROWS), None, lambda event: None)
     return rows(place / "out").to_pylist()
 

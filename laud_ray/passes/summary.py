@@ -53,7 +53,7 @@ class Summing:
             strategy: whose utilities are wanted.
             taxonomy: whose leaves the classes are.
         """
-        self._strategy, self._lines = strategy, None if taxonomy is None else _Lines(taxonomy)
+        self._strategy, self._lines = strategy, None if taxonomy is None else Lines(taxonomy)
         u, top = max(u, 1), min(TOP if taxonomy is None else TOP_LEAVES, k)
         self._order, self._best = np.zeros((u, top), np.int32), np.zeros((u, top), np.float32)
         self._entropy = np.zeros(u, np.float32)
@@ -125,10 +125,11 @@ def _largest(part: Floats, top: int) -> tuple[Indices, Floats]:
     return np.take_along_axis(found, falling, axis=1), np.take_along_axis(values, falling, axis=1)
 
 
-class _Lines:
+class Lines:
     """The ancestors of each leaf as ranges of leaves, level by level."""
 
     def __init__(self, taxonomy: Taxonomy) -> None:
+        """Find the ranges."""
         nodes = taxonomy.leaves
         depths = taxonomy.depths[nodes]
         self._ranges = []

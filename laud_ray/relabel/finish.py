@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from laud_ray.cluster.workers import Workers
 from laud_ray.errors import DamageError, PassError
 from laud_ray.relabel.plan import Plan, read_plan, work_folder
-from laud_ray.relabel.ranges.records import RANGES, Record, checksum, read_record, record_name
+from laud_ray.relabel.ranges.records import AT_LEAF, RANGES, UNANSWERED, Record, checksum, read_record, record_name
 from laud_ray.stats.legibility import Legibility
 from laud_ray.storage.checksums import dump_json, parse_json
 from laud_ray.storage.folder import Folder
@@ -39,6 +39,8 @@ class Totals:
         other_texts: rows whose id had another text in the previous output.
         found_by_text: rows that took their previous label from the same text under another id.
         legibility: counts of tokens that the model's tokenizer does not know; empty if nothing was counted.
+        answered: of a taxonomy, the rows by the place of their answer: "leaf", the levels that answers back off to from
+            the deepest up, and "none". Empty for other tasks.
     """
 
     rows: int
@@ -54,6 +56,7 @@ class Totals:
     other_texts: int = 0
     found_by_text: int = 0
     legibility: dict[str, int] = field(default_factory=dict)
+    answered: dict[str, int] = field(default_factory=dict)
 
 
 def finish(plan: Plan, out: Folder, progress: Callable[[int, int], None]) -> Totals:
@@ -176,7 +179,15 @@ def _sum(records: list[Record], scored: int, by_student: int) -> Totals:
         changed=total("changed"),
         labels=dict(labels.most_common()),
         legibility=_legibility(records),
+        answered=_answered(records),
     )
+
+
+def _answered(records: list[Record]) -> dict[str, int]:
+    """Add up the places of answers: the leaf, the levels from the deepest up, no answer."""
+    counted = sum((Counter(record.answered) for record in records), Counter[str]())
+    levels = sorted((place for place in counted if place.isdigit()), key=int, reverse=True)
+    return {place: counted[place] for place in (AT_LEAF, *levels, UNANSWERED)} if counted else {}
 
 
 def _legibility(records: list[Record]) -> dict[str, int]:

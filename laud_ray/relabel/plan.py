@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +19,7 @@ from laud_ray.storage.text_reading import AS_FOUND, Reading
 WORK = "_laud"
 PLAN = f"{WORK}/plan.json"
 LONGEST_NAME = 255  # maximum bytes of a folder's name on all common file systems
+_LATER = ("accuracy", "level")
 VERSIONS = ("laud_ray", "ray", "torch", "transformers", "onnxruntime", "pyarrow")
 
 
@@ -36,6 +37,8 @@ class Options:
         cascade: let a small distilled model answer where it is verified to agree with the full model at least this
             often, e.g. 0.99; None uses the full model only.
         reading: settings that the user stated for delimited text.
+        accuracy: of a taxonomy: answer each row as deep as this share of right answers can be promised.
+        level: of a taxonomy: the deepest level that is answered, from 1.
     """
 
     columns: Columns
@@ -46,6 +49,8 @@ class Options:
     deduplicate: bool = True
     cascade: float | None = None
     reading: Reading = AS_FOUND
+    accuracy: float | None = None
+    level: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,8 @@ class Plan:
         catalog: the inputs and their ranges.
         hashed: whether a hash of the text is written for each row. It is needed if ids consist of file and row, because
             an id may denote different texts in different outputs. Relabels of earlier versions are resumed without.
+        promise: the promise that the rows' answers keep, with its thresholds, as JSON; None for none. It is made once,
+            so that all rows are answered by the same thresholds.
     """
 
     run: str
@@ -70,6 +77,7 @@ class Plan:
     options: Options
     catalog: Catalog
     hashed: bool = False
+    promise: Mapping[str, Any] | None = None
 
     @property
     def key(self) -> str:
@@ -79,7 +87,14 @@ class Plan:
 
 
 def open_plan(
-    out: Folder, run: str, data: str, model: str, checksum: str, options: Options, inputs: tuple[Entry, ...]
+    out: Folder,
+    run: str,
+    data: str,
+    model: str,
+    checksum: str,
+    options: Options,
+    inputs: tuple[Entry, ...],
+    promised: Callable[[], Mapping[str, Any] | None] = lambda: None,
 ) -> Plan:
     """Return the plan in `out` if it is for the same relabel; if there is none, write a new plan.
 
@@ -91,6 +106,7 @@ def open_plan(
         checksum: of the model.
         options: the options.
         inputs: the catalog's files.
+        promised: makes the promise of a new plan.
 
     Raises:
         RunError: if `out` holds a different relabel, or other files.
@@ -104,7 +120,8 @@ def open_plan(
         tables.require_ids(found)
         if options.partition in options.columns.keep and out.local is not None:
             tables.require_folders(found, str(options.partition), LONGEST_NAME)
-        made = Plan(run, data, model, checksum, options, found, hashed=options.columns.id is None)
+        hashed, promise = options.columns.id is None, promised()
+        made = Plan(run, data, model, checksum, options, found, hashed, promise)
         out.write(PLAN, dump_json(_to_json(made)))
         return made
     written = read_plan(out)
@@ -116,7 +133,7 @@ def open_plan(
             f"expected the same inputs, model and options, or another --out{_way_on(written, changed)}"
         )
     hashed = bool(written.get("text_hashes", False))
-    return Plan(run, data, model, checksum, options, catalog.from_json(written), hashed)
+    return Plan(run, data, model, checksum, options, catalog.from_json(written), hashed, written.get("promise"))
 
 
 def read_plan(out: Folder) -> dict[str, Any]:
@@ -172,11 +189,11 @@ def _identity(model: str, checksum: str, options: Options, inputs: tuple[Entry, 
 
 
 def _stated(options: Options) -> dict[str, Any]:
-    """Return the options, without `reading` if it states nothing, as in plans of earlier versions."""
+    """Return the options, without those of later versions if they state nothing, as in plans of earlier versions."""
     said = asdict(options)
     if not options.reading.stated:
         del said["reading"]
-    return said
+    return {key: value for key, value in said.items() if key not in _LATER or value is not None}
 
 
 def _to_json(plan: Plan) -> dict[str, Any]:
@@ -186,6 +203,7 @@ def _to_json(plan: Plan) -> dict[str, Any]:
         "identity": _identity(plan.model, plan.checksum, plan.options, plan.catalog.inputs),
         "ids": "the column of --id" if plan.catalog.columns.id else "file and row",
         "text_hashes": plan.hashed,
+        **({} if plan.promise is None else {"promise": dict(plan.promise)}),
         "versions": {name: version(name) for name in VERSIONS},
         **catalog.to_json(plan.catalog),
     }

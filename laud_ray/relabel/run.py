@@ -8,19 +8,20 @@ that occur in several rows are labelled once, before the ranges.
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from laud_ray.data.seen import Seen
 from laud_ray.errors import PassError, RunError
 from laud_ray.events import Event, Observer
+from laud_ray.relabel.depth import promised, settle
 from laud_ray.relabel.finish import Totals, finish, finished
 from laud_ray.relabel.inputs import cutting
 from laud_ray.relabel.limits import Canary
 from laud_ray.relabel.plan import WORK, Options, open_plan, require_ours
-from laud_ray.relabel.ranges.records import COLUMNS
+from laud_ray.relabel.ranges.records import COLUMNS, TAXONOMY_COLUMNS
 from laud_ray.relabel.source import Source
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.local import atomic, locks
@@ -45,6 +46,7 @@ class Outcome:
         rows: rows labelled in this attempt.
         student: how a distilled student was verified; None without a student.
         notes: remarks for people.
+        promise: the promise that the answers of a taxonomy keep, as JSON; None for none.
     """
 
     totals: Totals
@@ -53,6 +55,7 @@ class Outcome:
     rows: int
     student: "Verification | None"
     notes: tuple[str, ...] = ()
+    promise: Mapping[str, Any] | None = None
 
 
 def relabel(source: Source, data: str, out: str, options: Options, check: Canary | None, observe: Observer) -> Outcome:
@@ -75,7 +78,9 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
     began = time.monotonic()
     if options.columns.text == options.columns.id:
         raise RunError(f"--id {options.columns.id}: is also the column of the texts; expected another column")
-    clash = next((name for name in options.columns.keep if name in COLUMNS), None)
+    options = settle(source, options)
+    ours = COLUMNS if source.taxonomy is None else (*COLUMNS, *TAXONOMY_COLUMNS)
+    clash = next((name for name in options.columns.keep if name in ours), None)
     if clash is not None:
         raise RunError(
             f"--keep {clash}: is not valid, because relabel writes a column `{clash}` of its own; expected a column of "
@@ -91,14 +96,16 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
     folder.require()
     require_ours(folder)
     with _held(folder):
-        plan = open_plan(folder, source.run, data, source.name, source.checksum, options, inputs)
+        promise = promised(source, options)
+        plan = open_plan(folder, source.run, data, source.name, source.checksum, options, inputs, promise)
         clear(folder)
-        notes = (*seen.notes, *plan.catalog.notes)
+        told = () if plan.promise is None else (str(plan.promise["text"]),)
+        notes = (*seen.notes, *plan.catalog.notes, *told)
         for note in notes:
             observe(Event("note", "relabel", 0, note=note))
         whole = finished(plan, folder)
         if whole is not None:
-            return Outcome(whole, True, time.monotonic() - began, 0, None, notes)
+            return Outcome(whole, True, time.monotonic() - began, 0, None, notes, plan.promise)
         from laud_ray.relabel.steps import Work  # imported late: a complete output needs none of its slow imports
 
         work = Work(source, plan, folder, observe)
@@ -108,7 +115,7 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
             raise PassError(f"{data}: was changed while it was being labelled; expected unchanged files")
         with work.step("verify", plan.catalog.rows) as progress:
             totals = finish(plan, folder, progress)
-    return Outcome(totals, False, time.monotonic() - began, rows, student, notes)
+    return Outcome(totals, False, time.monotonic() - began, rows, student, notes, plan.promise)
 
 
 def _require_apart(data: str, out: str) -> None:

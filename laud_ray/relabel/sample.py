@@ -42,7 +42,7 @@ def label_sample(name: str, sample: SampleJob) -> int:
     numbers = np.arange(part.first, part.first + part.rows)
     # Row numbers repeat in each input, so the seed differs by input to make the draws independent.
     drawn = chosen(numbers, sample.share, seed=SEED + part.input)
-    rows = label(whole, part, job, only=drawn)
+    rows = label(whole, part, job, only=drawn, with_probabilities=sample.with_probabilities)
     columns = {
         key: rows.table[key]
         for key in ("id", "label", "confidence", "previous_label")

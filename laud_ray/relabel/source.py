@@ -3,19 +3,21 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from laud_ray.cluster.workers import Workers
 from laud_ray.errors import ModelError
-from laud_ray.passes.scoring import open_model
+from laud_ray.passes.scoring import load_taxonomy, open_model
 from laud_ray.relabel.plan import checksum_in
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.model_folder import DESCRIPTION, ENGINES, describe
 from laud_ray.storage.text_reading import AS_FOUND, Reading
+from laud_ray.taxonomy import Taxonomy
 from laud_ray.types import Scorer
 
 if TYPE_CHECKING:
     from laud_ray.compare import canary
+    from laud_ray.stats.hierarchy import Depth
     from laud_ray.store.run import RunFolder
 
 # The default of corpus.max_chars, for a model without a run. It is repeated here because config is slow to import.
@@ -39,6 +41,9 @@ class Source:
         expected: returns the distribution that a canary's drift is measured against, or None if there is no sample.
         load: opens the model in a worker.
         reading: settings of the run's corpus, which are defaults for other data.
+        taxonomy: whose leaves the labels are; None for other tasks.
+        accuracy: what the run's configuration promises of a taxonomy's answers; None for nothing.
+        promise: makes a promise of this accuracy, as JSON, from the evaluation sample; None without a run.
     """
 
     run: str
@@ -50,9 +55,12 @@ class Source:
     max_chars: int
     text: str | None
     id: str | None
-    expected: "Callable[[], canary.Expected | None]"
+    expected: "Callable[[Depth], canary.Expected | None]"
     load: Callable[[str], Scorer] = open_model
     reading: Reading = AS_FOUND
+    taxonomy: Taxonomy | None = None
+    accuracy: float | None = None
+    promise: Callable[[float], dict[str, Any]] | None = None
 
 
 def open_source(path: str, model: str | None) -> Source:
@@ -81,7 +89,8 @@ def open_source(path: str, model: str | None) -> Source:
             MAX_CHARS,
             None,
             None,
-            lambda: None,
+            lambda _: None,
+            taxonomy=load_taxonomy(Folder(str(folder))),
         )
     from laud_ray.store import registry  # with a database, which the folder of a model does without
     from laud_ray.store.run import look_at
@@ -107,40 +116,62 @@ def open_source(path: str, model: str | None) -> Source:
             run.config.corpus.max_chars,
             run.config.corpus.text,
             run.config.corpus.id,
-            lambda: _expected(path, name),
+            lambda depth: _expected(path, name, depth),
             reading=run.config.corpus.reading.as_default(),
+            taxonomy=load_taxonomy(place),
+            accuracy=None if run.config.promise is None else run.config.promise.accuracy,
+            promise=lambda accuracy: _promise(path, name, accuracy),
         )
 
 
-def _expected(path: str, name: str) -> "canary.Expected | None":
+def _promise(path: str, name: str, accuracy: float) -> dict[str, Any]:
+    """Return a promise about a model of a run, from the answers for evaluation so far."""
+    from laud_ray.evaluation import promise
+    from laud_ray.store.run import look_at
+
+    with look_at(path) as run:
+        return promise.dump(promise.evaluated(run, name).promise(accuracy, seed=run.config.seed))
+
+
+def _expected(path: str, name: str, depth: "Depth") -> "canary.Expected | None":
     """Return the labels and confidences that a model gives the evaluation sample of its run."""
     from laud_ray.store.run import look_at
 
     with look_at(path) as run:
-        return _of_sample(run, name)
+        return _of_sample(run, name, depth)
 
 
-def _of_sample(run: "RunFolder", name: str) -> "canary.Expected | None":
+def _of_sample(run: "RunFolder", name: str, depth: "Depth") -> "canary.Expected | None":
     import numpy as np
     import pyarrow as pa
 
     from laud_ray.compare import canary
+    from laud_ray.evaluation import promise
     from laud_ray.evaluation.measure import predictions
+    from laud_ray.stats import hierarchy
     from laud_ray.store import model_records
 
     number = next((model.round for model in model_records.models(run.store.engine) if model.name == name), None)
     drawn = run.store.sample("evaluation")
     if number is None or not drawn:
         return None
-    names = run.config.task.to_task().names
+    task = run.config.task.to_task()
     try:
-        label, confidence = predictions(run.scores(number), drawn, names)
+        if task.taxonomy is None:
+            label, confidence = predictions(run.scores(number), drawn, task.names)
+            labels = [task.names[i] if i >= 0 else None for i in label]
+        else:
+            leaf, confidences = promise.predicted(run.scores(number), drawn, task.taxonomy)
+            given = hierarchy.answer(task.taxonomy, leaf, confidences, depth)
+            named = (leaf >= 0) & (given.node >= 0)
+            labels = [task.taxonomy.label(int(n)) if ok else None for n, ok in zip(given.node, named, strict=True)]
+            confidence = np.nan_to_num(given.confidence)
     except FileNotFoundError:  # the run has no scores of this model
         return None
     in_stratum = {one.stratum: sum(other.stratum == one.stratum for other in drawn) for one in drawn}
     weights = np.asarray([one.stratum_size / in_stratum[one.stratum] for one in drawn])
     return canary.expected(
-        pa.array([names[i] if i >= 0 else None for i in label], pa.string()),
+        pa.array(labels, pa.string()),
         pa.array(confidence),
         source="the evaluation sample",
         weights=weights,

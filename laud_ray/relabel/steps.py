@@ -13,6 +13,7 @@ from laud_ray.errors import SetAsideError
 from laud_ray.events import Event, Observer
 from laud_ray.models.student.threshold import Verification
 from laud_ray.passes.missing import Missing, find_missing, map_missing
+from laud_ray.relabel.depth import depth_of
 from laud_ray.relabel.inputs import previous
 from laud_ray.relabel.limits import Canary, CanaryError
 from laud_ray.relabel.plan import Plan, work_folder
@@ -35,7 +36,7 @@ class Work:
 
     def __init__(self, source: Source, plan: Plan, out: Folder, observe: Observer) -> None:
         self._source, self._plan, self._out, self._observe = source, plan, out, observe
-        self._place = work_folder(plan, out)
+        self._place, self._depth = work_folder(plan, out), depth_of(plan)
         self._job = Job(
             catalog=plan.catalog,
             model=source.folder,
@@ -48,6 +49,7 @@ class Work:
             previous=None,
             load=source.load,
             hashed=plan.hashed,
+            depth=self._depth,
         )
 
     @contextmanager
@@ -123,7 +125,7 @@ class Work:
             sample,
             max_change=check.max_change,
             max_drift=check.max_drift,
-            expected=self._source.expected() if check.max_drift is not None else None,
+            expected=self._source.expected(self._depth) if check.max_drift is not None else None,
         )
         if verdict.stop:
             raise CanaryError(verdict)

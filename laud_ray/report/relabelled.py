@@ -1,5 +1,6 @@
 """The results of a relabel, for the terminal and as JSON."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from laud_ray.relabel import Outcome
+from laud_ray.relabel.ranges.records import AT_LEAF, UNANSWERED
 from laud_ray.report.formatting import duration
 from laud_ray.stats.legibility import Legibility
 
@@ -26,6 +28,7 @@ def to_json(outcome: Outcome, out: str, model: str) -> dict[str, object]:
         "student": None if outcome.student is None else asdict(outcome.student),
         "seconds": outcome.seconds,
         "notes": list(outcome.notes),
+        "promise": outcome.promise,
     }
 
 
@@ -39,10 +42,15 @@ def relabel_view(outcome: Outcome, out: str, model: str) -> RenderableType:
     totals = outcome.totals
     done = "was already complete" if outcome.again else f"{duration(outcome.seconds)}"
     lines = [f"{out}: {totals.rows:,} rows in {totals.ranges:,} ranges, labelled by {model} ({done})"]
+    if outcome.promise is not None:
+        lines.append(f"promised: {outcome.promise['text']}")
+    if totals.answered:
+        lines.append(f"answered: {_answered(totals.answered)}")
     if totals.errors:
         lines.append(f"{totals.errors:,} rows could not be labelled; their column `error` has the reason")
     if totals.abstained:
-        lines.append(f"{totals.abstained:,} rows abstained")
+        why = ", because nothing was answered or the confidence is below --threshold" if totals.answered else ""
+        lines.append(f"{totals.abstained:,} rows abstained{why}")
     lines.append(
         f"{totals.scored:,} texts scored; {totals.looked_up:,} rows share their text with another and reuse its score"
     )
@@ -68,3 +76,10 @@ def relabel_view(outcome: Outcome, out: str, model: str) -> RenderableType:
     if len(totals.labels) > SHOWN:
         table.add_row(Text(f"and {len(totals.labels) - SHOWN} more"), "")
     return Group(*(Text(line) for line in lines), table)
+
+
+def _answered(places: Mapping[str, int]) -> str:
+    """Return the rows of a taxonomy by the place of their answer, such as "61 rows to the leaf, 4 to level 2"."""
+    words = {AT_LEAF: "to the leaf", UNANSWERED: "not answered"}
+    found = [f"{rows:,}{{}} {words.get(place, f'to level {place}')}" for place, rows in places.items() if rows]
+    return ", ".join(found).replace("{}", " rows", 1).replace("{}", "")

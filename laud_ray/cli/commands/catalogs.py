@@ -50,6 +50,15 @@ from laud_ray.cli.output import print_json, print_view, say, terminal
     help="Let a small distilled model answer where it is verified to agree with the full model at least this often "
     "(e.g. 99%).",
 )
+@click.option(
+    "--accuracy",
+    metavar="SHARE",
+    type=SHARE,
+    help="Of a taxonomy: answer each row as deep as this share of right answers can be promised (e.g. 90%).",
+)
+@click.option(
+    "--level", type=click.IntRange(1), help="Of a taxonomy: the deepest level that is answered; 1 is the top."
+)
 @click.option("--deduplicate/--no-deduplicate", default=True, help="Score a text that occurs in several rows once.")
 @click.option(
     "--range-rows",
@@ -77,6 +86,8 @@ def relabel(
     max_change: float | None,
     max_drift: float | None,
     cascade: float | None,
+    accuracy: float | None,
+    level: int | None,
     deduplicate: bool,
     range_rows: int,
     as_json: bool,
@@ -119,6 +130,8 @@ def relabel(
         deduplicate=deduplicate,
         cascade=cascade,
         reading=reading_of(delimiter, quote, encoding, source.reading),
+        accuracy=accuracy,
+        level=level,
     )
     check = None if sample is None else relabeling.Canary(sample, max_change, max_drift)
     if begun is not None:

@@ -25,6 +25,10 @@ COLUMNS = (
     "text_hash",
     "previous_label",
 )
+# Further ones, of a taxonomy.
+TAXONOMY_COLUMNS = ("code", "path", "confidences", "depth", "backed_off")
+# What a record calls the rows whose answer is a leaf, and those without an answer; else it is the level.
+AT_LEAF, UNANSWERED = "leaf", "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,8 @@ class Record:
         labels: label -> rows.
         files: the files that were written.
         health: figures that the scorer measured of itself; empty if it measures none.
+        answered: of a taxonomy, the rows by the place of their answer: "leaf", a level such as "2" that answers back
+            off to, and "none". Empty for other tasks.
     """
 
     name: str
@@ -68,6 +74,7 @@ class Record:
     labels: dict[str, int]
     files: tuple[Written, ...]
     health: dict[str, float] = field(default_factory=dict)
+    answered: dict[str, int] = field(default_factory=dict)
 
 
 def record_name(part: str) -> str:

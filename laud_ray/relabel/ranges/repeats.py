@@ -25,7 +25,7 @@ from laud_ray.types import Floats, Indices
 REPEATS, FOUND, ANSWERS, COUNTS = "repeats", "found.json", "answers", "counts"
 Keys = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int32]
-_ANSWER = np.dtype([("high", "<u8"), ("low", "<u8"), ("top", "<i4", (TOP,)), ("probability", "<f4", (TOP,))])
+_ANSWER = [("high", "<u8"), ("low", "<u8"), ("top", "<i4", (TOP,)), ("probability", "<f4", (TOP,))]
 NOWHERE = -1
 
 
@@ -76,7 +76,9 @@ def keys(cells: Sequence[bytes]) -> Keys:
     return np.frombuffer(digests, "<u8").reshape(-1, 2)
 
 
-def write_answers(folder: Folder, name: str, found: Keys, top: Places, probability: Floats) -> None:
+def write_answers(
+    folder: Folder, name: str, found: Keys, top: Places, probability: Floats, confidences: Floats | None = None
+) -> None:
     """Write the answers of n texts, sorted by key.
 
     Args:
@@ -85,8 +87,12 @@ def write_answers(folder: Folder, name: str, found: Keys, top: Places, probabili
         found: (n, 2) keys of the texts.
         top: (n, t) their likeliest labels, as indices.
         probability: (n, t) the probabilities of these labels.
+        confidences: (n, D) of a taxonomy, the probabilities on the path of the likeliest leaf.
     """
-    rows = np.zeros(len(found), _ANSWER)
+    path = [] if confidences is None else [("confidences", "<f4", (confidences.shape[1],))]
+    rows = np.zeros(len(found), np.dtype([*_ANSWER, *path]))
+    if confidences is not None:
+        rows["confidences"] = confidences
     rows["high"], rows["low"] = found[:, 0], found[:, 1]
     rows["top"][:, : top.shape[1]], rows["probability"][:, : top.shape[1]] = top, probability
     rows = rows[np.argsort(rows["high"], kind="stable")]
@@ -125,6 +131,14 @@ class Answers:
             found = self.parts[number][row[here]]
             labels[here], probability[here] = found["top"][:, :top], found["probability"][:, :top]
         return labels, probability
+
+    def take_confidences(self, file: Indices, row: Indices, levels: int) -> Floats:
+        """Return the (m, D) confidences of m answers in a taxonomy of D levels."""
+        confidences = np.full((len(file), levels), np.nan, np.float32)
+        for number in np.unique(file):
+            here = np.flatnonzero(file == number)
+            confidences[here] = self.parts[number][row[here]]["confidences"]
+        return confidences
 
 
 def open_answers(folder: Folder) -> Answers:

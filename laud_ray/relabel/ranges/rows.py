@@ -4,20 +4,21 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from laud_ray.data import text_hashes
 from laud_ray.data.cleaning import clean
 from laud_ray.data.formats.cells import as_texts
-from laud_ray.passes.scoring import distinct, load_scorer, score_texts
-from laud_ray.passes.summary import TOP, likeliest
+from laud_ray.passes.scoring import load_scorer, load_taxonomy
 from laud_ray.relabel.inputs.catalog import Catalog, Range
 from laud_ray.relabel.inputs.reading import ids_of
 from laud_ray.relabel.ranges import repeats
+from laud_ray.relabel.ranges.answers import coded, columns
+from laud_ray.relabel.ranges.scored import Answered, score_rows
+from laud_ray.stats.hierarchy import LEAF, Depth
 from laud_ray.stats.legibility import ENOUGH, LegibleScorer
 from laud_ray.storage.folder import Folder
+from laud_ray.taxonomy import Taxonomy
 from laud_ray.types import Bools, Floats, Indices, Scorer
 
 
@@ -37,6 +38,7 @@ class Job:
         previous: folder of the earlier labels of each range's rows; None if there are none.
         load: opens the model, once per process.
         hashed: whether to write a hash of each text, because the ids alone do not identify it.
+        depth: how deep a taxonomy's rows are answered.
     """
 
     catalog: Catalog
@@ -50,6 +52,7 @@ class Job:
     previous: Folder | None
     load: Callable[[str], Scorer]
     hashed: bool = False
+    depth: Depth = LEAF
 
     def range(self, name: str) -> Range:
         return self.catalog.ranges[int(name.removeprefix("part-"))]
@@ -70,18 +73,21 @@ class Labelled:
 
     table: pa.Table
     texts: pa.Array
-    answered: "Answered"
+    answered: Answered
     by_student: int
     looked_up: int
     health: dict[str, float]
 
     @property
     def probabilities(self) -> Floats:
-        """(n, k) probabilities; rows that were not scored hold arbitrary values."""
+        """(n, k) probabilities, if they were asked for; rows that were not scored hold arbitrary values."""
+        assert self.answered.proba is not None, "only the sample of a cascade keeps them"
         return self.answered.proba[self.answered.inverse]
 
 
-def label(table: pa.Table, part: Range, job: Job, *, only: Bools | None = None) -> Labelled:
+def label(
+    table: pa.Table, part: Range, job: Job, *, only: Bools | None = None, with_probabilities: bool = False
+) -> Labelled:
     """Return the output rows of a range.
 
     Args:
@@ -89,6 +95,7 @@ def label(table: pa.Table, part: Range, job: Job, *, only: Bools | None = None) 
         part: the range.
         job: the settings.
         only: (n,) which rows to label; None labels all.
+        with_probabilities: whether to keep the probabilities of all labels.
     """
     columns = job.catalog.columns
     rows = np.arange(table.num_rows) if only is None else np.flatnonzero(only)
@@ -105,13 +112,17 @@ def label(table: pa.Table, part: Range, job: Job, *, only: Bools | None = None) 
         file, row = answers.look_up(repeats.keys([cell or b"" for cell in cells.to_pylist()]))
         known = (row >= 0) & np.asarray(texts.is_valid())
     before = getattr(scorer, "answered", 0)
-    answered = score_rows(scorer, texts, errors, ~known)
+    tree = load_taxonomy(job.model)
+    answered = score_rows(scorer, texts, errors, ~known, tree, with_probabilities=with_probabilities)
     by_student = getattr(scorer, "answered", 0) - before
     if known.any():
         top = answered.top.shape[1]
         answered.top[known], answered.probability[known] = answers.take(file[known], row[known], top)
+        if answered.confidences is not None:
+            levels = answered.confidences.shape[1]
+            answered.confidences[known] = answers.take_confidences(file[known], row[known], levels)
         answered.usable[known] = True
-    made = _table(ids, rows, answered, scorer.labels, job, part)
+    made = _table(ids, rows, answered, scorer.labels, job, part, tree)
     if job.hashed:
         made = made.append_column(text_hashes.COLUMN, text_hashes.text_hashes(texts))
     copied = part.path != job.catalog.inputs[part.input].path
@@ -135,63 +146,29 @@ def _as_text(values: pa.Array) -> pa.Array:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The scores of n rows.
-
-    Attributes:
-        top: (n, t) the likeliest labels, as indices, likeliest first.
-        probability: (n, t) their probabilities.
-        usable: (n,) whether the row has a label.
-        errors: (n,) why not; null for usable rows.
-        scored: u, the number of distinct texts that were scored.
-        proba: (u, k) the probabilities of these texts.
-        inverse: (n,) index of each row's text in proba.
-    """
-
-    top: npt.NDArray[np.int32]
-    probability: Floats
-    usable: Bools
-    errors: pa.Array
-    scored: int
-    proba: Floats
-    inverse: Indices
-
-
-def score_rows(scorer: Scorer, texts: pa.Array, errors: pa.Array, wanted: Bools) -> Answered:
-    """Score distinct texts.
-
-    Args:
-        scorer: the scorer.
-        texts: (n,) texts; null where there is none.
-        errors: (n,) reasons why there is no text; null elsewhere.
-        wanted: (n,) which texts to score.
-    """
-    top = min(TOP, len(scorer.labels))
-    ask = pc.if_else(pa.array(wanted), texts, pa.scalar(None, texts.type))
-    unique, inverse = distinct(ask)
-    proba, failures = score_texts(scorer, unique)
-    if not len(unique):
-        proba = np.zeros((1, len(scorer.labels)), np.float32)
-    order, best, _ = likeliest(proba, top)
-    usable = (inverse >= 0) & ~np.isin(inverse, list(failures))
-    rows = np.where(usable, inverse, 0)
-    if failures:
-        reasons = [failures.get(int(place)) if place >= 0 else None for place in inverse]
-        errors = pc.coalesce(errors, pa.array(reasons, pa.string()))
-    return Answered(order[rows], best[rows], usable, errors, len(unique), proba, rows)
-
-
 def _table(
-    ids: pa.Array, rows: Indices, answered: Answered, labels: tuple[str, ...], job: Job, part: Range
+    ids: pa.Array,
+    rows: Indices,
+    answered: Answered,
+    labels: tuple[str, ...],
+    job: Job,
+    part: Range,
+    taxonomy: Taxonomy | None,
 ) -> pa.Table:
     n, top = answered.top.shape
-    usable, names = answered.usable, pa.array(labels, pa.string())
-    null = ~usable
+    usable = answered.usable
     first = answered.probability[:, 0]
     second = answered.probability[:, 1] if top > 1 else np.zeros(n, np.float32)
     offsets = pa.array(np.concatenate([[0], np.cumsum(usable * top)]).astype(np.int32))
-    listed = pa.DictionaryArray.from_arrays(pa.array(answered.top[usable].ravel().astype(np.int32)), names)
+    listed = coded(answered.top[usable].ravel().astype(np.int64), labels.__getitem__)
+    given = {
+        "label": coded(np.where(usable, answered.top[:, 0], -1).astype(np.int64), labels.__getitem__),
+        "confidence": pa.array(first, pa.float32(), mask=~usable),
+    }
+    sure, confidences = first >= np.float32(job.threshold), answered.confidences
+    if taxonomy is not None and confidences is not None:
+        given = columns(taxonomy, answered.top[:, 0].astype(np.int64), confidences, usable, job.depth)
+        sure = np.nan_to_num(given["confidence"].to_numpy(zero_copy_only=False), nan=-1) >= np.float32(job.threshold)
 
     def one(value: str) -> pa.Array:
         return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([value]))
@@ -199,12 +176,11 @@ def _table(
     return pa.table(
         {
             "id": ids,
-            "label": pa.DictionaryArray.from_arrays(pa.array(answered.top[:, 0].astype(np.int32), mask=null), names),
-            "confidence": pa.array(first, pa.float32(), mask=null),
-            "margin": pa.array(first - second, pa.float32(), mask=null),
+            **given,
+            "margin": pa.array(first - second, pa.float32(), mask=~usable),
             "top_labels": pa.ListArray.from_arrays(offsets, listed),
             "top_probabilities": pa.ListArray.from_arrays(offsets, pa.array(answered.probability[usable].ravel())),
-            "abstained": pa.array((first < np.float32(job.threshold)) & usable),
+            "abstained": pa.array(~sure & usable),
             "model": one(job.name),
             "source": one(job.catalog.names[part.input]),
             "source_row": pa.array(part.first + rows),

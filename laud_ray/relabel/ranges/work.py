@@ -7,11 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray.data.cleaning import clean
-from laud_ray.passes.scoring import load_scorer
+from laud_ray.passes.scoring import load_scorer, load_taxonomy
 from laud_ray.relabel.inputs.reading import read
 from laud_ray.relabel.ranges import repeats
+from laud_ray.relabel.ranges.answers import counts
 from laud_ray.relabel.ranges.records import Record, write_record
-from laud_ray.relabel.ranges.rows import Job, label, score_rows
+from laud_ray.relabel.ranges.rows import Job, label
+from laud_ray.relabel.ranges.scored import score_rows
 from laud_ray.relabel.ranges.writing import write
 
 
@@ -23,7 +25,7 @@ def label_range(name: str, job: Job) -> Record:
     record = Record(
         name,
         rows.table.num_rows,
-        int(pc.sum(rows.table["label"].is_null()).as_py()),
+        int(pc.sum(rows.table["error"].is_valid()).as_py()),
         int(pc.sum(rows.table["abstained"]).as_py() or 0),
         rows.answered.scored,
         rows.by_student,
@@ -32,6 +34,7 @@ def label_range(name: str, job: Job) -> Record:
         _count(rows.table["label"]),
         files,
         rows.health,
+        counts(rows.table["depth"], rows.table["backed_off"]) if rows.answered.confidences is not None else {},
     )
     write_record(job.out, record)
     return record
@@ -46,12 +49,14 @@ def score_repeats(name: str, job: Job) -> int:
     cells = job.repeats.read_table(name)["text"].combine_chunks().cast(pa.large_binary())
     cleaned = clean(cells, job.max_chars)
     texts, errors = cleaned.texts, cleaned.errors
-    answered = score_rows(scorer, texts, errors, np.ones(len(texts), np.bool_))
+    tree = load_taxonomy(job.model)
+    answered = score_rows(scorer, texts, errors, np.ones(len(texts), np.bool_), tree)
     rows = np.flatnonzero(answered.usable)
     found = repeats.keys(cells.to_pylist())[rows]
     # The counts are written first, because the answers mark the file as done.
     repeats.write_count(job.repeats, name, answered.scored, getattr(scorer, "answered", 0) - before)
-    repeats.write_answers(answers, to, found, answered.top[rows], answered.probability[rows])
+    confidences = None if answered.confidences is None else answered.confidences[rows]
+    repeats.write_answers(answers, to, found, answered.top[rows], answered.probability[rows], confidences)
     return len(texts)
 
 

@@ -19,7 +19,7 @@ HALF = "0123456789abcdef" * 2
 def attempt(data: Path, out: Path) -> None:
     """Label `data` into `out`, up to the first thing that is refused; no model is opened."""
     model = Folder(str(out.parent / "model"))
-    source = Source("run", "m", model, "sum", LABELS, Workers(), 2000, "text", "id", lambda: None, hashing)
+    source = Source("run", "m", model, "sum", LABELS, Workers(), 2000, "text", "id", lambda _: None, hashing)
     relabel(source, str(data), str(out), Options(NAMED, 100), None, lambda _: None)
 
 

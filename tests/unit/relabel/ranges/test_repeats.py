@@ -114,3 +114,12 @@ def test_ranges_score_what_a_lost_file_of_answers_would_hold(tmp_path: Path) -> 
     (tmp_path / "repeats/answers").mkdir()
     assert names
     assert relabel(found, tmp_path / "a", repeats=place).equals(relabel(found, tmp_path / "b"))
+
+
+def test_answers_in_a_taxonomy_keep_the_confidences_of_their_path(tmp_path: Path) -> None:
+    keyed, top = np.asarray([[9, 1], [3, 1]], np.uint64), np.asarray([[0], [1]], np.int32)
+    path = np.asarray([[0.9, 0.5], [0.75, np.nan]], np.float32)
+    write_answers(Folder(str(tmp_path)), "answers-00000.npy", keyed, top, top.astype(np.float32), path)
+    found = open_answers(Folder(str(tmp_path)))
+    file, row = found.look_up(keyed)
+    np.testing.assert_array_equal(found.take_confidences(file, row, 2), path)
