@@ -1,17 +1,23 @@
-"""Build the JSON of a response. n texts, k classes."""
+"""Build the JSON of a response. n texts, k classes, D levels."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from laud_ray.types import Floats
+from laud_ray.stats.hierarchy import answer as answer_in
+from laud_ray.types import Floats, Indices
+from serve.depths import Asked
 from serve.registry import Entry
 from serve.schemas import FaultError
 
 # The most labels in one response. Each needs about 300 bytes while the response is built.
 MOST_LISTED = 100_000
+# The most probabilities that are held for one request at a time: 16 MB.
+MOST_HELD = 1 << 22
+# Up to here, all labels are sorted; beyond, up to so many places are found by taking the largest again and again.
+FEW_LABELS, FEW_PLACES = 256, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +30,36 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A response, and the numbers for the metrics.
+    """The results of n texts, and the numbers for the metrics.
 
     Attributes:
-        body: the JSON.
-        labels: labels of the n texts; None for a text with an error.
+        results: one JSON object for each text.
+        labels: the labels that are answered; None for a text with an error, or without an answer.
         best, confidence: index and confidence of the likeliest label, for the texts that have one.
-        abstained: texts below the threshold.
+        abstained: texts below the threshold, or without an answer.
         failed: texts with an error.
     """
 
-    body: bytes
+    results: list[dict[str, object]]
     labels: list[str | None]
     best: list[int]
     confidence: list[float]
     abstained: int
     failed: int
+
+    @classmethod
+    def joined(cls, parts: Sequence["Answered"]) -> "Answered":
+        """Join the parts of a list of texts."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            [one for part in parts for one in part.results],
+            [one for part in parts for one in part.labels],
+            [one for part in parts for one in part.best],
+            [one for part in parts for one in part.confidence],
+            sum(part.abstained for part in parts),
+            sum(part.failed for part in parts),
+        )
 
 
 def check_size(texts: int, top: int) -> None:
@@ -49,33 +69,99 @@ def check_size(texts: int, top: int) -> None:
         raise FaultError(413, "answer_too_large", message)
 
 
-def answer(entry: Entry, scored: Scored, top_k: int, threshold: float) -> Answered:
-    """Build the response: for each text a result with the likeliest labels first, or an error."""
-    top = min(top_k, scored.proba.shape[1])
-    order = np.argsort(-scored.proba, axis=1, kind="stable")[:, :top]
+def at_once(labels: int) -> int:
+    """Return how many texts of a request are scored and answered at a time, so that memory has a bound."""
+    return max(1, MOST_HELD // labels)
+
+
+def answer(entry: Entry, scored: Scored, top_k: int, threshold: float, asked: Asked) -> Answered:
+    """Build the results: for each text one with the likeliest labels first, or an error."""
+    order = likeliest(scored.proba, min(top_k, scored.proba.shape[1]))
     values = np.take_along_axis(scored.proba, order, 1).astype(np.float64).round(6).tolist()
-    names = [label.name for label in entry.labels]
-    places = order.tolist()
+    names, places = entry.names, order.tolist()
+    answers = _flat(names, places, values) if entry.taxonomy is None else _inner(entry, scored.proba, order, asked)
     results: list[dict[str, object]] = []
-    for i, (row, row_values) in enumerate(zip(places, values, strict=True)):
+    abstained = 0
+    for i, (row, row_values, given) in enumerate(zip(places, values, answers, strict=True)):
         error = scored.errors.get(i)
-        if error is None:
-            results.append(_result([names[j] for j in row], row_values, threshold))
-        else:
+        if error is not None:
             results.append({"error": error})
-    model = {"name": entry.name, "version": entry.version}
-    body = json.dumps({"model": model, "results": results}, allow_nan=False).encode()
+            continue
+        sure = given["confidence"]
+        unsure = not isinstance(sure, float) or sure < threshold
+        abstained += unsure
+        top = [{"label": names[j], "confidence": value} for j, value in zip(row, row_values, strict=True)]
+        results.append({**given, "abstained": unsure, "top": top})
     good = [i for i in range(len(places)) if i not in scored.errors]
-    confidence = [values[i][0] for i in good]
-    labels = [None if i in scored.errors else names[row[0]] for i, row in enumerate(places)]
-    abstained = sum(value < threshold for value in confidence)
-    return Answered(body, labels, [places[i][0] for i in good], confidence, abstained, len(scored.errors))
+    labels = [None if "error" in one else one["label"] for one in results]
+    return Answered(
+        results,
+        [None if label is None else str(label) for label in labels],
+        [places[i][0] for i in good],
+        [values[i][0] for i in good],
+        abstained,
+        len(scored.errors),
+    )
 
 
-def _result(labels: list[str], values: list[float], threshold: float) -> dict[str, object]:
-    return {
-        "label": labels[0],
-        "confidence": values[0],
-        "abstained": values[0] < threshold,
-        "top": [{"label": label, "confidence": value} for label, value in zip(labels, values, strict=True)],
-    }
+def body(entry: Entry, answered: Answered, asked: Asked) -> bytes:
+    """Return the JSON of a response."""
+    said: dict[str, object] = {"model": {"name": entry.name, "version": entry.version}}
+    if asked.promise is not None:
+        made = asked.promise
+        said["promise"] = {"accuracy": made.accuracy, "verified": made.verified, "text": str(made)}
+    return json.dumps({**said, "results": answered.results}, allow_nan=False).encode()
+
+
+def likeliest(proba: Floats, top: int) -> Indices:
+    """Return the (n, top) columns of each row's largest values, largest first; equal ones in their order."""
+    n, k = proba.shape
+    if k <= FEW_LABELS or 4 * top >= k:
+        return np.argsort(-proba, axis=1, kind="stable")[:, :top]
+    found = np.empty((n, top), np.int64)
+    for i, row in enumerate(proba):
+        found[i] = _repeatedly(row, top) if top <= FEW_PLACES else _sorted(row, top)
+    return found
+
+
+def _repeatedly(row: Floats, top: int) -> list[int]:
+    row, found = row.copy(), []
+    for _ in range(top):
+        found.append(int(row.argmax()))
+        row[found[-1]] = -np.inf
+    return found
+
+
+def _sorted(row: Floats, top: int) -> Indices:
+    least = np.partition(row, len(row) - top)[len(row) - top]
+    there = np.flatnonzero(row >= least)
+    return there[np.argsort(-row[there], kind="stable")[:top]]
+
+
+def _flat(
+    names: Sequence[str], places: Sequence[Sequence[int]], values: Sequence[Sequence[float]]
+) -> Iterable[dict[str, object]]:
+    for row, row_values in zip(places, values, strict=True):
+        yield {"label": names[row[0]], "confidence": row_values[0]}
+
+
+def _inner(entry: Entry, proba: Floats, order: Indices, asked: Asked) -> Iterable[dict[str, object]]:
+    """Yield the answers in a taxonomy: node, code, path, and the confidences on the path of the likeliest leaf."""
+    tree, lines = entry.taxonomy, entry.lines
+    assert tree is not None
+    assert lines is not None
+    leaves = order[:, 0]
+    confidences = lines.masses(proba, leaves.astype(np.int32))
+    given = answer_in(tree, leaves, confidences, asked.depth)
+    shown = confidences.astype(np.float64).round(6)
+    for i, (node, depth) in enumerate(zip(given.node.tolist(), given.depth.tolist(), strict=True)):
+        row = shown[i][~np.isnan(shown[i])].tolist()
+        yield {
+            "label": tree.label(node) if depth else None,
+            "confidence": row[depth - 1] if depth else None,
+            "code": tree.nodes[node].code if depth else None,
+            "path": list(tree.nodes[node].path) if depth else [],
+            "confidences": row,
+            "depth": depth,
+            "backed_off": bool(given.backed_off[i]),
+        }

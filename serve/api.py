@@ -31,6 +31,16 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
+_LABELS_QUERY = [
+    {"name": name, "in": "query", "required": False, "description": text, "schema": schema}
+    for name, text, schema in (
+        ("offset", "How many labels to leave out from the beginning.", {"type": "integer", "minimum": 0}),
+        ("limit", "How many labels to return.", {"type": "integer", "minimum": 1, "maximum": 1000}),
+        ("contains", "Only labels with this text in their name, whatever its case.", {"type": "string"}),
+    )
+]
+
+
 def make_api(service: Service, tokens: Tokens, *, name_requests: bool = True) -> Guard:
     """Create the ASGI application, which starts and closes the service. `name_requests` is as in `Guard`."""
 
@@ -65,9 +75,10 @@ def make_api(service: Service, tokens: Tokens, *, name_requests: bool = True) ->
         """The current model, and its figures on the evaluation sample of its run."""
         return _json(service.model())
 
-    @api.get("/v1/labels")
-    async def labels() -> Response:
-        return _json(service.labels())
+    @api.get("/v1/labels", openapi_extra={"parameters": _LABELS_QUERY})
+    async def labels(request: Request) -> Response:
+        """The labels of the current model, at most 1,000 in one response; `total` is how many there are."""
+        return _json(await service.labels(request.query_params))
 
     @api.post(FEEDBACK, openapi_extra=_body(FeedbackRequest), responses={201: {"model": FeedbackResponse}, **_ERRORS})
     async def feedback(request: Request) -> Response:

@@ -8,19 +8,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from laud_ray.stats import drift
 from laud_ray.stats.drift import LEAST as LEAST
 from laud_ray.stats.drift import THRESHOLD as THRESHOLD
 from laud_ray.stats.drift import Baseline as Baseline
-from laud_ray.types import Floats
+from laud_ray.stats.drift import baseline as baseline
 
 # The number of recent texts that are compared.
 WINDOW = 5000
-
-
-def baseline(proba: Floats, weights: Floats) -> Baseline | None:
-    """Summarise (n, k) probabilities of a sample with (n,) weights; None if the sample is too small."""
-    return drift.baseline(proba.argmax(1), proba.max(1), weights, k=proba.shape[1])
 
 
 class Drift:

@@ -19,12 +19,14 @@ from laud_ray.labels import known_labels
 from laud_ray.printable import quoted
 from laud_ray.store.model_records import models
 from laud_ray.store.run import RunFolder
+from laud_ray.taxonomy import Taxonomy
 from laud_ray.types import Task
 from serve.arguments import Limits
+from serve.cleaning import clean_one
 from serve.refusals import database_cause
 from serve.registry import Registry
 from serve.request_body import parse
-from serve.schemas import FaultError, FeedbackRequest, clean_one
+from serve.schemas import FaultError, FeedbackRequest
 
 WRITERS, MOST_WAITING = 2, 64
 # Seconds after which the feedback of all replicas is counted again.
@@ -58,6 +60,7 @@ class FeedbackWriter:
         self._waiting = 0
         self._run: RunFolder | None = None
         self._size, self._counted = 0, 0.0
+        self._task: tuple[RunFolder, Task] | None = None
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -103,7 +106,7 @@ class FeedbackWriter:
             raise _away(database_cause(error)) from None
 
     def _keep(self, run: RunFolder, request: FeedbackRequest, text: str, who: str) -> Kept:
-        task = run.config.task.to_task()
+        task = self._task_of(run)
         label, predicted = _own_label("label", request.label, task), _own_label("predicted", request.predicted, task)
         model = request.model
         if model is not None:
@@ -115,6 +118,13 @@ class FeedbackWriter:
             raise FaultError(503, "run_gone", "the run was replaced by another one meanwhile; send it again")
         self._size += size if new else 0
         return Kept(new, id, "label" if label is not None else "wrong")
+
+    def _task_of(self, run: RunFolder) -> Task:
+        """Return the task of a run, which is made once: a taxonomy may have many labels."""
+        made = self._task
+        if made is None or made[0] is not run:
+            made = self._task = run, run.config.task.to_task()
+        return made[1]
 
     def _make_room(self, run: RunFolder, size: int) -> None:
         if run is not self._run or time.monotonic() - self._counted > COUNT_EVERY_S:
@@ -132,12 +142,27 @@ def _own_label(field: str, text: str | None, task: Task) -> str | None:
     """
     if text is None:
         return None
+    if task.taxonomy is not None:
+        return _own_node(field, text, task.taxonomy)
     known = known_labels(task)
     found = None if known.find(text) is None else known.find_class(text)
     if found is None:
         names = known_names(text, task.names)
         raise FaultError(422, "invalid", f"{field}: {quoted(text)} is not a label of the run; expected one of {names}")
     return found
+
+
+def _own_node(field: str, text: str, taxonomy: Taxonomy) -> str:
+    """Return the path of the node that a text names: a leaf, or an inner node that was answered."""
+    try:
+        node = taxonomy.find(text)
+    except ValueError as error:
+        raise FaultError(422, "invalid", f"{field}: {error}") from None
+    if node is None:
+        raise FaultError(
+            422, "invalid", f"{field}: {quoted(text)} is not in the taxonomy of the run; expected a path or a code"
+        )
+    return taxonomy.label(node)
 
 
 def _check_model(name: str, made: Sequence[str]) -> None:

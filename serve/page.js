@@ -8,6 +8,7 @@ const state = {
   model: null, // name and version of the model that the page describes
   answered: null, // name and version of the model that made the rows
   rows: [], // what is shown: one {element, mark} for each name; mark is null where it cannot be classified
+  partly: false, // whether the model has more labels than the page
   threshold: null, // null until the slider is moved: then the service's own counts
   busy: false,
   retry: null, // what to do again once there is a token
@@ -92,7 +93,7 @@ page.forget.addEventListener("click", () => {
 // ---- The model
 
 async function describe() {
-  const [model, { labels }] = await Promise.all([ask("v1/model"), ask("v1/labels")]);
+  const [model, { labels, total }] = await Promise.all([ask("v1/model"), ask("v1/labels")]);
   const accuracy = model.evaluation?.accuracy;
   const figures = accuracy
     ? ` It labels ${percent(accuracy.value)} of the documents correctly (n = ${accuracy.n}, 95 % interval ` +
@@ -102,9 +103,28 @@ async function describe() {
   page.model.textContent = model.name;
   page.model.hidden = false;
   page.about.textContent =
-    `Version ${model.version}: ${counted(labels.length, "label", "labels")}, ` +
+    `Version ${model.version}: ${counted(total, "label", "labels")}` +
+    (model.taxonomy ? ` in a taxonomy of ${counted(model.taxonomy.levels, "level", "levels")}, ` : ", ") +
     `learned from ${counted(model.examples ?? 0, "example", "examples")}.${figures}`;
+  state.partly = total > labels.length;
   page.labels.replaceChildren(...labels.map(suggestion));
+  offerDepths(model.taxonomy);
+}
+
+/** Of more labels than the page has, those with the typed text are suggested. */
+async function suggest(typed) {
+  if (!state.partly) return;
+  const { labels } = await ask(`v1/labels?limit=50&contains=${encodeURIComponent(typed)}`);
+  page.labels.replaceChildren(...labels.map(suggestion));
+}
+
+/** A taxonomy may be answered at the leaf, down to a level, or as deep as an accuracy can be promised. */
+function offerDepths(taxonomy) {
+  page["depth-line"].hidden = !taxonomy;
+  if (!taxonomy || page.depth.options.length > 1) return;
+  const levels = Array.from({ length: taxonomy.levels }, (_, i) => [`level ${i + 1}`, { level: i + 1 }]);
+  const promises = [80, 90, 95].map((share) => [`${share} % right, promised`, { accuracy: share / 100 }]);
+  for (const [text, value] of [...promises, ...levels]) page.depth.add(new Option(text, JSON.stringify(value)));
 }
 
 function suggestion({ name, description }) {
@@ -119,7 +139,9 @@ function suggestion({ name, description }) {
 const namesGiven = () => page.names.value.split("\n").map((line) => line.trim()).filter(Boolean);
 
 async function classify(texts) {
-  const answer = await ask("v1/classify", { texts, top_k: 3, threshold: state.threshold ?? undefined });
+  const depth = JSON.parse(page.depth.value || "{}");
+  const answer = await ask("v1/classify", { texts, top_k: 3, threshold: state.threshold ?? undefined, ...depth });
+  page.promise.textContent = answer.promise?.text ?? "";
   state.rows = answer.results.map((result, i) => row(texts[i], result, answer.model));
   page.results.replaceChildren(...state.rows.map(({ element }) => element));
   state.answered = answer.model;
@@ -179,12 +201,14 @@ function row(text, result, model) {
   const part = (name) => element.querySelector(`.${name}`);
   part("name").textContent = text;
   if (result.error) return { element: failed(element, part, result.error), mark: null };
-  part("label").textContent = result.label;
+  part("label").textContent = result.label ?? "not answered";
+  part("level").textContent = result.depth ? `level ${result.depth}, ${percent(result.confidence)}` : "";
+  part("level").hidden = !result.backed_off;
   part("top").append(...result.top.map(candidate));
   part("wrong").setAttribute("aria-label", `Wrong? Correct the label of ${text.slice(0, 80)}`);
-  takeFeedback(part, { text, predicted: result.label, model: model.name });
+  takeFeedback(part, { text, predicted: result.label ?? undefined, model: model.name });
   const mark = (threshold) => {
-    const unsure = threshold === null ? result.abstained : result.confidence < threshold;
+    const unsure = threshold === null || result.label === null ? result.abstained : result.confidence < threshold;
     element.classList.toggle("abstained", unsure);
     part("unsure").hidden = !unsure;
     return unsure;
@@ -233,6 +257,7 @@ function takeFeedback(part, about) {
       },
     );
   toggle.addEventListener("click", () => open(form.hidden));
+  form.elements.label.addEventListener("input", (event) => suggest(event.target.value).catch(() => {}));
   form.addEventListener("keydown", (event) => event.key === "Escape" && open(false));
   form.addEventListener("submit", (event) => {
     event.preventDefault();

@@ -11,14 +11,20 @@ import numpy as np
 
 from laud_ray.config import CausalConfig
 from laud_ray.errors import ModelError, RunError
+from laud_ray.evaluation.promise import Evaluated, evaluated
+from laud_ray.passes.summary import Lines
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.model_folder import DESCRIPTION, describe, version_of
 from laud_ray.store.database.opening import DATABASE
 from laud_ray.store.database.postgres import SCHEMA
 from laud_ray.store.run import RunFolder, look_at
+from laud_ray.taxonomy import Taxonomy
+from laud_ray.taxonomy.task import FILE, load
 from laud_ray.types import Estimate, Floats
 
 CACHE = "models"
+# Names of labels that a model without an evaluation sample is tried out with.
+MOST_TRIED = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,11 @@ class Entry:
         texts, weights: the evaluation sample, or the names of the labels for a model without a run.
         max_chars: longer texts are truncated to this many characters.
         adapters: the learner of its run, if later models of the run are adapters on the same base model.
+        names: of the k labels.
+        taxonomy, lines: whose leaves the labels are, and the paths of these; None for other tasks.
+        evaluated: the predictions for the evaluation sample, of a taxonomy; None without a run, or without its scores.
+        promised: the accuracy that the run promises of a taxonomy's answers; None for none.
+        seed: of the run.
     """
 
     name: str
@@ -51,6 +62,17 @@ class Entry:
     weights: Floats | None
     max_chars: int
     adapters: CausalConfig | None = None
+    names: tuple[str, ...] = ()
+    taxonomy: Taxonomy | None = None
+    lines: Lines | None = None
+    evaluated: Evaluated | None = None
+    promised: float | None = None
+    seed: int = 0
+
+    def counted_as(self, label: int) -> str:
+        """Return the name by which the metrics count a label: of a taxonomy the first of its path, as these are few."""
+        tree = self.taxonomy
+        return self.names[label] if tree is None else tree.nodes[tree.leaves[label]].path[0]
 
 
 class Registry(Protocol):
@@ -114,7 +136,8 @@ class OneModel:
     def entry(self, name: str) -> Entry:
         description = describe(str(self._path))[1]
         labels = tuple(Label(label, None) for label in description["labels"])
-        return _entry(name, self._path, description, labels, 2000, tuple(description["labels"]), None, None)
+        some = tuple(description["labels"][:MOST_TRIED])
+        return _entry(name, self._path, description, labels, 2000, some, None, None)
 
     def close(self) -> None: ...
 
@@ -164,7 +187,10 @@ class RunModels:
         labels = tuple(Label(label.name, label.description) for label in task.labels)
         sample = tuple(texts[one.document_id] for one in drawn)
         most = run.config.corpus.max_chars
-        entry = _entry(name, folder, description, labels, most, sample or task.names, weights, accuracy)
+        entry = _entry(name, folder, description, labels, most, sample or task.names[:MOST_TRIED], weights, accuracy)
+        if entry.taxonomy is not None:
+            promised = None if run.config.promise is None else run.config.promise.accuracy
+            entry = replace(entry, evaluated=_evaluated(run, name), promised=promised, seed=run.config.seed)
         learner = run.config.learner
         if isinstance(learner, CausalConfig) and learner.model == entry.base:
             return replace(entry, adapters=learner)
@@ -172,6 +198,13 @@ class RunModels:
 
     def close(self) -> None:
         self._open.close()
+
+
+def _evaluated(run: RunFolder, name: str) -> Evaluated | None:
+    try:
+        return evaluated(run, name)
+    except RunError:  # without scores of this model nothing can be promised, and it is served all the same
+        return None
 
 
 def _opened(path: str) -> tuple[ExitStack, RunFolder]:
@@ -201,6 +234,13 @@ def _entry(
     weights: Floats | None,
     accuracy: Estimate | None,
 ) -> Entry:
+    tree = None
+    if (folder / FILE).exists():
+        tree = load((folder / FILE).read_bytes(), str(folder / FILE))
+        if [tree.label(leaf) for leaf in tree.leaves.tolist()] != [label.name for label in labels]:
+            raise ModelError(
+                f"{folder}: its labels are not the leaves of its {FILE}; expected the same in the same order"
+            )
     return Entry(
         name,
         str(folder),
@@ -213,4 +253,7 @@ def _entry(
         texts,
         weights if weights is not None and len(weights) == len(texts) else None,
         max_chars,
+        names=tuple(label.name for label in labels),
+        taxonomy=tree,
+        lines=None if tree is None else Lines(tree),
     )

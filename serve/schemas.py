@@ -2,18 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from laud_ray.texts import normalise_text
-from serve.arguments import Limits
-
 # Control characters other than white space, which logs and terminals would interpret.
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
+CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 # Halves of surrogate pairs, which JSON can escape but no encoding can write.
-_HALF = re.compile(r"[\ud800-\udfff]")
+HALF = re.compile(r"[\ud800-\udfff]")
 _NOT_ONE_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _RETRY = {429: 1, 503: 2}
 
@@ -70,11 +66,11 @@ def _without(unwanted: re.Pattern[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-_LENGTH = "1 to 200 characters"
+_LENGTH, _LABEL_LENGTH = "1 to 200 characters", "1 to 2000 characters"
 # These are stored and shown in reports and terminals, so they are short and on one line.
 Name = Annotated[str, Field(min_length=1, max_length=200), _without(_NOT_ONE_LINE)]
-# The task's label is stored in place of this text, so white space around it is allowed.
-LabelName = Annotated[str, Field(min_length=1, max_length=200), _without(_CONTROL), _without(_HALF)]
+# The task's label is stored in place of this text, so white space around it is allowed. A path can be long.
+LabelName = Annotated[str, Field(min_length=1, max_length=2000), _without(CONTROL), _without(HALF)]
 
 
 class ClassifyRequest(Wire):
@@ -83,6 +79,8 @@ class ClassifyRequest(Wire):
         "texts": "a text or a list of texts",
         "top_k": "a whole number of at least 1",
         "threshold": "a number from 0 to 1, or null for the service's own",
+        "accuracy": "a number above 0 and below 1, or null",
+        "level": "a whole number of at least 1, or null",
     }
     # A long list of anything else costs a gigabyte if all of its errors are collected.
     texts: str | Annotated[list[str], Field(fail_fast=True)] = Field(examples=[["choc milk 1l", "gala apples"]])
@@ -90,6 +88,18 @@ class ClassifyRequest(Wire):
     threshold: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = Field(
         None, description="Confidence below this is marked as abstained; by default the service's own."
     )
+    accuracy: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = Field(
+        None, description="Of a taxonomy: answer as deep as this share of right answers can be promised."
+    )
+    level: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Of a taxonomy: the deepest level that is answered; 1 is the top."
+    )
+
+    @model_validator(mode="after")
+    def _one_depth(self) -> "ClassifyRequest":
+        if self.accuracy is not None and self.level is not None:
+            raise ValueError("has both `accuracy` and `level`; expected one of them")
+        return self
 
 
 class Scored(Wire):
@@ -104,6 +114,24 @@ class Result(Scored):
     top: list[Scored]
 
 
+class NodeResult(Wire):
+    """The prediction for a text in a taxonomy.
+
+    `confidences` are the probabilities on the whole path of the likeliest leaf, from the top; the answered node is
+    number `depth` of that path. Where nothing is answered, `depth` is 0 and the result is `abstained`.
+    """
+
+    label: str | None = Field(examples=["Food > Milk"], description="The path of the answered node, as text.")
+    confidence: float | None = Field(examples=[0.93])
+    code: str | None = Field(examples=["50131700"], description="The code of the node; its path if it has none.")
+    path: list[str] = Field(examples=[["Food", "Milk"]])
+    confidences: list[float] = Field(examples=[[0.97, 0.93, 0.41]])
+    depth: int = Field(examples=[2])
+    backed_off: bool = Field(description="Whether the answer is an inner node.")
+    abstained: bool
+    top: list[Scored] = Field(description="The likeliest leaves.")
+
+
 class Failed(Wire):
     """Replaces the result of a text that cannot be classified. The other texts have their results."""
 
@@ -115,9 +143,20 @@ class ModelName(Wire):
     version: str = Field(examples=["9f1c2ab34d5e"], description="The start of the model's checksum.")
 
 
+class PromiseMade(Wire):
+    """The promise that the answers in a taxonomy keep. If it is not verified, nothing is answered."""
+
+    accuracy: float = Field(examples=[0.9])
+    verified: bool
+    text: str = Field(
+        examples=["90 % right, promised at 95 %; 61 % of documents to the leaf, 39 % to level 2 (n = 750)"]
+    )
+
+
 class ClassifyResponse(Wire):
     model: ModelName
-    results: list[Result | Failed]
+    promise: PromiseMade | None = Field(None, description="Only for a taxonomy, if an accuracy is promised.")
+    results: list[Result | NodeResult | Failed]
 
 
 class FeedbackRequest(Wire):
@@ -126,16 +165,16 @@ class FeedbackRequest(Wire):
     EXAMPLE = 'an object such as {"text": "choc milk 1l", "label": "Milk"}'
     EXPECTED = {
         "text": "a text",
-        "label": f"the name of a label, of {_LENGTH}",
+        "label": f"the name of a label, of {_LABEL_LENGTH}",
         "wrong": "true",
-        "predicted": f"the name of a label, of {_LENGTH}",
+        "predicted": f"the name of a label, of {_LABEL_LENGTH}",
         "model": f"the name of a model, of {_LENGTH}",
         "who": f"a name of {_LENGTH}",
     }
     text: str = Field(examples=["choc milk 1l"])
     label: LabelName | None = Field(None, examples=["Milk"])
     wrong: Literal[True] | None = None
-    predicted: Name | None = None
+    predicted: Annotated[LabelName, _without(_NOT_ONE_LINE)] | None = None
     model: Name | None = None
     who: Name = "anonymous"
 
@@ -160,62 +199,3 @@ class ErrorBody(Wire):
 
 class ErrorResponse(Wire):
     error: ErrorBody
-
-
-@dataclass(frozen=True, slots=True)
-class Cleaned:
-    """The n texts of a request: those that can be scored, and the errors of the others.
-
-    Attributes:
-        texts, places: the normalised texts, and the index of each in the caller's list.
-        errors: messages by the index of the text.
-    """
-
-    n: int
-    texts: list[str]
-    places: list[int]
-    errors: Mapping[int, str]
-
-
-def clean(given: str | list[str], limits: Limits) -> Cleaned:
-    """Validate texts and normalise them as in the corpus. In a list, an invalid text only gets its own error.
-
-    Raises:
-        FaultError: 413 if there are too many texts, 422 if there are none; for a single text as `clean_one`.
-    """
-    if isinstance(given, str):
-        return Cleaned(1, [clean_one(given, limits, "texts")], [0], {})
-    if not given:
-        raise FaultError(422, "invalid", "texts: is empty; expected at least one text")
-    if len(given) > limits.max_texts:
-        raise FaultError(413, "too_many_texts", f"texts: {len(given)} of them; expected at most {limits.max_texts}")
-    texts = [_cleaned(text, limits.max_chars) for text in given]
-    places = [i for i, text in enumerate(texts) if isinstance(text, str)]
-    errors = {i: fault.message for i, fault in enumerate(texts) if isinstance(fault, FaultError)}
-    return Cleaned(len(texts), [text for text in texts if isinstance(text, str)], places, errors)
-
-
-def clean_one(text: str, limits: Limits, place: str) -> str:
-    """Validate and normalise a single text.
-
-    Raises:
-        FaultError: 413 if it is too long, 422 if it is empty or has control characters or half of a surrogate pair.
-    """
-    found = _cleaned(text, limits.max_chars)
-    if isinstance(found, FaultError):
-        raise FaultError(found.status, found.code, f"{place}: {found.message}")
-    return found
-
-
-def _cleaned(text: str, most: int) -> str | FaultError:
-    if len(text) > most:
-        return FaultError(413, "text_too_long", f"{len(text)} characters; expected at most {most}")
-    control = _CONTROL.search(text)
-    if control is not None:
-        where = f"U+{ord(control[0]):04X} at character {control.start()}"
-        return FaultError(422, "invalid", f"has the control character {where}; expected none")
-    half = _HALF.search(text)
-    if half is not None:
-        where = f"U+{ord(half[0]):04X} at character {half.start()}"
-        return FaultError(422, "invalid", f"has {where}, half of a surrogate pair; expected Unicode text")
-    return normalise_text(text) or FaultError(422, "invalid", "is empty; expected a text")

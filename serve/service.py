@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -10,13 +11,17 @@ import numpy as np
 
 from laud_ray.texts import cut
 from serve import engines
-from serve.answers import Answered, Scored, answer, check_size
+from serve.answers import Answered, Scored, answer, at_once, check_size
+from serve.answers import body as response
 from serve.arguments import Arguments
+from serve.cleaning import Cleaned, clean
+from serve.depths import Asked
 from serve.engines import Engine
 from serve.feedback import FeedbackWriter, Kept
+from serve.listing import listed, tree_json
 from serve.registry import Registry, open_registry
 from serve.request_body import parse
-from serve.schemas import ClassifyRequest, Cleaned, FaultError, clean, too_late
+from serve.schemas import ClassifyRequest, FaultError, too_late
 from serve.telemetry import Telemetry
 from serve.versions import Version, Versions
 
@@ -77,31 +82,52 @@ class Service:
 
     async def _classify(self, body: bytes) -> bytes:
         version = self._version()
-        k = len(version.entry.labels)
+        k = len(version.entry.names)
         if len(body) > LARGE_BODY:
             request, given = await _in(self._reader, self._read, body, k)
         else:
             request, given = self._read(body, k)
-        scored = await self._score(version, given)
+        asked = await self._depth(version, request)
         threshold = self.arguments.threshold if request.threshold is None else request.threshold
-        if given.n * min(request.top_k, k) > LARGE_ANSWER:
-            answered = await _in(self._writer, answer, version.entry, scored, request.top_k, threshold)
+        large, step, parts = given.n * min(request.top_k, k) > LARGE_ANSWER, at_once(k), []
+        for start in range(0, given.n, step):
+            scored = await self._score(version, given.part(start, min(start + step, given.n)))
+            if large:
+                part = await _in(self._writer, answer, version.entry, scored, request.top_k, threshold, asked)
+            else:
+                part = answer(version.entry, scored, request.top_k, threshold, asked)
+            parts.append(part)
+        answered = Answered.joined(parts)
+        if large:
+            said = await _in(self._writer, response, version.entry, answered, asked)
         else:
-            answered = answer(version.entry, scored, request.top_k, threshold)
+            said = response(version.entry, answered, asked)
         self._count(version, answered)
         if self.arguments.log_texts:
             self.log.info("texts", extra={"texts": given.texts, "labels": answered.labels})
-        return answered.body
+        return said
+
+    async def _depth(self, version: Version, request: ClassifyRequest) -> Asked:
+        """Return how deep to answer; a promise that is not made yet is made in a thread."""
+        wanted = request.accuracy, request.level
+        if version.depths.ready(*wanted):
+            return version.depths.of(*wanted)
+        return await _in(self._reader, version.depths.of, *wanted)
 
     async def _score(self, version: Version, given: Cleaned) -> Scored:
         """Score the valid texts; the others keep their errors."""
-        proba, errors = np.zeros((given.n, len(version.entry.labels)), np.float32), dict(given.errors)
-        if given.texts:
-            most, deadline = version.entry.max_chars, self.arguments.limits.deadline_s
-            texts = [cut(text, most) for text in given.texts]
-            engine = self._engine(version.entry.kind)
-            proba[given.places], failures = await engine.score(version.scorer, texts, deadline_s=deadline)
-            errors |= {given.places[i]: reason for i, reason in failures.items()}
+        shape, errors = (given.n, len(version.entry.names)), dict(given.errors)
+        if not given.texts:
+            return Scored(np.zeros(shape, np.float32), errors)
+        most, deadline = version.entry.max_chars, self.arguments.limits.deadline_s
+        texts = [cut(text, most) for text in given.texts]
+        engine = self._engine(version.entry.kind)
+        found, failures = await engine.score(version.scorer, texts, deadline_s=deadline)
+        errors |= {given.places[i]: reason for i, reason in failures.items()}
+        if len(texts) == given.n:
+            return Scored(found, errors)
+        proba = np.zeros(shape, np.float32)
+        proba[given.places] = found
         return Scored(proba, errors)
 
     def overload(self) -> FaultError | None:
@@ -125,14 +151,19 @@ class Service:
             "kind": entry.kind,
             "base": entry.base,
             "labels": len(entry.labels),
+            "taxonomy": tree_json(entry),
             "examples": entry.examples,
             "loaded_at": version.loaded_at.isoformat(),
             "evaluation": None if accuracy is None else {"accuracy": accuracy},
         }
 
-    def labels(self) -> dict[str, object]:
-        entry = self._version().entry
-        return {"labels": [{"name": label.name, "description": label.description} for label in entry.labels]}
+    async def labels(self, given: Mapping[str, str]) -> dict[str, object]:
+        """Return some of the labels; see `listed`.
+
+        Raises:
+            FaultError: 422 if the query is not valid.
+        """
+        return await _in(self._reader, listed, self._version().entry, given)
 
     def readiness(self, *, trusted: bool) -> dict[str, object]:
         """Return the state of the service. Without a token, errors are hidden, since they name folders and servers."""
@@ -199,17 +230,17 @@ class Service:
         self.telemetry.swaps.labels("taken" if well else "failed").inc()
 
     def _count(self, version: Version, answered: Answered) -> None:
-        names, best = [label.name for label in version.entry.labels], answered.best
+        best = [version.entry.counted_as(i) for i in answered.best]
         self.telemetry.texts.labels(version.entry.name).inc(len(best))
-        for i in set(best):
-            self.telemetry.labels.labels(names[i]).inc(best.count(i))
+        for name, times in Counter(best).items():
+            self.telemetry.labels.labels(name).inc(times)
         for value in answered.confidence:
             self.telemetry.confidence.observe(value)
         self.telemetry.abstained.inc(answered.abstained)
         if answered.failed:
             self.telemetry.rejected.labels("text").inc(answered.failed)
         if version.drift is not None:
-            version.drift.add(best, answered.confidence)
+            version.drift.add(answered.best, answered.confidence)
 
     async def _keep_gauges(self) -> None:
         shown: tuple[str, str] | None = None

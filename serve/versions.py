@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 import numpy as np
 
 from laud_ray.errors import ModelError
-from laud_ray.types import Floats, Scorer
+from laud_ray.types import Floats, Indices, Scorer
+from serve.depths import Depths
 from serve.drift import Baseline, Drift, baseline
 from serve.engines import Engine
 from serve.registry import Entry, Registry
@@ -35,6 +36,7 @@ class Version:
     loaded_at: datetime
     baseline: Baseline | None
     drift: Drift | None
+    depths: Depths
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,23 +146,33 @@ class Versions:
         entry = await loop.run_in_executor(self._thread, self._registry.entry, name)
         engine = self._engine(entry.kind)
         scorer = await loop.run_in_executor(self._thread, engine.open, entry)
-        if tuple(scorer.labels) != tuple(label.name for label in entry.labels):
+        if tuple(scorer.labels) != entry.names:
             raise ModelError(f"{entry.folder}: the scorer has other labels than model.json; expected the same labels")
-        proba = await _try_out(engine, scorer, entry)
-        expected = None if entry.weights is None else baseline(proba, entry.weights)
-        return Version(entry, scorer, datetime.now(UTC), expected, None if expected is None else Drift(expected))
+        best, confidence = await _try_out(engine, scorer, entry)
+        expected = None
+        if entry.weights is not None:
+            expected = baseline(best, confidence, entry.weights, k=len(entry.names))
+        depths = Depths(entry.name, entry.taxonomy, entry.evaluated, entry.promised, entry.seed)
+        seen = None if expected is None else Drift(expected)
+        return Version(entry, scorer, datetime.now(UTC), expected, seen, depths)
 
 
-async def _try_out(engine: Engine, scorer: Scorer, entry: Entry) -> Floats:
-    """Score the evaluation sample, or the names of the labels, to warm the model up and to check it."""
-    starts = range(0, len(entry.texts), STEP)
-    parts = [await engine.score(scorer, entry.texts[i : i + STEP], deadline_s=None) for i in starts]
-    proba = np.concatenate([found for found, _ in parts])
-    if not np.isfinite(proba).all() or not np.allclose(proba.sum(1), 1, atol=1e-3):
-        raise ModelError(
-            f"{entry.folder}: the scores of the model are not valid; expected finite probabilities that sum to 1"
-        )
-    return proba
+async def _try_out(engine: Engine, scorer: Scorer, entry: Entry) -> tuple[Indices, Floats]:
+    """Score the evaluation sample, or names of labels, to warm the model up and to check it.
+
+    Returns:
+        (n,) indices of the likeliest labels, and (n,) their probabilities.
+    """
+    best, confidence = [], []
+    for start in range(0, len(entry.texts), STEP):
+        proba, _ = await engine.score(scorer, entry.texts[start : start + STEP], deadline_s=None)
+        if not np.isfinite(proba).all() or not np.allclose(proba.sum(1), 1, atol=1e-3):
+            raise ModelError(
+                f"{entry.folder}: the scores of the model are not valid; expected finite probabilities that sum to 1"
+            )
+        best.append(proba.argmax(1))
+        confidence.append(proba.max(1))
+    return np.concatenate(best), np.concatenate(confidence)
 
 
 def _name(version: Version | None) -> str | None:

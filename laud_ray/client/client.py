@@ -1,9 +1,8 @@
 """The HTTP client of a served model: batched classification, feedback, model and labels. Needs httpx only."""
 
-import operator
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from threading import Event
 from types import TracebackType
@@ -12,6 +11,7 @@ from typing import Self
 import httpx
 
 from laud_ray.client.connection import BUSY, Connection, Limits, Stopped, encoded
+from laud_ray.client.requests import cut, options_of, placed
 from laud_ray.client.responses import (
     Classified,
     Model,
@@ -25,8 +25,6 @@ from laud_ray.errors import ServiceError, UserError
 from laud_ray.types import Label
 
 __all__ = ["Classified", "Client", "Model", "Prediction", "ServedModel"]
-
-MOST_BYTES = 3 * 2**20  # the texts of one request; the service accepts bodies of 4 MiB
 
 
 class Client:
@@ -97,7 +95,13 @@ class Client:
         self._connection.close()
 
     def classify(
-        self, texts: str | Sequence[str], *, top_k: int | None = None, threshold: float | None = None
+        self,
+        texts: str | Sequence[str],
+        *,
+        top_k: int | None = None,
+        threshold: float | None = None,
+        accuracy: float | None = None,
+        level: int | None = None,
     ) -> Classified:
         """Classify one text or many. The results are in the order of the texts.
 
@@ -109,6 +113,9 @@ class Client:
             top_k: how many labels each result has in `top`, at least 1. None: the default of the service.
             threshold: the confidence, 0 to 1, below which a result is marked as abstained. None: the default of the
                 service.
+            accuracy: of a taxonomy: answer as deep as this share of right answers, above 0 and below 1, can be
+                promised. None: what the run promises, else the likeliest leaf.
+            level: of a taxonomy: the deepest level that is answered, at least 1. Not together with `accuracy`.
 
         Raises:
             UserError: if an argument is invalid; nothing is sent then.
@@ -117,14 +124,8 @@ class Client:
         Example:
             client.classify("Greek yogurt 500 g").results[0].label is "Yogurt".
         """
-        options: dict[str, object] = {}
-        if top_k is not None:
-            options["top_k"] = operator.index(top_k)
-        if threshold is not None:
-            if not 0 <= threshold <= 1:
-                raise UserError(f"threshold: {threshold} is not valid; expected 0 to 1")
-            options["threshold"] = float(threshold)
-        batches = list(_cut([texts] if isinstance(texts, str) else list(texts), self._batch))
+        options = options_of(top_k, threshold, accuracy, level)
+        batches = list(cut([texts] if isinstance(texts, str) else list(texts), self._batch))
         if len(batches) > 1:
             return Classified.joined(self._classify_all(batches, options))
         return self._classify(batches[0][1], options, Event()) if batches else Classified((), ())
@@ -140,7 +141,7 @@ class Client:
                 return self._classify(texts, options, stop)
             except ServiceError as error:
                 stop.set()
-                raise _placed(error, start, len(texts)) from error
+                raise placed(error, start, len(texts)) from error
 
         with ThreadPoolExecutor(min(self._concurrency, len(batches)), "laud-client") as pool:
             futures = [pool.submit(work, start, texts) for start, texts in batches]
@@ -209,7 +210,13 @@ class Client:
         Raises:
             ServiceError: if the service has no model yet, refuses, or cannot be reached.
         """
-        return self._connection.ask("GET", "/v1/labels", read_labels)
+        found, total = self._connection.ask("GET", "/v1/labels", read_labels)
+        while len(found) < total:
+            more, total = self._connection.ask("GET", f"/v1/labels?offset={len(found)}", read_labels)
+            if not more:  # another model, with fewer labels, has taken the place of the first
+                break
+            found = (*found, *more)
+        return found
 
     def ready(self) -> bool:
         """Return whether the service can classify now. One request, without retries; False if nothing answers.
@@ -223,29 +230,3 @@ class Client:
         if not response.is_success:
             raise self._connection.refused(response)
         return self._connection.read(response, lambda answer: bool(answer["ready"]))
-
-
-def _cut(texts: Sequence[str], most: int) -> Iterator[tuple[int, list[str]]]:
-    """Split a list into batches that fit into a request; yield each with the index of its first text.
-
-    A text that is too long for any request is a batch of its own, and the error of the service names the limit.
-    """
-    start, size = 0, 0
-    for i, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise UserError(f"texts[{i}]: {text!r} is not valid; expected a string")
-        length = len(encoded(text, f"texts[{i}]")) + len(", ")
-        if i > start and (i - start == most or size + length > MOST_BYTES):
-            yield start, list(texts[start:i])
-            start, size = i, 0
-        size += length
-    if texts:
-        yield start, list(texts[start:])
-
-
-def _placed(error: ServiceError, start: int, texts: int) -> ServiceError:
-    """Add the part of the list to an error that is about its texts."""
-    if error.status not in (413, 422):
-        return error
-    line = f"{error}; in the request with texts[{start}:{start + texts}]"
-    return ServiceError(line, status=error.status, code=error.code, request_id=error.request_id)

@@ -21,12 +21,19 @@ class Prediction:
     """The prediction for a text, or the reason why there is none.
 
     Attributes:
-        label: the likeliest label, even if the service abstained; None if there is an error.
+        label: the likeliest label, even if the service abstained; None if there is an error, or no answer.
         confidence: calibrated, 0 to 1; None if there is an error.
         abstained: whether the confidence is below the threshold.
         top: the likeliest labels with their confidences, likeliest first.
         model: the name of the model that answered.
         error: why the text cannot be classified, such as "is empty; expected a text"; None if it was classified.
+        code: of a taxonomy: the code of the answered node, or its path if it has none.
+        path: of a taxonomy: the names from the top to the answered node, whose path as text is `label`.
+        confidences: of a taxonomy: those on the whole path of the likeliest leaf, from the top. That of the answered
+            node is number `depth`.
+        depth: of a taxonomy: the level of the answered node, from 1; 0 if nothing is answered, and `label` and
+            `confidence` are None then. None for other tasks.
+        backed_off: whether the answer is an inner node of a taxonomy.
     """
 
     label: str | None
@@ -35,6 +42,11 @@ class Prediction:
     top: tuple[tuple[str, float], ...]
     model: str
     error: str | None = None
+    code: str | None = None
+    path: tuple[str, ...] = ()
+    confidences: tuple[float, ...] = ()
+    depth: int | None = None
+    backed_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +57,21 @@ class Classified:
         results: one for each text, in the order of the texts.
         models: the distinct models that made them. There are several if the service changed its model between the
             requests for a long list.
+        promises: the distinct promises that the answers keep, in words; one for each model if an accuracy was asked
+            for, or if the run promises one.
     """
 
     results: tuple[Prediction, ...]
     models: tuple[Model, ...]
+    promises: tuple[str, ...] = ()
 
     @classmethod
     def joined(cls, parts: Iterable[Self]) -> Self:
         """Concatenate the responses for the parts of a list."""
         parts = list(parts)
         models = dict.fromkeys(chain.from_iterable(part.models for part in parts))
-        return cls(tuple(chain.from_iterable(part.results for part in parts)), tuple(models))
+        promises = dict.fromkeys(chain.from_iterable(part.promises for part in parts))
+        return cls(tuple(chain.from_iterable(part.results for part in parts)), tuple(models), tuple(promises))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +85,7 @@ class ServedModel:
         examples: number of training examples.
         loaded_at: when the service loaded it.
         accuracy: on the evaluation sample; None if it was not evaluated.
+        levels: of a taxonomy, whose leaves the labels are; None for other tasks.
     """
 
     name: str
@@ -79,6 +96,7 @@ class ServedModel:
     examples: int | None
     loaded_at: str
     accuracy: Estimate | None
+    levels: int | None = None
 
 
 # These functions raise KeyError, TypeError, ValueError or AttributeError for JSON that is no response of the service.
@@ -90,14 +108,33 @@ def read_classified(body: Mapping[str, Any], texts: int) -> Classified:
     results = tuple(_prediction(result, model.name) for result in body["results"])
     if len(results) != texts:
         raise ValueError(f"{len(results)} results for {texts} texts")
-    return Classified(results, (model,))
+    promise = body.get("promise")
+    return Classified(results, (model,), () if promise is None else (str(promise["text"]),))
 
 
 def _prediction(result: Mapping[str, Any], model: str) -> Prediction:
     if "error" in result:
         return Prediction(None, None, False, (), model, str(result["error"]))
     top = tuple((str(each["label"]), float(each["confidence"])) for each in result["top"])
+    if "depth" in result:
+        return _node(result, top, model)
     return Prediction(str(result["label"]), float(result["confidence"]), bool(result["abstained"]), top, model)
+
+
+def _node(result: Mapping[str, Any], top: tuple[tuple[str, float], ...], model: str) -> Prediction:
+    depth = int(result["depth"])
+    return Prediction(
+        label=str(result["label"]) if depth else None,
+        confidence=float(result["confidence"]) if depth else None,
+        abstained=bool(result["abstained"]),
+        top=top,
+        model=model,
+        code=str(result["code"]) if depth else None,
+        path=tuple(map(str, result["path"])),
+        confidences=tuple(map(float, result["confidences"])),
+        depth=depth,
+        backed_off=bool(result["backed_off"]),
+    )
 
 
 def read_model(body: Mapping[str, Any]) -> ServedModel:
@@ -111,8 +148,11 @@ def read_model(body: Mapping[str, Any]) -> ServedModel:
         examples=body["examples"],
         loaded_at=str(body["loaded_at"]),
         accuracy=accuracy and Estimate(**{key: accuracy[key] for key in ("value", "low", "high", "n")}),
+        levels=(body.get("taxonomy") or {}).get("levels"),
     )
 
 
-def read_labels(body: Mapping[str, Any]) -> tuple[Label, ...]:
-    return tuple(Label(str(label["name"]), label["description"]) for label in body["labels"])
+def read_labels(body: Mapping[str, Any]) -> tuple[tuple[Label, ...], int]:
+    """Return the labels of a response, and how many the model has in all."""
+    labels = tuple(Label(str(label["name"]), label["description"]) for label in body["labels"])
+    return labels, int(body.get("total", len(labels)))

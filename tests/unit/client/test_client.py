@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 import laud_ray
-from laud_ray.client import client as module
 from laud_ray.client.client import Classified, Client, Model, Prediction, ServedModel
+from laud_ray.client.requests import MOST_BYTES as MOST_BATCH_BYTES
 from laud_ray.errors import LaudError, ServiceError, UserError
 from laud_ray.types import Estimate, Label
 from tests.endpoint import Reply
@@ -114,7 +114,7 @@ def test_batches_stay_below_the_body_limit(make: Make) -> None:
     sizes = [seen.size for seen in service.seen]
     assert max(sizes) < MOST_BYTES
     # What is sent apart would not have fitted together.
-    assert min(one + other for one, other in pairwise(sizes)) > module.MOST_BYTES
+    assert min(one + other for one, other in pairwise(sizes)) > MOST_BATCH_BYTES
 
 
 def test_a_text_beyond_every_limit_is_the_services_to_refuse(make: Make) -> None:

@@ -121,7 +121,11 @@ def test_one_text_or_a_list_and_what_is_asked_for_each(service: httpx.Client) ->
         (b'{"texts": "a", "top_k": 2.0}', 422, "top_k: 2.0 is not valid; expected a whole number"),
         (b'{"texts": "a", "threshold": NaN}', 422, "threshold: NaN is not valid; expected a number from 0 to 1"),
         (b'{"texts": "a", "threshold": 1.5}', 422, "threshold: 1.5 is not valid; expected a number from 0 to 1"),
-        (b'{"texts": "a", "k": 1}', 422, "k: is an unknown key; expected one of texts, top_k, threshold"),
+        (
+            b'{"texts": "a", "k": 1}',
+            422,
+            "k: is an unknown key; expected one of texts, top_k, threshold, accuracy, level",
+        ),
         (json.dumps({"texts": ["a"] * 51}).encode(), 413, "texts: 51 of them; expected at most 50"),
         (json.dumps({"texts": "b" * 201}).encode(), 413, "texts: 201 characters; expected at most 200"),
         (json.dumps({"texts": [["x" * 9000]]}).encode(), 422, 'texts[0]: ["xxx'),
@@ -341,7 +345,7 @@ def test_a_byte_order_mark_is_skipped(service: httpx.Client) -> None:
         ({"text": ["x"], "wrong": True}, 'text: ["x"] is not valid; expected a text'),
         ({"wrong": True}, "text: is missing; expected a text"),
         ({"text": "x", "lable": "y"}, "lable: is an unknown key; expected one of text, label, wrong"),
-        ({"text": "x", "label": 3}, "label: 3 is not valid; expected the name of a label, of 1 to 200 characters"),
+        ({"text": "x", "label": 3}, "label: 3 is not valid; expected the name of a label, of 1 to 2000 characters"),
         ({"text": "x", "wrong": True, "who": ""}, 'who: "" is not valid; expected a name of 1 to 200 characters'),
     ],
 )
