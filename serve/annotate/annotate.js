@@ -203,7 +203,9 @@ page.comment.addEventListener("keydown", (event) => {
 
 async function progress() {
   try {
-    showProgress(await ask("v1/progress"));
+    const found = await ask("v1/progress");
+    showProgress(found);
+    if (work && found.labels !== work.me.labels) start(); // the taxonomy has a new version
   } catch (error) {
     failed(error);
   }

@@ -25,6 +25,7 @@ def me(opened: Opened, person: Person, *, anonymous: bool) -> dict[str, Any]:
         "task": opened.task.name,
         "guideline": opened.rules.guideline,
         "lease": opened.rules.lease,
+        "labels": opened.labels,
     }
 
 

@@ -17,7 +17,7 @@ from laud_ray.config import PeopleConfig
 from laud_ray.errors import ConfigError, RunError
 from laud_ray.people.questions import rules_of, take_turn
 from laud_ray.store.database.connection import in_turn, read, write
-from laud_ray.store.run import RunFolder, look_at
+from laud_ray.store.run import CONFIGURATION, RunFolder, look_at
 from laud_ray.store.tables import put_setting, settings
 from laud_ray.taxonomy.task import answer_names
 from laud_ray.types import Task
@@ -40,6 +40,8 @@ class Opened:
     Attributes:
         names: what an answer may name.
         nodes: of a taxonomy; None for other tasks.
+        labels: a hash of the taxonomy, by which a page notices another version; None for other tasks.
+        configuration: as the run had it when it was opened.
     """
 
     id: str
@@ -48,6 +50,8 @@ class Opened:
     task: Task
     names: frozenset[str]
     nodes: Nodes | None
+    labels: str | None
+    configuration: str | None
 
     @property
     def engine(self) -> Engine:
@@ -66,6 +70,7 @@ class Desk:
         self.path = path
         self._lock = threading.RLock()
         self._held, self._failed = ExitStack(), (0.0, RunError(path))
+        self._looked = time.monotonic()
         self._opened: Opened | None = self._open()
         self._writer = Writer(self._transact)
 
@@ -112,7 +117,7 @@ class Desk:
             FaultError: if the run cannot be read.
         """
         with as_faults():
-            opened = self.opened()
+            opened = self._renewed(self.opened())
             try:
                 return work(opened)
             except RunError:
@@ -128,6 +133,17 @@ class Desk:
         self._writer.close()
         with self._lock:
             self._held.close()
+
+    def _renewed(self, opened: Opened) -> Opened:
+        """Open the run again if its configuration was changed, such as to a new version of its taxonomy."""
+        with self._lock:
+            if time.monotonic() - self._looked < AGAIN_S:
+                return opened
+            self._looked = time.monotonic()
+        if opened.folder.store.setting(CONFIGURATION) == opened.configuration:
+            return opened
+        self._forget(opened)
+        return self.opened()
 
     def _transact(self, work: Callable[[Connection], list[Any]]) -> list[Any]:
         opened = self.opened()
@@ -153,7 +169,17 @@ class Desk:
                 raise ConfigError(f"{self.path}: asks no people; expected {expected}")
             task = folder.config.task.to_task()
             nodes = None if task.taxonomy is None else Nodes(task.taxonomy)
-            opened = Opened(_run_id(folder), folder, rules, task, answer_names(task), nodes)
+            tree = folder.config.task.tree
+            opened = Opened(
+                _run_id(folder),
+                folder,
+                rules,
+                task,
+                answer_names(task),
+                nodes,
+                None if tree is None else tree.digest,
+                folder.store.setting(CONFIGURATION),
+            )
             self._held = opening.pop_all()
         return opened
 

@@ -112,7 +112,7 @@ class Work:
             if run.rules.team > 1:
                 # Here, so that the thread that writes finds it when answers differ.
                 lasting_accuracies(run.engine, len(run.names))
-            return {**kept.value, "mine": answered_by(run.engine, person.name)}
+            return {**kept.value, "mine": answered_by(run.engine, person.name), "labels": run.labels}
 
         return await self._look(count)
 

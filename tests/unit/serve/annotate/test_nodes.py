@@ -5,9 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from laud_ray.config import TaskTree
 from laud_ray.people.votes import current, votes
-from laud_ray.store.run import look_at
+from laud_ray.store import trees
+from laud_ray.store.run import CONFIG, CONFIGURATION, look_at
 from laud_ray.taxonomy import Node, Taxonomy
+from laud_ray.taxonomy.task import FILE, dump
+from serve.annotate import desk as module
 from serve.annotate.nodes import MOST_BELOW, MOST_FOUND, Nodes
 from tests.annotating import make_run
 from tests.trees import closed, grown
@@ -117,3 +121,21 @@ def test_a_vote_for_no_node_is_refused(ann: Page) -> None:
     answer = ann.vote(question["id"], "Drinks > Milk")
     assert answer.status_code == 422
     assert "expected one of the task's labels" in answer.json()["error"]["message"]
+
+
+def test_a_page_notices_another_version_of_the_taxonomy(ann: Page, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run's configuration names its taxonomy; it is looked at again every second at most."""
+    monkeypatch.setattr(module, "AGAIN_S", 0.0)
+    before = ann.get("/v1/me")["labels"]
+    assert ann.get("/v1/progress")["labels"] == before
+    tree = TaskTree.of(grown(closed({*PATHS, ("Food", "Cake")})))
+    with look_at(str(run)) as folder:
+        task = folder.config.task.with_tree(tree)
+        changed = folder.config.model_copy(update={"task": task})
+        trees.keep(changed, folder.store.setting, folder.store.set)
+        folder.store.set(CONFIGURATION, changed.dump())
+        folder.folder.write(FILE, dump(tree.read()))
+        folder.folder.write(CONFIG, changed.dump().encode())
+    assert ann.get("/v1/me")["labels"] == tree.digest != before
+    assert ann.get("/v1/progress")["labels"] == tree.digest
+    assert ann.get("/v1/nodes?under=Food")["total"] == 2
