@@ -113,13 +113,15 @@ def load_labels(data: bytes, place: str) -> ColumnLabels:
 class SortedLabels:
     """Counts the labels of documents that are sorted so that equal texts are adjacent."""
 
-    def __init__(self, class_of: Callable[[str], str]) -> None:
+    def __init__(self, class_of: Callable[[str], str], most: int = MOST_LABELS) -> None:
         """Create empty counts.
 
         Args:
             class_of: maps a label to its class. Two labels of one class do not contradict each other.
+            most: number of labels that are counted separately.
         """
-        self._class_of, self._counts = class_of, LabelCounts()
+        self._class_of, self._counts = class_of, LabelCounts(most)
+        self._found: dict[str, str] = {}
         self._missing = self._two = 0
         self._classes: set[str] = set()
 
@@ -134,9 +136,15 @@ class SortedLabels:
                 continue
             labels[label] += 1
             before = len(self._classes)
-            self._classes.add(self._class_of(label))
+            if label not in self._found:
+                self._found[label] = self._class_of(label)
+            self._classes.add(self._found[label])
             self._two += before == 1 and len(self._classes) == 2
         self._counts.add(labels)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave out the classes, which may be tens of thousands: counts that a worker returns are only merged."""
+        return {**self.__dict__, "_class_of": str, "_found": {}, "_classes": set()}
 
     def merge(self, other: "SortedLabels") -> None:
         """Add counts of other texts."""

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laud_ray.labels import alike, known_labels, look, nearest, read_name, remarks
+from laud_ray.labels import Similar, alike, known_labels, look, nearest, read_name, remarks
+from laud_ray.taxonomy import read_table
+from laud_ray.taxonomy.task import task_of
 from laud_ray.texts import normalise_text
 from laud_ray.types import Label, Task
 
@@ -107,3 +109,50 @@ def test_the_nearest_name() -> None:
 def test_what_is_no_name(name: str) -> None:
     with pytest.raises(ValueError, match="is not valid; expected a name of visible characters"):
         read_name(name)
+
+
+TREE = read_table(
+    {
+        "code": ["f", "t", "m", "o", "g", "p"],
+        "parent": [None, "f", "f", "f", None, "g"],
+        "name": ["Food", "Tea", "Milk", "Other", "Tools", "Other"],
+        "also": [None, "Chai", None, None, None, None],
+    },
+    "t.csv",
+)
+SHOP = task_of("shop", TREE)
+
+
+@pytest.mark.parametrize("text", ["t", "Food > Tea", "Tea", " Food  > Tea ", "Chai", "Food > Chai"])
+def test_a_text_names_a_node_by_code_path_or_a_name_of_its_own(text: str) -> None:
+    known = known_labels(SHOP)
+    assert known.find(text) == known.find_class(text) == "Food > Tea"
+
+
+def test_inner_nodes_are_known_and_names_of_several_nodes_are_not() -> None:
+    known = known_labels(SHOP)
+    assert (known.find("Food"), known.find("g"), known.find_class("Tools")) == ("Food", "Tools", "Tools")
+    assert (known.find("Other"), known.find("Food > Other")) == (None, "Food > Other")
+    assert (known.find(None), known.find_class(""), known.find_class("Coffee")) == (None, None, None)
+
+
+def test_an_unknown_label_is_near_a_path_or_a_last_name() -> None:
+    found = known_labels(SHOP).unknown({"Mlik": 3, "Food > Milkk": 2, "Tool": 1, "xyz": 1})
+    assert [one.nearest for one in found] == ["Food > Milk", "Food > Milk", "Tools", None]
+
+
+def test_the_nearest_of_very_many_names_is_found_among_those_that_share_letters() -> None:
+    names = [f"Part {i} of kind {i * 7919 % 100_003}" for i in range(20_000)]
+    similar = Similar(names)
+    for i in (0, 777, 19_999):
+        assert similar.nearest(names[i].replace("kind", "knid")) == names[i]
+        assert similar.nearest(names[i].upper()) == names[i]
+    assert similar.nearest("quite another thing") is None
+    assert similar.nearest("") is None
+
+
+def test_nodes_that_look_the_same_are_said_at_every_level() -> None:
+    tree = read_table({"path": ["Food > Tea", "Food > tea.", "Tools > Saws"]}, "t.csv")
+    (line,) = remarks(task_of("t", tree))
+    assert "'Food > Tea' and 'Food > tea.' look the same" in line
+    assert remarks(SHOP) == []

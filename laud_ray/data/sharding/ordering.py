@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from laud_ray.data.label_counts import SortedLabels
+from laud_ray.data.label_counts import MOST_LABELS, SortedLabels
 from laud_ray.data.sharding.buckets import halves, read_buckets
 from laud_ray.data.sharding.fingerprint import write_hashed
 from laud_ray.data.sharding.partition import IDS, ROWS
@@ -122,7 +122,7 @@ def order_group(name: str, job: OrderJob) -> Ordered:
     write_hashed(job.scratch / HASHED, name, documents)
     usable = table.column("text").is_valid().to_numpy()
     counts = Counter(unique=int((usable & ~again).sum()), duplicates=int(again.sum()))
-    labels = SortedLabels(_class_of(job.labels)) if job.has_sealed else None
+    labels = SortedLabels(_class_of(job.labels), _most(job.labels)) if job.has_sealed else None
     ranges: list[Range] = []
     for number, (start, end) in enumerate(_cuts(~again, job.size), group.number):
         one = Range(f"part-{number:05d}.parquet", end - start)
@@ -159,6 +159,11 @@ def repeated_id(name: str, job: OrderJob) -> tuple[tuple[int, int], tuple[int, i
         return None
     second = again[np.lexsort((rows[again], file[again]))[0]]
     return (int(file[second]), int(rows[second])), (int(file[second - 1]), int(rows[second - 1]))
+
+
+def _most(labels: Known | None) -> int:
+    """Return how many different labels are counted: also where a task has more than are counted by default."""
+    return MOST_LABELS if labels is None else MOST_LABELS + 2 * len(labels.names)
 
 
 def _class_of(labels: Known | None) -> Callable[[str], str]:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from laud_ray import oracles
@@ -15,6 +16,8 @@ from laud_ray.errors import CorpusError
 from laud_ray.labels import known_labels
 from laud_ray.oracles.replay import ReplayOracle
 from laud_ray.storage.folder import Folder
+from laud_ray.taxonomy import read_table
+from laud_ray.taxonomy.task import task_of
 from laud_ray.types import Document, Label, Task
 
 
@@ -66,3 +69,35 @@ def test_a_replay_column_without_a_label_of_the_task_is_refused_with_the_nearest
 def texts_of(corpus: Corpus) -> list[Document]:
     rows = [row for part in corpus.ranges for row in corpus.read(part.name).to_pylist()]
     return [Document(row["id"], row["text"]) for row in rows]
+
+
+def test_a_replay_column_names_nodes_of_a_taxonomy(tmp_path: Path) -> None:
+    paths = [f"Group {i} > Part {j}" for i in range(2) for j in range(4)]
+    task = task_of("shop", read_table({"path": paths, "code": [f"c{i}" for i in range(8)]}, "t.csv"))
+    corpus = replayed(tmp_path, task, ["Group 0 > Part 1", "c5", "Group 1", "Part 1", "x", None])
+    texts = texts_of(corpus)
+    said = {a.document_id: a.label for a in ReplayOracle(corpus, task).annotate(texts)}
+    assert Counter(said.values()) == {"Group 0 > Part 1": 1, "Group 1 > Part 1": 1, "Group 1": 1, None: 3}
+    for seed in range(20):  # a wrong answer is a leaf that the right node is not above
+        wrong = ReplayOracle(corpus, task, noise=1.0, seed=seed).annotate(texts)
+        for one in wrong:
+            right = said[one.document_id]
+            assert (one.label is None) == (right is None)
+            assert one.label is None or (one.label in task.names and not one.label.startswith(str(right)))
+
+
+def test_all_labels_of_a_large_taxonomy_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("laud_ray.data.sharding.ordering.MOST_LABELS", 2)
+    task = task_of("shop", read_table({"path": [f"Group {i % 3} > Part {i}" for i in range(9)]}, "t.csv"))
+    corpus = replayed(tmp_path, task, list(task.names))
+    assert oracles.remarks(ReplayConfig(kind="replay", label="label"), task, corpus) == []
+
+
+def test_wrong_answers_are_those_of_earlier_versions() -> None:
+    names = ("a", "b", "c", "d")
+    oracle = ReplayOracle(Corpus(Folder("."), (), {}, ""), Task("t", "multiclass", tuple(map(Label, names))))
+    for gold in names:
+        for seed in range(30):
+            others = [name for name in names if name != gold]
+            wanted = str(np.random.default_rng(seed).choice(others))
+            assert oracle._wrong(gold, np.random.default_rng(seed)) == wanted
