@@ -111,10 +111,11 @@ def claim(config: RunConfig) -> Iterator[RunFolder]:
         if (old := _recorded(folder, store)) is not None:
             _reconcile(folder, store, trees.with_kept_tree(old, folder, store.setting), config)
         trees.keep(config, store.setting, store.set)
-        if store.setting(CONFIGURATION) != config.dump():
-            store.set(CONFIGURATION, config.dump())
+        text = config.dump()
+        if store.setting(CONFIGURATION) != text:
+            store.set(CONFIGURATION, text)
         trees.write_copy(config, folder)
-        folder.write(CONFIG, config.dump().encode())
+        folder.write(CONFIG, text.encode())
         yield RunFolder(folder, config, store)
 
 
@@ -207,6 +208,8 @@ def _in_force(folder: Folder, store: Store, written: RunConfig) -> RunConfig:
     Edits take effect unless one of them changes results. In that case the recorded configuration is used, because
     the run's files were made with it.
     """
+    if _same_text(folder, store):
+        return written
     old = _recorded(folder, store) or written
     if not (edits := configuration.changes(old, written)):
         return written
@@ -214,6 +217,15 @@ def _in_force(folder: Folder, store: Store, written: RunConfig) -> RunConfig:
     used = "the changes are ignored, as some would change results" if refused else "the changes take effect"
     _note(f"{folder.uri}/{CONFIG}: was changed since the last `laud run` ({'; '.join(edits)}); {used}")
     return old if refused else written
+
+
+def _same_text(folder: Folder, store: Store) -> bool:
+    """Whether config.yaml is the recorded configuration, which then need not be parsed again."""
+    recorded = store.setting(CONFIGURATION)
+    try:
+        return recorded is not None and folder.read(CONFIG) == recorded.encode()
+    except FileNotFoundError:
+        return False
 
 
 @lru_cache(maxsize=64)

@@ -54,7 +54,7 @@ def test_from_a_database(tmp_path: Path) -> None:
             "'Food >' is not valid.*1 row has it",
         ),
         (b"text,label\na,Tea\nb,Milk\n", ConfigError, "the column 'label': has no path with the separator ' > '"),
-        (b"text,label\na,Food > \xff\n", CorpusError, r"a.csv: the label is .*xff.; expected text in UTF-8"),
+        (b"text,label\na,Food > \xff\n", CorpusError, r"a.csv: the label 'Food > .*xff' is not valid; expected text"),
         (b"text,name\na,Tea\n", CorpusError, "label"),
         (b"text,label\na,A > 1\nb,A > 2\nc,A > 3\nd,A > 4\n", CorpusError, "more than 3 different values"),
     ],
