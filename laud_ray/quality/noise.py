@@ -19,6 +19,7 @@ LEAST_WRONG = 1e-3
 # The prior of the error rate, as a number of right answers, so that a few hard documents do not suggest a bad oracle.
 PRIOR_RIGHT_ANSWERS = 5
 _NEVER = 1e-30
+_AT_ONCE = 1_000_000  # probabilities that are tempered at once: 8 MB
 _TEMPERATURES = np.geomspace(0.05, 5, 60)
 _EXACT = 1e-10  # tolerance of the rate
 
@@ -83,7 +84,7 @@ def noise(proba: Floats, labels: Indices) -> Noise:
     _require(proba, labels)
     best = (-np.inf, 0.0, 1.0)
     for temperature in _TEMPERATURES if len(labels) else ():
-        right = np.maximum(self_confidence(_tempered(proba, temperature), labels), _NEVER)
+        right = np.maximum(_answered(proba, labels, temperature), _NEVER)
         wrong = (1 - right) / (proba.shape[1] - 1)
         rate = _likeliest_rate(right, wrong)
         likelihood = float(np.log((1 - rate) * right + rate * wrong).sum() + PRIOR_RIGHT_ANSWERS * np.log1p(-rate))
@@ -122,6 +123,13 @@ def self_confidence(proba: Floats, labels: Indices) -> Floats:
     """Return the (n,) probabilities of the annotated labels; arguments as for `noise`."""
     _require(proba, labels)
     return np.take_along_axis(proba, labels[:, None], axis=1)[:, 0]
+
+
+def _answered(proba: Floats, labels: Indices, temperature: float) -> Floats:
+    """Return the (n,) tempered probabilities of the labels; only some rows are tempered at once."""
+    rows = max(1, _AT_ONCE // proba.shape[1])
+    parts = [slice(start, start + rows) for start in range(0, len(proba), rows)]
+    return np.concatenate([self_confidence(_tempered(proba[part], temperature), labels[part]) for part in parts])
 
 
 def _tempered(proba: Floats, temperature: float) -> Floats:

@@ -5,7 +5,12 @@ from laud_ray.types import ConfusedSiblings, HierarchyFigures, LevelFigures, Nod
 
 
 def hierarchy_json(found: HierarchyFigures | None, *, nodes: bool = True) -> dict[str, object] | None:
-    """Return the figures of a taxonomy; None for other tasks.
+    """Return the figures of a taxonomy; None for other tasks. The meaning of each is that of `HierarchyFigures`.
+
+    Estimates are `{"value", "low", "high", "n"}`. `macro_f1` is over `nodes_in_macro_f1` nodes, those with at least
+    `documents_of_a_node` documents. A level has its number, its `size` in the taxonomy, and of its nodes `nodes` are in
+    its `macro_f1` while `left_out` have too few documents. `nodes` lists the nodes with the most documents, and
+    `confused` the siblings whose documents are most often predicted as the `other`.
 
     Args:
         nodes: whether to include the figures of nodes and the siblings that are confused.

@@ -29,7 +29,7 @@ from laud_ray.types import RoundResult
 
 OPEN_CLASSES = 30  # rows of the class table that show without a click
 ASKED_PER_ROUND = 12  # questions shown for each round
-MOST_CLASSES = 1000  # rows of the class table, and names of classes, on the page
+MOST_CLASSES = 500  # rows of the class table, and names of classes, on the page
 DISPUTES = 30  # documents in dispute that are shown
 
 
@@ -99,7 +99,7 @@ def render(summary: RunSummary, oracles: Sequence[Section] = ()) -> str:
         disputes_shown=DISPUTES,
         commands=next_commands(summary),
         switches=switches(summary),
-        oracle_classes=worst_classes(summary.oracle_error) if summary.oracle_error else (),
+        oracle_classes=worst_classes(summary.oracle_error)[:MOST_CLASSES] if summary.oracle_error else (),
         missing=tuple(map(sought(summary), summary.not_found[:MOST_CLASSES])),
         most_classes=MOST_CLASSES,
         branches=branches(shown.figures.hierarchy.nodes) if shown and shown.figures.hierarchy else (),

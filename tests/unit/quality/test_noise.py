@@ -50,6 +50,15 @@ def test_the_rate_of_wrong_answers_is_found_through_a_blurred_model(
     assert (1 - right).mean() == pytest.approx(flipped.mean(), abs=0.04), "probabilities mean what they say"
 
 
+def test_answers_are_tempered_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    proba, labels, _ = simulated(80, 200, 0.3, 4.0)
+    whole = noise(proba, labels)
+    monkeypatch.setattr("laud_ray.quality.noise._AT_ONCE", 500)
+    parts = noise(proba, labels)
+    assert parts.rate == whole.rate
+    assert np.array_equal(parts.proba, whole.proba)
+
+
 def test_bayes_by_hand() -> None:
     """With a tenth of answers wrong, 0.9 * 0.02 against 0.1 / 2 * 0.98 for one answer; two that agree are sure."""
     found = Noise(0.1, np.asarray([[0.02, 0.9, 0.08]] * 4))

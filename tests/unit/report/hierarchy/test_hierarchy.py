@@ -18,11 +18,12 @@ from laud_ray.report.labelled import labelled_json, labelled_view
 from laud_ray.report.run import page, terminal
 from laud_ray.report.run.json_form import to_json
 from laud_ray.report.run.summary import LeavesShown, QueryShown, RunSummary
+from laud_ray.stats import figures as flat_figures
 from laud_ray.stats.hierarchy import leaf_figures
 from laud_ray.store import round_results
 from laud_ray.taxonomy import read_lines
 from laud_ray.taxonomy.task import task_of
-from laud_ray.types import Figures, RoundResult
+from laud_ray.types import Figures, RoundResult, Task
 from tests.catalog import answered, catalog
 from tests.unit.stats.hierarchy.trees import sampled
 
@@ -215,3 +216,19 @@ def test_an_answer_above_the_predicted_leaf_is_no_surprise(above: bool, surprisi
     query = QueryShown("d", "t", "query", 1, "why", "Food > Tea > Black", 0.5, "Food > Tea", above=above)
     assert query.surprising == surprising
     assert not replace(query, answer=None).surprising
+
+
+def test_the_page_of_thousands_of_flat_classes_is_small() -> None:
+    taxonomy = catalog(30, 20, 50)
+    task = Task("shop", "multiclass", task_of("shop", taxonomy).labels)
+    sample = answered(taxonomy, 3000)
+    leaf = np.searchsorted(taxonomy.leaves, np.stack([sample.true, sample.predicted]))
+    found = flat_figures(replace(sample, true=leaf[0], predicted=leaf[1]), task.names, seed=0)
+    run = replace(run_of(found, LeavesShown(1, 1, 1, 0), task.names), kind="multiclass", leaves=None)
+    source = page.render(replace(run, not_found=task.names[:9000]))
+    assert len(source.encode()) < 1_000_000
+    text = Tags(source).text
+    assert "and 8,500 more classes" in text
+    assert f"{found.absent + sum(not row.support for row in found.per_class):,} classes without figures" in text
+    status = shown(terminal.status_view(replace(run, not_found=task.names[:9000])))
+    assert "and 8,950 more classes" in " ".join(status.split())
