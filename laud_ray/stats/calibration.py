@@ -12,13 +12,24 @@ from laud_ray.types import Floats, Indices
 COSINE_SCALE = 20.0
 _COLDEST, _HOTTEST = 0.05, 20.0
 _HALVINGS = 40  # of log(20 / 0.05): an error of 5e-12
+# Logits that softmax handles at once: they fit a processor's cache, so that memory is read and written once.
+BLOCK = 65_536
 
 
-def softmax(logits: Floats) -> Floats:
-    """Map (n, k) logits to (n, k) probabilities whose rows sum to 1, in the dtype of the logits."""
+def softmax(logits: Floats, *, overwrite: bool = False) -> Floats:
+    """Map (n, k) logits to (n, k) probabilities whose rows sum to 1, in the dtype of the logits.
+
+    Args:
+        overwrite: whether the probabilities may take the place of the logits, which saves the memory of a copy.
+    """
     # scipy.special.softmax gives the same bits in 1.0 to 1.1 times the time, with one copy of the logits more.
-    powers: Floats = np.exp(logits - logits.max(axis=1, keepdims=True))
-    powers /= powers.sum(axis=1, keepdims=True)
+    powers: Floats = logits if overwrite else np.empty(logits.shape, np.exp(logits[:0]).dtype)
+    step = max(1, BLOCK // max(logits.shape[1], 1))
+    for start in range(0, len(logits), step):
+        rows, part = logits[start : start + step], powers[start : start + step]
+        np.subtract(rows, rows.max(axis=1, keepdims=True), out=part)
+        np.exp(part, out=part)
+        part /= part.sum(axis=1, keepdims=True)
     return powers
 
 

@@ -18,7 +18,8 @@ NEAR, SAY = 0.7, 0.5
 # The neighbours' probabilities are divided by (class frequency) ** BALANCE, because common classes would otherwise
 # crowd out rare ones.
 BALANCE = 0.25
-_BLOCK = 4096
+# Rows that are mixed at once, and the most numbers of an array on the way, which has (rows, NEIGHBOURS, k).
+_BLOCK, _MOST = 4096, 50_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,8 +51,9 @@ class Memory:
     def mix(self, vectors: Floats, proba: Floats) -> Floats:
         """Map (n, d) unit vectors and (n, k) probabilities to (n, k) mixed probabilities, float32."""
         mixed = np.empty(proba.shape, np.float32)
-        for start in range(0, len(proba), _BLOCK):
-            rows = slice(start, start + _BLOCK)
+        step = min(_BLOCK, max(1, _MOST // (NEIGHBOURS * proba.shape[1])))
+        for start in range(0, len(proba), step):
+            rows = slice(start, start + step)
             mixed[rows] = self._mix(vectors[rows], proba[rows])
         return mixed
 
