@@ -31,6 +31,7 @@ from laud_ray.data.corpus import Corpus
 from laud_ray.data.sharding.normalise import normalise
 from laud_ray.models.encoder.encoding import Encoder
 from laud_ray.models.encoder.linear import LinearLearner
+from laud_ray.models.targets import Targets
 from laud_ray.oracles import ReplayOracle
 from laud_ray.oracles.asking import annotate
 from laud_ray.passes.shortlists import to_candidates
@@ -189,7 +190,7 @@ class Run:
 
     def proba(self, asked: Sequence[Answered]) -> Floats:
         x, labels = self.embedded(asked)
-        return self.learner.cross_validate(x, labels, self.bench.prior, seed=self.seed)
+        return self.learner.cross_validate(x, Targets.of_classes(labels), self.bench.prior, seed=self.seed)
 
     def judged(self) -> audit.Judged:
         return audit.judge(self.asked(), rechecks.opinions(self.store.engine), self.names, self.proba)

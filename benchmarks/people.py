@@ -29,6 +29,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from laud_ray.config import PeopleConfig
 from laud_ray.models.encoder.encoding import BUNDLED, Encoder
 from laud_ray.models.encoder.linear import LinearLearner
+from laud_ray.models.targets import Targets
 from laud_ray.people.settling import Ballot, Decision, Role, decide
 from laud_ray.quality.anchoring import Reply, anchoring
 from laud_ray.quality.annotators import PersonVote, accuracies
@@ -137,7 +138,7 @@ def spend(data: LabelledSet, design: str, answers: int, seed: int) -> Figures:
             if spent >= answers:
                 break
         x, y = pool[[place for place, _ in learned]], np.array([label for _, label in learned])
-        head = learner.solve(x, y, prior, seed=seed)
+        head = learner.solve(x, Targets.of_classes(y), prior, seed=seed)
     assert head is not None
     predicted = head.proba(_embedded(tuple(data.test_texts))).argmax(axis=1)
     wrong = np.mean([label != truth[order[place]] for place, label in learned])

@@ -146,7 +146,7 @@ def _labels(value: object, path: str) -> object:
 
 def _defaults(task: dict[str, Any]) -> dict[str, Any]:
     """Return the values of the keys that only a taxonomy has."""
-    defaults = {"separator": SEPARATOR, "answers": "leaf"}
+    defaults = {"separator": SEPARATOR, "answers": "leaf", "wording": "auto"}
     return {key: default if task.get(key) is None else task[key] for key, default in defaults.items()}
 
 

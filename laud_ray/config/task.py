@@ -74,6 +74,8 @@ class TaskConfig(Section):
         labels: the classes; empty for a taxonomy, whose classes are the leaves of `tree`.
         separator: between the names of a path; None for a task of another kind than taxonomy.
         answers: whether a document's right answer is always a leaf, or any node; None as for `separator`.
+        wording: how a leaf is put into words for a learner's encoder: by its name, its name and its parent's, or all
+            names of its path; or `auto`, as fits the answers of the evaluation sample best. None as for `separator`.
     """
 
     name: str = Field(min_length=1)
@@ -81,6 +83,7 @@ class TaskConfig(Section):
     labels: tuple[LabelConfig, ...]
     separator: str | None = Field(default=None, min_length=1)
     answers: Literal["leaf", "any"] | None = None
+    wording: Literal["auto", "leaf", "parent", "path"] | None = None
     _tree: TaskTree | None = PrivateAttr(None)
 
     @field_validator("labels")
@@ -106,7 +109,7 @@ class TaskConfig(Section):
     @model_validator(mode="after")
     def _of_a_tree(self, info: ValidationInfo) -> "TaskConfig":
         if self.kind != TAXONOMY:
-            for key in ("separator", "answers"):
+            for key in ("separator", "answers", "wording"):
                 if (value := getattr(self, key)) is not None:
                     raise ValueError(f"{key}: {quoted(value)} is not valid; expected it only with kind: taxonomy")
             return self
@@ -139,7 +142,7 @@ class TaskConfig(Section):
     def _with_the_labels_of_a_tree(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         found: dict[str, Any] = handler(self)
         if self._tree is None:
-            return {key: value for key, value in found.items() if key not in ("separator", "answers")}
+            return {key: value for key, value in found.items() if key not in ("separator", "answers", "wording")}
         return {**found, "labels": self._tree.dump()}
 
     @property

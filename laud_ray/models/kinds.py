@@ -30,6 +30,7 @@ from laud_ray.types import Learner, Scorer, Task
 __all__ = [
     "ENGINES",
     "LEARNERS",
+    "LEARNS_FROM_NODES",
     "ZERO_SHOT",
     "CausalLearner",
     "EncoderLearner",
@@ -49,6 +50,8 @@ LEARNERS: dict[str, Any] = {
     "causal": CausalLearner,
     "in_context": InContextLearner,
 }
+# The learners that learn from answers at inner nodes of a taxonomy.
+LEARNS_FROM_NODES = ("encoder", "linear")
 # The kind of model that each value of zero_shot.engine makes.
 ZERO_SHOT = {"encoder": "encoder", "vllm": "in_context"}
 

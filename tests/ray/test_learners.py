@@ -12,6 +12,8 @@ from laud_ray.models.encoder.encoding import BUNDLED, model_path
 from laud_ray.models.encoder.learner import EncoderScorer
 from laud_ray.models.kinds import EncoderLearner, LinearLearner
 from laud_ray.models.ray_train import Resources
+from laud_ray.taxonomy import read_table
+from laud_ray.taxonomy.task import task_of
 from laud_ray.types import Example, Label, Task
 
 TASK = Task("drinks", "multiclass", (Label("Tea"), Label("Coffee"), Label("Juice", "fruit drinks")))
@@ -194,3 +196,39 @@ def test_a_gpu_gives_the_scores_of_the_cpu(trained: Path) -> None:
     one, other = scorer.score(TEXTS), host.score(TEXTS)
     assert np.abs(one - other).max() < 0.05
     assert one.argmax(1).tolist() == other.argmax(1).tolist()
+
+
+TREE = read_table({"path": [f"Shop > {leaf}" for leaf in ("Tea", "Coffee", "Juice")] + ["Other > Soap"]}, "labels")
+SHELVES = task_of("shelves", TREE)
+SHELVED = [Example(example.text, f"Shop > {example.label}") for example in EXAMPLES]
+
+
+def test_a_taxonomy_learns_from_leaves_and_from_inner_nodes(tmp_path: Path) -> None:
+    inner = [Example(f"Frobozz {i}", "Shop") for i in range(6)]
+    EncoderLearner(epochs=4).fit(SHELVES, [*SHELVED, *inner], out=str(tmp_path / "m"), seed=0)
+    scorer = kinds.load(str(tmp_path / "m"))
+    proba = scorer.score(TEXTS)
+    assert proba.shape == (12, 4)
+    assert np.allclose(proba.sum(1), 1, atol=1e-5)
+    found = [SHELVES.names[i] for i in proba.argmax(1)]
+    assert np.mean([one == f"Shop > {truth}" for one, truth in zip(found, TRUTH, strict=True)]) >= 0.9
+    # Of the texts that are only known to be in the shop, one leaf is as good as the other.
+    shop = [i for i, name in enumerate(SHELVES.names) if name.startswith("Shop")]
+    assert (scorer.score([f"Frobozz {i}" for i in range(6, 10)])[:, shop].sum(1) > 0.8).all()
+    # Each leaf has a row, and so has each annotated text that belongs to a leaf.
+    assert isinstance(scorer, EncoderScorer)
+    assert len(scorer.head.weight) == 4 + len(SHELVED)
+
+
+def test_the_linear_baseline_learns_from_inner_nodes(tmp_path: Path) -> None:
+    inner = [Example(f"Frobozz {i}", "Shop") for i in range(6)]
+    LinearLearner().fit(SHELVES, [*SHELVED, *inner], out=str(tmp_path / "m"), seed=0)
+    shop = [i for i, name in enumerate(SHELVES.names) if name.startswith("Shop")]
+    assert (kinds.load(str(tmp_path / "m")).score(["Frobozz 7", "Frobozz 8"])[:, shop].sum(1) > 0.8).all()
+
+
+def test_training_on_a_taxonomy_is_deterministic(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        EncoderLearner(epochs=2).fit(SHELVES, SHELVED, out=str(tmp_path / name), seed=0)
+    one, other = (kinds.load(str(tmp_path / name)).score(TEXTS) for name in ("one", "other"))
+    assert np.array_equal(one, other)

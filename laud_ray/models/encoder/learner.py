@@ -12,17 +12,18 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from torch.nn.functional import normalize
 
 from laud_ray.models import ray_train
 from laud_ray.models.encoder.encoding import Encoder
+from laud_ray.models.encoder.head import Head
 from laud_ray.models.encoder.propagation import Memory
+from laud_ray.models.encoder.tied import TiedClassifier
 from laud_ray.models.encoder.training import CosineClassifier, Course
 from laud_ray.models.ray_train import Resources
-from laud_ray.stats.calibration import softmax
+from laud_ray.models.targets import targets_of
 from laud_ray.stats.legibility import Legibility
 from laud_ray.storage.model_folder import describe, seal
-from laud_ray.types import Example, Floats, Indices, Task
+from laud_ray.types import Example, Floats, Task
 
 LORA_TARGETS = "all-linear"
 # Mean pooling does not use the pooler, and the exchange of gradients fails on a parameter without a gradient.
@@ -78,13 +79,9 @@ class EncoderLearner:
             adapted = PeftModel.from_pretrained(encoder.model, str(path / "adapter"))
             encoder.model = adapted.merge_and_unload()
         head = load_file(path / "head.safetensors")
-        scorer = EncoderScorer(
-            labels=tuple(description["labels"]),
-            encoder=encoder.freeze(),
-            head=head["weight"].numpy(),
-            owners=head["owners"].numpy(),
-            scale=float(description["scale"]) / float(description["temperature"]),
-        )
+        labels, scale = tuple(description["labels"]), float(description["scale"]) / float(description["temperature"])
+        rows = Head(head["weight"].numpy(), head["owners"].numpy(), scale, len(labels))
+        scorer = EncoderScorer(labels, encoder.freeze(), rows)
         if not (path / MEMORY).is_file():
             return scorer
         vectors = load_file(path / MEMORY)["vectors"].numpy()
@@ -98,17 +95,13 @@ class EncoderScorer:
     Attributes:
         labels: the k label names.
         encoder: maps texts to unit vectors.
-        head: (r, d) unit rows.
-        owners: (r,) the class of each row.
-        scale: the factor from cosines to logits, with the temperature included.
+        head: maps the vectors to probabilities.
         memory: unlabelled texts whose predictions are mixed into the probabilities; None for no mixing.
     """
 
     labels: tuple[str, ...]
     encoder: Encoder
-    head: Floats
-    owners: Indices
-    scale: float
+    head: Head
     memory: Memory | None = None
 
     def score(self, texts: Sequence[str]) -> Floats:
@@ -133,12 +126,13 @@ class EncoderScorer:
 
     def proba(self, vectors: Floats) -> Floats:
         """Map (n, d) unit vectors to (n, k) probabilities."""
-        rows = softmax(self.scale * vectors @ self.head.T)
-        if len(self.owners) != len(self.labels):
-            proba = np.zeros((len(vectors), len(self.labels)), np.float32)
-            np.add.at(proba.T, self.owners, rows.T)
-            rows = proba
+        rows = self.head.proba(vectors)
         return rows if self.memory is None else self.memory.mix(vectors, rows)
+
+
+def tied(task: Task) -> bool:
+    """Whether the rows of the head are embeddings that move with the encoder: for a taxonomy (see TiedClassifier)."""
+    return task.kind == "taxonomy"
 
 
 def train(config: dict[str, Any]) -> None:
@@ -149,14 +143,18 @@ def train(config: dict[str, Any]) -> None:
     task: Task = config["task"]
     examples: tuple[Example, ...] = config["examples"]
     torch.manual_seed(config["seed"])
-    classifier = CosineClassifier(Encoder(learner.model, learner.max_tokens).eval(), task, learner.template)
+    encoder = Encoder(learner.model, learner.max_tokens).eval()
+    ids, targets = encoder.tokenize([e.text for e in examples]), targets_of(task, examples)
+    classifier: CosineClassifier | TiedClassifier
+    if tied(task):
+        classifier = TiedClassifier(encoder, task, learner.template, ids, targets)
+    else:
+        classifier = CosineClassifier(encoder, task, learner.template, ids)
     lora = LoraConfig(
         r=learner.rank, lora_alpha=2 * learner.rank, target_modules=LORA_TARGETS, exclude_modules=UNUSED_MODULES
     )
     classifier.encoder.model = get_peft_model(classifier.encoder.model, lora)
-    index = {name: i for i, name in enumerate(task.names)}
-    targets = np.asarray([index[e.label] for e in examples], np.int64)
-    course = Course(learner, classifier, classifier.encoder.tokenize([e.text for e in examples]), targets)
+    course = Course(learner, classifier, ids, targets)
     temperature = course.run(np.random.default_rng(config["seed"]))
     ray_train.deliver(
         lambda path: save(path, learner, task, classifier, temperature=temperature, examples=len(examples)),
@@ -168,7 +166,7 @@ def save(
     path: Path,
     learner: EncoderLearner,
     task: Task,
-    classifier: CosineClassifier,
+    classifier: CosineClassifier | TiedClassifier,
     *,
     temperature: float,
     examples: int,
@@ -178,8 +176,9 @@ def save(
 
     if isinstance(classifier.encoder.model, PeftModel):
         classifier.encoder.model.save_pretrained(str(path / "adapter"))
-    head = normalize(classifier.head.detach(), dim=-1).cpu().contiguous()
-    save_file({"weight": head, "owners": classifier.owners.cpu()}, path / "head.safetensors")
+    save_file(
+        {"weight": classifier.rows.cpu().contiguous(), "owners": classifier.owners.cpu()}, path / "head.safetensors"
+    )
     if examples and learner.texts:
         vectors = classifier.encoder.embed(learner.texts)
         save_file({"vectors": torch.from_numpy(vectors)}, path / MEMORY)

@@ -12,9 +12,9 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from torch.nn.functional import cross_entropy
 
 from laud_ray.models.encoder.encoding import Encoder, label_vectors
+from laud_ray.models.targets import Targets, losses, targets_of
 from laud_ray.stats.calibration import COSINE_SCALE, fit_temperature, softmax
 from laud_ray.stats.legibility import Legibility
 from laud_ray.storage.model_folder import describe, seal
@@ -22,6 +22,8 @@ from laud_ray.types import Example, Floats, Indices, Task
 
 STRENGTHS = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 FOLDS = 5
+# With more classes, a fit takes half a minute and more, so that strengths are compared by fewer fits.
+MANY = 1000
 Solution: TypeAlias = tuple[torch.Tensor, torch.Tensor]  # weight (k, d), bias (k,)
 # The tolerance of the solver while strengths are compared: the out-of-fold loss is then exact to three digits.
 ROUGHLY = 1e-5
@@ -67,8 +69,7 @@ class LinearLearner:
     def fit(self, task: Task, examples: Sequence[Example], *, out: str, seed: int) -> None:
         """Write a model to the local folder `out`."""
         encoder = Encoder(self.model, self.max_tokens).freeze()
-        index = {name: i for i, name in enumerate(task.names)}
-        targets = np.asarray([index[e.label] for e in examples], np.int64)
+        targets = targets_of(task, examples)
         head = self.solve(encoder.embed([e.text for e in examples]), targets, self.prior(encoder, task), seed=seed)
         path = Path(out)
         path.mkdir(parents=True, exist_ok=True)
@@ -106,20 +107,20 @@ class LinearLearner:
         prior: Floats = np.stack([vectors[owners == c].mean(0) for c in range(len(task.labels))]) * COSINE_SCALE
         return prior
 
-    def solve(self, x: Floats, targets: Indices, prior: Floats, *, seed: int) -> Head:
-        """Fit the head to (n, d) unit vectors and their (n,) classes; the seed assigns examples to folds."""
+    def solve(self, x: Floats, targets: Targets, prior: Floats, *, seed: int) -> Head:
+        """Fit the head to (n, d) unit vectors and what they train towards; the seed assigns examples to folds."""
         strength, temperature = self._validate(x, targets, prior, np.random.default_rng(seed))
         weight, bias = self._solve(x, targets, prior, strength)
         return Head(weight.numpy(), bias.numpy(), strength, temperature)
 
     def out_of_fold(self, task: Task, texts: Sequence[str], labels: Sequence[str], *, seed: int) -> Floats:
         """Return (n, k) calibrated out-of-fold probabilities of n examples: each from a head trained without it."""
-        encoder, index = Encoder(self.model, self.max_tokens).freeze(), {name: i for i, name in enumerate(task.names)}
-        targets = np.asarray([index[label] for label in labels], np.int64)
+        encoder = Encoder(self.model, self.max_tokens).freeze()
+        targets = targets_of(task, [Example(text, label) for text, label in zip(texts, labels, strict=True)])
         return self.cross_validate(encoder.embed(texts), targets, self.prior(encoder, task), seed=seed)
 
-    def cross_validate(self, x: Floats, targets: Indices, prior: Floats, *, seed: int) -> Floats:
-        """Return the same for (n, d) unit vectors and (n,) classes; with fewer than 10, zero-shot probabilities."""
+    def cross_validate(self, x: Floats, targets: Targets, prior: Floats, *, seed: int) -> Floats:
+        """Return the same for (n, d) unit vectors and n targets; with fewer than 10, zero-shot probabilities."""
         if len(targets) < 2 * FOLDS:
             return softmax(x @ prior.T)
         strength, temperature = self._validate(x, targets, prior, np.random.default_rng(seed))
@@ -127,31 +128,37 @@ class LinearLearner:
         logits = self._held_out_logits(x, targets, prior, strength, folds, [None] * FOLDS)
         return softmax(logits / temperature)
 
-    def _validate(self, x: Floats, targets: Indices, prior: Floats, rng: np.random.Generator) -> tuple[float, float]:
-        """Return the strength with the smallest out-of-fold loss, and the temperature for its logits."""
+    def _validate(self, x: Floats, targets: Targets, prior: Floats, rng: np.random.Generator) -> tuple[float, float]:
+        """Return the strength with the smallest out-of-fold loss, and the temperature for its logits.
+
+        Examples that are labelled with an inner node of a taxonomy are never held out: the temperature is that of
+        leaves. With more than MANY classes, only every other strength is compared, on one fold.
+        """
         if len(targets) < 2 * FOLDS:
             return STRENGTHS[-1], 1.0
         folds = rng.permutation(len(targets)) % FOLDS
         # The only example of a class is never held out: only the prior could predict it, so that its loss would always
         # favour the strongest regularisation.
-        folds[np.bincount(targets, minlength=len(prior))[targets] == 1] = FOLDS
+        folds[(targets.frequencies == 1) | ~targets.exact] = FOLDS
+        strengths, tried = (STRENGTHS, FOLDS) if len(prior) <= MANY else (STRENGTHS[::2], 1)
+        folds[folds >= tried] = FOLDS
         held = folds < FOLDS
         if not held.any():
             return STRENGTHS[-1], 1.0
         best = (np.inf, STRENGTHS[-1], 1.0)
         starts: list[Solution | None] = [None] * FOLDS
-        for strength in sorted(STRENGTHS, reverse=True):
+        for strength in sorted(strengths, reverse=True):
             logits = self._held_out_logits(x, targets, prior, strength, folds, starts)
-            temperature = fit_temperature(logits[held], targets[held])
+            temperature = fit_temperature(logits[held], targets.starts[held])
             scaled = torch.from_numpy(logits[held] / temperature)
-            loss = float(cross_entropy(scaled, torch.from_numpy(targets[held])))
+            loss = float(losses(scaled, targets[held]).mean())
             best = min(best, (loss, strength, temperature))
         return best[1], best[2]
 
     def _held_out_logits(
         self,
         x: Floats,
-        targets: Indices,
+        targets: Targets,
         prior: Floats,
         strength: float,
         folds: Indices,
@@ -163,7 +170,7 @@ class LinearLearner:
         close, so that starting from it takes half as many steps.
         """
         logits = np.empty((len(targets), len(prior)), np.float32)
-        for fold in range(FOLDS):
+        for fold in np.unique(folds[folds < FOLDS]).tolist():
             out = folds == fold
             solution = self._solve(x[~out], targets[~out], prior, strength, starts[fold], precision=ROUGHLY)
             starts[fold] = solution
@@ -173,7 +180,7 @@ class LinearLearner:
     def _solve(
         self,
         x: Floats,
-        targets: Indices,
+        targets: Targets,
         prior: Floats,
         strength: float,
         start: Solution | None = None,
@@ -183,17 +190,16 @@ class LinearLearner:
         """Minimise mean cross-entropy + strength * squared distance from the prior; it is convex with one minimum."""
         centre = torch.from_numpy(prior)
         weight, bias = (part.clone().requires_grad_() for part in start or (centre, torch.zeros(len(prior))))
-        inputs, labels = torch.from_numpy(x), torch.from_numpy(targets)
-        counts = np.bincount(targets, minlength=len(prior))
-        each = torch.from_numpy(counts[targets].astype(np.float32) ** -self.class_balance)
+        inputs = torch.from_numpy(x)
+        each = torch.from_numpy(targets.frequencies.astype(np.float32) ** -self.class_balance)
         optimizer = torch.optim.LBFGS(
             [weight, bias], max_iter=60, tolerance_change=precision, line_search_fn="strong_wolfe"
         )
 
         def loss() -> torch.Tensor:
             optimizer.zero_grad()
-            losses = cross_entropy(inputs @ weight.T + bias, labels, reduction="none", label_smoothing=self.smoothing)
-            value = (losses * each).sum() / each.sum() if len(labels) else torch.zeros(())
+            missed = losses(inputs @ weight.T + bias, targets, smoothing=self.smoothing)
+            value = (missed * each).sum() / each.sum() if len(targets) else torch.zeros(())
             value = value + strength * (((weight - centre) ** 2).sum() + (bias**2).sum())
             value.backward()  # type: ignore[no-untyped-call]
             return value

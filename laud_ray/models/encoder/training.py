@@ -12,11 +12,13 @@ from typing import Protocol
 import numpy as np
 import torch
 from ray.train.torch import prepare_model
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import normalize
 
 from laud_ray.models import ray_train
 from laud_ray.models.encoder.encoding import Encoder, label_vectors
+from laud_ray.models.encoder.tied import TiedClassifier
 from laud_ray.models.holdout import hold_back
+from laud_ray.models.targets import Targets, losses
 from laud_ray.stats.calibration import COSINE_SCALE, fit_temperature
 from laud_ray.types import Floats, Indices, Task
 
@@ -47,7 +49,8 @@ class Settings(Protocol):
 class CosineClassifier(torch.nn.Module):
     """An encoder with a cosine head: logits are the cosines of text and head rows, times a learned scale."""
 
-    def __init__(self, encoder: Encoder, task: Task, template: str) -> None:
+    def __init__(self, encoder: Encoder, task: Task, template: str, ids: Sequence[list[int]] = ()) -> None:
+        """Initialise the head with the embeddings of the labels; `ids` are the token ids of the n examples."""
         super().__init__()
         vectors, owners = label_vectors(encoder, task.labels, template)
         self.encoder = encoder
@@ -55,6 +58,24 @@ class CosineClassifier(torch.nn.Module):
         self.log_scale = torch.nn.Parameter(torch.tensor(math.log(COSINE_SCALE)))
         self.register_buffer("owners", torch.from_numpy(owners))
         self.classes = len(task.labels)
+        self._ids = list(ids)
+
+    @property
+    def parts(self) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
+        """The parameters of the encoder, and those of the head."""
+        return [p for p in self.encoder.parameters() if p.requires_grad], [self.head, self.log_scale]
+
+    @property
+    def rows(self) -> torch.Tensor:
+        """The (r, d) unit rows of the head."""
+        return normalize(self.head.detach(), dim=-1)
+
+    def refresh(self) -> None:
+        """Do nothing: the rows are weights."""
+
+    def inputs(self, examples: Indices) -> tuple[torch.Tensor, ...]:
+        """Return what `forward` takes for a batch of examples."""
+        return self.encoder.pad([self._ids[i] for i in examples])
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Map (B, T) token ids and mask to (B, k) logits; a class with several rows gets their log-sum-exp."""
@@ -68,23 +89,28 @@ class CosineClassifier(torch.nn.Module):
 class Course:
     """One training run: first epochs without the held-out examples, with early stopping, then last epochs with them."""
 
-    def __init__(self, learner: Settings, classifier: CosineClassifier, ids: list[list[int]], targets: Indices) -> None:
-        """Prepare the optimizer; `ids` are the token ids of the n texts, `targets` their (n,) classes."""
-        self._learner, self._classifier, self._ids, self._targets = learner, classifier, ids, targets
+    def __init__(
+        self, learner: Settings, classifier: CosineClassifier | TiedClassifier, ids: list[list[int]], targets: Targets
+    ) -> None:
+        """Prepare the optimizer; `ids` are the token ids of the n texts, `targets` what they train towards."""
+        self._learner, self._classifier, self._targets = learner, classifier, targets
+        self._lengths = [len(row) for row in ids]
         self._model = prepare_model(classifier)
-        adapter = [p for p in classifier.encoder.parameters() if p.requires_grad]
-        head = [classifier.head, classifier.log_scale]
+        adapter, head = classifier.parts
         self._rates = (learner.learning_rate, 2 * learner.learning_rate)
         groups = [{"params": p, "lr": r} for p, r in zip((adapter, head), self._rates, strict=True)]
         self._optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
-        counts = np.bincount(targets, minlength=classifier.classes)
-        weights = counts[targets].astype(np.float32) ** -learner.class_balance
+        weights = targets.frequencies.astype(np.float32) ** -learner.class_balance
         self._weights = torch.from_numpy(weights / weights.mean())
 
     def run(self, rng: np.random.Generator) -> float:
-        """Train, and return the temperature fitted on the held-out examples; 1.0 if there are too few."""
+        """Train, and return the temperature fitted on the held-out examples; 1.0 if there are too few.
+
+        Examples that are labelled with an inner node are never held out: the temperature is that of leaves.
+        """
         epochs = self._learner.epochs
-        held = hold_back(self._targets, self._learner.holdout, rng)
+        exact = np.flatnonzero(self._targets.exact)
+        held = exact[hold_back(self._targets.starts[exact], self._learner.holdout, rng)]
         kept = np.setdiff1d(np.arange(len(self._targets)), held)
         first = epochs - max(1, epochs // 5) if len(held) else 0
         losses: list[float] = []
@@ -94,16 +120,19 @@ class Course:
             if min(losses) < min(losses[-PATIENCE:]):
                 logger.info("early stopping: the held-out loss has not improved for %d epochs: %s", PATIENCE, losses)
                 break
-        temperature = fit_temperature(self._logits(held), self._targets[held], prior=PRIOR) if len(held) else 1.0
+        temperature = fit_temperature(self._logits(held), self._targets.starts[held], prior=PRIOR) if len(held) else 1.0
         for epoch in range(first, epochs):
             self._epoch(np.arange(len(self._targets)), epoch / epochs, (epoch + 1) / epochs, rng)
         self._model.eval()
+        self._classifier.refresh()
         return temperature
 
     def _epoch(self, rows: Indices, start: float, end: float, rng: np.random.Generator) -> None:
         """Train on the rows once. `start` and `end`, in [0, 1], are the progress of the whole run before and after."""
+        if start > 0:
+            self._classifier.refresh()
         self._model.train()
-        batches = list(_batches([len(self._ids[i]) for i in rows], self._learner.batch, rng))
+        batches = list(_batches([self._lengths[i] for i in rows], self._learner.batch, rng))
         for step, positions in enumerate(batches):
             progress = start + (end - start) * step / len(batches)
             for group, highest in zip(self._optimizer.param_groups, self._rates, strict=True):
@@ -113,25 +142,26 @@ class Course:
     def _step(self, rows: Indices) -> None:
         here, weight = ray_train.own_rows(ray_train.rows_by_rank(rows)[ray_train.rank()], rows)
         self._optimizer.zero_grad()
-        logits = self._model(*self._classifier.encoder.pad([self._ids[i] for i in here]))
-        targets = torch.from_numpy(self._targets[here]).to(logits.device)
+        logits = self._model(*self._classifier.inputs(here))
         weights = self._weights[here].to(logits.device) * weight
-        losses = cross_entropy(logits, targets, reduction="none")
         # Gradients are averaged over ranks; multiplied by their number, the loss is the mean over the whole batch.
-        loss = (losses * weights).sum() * ray_train.world_size() / self._weights[rows].sum().to(logits.device)
+        loss = (
+            (losses(logits, self._targets[here]) * weights).sum()
+            * ray_train.world_size()
+            / self._weights[rows].sum().to(logits.device)
+        )
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
 
     @torch.inference_mode()
     def _logits(self, rows: Indices) -> Floats:
         self._model.eval()
-        batches = [self._ids[i] for i in rows]
-        parts = [self._classifier(*self._classifier.encoder.pad(batches[i : i + 64])) for i in range(0, len(rows), 64)]
+        parts = [self._classifier(*self._classifier.inputs(rows[i : i + 64])) for i in range(0, len(rows), 64)]
         logits: Floats = torch.cat(parts).float().cpu().numpy()
         return logits
 
     def _loss(self, rows: Indices) -> float:
-        return float(cross_entropy(torch.from_numpy(self._logits(rows)), torch.from_numpy(self._targets[rows])))
+        return float(losses(torch.from_numpy(self._logits(rows)), self._targets[rows]).mean())
 
 
 def _batches(lengths: Sequence[int], size: int, rng: np.random.Generator) -> Iterator[Indices]:

@@ -13,6 +13,7 @@ from laud_ray.steps import close
 from laud_ray.steps.training import train as step
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.model_folder import failure_of, seal
+from laud_ray.types import Label, Task
 
 FAILURE = "the model has not learned: it names 'Tea' for 98% of its 75 training examples"
 
@@ -42,8 +43,14 @@ def test_the_run_hears_of_it_before_the_pass(tmp_path: Path, monkeypatch: pytest
     work: Any = SimpleNamespace(
         workers=lambda round: None,
         run=run,
-        config=SimpleNamespace(resources=resources, learner=None, zero_shot=None, seed=0),
-        task=None,
+        config=SimpleNamespace(
+            resources=resources,
+            learner=SimpleNamespace(kind="causal"),
+            task=SimpleNamespace(tree=None, wording=None),
+            zero_shot=None,
+            seed=0,
+        ),
+        task=Task("drinks", "binary", (Label("Tea"), Label("other"))),
         step=lambda *_, **__: nullcontext(),
         note=lambda *note: notes.append(note),
     )

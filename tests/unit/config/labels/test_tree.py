@@ -13,7 +13,7 @@ TREE = read_lines("Food > Milk\nFood > Tea", "a.txt")
 
 def parsed(labels: object = ("Food > Milk", "Food > Tea"), kind: str = "taxonomy", **more: object) -> RunConfig:
     task = {"name": "shop", "kind": kind, "labels": list(labels) if isinstance(labels, tuple) else labels}
-    task |= {key: more.pop(key) for key in ("separator", "answers") if key in more}
+    task |= {key: more.pop(key) for key in ("separator", "answers", "wording") if key in more}
     rest = {"corpus": {"path": "d.csv", "text": "text"}, "storage": "run", "oracle": {"kind": "replay", "label": "y"}}
     return config.parse(yaml.safe_dump({"task": task, **rest, **more}), "shop.yaml")
 
@@ -28,6 +28,7 @@ def test_the_yaml_of_a_run_refers_to_the_tree() -> None:
         "labels": {"path": "taxonomy.json", "sha256": TaskTree.of(TREE).digest},
         "separator": " > ",
         "answers": "leaf",
+        "wording": "auto",
     }
     again = config.parse(found.dump())
     assert again == found
@@ -72,6 +73,7 @@ def test_another_taxonomy_is_a_difference() -> None:
         "task.kind: taxonomy -> multiclass",
         "task.separator:  >  -> None",
         "task.answers: leaf -> None",
+        "task.wording: auto -> None",
     ]
 
 
@@ -87,9 +89,9 @@ def test_the_promise() -> None:
         parsed(("Tea", "Milk"), kind="multiclass", promise={"accuracy": 0.9})
 
 
-@pytest.mark.parametrize("key", ["separator", "answers"])
+@pytest.mark.parametrize("key", ["separator", "answers", "wording"])
 def test_keys_of_a_taxonomy_alone(key: str) -> None:
-    value = {"separator": "/", "answers": "any"}[key]
+    value = {"separator": "/", "answers": "any", "wording": "path"}[key]
     with pytest.raises(ConfigError, match=f"{key}: '{value}' is not valid; expected it only with kind: taxonomy"):
         parsed(("Tea", "Milk"), kind="multiclass", **{key: value})
 
