@@ -1,6 +1,5 @@
 """Rebuild the results of rounds from the JSON in which they are stored."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,7 +25,7 @@ def from_json(result: Mapping[str, object]) -> RoundResult:
         DamageError: if it is not the result of a round.
     """
     try:
-        return _rebuilt(json.loads(json.dumps(result)))
+        return _rebuilt({**result})
     except (KeyError, TypeError, AttributeError) as error:
         number = result.get("number", "?") if isinstance(result, Mapping) else "?"
         raise DamageError(

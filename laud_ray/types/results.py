@@ -37,7 +37,8 @@ class ClassFigures:
         label: the name of the class.
         support: the number of annotated documents whose true label is this class.
         predicted: the number of annotated documents whose predicted label is this class; None if it was not counted.
-        estimates: the figures with their intervals; None in figures of an earlier version.
+        estimates: the figures with their intervals; None in figures of an earlier version, and for a leaf of a large
+            taxonomy that has few documents.
     """
 
     label: str

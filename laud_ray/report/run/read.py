@@ -73,7 +73,7 @@ def read(run: RunFolder) -> RunSummary:
             )
             for a in asked
         ),
-        models=read_models(run),
+        models=read_models(run, history),
         config_yaml=run.config.dump(),
         versions={"python": platform.python_version(), **{name: version(name) for name in SHOWN_VERSIONS}},
         storage=run.folder.uri,
@@ -94,9 +94,10 @@ def read(run: RunFolder) -> RunSummary:
     )
 
 
-def read_models(run: RunFolder) -> tuple[ModelShown, ...]:
-    """Collect the models of a run, in the order of their rounds."""
-    measured = {result.model: result.figures.accuracy for result in run.store.history()}
+def read_models(run: RunFolder, history: Sequence[RoundResult] | None = None) -> tuple[ModelShown, ...]:
+    """Collect the models of a run, in the order of their rounds; `history` as the store has it, if it is read."""
+    closed = run.store.history() if history is None else history
+    measured = {result.model: result.figures.accuracy for result in closed}
     finite = {name: accuracy for name, accuracy in measured.items() if math.isfinite(accuracy.value)}
     return tuple(
         ModelShown(m.name, m.current, m.round, m.kind, m.accepted, m.created_at, finite.get(m.name))

@@ -21,7 +21,8 @@ def leaf_figures(sample: Sample, task: Task, *, seed: int) -> Figures:
     of the tree's figures. The accuracy of both is the same figure.
 
     A prediction that is an inner node, or none at all, is left out of the flat figures too; it lowers the coverage of
-    levels. Without any leaf, the flat figures are 0 with intervals [0, 1] and n = 0.
+    levels. Without any leaf, the flat figures are 0 with intervals [0, 1] and n = 0. Of more than 1,000 leaves, those
+    with too few documents for a macro-F1 have no estimates in their rows.
 
     Args:
         sample: true are nodes in [0, t], where t is none of the nodes; predicted are nodes in [-1, t), where -1 is no
@@ -49,4 +50,11 @@ def leaf_figures(sample: Sample, task: Task, *, seed: int) -> Figures:
             0, nothing, tree.macro_f1 or nothing, 0.0, (), absent=leaves, hierarchy=replace(tree, accuracy=nothing)
         )
     flat = figures(replace(sample, true=true, predicted=predicted).part(known), task.names, seed=seed)
-    return replace(flat, macro_f1=tree.macro_f1 or flat.macro_f1, hierarchy=replace(tree, accuracy=flat.accuracy))
+    # Most leaves have one or two documents, of which intervals say nothing; frequent ones are among the tree's nodes.
+    rows = tuple(row if row.support >= tree.least else replace(row, estimates=None) for row in flat.per_class)
+    return replace(
+        flat,
+        macro_f1=tree.macro_f1 or flat.macro_f1,
+        per_class=rows if flat.absent else flat.per_class,
+        hierarchy=replace(tree, accuracy=flat.accuracy),
+    )
