@@ -59,7 +59,14 @@ def test_the_run_ends_with_figures(run: Path, capsys: pytest.CaptureFixture[str]
     assert laud("status", str(run), "--json") == 0
     status = json.loads(capsys.readouterr().out)
     assert (status["state"], status["kind"]) == ("finished", "taxonomy")
-    assert all(one["accuracy"]["n"] == 80 for one in status["rounds"])
+    for one in status["rounds"]:
+        # A tenth of the answers is an inner node: they count at the level that they reach, and not in accuracy.
+        above = one["unanswered"].get("answered above the leaves", 0)
+        assert above > 0
+        assert one["accuracy"]["n"] + above == one["hierarchy"]["n"] == 80
+        assert [level["accuracy"]["n"] for level in one["hierarchy"]["levels"]] == [80, 80 - above]
+    assert (status["leaves"]["levels"], status["leaves"]["above"] > 0) == (2, True)
+    assert status["hierarchy"]["nodes"][0]["level"] == 1
     assert laud("status", str(run)) == 0
 
 
@@ -89,3 +96,5 @@ def test_a_labelled_file(run: Path, shop: Path, capsys: pytest.CaptureFixture[st
     assert laud("evaluate", str(run), str(shop / "test.parquet"), "--label", "label", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["skipped"], found["unknown_labels"]) == (0, 0)
+    assert found["n"] + found["above_leaves"] == found["hierarchy"]["n"]
+    assert found["accuracy"] == found["hierarchy"]["accuracy"]["value"]
