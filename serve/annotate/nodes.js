@@ -11,15 +11,18 @@ export const split = (label, separator) => {
 
 /** Nodes have numbers, in the order in which they were heard of: indices into `labels`, as options have them. */
 export class NodeIndex {
-  /** tree: {separator, nodes, leaves, levels, top: {from, rows, total}}; get(path) asks the server. */
-  constructor({ top, ...size }, get) {
+  /**
+   * tree: {separator, nodes, leaves, levels, parts: [{under, from, rows, total}]}, the top first; get(path) asks the server.
+   */
+  constructor({ parts, ...size }, get) {
     Object.assign(this, size);
     this._get = get;
     this.labels = []; // [{name, last, above, code, description, leaves}]; name is the whole path, leaves is 0 for a leaf
     this._numbers = new Map(); // of the paths
     this._below = new Map(); // number of a node, or null for the top -> {from, rows: [number], total}
     this._found = new Map(); // query -> {rows: [number], total}
-    this._keepBelow(null, top);
+    for (const { under, ...part } of parts) this._keepBelow(under === null ? null : this.number(under), part);
+    this.unfolded = [...this._below.keys()].filter((number) => number !== null); // from the beginning
   }
 
   get isTree() {

@@ -11,6 +11,8 @@ from serve.schemas import FaultError
 
 # Search results, and nodes below one that are sent at once.
 MOST_FOUND, MOST_BELOW = 50, 200
+# Nodes of a tree that is sent whole.
+SMALL = 40
 _LONGEST_DESCRIPTION = 300
 
 
@@ -24,10 +26,13 @@ class Nodes:
         self._lock = threading.Lock()
 
     def tree(self) -> dict[str, Any]:
-        """What the page has to know of the tree, with the nodes at the top."""
+        """What the page has to know of the tree, with the nodes at the top; of a small one with all nodes, unfolded."""
         taxonomy = self.taxonomy
         size = {"nodes": len(taxonomy.nodes), "leaves": len(taxonomy.leaves), "levels": taxonomy.levels}
-        return {"separator": taxonomy.separator, **size, "top": self.below(None)}
+        branches = [node for node in range(len(taxonomy.nodes)) if taxonomy.ends[node] > node + 1]
+        unfolded = map(taxonomy.label, branches) if len(taxonomy.nodes) <= SMALL else ()
+        parts = [{"under": label, **self.below(label)} for label in (None, *unfolded)]
+        return {"separator": taxonomy.separator, **size, "parts": parts}
 
     def found(self, query: str) -> dict[str, Any]:
         """The nodes that a query finds, the best first."""

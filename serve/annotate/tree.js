@@ -37,7 +37,7 @@ export class TreeOptions extends Options {
     page.options.scrollTop = 0;
     if (question !== this._question) {
       for (const row of question.nodes ?? []) this._index.add(row);
-      this._unfolded.clear();
+      this._unfolded = new Set(this._index.unfolded);
     }
     this._question = question;
     this._query = query;

@@ -149,8 +149,8 @@ def test_the_nodes_of_a_tree_are_asked_for_once_and_have_lasting_numbers(page: P
         }
         return part(Number(query.get("from") ?? 0));
       };
-      const top = {from: 0, rows: [row([], "All", 5)], total: 1};
-      const index = new m.NodeIndex({top, separator: " > ", leaves: 5, nodes: 6, levels: 2}, get);
+      const parts = [{under: null, from: 0, rows: [row([], "All", 5)], total: 1}];
+      const index = new m.NodeIndex({parts, separator: " > ", leaves: 5, nodes: 6, levels: 2}, get);
       const names = (number) => index.below(number).rows.map((one) => index.labels[one].last).join("");
       const seen = [];
       await index.unfold(0); await index.unfold(0); seen.push(names(0));

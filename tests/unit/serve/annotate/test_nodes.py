@@ -12,7 +12,7 @@ from laud_ray.store.run import CONFIG, CONFIGURATION, look_at
 from laud_ray.taxonomy import Node, Taxonomy
 from laud_ray.taxonomy.task import FILE, dump
 from serve.annotate import desk as module
-from serve.annotate.nodes import MOST_BELOW, MOST_FOUND, Nodes
+from serve.annotate.nodes import MOST_BELOW, MOST_FOUND, SMALL, Nodes
 from tests.annotating import make_run
 from tests.trees import closed, grown
 
@@ -30,7 +30,7 @@ def wide(n: int) -> Taxonomy:
 
 def test_the_tree_unfolds_a_level_at_a_time() -> None:
     nodes = Nodes(grown(closed(PATHS)))
-    top = nodes.tree()["top"]
+    top = nodes.below(None)
     assert [(row["label"], row["leaves"]) for row in top["rows"]] == [("Drinks", 3), ("Food", 1)]
     below = nodes.below("Drinks")
     assert [(row["name"], row["above"], row["leaves"]) for row in below["rows"]] == [
@@ -38,6 +38,12 @@ def test_the_tree_unfolds_a_level_at_a_time() -> None:
         ("Tea", ["Drinks"], 2),
     ]
     assert nodes.below("Drinks > Coffee") == {"from": 0, "rows": [], "total": 0}
+
+
+def test_a_small_tree_is_sent_whole_and_a_large_one_by_its_top() -> None:
+    parts = Nodes(grown(closed(PATHS))).tree()["parts"]
+    assert [part["under"] for part in parts] == [None, "Drinks", "Drinks > Tea", "Food"]
+    assert [part["under"] for part in Nodes(wide(SMALL)).tree()["parts"]] == [None]
 
 
 def test_what_leads_to_a_node_is_one_answer() -> None:
