@@ -4,11 +4,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from laud_ray import oracles
 from laud_ray.config import RunConfig
 from laud_ray.data.corpus import Corpus
 from laud_ray.evaluation.measure import evaluation_answers, merge_unanswered
-from laud_ray.oracles.asking import ask_again
 from laud_ray.quality.aggregation import Opinion
 from laud_ray.quality.raters import OracleError, compare
 from laud_ray.stats import Sample, allocate, figures
@@ -60,6 +58,9 @@ def ask(
     store: Store, config: RunConfig, corpus: Corpus, progress: Callable[[int, int], None]
 ) -> tuple[int, str | None]:
     """Ask the trusted oracle its open questions; return the number of pending answers, and its reason to wait."""
+    from laud_ray import oracles  # with the engines of oracles, which reading a run does not need
+    from laud_ray.oracles.asking import ask_again
+
     chosen = config.trusted_oracle()
     assert chosen is not None, "only a run with a trusted oracle has chosen documents for it"
     where, settings = chosen

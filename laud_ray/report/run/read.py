@@ -17,8 +17,7 @@ from laud_ray.report.run.opinions import read_agreement, read_audit
 from laud_ray.report.run.summary import LeavesShown, ModelShown, QueryShown, RunSummary, State
 from laud_ray.steps import legible
 from laud_ray.steps.annotation import second_opinions
-from laud_ray.steps.annotation.annotate import left_open
-from laud_ray.steps.annotation.answers import spent_of
+from laud_ray.steps.annotation.answers import left_open, spent_of
 from laud_ray.steps.selection.choices import recorded
 from laud_ray.steps.selection.seed_walk import in_groups, not_found, outcome, seed_cap, sought_groups
 from laud_ray.store import model_records, rechecks

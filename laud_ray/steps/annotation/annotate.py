@@ -8,12 +8,11 @@ from laud_ray.config.oracles import asks_model
 from laud_ray.oracles import asking as stage
 from laud_ray.passes.scoring import load_scorer, open_model
 from laud_ray.people.groups import Awaited
-from laud_ray.steps.annotation.answers import asked
+from laud_ray.steps.annotation.answers import asked, closed_key, left_open
 from laud_ray.steps.annotation.suggest import suggestions
 from laud_ray.steps.work import Progress, WaitingError, Work
 from laud_ray.storage.model_folder import version_of
 from laud_ray.store.ledger import Ledger
-from laud_ray.store.store import Answered, Store
 from laud_ray.types import Example, Oracle, Purpose, Scorer
 
 
@@ -118,7 +117,7 @@ def answer(work: Work, purpose: Purpose, round: int, progress: Progress) -> Wait
     unanswered = getattr(oracle, "unanswered", None)
     if share < 1 and pending and getattr(oracle, "enough", False) and pending == unanswered:
         # This fixes which answers the next model learns: a restart must neither wait again nor take more of them.
-        work.store.set(_closed(round), f"with {pending} open")
+        work.store.set(closed_key(round), f"with {pending} open")
         return None
     if not pending:
         return None
@@ -146,14 +145,7 @@ def is_answered(work: Work, purpose: Purpose, round: int) -> bool:
     """Whether a run can continue: all queries of a round are answered, or the round was closed with fewer answers."""
     if all(a.answered for a in work.store.queries(purpose, round)):
         return True
-    return purpose == "query" and work.store.setting(_closed(round)) is not None
-
-
-def left_open(store: Store) -> list[Answered]:
-    """Return the unanswered queries of rounds that were closed before all their answers had come."""
-    waiting = [a for a in store.queries("query") if not a.answered]
-    closed = {n: store.setting(_closed(n)) is not None for n in {a.round for a in waiting}}
-    return [a for a in waiting if closed[a.round]]
+    return purpose == "query" and work.store.setting(closed_key(round)) is not None
 
 
 def _take_late(work: Work, round: int) -> None:
@@ -161,7 +153,3 @@ def _take_late(work: Work, round: int) -> None:
     for earlier in sorted({a.round for a in left_open(work.store) if a.round < round}):
         oracle = oracle_of(work, "query", earlier, share=0.0)
         stage.annotate(work.store, oracle, "query", earlier, lambda done, total: None)
-
-
-def _closed(round: int) -> str:
-    return f"answers of round {round}"

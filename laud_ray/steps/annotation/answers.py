@@ -42,3 +42,14 @@ def to_labels(work: Work, feedback: Sequence[Feedback]) -> dict[str, str]:
     never = held_out(work)
     verdicts = judge(feedback, work.task.names, work.config.corpus.max_chars)
     return {text: label for text, label in verdicts.labels.items() if text not in never}
+
+
+def left_open(store: Store) -> list[Answered]:
+    """Return the unanswered queries of rounds that were closed before all their answers had come."""
+    waiting = [a for a in store.queries("query") if not a.answered]
+    closed = {n: store.setting(closed_key(n)) is not None for n in {a.round for a in waiting}}
+    return [a for a in waiting if closed[a.round]]
+
+
+def closed_key(round: int) -> str:
+    return f"answers of round {round}"

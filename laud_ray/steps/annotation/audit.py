@@ -2,8 +2,8 @@
 
 from laud_ray.people.groups import Awaited
 from laud_ray.steps.annotation import second_opinions as stage
-from laud_ray.steps.annotation.annotate import left_open, second_oracle
-from laud_ray.steps.annotation.answers import spent
+from laud_ray.steps.annotation.annotate import second_oracle
+from laud_ray.steps.annotation.answers import left_open, spent
 from laud_ray.steps.annotation.doubt import judged_answers
 from laud_ray.steps.work import WaitingError, Work
 from laud_ray.store import rechecks

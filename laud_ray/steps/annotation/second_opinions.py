@@ -8,8 +8,6 @@ import numpy as np
 from sqlalchemy import Engine
 
 from laud_ray.config import RunConfig
-from laud_ray.models.encoder.linear import LinearLearner
-from laud_ray.oracles import asking
 from laud_ray.quality.aggregation import MODEL, SURE, Opinion, Settled, settle
 from laud_ray.quality.noise import LeftOut, combine_answers, noise
 from laud_ray.store import rechecks
@@ -82,6 +80,8 @@ def out_of_fold(task: Task, asked: Sequence[Answered], model: str, *, seed: int)
     Args:
         model: the encoder.
     """
+    from laud_ray.models.encoder.linear import LinearLearner  # with PyTorch, which reading a run does not need
+
     texts, labels = [a.query.document.text for a in asked], [str(a.label) for a in asked]
     return LinearLearner(model).out_of_fold(task, texts, labels, seed=seed)
 
@@ -185,4 +185,6 @@ def ask_again(
     engine: Engine, oracle_of: Callable[[int], Oracle], round: int, progress: Callable[[int, int], None]
 ) -> tuple[int, str | None]:
     """Ask a round's open questions; see `oracles.asking.ask_again`."""
+    from laud_ray.oracles import asking  # with the engines of oracles, which reading a run does not need
+
     return asking.ask_again(engine, rechecks.pending(engine, round), oracle_of, progress)

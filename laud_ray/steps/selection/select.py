@@ -11,8 +11,7 @@ from laud_ray.passes.candidates import known, survey, survey_scored
 from laud_ray.passes.shortlists import read_shortlist, to_candidates
 from laud_ray.query.auto import Choice, choose
 from laud_ray.query.spatial.space import committee, reach
-from laud_ray.steps.annotation.annotate import left_open
-from laud_ray.steps.annotation.answers import asked, spent
+from laud_ray.steps.annotation.answers import asked, left_open, spent
 from laud_ray.steps.selection import choices
 from laud_ray.steps.selection import picking as stage
 from laud_ray.steps.selection.strategy import criteria, depth, strategy_of
