@@ -16,6 +16,7 @@ from laud_ray.quality.oracles.worth import effective, per_right
 from laud_ray.report.oracle.page import Price
 from laud_ray.store.run import RunFolder
 from laud_ray.store.store import Sampled
+from laud_ray.taxonomy.task import by_path
 from laud_ray.types import Estimate, Floats, Indices
 
 Unit: TypeAlias = Literal["dollars", "seconds"]
@@ -127,10 +128,16 @@ class Truth:
 
 
 def truth_of(run: RunFolder, labels: Mapping[str, str]) -> Truth:
-    """Return what a run knows of the right labels; `labels` are the trusted oracle's by document."""
-    names = run.config.task.to_task().names
+    """Return what a run knows of the right labels; `labels` are the trusted oracle's by document.
+
+    An inner node of a taxonomy is a right label if the task has it as an answer; else the right leaf is not known.
+    """
+    task = run.config.task.to_task()
+    names = task.names if task.taxonomy is None or not task.inner else tuple(by_path(task.taxonomy))
+    known = set(names)
     drawn = tuple(run.store.sample("evaluation"))
-    return Truth(names, drawn, labels, _predicted(run, drawn, names))
+    right = {document: label for document, label in labels.items() if label in known}
+    return Truth(names, drawn, right, _predicted(run, drawn, task.names))
 
 
 def _predicted(run: RunFolder, drawn: Sequence[Sampled], names: Sequence[str]) -> dict[str, str] | None:
