@@ -13,10 +13,12 @@ from laud_ray import oracles
 from laud_ray.config import CausalConfig, PeopleConfig, PromptedSection, RunConfig, people_in, unpriced
 from laud_ray.data.corpus import open_corpus
 from laud_ray.data.sharding.normalise import normalise
+from laud_ray.evaluation.candidate_recall import list_size
 from laud_ray.models import kinds
 from laud_ray.planning.speed.devices import Device, check_memory, find_device
 from laud_ray.planning.speed.model_size import guessed_size
 from laud_ray.planning.steps import SECONDS_PER_ANSWER, Run, Step, llms_in, most_rounds, steps
+from laud_ray.planning.tokens import LIKELY_RECALL
 from laud_ray.planning.ways import Comparison, compare
 from laud_ray.steps.start import require_documents
 from laud_ray.storage.folder import Folder
@@ -92,7 +94,11 @@ def plan(config: RunConfig, gpu: str | None = None) -> Plan:
         require_documents(config, corpus)
         for where, one in asked.items():
             oracles.check_column(one, task, corpus, where)
-        notes += [*corpus.notes, *(_people_note(people_in(one)) for one in asked.values())]
+        notes += [
+            *corpus.notes,
+            _lists_note(config, len(task.labels) if task.taxonomy else 0),
+            *(_people_note(people_in(one)) for one in asked.values()),
+        ]
         run = Run(config, task, corpus, corpus.some_texts(SAMPLE), device)
         found = tuple(steps(run))
         comparison = compare(run, sum(step.hours or 0.0 for step in found if not step.calls))
@@ -112,6 +118,18 @@ def _unless_guessed(model: str, check: Callable[..., None], *arguments: object) 
         )
     check(*arguments)
     return None
+
+
+def _lists_note(config: RunConfig, leaves: int) -> str | None:
+    """Say that a language model chooses from a list, and what that assumes."""
+    found = list_size(config, 1, leaves)
+    if found is None:
+        return None
+    return (
+        f"a language model chooses from {found[0]} of {leaves:,} leaves for each document; how often the right one is "
+        f"among them is unknown before the evaluation sample has answers (assumed here: {LIKELY_RECALL:.0%}), and "
+        "`laud status` shows it"
+    )
 
 
 def _people_note(people: PeopleConfig | None) -> str | None:

@@ -159,7 +159,8 @@ def engine_makes_room(run: Run) -> bool:
 
 def _calls(name: str, run: Run, oracle: LlmConfig, documents: int, starts: int) -> Step:
     """Return the step in which a language model answers about documents; its engine starts `starts` times."""
-    calls, call = documents * oracle.votes, asked(oracle, run.task, run.texts)
+    call = asked(oracle, run.task, run.texts)
+    calls = round(documents * oracle.votes * call.questions)
     given = round(calls * (call.fixed + call.own))
     dollars = oracle.dollars(given, calls * call.answer)
     tokens = given + calls * call.answer

@@ -18,12 +18,16 @@ from laud_ray.models.encoder.encoding import model_path
 from laud_ray.models.language import chat, label_prompt
 from laud_ray.models.language.answers import words
 from laud_ray.models.language.label_prompt import Answers
-from laud_ray.models.language.prompts import Option, Prompt
+from laud_ray.models.language.prompts import NONE_LABEL, Option, Prompt
 from laud_ray.oracles.account import likely_answer_tokens
+from laud_ray.oracles.trees.listing import lists_all, shown_labels
 from laud_ray.planning.speed.model_size import guessed_size, parameters
 from laud_ray.texts import likely_tokens
-from laud_ray.types import Example, Task
+from laud_ray.types import Example, Label, Task
 
+# The share of documents whose leaf a first list holds, and the further questions about each of the others: 68 % without
+# annotations, 78 % with 300 and 83 % with 2,000 on a tree of 4,187 leaves (docs/LOG.md).
+LIKELY_RECALL, FURTHER = 0.75, 2
 Section = EncoderZeroShotConfig | EncoderConfig | LinearConfig | PromptedSection
 
 
@@ -52,11 +56,13 @@ class Asked:
         fixed: of the instructions and labels, which all calls have in common.
         own: of the document, the examples that are shown with it, and the rest of the prompt.
         answer: of the answer.
+        questions: mean calls for a vote; more than 1 in a taxonomy, where "none of these" leads to two more.
     """
 
     fixed: float
     own: float
     answer: int
+    questions: float = 1.0
 
 
 def computed(section: Section, task: Task, texts: Sequence[str]) -> Computed:
@@ -72,7 +78,10 @@ def computed(section: Section, task: Task, texts: Sequence[str]) -> Computed:
     answers: Answers = "codes" if section.answers == "auto" else section.answers
     prompt = label_prompt.build(tokenizer, task, section, orders=1, spare=kinds.spare(section), answers=answers)
     shared = len(prompt.frames[0].prefix_ids)
-    own = prompt.opening(tokenizer, classes=range(len(prompt.codes)) if prompt.narrow else ())
+    listed = range(len(prompt.codes))
+    if prompt.tree and prompt.narrow:
+        listed = np.linspace(0, len(task.labels) - 1, len(prompt.codes)).astype(int).tolist()
+    own = prompt.opening(tokenizer, classes=listed if prompt.narrow else ())
     bodies = prompt.ids(tokenizer, texts, [own] * len(texts))
     each = float(np.mean([len(ids) - shared for ids in bodies]))
     if isinstance(section, InContextConfig):
@@ -85,9 +94,13 @@ def computed(section: Section, task: Task, texts: Sequence[str]) -> Computed:
 
 def _guessed(section: PromptedSection, task: Task, texts: Sequence[str]) -> Computed:
     """Return the same for a model of which only the name is known."""
-    prompt = Prompt(tuple(Option(str(i), label) for i, label in enumerate(task.labels)), section.guideline)
+    # Leaves that do not fit into one prompt are listed for each document, which costs as much.
+    labels = task.labels if task.taxonomy is None else typical(task.labels, section.max_labels)
+    prompt = Prompt(tuple(Option(str(i), label) for i, label in enumerate(labels)), section.guideline)
     own = float(np.mean([min(likely_tokens(t), section.max_text_tokens) for t in texts]))
     each, shared = own + likely_tokens(prompt.tail()) + 4, round(likely_tokens(prompt.head()))
+    if len(labels) < len(task.labels):
+        each, shared = each + shared, 0
     if isinstance(section, InContextConfig):
         each += min(section.max_example_tokens, section.examples * each)
     return _over_orders(section, each, shared)
@@ -100,10 +113,19 @@ def _over_orders(section: PromptedSection, each: float, shared: int, prompts: in
 
 def asked(oracle: LlmConfig, task: Task, texts: Sequence[str]) -> Asked:
     """Estimate the tokens of a call of a language model; each example that it shows is a text with its answer."""
-    options = tuple(Option(str(i), label) for i, label in enumerate(task.labels))
-    prompt = Prompt(options, oracle.guideline, unsure="?", rationale=oracle.rationale)
+    whole = lists_all(task, oracle.shortlist)
+    labels = shown_labels(task) if whole else typical(task.labels, oracle.shortlist)
+    options = tuple(Option(str(i), label) for i, label in enumerate(labels))
+    own_options = () if whole else (*options, Option("?", NONE_LABEL))
+    prompt = Prompt(options if whole else (), oracle.guideline, unsure="?", rationale=oracle.rationale)
     text = float(np.mean([likely_tokens(t[: oracle.max_text_chars]) for t in texts]))
-    around = likely_tokens(prompt.opening() + prompt.tail())
+    around = likely_tokens(prompt.opening(own_options) + prompt.tail())
     solved = likely_tokens(prompt.opening(examples=[Example("", task.names[0])])) - likely_tokens(prompt.opening())
     own = around + text + oracle.examples * (solved + text)
-    return Asked(likely_tokens(prompt.head()), own, likely_answer_tokens(oracle))
+    questions = 1.0 if whole else 1.0 + FURTHER * (1 - LIKELY_RECALL)
+    return Asked(likely_tokens(prompt.head()), own, likely_answer_tokens(oracle), questions)
+
+
+def typical(labels: Sequence[Label], n: int) -> list[Label]:
+    """Return n labels, evenly spaced, whose lengths stand for those that a prompt lists."""
+    return [labels[i] for i in np.linspace(0, len(labels) - 1, min(n, len(labels))).astype(int)]

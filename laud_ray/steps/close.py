@@ -4,14 +4,19 @@ from dataclasses import replace
 
 from laud_ray.client import notify
 from laud_ray.evaluation.agreement import agreement
-from laud_ray.evaluation.measure import evaluate_round
+from laud_ray.evaluation.candidate_recall import candidate_recall, list_size
+from laud_ray.evaluation.measure import evaluate_round, evaluation_answers
 from laud_ray.events import Event
 from laud_ray.models.kinds import ZERO_SHOT
-from laud_ray.steps.annotation.answers import feedback_labels, spent
+from laud_ray.oracles.trees.candidates import Candidates
+from laud_ray.steps.annotation.annotate import encoder_of
+from laud_ray.steps.annotation.answers import asked, feedback_labels, spent
 from laud_ray.steps.stop import verdict
 from laud_ray.steps.work import Work
 from laud_ray.storage.model_folder import failure_of
-from laud_ray.types import Figures, RoundResult
+from laud_ray.store import rechecks
+from laud_ray.store.round_results import record_candidates
+from laud_ray.types import CandidateRecall, Example, Figures, RoundResult
 
 
 def close(work: Work, round: int) -> str | None:
@@ -22,6 +27,7 @@ def close(work: Work, round: int) -> str | None:
     config, store = work.config, work.store
     with work.step("evaluate", round):
         result = _result(work, round)
+        _measure_candidates(work, round)
         reason = verdict(config, [*store.history(), result])
     # Steps that run after the round is closed, such as its annotation, are added to its times when the history is read.
     result = replace(result, seconds=store.timings().get(round, {}))
@@ -48,6 +54,24 @@ def floor(work: Work, figures: Figures) -> float:
 def _has_learned(work: Work, round: int) -> bool:
     """Whether the model has learned; one that names a single label may still be better than zero-shot."""
     return failure_of(work.run.models / work.run.model_name(round)) is None
+
+
+def _measure_candidates(work: Work, round: int) -> None:
+    """Record how often the list from which a language model chooses holds the right leaf, if one does."""
+    tree, store = work.task.taxonomy, work.store
+    found = None if tree is None else list_size(work.config, round, len(tree.leaves))
+    if tree is None or found is None:
+        return
+    size, own = found
+    examples = [Example(a.query.document.text, a.label) for a in asked(work, round) if a.label is not None]
+    candidates = Candidates(work.task, size, examples, encoder_of(work, round) if own else None)
+    queries = store.queries("evaluation")
+    trusted = None if work.config.evaluation.trusted is None else rechecks.trusted_answers(store.engine)
+    answers = evaluation_answers(store) if trusted is None else trusted
+    texts = {a.query.document.id: a.query.document.text for a in queries}
+    recall = candidate_recall(tree, store.sample("evaluation"), texts, answers, candidates)
+    if recall is not None:
+        record_candidates(store, CandidateRecall(round, size, recall))
 
 
 def _result(work: Work, round: int) -> RoundResult:

@@ -1,11 +1,14 @@
 """Rebuild the results of rounds from the JSON in which they are stored."""
 
+import json
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from laud_ray.errors import DamageError
 from laud_ray.storage.checksums import EXPECTED
 from laud_ray.types import (
+    CandidateRecall,
     ClassEstimates,
     ClassFigures,
     ConfusedSiblings,
@@ -16,6 +19,11 @@ from laud_ray.types import (
     NodeFigures,
     RoundResult,
 )
+
+if TYPE_CHECKING:
+    from laud_ray.store.store import Store
+
+CANDIDATES = "candidate recall"
 
 
 def from_json(result: Mapping[str, object]) -> RoundResult:
@@ -75,3 +83,17 @@ def _class_figures(row: dict[str, Any]) -> ClassFigures:
 
 def _estimates(found: dict[str, Any]) -> ClassEstimates:
     return ClassEstimates(**{name: Estimate(**one) for name, one in found.items()})
+
+
+def record_candidates(store: "Store", found: CandidateRecall) -> None:
+    """Record how often the lists of a round hold the right leaf of a taxonomy; the next round's replaces it."""
+    store.set(CANDIDATES, json.dumps(asdict(found)))
+
+
+def recorded_candidates(store: "Store") -> CandidateRecall | None:
+    """Return what was recorded last; None if nothing was."""
+    text = store.setting(CANDIDATES)
+    if text is None:
+        return None
+    found = json.loads(text)
+    return CandidateRecall(found["round"], found["size"], Estimate(**found["recall"]))

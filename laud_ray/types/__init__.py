@@ -2,7 +2,7 @@
 
 from laud_ray.types.arrays import Bools, Floats, Indices
 from laud_ray.types.candidates import Candidates, Space
-from laud_ray.types.hierarchy import ConfusedSiblings, HierarchyFigures, LevelFigures, NodeFigures
+from laud_ray.types.hierarchy import CandidateRecall, ConfusedSiblings, HierarchyFigures, LevelFigures, NodeFigures
 from laud_ray.types.protocols import (
     Learner,
     Oracle,
@@ -19,6 +19,7 @@ from laud_ray.types.values import Annotation, Document, Example, Label, Purpose,
 __all__ = [
     "Annotation",
     "Bools",
+    "CandidateRecall",
     "Candidates",
     "ClassEstimates",
     "ClassFigures",

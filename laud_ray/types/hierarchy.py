@@ -111,3 +111,18 @@ class HierarchyFigures:
     least: int = 10
     confused: tuple[ConfusedSiblings, ...] = ()
     nodes: tuple[NodeFigures, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateRecall:
+    """How often the list from which a language model chooses holds the right leaf.
+
+    Attributes:
+        round: the round; its model, if it is an encoder, and the annotations before it suggest the candidates.
+        size: the most nodes in a list.
+        recall: the share of documents whose right leaf is listed; for an answer above the leaves, one below it.
+    """
+
+    round: int
+    size: int
+    recall: Estimate

@@ -4,18 +4,21 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from laud_ray.config import CausalConfig
 from laud_ray.errors import ModelError
 from laud_ray.models import ray_train
+from laud_ray.models.encoder.encoding import device as encoder_device
+from laud_ray.models.encoder.neighbours import Neighbours
 from laud_ray.models.language import chat, label_prompt
 from laud_ray.models.language.label_prompt import LabelPrompt
-from laud_ray.models.language.scorer import PromptedScorer, engine, engine_settings
+from laud_ray.models.language.scorer import PromptedScorer, Reads, engine, engine_settings
 from laud_ray.models.language.stream import StreamFor
 from laud_ray.models.language.tuning.answer_model import load_base
-from laud_ray.models.language.tuning.training import ADAPTER, train
+from laud_ray.models.language.tuning.training import ADAPTER, read_examples, train
 from laud_ray.models.ray_train import Resources
 from laud_ray.storage.local import scratch
 from laud_ray.storage.model_folder import describe
@@ -35,9 +38,12 @@ class CausalLearner:
         Raises:
             ModelError: if there are no examples, or not all labels fit into one prompt.
         """
+        prompt = fixed_prompt(task, self.settings)
+        # In a taxonomy, an annotation may be an inner node, for which there is no code.
+        names = set(task.names)
+        examples = [example for example in examples if example.label in names]
         if not examples:
             raise ModelError("learner: causal has 0 examples to train on; expected at least one annotation")
-        prompt = fixed_prompt(task, self.settings)
         ray_train.fit(
             train,
             {
@@ -70,9 +76,7 @@ class CausalLearner:
         with scratch.temporary("merged") as place:
             merged = str(place)
             merge(description["base"], path / ADAPTER, prompt.settings.dtype, merged)
-            return PromptedScorer(
-                prompt, tokenizer, engine(prompt, tokenizer, merged), temperature=description["temperature"]
-            )
+            return _scorer(path, prompt, tokenizer, engine(prompt, tokenizer, merged), description["temperature"])
 
     @staticmethod
     def open_beside(model: str, stream_for: StreamFor) -> PromptedScorer:
@@ -87,17 +91,29 @@ class CausalLearner:
         prompt = label_prompt.from_json(description["prompt"], tokenizer)
         stream = stream_for(engine_settings(prompt, description["base"]), adapter_rank(path / ADAPTER))
         reads = stream.reader(prompt.token_ids, str(path / ADAPTER))
-        return PromptedScorer(prompt, tokenizer, reads, temperature=description["temperature"])
+        return _scorer(path, prompt, tokenizer, reads, description["temperature"])
+
+
+def _scorer(path: Path, prompt: LabelPrompt, tokenizer: Any, reads: Reads, temperature: float) -> PromptedScorer:
+    """Return the scorer of a model folder."""
+    neighbours = None
+    if prompt.narrow:
+        neighbours = Neighbours(read_examples(path), prompt.labels, encoder_device())
+    return PromptedScorer(prompt, tokenizer, reads, neighbours, temperature=temperature)
 
 
 def fixed_prompt(task: Task, settings: CausalConfig) -> LabelPrompt:
     """Return the prompt that a model is trained and scored with: all labels, in a fixed order.
 
+    If the leaves of a taxonomy do not fit, each document has options of its own, with codes.
+
     Raises:
-        ModelError: if the labels do not fit into one prompt.
+        ModelError: if other labels do not fit into one prompt.
     """
     tokenizer = chat.open_tokenizer(settings.model, template=settings.chat_template)
     prompt = label_prompt.build(tokenizer, task, settings, orders=1)
+    if prompt.narrow and prompt.tree:
+        return prompt
     if prompt.narrow:
         raise ModelError(
             f"max_labels: the task has {len(task.labels)} labels, but a prompt of this model with max_context "

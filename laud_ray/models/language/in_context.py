@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ class InContextLearner:
             {answers: self.calibrates(answers) for answers in prompts},
             self.probe,
             tuple(example for example in examples if example not in shown),
-            tuple(examples) if nearest else (),
+            tuple(examples) if nearest or _chooses(prompts) else (),
             nearest,
             self.max_example_tokens,
         )
@@ -151,3 +151,8 @@ class InContextLearner:
                 break
             chosen.append(example)
         return chosen
+
+
+def _chooses(prompts: Mapping[Answers, LabelPrompt]) -> bool:
+    """Whether the labels of the annotated examples are among a document's own options."""
+    return any(prompt.tree and prompt.narrow for prompt in prompts.values())

@@ -23,10 +23,12 @@ from laud_ray.models.language.chat import (
     longest_context,
     restore,
 )
-from laud_ray.models.language.prompts import VERSION, Option, Prompt
+from laud_ray.models.language.prompts import VERSION, Option, Prompt, label_line
 from laud_ray.types import Example, Label, Task
 
 Answers = Literal["codes", "keywords", "words"]
+# The most labels whose tokens are counted one by one, and whose words may form one trie.
+TRIED = 1000
 FRAME_KEYS = ("before", "prefix", "suffix", "padding")
 
 
@@ -47,6 +49,8 @@ class LabelPrompt:
             made the answers of a small model no better (docs/LOG.md), and so any number of labels fits.
         sequences: the token ids of these words, each closed by an end token.
         keywords: whether the codes are keywords, which belong to their labels in every order.
+        tree: whether the labels are the leaves of a taxonomy. A document's own options are then also the labels of the
+            nearest annotated documents.
     """
 
     labels: tuple[Label, ...]
@@ -59,6 +63,7 @@ class LabelPrompt:
     words: tuple[str, ...] = ()
     sequences: tuple[Tokens, ...] = ()
     keywords: bool = False
+    tree: bool = False
 
     @property
     def narrow(self) -> bool:
@@ -114,6 +119,7 @@ class LabelPrompt:
     def to_json(self) -> dict[str, Any]:
         more: dict[str, Any] = {"words": self.words, "sequences": self.sequences} if self.words else {}
         more |= {"keywords": True} if self.keywords else {}
+        more |= {"tree": True} if self.tree else {}
         return {
             "prompt_version": VERSION,
             "settings": self.settings.model_dump(mode="json"),
@@ -147,6 +153,7 @@ def from_json(data: Mapping[str, Any], tokenizer: Any) -> LabelPrompt:
         words=tuple(data.get("words", ())),
         sequences=tuple(tuple(one) for one in data.get("sequences", ())),
         keywords=bool(data.get("keywords")),
+        tree=bool(data.get("tree")),
     )
 
 
@@ -181,7 +188,7 @@ def build(
     settings = PromptedSection(**own | {"max_context": min(settings.max_context, longest_context(settings.model))})
     names, sequences = answer_words(tokenizer, task.labels, settings.model) if words else ((), ())
     # Any number of labels fits a prompt that does not list them, but each choice among their words is a prompt.
-    boundless = words and trie.build(sequences).requests <= trie.MOST_REQUESTS
+    boundless = words and k <= TRIED and trie.build(sequences).requests <= trie.MOST_REQUESTS
     most = k if boundless else min(k, settings.max_labels)
     if keywords and most == k:
         found = choose_keywords(tokenizer, task.labels, settings.model)
@@ -190,7 +197,10 @@ def build(
     codes, tokens = tuple(code for code, _ in found), () if words else tuple(token for _, token in found)
     turned = tuple(_rotation(k, i, orders) for i in range(min(orders, k))) if len(codes) == k else ()
     turned = turned[:1] if words else turned  # without a list, an order changes nothing
-    prompt = LabelPrompt(task.labels, settings, codes, tokens, turned, (), tuple(examples), names, sequences, keywords)
+    tree = task.taxonomy is not None
+    prompt = LabelPrompt(
+        task.labels, settings, codes, tokens, turned, (), tuple(examples), names, sequences, keywords, tree
+    )
     prompt = replace(prompt, frames=tuple(frame(tokenizer, prompt.prompt(i)) for i in range(max(1, len(turned)))))
     if turned and _left(tokenizer, prompt, spare) >= 0:
         return prompt
@@ -206,8 +216,10 @@ def build(
 def _fit(tokenizer: Any, narrow: LabelPrompt, spare: int) -> LabelPrompt:
     """Keep as many options as fit in any case: the longest labels are assumed."""
     fence = len(narrow.opening(tokenizer))
-    every = (len(narrow.opening(tokenizer, classes=[c])) - fence for c in range(len(narrow.labels)))
-    longest = np.sort(np.asarray(list(every)))[::-1][: len(narrow.codes)]
+    # A prompt whose answers are words lists no options.
+    classes = () if narrow.words else _longest(narrow.labels)
+    every = [len(narrow.opening(tokenizer, classes=[c])) - fence for c in classes] or [0] * len(narrow.codes)
+    longest = np.sort(np.asarray(every))[::-1][: len(narrow.codes)]
     left = _left(tokenizer, narrow, spare)
     m = int((np.cumsum(longest) <= left).sum())
     if m < 2:
@@ -219,6 +231,12 @@ def _fit(tokenizer: Any, narrow: LabelPrompt, spare: int) -> LabelPrompt:
             f"expected at least {settings.max_context - left + int(longest[:2].sum())}"
         )
     return replace(narrow, codes=narrow.codes[:m], token_ids=narrow.token_ids[:m])
+
+
+def _longest(labels: Sequence[Label]) -> list[int]:
+    """Return all classes, or of more than TRIED those with the longest lines in bytes; tokens are counted of these."""
+    lengths = np.asarray([-len(label_line(label).encode()) for label in labels])
+    return sorted(np.argsort(lengths, kind="stable")[:TRIED].tolist())
 
 
 def _left(tokenizer: Any, prompt: LabelPrompt, spare: int) -> int:
@@ -236,4 +254,10 @@ def _rotation(k: int, i: int, orders: int) -> tuple[int, ...]:
 
 
 def _label(data: Mapping[str, Any]) -> Label:
-    return Label(data["name"], data["description"], tuple(_label(one) for one in data["rest"]))
+    return Label(
+        data["name"],
+        data["description"],
+        tuple(_label(one) for one in data["rest"]),
+        tuple(data.get("also", ())),
+        data.get("wording"),
+    )

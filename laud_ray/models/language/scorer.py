@@ -17,6 +17,7 @@ from laud_ray.models.language.answers import words
 from laud_ray.models.language.engine import EngineSettings, LabelEngine, number_format
 from laud_ray.models.language.label_prompt import LabelPrompt
 from laud_ray.stats.calibration import softmax
+from laud_ray.taxonomy.candidates import candidate_leaves
 from laud_ray.types import Example, Floats, Indices
 
 # Priors below this count as this; division by a smaller one would mostly amplify noise.
@@ -114,14 +115,12 @@ class PromptedScorer:
         return self.averaged(self.by_order(texts, self.prompt.settings.orders)[0])
 
     def _narrow(self, texts: Sequence[str]) -> Floats:
-        """Let the model choose among each text's m likeliest labels by the encoder.
+        """Let the model choose among each text's own m labels.
 
         The model divides the probability mass of these m labels; the other labels keep the encoder's probabilities.
         """
         assert self.neighbours is not None
-        proba = self.neighbours.label_probabilities(texts)
-        m = len(self.prompt.codes)
-        likeliest: Indices = np.argsort(-proba, axis=1, kind="stable")[:, :m]
+        proba, likeliest = own_options(self.prompt, self.neighbours, texts)
         examples = self._examples(texts)
         openings = [
             self._with_examples(self.prompt.opening(self.tokenizer, classes=row), some, classes=row)
@@ -151,6 +150,23 @@ class PromptedScorer:
             if len(ids) - len(plain) <= self.max_example_tokens:
                 return ids
         return plain
+
+
+def own_options(prompt: LabelPrompt, neighbours: Neighbours, texts: Sequence[str]) -> tuple[Floats, Indices]:
+    """Return (n, k) probabilities of all labels by the encoder, and the (n, m) labels that a narrow prompt lists.
+
+    These are the likeliest ones; in a taxonomy they alternate with those of the nearest annotated documents, the text
+    itself left out.
+    """
+    proba, m = neighbours.label_probabilities(texts), len(prompt.codes)
+    if not prompt.tree:
+        return proba, np.argsort(-proba, axis=1, kind="stable")[:, :m]
+    classes = {label.name: c for c, label in enumerate(prompt.labels)}
+    near = [
+        [classes[one.label] for one in reversed(some) if one.label in classes]
+        for some in neighbours.nearest(texts, m, itself=False)
+    ]
+    return proba, np.asarray(candidate_leaves(proba, m, near), np.int64).reshape(len(texts), m)
 
 
 def engine_settings(prompt: LabelPrompt, weights: str) -> EngineSettings:

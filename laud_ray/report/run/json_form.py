@@ -9,7 +9,7 @@ from laud_ray.report.hierarchy.json_form import hierarchy_json
 from laud_ray.report.json_values import agreement_json, confused_json, estimate_json, finite
 from laud_ray.report.run.summary import AuditShown, ModelShown, RunSummary, measured
 from laud_ray.stats.legibility import Legibility
-from laud_ray.types import ClassFigures, Promotion, RoundResult
+from laud_ray.types import CandidateRecall, ClassFigures, Promotion, RoundResult
 
 
 def to_json(summary: RunSummary) -> dict[str, object]:
@@ -23,6 +23,7 @@ def to_json(summary: RunSummary) -> dict[str, object]:
         "rounds": [_round(result) for result in summary.history],
         "hierarchy": None if summary.shown is None else hierarchy_json(summary.shown.figures.hierarchy),
         "leaves": None if summary.leaves is None else asdict(summary.leaves),
+        "candidates": _candidates(summary.candidates),
         "classes": [] if summary.shown is None else [_class(row) for row in summary.shown.figures.per_class],
         "promoted": _promotion(summary.promoted),
         "annotations": dict(summary.annotations),
@@ -50,6 +51,10 @@ def to_json(summary: RunSummary) -> dict[str, object]:
         "storage": summary.storage,
         "versions": dict(summary.versions),
     }
+
+
+def _candidates(found: CandidateRecall | None) -> dict[str, object] | None:
+    return None if found is None else {"round": found.round, "size": found.size, "recall": estimate_json(found.recall)}
 
 
 def models_json(models: Sequence[ModelShown]) -> dict[str, object]:

@@ -16,6 +16,7 @@ from laud_ray.report.run.opinion_lines import worst_classes
 from laud_ray.report.run.summary import (
     QueryShown,
     RunSummary,
+    candidates_line,
     classes_line,
     leaves_line,
     measured,
@@ -81,6 +82,7 @@ def render(summary: RunSummary, oracles: Sequence[Section] = ()) -> str:
     ):
         environment.filters[name] = getattr(formatting, name)
     environment.filters |= {"classes_line": classes_line, "leaves_line": leaves_line, "depth": depth}
+    environment.filters["candidates_line"] = candidates_line
     for name in ("audit_line", "agreement_line", "oracle_line"):
         environment.filters[name] = getattr(opinion_lines, name)
     for name in ("progress_line", "waiting_line", "accuracy_words", "agreement_words", "anchoring_words"):

@@ -23,6 +23,7 @@ from laud_ray.steps.selection.seed_walk import in_groups, not_found, outcome, se
 from laud_ray.store import model_records, rechecks
 from laud_ray.store.feedback import judge
 from laud_ray.store.ledger import Ledger
+from laud_ray.store.round_results import recorded_candidates
 from laud_ray.store.run import RunFolder, is_held
 from laud_ray.store.store import Answered, Store
 from laud_ray.taxonomy.task import agrees, answer_names
@@ -57,6 +58,7 @@ def read(run: RunFolder) -> RunSummary:
         cost=max(store.cost(), Ledger(store).cost()),
         unpriced=_unpriced(run),
         leaves=_leaves(task, labelled),
+        candidates=recorded_candidates(store),
         not_found=missing,
         queries=tuple(
             QueryShown(

@@ -23,6 +23,7 @@ from laud_ray.report.run.summary import (
     RunSummary,
     State,
     better_before,
+    candidates_line,
     classes_line,
     leaves_line,
     next_commands,
@@ -99,6 +100,8 @@ def _facts(summary: RunSummary) -> Table:
         table.add_row(Text("unreadable", style="yellow"), Text(remark))
     if summary.leaves is not None:
         table.add_row(Text("leaves", style="dim"), Text(leaves_line(summary.leaves)))
+    if summary.candidates is not None:
+        table.add_row(Text("candidates", style="dim"), Text(candidates_line(summary.candidates)))
     if summary.not_found:
         most = NAMED if summary.leaves is None else NAMED_BRANCHES
         listed = ", ".join(map(sought(summary), summary.not_found[:most]))

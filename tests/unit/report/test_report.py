@@ -344,8 +344,8 @@ def test_json_has_the_stable_structure() -> None:
     report = to_json(run_of(history))
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert list(report) == [
-        "run", "kind", "state", "stop_reason", "current_model", "rounds", "hierarchy", "leaves", "classes",
-        "promoted", "annotations", "audit", "agreement", "left_out", "oracle_error", "people", "feedback",
+        "run", "kind", "state", "stop_reason", "current_model", "rounds", "hierarchy", "leaves", "candidates",
+        "classes", "promoted", "annotations", "audit", "agreement", "left_out", "oracle_error", "people", "feedback",
         "budget", "cost", "unpriced", "not_found", "not_found_in", "choices", "diagnosis", "corpus", "notes",
         "legibility", "models", "labels", "storage", "versions",
     ]  # fmt: skip

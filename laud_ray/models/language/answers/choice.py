@@ -65,9 +65,13 @@ def choose(
     found = {name: measured(scorer, probe, calibrate[name]) for name, scorer in scorers.items()}
     first, *_ = scorers.values()
     labels = first.labels
+    known = set(labels)
+    # In a taxonomy, an annotation may be an inner node, which is no class.
+    examples = [example for example in examples if example.label in known]
     decisive = examples[:MOST] if len(examples) >= ENOUGH else ()
     if decisive:
-        reference = np.asarray([labels.index(example.label) for example in decisive])
+        classes = {name: c for c, name in enumerate(labels)}
+        reference = np.asarray([classes[example.label] for example in decisive])
         proba = {name: scorer.score([e.text for e in decisive]) for name, (scorer, _) in found.items()}
     else:
         reference = Neighbours(labels=first.prompt.labels).label_probabilities(probe).argmax(1)

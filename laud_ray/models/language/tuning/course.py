@@ -126,7 +126,9 @@ class Course:
             "training": {"accuracy": answers.accuracy, "base_rate": answers.base_rate, "n": answers.n},
         }
         if not answers.learned:
-            labels = [self._prompt.labels[c].name for c in self._prompt.orders[0]]
+            # In a narrow prompt, a code stands for another label in each document.
+            prompt = self._prompt
+            labels = prompt.codes if prompt.narrow else [prompt.labels[c].name for c in prompt.orders[0]]
             told["failure"] = answers.failure(labels, self._rates)
         return told
 

@@ -3,9 +3,11 @@
 n examples.
 """
 
+import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,10 @@ from safetensors.torch import save_file
 
 from laud_ray.config import CausalConfig
 from laud_ray.models import ray_train
+from laud_ray.models.encoder.neighbours import Neighbours
 from laud_ray.models.language import chat
 from laud_ray.models.language.label_prompt import LabelPrompt
+from laud_ray.models.language.scorer import own_options
 from laud_ray.models.language.tuning.answer_model import adapted
 from laud_ray.models.language.tuning.course import STATE, Course
 from laud_ray.models.language.tuning.learned import Answers
@@ -28,6 +32,9 @@ from laud_ray.types import Example, Indices
 logger = logging.getLogger(__name__)
 
 ADAPTER = "adapter"
+EXAMPLES = "examples.json"
+# Texts whose probabilities of all labels are in memory at once.
+CHUNK = 64
 
 
 def train(config: dict[str, Any]) -> None:
@@ -51,17 +58,42 @@ def train(config: dict[str, Any]) -> None:
         epoch = 0
     description = config["description"] | course.description(answers)
     weights = course.adapter()
-    ray_train.deliver(lambda path: _save(path, course.peft, weights, description), {"loss": answers.loss})
+    shown = config["examples"] if prompt.narrow else ()
+    ray_train.deliver(lambda path: _save(path, course.peft, weights, description, shown), {"loss": answers.loss})
 
 
 def encode_bodies(prompt: LabelPrompt, examples: Sequence[Example]) -> tuple[list[list[int]], Indices]:
     """Return the token ids of each example's prompt after the shared prefix, and the (n,) positions of its code."""
     tokenizer = chat.open_tokenizer(prompt.settings.model)
-    openings = [prompt.opening(tokenizer)] * len(examples)
-    shared = len(prompt.frames[0].prefix_ids)
-    bodies = [ids[shared:] for ids in prompt.ids(tokenizer, [e.text for e in examples], openings)]
-    positions = {prompt.labels[c].name: position for position, c in enumerate(prompt.classes())}
-    return bodies, np.asarray([positions[e.label] for e in examples], np.int64)
+    texts, shared = [e.text for e in examples], len(prompt.frames[0].prefix_ids)
+    if not prompt.narrow:
+        openings = [prompt.opening(tokenizer)] * len(examples)
+        positions = {prompt.labels[c].name: position for position, c in enumerate(prompt.classes())}
+        targets = [positions[e.label] for e in examples]
+    else:
+        options, targets = _own_options(prompt, examples)
+        openings = [prompt.opening(tokenizer, classes=classes) for classes in options]
+    bodies = [ids[shared:] for ids in prompt.ids(tokenizer, texts, openings)]
+    return bodies, np.asarray(targets, np.int64)
+
+
+def _own_options(prompt: LabelPrompt, examples: Sequence[Example]) -> tuple[list[list[int]], list[int]]:
+    """Return each example's own options, and the position of its label; an unlisted label takes the last place."""
+    neighbours = Neighbours(examples, prompt.labels, get_device())
+    classes = {label.name: c for c, label in enumerate(prompt.labels)}
+    options: list[list[int]] = []
+    for start in range(0, len(examples), CHUNK):
+        texts = [example.text for example in examples[start : start + CHUNK]]
+        options += own_options(prompt, neighbours, texts)[1].tolist()
+    for listed, example in zip(options, examples, strict=True):
+        if classes[example.label] not in listed:
+            listed[-1] = classes[example.label]
+    return options, [listed.index(classes[e.label]) for listed, e in zip(options, examples, strict=True)]
+
+
+def read_examples(path: Path) -> list[Example]:
+    """Read the examples of a model whose prompts list options of their own for each document."""
+    return [Example(**one) for one in json.loads((path / EXAMPLES).read_text())]
 
 
 def _longest_row(settings: CausalConfig, prompt: LabelPrompt, bodies: Sequence[Sequence[int]]) -> int:
@@ -95,8 +127,16 @@ def _save_state(state: Mapping[str, torch.Tensor], path: Path) -> None:
     save_file(dict(state), path / STATE)
 
 
-def _save(path: Path, model: Any, weights: Mapping[str, torch.Tensor], description: Mapping[str, Any]) -> None:
-    """Write the adapter in PEFT's format, and model.json beside it."""
+def _save(
+    path: Path,
+    model: Any,
+    weights: Mapping[str, torch.Tensor],
+    description: Mapping[str, Any],
+    shown: Sequence[Example],
+) -> None:
+    """Write the adapter in PEFT's format, and model.json beside it; the examples whose labels are options, if any."""
+    if shown:
+        (path / EXAMPLES).write_text(json.dumps([asdict(one) for one in shown]))
     (path / ADAPTER).mkdir()
     model.peft_config["default"].inference_mode = True
     model.peft_config["default"].save_pretrained(str(path / ADAPTER))

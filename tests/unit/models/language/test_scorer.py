@@ -1,5 +1,6 @@
 """From log-probabilities of codes to class probabilities: orders, options of a document's own, label bias."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 from laud_ray.config import VllmZeroShotConfig
 from laud_ray.models.encoder.neighbours import Neighbours
 from laud_ray.models.language import label_prompt
-from laud_ray.models.language.scorer import PromptedScorer, calibrated
+from laud_ray.models.language.scorer import PromptedScorer, calibrated, own_options
+from laud_ray.taxonomy.reading.found import read_found
+from laud_ray.taxonomy.task import task_of
 from laud_ray.types import Example, Floats, Label, Task
 from tests.unit.models.language.test_label_prompt import CHATML, make_tokenizer
 
@@ -142,3 +145,23 @@ def test_examples_keep_to_their_room_beside_options_of_a_documents_own(tokenizer
     PromptedScorer(prompt, tokenizer, reader, neighbours, nearest=2, max_example_tokens=40).score(["black tea"])
     assert "green tea" in reader.seen[0]
     assert "very fine" not in reader.seen[0]
+
+
+def test_in_a_taxonomy_the_labels_of_annotated_neighbours_are_offered_too(tokenizer: Any) -> None:
+    tree = read_found([(f"shop > {name}", 1) for name in LABELS], "labels")
+    prompt = label_prompt.build(tokenizer, task_of("t", tree), settings(max_labels=2), orders=1)
+    restored = label_prompt.from_json(json.loads(json.dumps(prompt.to_json())), tokenizer)
+    assert restored == prompt
+    assert prompt.labels[0].wording == "bread"
+    alone = own_options(prompt, Neighbours(labels=prompt.labels), ["coffee beans"])
+    likeliest = [prompt.labels[c].wording for c in alone[1][0]]
+    assert likeliest[0] == "coffee"
+    other = next(name for name in LABELS if name not in likeliest)
+    known = [
+        Example("arabica beans", f"shop > {other}"),
+        Example("beans", "shop"),
+        Example("coffee beans", "elsewhere"),
+    ]
+    proba, offered = own_options(prompt, Neighbours(known, prompt.labels), ["coffee beans"])
+    assert [prompt.labels[c].wording for c in offered[0]] == ["coffee", other]
+    np.testing.assert_allclose(proba, alone[0])

@@ -20,6 +20,8 @@ from laud_ray.models.language.tuning import answer_model, attention, course, tra
 from laud_ray.models.language.tuning.answer_model import adapted, load_base, training_dtype
 from laud_ray.models.language.tuning.course import STATE, Course
 from laud_ray.models.language.tuning.training import encode_bodies
+from laud_ray.taxonomy.reading.found import read_found
+from laud_ray.taxonomy.task import task_of
 from laud_ray.types import Example, Label, Task
 from tests.tiny import LABELS, TINY, products
 
@@ -234,3 +236,23 @@ def test_of_few_examples_enough_are_held_out_for_a_temperature_and_of_fewer_none
     assert [len(begin(settings(), products(n))._held) for n in (59, 75, 300)] == [0, 20, 30]
     assert not len(begin(settings(holdout=0.0), products(75))._held)
     assert not len(begin(settings(epochs=1), products(75))._held)
+
+
+def test_leaves_that_do_not_fit_are_options_of_each_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    examples = [Example(one.text, f"goods > {one.label}") for one in products(24)]
+    tree = read_found([(f"goods > {label}", 1) for label in LABELS], "labels")
+    config = settings(max_labels=4, epochs=1, answers="keywords")
+    prompt = fixed_prompt(task_of("shelf", tree), config)
+    assert prompt.narrow
+    assert prompt.tree
+    bodies, targets = encode_bodies(prompt, examples)
+    tokenizer = chat.open_tokenizer(config.model)
+    for body, target, example in zip(bodies, targets, examples, strict=True):
+        listed = tokenizer.decode(body).split("<text>")[0].split("Categories:")[1].strip().splitlines()
+        assert len(listed) == 4
+        assert listed[target].split(" = ")[1] == example.label
+    assert len(set(targets.tolist())) > 1
+    monkeypatch.setitem(globals(), "TASK", task_of("shelf", tree))
+    found = fit(config, examples, tmp_path / "model", monkeypatch)
+    assert found["training"]["n"] == 24
+    assert training.read_examples(tmp_path / "model") == examples
