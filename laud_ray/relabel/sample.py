@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from laud_ray.data.sampling import chosen
+from laud_ray.errors import RunError
 from laud_ray.models.student.threshold import Verification
 from laud_ray.relabel.inputs.reading import read
 from laud_ray.relabel.ranges.rows import Job, label
@@ -14,6 +15,8 @@ from laud_ray.storage.local import scratch
 from laud_ray.types import Floats
 
 SEED = 0
+# The most probabilities in the sample of a cascade: 1 GB.
+MOST_TAUGHT = 1 << 28
 STUDENT = "student"
 
 
@@ -66,6 +69,15 @@ def _plain(field: pa.Field) -> pa.Field:
     return pa.field(field.name, pa.string()) if pa.types.is_dictionary(field.type) else field
 
 
+def require_room(rows: int, labels: int) -> None:
+    """Raise RunError if the probabilities of a cascade's sample are too many to hold in memory."""
+    if rows * labels > MOST_TAUGHT:
+        raise RunError(
+            f"--cascade: a sample of {rows:,} rows with {labels:,} labels is too large for a student; expected at most "
+            f"{MOST_TAUGHT // rows:,} labels, or no --cascade"
+        )
+
+
 def make_student(sample: pa.Table, labels: tuple[str, ...], agreement: float, to: Folder) -> Verification:
     """Distil a student from a sample, verify it, and store it in `to`, unless that is done already.
 
@@ -82,7 +94,8 @@ def make_student(sample: pa.Table, labels: tuple[str, ...], agreement: float, to
 
     if not (to / STUDENT).exists("model.json"):
         sample = sample.filter(sample["label"].is_valid())
-        taught: Floats = np.asarray(sample["probabilities"].to_pylist(), np.float32)
+        listed = sample["probabilities"].combine_chunks()
+        taught: Floats = listed.flatten().to_numpy(zero_copy_only=False).reshape(len(listed), len(labels))
         made = cascade.prepare(labels, sample["text"].to_pylist(), taught, agreement=agreement, seed=SEED)
         with scratch.temporary("student") as place:
             made.save(f"{place}/{STUDENT}")

@@ -21,7 +21,7 @@ from laud_ray.relabel.ranges import repeats
 from laud_ray.relabel.ranges.records import RANGES, Record, record_name
 from laud_ray.relabel.ranges.rows import Job
 from laud_ray.relabel.ranges.work import label_range, score_repeats
-from laud_ray.relabel.sample import STUDENT, SampleJob, label_sample, make_student, read_sample
+from laud_ray.relabel.sample import STUDENT, SampleJob, label_sample, make_student, read_sample, require_room
 from laud_ray.relabel.source import Source
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.model_folder import version_of
@@ -91,7 +91,10 @@ class Work:
             self._job = replace(self._job, previous=place)
         student = None
         if check is not None or options.cascade is not None:
-            wanted = cascade.sample_size(rows) / rows if options.cascade is not None else 0.0
+            wanted = 0.0
+            if options.cascade is not None:
+                require_room(cascade.sample_size(rows), len(self._source.labels))
+                wanted = cascade.sample_size(rows) / rows
             share = min(1.0, max(wanted, check.share if check is not None else 0.0))
             sample = self._sample(share, with_probabilities=options.cascade is not None)
             if check is not None:
