@@ -9,25 +9,23 @@ import pytest
 
 from laud_ray import Client
 from laud_ray.errors import ServiceError, UserError
-from laud_ray.evaluation.promise import Evaluated
+from laud_ray.evaluation.promise import Evaluated, evaluated
 from laud_ray.models import kinds
 from laud_ray.models.kinds import LinearLearner
 from laud_ray.stats.hierarchy import LEAF, Depth
 from laud_ray.steps.training.model import train
 from laud_ray.storage.folder import Folder
-from laud_ray.taxonomy import SEPARATOR, Taxonomy, node_mass, read_found
+from laud_ray.store.run import look_at
+from laud_ray.taxonomy import Taxonomy, node_mass, read_found
 from laud_ray.taxonomy.task import leaf_labels, task_of
 from laud_ray.types import Example, Floats
 from serve.answers import at_once, likeliest
 from serve.depths import MOST_PROMISES, Depths
 from serve.schemas import FaultError
 from tests.served import live
+from tests.taxonomies import PLACES, taxonomy_run
 from tests.tiny import LABELS, products
 
-# Every third label stands under each of three nodes; the last one is a leaf at the top.
-PLACES = {label: SEPARATOR.join([f"Group {i % 3}", label]) for i, label in enumerate(LABELS[:-1])} | {
-    LABELS[-1]: LABELS[-1]
-}
 TEXTS = [example.text for example in products(30, seed=11)]
 
 
@@ -117,12 +115,12 @@ def test_the_model_says_how_large_its_taxonomy_is_and_labels_come_in_parts(
 def test_a_promise_is_made_once_and_answers_by_its_thresholds(model: Path, tree: Taxonomy) -> None:
     rng = np.random.default_rng(0)
     masses: Floats = np.sort(rng.beta(3, 1, (500, 2)), axis=1)
-    evaluated = Evaluated(masses, rng.random(500)[:, None] < masses, np.ones(500))
-    depths = Depths("taxo", tree, evaluated, seed=3)
+    given = Evaluated(masses, rng.random(500)[:, None] < masses, np.ones(500))
+    depths = Depths("taxo", tree, given, seed=3)
     assert not depths.ready(0.8, None)
     asked = depths.of(0.8, None)
     assert depths.ready(0.8, None)
-    assert asked.promise == evaluated.promise(0.8, seed=3)
+    assert asked.promise == given.promise(0.8, seed=3)
     assert asked.depth == Depth(asked.promise.thresholds)
     assert depths.of(0.8, None).promise is asked.promise
     assert depths.of(None, 1).depth == Depth(level=1)
@@ -134,10 +132,10 @@ def test_a_promise_is_made_once_and_answers_by_its_thresholds(model: Path, tree:
 
 def test_what_the_run_promises_holds_unless_a_request_states_another(tree: Taxonomy) -> None:
     masses = np.tile([[0.5, 0.9]], (200, 1))
-    evaluated = Evaluated(masses, np.ones((200, 2), np.bool_), np.ones(200))
-    depths = Depths("taxo", tree, evaluated, accuracy=0.7)
-    assert depths.of(None, None).promise == evaluated.promise(0.7, seed=0)
-    assert depths.of(0.8, None).promise == evaluated.promise(0.8, seed=0)
+    given = Evaluated(masses, np.ones((200, 2), np.bool_), np.ones(200))
+    depths = Depths("taxo", tree, given, accuracy=0.7)
+    assert depths.of(None, None).promise == given.promise(0.7, seed=0)
+    assert depths.of(0.8, None).promise == given.promise(0.8, seed=0)
     assert depths.of(None, 2).promise is None
     assert Depths("taxo", tree, None, accuracy=0.7).of(None, None).depth == LEAF
 
@@ -193,3 +191,28 @@ def test_a_long_list_of_many_labels_is_scored_in_parts(model: Path, monkeypatch:
         same = whole.post("/v1/classify", json={"texts": given}).json()["results"]
     assert [one.get("label") for one in cut] == [one.get("label") for one in same]
     assert cut[9] == {"error": "is empty; expected a text"}
+
+
+def test_a_run_promises_from_its_evaluation_sample_and_keeps_feedback_on_inner_nodes(tmp_path: Path) -> None:
+    run = taxonomy_run(tmp_path, documents=400, promise={"accuracy": 0.7})
+    with look_at(str(run)) as opened:
+        known = evaluated(opened, "round-0001")
+    wanted = known.promise(0.8, seed=0)
+    assert (len(known.masses), wanted.verified) == (400, True)
+    with live(run=str(run)) as service, Client(str(service.base_url)) as client:
+        found = client.classify(TEXTS, accuracy=0.8)
+        assert found.promises == (str(wanted),)
+        for one in found.results:
+            upward = one.confidences[::-1]
+            step = next((j for j, mass in enumerate(upward) if mass >= wanted.thresholds[j]), len(upward))
+            assert one.depth == len(upward) - step
+            assert (one.label is None) == (one.depth == 0) == (one.confidence is None)
+        assert client.classify(TEXTS[:1]).promises == (str(known.promise(0.7, seed=0)),)
+        assert client.classify(TEXTS[:1], level=2).promises == ()
+        client.feedback(TEXTS[0], label=PLACES[LABELS[0]], predicted="Group 1")
+        with pytest.raises(
+            ServiceError, match="'Group 7' is not in the taxonomy of the run; expected a path or a code"
+        ):
+            client.feedback(TEXTS[0], label="Group 7")
+    with look_at(str(run)) as opened:
+        assert [one.label for one in opened.store.feedback()] == [PLACES[LABELS[0]]]
