@@ -26,7 +26,7 @@ from laud_ray.texts import likely_tokens
 from laud_ray.types import Example, Label, Task
 
 # The share of documents whose leaf a first list holds, and the further questions about each of the others: 68 % without
-# annotations, 78 % with 300 and 83 % with 2,000 on a tree of 4,187 leaves (docs/LOG.md).
+# annotations, 76 % with 300 and 82 % with 2,000 on a tree of 4,187 leaves (docs/taxonomy.md).
 LIKELY_RECALL, FURTHER = 0.75, 2
 Section = EncoderZeroShotConfig | EncoderConfig | LinearConfig | PromptedSection
 
