@@ -63,7 +63,9 @@ def _remarks(found: LabelledFigures, *, binary: bool) -> list[str]:
     count = "as other" if binary else "as wrong answers, not as classes of macro-F1"
     if found.figures.hierarchy is not None:
         count = "as wrong answers at every level"
-    listed = f"; most are {', '.join(map(str, found.unknown))}" if found.unknown else ""
+    # Long paths are cut to their first names, which tell nothing apart; --json has them whole.
+    shown = found.unknown if found.figures.hierarchy is None else ()
+    listed = f"; most are {', '.join(map(str, shown))}" if shown else ""
     remarks = (
         (
             found.unknown_labels,
