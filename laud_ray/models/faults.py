@@ -19,7 +19,7 @@ from laud_ray.printable import printable
 from laud_ray.types import Floats
 
 CHUNK = 4096  # items in one call
-LARGEST = 1 << 25  # probabilities in one call: 128 MB
+LARGEST = 1 << 23  # probabilities in one call: 32 MB, which are read again and again, from a cache where they fit
 # How often an item may fail alone and then not fail in the same way again; beyond it, the engine counts as broken.
 MOST_RECOVERIES = 3
 LONGEST = 300  # characters of a reason
@@ -92,9 +92,11 @@ def checked(proba: Floats, n: int, k: int) -> Floats:
     found = np.asarray(proba)
     if found.shape != (n, k):
         raise ArithmeticError(f"the scorer returned an array of shape {found.shape}; expected {(n, k)}")
-    if not np.isfinite(found).all():
+    with np.errstate(all="ignore"):
+        sums = found.sum(1, dtype=np.float32)  # not finite if one of the probabilities is not
+    if not np.isfinite(sums).all():
         raise FloatingPointError("the probabilities are not finite")
-    if n and (float(found.min()) < -1e-3 or float(np.abs(found.sum(1, dtype=np.float32) - 1).max()) > 1e-2):
+    if n and (float(found.min()) < -1e-3 or float(np.abs(sums - 1).max()) > 1e-2):
         raise ArithmeticError("the probabilities of a text do not sum to 1")
     return found
 
