@@ -4,7 +4,7 @@ LAUD, arXiv 2511.14738. The order is that of the paper: the stop rules are check
 that every paid answer is used for training.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +21,8 @@ from laud_ray.people.groups import wait_for_answers
 from laud_ray.people.questions import rules_of
 from laud_ray.steps.annotation.annotate import annotate, annotate_left_open
 from laud_ray.steps.annotation.audit import audit
+from laud_ray.steps.annotation.renew import renew
+from laud_ray.steps.changed import first_round
 from laud_ray.steps.close import close
 from laud_ray.steps.sample import draw_evaluation, trust
 from laud_ray.steps.score import score, zero_shot
@@ -32,6 +34,7 @@ from laud_ray.steps.training.model import is_made
 from laud_ray.steps.training.train import train
 from laud_ray.steps.work import WaitingError, Work, together
 from laud_ray.store.run import claim
+from laud_ray.store.versions.acceptance import Accept
 
 ZERO_SHOT_DONE = "the zero-shot pass is done; `laud run` without --zero-shot-only continues"
 
@@ -52,10 +55,12 @@ def run(
     *,
     zero_shot_only: bool = False,
     wait: bool = False,
+    accept: Accept | None = None,
 ) -> Outcome:
     """Start a run, or continue the one in config.storage, until a stop rule ends it or answers are pending.
 
-    A finished run continues if no rule ends it with the current budget and stop rules.
+    A finished run continues if no rule ends it with the current budget and stop rules. If the labels are another
+    version of the run's taxonomy, it asks about what is new, split or moved, and keeps all other answers.
 
     Example:
         outcome = run(laud_ray.load("task.yaml"))
@@ -65,11 +70,13 @@ def run(
         observer: called with each event of the run.
         zero_shot_only: finish after the zero-shot pass, before any document is annotated; a later call continues.
         wait: wait for the answers of people instead of returning while some are pending.
+        accept: called with the differences between the versions of the taxonomy before anything is asked; raises if the
+            run is not to go on with the new one. None: the observer gets them as notes, and the run goes on.
 
     Raises:
         UserError: if the input is wrong; no half-written files are left.
     """
-    with claim(config) as folder, closing_engines():
+    with claim(config, accept or _told(observer)) as folder, closing_engines():
         reason = reconsider(config, folder.store)
         if reason is not None:
             return Outcome("finished", reason, folder.store.setting("current"))
@@ -85,6 +92,16 @@ def run(
                 said = f"{waiting}; {over}" if over else str(waiting)
                 return Outcome("waiting", said, folder.store.setting("current"), waiting.pending)
             return Outcome("finished", reason, folder.store.setting("current"))
+
+
+def _told(observer: Observer) -> Accept:
+    """Accept another version of a taxonomy, with its differences as notes."""
+
+    def tell(lines: Sequence[str]) -> None:
+        for line in lines:
+            observer(Event("note", "corpus", 0, note=line))
+
+    return tell
 
 
 def _answered(work: Work, waiting: WaitingError) -> bool:
@@ -115,6 +132,10 @@ def _rounds(work: Work, zero_shot_only: bool) -> str:
         round = 1
     elif zero_shot_only:
         return ZERO_SHOT_DONE
+    if round == first_round(work.store):
+        # The scores of the last round have labels of another version of the taxonomy, so nothing is chosen by them.
+        renew(work, round - 1)
+        return _learn(work, round)
     _heal(work, round - 1)
     if round == 1:
         seed(work)
@@ -124,6 +145,11 @@ def _rounds(work: Work, zero_shot_only: bool) -> str:
         # The previous process may have ended after it closed the last round and before it had all of its answers.
         if (reason := _query(work, round - 1)) is not None:
             return reason
+    return _learn(work, round)
+
+
+def _learn(work: Work, round: int) -> str:
+    """Train, score, evaluate and annotate, round by round, until the run ends; return the reason."""
     while True:
         train(work, round)
         score(work, round)
@@ -177,6 +203,7 @@ def _waiting(step: Callable[[], None]) -> WaitingError | None:
 
 def _query(work: Work, round: int) -> str | None:
     audit(work, round)
+    renew(work, round)
     select(work, round)
     annotate(work, "query", round)
     annotate_left_open(work, round)

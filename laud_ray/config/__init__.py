@@ -30,7 +30,7 @@ from laud_ray.config.oracles import (
     people_in,
     unpriced,
 )
-from laud_ray.config.reading import changes, differences, load, load_stored, parse
+from laud_ray.config.reading import CONTINUED, changes, differences, load, load_stored, parse
 from laud_ray.config.run import ResourcesConfig, RunConfig, ServingConfig
 from laud_ray.config.section import Section
 from laud_ray.config.stopping import (
@@ -47,6 +47,7 @@ from laud_ray.config.stopping import (
 from laud_ray.config.task import OTHER, TAXONOMY, CorpusConfig, LabelConfig, TaskConfig
 
 __all__ = [
+    "CONTINUED",
     "OTHER",
     "TAXONOMY",
     "AuditConfig",

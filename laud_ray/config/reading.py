@@ -23,6 +23,8 @@ from laud_ray.taxonomy import SEPARATOR
 from laud_ray.taxonomy import differences as changes_between
 
 _YAML = "a YAML file"
+# Keys that change results, but may change when a run is continued.
+CONTINUED = ("budget.", "stop", "promise")
 
 
 def load(path: str) -> RunConfig:

@@ -22,6 +22,8 @@ from laud_ray.planning.tokens import LIKELY_RECALL
 from laud_ray.planning.ways import Comparison, compare
 from laud_ray.steps.start import require_documents
 from laud_ray.storage.folder import Folder
+from laud_ray.store.run import CONFIG, look_at
+from laud_ray.store.versions.acceptance import proposed
 
 SAMPLE = 500
 
@@ -73,6 +75,7 @@ def plan(config: RunConfig, gpu: str | None = None) -> Plan:
     Raises:
         UserError: if `laud run` would refuse the configuration or the data.
     """
+    changed = _changed_taxonomy(config)
     task, device = config.task.to_task(), find_device(gpu)
     asked = config.asked_oracles()
     sections = (("zero_shot", config.zero_shot), ("learner", config.learner))
@@ -105,8 +108,20 @@ def plan(config: RunConfig, gpu: str | None = None) -> Plan:
     notes.append(_speed_note(found, device))
     if isinstance(config.learner, CausalConfig):
         notes.append(_attempts_note(config.learner))
-    said = tuple(dict.fromkeys(filter(None, notes)))
+    said = tuple(dict.fromkeys(filter(None, [*changed, *notes])))
     return Plan(corpus.counts, most_rounds(config), device, found, said, comparison)
+
+
+def _changed_taxonomy(config: RunConfig) -> list[str]:
+    """Return what another version of its taxonomy would change in a run that has begun."""
+    if config.task.tree is None or not Folder(config.storage).exists(CONFIG):
+        return []
+    with look_at(config.storage) as run:
+        found = proposed(run.store, run.config, config) if run.store.queries() else None
+    if found is None:
+        return []
+    first = f"{config.storage} has another version of the taxonomy, and goes on; the steps are those of a new run"
+    return [first, *found.lines()]
 
 
 def _unless_guessed(model: str, check: Callable[..., None], *arguments: object) -> str | None:

@@ -5,12 +5,14 @@ from dataclasses import replace
 from laud_ray.client import notify
 from laud_ray.evaluation.agreement import agreement
 from laud_ray.evaluation.candidate_recall import candidate_recall, list_size
+from laud_ray.evaluation.carried import carried_accuracy
 from laud_ray.evaluation.measure import evaluate_round, evaluation_answers
 from laud_ray.events import Event
 from laud_ray.models.kinds import ZERO_SHOT
 from laud_ray.oracles.trees.candidates import Candidates
 from laud_ray.steps.annotation.annotate import encoder_of
 from laud_ray.steps.annotation.answers import asked, feedback_labels, spent
+from laud_ray.steps.changed import first_round, since
 from laud_ray.steps.stop import verdict
 from laud_ray.steps.work import Work
 from laud_ray.storage.model_folder import failure_of
@@ -28,7 +30,7 @@ def close(work: Work, round: int) -> str | None:
     with work.step("evaluate", round):
         result = _result(work, round)
         _measure_candidates(work, round)
-        reason = verdict(config, [*store.history(), result])
+        reason = verdict(config, [*store.history(), result], since(store, round))
     # Steps that run after the round is closed, such as its annotation, are added to its times when the history is read.
     result = replace(result, seconds=store.timings().get(round, {}))
     kind = config.learner.kind if round else ZERO_SHOT[config.zero_shot.engine]
@@ -42,10 +44,14 @@ def close(work: Work, round: int) -> str | None:
 def floor(work: Work, figures: Figures) -> float:
     """Return the accuracy of zero-shot on the documents of `figures`. A model below it is not accepted.
 
-    Zero-shot is measured again if `laud evaluate --budget` has bought answers since it was measured first.
+    Zero-shot is measured again if `laud evaluate --budget` has bought answers since it was measured first, or if the
+    taxonomy has changed.
     """
     first, scores = work.store.history()[0].figures, work.run.scores(0)
     whole = {part.name for part in work.corpus.ranges} <= scores.names()
+    if first_round(work.store):
+        found = carried_accuracy(work.run, 0) if whole else None
+        return 0.0 if found is None else found
     if (first.n, first.trusted) == (figures.n, figures.trusted) or not whole:
         return first.accuracy.value
     return evaluate_round(work.run, 0).accuracy.value
@@ -78,7 +84,7 @@ def _result(work: Work, round: int) -> RoundResult:
     run, store, task = work.run, work.store, work.task
     figures = evaluate_round(run, round)
     history, kappa, change = store.history(), None, None
-    if round:
+    if round and round != first_round(store):  # a model of another version of the taxonomy has other labels
         before, after = run.scores(round - 1), run.scores(round)
         kappa, change = agreement(before, after, store.sample("stop"), task.names, binary=task.kind == "binary")
     return RoundResult(

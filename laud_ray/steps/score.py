@@ -8,11 +8,13 @@ from laud_ray.models import kinds
 from laud_ray.models.language.label_prompt import Answers
 from laud_ray.passes.run import run_pass
 from laud_ray.passes.shortlists import Shortlist
-from laud_ray.steps import legible
+from laud_ray.steps import changed, legible
+from laud_ray.steps.selection import focus
 from laud_ray.steps.selection.seed_walk import ClassRanking, ranking_depth, seed_cap, sought_groups
 from laud_ray.steps.selection.strategy import depth, strategy_of
 from laud_ray.steps.training.model import PROBE, train
 from laud_ray.steps.work import Work
+from laud_ray.types import QueryStrategy
 
 ANSWERS: tuple[str, ...] = get_args(Answers)
 LEAST_MASS, MOST_FLIPS = 0.5, 0.1
@@ -33,8 +35,14 @@ def zero_shot(work: Work) -> None:
 def score(work: Work, round: int) -> None:
     """Score the corpus with a round's model, and shortlist the candidates for the next queries."""
     asked = frozenset(a.query.document.id for a in work.store.queries())
-    strategy = strategy_of(work)
-    wanted = Shortlist(strategy, depth(work, strategy), asked, (work.config.seed, round), work.corpus.pool_size)
+    strategy: QueryStrategy
+    if leaves := changed.record(work.store, work.config, round):
+        strategy = focus.ranking_of(leaves, work.task.names)
+        listed = focus.ranking_depth(work.config.query.batch)
+    else:
+        strategy = strategy_of(work)
+        listed = depth(work, strategy)
+    wanted = Shortlist(strategy, listed, asked, (work.config.seed, round), work.corpus.pool_size)
     with work.step("score", round):
         _pass(work, round, wanted)
 

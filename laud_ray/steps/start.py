@@ -28,7 +28,9 @@ def start(run: RunFolder, observer: Observer) -> Work:
     if corpus is None:
         with timed(run.store, observer, "corpus", 0):
             column = oracles.sealed_column(asked)
-            corpus = normalise(config.corpus, run.corpus, sealed=column, labels=known_labels(task))
+            # A taxonomy may change: later versions read the labels of the data as they are.
+            labels = known_labels(task) if task.taxonomy is None else None
+            corpus = normalise(config.corpus, run.corpus, sealed=column, labels=labels)
         for note in corpus.notes:
             observer(Event("note", "corpus", 0, note=note))
     require_documents(config, corpus)

@@ -5,14 +5,30 @@ from dataclasses import replace
 
 from laud_ray import stopping
 from laud_ray.config import RunConfig, StopConfig
+from laud_ray.steps.changed import Since, since
 from laud_ray.store.store import Store
 from laud_ray.types import RoundResult, StoppingRule
 
 
-def verdict(config: RunConfig, history: Sequence[RoundResult]) -> str | None:
-    """Return the reason to end the run after these rounds, or None. Budget and pool are rules of every run."""
-    rules = [*map(_rule, config.stop), stopping.Budget(), stopping.PoolExhausted()]
-    return stopping.first_verdict(rules, history) if len(history) > 1 else None
+def verdict(config: RunConfig, history: Sequence[RoundResult], changed: Since | None = None) -> str | None:
+    """Return the reason to end the run after these rounds, or None. Budget and pool are rules of every run.
+
+    After a change of the taxonomy, no other rule ends the run before all changed leaves have been asked about. A run
+    that had ended ends then, unless its budget is raised once more.
+
+    Args:
+        changed: where the run stands after the last change of its taxonomy; None if there was none.
+    """
+    always: list[StoppingRule] = [stopping.Budget(), stopping.PoolExhausted()]
+    rules = [*map(_rule, config.stop), *always]
+    if changed is None:
+        return stopping.first_verdict(rules, history) if len(history) > 1 else None
+    if changed.leaves:
+        reason = stopping.first_verdict(always, history)
+        return None if reason is None else f"{reason}; {_left(changed.leaves)}"
+    if changed.ended and history[-1].budget <= history[changed.round].budget:
+        return "taxonomy: its changed leaves have been asked about; with a higher budget.annotations the run goes on"
+    return stopping.first_verdict(rules, history[changed.round :])
 
 
 def reconsider(config: RunConfig, store: Store) -> str | None:
@@ -21,14 +37,23 @@ def reconsider(config: RunConfig, store: Store) -> str | None:
     Once that round's queries are recorded the decision is final, since a model must be trained on their answers.
     """
     history = store.history()
-    before = store.stop_reason()
+    before, changed = store.stop_reason(), since(store, len(history) - 1)
+    if changed is not None and changed.round == len(history):
+        # The model of the version in force is still to be trained.
+        store.set_stop_reason(None)
+        return None
     if not history or store.queries("query", history[-1].number):
         return before
     today = replace(history[-1], budget=config.budget.annotations)
-    reason = verdict(config, [*history[:-1], today])
+    reason = verdict(config, [*history[:-1], today], changed)
     if reason != before:
         store.set_stop_reason(reason)
     return reason
+
+
+def _left(leaves: int) -> str:
+    some = "1 changed leaf of the taxonomy is" if leaves == 1 else f"{leaves:,} changed leaves of the taxonomy are"
+    return f"{some} still to be asked about, which a higher budget.annotations allows"
 
 
 def _rule(config: StopConfig) -> StoppingRule:

@@ -10,10 +10,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine, exists, func, insert, literal, select
+from sqlalchemy import Connection, Engine, RowMapping, exists, func, insert, literal, select
 
 from laud_ray.store.database.connection import in_turn, read, write
-from laud_ray.store.tables import CHECKSUM, feedback, in_utc, now, row_checksum
+from laud_ray.store.tables import CHECKSUM, feedback, in_utc, models, now, row_checksum
+from laud_ray.store.versions.record import History, history
 from laud_ray.texts import cut, normalise_text
 
 
@@ -106,14 +107,26 @@ def last_position(engine: Engine) -> int:
 
 
 def entries(engine: Engine, until: int | None = None) -> list[Feedback]:
-    """Return the entries in order; with `until`, those up to and including that position."""
-    found = select(feedback).order_by(feedback.c.position)
+    """Return the entries in order; with `until`, those up to and including that position.
+
+    Labels are in the words of the taxonomy's version in force. A person had those of the model that predicted.
+    """
+    found = select(feedback, models.c.round).select_from(feedback.outerjoin(models, feedback.c.model == models.c.name))
+    found = found.order_by(feedback.c.position)
     if until is not None:
         found = found.where(feedback.c.position <= until)
-    return [
-        Feedback(r.position, r.id, r.text, r.label, r.who, r.predicted, r.model, in_utc(r.created_at))
-        for r in read(engine, lambda connection: connection.execute(found).all())
-    ]
+    rows, versions = read(engine, lambda connection: connection.execute(found).mappings().all()), history(engine)
+    return [_entry(row, versions) for row in rows]
+
+
+def _entry(row: RowMapping, versions: History | None) -> Feedback:
+    label, predicted = row["label"], row["predicted"]
+    if versions is not None:
+        round, position = row["round"], row["position"]
+        version = versions.at("feedback", position) if round is None else versions.of_round(round)
+        label, predicted = (versions.carry(one, version).label for one in (label, predicted))
+    made = in_utc(row["created_at"])
+    return Feedback(row["position"], row["id"], row["text"], label, row["who"], predicted, row["model"], made)
 
 
 def judge(given: Iterable[Feedback], names: Collection[str], max_chars: int) -> Verdicts:

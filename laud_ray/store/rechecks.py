@@ -13,6 +13,8 @@ from sqlalchemy import ColumnElement, Engine, func, insert, select
 from laud_ray.quality.aggregation import MODEL, Opinion
 from laud_ray.store.database.connection import read, write
 from laud_ray.store.tables import annotations, now, queries, second_answers, second_queries
+from laud_ray.store.versions.record import History, history
+from laud_ray.store.versions.renewals import renewals
 from laud_ray.types import Annotation, Document
 
 FIRST_ATTEMPT = 2
@@ -76,9 +78,10 @@ def pending_trusted(engine: Engine) -> list[SecondQuery]:
 def trusted_answers(engine: Engine) -> dict[str, str | None]:
     """Return the trusted oracle's labels by document id; None if it abstained or has not answered yet."""
     asked, answers = second_queries.c, second_answers.c
-    found = select(asked.document_id, answers.label).select_from(_QUESTIONS).where(_SAMPLED)
+    found = select(asked.document_id, answers.label, answers.position).select_from(_QUESTIONS).where(_SAMPLED)
     rows = read(engine, lambda connection: connection.execute(found.order_by(asked.position)).all())
-    return {row.document_id: row.label for row in rows}
+    versions = history(engine)
+    return {row.document_id: _carried(versions, row.label, "second_answers", row.position) for row in rows}
 
 
 def _open(engine: Engine, *which: ColumnElement[bool]) -> list[SecondQuery]:
@@ -122,32 +125,49 @@ def add(engine: Engine, attempt: int, new: Sequence[Annotation]) -> None:
 def opinions(engine: Engine, before: int | None = None) -> list[Opinion]:
     """Return all opinions on audited documents: first answers, second answers, and the model's predictions.
 
+    A document that was asked about once more after a change of the taxonomy has that answer alone, and is left out.
+
     Args:
         engine: the database.
         before: only second questions of rounds before this one; None is all rounds.
     """
     asked, answers = second_queries.c, second_answers.c
     again = select(
-        answers.document_id, answers.attempt, asked.round, answers.label, answers.oracle, asked.predicted
+        *(answers.document_id, answers.attempt, asked.round, answers.label, answers.oracle, asked.predicted),
+        *(asked.position.label("asked"), answers.position.label("answer")),
     ).select_from(_QUESTIONS)
     again = again.where(answers.position.is_not(None), ~_SAMPLED)
     if before is not None:
         again = again.where(asked.round < before)
     again = again.order_by(asked.position)
     first = (
-        select(annotations.c.document_id, queries.c.round, annotations.c.label, annotations.c.oracle)
+        select(
+            *(annotations.c.document_id, queries.c.round, annotations.c.label, annotations.c.oracle),
+            annotations.c.position.label("answer"),
+        )
         .select_from(annotations.join(queries, annotations.c.document_id == queries.c.document_id))
         .where(annotations.c.document_id.in_(select(answers.document_id)))
     )
     later = read(engine, lambda connection: connection.execute(again).all())
     known = {row.document_id: row for row in read(engine, lambda connection: connection.execute(first).all())}
+    versions = history(engine)
+    renewed = {} if versions is None else renewals(engine)
+    later = [row for row in later if row.document_id not in renewed]
     found: list[Opinion] = []
     for name in dict.fromkeys(row.document_id for row in later):
         one = known[name]
-        found.append(Opinion(name, 1, one.round, one.label, one.oracle))
+        label = _carried(versions, one.label, "annotations", one.answer)
+        found.append(Opinion(name, 1, one.round, label, one.oracle))
     for row in later:
         who = row.oracle + AGAIN if row.oracle == known[row.document_id].oracle else row.oracle
-        if row.predicted is not None:
-            found.append(Opinion(row.document_id, row.attempt, row.round, row.predicted, MODEL))
-        found.append(Opinion(row.document_id, row.attempt, row.round, row.label, who))
+        predicted = _carried(versions, row.predicted, "second_queries", row.asked)
+        if predicted is not None:
+            found.append(Opinion(row.document_id, row.attempt, row.round, predicted, MODEL))
+        label = _carried(versions, row.label, "second_answers", row.answer)
+        found.append(Opinion(row.document_id, row.attempt, row.round, label, who))
     return found
+
+
+def _carried(versions: History | None, label: str | None, table: str, position: int) -> str | None:
+    """Return the label of a row in the version of the taxonomy in force."""
+    return label if versions is None or label is None else versions.carry_row(label, table, position).label

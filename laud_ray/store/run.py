@@ -30,11 +30,11 @@ from laud_ray.store.database.opening import (
 )
 from laud_ray.store.database.postgres import SCHEMA
 from laud_ray.store.store import Store
+from laud_ray.store.trees import CONFIGURATION
+from laud_ray.store.versions.acceptance import Accept, accept_version, other_version, refuse_stale
 
 CONFIG = "config.yaml"
 LOCK = ".lock"
-# The setting in the database with the configuration of the last `laud run`. config.yaml is a copy of it for people.
-CONFIGURATION = "configuration"
 # Folders that only the process with the run's lock writes to.
 WRITTEN = ("corpus", "zero_shot", "models", "rounds")
 _log = logging.getLogger(__name__)
@@ -81,8 +81,12 @@ class RunFolder:
 
 
 @contextmanager
-def claim(config: RunConfig) -> Iterator[RunFolder]:
+def claim(config: RunConfig, accept: Accept | None = None) -> Iterator[RunFolder]:
     """Open a run for writing, under its lock: a new run, or an existing one with a compatible configuration.
+
+    Args:
+        accept: called with the differences if the configuration has another version of the run's taxonomy; raises if
+            the run is not to go on with it. None: another version is refused.
 
     Raises:
         ConfigError: if the storage cannot be written.
@@ -109,7 +113,9 @@ def claim(config: RunConfig) -> Iterator[RunFolder]:
         held.callback(store.close)
         config = trees.with_kept_tree(config, folder, store.setting)
         if (old := _recorded(folder, store)) is not None:
-            _reconcile(folder, store, trees.with_kept_tree(old, folder, store.setting), config)
+            old = trees.with_kept_tree(old, folder, store.setting)
+            refuse_stale(folder, store, old, config, CONFIG)
+            _reconcile(folder, store, old, config, accept)
         trees.keep(config, store.setting, store.set)
         text = config.dump()
         if store.setting(CONFIGURATION) != text:
@@ -236,15 +242,22 @@ def _note(line: str) -> None:
 
 def _may_change(line: str) -> bool:
     """Whether a difference in the configuration is allowed when a run is continued."""
-    return line.startswith(("budget.", "stop", "promise"))
+    return line.startswith(configuration.CONTINUED)
 
 
-def _reconcile(folder: Folder, store: Store, old: RunConfig, new: RunConfig) -> None:
-    """Refuse a configuration that changes results. Before the first query, drop the outputs that it affects instead."""
+def _reconcile(folder: Folder, store: Store, old: RunConfig, new: RunConfig, accept: Accept | None) -> None:
+    """Refuse a configuration that changes results. Before the first query, drop the outputs that it affects instead.
+
+    Another version of a taxonomy is put in force once it is accepted.
+    """
     changed = configuration.differences(old, new)
     asked = store.queries()
+    if asked and other_version(old, new) is not None:
+        accept_version(folder, store, old, new, accept)
+        return
     if changed and all(map(_may_change, changed)):
         again = rechecks.asked_in(store.engine)
+        again += store.counts().get("renewed", 0)
         _check_budget(new, sum(query.purpose != "evaluation" for query in asked) + again)
     elif changed and asked:
         if _asks_anew(store, changed):

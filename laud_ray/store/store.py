@@ -2,12 +2,15 @@
 
 Queries and annotations are only added, never changed. A query is recorded before an oracle is asked, and an answer as
 soon as it arrives, so after a crash the open queries are exactly those without an annotation.
+
+Labels are stored in the words of the taxonomy's version at which they were written, and returned in those of the
+version in force (laud_ray.store.versions).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, func, insert, select, update
 
 from laud_ray.store import feedback, round_results
 from laud_ray.store.database.connection import in_turn, open_database, read, write
@@ -24,6 +27,11 @@ from laud_ray.store.tables import (
     settings,
     timings,
 )
+from laud_ray.store.versions import renewals
+from laud_ray.store.versions.record import History, history
+from laud_ray.store.versions.renewals import Renewal
+from laud_ray.store.versions.tables import renewed_answers
+from laud_ray.taxonomy.succession import Carried
 from laud_ray.types import Annotation, Document, Purpose, RoundResult, Walk
 
 
@@ -55,6 +63,8 @@ class Answered:
         answered: False while the answer is pending.
         label: the answer; None if it is pending or an abstention.
         oracle: the oracle that answered; None while the answer is pending.
+        unclear: whether a change of the taxonomy made the answer unclear: its leaf was split, or its node removed.
+        version: of the taxonomy, at which the answer was given.
     """
 
     query: Query
@@ -63,6 +73,8 @@ class Answered:
     answered: bool
     label: str | None
     oracle: str | None = None
+    unclear: bool = False
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,48 +156,50 @@ class Store:
             found = found.where(queries.c.round == round)
         found = found.order_by(queries.c.position)
         rows = read(self._engine, lambda connection: connection.execute(found).mappings().all())
-        return [
-            Answered(
-                Query(
-                    Document(r["document_id"], r["text"]),
-                    r["reason"],
-                    r["predicted"],
-                    r["confidence"],
-                    r["sought"],
-                    r["walk"],
-                ),
-                r["purpose"],
-                r["round"],
-                r["answer"] is not None,
-                r["label"],
-                r["oracle"],
-            )
-            for r in rows
-        ]
+        versions = history(self._engine)
+        renewed = {} if versions is None else renewals.renewals(self._engine)
+        return [_answered(row, versions, renewed.get(row["document_id"])) for row in rows]
 
     def add_annotations(self, new: Sequence[Annotation]) -> None:
-        rows = [{**asdict(annotation), "created_at": now()} for annotation in new]
-        if rows:
-            write(self._engine, lambda connection: connection.execute(insert(annotations), rows))
+        """Record answers to open queries."""
+        versions = history(self._engine)
+        renewed = {} if versions is None else renewals.renewals(self._engine)
+        again = {name for name, one in renewed.items() if not one.answered}
+
+        def add(connection: Connection) -> None:
+            first = new if versions is None else renewals.add(connection, versions.current.number, new, again)
+            rows = [{**asdict(annotation), "created_at": now()} for annotation in first]
+            if rows:
+                connection.execute(insert(annotations), rows)
+
+        if new:
+            write(self._engine, add)
 
     def counts(self) -> dict[str, int]:
         """Return numbers of answers, abstentions included, by kind.
 
         The keys `seed`, `query` and `evaluation` are first answers by purpose. `audit` are second answers to training
         documents, and `trusted` second answers to the evaluation sample. `abstained` are the abstentions among first
-        answers.
+        answers. If the taxonomy has changed, `renewed` are the answers to training documents that were asked about
+        again because of it; those to the evaluation sample are in `evaluation`.
         """
         joined = queries.join(annotations, queries.c.document_id == annotations.c.document_id)
         by_purpose = select(queries.c.purpose, func.count()).select_from(joined).group_by(queries.c.purpose)
         abstained = select(func.count()).select_from(annotations).where(annotations.c.label.is_(None))
         twice = second_answers.join(queries, queries.c.document_id == second_answers.c.document_id)
         again = select(queries.c.purpose, func.count()).select_from(twice).group_by(queries.c.purpose)
+        anew = renewed_answers.join(queries, queries.c.document_id == renewed_answers.c.document_id)
+        renewing = select(queries.c.purpose, func.count()).select_from(anew).group_by(queries.c.purpose)
 
         def count(connection: Connection) -> dict[str, int]:
             found: dict[str, int] = {row[0]: row[1] for row in connection.execute(by_purpose)}
             second: dict[str, int] = {row[0]: row[1] for row in connection.execute(again)}
+            renewed: dict[str, int] = {row[0]: row[1] for row in connection.execute(renewing)}
+            training = sum(n for purpose, n in renewed.items() if purpose != "evaluation")
             return {
-                **{purpose: found.get(purpose, 0) for purpose in ("seed", "query", "evaluation")},
+                **{purpose: found.get(purpose, 0) for purpose in ("seed", "query")},
+                "evaluation": found.get("evaluation", 0) + renewed.get("evaluation", 0),
+                **({"renewed": training} if training else {}),
                 "audit": sum(n for purpose, n in second.items() if purpose != "evaluation"),
                 "trusted": second.get("evaluation", 0),
                 "abstained": connection.scalar(abstained) or 0,
@@ -195,7 +209,7 @@ class Store:
 
     def cost(self) -> float:
         """Return the dollars spent on answers so far."""
-        spent = [select(func.sum(table.c.cost)) for table in (annotations, second_answers)]
+        spent = [select(func.sum(table.c.cost)) for table in (annotations, second_answers, renewed_answers)]
         return read(self._engine, lambda connection: sum(float(connection.scalar(one) or 0.0) for one in spent))
 
     def set_samples(self, samples: Mapping[str, Sequence[Sampled]], settings: Mapping[str, str] | None = None) -> None:
@@ -305,3 +319,33 @@ class Store:
         if (until := self.setting(key)) is None:
             self.set(key, until := str(feedback.last_position(self._engine)))
         return self.feedback(int(until))
+
+
+def _answered(row: RowMapping, versions: History | None, renewed: Renewal | None) -> Answered:
+    """Return a query with its answer, in the words of the taxonomy's version in force.
+
+    Args:
+        row: a row of queries, with the label, oracle and position of its annotation.
+        versions: of the taxonomy; None if it has never changed.
+        renewed: the last question about the document after a change.
+    """
+    answer = Carried(row["label"])
+    predicted, sought, answered, oracle, version = (
+        row["predicted"],
+        row["sought"],
+        row["answer"] is not None,
+        row["oracle"],
+        1,
+    )
+    if versions is not None:
+        predicted = versions.carry_row(predicted, "queries", row["position"]).label
+        sought = versions.carry_row(sought, "queries", row["position"]).label
+        if renewed is not None:
+            answered, oracle, version = renewed.answered, renewed.oracle, renewed.version
+            answer = versions.carry(renewed.label, version)
+        elif answered:
+            version = versions.at("annotations", row["answer"])
+            answer = versions.carry(row["label"], version)
+    document = Document(row["document_id"], row["text"])
+    query = Query(document, row["reason"], predicted, row["confidence"], sought, row["walk"])
+    return Answered(query, row["purpose"], row["round"], answered, answer.label, oracle, answer.unclear, version)

@@ -15,6 +15,8 @@ from laud_ray.taxonomy.task import FILE, dump
 # The settings in the database with the run's taxonomies, by their digests. RUN/taxonomy.json is a copy of the current
 # one that is faster to read.
 KEY = "taxonomy "
+# The setting in the database with the configuration of the last `laud run`. config.yaml is a copy of it for people.
+CONFIGURATION = "configuration"
 
 
 def with_found_paths(config: RunConfig, written: str) -> RunConfig:

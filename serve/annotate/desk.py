@@ -17,8 +17,9 @@ from laud_ray.config import PeopleConfig
 from laud_ray.errors import ConfigError, RunError
 from laud_ray.people.questions import rules_of, take_turn
 from laud_ray.store.database.connection import in_turn, read, write
-from laud_ray.store.run import CONFIGURATION, RunFolder, look_at
+from laud_ray.store.run import RunFolder, look_at
 from laud_ray.store.tables import put_setting, settings
+from laud_ray.store.trees import CONFIGURATION
 from laud_ray.taxonomy.task import answer_names
 from laud_ray.types import Task
 from serve.annotate.faults import as_faults

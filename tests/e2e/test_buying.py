@@ -26,8 +26,9 @@ from laud_ray.people.questions import rules_of
 from laud_ray.people.votes import Vote, cast
 from laud_ray.steps.close import floor
 from laud_ray.steps.work import Work
-from laud_ray.store.run import CONFIGURATION, RunFolder, claim, configured, look_at
+from laud_ray.store.run import RunFolder, claim, configured, look_at
 from laud_ray.store.store import Query
+from laud_ray.store.trees import CONFIGURATION
 from laud_ray.types import Annotation, Document, Estimate, Figures, RoundResult
 from tests.commands import laud
 from tests.rare import score_of, truth, write_catalog, write_scores

@@ -1,5 +1,6 @@
 """Configure, plan, start and inspect a run: init, plan, run, status, report."""
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +10,8 @@ from laud_ray.cli.output import leave_waiting, print_json, print_text, print_vie
 from laud_ray.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from laud_ray.planning.starter import Starter
 
 
@@ -85,8 +88,13 @@ def plan(config: str, gpu: str | None, as_json: bool) -> None:
     "--zero-shot-only", is_flag=True, help="Stop after the zero-shot pass; run again without this option to continue."
 )
 @click.option("--wait", is_flag=True, help="Keep running while people answer, instead of ending with exit code 75.")
-def run(config: str, zero_shot_only: bool, wait: bool) -> None:
-    """Start the run that the YAML file CONFIG describes, or resume it."""
+@click.option("--yes", is_flag=True, help="Go on with another version of the taxonomy without asking at the terminal.")
+def run(config: str, zero_shot_only: bool, wait: bool, yes: bool) -> None:
+    """Start the run that the YAML file CONFIG describes, or resume it.
+
+    If its labels are another version of the run's taxonomy, the differences are listed first. Only what is new, split
+    or moved is asked about then.
+    """
     from laud_ray.cli.console import Show
     from laud_ray.cli.metrics import watched
     from laud_ray.cli.paths import check_lasting, check_writable
@@ -99,7 +107,10 @@ def run(config: str, zero_shot_only: bool, wait: bool) -> None:
     check_lasting(settings.storage, f"{config}: storage")
     check_writable(settings.storage, f"{config}: storage")
     with Show(terminal(err=True), settings.storage) as show:
-        outcome = run_loop(settings, watched(show, settings.storage), zero_shot_only=zero_shot_only, wait=wait)
+        observer = watched(show, settings.storage)
+        outcome = run_loop(
+            settings, observer, zero_shot_only=zero_shot_only, wait=wait, accept=lambda lines: _accept(lines, yes=yes)
+        )
     if zero_shot_only:
         print_text(f"{settings.storage}: {outcome.reason}")
         return
@@ -109,6 +120,16 @@ def run(config: str, zero_shot_only: bool, wait: bool) -> None:
     if outcome.state == "waiting":
         known = outcome.reason != "answers are pending"
         leave_waiting(outcome.pending, outcome.reason if known else "run the same command again to ask for them")
+
+
+def _accept(lines: "Sequence[str]", *, yes: bool) -> None:
+    """List the differences between two versions of a taxonomy, and ask whether to go on, if somebody is there."""
+    say("the labels are another version of the run's taxonomy:")
+    for line in lines:
+        say(f"  {line}")
+    if not yes and sys.stdin.isatty() and not click.confirm("Go on with this version?", err=True):
+        say("nothing has changed")
+        raise SystemExit(1)
 
 
 @click.command(short_help="Show a run's rounds, figures, state and current model.")

@@ -184,7 +184,7 @@ class RunSummary:
     @property
     def spent(self) -> int:
         """The annotations that count against the budget."""
-        return sum(self.annotations.get(purpose, 0) for purpose in ("seed", "query", "audit"))
+        return sum(self.annotations.get(purpose, 0) for purpose in ("seed", "query", "audit", "renewed"))
 
     @property
     def current(self) -> RoundResult | None:

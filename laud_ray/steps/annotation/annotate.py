@@ -10,6 +10,7 @@ from laud_ray.passes.scoring import load_scorer, open_model
 from laud_ray.people.groups import Awaited
 from laud_ray.steps.annotation.answers import asked, closed_key, left_open
 from laud_ray.steps.annotation.suggest import suggestions
+from laud_ray.steps.changed import first_round
 from laud_ray.steps.work import Progress, WaitingError, Work
 from laud_ray.storage.model_folder import version_of
 from laud_ray.store.ledger import Ledger
@@ -72,10 +73,13 @@ def second_oracle(work: Work, attempt: int, round: int) -> Oracle:
 def encoder_of(work: Work, round: int) -> Callable[[], Scorer] | None:
     """Return what opens the model of a round, which suggests leaves of a taxonomy; round 0 is zero-shot.
 
-    None if it is no encoder: a language model would take longer to suggest leaves than to choose one.
+    None if it is no encoder: a language model would take longer to suggest leaves than to choose one. Also None if the
+    model has the leaves of an earlier version of the taxonomy.
     """
     model = work.run.models / work.run.model_name(round)
     if work.task.taxonomy is None or work.is_engine(round) or version_of(model) is None:
+        return None
+    if round < first_round(work.store):
         return None
     return lambda: load_scorer(model, open_model)
 

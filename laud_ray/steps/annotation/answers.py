@@ -29,7 +29,7 @@ def spent(work: Work) -> int:
 def spent_of(store: Store) -> int:
     """Do what `spent` does, for a run that is only looked at."""
     counts = store.counts()
-    return counts["seed"] + counts["query"] + counts["audit"]
+    return counts["seed"] + counts["query"] + counts["audit"] + counts.get("renewed", 0)
 
 
 def feedback_labels(work: Work, round: int) -> dict[str, str]:

@@ -8,7 +8,8 @@ import pytest
 from laud_ray.config import TaskTree
 from laud_ray.people.votes import current, votes
 from laud_ray.store import trees
-from laud_ray.store.run import CONFIG, CONFIGURATION, look_at
+from laud_ray.store.run import CONFIG, look_at
+from laud_ray.store.trees import CONFIGURATION
 from laud_ray.taxonomy import Node, Taxonomy
 from laud_ray.taxonomy.task import FILE, dump
 from serve.annotate import desk as module

@@ -20,7 +20,8 @@ from laud_ray.store.database.connection import open_database
 from laud_ray.store.ledger import Answer, Call, Caps, Ledger
 from laud_ray.store.model_records import promote
 from laud_ray.store.store import Query, Sampled, Store
-from laud_ray.store.tables import metadata, row_checksum
+from laud_ray.store.tables import metadata, now, row_checksum
+from laud_ray.store.versions import tables
 from laud_ray.types import Annotation, ClassFigures, Document, Estimate, Figures, RoundResult
 from tests.postgres import Server
 
@@ -59,6 +60,12 @@ def fill(store: Store) -> None:
         store.engine, "ann", [Vote("v1", question.number, "label", "Tea", "sure", 1.5, ("Tea",))], rules, ["Tea"]
     )
     with store.engine.begin() as connection:
+        version = {"version": 1, "tree": "0a", "round": 0, "ended": False, "positions": "{}", "created_at": now()}
+        connection.execute(tables.taxonomies.insert().values(version))
+        renewed = {"document_id": "d0", "version": 1, "created_at": now()}
+        connection.execute(tables.renewed_queries.insert().values(renewed))
+        given = {**renewed, "label": "Tea", "oracle": "replay", "cost": 0.5}
+        connection.execute(tables.renewed_answers.insert().values(given))
         row = {"question": question.number, "label": "Tea", "who": "owner", "created_at": question.created_at}
         connection.execute(people_tables.gold.insert().values(row))
 
