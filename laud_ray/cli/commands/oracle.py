@@ -11,7 +11,7 @@ from laud_ray.cli.output import leave_waiting, print_json, print_view, say, term
 from laud_ray.errors import RunError
 
 if TYPE_CHECKING:
-    from laud_ray.evaluation.probe import Asked, Planned
+    from laud_ray.evaluation.probing.probe import Asked, Planned
 
 
 @click.command(short_help="Show what each oracle of RUN is worth: accuracy, costs, confidence.")
@@ -80,7 +80,7 @@ def oracle(
 def _probe(run: str, n: int, *, yes: bool) -> "list[Asked]":
     """Buy a probe of n documents for each language model of a run, once its price is known and accepted."""
     from laud_ray.cli.console import Show
-    from laud_ray.evaluation.probe import ask, plan_probes
+    from laud_ray.evaluation.probing.probe import ask, plan_probes
     from laud_ray.store.run import claim, configured, look_at
 
     with look_at(run):  # raises if there is no run; `claim` would create one

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from laud_ray.evaluation.probe import Findings
+from laud_ray.evaluation.probing.probe import Findings
 from laud_ray.quality.probe import Change, Errors
 from laud_ray.report.formatting import dollars, figure, percent
 from laud_ray.report.json_values import estimate_json

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from laud_ray.evaluation.probe import Findings
+from laud_ray.evaluation.probing.probe import Findings
 from laud_ray.quality.oracles.accuracy import Accuracy
 from laud_ray.quality.oracles.answers import Counts
 from laud_ray.quality.oracles.split import Split

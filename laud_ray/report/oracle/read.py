@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from laud_ray.config import LlmConfig, PeopleConfig
-from laud_ray.evaluation.probe import findings, llms, unfinished
+from laud_ray.evaluation.probing.probe import findings, llms, unfinished
 from laud_ray.quality.aggregation import Opinion
 from laud_ray.quality.alternative import SKILLED
 from laud_ray.quality.oracles.answers import Reply, count

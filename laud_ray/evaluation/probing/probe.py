@@ -13,7 +13,7 @@ from laud_ray.cluster.connect import connect
 from laud_ray.config import LlmConfig, RunConfig
 from laud_ray.data.corpus import Corpus, open_corpus
 from laud_ray.errors import RunError
-from laud_ray.evaluation.probe_draw import draw_documents
+from laud_ray.evaluation.probing.draw import draw_documents
 from laud_ray.events import Event, Observer
 from laud_ray.models.language.prompts import fenced
 from laud_ray.oracles.llm import answer_key

@@ -12,8 +12,8 @@ import pytest
 from laud_ray import oracles
 from laud_ray.config import RunConfig
 from laud_ray.errors import RunError
-from laud_ray.evaluation.probe import Findings, ask, findings, llms, plan_probes
-from laud_ray.evaluation.probe_draw import order
+from laud_ray.evaluation.probing.draw import order
+from laud_ray.evaluation.probing.probe import Findings, ask, findings, llms, plan_probes
 from laud_ray.events import Event
 from laud_ray.oracles.llm import LlmOracle, oracle_prompt
 from laud_ray.oracles.probing import ASKED
