@@ -1,8 +1,11 @@
 """Macro-F1 with a stratified bootstrap interval. Pure NumPy. n documents, k classes."""
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from laud_ray.stats.estimates.accuracy import estimate_accuracy
 from laud_ray.stats.estimates.sample import Sample
@@ -63,6 +66,11 @@ def widened_to_classes(found: Estimate, per_class: Sequence[ClassFigures], k: in
     return Estimate(found.value, min(found.low, low), max(found.high, high), found.n)
 
 
+def mean_ratio(above: npt.NDArray[Any], below: npt.NDArray[Any]) -> float:
+    """Return the mean of (c,) ratios; NaN without any, as in a resample in which none of the classes occurs."""
+    return float((above / below).mean()) if len(below) else math.nan
+
+
 def bootstrap(
     value: float, groups: Indices, resampled: Callable[[Indices], float], *, seed: int, replicates: int = 1000
 ) -> Estimate:
@@ -72,7 +80,7 @@ def bootstrap(
         value: the statistic on the whole sample, in [0, 1].
         groups: (n,) the group of each document. From each group, as many documents as it has are drawn with
             replacement.
-        resampled: maps (n,) drawn rows to the statistic on them.
+        resampled: maps (n,) drawn rows to the statistic on them; NaN where it has none. Such a resample is left out.
         seed: seeds the draws.
         replicates: the number of resamples, at least 1.
     """
@@ -81,6 +89,9 @@ def bootstrap(
     _, first, group, size = np.unique(groups[by_group], return_index=True, return_inverse=True, return_counts=True)
     start, room = first[group], size[group]
     values = np.array([resampled(by_group[start + (rng.random(n) * room).astype(np.int64)]) for _ in range(replicates)])
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return Estimate(value, 0.0, 1.0, n)
     unbiased = np.quantile(values, [0.025, 0.975]) + 2 * (value - values.mean())
     low, high = np.clip(unbiased, 0, 1).tolist()
     return Estimate(value, min(low, value), max(high, value), n)
@@ -91,4 +102,4 @@ def _macro_f1_of(true: Indices, predicted: Indices, k: int, weights: Floats, ave
     hits = np.bincount(true, weights * (true == predicted), minlength=k)
     occurrences = np.bincount(true, weights, minlength=k) + np.bincount(predicted, weights, minlength=k)
     occurs = np.flatnonzero(occurrences[:averaged] > 0)
-    return float((2 * hits[occurs] / occurrences[occurs]).mean())
+    return mean_ratio(2 * hits[occurs], occurrences[occurs])

@@ -3,7 +3,7 @@
 import numpy as np
 
 from laud_ray.stats.estimates.accuracy import estimate_accuracy
-from laud_ray.stats.estimates.macro import bootstrap, estimate_macro_f1
+from laud_ray.stats.estimates.macro import bootstrap, estimate_macro_f1, mean_ratio
 from laud_ray.stats.estimates.sample import Sample
 from laud_ray.stats.estimates.shares import estimate_ratio
 from laud_ray.taxonomy.lineage import NONE, lineages
@@ -133,7 +133,7 @@ def _macro_f1_of_nodes(
         mass, size = np.repeat(weights[rows], true.shape[1]), len(averaged) + 1
         hits = np.bincount(one, mass * (one == other), minlength=size)[:-1]
         both = (np.bincount(one, mass, minlength=size) + np.bincount(other, mass, minlength=size))[:-1]
-        return float((2 * hits[both > 0] / both[both > 0]).mean())
+        return mean_ratio(2 * hits[both > 0], both[both > 0])
 
     value = mean_f1(np.arange(len(sample)))
     if value == 1:

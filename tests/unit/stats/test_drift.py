@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from laud_ray.stats.drift import Baseline
 from laud_ray.types import Floats
 from serve.drift import LEAST, THRESHOLD, Drift, baseline
 
@@ -19,8 +20,12 @@ def answers(n: int, shares: list[float], sharpness: float, seed: int) -> Floats:
     return proba
 
 
+def of(proba: Floats, weights: Floats) -> Baseline | None:
+    return baseline(proba.argmax(1), proba.max(1), weights, k=proba.shape[1])
+
+
 def served(proba: Floats, sample: Floats) -> tuple[float, float] | None:
-    expected = baseline(sample, np.ones(len(sample)))
+    expected = of(sample, np.ones(len(sample)))
     assert expected is not None
     drift = Drift(expected)
     drift.add(proba.argmax(1).tolist(), proba.max(1).tolist())
@@ -49,11 +54,11 @@ def test_other_labels_and_other_confidences_are_told_apart() -> None:
 
 def test_a_stratified_sample_counts_by_its_weights() -> None:
     sample = np.eye(2)[[0] * 100 + [1] * 100] * 0.8 + 0.1
-    expected = baseline(sample, np.asarray([9.0] * 100 + [1.0] * 100))
+    expected = of(sample, np.asarray([9.0] * 100 + [1.0] * 100))
     assert expected is not None
     assert expected.labels.tolist() == pytest.approx([0.9, 0.1, 0.0])
 
 
 def test_little_says_nothing() -> None:
-    assert baseline(answers(20, SHARES, 5, 0), np.ones(20)) is None
+    assert of(answers(20, SHARES, 5, 0), np.ones(20)) is None
     assert served(answers(LEAST - 1, SHARES, 5, 0), answers(300, SHARES, 5, 1)) is None

@@ -126,3 +126,12 @@ def test_levels_have_their_sizes_and_a_sample_without_an_error_an_interval() -> 
     assert found.macro_f1 is not None
     assert found.macro_f1.value == 1
     assert 0.5 < found.macro_f1.low < 1
+
+
+def test_a_resample_in_which_no_averaged_node_occurs_is_left_out() -> None:
+    """Only one of four documents has a node at all, so that a third of the resamples have none."""
+    taxonomy = read_lines("A > a\nB", "t.txt")
+    true, predicted = np.array([1, 3, 3, 3]), np.full(4, -1)
+    found = hierarchy_figures(sampled(true, predicted), taxonomy.parents, seed=0, least=1)
+    assert found.macro_f1 is not None
+    assert (found.macro_f1.value, found.macro_f1.low, found.macro_f1.high) == (0, 0, 0)
