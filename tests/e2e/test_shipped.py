@@ -24,19 +24,23 @@ REST = {
 }
 
 
+TREE = {"name": "food", "kind": "taxonomy", "labels": ["Food > Tea", "Food > Coffee"]}
+
+
 def fragments() -> list[Any]:
     """The YAML of the documentation that is of a run's configuration."""
     found = []
     for page in PAGES:
         for number, block in enumerate(re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.M | re.S)):
             if set(yaml.safe_load(block)) <= set(config.RunConfig.model_fields):
-                found.append(pytest.param(block, id=f"{page.name} {number}"))
+                rest = REST | {"task": TREE} if page.name == "taxonomy.md" else REST
+                found.append(pytest.param(rest | yaml.safe_load(block), id=f"{page.name} {number}"))
     return found
 
 
-@pytest.mark.parametrize("block", fragments())
-def test_fragments_of_the_documentation_are_read(block: str) -> None:
-    assert config.parse(yaml.safe_dump(REST | yaml.safe_load(block)))
+@pytest.mark.parametrize("settings", fragments())
+def test_fragments_of_the_documentation_are_read(settings: dict[str, Any]) -> None:
+    assert config.parse(yaml.safe_dump(settings))
 
 
 MADE_FOR_LLM = ("data/smollm2", "data/diagnoses.parquet", "data/diagnoses-test.parquet")

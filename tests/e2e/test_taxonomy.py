@@ -89,7 +89,9 @@ def test_the_run_keeps_its_tree(run: Path, shop: Path, capsys: pytest.CaptureFix
     settings["task"]["labels"] = ["Group 0 > Other", "Group 1 > More"]
     (shop / "other.yaml").write_text(yaml.safe_dump(settings))
     assert laud("run", str(shop / "other.yaml")) == 2
-    assert "task.labels: " in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "task.labels: " in said
+    assert "answers would be kept; expected another version of the same taxonomy, or another storage" in said
 
 
 def test_a_labelled_file(run: Path, shop: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,8 @@ from laud_ray.taxonomy.task import dump
 # Takes the differences and what follows from them; raises if the run is not to go on with the new version.
 Accept: TypeAlias = Callable[[Sequence[str]], None]
 _LABELS = "task.labels: "
+# With a smaller share of answers that are kept, it is more likely a mistake in the configuration than a new version.
+LEAST_KEPT = 0.5
 
 
 def other_version(old: RunConfig, new: RunConfig) -> tuple[Taxonomy, Taxonomy] | None:
@@ -109,6 +111,13 @@ def _unsupported(store: Store, config: RunConfig, found: Proposal) -> str | None
     """Return why a run cannot go on with another version, and what is expected; None if it can."""
     if len(store.history()) < 2:
         return "the taxonomy can change after the first trained round; expected the earlier one until then"
+    unclear = [*found.unclear(evaluation=True), *found.unclear(evaluation=False)]
+    kept, answers = len(found.answers) - len(unclear), len(found.answers)
+    if kept < LEAST_KEPT * answers:
+        return (
+            f"only {kept:,} of {answers:,} answers would be kept; expected another version of the same taxonomy, or "
+            "another storage"
+        )
     if found.trusted:
         return (
             f"{found.trusted:,} trusted answers to the evaluation sample are at split or removed nodes, and cannot be "
@@ -121,7 +130,6 @@ def _unsupported(store: Store, config: RunConfig, found: Proposal) -> str | None
             f"people have {len(found.open):,} questions to answer that show the earlier labels; expected the earlier "
             "taxonomy until they are answered"
         )
-    unclear = [*found.unclear(evaluation=True), *found.unclear(evaluation=False)]
     if unclear:
         return (
             f"people have answered {len(unclear):,} questions whose answers would be unclear, and cannot be asked "
