@@ -1,14 +1,14 @@
 """Compare learners on the same annotated names: zero-shot, in-context, LoRA on a language model, encoder, linear.
 
     make llm      SmolLM2-135M-Instruct in data/smollm2, the default --model
-    python benchmarks/llm_learners.py --data ../shared/data/usda_sr28 --plain
+    python benchmarks/llm_learners.py --data ../shared/data/usda_sr28
     python benchmarks/llm_learners.py --data ../shared/data/banking77 --budgets 300 --learners causal encoder
 
 The names are a uniform sample of the set's pool, without any query strategy, and a smaller budget's names are among
 those of a larger one. All settings are the defaults, except the number of labels in a prompt, which is raised so that
-all fit, and with --plain the chat template, which a small model follows worse than plain text. The test names are a
-random sample of the set's test file; intervals are 95 %. Each learner runs in a process of its own. Finished results
-are appended to --lines and are not measured again, so a whole run can be made in pieces.
+all fit, and the prompts, which are plain text, since a small model follows it better; --chat keeps the chat template.
+The test names are a random sample of the set's test file; intervals are 95 %. Each learner runs in a process of its
+own. Finished results are appended to --lines and are not measured again, so a whole run can be made in pieces.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def learner(name: str, data: LabelledSet, args: argparse.Namespace) -> Learner:
     texts = [data.texts[i] for i in rng.permutation(len(data.texts))]
     labels = {"max_labels": min(MOST_LABELS, max(64, len(data.task.labels)))}
     dtype = training_dtype(args.dtype, device())
-    prompted = {"model": args.model, "dtype": dtype, "chat_template": not args.plain, **labels}
+    prompted = {"model": args.model, "dtype": dtype, "chat_template": args.chat, **labels}
     zero_shot = EncoderZeroShotConfig()
     if name == "zero_shot_encoder":
         return kinds.zero_shot(zero_shot, data.task)
@@ -118,7 +118,7 @@ def apart(key: results.Record, args: argparse.Namespace) -> results.Record:
     """Measure in a process of its own, whose engines end with it; the last line that it prints is the result."""
     command = [sys.executable, __file__, "--only", key["learner"], str(key["budget"]), "--data", str(args.data)]
     command += ["--model", args.model, "--dtype", args.dtype, "--seed", str(args.seed), "--test", str(args.test)]
-    command += ["--plain"] * args.plain
+    command += ["--chat"] * args.chat
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
     if done.returncode:
         raise SystemExit(f"{key['learner']} failed:\n{done.stderr[-4000:]}")
@@ -172,7 +172,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--test", type=int, default=400, help="size of the sample of the test file")
     parser.add_argument("--learners", nargs="+", choices=LEARNERS, default=list(LEARNERS))
     parser.add_argument("--model", default=str(ROOT / "data/smollm2"), help="folder of the language model")
-    parser.add_argument("--plain", action="store_true", help="prompts without the model's chat template")
+    parser.add_argument("--chat", action="store_true", help="prompts in the model's chat template")
     parser.add_argument("--dtype", default="auto", help="of the language model: auto, bfloat16 or float32")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--lines", type=Path, default=ROOT / "data/llm_learners.jsonl", help="finished results")
@@ -195,7 +195,7 @@ def main() -> None:
     for name in args.learners:
         for budget in [0] if name in ZERO_SHOT else args.budgets:
             key = {"data": args.data.name, "learner": name, "budget": budget, "seed": args.seed, "test": args.test}
-            key |= {"model": Path(args.model).name, "dtype": args.dtype, "plain": args.plain}
+            key |= {"model": Path(args.model).name, "dtype": args.dtype, "plain": not args.chat}
             known = [one for one in results.read(args.lines) if one.items() >= key.items()]
             if not known:
                 known = [key | apart(key, args)]

@@ -27,7 +27,7 @@ def test_learners_are_those_of_a_run_with_all_labels_in_a_prompt() -> None:
 
     task = Task("t", "multiclass", tuple(Label(f"label {i}") for i in range(77)))
     data = LabelledSet("t", task, [f"name {i}" for i in range(200)], np.arange(200) % 77, [], np.empty(0, np.int64))
-    args = arguments(["--data", "t", "--model", str(TINY), "--dtype", "float32", "--plain"])
+    args = arguments(["--data", "t", "--model", str(TINY), "--dtype", "float32"])
     made = {name: learner(name, data, args) for name in LEARNERS}
     assert {name: type(one) for name, one in made.items()} == {
         "zero_shot_encoder": EncoderLearner,
