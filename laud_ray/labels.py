@@ -217,10 +217,7 @@ def known_labels(task: Task) -> Known:
 
 def _path_of(taxonomy: "Taxonomy", text: str) -> str | None:
     """Return the path of the node that a text names; None if it names none, or several."""
-    try:
-        node = taxonomy.find(text)
-    except ValueError:
-        return None
+    node = taxonomy.find_one(text)
     return None if node is None else taxonomy.label(node)
 
 

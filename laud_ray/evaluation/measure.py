@@ -1,8 +1,9 @@
 """Figures of a round's model on the evaluation sample."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,16 +34,23 @@ def predictions(scores: Folder, rows: Sequence[Sampled], names: Sequence[str]) -
     """
     index = {name: i for i, name in enumerate(names)}
     label, confidence = np.full(len(rows), -1, np.int64), np.zeros(len(rows))
+    for i, row in sampled_rows(scores, rows, ["label", "confidence"]):
+        if row["label"] is not None:
+            label[i], confidence[i] = index[row["label"]], row["confidence"]
+    return label, confidence
+
+
+def sampled_rows(
+    scores: Folder, rows: Sequence[Sampled], columns: Sequence[str]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the place of each of m documents with its row of a pass, range by range."""
     by_range: dict[str, list[int]] = {}
     for i, one in enumerate(rows):
         by_range.setdefault(one.range, []).append(i)
-    tables = side_by_side(lambda name: scores.read_table(name, ["label", "confidence"]), by_range)
+    tables = side_by_side(lambda name: scores.read_table(name, list(columns)), by_range)
     for places, table in zip(by_range.values(), tables, strict=True):
         found = table.take(pa.array([rows[i].row for i in places]))
-        for i, row in zip(places, found.to_pylist(), strict=True):
-            if row["label"] is not None:
-                label[i], confidence[i] = index[row["label"]], row["confidence"]
-    return label, confidence
+        yield from zip(places, found.to_pylist(), strict=True)
 
 
 def evaluate(
@@ -198,12 +206,18 @@ def evaluation_answers(store: Store) -> dict[str, str | None]:
     return {a.query.document.id: a.label for a in store.queries("evaluation")}
 
 
+def decisive_answers(run: RunFolder) -> dict[str, str | None]:
+    """Return the same from the trusted oracle, if there is one; a document that it was not asked about is missing."""
+    if run.config.evaluation.trusted is None:
+        return evaluation_answers(run.store)
+    return rechecks.trusted_answers(run.store.engine)
+
+
 def confidence_auc(run: RunFolder, round: int) -> float | None:
     """Return the AUC with which the confidence of a round's model separates correct answers from errors."""
     drawn, task = run.store.sample("evaluation"), run.config.task.to_task()
     # Errors of the run's own oracle would count as errors of the model, which its confidence cannot reflect.
-    trusted = run.config.evaluation.trusted is not None
-    answers = rechecks.trusted_answers(run.store.engine) if trusted else evaluation_answers(run.store)
+    answers = decisive_answers(run)
     label, confidence = predictions(run.scores(round), drawn, task.names)
     use = [i for i, one in enumerate(drawn) if label[i] >= 0 and answers.get(one.document_id) is not None]
     right = np.asarray([agrees(task, task.names[label[i]], answers[drawn[i].document_id]) for i in use], np.bool_)

@@ -6,15 +6,13 @@ from math import inf, isinf
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from laud_ray.data.range_files import side_by_side
 from laud_ray.errors import RunError
-from laud_ray.evaluation.measure import evaluation_answers, merge_unanswered
+from laud_ray.evaluation.measure import decisive_answers, merge_unanswered, sampled_rows
 from laud_ray.stats import hierarchy
 from laud_ray.stats.hierarchy import Promise
 from laud_ray.storage.folder import Folder
-from laud_ray.store import model_records, rechecks
+from laud_ray.store import model_records
 from laud_ray.store.run import RunFolder
 from laud_ray.store.store import Sampled
 from laud_ray.taxonomy import Taxonomy
@@ -65,10 +63,8 @@ def evaluated(run: RunFolder, model: str) -> Evaluated:
     number = next((one.round for one in model_records.models(store.engine) if one.name == model), None)
     if task.taxonomy is None or number is None:
         raise RunError(f"{model}: is not valid; expected a model of this run, with a taxonomy")
-    trusted = run.config.evaluation.trusted is not None
-    answers = rechecks.trusted_answers(store.engine) if trusted else evaluation_answers(store)
     try:
-        return compare(task.taxonomy, run.scores(number), store.sample("evaluation"), answers)
+        return compare(task.taxonomy, run.scores(number), store.sample("evaluation"), decisive_answers(run))
     except FileNotFoundError:
         raise RunError(f"{model}: the run has no scores of it; expected a model whose round is complete") from None
 
@@ -96,16 +92,10 @@ def predicted(scores: Folder, rows: Sequence[Sampled], taxonomy: Taxonomy) -> tu
     """Return (m,) predicted leaves, -1 for an error row, and their (m, D) confidences from the top down."""
     index = {taxonomy.label(leaf): i for i, leaf in enumerate(taxonomy.leaves.tolist())}
     leaf, confidences = np.full(len(rows), -1, np.int64), np.full((len(rows), taxonomy.levels), np.nan, np.float32)
-    by_range: dict[str, list[int]] = {}
-    for i, one in enumerate(rows):
-        by_range.setdefault(one.range, []).append(i)
-    tables = side_by_side(lambda name: scores.read_table(name, ["label", "confidences"]), by_range)
-    for places, table in zip(by_range.values(), tables, strict=True):
-        found = table.take(pa.array([rows[i].row for i in places]))
-        for i, row in zip(places, found.to_pylist(), strict=True):
-            if row["label"] is not None:
-                leaf[i] = index[row["label"]]
-                confidences[i, : len(row["confidences"])] = row["confidences"]
+    for i, row in sampled_rows(scores, rows, ["label", "confidences"]):
+        if row["label"] is not None:
+            leaf[i] = index[row["label"]]
+            confidences[i, : len(row["confidences"])] = row["confidences"]
     return leaf, confidences
 
 

@@ -66,6 +66,6 @@ class ReplayOracle:
         else:
             node = tree.find(gold)
             assert node is not None
-            own, width = int(tree.leaf_starts[node]), int(tree.leaf_stops[node] - tree.leaf_starts[node])
+            own, width = int(tree.leaf_starts[node]), tree.leaf_count(node)
         drawn = int(rng.integers(0, len(names) - width)) if len(names) > width else own
         return names[drawn if drawn < own else drawn + width] if len(names) > width else gold

@@ -184,8 +184,12 @@ def score_table(
 def _lists(values: Floats, null: Bools) -> pa.Array:
     """Return the (n, D) values as lists without their NaNs; null where told."""
     there = ~np.isnan(values) & ~null[:, None]
-    offsets = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values[there], pa.float32()), mask=pa.array(null))
+    return pa.ListArray.from_arrays(offsets_of(there), pa.array(values[there], pa.float32()), mask=pa.array(null))
+
+
+def offsets_of(listed: Bools) -> pa.Array:
+    """Return the n + 1 offsets of lists, the i-th of which has the values that are marked in row i of (n, D)."""
+    return pa.array(np.concatenate([[0], np.cumsum(listed.sum(axis=1))]).astype(np.int32))
 
 
 def _one_chunk(column: pa.Array | pa.ChunkedArray | Sequence[str | None]) -> pa.Array:

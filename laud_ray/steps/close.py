@@ -6,7 +6,7 @@ from laud_ray.client import notify
 from laud_ray.evaluation.agreement import agreement
 from laud_ray.evaluation.candidate_recall import candidate_recall, list_size
 from laud_ray.evaluation.carried import carried_accuracy
-from laud_ray.evaluation.measure import evaluate_round, evaluation_answers
+from laud_ray.evaluation.measure import decisive_answers, evaluate_round
 from laud_ray.events import Event
 from laud_ray.models.kinds import ZERO_SHOT
 from laud_ray.oracles.trees.candidates import Candidates
@@ -16,7 +16,6 @@ from laud_ray.steps.changed import first_round, since
 from laud_ray.steps.stop import verdict
 from laud_ray.steps.work import Work
 from laud_ray.storage.model_folder import failure_of
-from laud_ray.store import rechecks
 from laud_ray.store.round_results import record_candidates
 from laud_ray.types import CandidateRecall, Example, Figures, RoundResult
 
@@ -72,10 +71,8 @@ def _measure_candidates(work: Work, round: int) -> None:
     examples = [Example(a.query.document.text, a.label) for a in asked(work, round) if a.label is not None]
     candidates = Candidates(work.task, size, examples, encoder_of(work, round) if own else None)
     queries = store.queries("evaluation")
-    trusted = None if work.config.evaluation.trusted is None else rechecks.trusted_answers(store.engine)
-    answers = evaluation_answers(store) if trusted is None else trusted
     texts = {a.query.document.id: a.query.document.text for a in queries}
-    recall = candidate_recall(tree, store.sample("evaluation"), texts, answers, candidates)
+    recall = candidate_recall(tree, store.sample("evaluation"), texts, decisive_answers(work.run), candidates)
     if recall is not None:
         record_candidates(store, CandidateRecall(round, size, recall))
 

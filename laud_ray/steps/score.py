@@ -26,10 +26,9 @@ def zero_shot(work: Work) -> None:
     with work.step("zero-shot", 0):
         learner = kinds.zero_shot(config.zero_shot, work.task, corpus.some_texts(PROBE), work.workers(0))
         train(learner, work.task, [], work.run.models, work.run.model_name(0), config.seed)
-        groups = sought_groups(work.task, config.init.per_class, seed_cap(config))
-        depth_each = ranking_depth(len(groups.names), seed_cap(config))
-        ranking = ClassRanking(None if groups.single else groups)
-        _pass(work, 0, Shortlist(ranking, depth_each, frozenset(), (config.seed, 0), corpus.pool_size))
+        groups = sought_groups(work.task, config)
+        listed = ranking_depth(len(groups.names), seed_cap(config))
+        _pass(work, 0, Shortlist(ClassRanking(groups), listed, frozenset(), (config.seed, 0), corpus.pool_size))
 
 
 def score(work: Work, round: int) -> None:

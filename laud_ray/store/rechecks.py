@@ -150,8 +150,7 @@ def opinions(engine: Engine, before: int | None = None) -> list[Opinion]:
     )
     later = read(engine, lambda connection: connection.execute(again).all())
     known = {row.document_id: row for row in read(engine, lambda connection: connection.execute(first).all())}
-    versions = history(engine)
-    renewed = {} if versions is None else renewals(engine)
+    versions, renewed = history(engine), renewals(engine)
     later = [row for row in later if row.document_id not in renewed]
     found: list[Opinion] = []
     for name in dict.fromkeys(row.document_id for row in later):

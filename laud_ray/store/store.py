@@ -156,15 +156,13 @@ class Store:
             found = found.where(queries.c.round == round)
         found = found.order_by(queries.c.position)
         rows = read(self._engine, lambda connection: connection.execute(found).mappings().all())
-        versions = history(self._engine)
-        renewed = {} if versions is None else renewals.renewals(self._engine)
+        versions, renewed = history(self._engine), renewals.renewals(self._engine)
         return [_answered(row, versions, renewed.get(row["document_id"])) for row in rows]
 
     def add_annotations(self, new: Sequence[Annotation]) -> None:
         """Record answers to open queries."""
         versions = history(self._engine)
-        renewed = {} if versions is None else renewals.renewals(self._engine)
-        again = {name for name, one in renewed.items() if not one.answered}
+        again = {name for name, one in renewals.renewals(self._engine).items() if not one.answered}
 
         def add(connection: Connection) -> None:
             first = new if versions is None else renewals.add(connection, versions.current.number, new, again)
@@ -206,6 +204,11 @@ class Store:
             }
 
         return read(self._engine, count)
+
+    def spent(self) -> int:
+        """Return the number of answers that count against the budget: all but those to the evaluation sample."""
+        counts = self.counts()
+        return counts["seed"] + counts["query"] + counts["audit"] + counts.get("renewed", 0)
 
     def cost(self) -> float:
         """Return the dollars spent on answers so far."""

@@ -101,10 +101,7 @@ class NodeSearch:
         return below
 
     def _named(self, query: str) -> list[int]:
-        try:
-            node = self._taxonomy.find(query)
-        except ValueError:  # the name of several nodes
-            return []
+        node = self._taxonomy.find_one(query)
         return [] if node is None else [node]
 
     def _of_code(self, asked: str) -> list[int]:

@@ -139,6 +139,13 @@ class Taxonomy:
             raise ValueError(f"{quoted(text)} is not valid; expected the whole path: {' or '.join(paths)}{more}")
         return named[0] if named else None
 
+    def find_one(self, text: str) -> int | None:
+        """Return what `find` returns; None also if the text is the name of several nodes."""
+        try:
+            return self.find(text)
+        except ValueError:
+            return None
+
     def find_path(self, names: Sequence[str]) -> int | None:
         """Return the node with these normalised names from the top; None if there is none."""
         node = -1
@@ -152,6 +159,14 @@ class Taxonomy:
     def label(self, node: int) -> str:
         """Return the path of a node as text, such as "Food > Tea"."""
         return self.separator.join(self.nodes[node].path)
+
+    def is_leaf(self, node: int) -> bool:
+        """Whether no node is below a node."""
+        return int(self.ends[node]) == node + 1
+
+    def leaf_count(self, node: int) -> int:
+        """Return the number of leaves below a node; 1 for a leaf."""
+        return int(self.leaf_stops[node] - self.leaf_starts[node])
 
     @property
     def levels(self) -> int:

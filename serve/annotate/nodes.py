@@ -29,7 +29,7 @@ class Nodes:
         """What the page has to know of the tree, with the nodes at the top; of a small one with all nodes, unfolded."""
         taxonomy = self.taxonomy
         size = {"nodes": len(taxonomy.nodes), "leaves": len(taxonomy.leaves), "levels": taxonomy.levels}
-        branches = [node for node in range(len(taxonomy.nodes)) if taxonomy.ends[node] > node + 1]
+        branches = [node for node in range(len(taxonomy.nodes)) if not taxonomy.is_leaf(node)]
         unfolded = map(taxonomy.label, branches) if len(taxonomy.nodes) <= SMALL else ()
         parts = [{"under": label, **self.below(label)} for label in (None, *unfolded)]
         return {"separator": taxonomy.separator, **size, "parts": parts}
@@ -88,12 +88,11 @@ class Nodes:
 
     def _row(self, node: int) -> dict[str, Any]:
         taxonomy, one, label = self.taxonomy, self.taxonomy.nodes[node], self.taxonomy.label(node)
-        below = int(taxonomy.leaf_stops[node] - taxonomy.leaf_starts[node])
         return {
             "label": label,
             "name": one.name,
             "above": list(one.path[:-1]),
             "code": one.code if one.code != label else None,
             "description": one.description[:_LONGEST_DESCRIPTION] if one.description else None,
-            "leaves": 0 if int(taxonomy.ends[node]) == node + 1 else below,
+            "leaves": 0 if taxonomy.is_leaf(node) else taxonomy.leaf_count(node),
         }

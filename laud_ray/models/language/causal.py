@@ -20,6 +20,7 @@ from laud_ray.models.language.stream import StreamFor
 from laud_ray.models.language.tuning.answer_model import load_base
 from laud_ray.models.language.tuning.training import ADAPTER, read_examples, train
 from laud_ray.models.ray_train import Resources
+from laud_ray.models.targets import exact_examples
 from laud_ray.storage.local import scratch
 from laud_ray.storage.model_folder import describe
 from laud_ray.types import Example, Task
@@ -40,8 +41,7 @@ class CausalLearner:
         """
         prompt = fixed_prompt(task, self.settings)
         # In a taxonomy, an annotation may be an inner node, for which there is no code.
-        names = set(task.names)
-        examples = [example for example in examples if example.label in names]
+        examples = exact_examples(task, examples)
         if not examples:
             raise ModelError("learner: causal has 0 examples to train on; expected at least one annotation")
         ray_train.fit(

@@ -49,9 +49,9 @@ def following(taxonomy: Taxonomy, size: int, said: Sequence[str | None]) -> Step
         if asked == 1:
             return Step(leaves=False)
         node = taxonomy.find(str(said[1])) if asked == 3 else None
-        return Step(leaves=False, below=node) if node is not None and leaves_below(taxonomy, node) > size else None
+        return Step(leaves=False, below=node) if node is not None and taxonomy.leaf_count(node) > size else None
     node = taxonomy.find(last) if asked in (2, 4) and last not in (None, UNSURE) else None
-    return Step(leaves=True, below=node) if node is not None and not is_leaf(taxonomy, node) else None
+    return Step(leaves=True, below=node) if node is not None and not taxonomy.is_leaf(node) else None
 
 
 def ended(said: Sequence[str | None]) -> str | None:
@@ -64,13 +64,3 @@ def ended(said: Sequence[str | None]) -> str | None:
     if said[-1] != NONE_OF_THESE:
         return said[-1]
     return next((one for one in reversed(said) if one != NONE_OF_THESE), UNSURE)
-
-
-def leaves_below(taxonomy: Taxonomy, node: int) -> int:
-    """Return the number of leaves below a node, itself if it is a leaf."""
-    return int(taxonomy.leaf_stops[node] - taxonomy.leaf_starts[node])
-
-
-def is_leaf(taxonomy: Taxonomy, node: int) -> bool:
-    """Whether a node is a leaf."""
-    return int(taxonomy.ends[node]) == node + 1

@@ -111,10 +111,7 @@ class _TreeWords:
         return f"is not a label or branch of the task; expected {expected}; or {UNSURE!r}, {NONE!r}"
 
     def _find(self, text: str) -> int | None:
-        try:
-            found = self._taxonomy.find(text)
-        except ValueError:
-            return None
+        found = self._taxonomy.find_one(text)
         return self._find_folded(text) if found is None else found
 
     def _find_folded(self, text: str) -> int | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
+from laud_ray.passes.scoring import offsets_of
 from laud_ray.relabel.ranges.records import AT_LEAF, UNANSWERED
 from laud_ray.stats.hierarchy import Depth, answer
 from laud_ray.taxonomy import Taxonomy
@@ -71,12 +72,8 @@ def _paths(taxonomy: Taxonomy, node: Indices) -> pa.ListArray:
     lines = np.stack([taxonomy.at_depth(held, level) for level in range(1, taxonomy.levels + 1)], axis=1)
     listed = np.arange(taxonomy.levels) < reach[:, None]
     names = coded(lines[listed], lambda one: taxonomy.nodes[one].name)
-    return pa.ListArray.from_arrays(_offsets(listed), names)
+    return pa.ListArray.from_arrays(offsets_of(listed), names)
 
 
 def _lists(values: Floats, listed: Bools) -> pa.ListArray:
-    return pa.ListArray.from_arrays(_offsets(listed), pa.array(values[listed], pa.float32()))
-
-
-def _offsets(listed: Bools) -> pa.Array:
-    return pa.array(np.concatenate([[0], np.cumsum(listed.sum(axis=1))]).astype(np.int32))
+    return pa.ListArray.from_arrays(offsets_of(listed), pa.array(values[listed], pa.float32()))

@@ -17,9 +17,9 @@ from laud_ray.report.run.opinions import read_agreement, read_audit
 from laud_ray.report.run.summary import LeavesShown, ModelShown, QueryShown, RunSummary, State
 from laud_ray.steps import legible
 from laud_ray.steps.annotation import second_opinions
-from laud_ray.steps.annotation.answers import left_open, spent_of
+from laud_ray.steps.annotation.answers import left_open
 from laud_ray.steps.selection.choices import recorded
-from laud_ray.steps.selection.seed_walk import in_groups, not_found, outcome, seed_cap, sought_groups
+from laud_ray.steps.selection.seed_walk import in_groups, not_found, outcome, sought_groups
 from laud_ray.store import model_records, rechecks
 from laud_ray.store.feedback import judge
 from laud_ray.store.ledger import Ledger
@@ -42,7 +42,7 @@ def read(run: RunFolder) -> RunSummary:
     history = tuple(store.history())
     # While the seed walk waits for answers, it may still find a class.
     walked = bool(history and seeds) and all(a.answered for a in seeds)
-    groups = sought_groups(task, run.config.init.per_class, seed_cap(run.config))
+    groups = sought_groups(task, run.config)
     missing = not_found(in_groups(labelled, groups), groups.names) if walked else ()
     return RunSummary(
         name=task.name,
@@ -112,7 +112,7 @@ def _is_waiting(run: RunFolder, asked: Sequence[Answered]) -> bool:
     if rechecks.pending(store.engine) or rechecks.pending_trusted(store.engine):
         return True
     unanswered, late = sum(not a.answered for a in asked), len(left_open(store))
-    return unanswered > late or (late > 0 and spent_of(store) + late >= run.config.budget.annotations)
+    return unanswered > late or (late > 0 and store.spent() + late >= run.config.budget.annotations)
 
 
 def _left_out(store: Store, history: Sequence[RoundResult]) -> LeftOut | None:

@@ -24,21 +24,19 @@ def oracle_of(work: Work, purpose: Purpose, round: int, share: float = 1.0) -> O
         share: of the documents in a call, the share that people must have answered before the run continues.
     """
     where, config = work.config.evaluation_oracle() if purpose == "evaluation" else ("oracle", work.config.oracle)
-    examples = _examples(work, config, round) if purpose == "query" else []
     # Seed queries and the evaluation sample are asked about when there is only the zero-shot classifier.
-    suggest = suggestions(work, round if purpose == "query" else 0)
-    ledger, seed = Ledger(work.store), work.config.seed
+    known = round if purpose == "query" else 0
     return oracles.build(
         config,
         work.task,
         work.corpus,
-        seed,
-        ledger,
-        examples=examples,
+        work.config.seed,
+        Ledger(work.store),
+        examples=_examples(work, config, round) if purpose == "query" else [],
         where=where,
-        suggest=suggest,
+        suggest=suggestions(work, known),
         share=share,
-        encoder=encoder_of(work, round if purpose == "query" else 0),
+        encoder=encoder_of(work, known),
     )
 
 
@@ -56,14 +54,13 @@ def second_oracle(work: Work, attempt: int, round: int) -> Oracle:
     where, config = chain[at]
     if config in [one for _, one in chain[:at]]:
         config = oracles.anew(config)
-    examples, ledger, seed = _examples(work, config, round), Ledger(work.store), work.config.seed
     return oracles.build(
         config,
         work.task,
         work.corpus,
-        seed,
-        ledger,
-        examples=examples,
+        work.config.seed,
+        Ledger(work.store),
+        examples=_examples(work, config, round),
         where=where,
         attempt=attempt,
         encoder=encoder_of(work, round),

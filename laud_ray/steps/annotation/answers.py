@@ -23,13 +23,7 @@ def asked(work: Work, before: int | None = None) -> list[Answered]:
 
 def spent(work: Work) -> int:
     """The number of answers that count against the budget."""
-    return spent_of(work.store)
-
-
-def spent_of(store: Store) -> int:
-    """Do what `spent` does, for a run that is only looked at."""
-    counts = store.counts()
-    return counts["seed"] + counts["query"] + counts["audit"] + counts.get("renewed", 0)
+    return work.store.spent()
 
 
 def feedback_labels(work: Work, round: int) -> dict[str, str]:

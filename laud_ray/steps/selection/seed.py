@@ -76,7 +76,7 @@ def seed(work: Work) -> None:
         WaitingError: if answers are pending.
     """
     per_class, cap = work.config.init.per_class, seed_cap(work.config)
-    groups = sought_groups(work.task, per_class, cap)
+    groups = sought_groups(work.task, work.config)
     names = groups.names
     listed = read_shortlist(work.corpus, work.run.scores(0), ranking_depth(len(names), cap))
     held_out = {one.document_id for one in work.store.sample("evaluation")}
@@ -115,5 +115,5 @@ def one_sided(work: Work) -> str | None:
 def _nothing_to_learn(work: Work) -> str | None:
     asked = work.store.queries("seed")
     learned = {example.label for example in to_examples(asked, to_labels(work, work.store.feedback()))}
-    groups = sought_groups(work.task, work.config.init.per_class, seed_cap(work.config))
+    groups = sought_groups(work.task, work.config)
     return nothing_to_learn(outcome(in_groups(asked, groups), groups.names), learned)

@@ -70,13 +70,13 @@ def seed_cap(config: RunConfig) -> int:
     return min(config.init.max_queries, config.budget.annotations)
 
 
-def sought_groups(task: Task, per_class: int, cap: int) -> Groups:
+def sought_groups(task: Task, config: RunConfig) -> Groups:
     """Return the groups of classes that the seed walk looks for.
 
-    In a taxonomy these are the nodes of the deepest level for which `cap` queries can be enough. The leaves below are
+    In a taxonomy these are the nodes of the deepest level for which its queries can be enough. The leaves below are
     known by their names.
     """
-    return groups_of(task, min(MOST, max(cap // max(per_class, 1), 2)))
+    return groups_of(task, min(MOST, max(seed_cap(config) // max(config.init.per_class, 1), 2)))
 
 
 def ranking_depth(classes: int, max_queries: int) -> int:

@@ -122,5 +122,5 @@ def _space(work: Work, round: int, strategy: QueryStrategy, pool: Candidates, pr
         return survey_scored(pool, documents, labels, groups, work.corpus, scores, votes=votes > 0, progress=progress)
     trained = [name for one in rounds if is_made(run.models, name := run.model_name(one))]
     voters = [(run.models / name).absolute() for name in trained]
-    workers, votes_wanted = work.workers(round), votes > 0
-    return survey(pool, documents, labels, groups, voters, votes=votes_wanted, workers=workers, progress=progress)
+    workers = work.workers(round)
+    return survey(pool, documents, labels, groups, voters, votes=votes > 0, workers=workers, progress=progress)

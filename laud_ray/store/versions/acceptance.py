@@ -44,9 +44,7 @@ def proposed(store: Store, old: RunConfig, new: RunConfig) -> Proposal | None:
             f"{new.storage}: {'; '.join(others)}: this changes beside the taxonomy; expected a change of task.labels "
             "alone"
         )
-    counts = store.counts()
-    spent = sum(counts[key] for key in ("seed", "query", "audit")) + counts.get("renewed", 0)
-    found = propose(store, *both, left=max(0, new.budget.annotations - spent))
+    found = propose(store, *both, left=max(0, new.budget.annotations - store.spent()))
     if (mistake := _unsupported(store, new, found)) is not None:
         raise RunError(f"{new.storage}: task.labels: {'; '.join(found.found.lines(3))}; {mistake}")
     return found

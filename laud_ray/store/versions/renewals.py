@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Engine, insert, select
 
 from laud_ray.store.database.connection import read, write
 from laud_ray.store.tables import now, put_setting
+from laud_ray.store.versions.record import history
 from laud_ray.store.versions.tables import renewed_answers, renewed_queries
 from laud_ray.types import Annotation
 
@@ -32,7 +33,9 @@ class Renewal:
 
 
 def renewals(engine: Engine) -> dict[str, Renewal]:
-    """Return the last renewed question about each document that has one, by document id."""
+    """Return the last renewed question about each document that has one, by document id; none without a change."""
+    if history(engine) is None:
+        return {}
     asked, said = renewed_queries.c, renewed_answers.c
     joined = renewed_queries.outerjoin(
         renewed_answers, (asked.document_id == said.document_id) & (asked.version == said.version)

@@ -21,16 +21,8 @@ from laud_ray.steps.work import WaitingError, Work
 from laud_ray.store.run import claim
 from laud_ray.store.store import Sampled
 from tests.endpoint import Reply, chat, endpoint
+from tests.shelves import PATHS
 
-SHELVES = {
-    "Drinks > Hot": "green tea, black coffee, mint tea, hot chocolate, chai, espresso, herbal infusion, mocha",
-    "Drinks > Cold": "apple juice, cola, lemonade, still water, iced tea, tonic, orange juice, ginger beer",
-    "Care > Bath": "hand soap, shower gel, bath salt, sponge, shampoo, conditioner, body lotion, bath oil",
-    "Care > Teeth": "toothpaste, toothbrush, dental floss, mouthwash, denture cleaner, whitening strips",
-    "Tools > Garden": "spade, rake, hose, lawn mower, shears, watering can, wheelbarrow, leaf blower",
-    "Tools > Workshop": "hammer, screwdriver, drill, saw, pliers, wrench, chisel, sander",
-}
-PATHS = [f"{shelf} > {name}" for shelf, names in SHELVES.items() for name in names.split(", ")]
 SAMPLE = 40
 # Words before a product that mislead the encoder.
 BESIDE = ("small", "lawn mower, rake and spade beside", "cola, lemonade, tonic and", "not shampoo, soap or sponge but")
