@@ -45,6 +45,7 @@ from laud_ray.config.stopping import (
     TargetRule,
 )
 from laud_ray.config.task import OTHER, TAXONOMY, CorpusConfig, LabelConfig, TaskConfig
+from laud_ray.config.updating import ToleranceConfig, UpdateConfig
 
 __all__ = [
     "CONTINUED",
@@ -86,6 +87,8 @@ __all__ = [
     "TargetRule",
     "TaskConfig",
     "TaskTree",
+    "ToleranceConfig",
+    "UpdateConfig",
     "VllmZeroShotConfig",
     "ZeroShotConfig",
     "changes",

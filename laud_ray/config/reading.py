@@ -77,7 +77,9 @@ def parse(text: str, path: str = "config", *, stored: bool = False) -> RunConfig
 def differences(old: RunConfig, new: RunConfig) -> list[str]:
     """List the differences that change results, each as "key: old -> new"."""
     return [
-        line for key, line in _changed(old, new, {"resources", "storage", "store", "serving"}) if not _operational(key)
+        line
+        for key, line in _changed(old, new, {"resources", "storage", "store", "serving", "update"})
+        if not _operational(key)
     ]
 
 

@@ -21,6 +21,7 @@ from laud_ray.config.oracles import OracleConfig, ReplayConfig, asks_model, peop
 from laud_ray.config.section import PathText, Section, is_stored
 from laud_ray.config.stopping import BudgetRule, StopConfig
 from laud_ray.config.task import TAXONOMY, CorpusConfig, TaskConfig
+from laud_ray.config.updating import UpdateConfig
 from laud_ray.errors import ConfigError
 from laud_ray.labels import NONE_FITS, UNSURE, fold
 from laud_ray.printable import quoted
@@ -94,6 +95,7 @@ class RunConfig(Section):
     stop: tuple[StopConfig, ...] = (BudgetRule(kind="budget"),)
     resources: ResourcesConfig = ResourcesConfig()
     serving: ServingConfig = ServingConfig()
+    update: UpdateConfig = UpdateConfig()
 
     @model_validator(mode="after")
     def _without_credentials(self) -> "RunConfig":

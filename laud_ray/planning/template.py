@@ -107,4 +107,8 @@ resources: {{workers: 0, gpus_per_worker: 0}}
 # The service to notify when a model becomes current, such as http://127.0.0.1:8000; token_env names the environment
 # variable with its token. Without a url, the service finds the new model a little later by polling.
 serving: {{url: null, token_env: null}}
+
+# `laud update`: the accuracy on new documents below which a person is needed (null: none), how much accuracy on earlier
+# documents a new model may lose, and the most documents that one update asks about.
+update: {{floor: null, margin: 0.02, annotations: 100}}
 """

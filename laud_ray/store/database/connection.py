@@ -17,7 +17,7 @@ from laud_ray.storage.backoff import retried
 
 T = TypeVar("T")
 # The newest revision in migrations/versions; a test checks that they agree.
-REVISION = "0006"
+REVISION = "0007"
 MIGRATING = 0x6C617564  # key of the advisory lock that is held during a migration
 # The engine's execution option that holds the seconds for which lost connections are retried.
 PATIENCE = "laud_patience"

@@ -12,6 +12,7 @@ from laud_ray.storage.checksums import EXPECTED
 from laud_ray.store import people_tables as people_tables
 from laud_ray.store.database.connection import read
 from laud_ray.store.tables import CHECKSUM, metadata, row_checksum
+from laud_ray.store.updates import tables as tables
 
 AT_ONCE = 1000
 

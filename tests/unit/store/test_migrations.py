@@ -23,6 +23,7 @@ from laud_ray.types import Document
 from tests.postgres import Server
 
 importlib.import_module("laud_ray.store.people_tables")  # which are in the metadata too
+importlib.import_module("laud_ray.store.updates.tables")
 
 
 def differences(engine: Engine) -> list[object]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import Connection
 
 from laud_ray.config import PeopleConfig
 from laud_ray.errors import DamageError
@@ -21,6 +22,7 @@ from laud_ray.store.ledger import Answer, Call, Caps, Ledger
 from laud_ray.store.model_records import promote
 from laud_ray.store.store import Query, Sampled, Store
 from laud_ray.store.tables import metadata, now, row_checksum
+from laud_ray.store.updates import tables as updates
 from laud_ray.store.versions import tables
 from laud_ray.types import Annotation, ClassFigures, Document, Estimate, Figures, RoundResult
 from tests.postgres import Server
@@ -68,6 +70,19 @@ def fill(store: Store) -> None:
         connection.execute(tables.renewed_answers.insert().values(given))
         row = {"question": question.number, "label": "Tea", "who": "owner", "created_at": question.created_at}
         connection.execute(people_tables.gold.insert().values(row))
+        _fill_updates(connection)
+
+
+def _fill_updates(connection: Connection) -> None:
+    at = {"generation": 2, "name": "te\0a"}
+    added = {"number": 2, "source": "new.csv", "added": now(), "documents": 3, "state": "scored", "model": None}
+    connection.execute(updates.generations.insert().values(added))
+    tested = {"number": 2, "test": "labels", "log_wealth": -0.1, "state": "{}", "alarm": False}
+    connection.execute(updates.watch.insert().values(tested))
+    proposed = {**at, "cluster": 0, "fits": None, "texts": "[]", "size": 9, "state": "open", "label": None}
+    connection.execute(updates.proposals.insert().values(proposed))
+    decided = {"generation": 2, "round": 3, "model": "round-0003", "verdict": "keep", "words": "-", "created_at": now()}
+    connection.execute(updates.decisions.insert().values(decided))
 
 
 @pytest.fixture

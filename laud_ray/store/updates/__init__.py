@@ -1,0 +1,1 @@
+"""What `laud update` records: generations of documents, the evidence of drift, proposed labels, and decisions."""
