@@ -72,7 +72,8 @@ system:
 	$$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing
 
 data/demo.parquet: examples/demo/catalog.py | $(READY)
-	@$(BIN)/python examples/demo/catalog.py data/demo.parquet --test data/demo-test.parquet
+	@$(BIN)/python examples/demo/catalog.py data/demo.parquet --test data/demo-test.parquet \
+	--new data/demo-new.parquet --novel data/demo-novel.parquet
 
 demo: $(READY) data/demo.parquet
 	@$(BIN)/laud run examples/demo/demo.yaml

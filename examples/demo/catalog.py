@@ -2,6 +2,9 @@
 
     python examples/demo/catalog.py data/demo.parquet --test data/demo-test.parquet
 
+For `laud update`, --new and --novel write documents of a later day: such as before, or with a category that the labels
+lack.
+
 The words are in catalog.yaml beside this file. A name is brand, line, product, form and size, written as one
 of three feeds would: a web shop in full, a price list with abbreviations, a till receipt in cropped capitals.
 """
@@ -11,7 +14,7 @@ import os
 import random
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -57,6 +60,7 @@ DUPLICATES = 0.03  # share of documents that repeat an earlier text, label inclu
 MISFILED = 0.005  # share of documents filed under a wrong label, as in any real catalog
 FEEDS = {"shop": 0.58, "list": 0.30, "receipt": 0.12}
 PARTS = {"brand": 0.30, "line": 0.05, "form": 0.92, "claim": 0.04, "size": 0.45}  # share of names with each
+NOVEL = 0.12  # share of the category that the labels lack, in the file of --novel
 WORDS = Path(__file__).with_name("catalog.yaml")
 CHOICE = re.compile(r"\(([^()]*)\)|\{(\w+)\}")
 
@@ -93,6 +97,7 @@ class Grammar:
     words: Mapping[str, Sequence[str]]
     abbreviations: Mapping[str, Sequence[str]]
     categories: Mapping[str, Category]
+    novel: Mapping[str, Category]
 
 
 def load_grammar(path: Path = WORDS) -> Grammar:
@@ -103,8 +108,9 @@ def load_grammar(path: Path = WORDS) -> Grammar:
 
     raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     brands, claims, sizes = each(raw["brands"]), each(raw["claims"]), each(raw["sizes"])
-    categories = {
-        label: Category(
+
+    def category(entry: Mapping[str, str]) -> Category:
+        return Category(
             share=float(entry["share"]),
             brands=brands[entry["brands"]],
             claims=claims[entry["brands"]],
@@ -114,15 +120,15 @@ def load_grammar(path: Path = WORDS) -> Grammar:
             products=phrases(entry["products"]),
             borderline=phrases(entry["borderline"]),
         )
-        for label, entry in raw["categories"].items()
-    }
+
     return Grammar(
         orders=raw["orders"],
         lines=phrases(raw["lines"]),
         stores=brands["store"],
         words=each(raw["words"]),
         abbreviations=each(raw["abbreviations"]),
-        categories=categories,
+        categories={label: category(entry) for label, entry in raw["categories"].items()},
+        novel={label: category(entry) for label, entry in raw["novel"].items()},
     )
 
 
@@ -256,6 +262,18 @@ def catalog(size: int, *, test_size: int = 0, seed: int = 0) -> tuple[list[Docum
     return train, list(islice(documents(grammar, rng, taken=taken), test_size))
 
 
+def later(size: int, *, taken: Container[str], seed: int = 0, novel: float = 0.0) -> list[Document]:
+    """Return documents of a later day without the taken texts; a share of them has a label that is not in LABELS."""
+    grammar = load_grammar()
+    total = sum(category.share for category in grammar.categories.values())
+    if novel:
+        extra = total * novel / (1 - novel) / len(grammar.novel)
+        added = {label: replace(category, share=extra) for label, category in grammar.novel.items()}
+        grammar = replace(grammar, categories={**grammar.categories, **added})
+    rng = random.Random(f"{seed} {'novel' if novel else 'new'}")
+    return list(islice(documents(grammar, rng, taken=taken), size))
+
+
 def write(rows: Sequence[Document], path: Path) -> None:
     """Write a Parquet file; a reader sees the old file or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -267,10 +285,12 @@ def write(rows: Sequence[Document], path: Path) -> None:
 
 
 def main() -> None:
-    """Write the catalog and, if asked, a test set a quarter its size."""
+    """Write the catalog and, if asked, a test set a quarter its size, and documents of later days."""
     parser = argparse.ArgumentParser(description="Write the demo catalog.")
     parser.add_argument("path", type=Path, help="the Parquet file to write")
     parser.add_argument("--test", type=Path, help="also write a test set, a quarter of the size, here")
+    parser.add_argument("--new", type=Path, help="also write documents of a later day, a sixth of the size, here")
+    parser.add_argument("--novel", type=Path, help="also write such documents here that have a further category")
     parser.add_argument("--documents", type=int, default=6000, help="documents in the catalog")
     parser.add_argument("--seed", type=int, default=0, help="another seed, another catalog")
     options = parser.parse_args()
@@ -282,6 +302,12 @@ def main() -> None:
     if options.test:
         write(test, options.test)
         print(f"{len(test)} documents in {options.test}")
+    taken = {row.text for row in [*train, *test]}
+    for path, novel in ((options.new, 0.0), (options.novel, NOVEL)):
+        if path:
+            rows = later(max(1, options.documents // 6), taken=taken, seed=options.seed, novel=novel)
+            write(rows, path)
+            print(f"{len(rows)} documents in {path}")
 
 
 if __name__ == "__main__":

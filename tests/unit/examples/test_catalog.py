@@ -64,6 +64,17 @@ def test_no_test_text_is_in_the_catalog(parts):
     assert not train & test
 
 
+def test_documents_of_a_later_day_are_new_and_some_have_a_further_label(demo, parts):
+    taken = {row.text for rows in parts for row in rows}
+    assert demo.later(300, taken=taken) == demo.later(300, taken=taken)
+    for novel in (0.0, demo.NOVEL):
+        rows = demo.later(1000, taken=taken, novel=novel)
+        assert not {row.text for row in rows} & taken
+        share = sum(row.label not in demo.LABELS for row in rows) / len(rows)
+        assert share == pytest.approx(novel, abs=0.03)
+        assert {row.label for row in rows} - set(demo.LABELS) == ({"Garden & Plants"} if novel else set())
+
+
 def test_every_label_has_a_description_and_a_grammar(demo, parts):
     assert {row.label for row in parts[0]} == set(demo.LABELS) == set(demo.load_grammar().categories)
     assert all(text and "\n" not in text for text in demo.LABELS.values())
