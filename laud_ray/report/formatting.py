@@ -44,6 +44,11 @@ def beside_accuracy(figures: Figures) -> tuple[str, Estimate]:
     return "macro-F1", figures.macro_f1
 
 
+def compared_by(figures: Figures) -> str:
+    """Return the name of the figure by which models are compared: accuracy, or hierarchical F1 in a taxonomy."""
+    return "accuracy" if figures.hierarchy is None else beside_accuracy(figures)[0]
+
+
 def measured_on(figures: Figures) -> str:
     """Return on how many documents figures are measured, and why others are missing.
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from laud_ray.client import notify
 from laud_ray.evaluation.agreement import agreement
 from laud_ray.evaluation.candidate_recall import candidate_recall, list_size
-from laud_ray.evaluation.carried import carried_accuracy
+from laud_ray.evaluation.carried import carried_f1
 from laud_ray.evaluation.measure import decisive_answers, evaluate_round
 from laud_ray.events import Event
 from laud_ray.models.kinds import ZERO_SHOT
@@ -41,19 +41,24 @@ def close(work: Work, round: int) -> str | None:
 
 
 def floor(work: Work, figures: Figures) -> float:
-    """Return the accuracy of zero-shot on the documents of `figures`. A model below it is not accepted.
+    """Return the accuracy of zero-shot on the documents of `figures`, or its hierarchical F1 in a taxonomy.
 
-    Zero-shot is measured again if `laud evaluate --budget` has bought answers since it was measured first, or if the
-    taxonomy has changed.
+    A model below it is not accepted. In a taxonomy all levels count, because few of thousands of leaves are right: a
+    model may be better above the leaves and name as few of them. Zero-shot is measured again if `laud evaluate
+    --budget` has bought answers since it was measured first, or if the taxonomy has changed.
     """
     first, scores = work.store.history()[0].figures, work.run.scores(0)
     whole = {part.name for part in work.corpus.ranges} <= scores.names()
     if first_round(work.store):
-        found = carried_accuracy(work.run, 0) if whole else None
+        found = carried_f1(work.run, 0) if whole else None
         return 0.0 if found is None else found
-    if (first.n, first.trusted) == (figures.n, figures.trusted) or not whole:
-        return first.accuracy.value
-    return evaluate_round(work.run, 0).accuracy.value
+    if _measured_on(first) == _measured_on(figures) or not whole:
+        return first.compared.value
+    return evaluate_round(work.run, 0).compared.value
+
+
+def _measured_on(figures: Figures) -> tuple[int | None, ...]:
+    return figures.n, figures.compared.n, figures.trusted
 
 
 def _has_learned(work: Work, round: int) -> bool:
@@ -93,7 +98,7 @@ def _result(work: Work, round: int) -> RoundResult:
         pool=work.corpus.pool_size - len(store.queries()),
         figures=figures,
         kappa=kappa,
-        accepted=not history or (_has_learned(work, round) and figures.accuracy.value >= floor(work, figures)),
+        accepted=not history or (_has_learned(work, round) and figures.compared.value >= floor(work, figures)),
         seconds={},
         feedback=len(feedback_labels(work, round)) if round else 0,
         delta_f=change,

@@ -77,6 +77,11 @@ class Figures:
     absent: int = 0
     hierarchy: "HierarchyFigures | None" = None
 
+    @property
+    def compared(self) -> Estimate:
+        """The figure by which models of a run are compared: hierarchical F1 in a taxonomy, else accuracy."""
+        return self.accuracy if self.hierarchy is None else self.hierarchy.f1
+
 
 @dataclass(frozen=True, slots=True)
 class RoundResult:
@@ -91,7 +96,8 @@ class RoundResult:
         pool: the number of documents that can still be queried.
         figures: the quality of the model.
         kappa: Cohen's kappa with the previous round's model on the stop set; None for round 0.
-        accepted: false if the model was rejected because the zero-shot model is better, or because it has not learned.
+        accepted: false if the model was rejected, because zero-shot is better by `Figures.compared` or because it has
+            not learned.
         seconds: duration of each step of the round, by its name.
         feedback: the number of texts from people's feedback that the model was trained on; they do not count against
             the budget.

@@ -232,13 +232,13 @@ def switches(summary: RunSummary) -> tuple[tuple[int, Choice], ...]:
 
 
 def better_before(summary: RunSummary) -> RoundResult | None:
-    """Return the best accepted round before the current model's, if it has a higher accuracy; else None."""
+    """Return the best accepted round before the current model's, if it is better by `Figures.compared`; else None."""
     current = summary.current
     if current is None:
         return None
     earlier = [result for result in summary.history if result.accepted and result.number < current.number]
-    best = max(earlier, key=lambda result: result.figures.accuracy.value, default=current)
-    return best if best.figures.accuracy.value > current.figures.accuracy.value else None
+    best = max(earlier, key=lambda result: result.figures.compared.value, default=current)
+    return best if best.figures.compared.value > current.figures.compared.value else None
 
 
 def classes_line(summary: RunSummary) -> str:

@@ -9,7 +9,17 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from laud_ray.report.formatting import ABSENT, beside_accuracy, decimal, figure, interval, measured_on, percent, points
+from laud_ray.report.formatting import (
+    ABSENT,
+    beside_accuracy,
+    compared_by,
+    decimal,
+    figure,
+    interval,
+    measured_on,
+    percent,
+    points,
+)
 from laud_ray.report.run.summary import ModelShown, measured
 from laud_ray.types import Estimate, Figures, RoundResult
 
@@ -32,7 +42,7 @@ class _Figure:
 
 
 def rounds_table(history: Sequence[RoundResult]) -> Table:
-    """One row per round: figures with their 95 % intervals, and the change in points of accuracy."""
+    """One row per round: figures with their 95 % intervals, and the change in points of what models are compared by."""
     table = Table(
         box=box.SIMPLE_HEAD,
         padding=0,
@@ -43,24 +53,27 @@ def rounds_table(history: Sequence[RoundResult]) -> Table:
     for name in ("round", "model"):
         table.add_column(name, no_wrap=True)
     second = beside_accuracy(history[-1].figures)[0] if history else "macro-F1"
-    for name in ("annotations", "n", "accuracy", "change", second, "kappa", "seconds"):
+    tree = bool(history) and history[-1].figures.hierarchy is not None
+    middle = (second, "change") if tree else ("change", second)
+    for name in ("annotations", "n", "accuracy", *middle, "kappa", "seconds"):
         table.add_column(name, justify="right", no_wrap=name not in ("accuracy", second))
     taken: float | None = None
     for result in history:
-        accuracy = result.figures.accuracy
+        compared = result.figures.compared.value
+        change = points(None if taken is None else compared - taken)
+        beside = _Figure(beside_accuracy(result.figures)[1])
         table.add_row(
             str(result.number),
             _model(result),
             f"{result.annotations:,}" + (f" + {result.feedback:,}" if result.feedback else ""),
             str(result.figures.n) + ("" if result.figures.trusted is None else f"/{result.figures.trusted}"),
-            _Figure(accuracy),
-            points(None if taken is None else accuracy.value - taken),
-            _Figure(beside_accuracy(result.figures)[1]),
+            _Figure(result.figures.accuracy),
+            *((beside, change) if tree else (change, beside)),
             decimal(result.kappa),
             f"{sum(result.seconds.values()):.1f}",
             style=None if result.accepted else "dim",
         )
-        taken = accuracy.value if result.accepted else taken
+        taken = compared if result.accepted else taken
     return table
 
 
@@ -134,11 +147,12 @@ def _model(result: RoundResult) -> Text:
 def _rounds_caption(history: Sequence[RoundResult]) -> Text:
     second = beside_accuracy(history[-1].figures)[0] if history else "macro-F1"
     text = f"accuracy and {second} on n evaluation documents, with 95 % intervals\n"
-    text += "change: in points of accuracy, against the last accepted model before it"
+    by = compared_by(history[-1].figures) if history else "accuracy"
+    text += f"change: in points of {by}, against the last accepted model before it"
     if history and (last := history[-1]).figures.unanswered:
         text += f"\nround {last.number}: {measured_on(last.figures)}"
     if any(not result.accepted for result in history):
-        text += "\nrejected: worse than zero-shot, or has learned nothing; the current model did not change"
+        text += f"\nrejected: lower {by} than zero-shot, or has learned nothing; the current model did not change"
     if any(result.figures.trusted is not None for result in history):
         text += "\nn/t: t of the n documents have a trusted answer, which corrects the figures"
     if any(result.feedback for result in history):

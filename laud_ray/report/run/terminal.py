@@ -6,7 +6,7 @@ from rich.text import Text
 
 from laud_ray.printable import printable
 from laud_ray.quality.diagnosis import Finding
-from laud_ray.report.formatting import corpus_line, figure, measured_on, spaced, total_dollars
+from laud_ray.report.formatting import compared_by, corpus_line, figure, measured_on, spaced, total_dollars
 from laud_ray.report.hierarchy.tables import hierarchy_lines, levels_table
 from laud_ray.report.run.curve import curve
 from laud_ray.report.run.opinion_lines import (
@@ -94,7 +94,9 @@ def _facts(summary: RunSummary) -> Table:
     for name, value in (*rows, *_opinions(summary)):
         table.add_row(Text(name, style="dim"), Text(value))
     if (better := better_before(summary)) is not None:
-        named = f"{better.model}, accuracy {figure(better.figures.accuracy)}, {measured_on(better.figures)}"
+        named = f"{compared_by(better.figures)} {figure(better.figures.compared)}"
+        sample = measured_on(better.figures) if summary.leaves is None else f"n = {better.figures.compared.n:,}"
+        named = f"{better.model}, {named}, {sample}"
         table.add_row(Text("better model", style="yellow"), Text(named))
     if summary.legibility is not None and (remark := summary.legibility.remark()) is not None:
         table.add_row(Text("unreadable", style="yellow"), Text(remark))

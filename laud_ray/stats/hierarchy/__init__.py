@@ -2,7 +2,7 @@
 
 from laud_ray.stats.hierarchy.answering import LEAF, NOTHING, Depth, Given, answer, upward
 from laud_ray.stats.hierarchy.climbing import Chain, climb, fit_chain
-from laud_ray.stats.hierarchy.figures import hierarchy_figures
+from laud_ray.stats.hierarchy.figures import hierarchical_f1, hierarchy_figures
 from laud_ray.stats.hierarchy.leaves import leaf_figures
 from laud_ray.stats.hierarchy.nodes import confused_siblings, node_figures, taxonomy_figures
 from laud_ray.stats.hierarchy.promise import Answered, Promise, promise, verify_chain
@@ -19,6 +19,7 @@ __all__ = [
     "climb",
     "confused_siblings",
     "fit_chain",
+    "hierarchical_f1",
     "hierarchy_figures",
     "leaf_figures",
     "node_figures",

@@ -13,6 +13,15 @@ _RESAMPLED = 20_000_000  # documents that the bootstrap of one figure draws at m
 _REPLICATES = 1000, 100
 
 
+def hierarchical_f1(sample: Sample, parents: Indices) -> Estimate:
+    """Return the hierarchical F1 of `hierarchy_figures` alone, from the same sample."""
+    lineage = lineages(parents)
+    true, predicted = lineage[sample.true], lineage[sample.predicted]
+    common = ((true == predicted) & (true != NONE)).sum(axis=1)
+    both = (true != NONE).sum(axis=1) + (predicted != NONE).sum(axis=1)
+    return estimate_ratio(sample, 2.0 * common, both.astype(np.float64))
+
+
 def hierarchy_figures(sample: Sample, parents: Indices, *, seed: int, least: int = 10) -> HierarchyFigures:
     """Return all figures of a model in a taxonomy, with 95 % intervals.
 

@@ -15,7 +15,7 @@ from laud_ray.report.bought import bought_json, bought_view
 from laud_ray.report.hierarchy.json_form import hierarchy_json
 from laud_ray.report.hierarchy.tree import Branch, branches
 from laud_ray.report.labelled import labelled_json, labelled_view
-from laud_ray.report.run import page, terminal
+from laud_ray.report.run import page, tables, terminal
 from laud_ray.report.run.json_form import to_json
 from laud_ray.report.run.summary import LeavesShown, QueryShown, RunSummary
 from laud_ray.stats import figures as flat_figures
@@ -112,6 +112,22 @@ def test_status_has_the_levels_and_counts_leaves() -> None:
     for width in (80, 60):
         narrow = shown(terminal.status_view(small_run()), width)
         assert max(map(len, narrow.splitlines())) <= width
+
+
+def test_rounds_are_compared_by_hierarchical_f1() -> None:
+    run = small_run()
+    worse = leaf_figures(sampled(TRUE, np.zeros_like(TRUE) + 3), task_of("food", TREE), seed=0)
+    first, second, third = run.history
+    run = replace(run, history=(first, replace(second, figures=worse, accepted=False), replace(third, figures=worse)))
+    lines = shown(tables.rounds_table(run.history), 140).splitlines()
+    difference = 100 * (worse.compared.value - figures().compared.value)
+    rows = [line for line in lines if "round-000" in line]
+    assert [f"{difference:+.1f}" in row for row in rows] == [False, True, True]
+    text = " ".join(" ".join(lines).split())
+    assert "change: in points of hierarchical F1" in text
+    assert "rejected: lower hierarchical F1 than zero-shot" in text
+    status = " ".join(shown(terminal.status_view(run), 200).split())
+    assert f"better model round-0000, hierarchical F1 {100 * figures().compared.value:.1f} %" in status
 
 
 def test_thousands_of_leaves_are_counted_not_listed() -> None:
