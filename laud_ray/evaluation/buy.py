@@ -14,6 +14,7 @@ from laud_ray import oracles
 from laud_ray.cluster.connect import connect
 from laud_ray.config import OracleConfig
 from laud_ray.data.corpus import Corpus, open_corpus
+from laud_ray.data.generations.manifest import FIRST, number_of
 from laud_ray.errors import RunError
 from laud_ray.evaluation import draw, trusted
 from laud_ray.evaluation.enlarge import extend, headline, ids_outside_sample, needed
@@ -138,12 +139,15 @@ def _ask_trusted(run: RunFolder, corpus: Corpus, round: int, observer: Observer)
 
 
 def _open_scored(run: RunFolder, number: int) -> Corpus:
-    """Open the corpus, and check that the scores of a round, and those that define the strata, are complete."""
+    """Open the corpus, and check that the scores of a round, and those that define the strata, are complete.
+
+    They need not hold documents that were appended later, because the sample is enlarged with others alone.
+    """
     corpus = open_corpus(run.corpus)
     if corpus is None:
         raise RunError(f"{run.corpus.uri}: has no corpus; expected one, which `laud run` creates")
     for round in sorted({number, *(cut.round for cut in load_cuts(run.store.setting(CUTS)))}):
-        if {part.name for part in corpus.ranges} - run.scores(round).names():
+        if {part.name for part in corpus.of_generation(FIRST).ranges} - run.scores(round).names():
             name = run.model_name(round)
             raise RunError(
                 f"{run.scores(round).uri}: the scores of {name} are incomplete; expected those of every range "
@@ -163,7 +167,9 @@ def _wanted(run: RunFolder, before: Figures, n: int, width: float | None) -> int
 def _draw(run: RunFolder, corpus: Corpus, number: int, n: int, purchase: dict[str, int | bool]) -> None:
     """Record in one transaction the enlarged sample, how it was drawn, and that its purchase has started."""
     store, task = run.store, run.config.task.to_task()
-    drawn, cuts = store.sample("evaluation"), load_cuts(store.setting(CUTS))
+    whole, cuts = store.sample("evaluation"), load_cuts(store.setting(CUTS))
+    drawn = [one for one in whole if number_of(one.range) == FIRST]
+    later = [one for one in whole if number_of(one.range) != FIRST]
     if not cuts and len({one.stratum for one in drawn}) > 1:
         raise RunError(
             f"{run.folder.uri}: the evaluation sample was drawn by an earlier version, which did not record its "
@@ -172,11 +178,14 @@ def _draw(run: RunFolder, corpus: Corpus, number: int, n: int, purchase: dict[st
     answers = evaluation_answers(store)
     trained = ids_outside_sample([a.query.document.id for a in store.queries()], drawn)
     positive = task.names[0] if task.kind == "binary" else None
-    population = Population(corpus, run.scores, positive, cuts, trained)
+    population = Population(corpus.of_generation(FIRST), run.scores, positive, cuts, trained)
     seed = (run.config.seed, 3, int(purchase["number"]))
     found = extend(population, drawn, answers, task.names, n, round=number, seed=seed)
     said = {CUTS: dump_cuts(found.cuts), _PURCHASE: json.dumps(purchase)}
-    store.set_samples({"evaluation": found.sample, "stop": store.sample("stop")}, said)
+    # The strata of later generations stay as they are, with numbers above those of the first.
+    numbers = {one: found.cuts[-1].strata + i for i, one in enumerate(sorted({one.stratum for one in later}))}
+    kept = [replace(one, stratum=numbers[one.stratum]) for one in later]
+    store.set_samples({"evaluation": [*found.sample, *kept], "stop": store.sample("stop")}, said)
 
 
 def _ask(run: RunFolder, corpus: Corpus, purchase: dict[str, int], observer: Observer) -> tuple[int, str]:

@@ -103,13 +103,15 @@ def run_pass(
         load: opens the model in a worker, once per process.
         progress: called with the rows done and the rows in all after each range.
 
+    After documents were appended, only the ranges of the new generation have no output.
+
     Raises:
         PassError: if a range cannot be read or written, or the engine fails on one range after the other. Also if
             ranges were set aside because their workers died repeatedly; all others are committed then.
         RunError: if `out` holds the output of another model or corpus.
     """
     began = time.monotonic()
-    _claim(out, {"model": name, "corpus": corpus.fingerprint})
+    _claim(out, {"model": name, "corpus": corpus.identity})
     missing = find_missing({part.name: part.rows for part in corpus.ranges}, out)
     progress(missing.done, total := missing.total)
     rows = errors = 0
@@ -145,6 +147,9 @@ def _score_range(name: str, job: _Job) -> _Scored:
     table = job.corpus.read(name)
     texts, inverse = distinct(table.column("text"))
     scorer, wanted = load_scorer(job.model, job.load), job.shortlist
+    if wanted is not None and wanted.total is not None:
+        # A range is a random sample of its generation, not of the whole corpus.
+        wanted = replace(wanted, total=job.corpus.distinct_beside(name) or wanted.total)
     strategy = None if wanted is None else wanted.strategy
     summing = Summing(len(texts), len(scorer.labels), strategy=strategy, taxonomy=load_taxonomy(job.model))
     _, failures = score_texts(scorer, texts, summing.add)

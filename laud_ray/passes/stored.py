@@ -23,6 +23,9 @@ from laud_ray.types import Floats
 TASKS = Workers()
 # Bytes of scores that are read in this process.
 READ_HERE = 64 << 20
+_FOUND = pa.schema(
+    [("id", pa.string()), ("top_labels", pa.list_(pa.string())), ("top_probabilities", pa.list_(pa.float32()))]
+)
 
 T = TypeVar("T")
 J = TypeVar("J")
@@ -37,13 +40,27 @@ class _Finding:
 
 
 def stored_probabilities(corpus: Corpus, scores: Sequence[Folder], ids: Sequence[str], groups: Groups) -> Floats:
-    """Return the (c, n, g) probabilities of the groups for n documents in c passes."""
-    wanted = {f"{number}/{part.name}": number for number in range(len(scores)) for part in corpus.ranges}
+    """Return the (c, n, g) probabilities of the groups for n documents in c passes, the newest last.
+
+    An earlier pass has no scores of documents that were appended after it. These get the probabilities of the next
+    pass that has some, so that the earlier model has no opinion of its own on them.
+    """
+    there = [one.names() for one in scores]
+    there[-1:] = [{part.name for part in corpus.ranges}]  # where files of the newest pass are missing, that is an error
+    wanted = {f"{i}/{part.name}": i for i, names in enumerate(there) for part in corpus.ranges if part.name in names}
     job = _Finding(tuple(scores), pa.array(ids, pa.string()))
     tables: list[list[pa.Table]] = [[] for _ in scores]
     for name, table in mapped(list(wanted), _find, job, TASKS):
         tables[wanted[name]].append(table)
-    return np.stack([from_likeliest(pa.concat_tables(one), job.ids, groups) for one in tables])
+    passes: list[Floats] = []
+    for one in reversed(tables):
+        found = pa.concat_tables([_FOUND.empty_table(), *one])
+        proba = from_likeliest(found, job.ids, groups)
+        if passes:
+            unknown = ~np.asarray(pc.is_in(job.ids, value_set=found.column("id")))
+            proba[unknown] = passes[-1][unknown]
+        passes.append(proba)
+    return np.stack(passes[::-1])
 
 
 def likeliest(
@@ -51,9 +68,9 @@ def likeliest(
 ) -> dict[str, list[tuple[str, float]]]:
     """Return the likeliest labels of documents in a finished pass with their probabilities, the likeliest first.
 
-    Documents that the pass could not score have none. The shortlist of the pass holds what is chosen to be asked
-    about, so the scores themselves are seldom read; and small ones in this process, since to start workers takes
-    longer.
+    Documents that the pass could not score have none, as have those that were appended after it. The shortlist of the
+    pass holds what is chosen to be asked about, so the scores themselves are seldom read; and small ones in this
+    process, since to start workers takes longer.
 
     Args:
         drawn: the ranges of documents that were drawn from the whole corpus, by id.
@@ -61,9 +78,10 @@ def likeliest(
     Raises:
         PassError: if the work fails, or its workers die repeatedly.
     """
-    every = [part.name for part in corpus.ranges]
+    there = scores.names()
+    every = [part.name for part in corpus.ranges if part.name in there]
     listed, sampled = [id for id in ids if id not in drawn], [id for id in ids if id in drawn]
-    places = sorted({drawn[id] for id in sampled})
+    places = sorted({drawn[id] for id in sampled} & there)
     found = _listed(_read_here(scores / SHORTLIST, every if listed else [], listed))
     found |= _listed(_read_here(scores, places, sampled))
     if lost := [id for id in ids if id not in found]:
@@ -95,8 +113,7 @@ def _find(name: str, job: _Finding) -> pa.Table:
     number, _, part = name.partition("/")
     table = job.scores[int(number)].read_table(part, ["id", "top_labels", "top_probabilities"])
     found = table.filter(pc.is_in(table.column("id"), value_set=job.ids))
-    plain = [("id", pa.string()), ("top_labels", pa.list_(pa.string())), ("top_probabilities", pa.list_(pa.float32()))]
-    return found.cast(pa.schema(plain))
+    return found.cast(_FOUND)
 
 
 def from_likeliest(found: pa.Table, ids: pa.Array, groups: Groups) -> Floats:

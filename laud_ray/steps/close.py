@@ -48,7 +48,8 @@ def floor(work: Work, figures: Figures) -> float:
     --budget` has bought answers since it was measured first, or if the taxonomy has changed.
     """
     first, scores = work.store.history()[0].figures, work.run.scores(0)
-    whole = {part.name for part in work.corpus.ranges} <= scores.names()
+    # Ranges that were appended later have no zero-shot scores.
+    whole = {one.range for one in work.store.sample("evaluation")} <= scores.names()
     if first_round(work.store):
         found = carried_f1(work.run, 0) if whole else None
         return 0.0 if found is None else found

@@ -10,9 +10,10 @@ from dataclasses import asdict
 
 from laud_ray.config import CorpusConfig
 from laud_ray.data import sources
-from laud_ray.data.corpus import MANIFEST, SEALED_LABELS, Corpus
+from laud_ray.data.corpus import MANIFEST, SEALED_LABELS, Corpus, corpus_of
 from laud_ray.data.formats import files, jsonl
 from laud_ray.data.formats.text_files import Piece
+from laud_ray.data.generations.manifest import FIRST, Generation
 from laud_ray.data.label_counts import ColumnLabels
 from laud_ray.data.seen import Seen
 from laud_ray.data.sharding.fingerprint import fingerprint
@@ -136,7 +137,10 @@ def _order(
     ranges = tuple(part for one in ordered for part in one.ranges)
     if sealed is not None:
         (folder / SEALED).write(SEALED_LABELS, _labels_of(ordered).dump())
-    corpus = Corpus(folder, ranges, _counts(counts), fingerprint(scratch / HASHED, list(named)), tuple(seen.notes))
+    found_print = fingerprint(scratch / HASHED, list(named))
+    corpus = corpus_of(
+        folder, [Generation(FIRST, None, None, ranges, _counts(counts), {}, found_print, tuple(seen.notes))]
+    )
     manifest = {
         "ranges": [asdict(part) for part in ranges],
         "counts": corpus.counts,

@@ -48,7 +48,24 @@ def order(group: Sequence[Sampled], rng: np.random.Generator) -> list[int]:
 
 
 def _others(corpus: Corpus, known: set[str], rng: np.random.Generator) -> Iterator[Document]:
-    """Yield the other documents of the corpus in a random order, one range after the other."""
+    """Yield the other documents of the corpus in a random order, each generation as often as its share."""
+    parts = [corpus.of_generation(one.number) for one in corpus.generations]
+    if len(parts) < 2:
+        yield from _of_ranges(corpus, known, rng)
+        return
+    waiting = [_of_ranges(one, known, rng) for one in parts]
+    left = np.array([one.pool_size for one in parts], np.float64)
+    while left.any():
+        i = int(rng.choice(len(parts), p=left / left.sum()))
+        left[i] -= 1
+        if (document := next(waiting[i], None)) is None:
+            left[i] = 0
+        else:
+            yield document
+
+
+def _of_ranges(corpus: Corpus, known: set[str], rng: np.random.Generator) -> Iterator[Document]:
+    """Yield the other documents in a random order, one range after the other: a range is a random sample."""
     for i in rng.permutation(len(corpus.ranges)).tolist():
         table = corpus.read(corpus.ranges[i].name, ["id", "text", "duplicate_of"])
         rows = table.to_pylist()

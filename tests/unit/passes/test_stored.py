@@ -1,0 +1,52 @@
+"""What passes have stored of a corpus that has grown since."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from laud_ray.passes import stored
+from laud_ray.passes.stored import likeliest, stored_probabilities
+from laud_ray.storage.folder import Folder
+from laud_ray.taxonomy.groups import single
+
+OLD, NEW = "part-00000.parquet", "part-g0002-00000.parquet"
+CORPUS = SimpleNamespace(ranges=[SimpleNamespace(name=OLD), SimpleNamespace(name=NEW)])
+
+
+def write(folder: Folder, name: str, document: str, probability: float) -> None:
+    proba = pa.array([[probability, 1 - probability]], pa.list_(pa.float32()))
+    labels = pa.array([["x", "y"]])
+    folder.write_table(name, pa.table({"id": [document], "top_labels": labels, "top_probabilities": proba}))
+
+
+@pytest.fixture
+def passes(tmp_path: Path) -> list[Folder]:
+    """Two passes: the earlier one ended before documents were appended."""
+    earlier, last = Folder(str(tmp_path / "1")), Folder(str(tmp_path / "2"))
+    write(earlier, OLD, "old", 0.9)
+    write(last, OLD, "old", 0.6)
+    write(last, NEW, "new", 0.7)
+    for folder, name in ((earlier, OLD), (last, OLD), (last, NEW)):
+        (folder / "shortlist").write_table(name, folder.read_table(name))
+    return [earlier, last]
+
+
+def test_an_earlier_model_has_no_opinion_on_documents_that_came_later(
+    passes: list[Folder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "mapped", lambda names, work, job, _: ((name, work(name, job)) for name in names))
+    found = stored_probabilities(CORPUS, passes, ["new", "old"], single(("x", "y")))  # type: ignore[arg-type]
+    assert found == pytest.approx(np.array([[[0.7, 0.3], [0.9, 0.1]], [[0.7, 0.3], [0.6, 0.4]]]))
+    passes[1].delete(NEW)
+    with pytest.raises(FileNotFoundError):
+        stored_probabilities(CORPUS, passes, ["new", "old"], single(("x", "y")))  # type: ignore[arg-type]
+
+
+def test_documents_that_came_later_have_no_likeliest_labels_in_an_earlier_pass(passes: list[Folder]) -> None:
+    earlier, last = passes
+    assert sorted(likeliest(CORPUS, last, ["new", "old"], {"new": NEW})) == ["new", "old"]  # type: ignore[arg-type]
+    assert list(likeliest(CORPUS, earlier, ["new", "old"], {"new": NEW})) == ["old"]  # type: ignore[arg-type]
+    assert list(likeliest(CORPUS, earlier, ["new", "old"], {})) == ["old"]  # type: ignore[arg-type]
