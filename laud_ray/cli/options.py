@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -12,18 +13,28 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 class Share(click.ParamType[float]):
-    """A share of a whole, such as 5% or 0.05."""
+    """A share of a whole, such as 5% or 0.05, which are the same number.
+
+    Args:
+        zero: whether it may be 0.
+        whole: whether it may be 1.
+    """
 
     name = "share"
+
+    def __init__(self, *, zero: bool = False, whole: bool = True) -> None:
+        least, most = "of at least 0" if zero else "above 0", "up to 1" if whole else "below 1"
+        self._zero, self._whole, self._range = zero, whole, f"{least} and {most}"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         text = str(value).strip()
         try:
-            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-        except ValueError:
+            # In binary, 99.1 / 100 is not 0.991, and a relabel would not be resumed with the other spelling.
+            share = float(Decimal(text.removesuffix("%")).scaleb(-2 if text.endswith("%") else 0))
+        except InvalidOperation:
             share = -1.0
-        if not 0 < share <= 1:
-            self.fail(f"{text!r} is not valid; expected a share above 0 and up to 1, such as 5% or 0.05", param, ctx)
+        if not (0 < share < 1 or (share == 0 and self._zero) or (share == 1 and self._whole)):
+            self.fail(f"{text!r} is not valid; expected a share {self._range}, such as 5% or 0.05", param, ctx)
         return share
 
 

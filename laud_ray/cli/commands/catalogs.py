@@ -2,7 +2,7 @@
 
 import click
 
-from laud_ray.cli.options import SHARE, json_option, reading_of, reading_options
+from laud_ray.cli.options import SHARE, Share, json_option, reading_of, reading_options
 from laud_ray.cli.output import print_json, print_view, say, terminal
 
 
@@ -22,7 +22,8 @@ from laud_ray.cli.output import print_json, print_view, say, terminal
     "--threshold",
     default=0.0,
     show_default=True,
-    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    type=Share(zero=True),
     help="Mark rows below this confidence as abstained.",
 )
 @click.option("--previous", metavar="DIR", help="An earlier output; its labels are written beside the new ones.")

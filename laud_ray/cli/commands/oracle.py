@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from laud_ray.cli.options import SHARE, json_option
+from laud_ray.cli.options import Share, json_option
 from laud_ray.cli.output import leave_waiting, print_json, print_view, say, terminal
 from laud_ray.errors import RunError
 
@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Show what each oracle of RUN is worth: accuracy, costs, confidence.")
 @click.argument("run")
-@click.option("--accuracy", default=0.95, type=SHARE, show_default=True, help="The accuracy to find thresholds for.")
+@click.option(
+    "--accuracy",
+    metavar="SHARE",
+    default=0.95,
+    type=Share(whole=False),
+    show_default=True,
+    help="The accuracy to find thresholds for (e.g. 95%).",
+)
 @click.option(
     "--people",
     metavar="DOLLARS",
@@ -26,7 +33,8 @@ if TYPE_CHECKING:
 @click.option(
     "--epsilon",
     default=0.15,
-    type=click.FloatRange(0, 1, max_open=True),
+    metavar="SHARE",
+    type=Share(zero=True, whole=False),
     show_default=True,
     help="Of the alternative annotator test: 0.2 if people are experts, 0.15 if skilled, 0.1 if crowd workers.",
 )
@@ -53,8 +61,6 @@ def oracle(
     of the prompt and the order of the labels. A later probe asks about the same documents, and shows whether the model
     behind the name has changed. Run the same command again to resume an interrupted probe.
     """
-    if accuracy == 1:
-        raise click.BadParameter("1 is not valid; expected an accuracy below 1, such as 95%", param_hint="--accuracy")
     if yes and probe is None:
         raise click.UsageError("--yes is about --probe; expected both, or neither")
     from laud_ray.report.oracle.read import read_page

@@ -325,7 +325,7 @@ def test_a_run_without_answers_is_refused_in_one_line(tmp_path: Path, capsys: py
     assert said.out == ""
     assert said.err == f"laud: {run}: no oracle has answered yet; expected a run with answers\n"
     cli.main(["report", run])
-    for bad, expected in (("1", "expected an accuracy below 1"), ("0", "expected a share above 0")):
+    for bad, expected in (("1", "expected a share above 0 and below 1"), ("0", "expected a share above 0")):
         with pytest.raises(SystemExit) as left:
             cli.main(["oracle", run, "--accuracy", bad])
         assert left.value.code == 2
