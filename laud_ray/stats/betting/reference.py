@@ -1,0 +1,172 @@
+"""What is compared: a batch of new documents, and the reference that it is compared with. Pure NumPy.
+
+m documents in a batch, n in the reference, k labels.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from math import inf, log
+from typing import Any
+
+import numpy as np
+
+from laud_ray.stats.metrics import require_labels
+from laud_ray.types import Bools, Floats, Indices
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """What a model found in m documents; their order has no effect.
+
+    Attributes:
+        best: (m,) the likeliest labels, in [0, k).
+        confidence: (m,) the probabilities of these labels, in [0, 1].
+        novel: (m,) whether each document lies farther from all that is known than 99 % of the reference; None if that
+            was not measured.
+
+    Raises:
+        ValueError: if the arrays differ in length, a label is negative, or a confidence is NaN or outside [0, 1].
+    """
+
+    best: Indices
+    confidence: Floats
+    novel: Bools | None = None
+
+    def __post_init__(self) -> None:
+        lengths = [len(self.best), len(self.confidence), *([] if self.novel is None else [len(self.novel)])]
+        if len(set(lengths)) > 1:
+            raise ValueError(f"best, confidence and novel have {lengths} documents; expected the same number")
+        outside = ~((self.confidence >= 0) & (self.confidence <= 1))
+        if outside.any():
+            raise ValueError(f"confidence {self.confidence[outside][0]} is not valid; expected 0 to 1")
+        if (self.best < 0).any():
+            raise ValueError(f"label {self.best.min()} is not valid; expected at least 0")
+
+    def __len__(self) -> int:
+        return len(self.best)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """What a model found in the documents that new ones are compared with.
+
+    Attributes:
+        counts: (k,) the number of documents with each label, n in all.
+        mean: of the confidence; 0 if there are no documents.
+        variance: of the confidence.
+        novel: the number of documents that count as novel.
+        novel_of: the number of documents for which that was measured; at most n.
+    """
+
+    counts: Indices
+    mean: float
+    variance: float
+    novel: int
+    novel_of: int
+
+    @classmethod
+    def of(cls, batches: Iterable[Batch], k: int) -> "Reference":
+        """Return the reference of all documents of some batches, which are read one at a time.
+
+        Example:
+            `Reference.of([Batch(best, confidence)], k=3)`.
+
+        Raises:
+            ValueError: if a label is outside [0, k).
+        """
+        nothing = cls(np.zeros(k, np.int64), 0.0, 0.0, 0, 0)
+        return reduce(cls.__add__, (_of_one(batch, k) for batch in batches), nothing)
+
+    def __add__(self, other: "Reference") -> "Reference":
+        """Return the reference of the documents of both.
+
+        Chan, Golub and LeVeque (1983), "Algorithms for Computing the Sample Variance", for the moments.
+        """
+        n = self.n + other.n
+        share = other.n / n if n else 0.0
+        apart = other.mean - self.mean
+        return Reference(
+            self.counts + other.counts,
+            self.mean + share * apart,
+            (1 - share) * self.variance + share * other.variance + share * (1 - share) * apart**2,
+            self.novel + other.novel,
+            self.novel_of + other.novel_of,
+        )
+
+    @property
+    def n(self) -> int:
+        """The number of documents."""
+        return int(self.counts.sum())
+
+    @property
+    def shares(self) -> Floats:
+        """(k,) the share of each label; 0 if there are no documents."""
+        return np.asarray(self.counts / max(self.n, 1))
+
+    def moved(self, batch: Batch, most: int = 3) -> tuple[tuple[int, float, float], ...]:
+        """Return the labels whose shares differ most in a batch: each with its share here and there, largest first."""
+        if not len(batch):
+            return ()
+        there = label_counts(batch, len(self.counts)) / len(batch)
+        order = np.argsort(-np.abs(there - self.shares), kind="stable")[:most]
+        return tuple((int(c), float(self.shares[c]), float(there[c])) for c in order)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as values that JSON knows."""
+        return {
+            "counts": self.counts.tolist(),
+            "mean": self.mean,
+            "variance": self.variance,
+            "novel": self.novel,
+            "novel_of": self.novel_of,
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Reference":
+        """Return what `to_json` was called on."""
+        return cls(
+            np.asarray(stored["counts"], np.int64),
+            float(stored["mean"]),
+            float(stored["variance"]),
+            int(stored["novel"]),
+            int(stored["novel_of"]),
+        )
+
+
+def label_counts(batch: Batch, k: int) -> Indices:
+    """Return the (k,) number of documents with each label.
+
+    Raises:
+        ValueError: if a label is outside [0, k).
+    """
+    if len(batch):
+        require_labels(batch.best, k)
+    return np.bincount(batch.best, minlength=k).astype(np.int64)
+
+
+def radius(variance: Floats | float, n: int, error: float) -> Floats:
+    """Return how far a mean of n values in [0, 1] may lie on one side of the true mean, but for a probability `error`.
+
+    Maurer and Pontil (2009), "Empirical Bernstein Bounds and Sample-Variance Penalization", theorem 4.
+
+    Args:
+        variance: of the values, anything's shape.
+        n: their number; below 2 the result is infinite.
+        error: in (0, 1).
+    """
+    if n < 2:
+        return np.full(np.shape(variance), inf)
+    nats = log(2 / error)
+    return np.asarray(np.sqrt(2 * np.asarray(variance) * nats / (n - 1)) + 7 * nats / (3 * (n - 1)))
+
+
+def _of_one(batch: Batch, k: int) -> Reference:
+    confidence = batch.confidence.astype(np.float64)
+    return Reference(
+        label_counts(batch, k),
+        float(confidence.mean()) if len(batch) else 0.0,
+        float(confidence.var()) if len(batch) else 0.0,
+        0 if batch.novel is None else int(batch.novel.sum()),
+        0 if batch.novel is None else len(batch.novel),
+    )
