@@ -1,7 +1,7 @@
 """Figures of a model on a labelled file of the user."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,7 @@ from laud_ray.data import sources
 from laud_ray.data.label_counts import LabelCounts, TwoLabels
 from laud_ray.data.seen import Seen
 from laud_ray.errors import CorpusError
+from laud_ray.evaluation.outside import Outside
 from laud_ray.labels import Unknown, known_labels, no_known_label
 from laud_ray.passes.scoring import score_texts
 from laud_ray.stats import Sample, figures
@@ -19,6 +20,43 @@ from laud_ray.storage.text_reading import AS_FOUND, Reading
 from laud_ray.taxonomy.task import by_path
 from laud_ray.texts import cut, normalise_text
 from laud_ray.types import Figures, Floats, Indices, Scorer, Task
+
+_NOWHERE = -1
+
+
+class _Truths:
+    """Collects the numbers of the true labels of rows: of classes, or in a taxonomy of nodes.
+
+    Attributes:
+        places: by row; _NOWHERE for a label that is none of them.
+        partly: rows whose label is a path that begins in the taxonomy, and ends outside it.
+        outside: the parents of the nodes that the taxonomy lacks, see `laud_ray.evaluation.outside`.
+    """
+
+    def __init__(self, task: Task) -> None:
+        tree = task.taxonomy
+        self._index = {name: i for i, name in enumerate(task.names)} if tree is None else by_path(tree)
+        self._outside = None if tree is None else Outside(tree)
+        self.places: list[int] = []
+        self.partly = 0
+
+    @property
+    def outside(self) -> Sequence[int]:
+        return () if self._outside is None else self._outside.parents
+
+    def add(self, labels: Sequence[str], classes: Sequence[str | None]) -> None:
+        """Add the labels of rows, and the names of the classes or nodes that they name."""
+        for label, name in zip(labels, classes, strict=True):
+            place = self._index.get(name or "", _NOWHERE)
+            if place == _NOWHERE and self._outside is not None and (found := self._outside.place(label)) is not None:
+                place, known = found
+                self.partly += known > 0
+            self.places.append(place)
+
+    def numbers(self) -> Indices:
+        """Return (n,) the numbers; a label that is none of them has the next one."""
+        places = np.asarray(self.places, np.int64)
+        return np.where(places == _NOWHERE, len(self._index) + len(self.outside), places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +68,7 @@ class LabelledFigures:
         unknown_labels: rows whose label the task does not have.
         unknown: the most frequent of those labels.
         two_labels: texts that occur with two different labels, one of which is wrong.
+        partly_known: rows of these whose label is a path that begins in the taxonomy, and ends outside it.
         above_leaves: rows whose label is an inner node of a taxonomy that is known no deeper; they are not in the flat
             figures.
         legibility: the share of unknown tokens in the texts; empty if the tokenizer has no unknown tokens.
@@ -42,6 +81,7 @@ class LabelledFigures:
     two_labels: int = 0
     legibility: Legibility = field(default_factory=Legibility)
     above_leaves: int = 0
+    partly_known: int = 0
 
 
 def check_labelled(task: Task, path: str, *, text: str, label: str, reading: Reading = AS_FOUND) -> None:
@@ -77,7 +117,8 @@ def evaluate_labelled(
 ) -> LabelledFigures:
     """Score a file in a stream and compare the predictions with its labels.
 
-    A document with a label that the task does not have counts as an error. Such a label is no class of macro-F1, which
+    A document with a label that the task does not have counts as an error; if the label is a path that begins in a
+    taxonomy, only below its deepest node that the taxonomy has. Such a label is no class of macro-F1, which
     is the mean over the task's classes. In a binary task it is `other`. A label of a taxonomy may be an inner node:
     `laud_ray.stats.hierarchy.leaf_figures` says how it counts.
 
@@ -94,8 +135,7 @@ def evaluate_labelled(
     check_labelled(task, path, text=text, label=label, reading=reading)
     known = known_labels(task)
     strange, two = LabelCounts(), TwoLabels()
-    index = {name: i for i, name in enumerate(task.names)} if task.taxonomy is None else by_path(task.taxonomy)
-    true: list[int] = []
+    truths = _Truths(task)
     parts: list[tuple[Indices, Floats]] = []
     left_out, legible, failures = Counter[str](), Legibility(), list[str]()
     for rows in sources.read(path, [text, label], reading, seen):
@@ -107,22 +147,26 @@ def evaluate_labelled(
         scored = [i for i in range(len(usable)) if i not in unscored]
         texts, golds = [usable[i][0] for i in scored], [usable[i][1] for i in scored]
         strange.add(Counter(gold for gold in golds if known.find(gold) is None))
-        true += [index.get(known.find_class(gold) or "", len(index)) for gold in golds]
-        two.add(texts, [known.find_class(gold) or gold for gold in golds])
+        classes = [known.find_class(gold) for gold in golds]
+        truths.add(golds, classes)
+        two.add(texts, [one or gold for one, gold in zip(classes, golds, strict=True)])
         if isinstance(scorer, LegibleScorer):
             legible += scorer.legibility(texts[:ENOUGH])
         parts.append((proba[scored].argmax(1), proba[scored].max(1)))
     if failures:
         left_out[f"cannot be scored (first: {failures[0]})"] = len(failures)
-    if failures and not true:
+    if failures and not truths.places:
         raise CorpusError(f"{path}: none of its {len(failures):,} texts can be scored; the first: {failures[0]}")
     if not parts:
         raise CorpusError(f"{path}: no row has both {text!r} and {label!r}; expected at least one")
     predicted, confidence = (np.concatenate(column) for column in zip(*parts, strict=True))
     predicted = predicted if task.taxonomy is None else task.taxonomy.leaves[predicted]
-    one_stratum = np.zeros(len(true), np.int64)
-    sample = Sample(np.asarray(true, np.int64), predicted, confidence.clip(0, 1), one_stratum, sizes=None)
-    found = figures(sample, task.names, seed=seed) if task.taxonomy is None else leaf_figures(sample, task, seed=seed)
+    one_stratum = np.zeros(len(predicted), np.int64)
+    sample = Sample(truths.numbers(), predicted, confidence.clip(0, 1), one_stratum, sizes=None)
+    if task.taxonomy is None:
+        found = figures(sample, task.names, seed=seed)
+    else:
+        found = leaf_figures(sample, task, seed=seed, outside=truths.outside)
     return LabelledFigures(
         found,
         dict(left_out.most_common()),
@@ -131,6 +175,7 @@ def evaluate_labelled(
         two.count(),
         legible,
         len(sample) - found.n,
+        truths.partly,
     )
 
 

@@ -39,6 +39,7 @@ def labelled_json(found: LabelledFigures, model: str) -> dict[str, object]:
         "unknown_labels": found.unknown_labels,
         "unknown": [asdict(one) for one in found.unknown],
         "texts_with_two_labels": found.two_labels,
+        "partly_known": found.partly_known,
         "above_leaves": found.above_leaves,
         "legibility": legibility_json(found.legibility if found.legibility.texts else None),
         **{key: one.value for key, one in estimates.items()},
@@ -63,6 +64,11 @@ def _remarks(found: LabelledFigures, *, binary: bool) -> list[str]:
     count = "as other" if binary else "as wrong answers, not as classes of macro-F1"
     if found.figures.hierarchy is not None:
         count = "as wrong answers at every level"
+        if found.partly_known:
+            count = (
+                f"as wrong answers; {found.partly_known:,} of the labels are paths that begin in the taxonomy, and "
+                "count at the levels that it has"
+            )
     # Long paths are cut to their first names, which tell nothing apart; --json has them whole.
     shown = found.unknown if found.figures.hierarchy is None else ()
     listed = f"; most are {', '.join(map(str, shown))}" if shown else ""

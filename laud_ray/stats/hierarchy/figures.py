@@ -22,13 +22,19 @@ def hierarchical_f1(sample: Sample, parents: Indices) -> Estimate:
     return estimate_ratio(sample, 2.0 * common, both.astype(np.float64))
 
 
-def hierarchy_figures(sample: Sample, parents: Indices, *, seed: int, least: int = 10) -> HierarchyFigures:
+def hierarchy_figures(
+    sample: Sample, parents: Indices, *, seed: int, least: int = 10, outside: int = 0
+) -> HierarchyFigures:
     """Return all figures of a model in a taxonomy, with 95 % intervals.
 
     A level looks only at what is known there. A true node that ends above it, because the taxonomy has no more levels
     there or because the oracle knew no more, is in no figure of that level. A predicted node that ends above it is not
     an answer there, however wrong it is higher up: it lowers the coverage, not the accuracy. A document whose true
     label is none of the nodes counts at every level, and each answer to it is wrong.
+
+    A true path that the taxonomy lacks may be given as a node outside, below the deepest node of it that the taxonomy
+    has. It is right or wrong at the levels that it shares with the taxonomy, each answer below these is wrong, and
+    recall counts its whole length. A node outside is in no macro-F1.
 
     Hierarchical precision, recall and F1 count each node and its ancestors, without an artificial root, in sums over
     documents (micro): Kiritchenko, Matwin and Famili (2005), "Functional Annotation of Genes Using Hierarchical Text
@@ -45,29 +51,30 @@ def hierarchy_figures(sample: Sample, parents: Indices, *, seed: int, least: int
         parents: (k,) the parent of each node, which comes before it; -1 for a root. k >= 1.
         seed: seeds the bootstrap of macro-F1.
         least: the number of documents that a node must be true for to be in the macro-F1 of its level, at least 1.
+        outside: how many nodes, the last ones, are outside the taxonomy; they are never predicted.
 
     Raises:
         ValueError: if a node is outside its range, a parent is not an earlier node, or k or least is less than 1.
     """
-    k = len(parents)
-    if k < 1 or least < 1:
-        raise ValueError(f"{k} nodes, least = {least}; expected at least 1 of each")
+    k, own = len(parents), len(parents) - outside
+    if own < 1 or least < 1:
+        raise ValueError(f"{own} nodes, least = {least}; expected at least 1 of each")
     _require_nodes("true", sample.true, 0, k)
-    _require_nodes("predicted", sample.predicted, NONE, k - 1)
+    _require_nodes("predicted", sample.predicted, NONE, own - 1)
     lineage = lineages(parents)
     true, predicted = lineage[sample.true], lineage[sample.predicted]
     depth, predicted_depth = ((one != NONE).sum(axis=1) for one in (true, predicted))
     common = ((true == predicted) & (true != NONE)).sum(axis=1)
     inner = np.zeros(k + 1, np.bool_)
-    inner[parents[parents != NONE]] = True
-    depths = lineage.shape[1]
+    inner[parents[:own][parents[:own] != NONE]] = True
+    depths = int((lineage[:own] != NONE).any(axis=0).sum())
 
     def ratio(part: Indices | Bools, whole: Indices | Bools) -> Estimate:
         return estimate_ratio(sample, part.astype(np.float64), whole.astype(np.float64))
 
     every = np.ones(len(sample), np.bool_)
     f1 = ratio(2 * common, depth + predicted_depth)
-    macro, macro_nodes = _macro_f1_of_nodes(sample, true, predicted, k, seed=seed, least=least, floor=f1.low)
+    macro, macro_nodes = _macro_f1_of_nodes(sample, true, predicted, k, own, seed=seed, least=least, floor=f1.low)
     return HierarchyFigures(
         n=len(sample),
         accuracy=estimate_accuracy(sample),
@@ -78,7 +85,8 @@ def hierarchy_figures(sample: Sample, parents: Indices, *, seed: int, least: int
         backed_off=ratio(inner[sample.predicted], every),
         answered=tuple(ratio(predicted_depth == one, every) for one in range(depths + 1)),
         levels=tuple(
-            _level(sample, true[:, one], predicted[:, one], one + 1, k, seed=seed, least=least) for one in range(depths)
+            _level(sample, true[:, one], predicted[:, one], one + 1, k, own, seed=seed, least=least)
+            for one in range(depths)
         ),
         macro_f1=macro,
         macro_nodes=macro_nodes,
@@ -87,14 +95,19 @@ def hierarchy_figures(sample: Sample, parents: Indices, *, seed: int, least: int
 
 
 def _level(
-    sample: Sample, true: Indices, predicted: Indices, level: int, k: int, *, seed: int, least: int
+    sample: Sample, true: Indices, predicted: Indices, level: int, k: int, own: int, *, seed: int, least: int
 ) -> LevelFigures:
-    """Return the figures of one level from the (n,) true and predicted nodes there; -1 where there is none."""
+    """Return the figures of one level from the (n,) true and predicted nodes there; -1 where there is none.
+
+    Args:
+        k: none of the nodes, as a true one.
+        own: the nodes of the taxonomy, the first ones.
+    """
     counts = (true != NONE) | (sample.true == k)
     answered = counts & (predicted != NONE)
     seen = np.union1d(true[counts], predicted[answered])
     support = np.bincount(true[true != NONE], minlength=k)
-    averaged = np.flatnonzero(support >= least)
+    averaged = np.flatnonzero(support[:own] >= least)
     return LevelFigures(
         level=level,
         accuracy=estimate_ratio(
@@ -105,7 +118,7 @@ def _level(
         if len(averaged)
         else None,
         nodes=len(averaged),
-        left_out=int((seen != NONE).sum()) - len(averaged),
+        left_out=int(((seen != NONE) & (seen < own)).sum()) - len(averaged),
     )
 
 
@@ -121,15 +134,16 @@ def _macro_f1(sample: Sample, true: Indices, predicted: Indices, averaged: Indic
 
 
 def _macro_f1_of_nodes(
-    sample: Sample, true: Indices, predicted: Indices, k: int, *, seed: int, least: int, floor: float
+    sample: Sample, true: Indices, predicted: Indices, k: int, own: int, *, seed: int, least: int, floor: float
 ) -> tuple[Estimate | None, int]:
     """Return the mean F1 of the nodes of all levels with enough documents, and how many they are.
 
     Args:
         true, predicted: (n, D) the nodes of the paths; -1 below their ends.
+        k, own: as in `_level`.
         floor: the lower limit if there is no error, which the bootstrap cannot produce.
     """
-    averaged = np.flatnonzero(np.bincount(true[true != NONE], minlength=k) >= least)
+    averaged = np.flatnonzero(np.bincount(true[true != NONE], minlength=own)[:own] >= least)
     if not len(averaged):
         return None, 0
     place = np.full(k + 1, len(averaged))

@@ -1,5 +1,6 @@
 """All figures of a model whose classes are the leaves of a taxonomy: flat ones, and those of the tree. Pure NumPy."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from laud_ray.taxonomy.lineage import NONE
 from laud_ray.types import Estimate, Figures, Task
 
 
-def leaf_figures(sample: Sample, task: Task, *, seed: int) -> Figures:
+def leaf_figures(sample: Sample, task: Task, *, seed: int, outside: Sequence[int] = ()) -> Figures:
     """Return all figures of a model in the taxonomy of a task.
 
     A true label may be an inner node. The tree's figures count it at the levels that it reaches, and leave it out below
@@ -25,21 +26,23 @@ def leaf_figures(sample: Sample, task: Task, *, seed: int) -> Figures:
     with too few documents for a macro-F1 have no estimates in their rows.
 
     Args:
-        sample: true are nodes in [0, t], where t is none of the nodes; predicted are nodes in [-1, t), where -1 is no
-            answer.
+        sample: true are nodes in [0, t + b], where t + b is none of the nodes; predicted are nodes in [-1, t), where -1
+            is no answer.
         task: of kind taxonomy.
         seed: seeds the bootstrap of macro-F1.
+        outside: (b,) the parents of nodes that the taxonomy lacks, see `laud_ray.evaluation.outside`. In the flat
+            figures, a document whose true node is outside is wrong, as one that has none of the nodes.
 
     Raises:
         ValueError: if a node is outside its range, or a confidence outside [0, 1].
     """
     taxonomy = task.taxonomy
     assert taxonomy is not None, "a task of kind taxonomy has one"
-    tree = taxonomy_figures(sample, taxonomy, seed=seed)
+    tree = taxonomy_figures(sample, taxonomy, seed=seed, outside=np.array(outside, np.int64))
     nodes, leaves = len(taxonomy.nodes), len(taxonomy.leaves)
-    leaf = np.full(nodes + 2, NONE)
+    leaf = np.full(nodes + len(outside) + 2, NONE)
     leaf[taxonomy.leaves] = np.arange(leaves)
-    leaf[nodes] = leaves
+    leaf[nodes:-1] = leaves
     true, predicted = leaf[sample.true], leaf[sample.predicted]  # the index -1 is the last place, which stays NONE
     if task.inner:
         true = np.where(true == NONE, leaves, true)

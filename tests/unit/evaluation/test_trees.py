@@ -106,3 +106,27 @@ def test_a_labelled_file_may_name_paths_names_and_inner_nodes(tmp_path: Path) ->
     assert [one.accuracy.value for one in tree.levels] == pytest.approx([5 / 6, 3 / 5, 1 / 3])
     every = evaluate_labelled(FirstLetter(), ANY, path, text="text", label="label", seed=0, max_chars=20)
     assert (every.figures.n, every.above_leaves, every.figures.accuracy.value) == (6, 0, pytest.approx(2 / 6))
+
+
+def test_a_path_that_the_taxonomy_lacks_counts_where_it_is_known(tmp_path: Path) -> None:
+    rows = ["green 1,Food > Tea > Oolong", "bread 2,Food > Tea > White > Loose", "to 1,Toys > Cars", "br,Juice"]
+    rows += ["green 3,Food > Tea > Green"] * 4
+    (tmp_path / "a.csv").write_text("\n".join(["text,label", *rows]))
+    path = str(tmp_path / "a.csv")
+    found = evaluate_labelled(FirstLetter(), LEAF, path, text="text", label="label", seed=0, max_chars=20)
+    tree = found.figures.hierarchy
+    assert tree is not None
+    assert (found.unknown_labels, found.partly_known, found.above_leaves) == (4, 2, 0)
+    assert (found.figures.n, found.figures.accuracy.value, tree.n) == (8, 0.5, 8)
+    # The true paths have 3 + 4 + 2 + 0 nodes, the predicted ones 3 + 2 + 1 + 2, of which 2 + 1 + 0 + 0 are right.
+    assert tree.recall.value == pytest.approx((3 + 12) / (9 + 12))
+    assert tree.precision.value == pytest.approx((3 + 12) / (8 + 12))
+    assert [(one.accuracy.n, one.accuracy.value) for one in tree.levels] == [
+        (8, pytest.approx(6 / 8)),
+        (7, pytest.approx(5 / 7)),
+        (5, pytest.approx(4 / 5)),
+    ]
+    assert [one.coverage.value for one in tree.levels] == pytest.approx([8 / 8, 7 / 8, 5 / 7])
+    nodes = {one.label: one.support for one in tree.nodes}
+    assert nodes == {"Food": 6, "Food > Tea": 6, "Food > Tea > Green": 4, "Tools": 0}
+    assert [(one.label, one.other) for one in tree.confused] == [("Food > Tea", "Food > Bread")]

@@ -217,6 +217,10 @@ def test_what_evaluate_shows() -> None:
     assert "hierarchical precision" in text
     assert "3 documents have a label that is not the task's: counted as wrong answers at every level" in text
     assert "5 documents have an inner node of the taxonomy as their label: they count at the levels that" in text
+    some = LabelledFigures(figures(), {}, 3, partly_known=2)
+    text = " ".join(shown(labelled_view(some, "round-0002", "test.csv", binary=False)).split())
+    assert "counted as wrong answers; 2 of the labels are paths that begin in the taxonomy, and count at the" in text
+    assert labelled_json(some, "round-0002")["partly_known"] == 2
     report = labelled_json(found, "round-0002")
     assert (report["n"], report["above_leaves"]) == (30, 5)
     tree = report["hierarchy"]

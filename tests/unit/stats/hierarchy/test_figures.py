@@ -175,3 +175,49 @@ def test_no_nodes_and_no_documents_for_a_node_are_refused() -> None:
         hierarchy_figures(nothing, np.zeros(0, int), seed=0)
     with pytest.raises(ValueError, match="6 nodes, least = 0"):
         hierarchy_figures(nothing, FOOD, seed=0, least=0)
+
+
+def test_a_path_that_ends_outside_is_right_at_the_levels_that_the_taxonomy_has() -> None:
+    # 0 food > 1 tea > (2 green, 3 black), and outside: 6 below tea, 7 below that; 8 > 9 at the top; 10 is no path.
+    parents = np.array([*FOOD, 1, 6, -1, 8])
+    true, predicted = [6, 7, 6, 9, 10, 2], [2, 3, 5, 5, 2, 2]
+    figures = hierarchy_figures(sampled(np.array(true), np.array(predicted)), parents, seed=0, outside=4)
+    # Of the true 3 + 4 + 3 + 2 + 0 + 3 nodes and the predicted 3 + 3 + 1 + 1 + 3 + 3, 2 + 2 + 0 + 0 + 0 + 3 are right.
+    assert figures.recall.value == pytest.approx(7 / 15)
+    assert figures.precision.value == pytest.approx(7 / 14)
+    assert figures.f1.value == pytest.approx(2 * 7 / (15 + 14))
+    assert figures.common_depth.value == pytest.approx(7 / 6)
+    assert figures.accuracy.value == pytest.approx(1 / 6)
+    assert figures.backed_off.value == 0
+    assert [(one.accuracy.n, one.accuracy.value) for one in figures.levels] == [
+        (6, pytest.approx(3 / 6)),
+        (4, pytest.approx(3 / 4)),  # two are answered as tools, which end at level 1
+        (4, pytest.approx(1 / 4)),
+    ]
+    assert len(figures.answered) == 4
+
+
+def test_nodes_outside_are_in_no_macro_average() -> None:
+    parents = np.array([*FOOD, 1])
+    true, predicted = np.array([2] * 10 + [6] * 10), np.array([2] * 20)
+    figures = hierarchy_figures(sampled(true, predicted), parents, seed=0, outside=1)
+    leaves = figures.levels[2]
+    assert leaves.macro_f1 is not None
+    assert (leaves.nodes, leaves.left_out, leaves.macro_f1.value) == (1, 0, pytest.approx(2 * 10 / (10 + 20)))
+    assert figures.macro_nodes == 3
+    with pytest.raises(ValueError, match="predicted nodes range from 2 to 6; expected -1 to 5"):
+        hierarchy_figures(sampled(true, np.array([2] * 19 + [6])), parents, seed=0, outside=1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_figures_with_nodes_outside_are_hiclass_ones(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    parents = grown(rng)
+    outside = rng.integers(-1, len(parents), 15)
+    every = np.concatenate([parents, outside, len(parents) + np.arange(5)])
+    true, predicted = rng.integers(len(every), size=300), rng.integers(len(parents), size=300)
+    found, lineage = hierarchy_figures(sampled(true, predicted), every, seed=0, outside=20), lineages(every)
+    rows = [[["" if one < 0 else str(one) for one in lineage[node]] for node in nodes] for nodes in (true, predicted)]
+    assert found.precision.value == pytest.approx(reference.precision(*rows))
+    assert found.recall.value == pytest.approx(reference.recall(*rows))
+    assert found.f1.value == pytest.approx(reference.f1(*rows))
