@@ -33,9 +33,11 @@ import pyarrow.parquet as pq
 import results
 
 from laud_ray import config, loop
+from laud_ray.config.models import EncoderConfig, EncoderZeroShotConfig
 from laud_ray.models import kinds
 from laud_ray.models.encoder.learner import EncoderLearner
 from laud_ray.models.encoder.neighbours import Neighbours
+from laud_ray.models.ray_train import Resources
 from laud_ray.passes.scoring import score_texts
 from laud_ray.passes.summary import Summing
 from laud_ray.stats.calibration import softmax
@@ -132,11 +134,16 @@ def zero_shot(tree: Tree, place: Path) -> Floats:
 def random_annotations(tree: Tree, place: Path, n: int, seed: int, options: dict[str, object]) -> Floats:
     drawn = np.random.default_rng(seed).permutation(len(tree.texts))[:n]
     examples = [Example(tree.texts[i], tree.task.names[tree.gold[i]]) for i in drawn]
-    EncoderLearner(**options).fit(tree.task, examples, out=str(place), seed=seed)  # type: ignore[arg-type]
+    learner = EncoderConfig.model_validate({"kind": "encoder", **options})
+    kinds.build(learner, EncoderZeroShotConfig(engine="encoder"), Resources(), tree.task).fit(
+        tree.task, examples, out=str(place), seed=seed
+    )
     return scored(kinds.load(str(place)), tree.test_texts)
 
 
-def asked_annotations(tree: Tree, data: Path, place: Path, n: int, seed: int, strategy: str, batch: int) -> Floats:
+def asked_annotations(
+    tree: Tree, data: Path, place: Path, n: int, seed: int, strategy: str, batch: int, options: dict[str, object]
+) -> Floats:
     """Return the probabilities of the current model after `laud run` has spent n annotations."""
     chosen = {
         "task": {"name": data.stem, "kind": "taxonomy", "labels": list(tree.task.names)},
@@ -146,6 +153,7 @@ def asked_annotations(tree: Tree, data: Path, place: Path, n: int, seed: int, st
         "oracle": {"kind": "replay", "label": "label"},
         "query": {"strategy": strategy, "batch": batch},
         "budget": {"annotations": n},
+        "learner": {"kind": "encoder", **options},
     }
     outcome = loop.run(config.parse(json.dumps(chosen)), lambda event: None)
     return scored(kinds.load(str(place / "models" / str(outcome.model))), tree.test_texts)
@@ -200,7 +208,7 @@ def quality(args: argparse.Namespace) -> None:
                 proba = tfidf(tree, n if method == "tf-idf" else len(tree.texts), seed)
             else:
                 run = args.runs / f"{args.data.stem}-{method}-{seed}" if args.runs else place
-                proba = asked_annotations(tree, args.data, run, n, seed, method, batch)
+                proba = asked_annotations(tree, args.data, run, n, seed, method, batch, options)
             record = {**key, **tree.figures(proba), "seconds": round(time.monotonic() - began)}
             results.append(args.lines, record)
             print(json.dumps(record), flush=True)

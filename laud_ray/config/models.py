@@ -80,6 +80,8 @@ class EncoderConfig(Section):
 
     Attributes:
         rank: rank of the adapter.
+        epochs: how often training goes through the examples. None: 3 times for a taxonomy, whose rows of the head move
+            with the encoder, so that it overfits sooner (docs/LOG.md); else 10 times.
         batch: examples per step.
         max_tokens: longer texts are truncated to this many tokens.
         class_balance: exponent of the inverse class frequency by which examples are weighted; 0 weights all alike.
@@ -92,13 +94,17 @@ class EncoderConfig(Section):
     kind: Literal["encoder"]
     model: PathText = "bundled"
     rank: int = Field(default=16, ge=1, le=512)
-    epochs: int = Field(default=10, ge=1)
+    epochs: int | None = Field(default=None, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0, lt=1)
     batch: int = Field(default=32, ge=1)
     max_tokens: int = Field(default=64, ge=4, le=512)
     class_balance: float = Field(default=0.0, ge=0, le=1)
     holdout: float = Field(default=0.0, ge=0, le=0.5)
     memory: int | None = Field(default=None, ge=0, le=20_000)
+
+    def epochs_for(self, kind: str) -> int:
+        """Return the number of epochs for a kind of task, at least 1."""
+        return self.epochs or (3 if kind == "taxonomy" else 10)
 
 
 class LinearConfig(Section):

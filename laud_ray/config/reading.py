@@ -11,6 +11,7 @@ from laud_ray.config.labels.tree import TaskTree
 from laud_ray.config.labels.tree_file import read_tree
 from laud_ray.config.labels.tree_store import is_reference, reference
 from laud_ray.config.mistakes import join, line, refuse_credentials, short
+from laud_ray.config.models import EncoderConfig
 from laud_ray.config.oracles import OPERATIONAL
 from laud_ray.config.run import RunConfig
 from laud_ray.config.section import Context, literal_path
@@ -91,17 +92,23 @@ def changes(old: RunConfig, new: RunConfig) -> list[str]:
 def _changed(old: RunConfig, new: RunConfig, without: set[str]) -> Iterator[tuple[str, str]]:
     before, after = (_comparable(config, without) for config in (old, new))
     if (old.task.kind == TAXONOMY) != (new.task.kind == TAXONOMY):
-        before, after = ({key: one[key] for key in one if not key.startswith("task.labels")} for one in (before, after))
+        follow = ("task.labels", "learner.epochs")
+        before, after = ({key: one[key] for key in one if not key.startswith(follow)} for one in (before, after))
     for key in [*before, *(key for key in after if key not in before)]:
         if before.get(key) != after.get(key):
             yield key, _difference(key, before.get(key), after.get(key), old, new)
 
 
 def _comparable(config: RunConfig, without: set[str]) -> dict[str, Any]:
-    """Return the values by key; of a taxonomy its nodes count, and not the file or column that they were read from."""
+    """Return the values by key, as a run uses them.
+
+    Of a taxonomy its nodes count, and not the file or column that they were read from.
+    """
     data = config.model_dump(mode="json", exclude=without)
     if (tree := config.task.tree) is not None:
         data["task"]["labels"] = tree.digest or tree.dump()
+    if isinstance(config.learner, EncoderConfig):
+        data["learner"]["epochs"] = config.learner.epochs_for(config.task.kind)
     return _flat(data)
 
 

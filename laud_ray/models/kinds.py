@@ -98,7 +98,7 @@ def build(
         model=config.model,
         template=template,
         rank=config.rank,
-        epochs=config.epochs,
+        epochs=config.epochs_for(task.kind),
         learning_rate=config.learning_rate,
         batch=config.batch,
         max_tokens=config.max_tokens,

@@ -184,7 +184,8 @@ def _training(run: Run, learner: Section, rounds: int) -> Step | None:
     if isinstance(learner, LinearConfig):
         seconds = sum(fixed.solving(n, len(run.task.labels)) + n * pace.seconds for n in sizes)
         return _step("training", sum(sizes), round(sum(sizes) * needs.each), seconds, begin, pace)
-    epochs = [learner.epochs_for(n) if isinstance(learner, CausalConfig) else learner.epochs for n in sizes]
+    kind = run.task.kind
+    epochs = [learner.epochs_for(n) if isinstance(learner, CausalConfig) else learner.epochs_for(kind) for n in sizes]
     examples = sum(n * times for n, times in zip(sizes, epochs, strict=True))
     # Each step computes the prefix once, and the last one of an epoch has fewer examples.
     packs = sum(math.ceil(n / learner.batch) * times for n, times in zip(sizes, epochs, strict=True))

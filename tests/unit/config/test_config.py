@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from laud_ray import config
+from laud_ray.config.models import EncoderConfig
 from laud_ray.errors import ConfigError
 
 GOOD = {
@@ -330,6 +331,18 @@ def test_differences_are_those_that_change_results() -> None:
     old = config.parse(changed())
     assert config.differences(old, config.parse(changed(resources={"workers": 2}, storage="elsewhere"))) == []
     assert config.differences(old, config.parse(changed(budget={"annotations": 9}))) == ["budget.annotations: 500 -> 9"]
+
+
+def test_the_default_of_epochs_is_that_of_the_kind_of_task_and_is_the_same_written_out() -> None:
+    plain, written = (changed(learner={"kind": "encoder", **more}) for more in ({}, {"epochs": 10}))
+    old, new = config.parse(written), config.parse(plain)
+    assert config.differences(old, new) == []
+    assert config.differences(old, config.parse(changed(learner={"kind": "encoder", "epochs": 3}))) == [
+        "learner.epochs: 10 -> 3"
+    ]
+    learner = new.learner
+    assert isinstance(learner, EncoderConfig)
+    assert [learner.epochs_for(kind) for kind in ("binary", "multiclass", "taxonomy")] == [10, 10, 3]
 
 
 @pytest.mark.parametrize("name", ["demo/demo.yaml", "llm-cpu.yaml", "vllm.yaml", "vllm-cpu.yaml"])
