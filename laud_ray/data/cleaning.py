@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray.texts import cut, normalise_text
+from laud_ray.types import Bools
 
 NULL, NOT_UTF8, EMPTY = "null text", "text is not UTF-8", "empty text"
 # Printable ASCII with single spaces between words, which normalisation does not change.
@@ -20,12 +21,12 @@ class Cleaned:
     Attributes:
         texts: (n,) large_string; null where there is no text to score.
         errors: (n,) the reason why there is no text; null elsewhere.
-        truncated: number of texts that were longer than the limit.
+        truncated: (n,) whether a text was longer than the limit.
     """
 
     texts: pa.Array
     errors: pa.Array
-    truncated: int
+    truncated: Bools
 
 
 def clean(cells: pa.Array, max_chars: int) -> Cleaned:
@@ -38,12 +39,12 @@ def clean(cells: pa.Array, max_chars: int) -> Cleaned:
     decoded, broken = _decode(cells)
     plain = pc.fill_null(pc.match_substring_regex(decoded, _PLAIN), False)
     short = pc.less_equal(pc.fill_null(pc.utf8_length(decoded), 0), max_chars)
-    truncated = 0
+    truncated = np.zeros(len(cells), np.bool_)
     slow = np.flatnonzero(~np.asarray(pc.and_(plain, short)))
     if len(slow):
         places = pa.array(slow)
         whole = [None if text is None else normalise_text(text) for text in decoded.take(places).to_pylist()]
-        truncated = sum(1 for text in whole if text is not None and len(text) > max_chars)
+        truncated[slow] = [text is not None and len(text) > max_chars for text in whole]
         found = [None if text is None else cut(text, max_chars) or None for text in whole]
         changed = np.zeros(len(decoded), np.bool_)
         changed[slow] = True

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from laud_ray.storage.folder import Folder, filesystem
 from laud_ray.types import Indices
 
 BUCKETS = 256
+Halves: TypeAlias = tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]
 
 
 def digest_of(data: bytes) -> bytes:
@@ -24,10 +26,29 @@ def digests_of(cells: Sequence[bytes]) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(16), len(cells), [None, pa.py_buffer(hashed)])
 
 
-def halves(digests: pa.Array) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+def halves(digests: pa.Array) -> Halves:
     """Return the (n,) upper and lower halves of n hashes as integers, which sort like the hashes."""
     whole = np.frombuffer(digests.buffers()[1], ">u8", 2 * len(digests), 16 * digests.offset).reshape(-1, 2)
     return whole[:, 0].astype(np.uint64), whole[:, 1].astype(np.uint64)
+
+
+def find(among: Halves, wanted: Halves) -> Indices:
+    """Return the (m,) places of m hashes among n hashes; -1 for one that is not there.
+
+    Args:
+        among: the halves of n distinct hashes, sorted.
+        wanted: the halves of m hashes, in any order.
+    """
+    (high, low), (upper, lower) = among, wanted
+    if not len(high):
+        return np.full(len(upper), -1, np.int64)
+    last = len(high) - 1
+    places: Indices = np.minimum(np.searchsorted(high, upper), last)
+    # Different hashes with the same upper half are so rare that the first step is nearly always the last.
+    while (behind := (high[places] == upper) & (low[places] < lower) & (places < last)).any():
+        places = places + behind
+    found: Indices = np.where((high[places] == upper) & (low[places] == lower), places, -1)
+    return found
 
 
 def write_buckets(folder: Folder, name: str, table: pa.Table) -> Indices:

@@ -5,15 +5,16 @@ range is a random sample of the corpus. And the order does not depend on the ord
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
 from laud_ray.config import CorpusConfig
 from laud_ray.data import sources
 from laud_ray.data.corpus import MANIFEST, SEALED_LABELS, Corpus, corpus_of
 from laud_ray.data.formats import files, jsonl
 from laud_ray.data.formats.text_files import Piece
-from laud_ray.data.generations.manifest import FIRST, Generation
+from laud_ray.data.generations.files import KEY, recorded
+from laud_ray.data.generations.manifest import FIRST, Generation, range_prefix
 from laud_ray.data.label_counts import ColumnLabels
 from laud_ray.data.seen import Seen
 from laud_ray.data.sharding.fingerprint import fingerprint
@@ -21,8 +22,11 @@ from laud_ray.data.sharding.mapping import Mapped, here, over_cluster
 from laud_ray.data.sharding.ordering import (
     HASHED,
     SEALED,
+    Changed,
     Ordered,
     OrderJob,
+    Range,
+    Sieve,
     order_group,
     plan_groups,
     range_size,
@@ -42,6 +46,57 @@ from laud_ray.storage.text_reading import Reading
 SCRATCH = "unsorted"
 # Bytes of input above which starting the cluster's workers is worth its time.
 LARGE = 64_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Intake:
+    """A source on its way into a corpus.
+
+    Attributes:
+        config: the source as a file, and how it is read.
+        folder: the corpus's folder.
+        scratch: a folder for bucket files.
+        entries: the files that are read.
+        mapped: runs the parts, here or on the cluster's workers.
+        seen: collects facts and remarks about the files.
+        sealed: a column of labels that is stored separately, by id.
+        labels: the task's labels, whose names replace other spellings in the sealed column.
+    """
+
+    config: CorpusConfig
+    folder: Folder
+    scratch: Folder
+    entries: Sequence[Entry]
+    mapped: Mapped
+    seen: Seen
+    sealed: str | None
+    labels: Known | None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the text, of the id if there is one, and of the sealed labels if there are any."""
+        return columns_of(self.config, self.sealed)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arranged:
+    """The documents of an intake as ranges.
+
+    Attributes:
+        ranges: the ranges, which are written.
+        counts: documents, unique, duplicates, errors, truncated, and a count for each error.
+        fingerprint: a hash of all ids and texts in order.
+        labels: counts of the sealed column, if there is one.
+        skipped: numbers of rows that are in no range, by reason.
+        changed: some rows whose id is known with another text.
+    """
+
+    ranges: tuple[Range, ...]
+    counts: dict[str, int]
+    fingerprint: str
+    labels: ColumnLabels | None
+    skipped: Counter[str]
+    changed: tuple[Changed, ...]
 
 
 def normalise(
@@ -65,91 +120,119 @@ def normalise(
     scratch = folder.absolute() / SCRATCH
     scratch.remove()  # left by an interrupted attempt
     try:
-        with as_file(config, _columns(config, sealed), scratch) as source:
+        with as_file(config, columns_of(config, sealed), scratch) as source:
             entries = sources.inputs(source.path, seen := Seen())
-            mapped = here if sum(entry.size for entry in entries) < LARGE else over_cluster
-            sharded = _shard(source, entries, scratch, mapped, seen, sealed, labels)
+            intake = Intake(source, folder, scratch, entries, mapping_for(entries), seen, sealed, labels)
+            sharded = shard(intake)
+            if not sharded.documents:
+                raise CorpusError(f"{source.path}: holds no documents; expected at least one row")
             if config.query is not None:
                 seen.rename(source.path, masked(config.path))
-            return _order(source, folder, sharded, scratch, mapped, seen, sealed, labels)
+            return _finish(config, intake, order(intake, sharded))
     finally:
         scratch.remove()
 
 
-def _columns(config: CorpusConfig, sealed: str | None) -> tuple[str, ...]:
+def _finish(config: CorpusConfig, intake: Intake, found: Arranged) -> Corpus:
+    """Write the counts of the sealed labels, and the manifest."""
+    folder, seen = intake.folder, intake.seen
+    if found.labels is not None:
+        (folder / SEALED).write(SEALED_LABELS, found.labels.dump())
+    source, notes = masked(config.path), tuple(seen.notes)
+    first = Generation(FIRST, source, None, found.ranges, found.counts, {}, found.fingerprint, notes)
+    manifest = {
+        "ranges": [asdict(part) for part in found.ranges],
+        "counts": found.counts,
+        "fingerprint": found.fingerprint,
+        "notes": list(notes),
+        "read": {**seen.counts(), "readings": seen.distinct_readings()},
+        "source": source,
+        KEY: recorded(config, intake.columns, intake.entries),
+    }
+    folder.write(MANIFEST, dump_json(manifest))
+    return corpus_of(folder, [first])
+
+
+def columns_of(config: CorpusConfig, sealed: str | None) -> tuple[str, ...]:
+    """Return the columns of the text, of the id if there is one, and of the sealed labels if there are any."""
     return (config.text, *([config.id] if config.id else []), *([sealed] if sealed else []))
 
 
-def _shard(
-    config: CorpusConfig,
-    entries: Sequence[Entry],
-    scratch: Folder,
-    mapped: Mapped,
-    seen: Seen,
-    sealed: str | None,
-    labels: Known | None,
-) -> Sharded:
-    """Read and clean the source, and put its rows into buckets."""
-    columns = _columns(config, sealed)
-    units = _planned(entries, columns, config.reading, mapped)
+def mapping_for(entries: Sequence[Entry]) -> Mapped:
+    """Return how files are read: in this process, or by the cluster's workers if they are large."""
+    return here if sum(entry.size for entry in entries) < LARGE else over_cluster
+
+
+def shard(intake: Intake) -> Sharded:
+    """Read and clean the source, and put its rows into buckets.
+
+    Raises:
+        CorpusError: if a column is missing, or a row is not valid.
+    """
+    config, seen = intake.config, intake.seen
+    units = _planned(intake.entries, intake.columns, config.reading, intake.mapped)
     job = ShardJob(
         {unit.name: unit for unit in units},
-        columns,
+        intake.columns,
         config.id is not None,
-        sealed is not None,
+        intake.sealed is not None,
         config.reading,
         config.max_chars,
-        labels,
-        scratch,
+        intake.labels,
+        intake.scratch,
     )
-    found = mapped([unit.name for unit in units], shard_unit, job)
+    found = intake.mapped([unit.name for unit in units], shard_unit, job)
     whole = together([found[unit.name] for unit in units])
     seen.merge(whole.seen)
     for file, keys in seen.keys.items():
         if keys.missing:
-            jsonl.require(file, columns, list(keys.known))
+            jsonl.require(file, intake.columns, list(keys.known))
     seen.finish(config.path)
-    if not whole.counts["documents"]:
-        raise CorpusError(f"{config.path}: holds no documents; expected at least one row")
     return whole
 
 
-def _order(
-    config: CorpusConfig,
-    folder: Folder,
-    sharded: Sharded,
-    scratch: Folder,
-    mapped: Mapped,
-    seen: Seen,
-    sealed: str | None,
-    labels: Known | None,
-) -> Corpus:
-    """Sort the buckets and write the ranges; write the manifest last."""
-    groups = plan_groups(sharded.rows, size := range_size(sharded.counts["documents"]))
+def order(
+    intake: Intake, sharded: Sharded, *, generation: int = FIRST, known: Callable[[OrderJob], Sieve] | None = None
+) -> Arranged:
+    """Sort the buckets and write the ranges, and the sealed labels beside them.
+
+    Args:
+        intake: the source.
+        sharded: its buckets.
+        generation: the number of the generation, which the names of the ranges contain.
+        known: makes the sieve that leaves out what the corpus has already, once ids are checked; None keeps all rows.
+
+    Raises:
+        CorpusError: if an id occurs twice.
+    """
+    config, scratch, mapped = intake.config, intake.scratch, intake.mapped
+    groups = plan_groups(sharded.rows, size := range_size(sharded.documents))
     named = {group.name: group for group in groups}
-    written = tuple(one.name for one in sharded.files)
-    job = OrderJob(named, written, scratch, folder.absolute(), size, config.id is not None, sealed is not None, labels)
+    job = OrderJob(
+        named,
+        tuple(one.name for one in sharded.files),
+        scratch,
+        intake.folder.absolute(),
+        size,
+        config.id is not None,
+        intake.sealed is not None,
+        intake.labels,
+        range_prefix(generation),
+    )
     if config.id is not None:
         _refuse_repeated_id(config, sharded, mapped(list(named), repeated_id, job))
+    if known is not None:
+        job = replace(job, sieve=known(job))
     found = mapped(list(named), order_group, job)
     ordered = [found[name] for name in named]
-    counts = sum((one.counts for one in ordered), sharded.counts)
-    ranges = tuple(part for one in ordered for part in one.ranges)
-    if sealed is not None:
-        (folder / SEALED).write(SEALED_LABELS, _labels_of(ordered).dump())
-    found_print = fingerprint(scratch / HASHED, list(named))
-    corpus = corpus_of(
-        folder, [Generation(FIRST, None, None, ranges, _counts(counts), {}, found_print, tuple(seen.notes))]
+    return Arranged(
+        tuple(part for one in ordered for part in one.ranges),
+        _counts(sum((one.counts for one in ordered), Counter())),
+        fingerprint(scratch / HASHED, list(named)),
+        None if intake.sealed is None else _labels_of(ordered),
+        sum((one.skipped for one in ordered), Counter()),
+        tuple(row for one in ordered for row in one.changed),
     )
-    manifest = {
-        "ranges": [asdict(part) for part in ranges],
-        "counts": corpus.counts,
-        "fingerprint": corpus.fingerprint,
-        "notes": list(corpus.notes),
-        "read": {**seen.counts(), "readings": seen.distinct_readings()},
-    }
-    folder.write(MANIFEST, dump_json(manifest))
-    return corpus
 
 
 def _planned(entries: Sequence[Entry], columns: tuple[str, ...], reading: Reading, mapped: Mapped) -> tuple[Unit, ...]:

@@ -6,6 +6,7 @@ Adjacent buckets form a group. Groups are independent of each other, because equ
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +67,8 @@ class OrderJob:
         has_id: whether the source has an id column.
         has_sealed: whether a column of labels is stored separately.
         labels: the task's labels.
+        prefix: how the names of the ranges begin.
+        sieve: leaves out rows that the corpus has already; None keeps all.
     """
 
     groups: Mapping[str, Group]
@@ -76,15 +79,71 @@ class OrderJob:
     has_id: bool
     has_sealed: bool
     labels: Known | None
+    prefix: str
+    sieve: "Sieve | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A row that is left out because the corpus has its id with another text.
+
+    Attributes:
+        id: the id.
+        text: the text that was read now; None if it is not valid.
+        range: the range that has the document.
+    """
+
+    id: str
+    text: str | None
+    range: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sifted:
+    """What a sieve makes of n rows.
+
+    Attributes:
+        kept: (n,) whether a row is kept.
+        skipped: numbers of the others by reason.
+        changed: a few rows whose id is known with another text.
+    """
+
+    kept: Bools
+    skipped: Counter[str]
+    changed: tuple[Changed, ...]
+
+
+class Sieve(Protocol):
+    """Leaves out rows that a corpus has already. Used by workers."""
+
+    def sift(self, table: pa.Table, first: Bools, buckets: tuple[int, int]) -> Sifted:
+        """Sift the rows of some buckets.
+
+        Args:
+            table: n rows, sorted by their hash.
+            first: (n,) whether a row's hash differs from that of the row before.
+            buckets: the buckets, as (start, stop).
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """The result of sorting a group: its ranges, counts of unique texts and duplicates, and counts of sealed labels."""
+    """The result of sorting a group.
+
+    Attributes:
+        ranges: its ranges.
+        counts: documents, unique, duplicates, errors, truncated, and a count for each error.
+        labels: counts of the sealed labels.
+        skipped: numbers of rows that are in no range, by reason.
+        changed: a few rows whose id is known with another text.
+    """
 
     ranges: tuple[Range, ...]
     counts: Counter[str]
     labels: SortedLabels | None
+    skipped: Counter[str]
+    changed: tuple[Changed, ...]
 
 
 def range_size(rows: int) -> int:
@@ -92,18 +151,20 @@ def range_size(rows: int) -> int:
     return min(max(rows // 64, 1024), 50_000)
 
 
-def plan_groups(rows: npt.NDArray[np.int64], size: int) -> tuple[Group, ...]:
+def plan_groups(rows: npt.NDArray[np.int64], size: int, least: int | None = None) -> tuple[Group, ...]:
     """Form groups of buckets that are sorted together.
 
     Args:
         rows: (BUCKETS,) number of rows in each bucket.
         size: number of rows in a range.
+        least: rows with which a group is complete; None: GROUP_ROWS.
     """
+    least = GROUP_ROWS if least is None else least
     groups: list[Group] = []
     start = number = held = 0
     for bucket, count in enumerate(rows.tolist()):
         held += count
-        if held >= GROUP_ROWS or (bucket == len(rows) - 1 and held):
+        if held >= least or (bucket == len(rows) - 1 and held):
             groups.append(Group(f"group-{len(groups):05d}", (start, bucket + 1), number))
             start, number, held = bucket + 1, number - (-held // size), 0
     return tuple(groups)
@@ -118,14 +179,15 @@ def order_group(name: str, job: OrderJob) -> Ordered:
     table, high, low = table.take(pa.array(order)), high[order], low[order]
     first = np.ones(len(high), np.bool_)
     first[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+    table, first, sifted = _sifted(table, first, job.sieve, group.buckets)
     documents, again = _identified(table, first, has_id=job.has_id)
     write_hashed(job.scratch / HASHED, name, documents)
     usable = table.column("text").is_valid().to_numpy()
-    counts = Counter(unique=int((usable & ~again).sum()), duplicates=int(again.sum()))
+    counts = _counted(table, usable, again)
     labels = SortedLabels(_class_of(job.labels), _most(job.labels)) if job.has_sealed else None
     ranges: list[Range] = []
     for number, (start, end) in enumerate(_cuts(~again, job.size), group.number):
-        one = Range(f"part-{number:05d}.parquet", end - start)
+        one = Range(f"{job.prefix}{number:05d}.parquet", end - start)
         part = documents.slice(start, one.rows)
         job.out.write_table(one.name, part)
         ranges.append(one)
@@ -136,7 +198,29 @@ def order_group(name: str, job: OrderJob) -> Ordered:
     if labels is not None:
         values = table.column("sealed").filter(pa.array(usable)).to_pylist()
         labels.add(zip(again[usable].tolist(), values, strict=True))
-    return Ordered(tuple(ranges), counts, labels)
+    return Ordered(tuple(ranges), counts, labels, sifted.skipped, sifted.changed)
+
+
+def _sifted(
+    table: pa.Table, first: Bools, sieve: Sieve | None, buckets: tuple[int, int]
+) -> tuple[pa.Table, Bools, Sifted]:
+    """Leave out rows that the corpus has; return the others, and whether the hash of each is another than before."""
+    if sieve is None:
+        return table, first, Sifted(np.ones(len(first), np.bool_), Counter(), ())
+    found = sieve.sift(table, first, buckets)
+    run = (np.cumsum(first) - 1)[found.kept]
+    fresh = np.ones(len(run), np.bool_)
+    fresh[1:] = run[1:] != run[:-1]
+    return table.filter(pa.array(found.kept)), fresh, found
+
+
+def _counted(table: pa.Table, usable: Bools, again: Bools) -> Counter[str]:
+    errors = table.column("error").drop_null().to_pylist()
+    truncated = int(np.count_nonzero(table.column("truncated").to_numpy()))
+    counts = Counter(documents=table.num_rows, errors=len(errors), truncated=truncated)
+    counts.update(unique=int((usable & ~again).sum()), duplicates=int(again.sum()))
+    counts.update(errors)
+    return counts
 
 
 def repeated_id(name: str, job: OrderJob) -> tuple[tuple[int, int], tuple[int, int]] | None:

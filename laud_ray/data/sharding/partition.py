@@ -4,7 +4,6 @@ Units are independent of each other, so that any worker may do
 any of them. n rows.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -33,6 +32,7 @@ SCHEMA = pa.schema(
         ("text", pa.large_string()),
         ("error", pa.string()),
         ("sealed", pa.string()),
+        ("truncated", pa.bool_()),
     ]
 )
 # Rows that are held in memory before they are written.
@@ -72,14 +72,17 @@ class Sharded:
     Attributes:
         files: the bucket files that were written, in the order of the rows.
         rows: (BUCKETS,) number of rows in each bucket.
-        counts: documents, errors, truncated, and a count for each error.
         seen: facts and remarks about the files.
     """
 
     files: tuple[Written, ...]
     rows: npt.NDArray[np.int64]
-    counts: Counter[str]
     seen: Seen
+
+    @property
+    def documents(self) -> int:
+        """Number of rows in all."""
+        return int(self.rows.sum())
 
 
 def shard_unit(name: str, job: ShardJob) -> Sharded:
@@ -91,7 +94,6 @@ def shard_unit(name: str, job: ShardJob) -> Sharded:
         CorpusError: if the file or a row is invalid or ambiguous, or an id is missing.
     """
     unit, seen = job.units[name], Seen()
-    counts: Counter[str] = Counter(documents=0, errors=0, truncated=0)
     rows, written = np.zeros(BUCKETS, np.int64), list[Written]()
     held: list[pa.Table] = []
     first = begun = unit.first
@@ -110,12 +112,12 @@ def shard_unit(name: str, job: ShardJob) -> Sharded:
         held.clear()
 
     for batch in files.batches(unit.file, job.columns, job.reading, seen, unit.part, unit.first):
-        held.append(_cleaned(batch, unit.file, first, job, counts))
+        held.append(_cleaned(batch, unit.file, first, job))
         first += batch.num_rows
         if sum(table.num_rows for table in held) >= HELD_ROWS:
             flush()
     flush()
-    return Sharded(tuple(written), rows, counts, seen)
+    return Sharded(tuple(written), rows, seen)
 
 
 def together(parts: Sequence[Sharded]) -> Sharded:
@@ -126,21 +128,16 @@ def together(parts: Sequence[Sharded]) -> Sharded:
     return Sharded(
         tuple(one for part in parts for one in part.files),
         np.sum([part.rows for part in parts], axis=0),
-        sum((part.counts for part in parts), Counter(documents=0, errors=0, truncated=0)),
         seen,
     )
 
 
-def _cleaned(batch: pa.RecordBatch, file: str, first: int, job: ShardJob, counts: Counter[str]) -> pa.Table:
-    """Normalise n documents, and add to the counts."""
+def _cleaned(batch: pa.RecordBatch, file: str, first: int, job: ShardJob) -> pa.Table:
+    """Normalise n documents."""
     cells = batch.column(0)
     cleaned = clean(cells, job.max_chars)
-    counts["documents"] += len(cells)
-    counts["truncated"] += cleaned.truncated
-    found = Counter(error for error in cleaned.errors.drop_null().to_pylist())
-    counts.update({"errors": found.total(), **found})
     keys = cleaned.texts.cast(pa.large_binary())
-    if found:  # a row without a valid text is hashed by its bytes
+    if cleaned.errors.null_count < len(cells):  # a row without a valid text is hashed by its bytes
         keys = pa.array(
             [
                 cell or b"" if key is None else key
@@ -152,7 +149,8 @@ def _cleaned(batch: pa.RecordBatch, file: str, first: int, job: ShardJob, counts
     ids = _checked_ids(batch.column(1), file, first) if job.has_id else none
     sealed = _labels(batch.column(len(job.columns) - 1), job.labels) if job.has_sealed else none
     return pa.Table.from_arrays(
-        [digests_of(keys.to_pylist()), ids, cleaned.texts, cleaned.errors, sealed], schema=SCHEMA
+        [digests_of(keys.to_pylist()), ids, cleaned.texts, cleaned.errors, sealed, pa.array(cleaned.truncated)],
+        schema=SCHEMA,
     )
 
 
@@ -193,6 +191,11 @@ def _label(cell: bytes, labels: Known | None) -> str | None:
 
 
 def _ids(table: pa.Table, first: int) -> pa.Table:
-    """Return the hashes of n ids with their row numbers in the file."""
+    """Return the hashes of n ids with their row numbers in the file, and the hashes of their rows.
+
+    `has_text` is False for a row whose hash is not that of a text.
+    """
     digests = digests_of(table.column("id").cast(pa.large_binary()).to_pylist())
-    return pa.table({"digest": digests, "row": pa.array(np.arange(first, first + table.num_rows))})
+    rows = pa.array(np.arange(first, first + table.num_rows))
+    has_text = table.column("text").is_valid()
+    return pa.table({"digest": digests, "row": rows, "of_row": table.column("digest"), "has_text": has_text})
