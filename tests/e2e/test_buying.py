@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from laud_ray import cli, config
-from laud_ray.data.corpus import Corpus
+from laud_ray.data.corpus import Corpus, open_corpus
+from laud_ray.data.generations.append import append
 from laud_ray.data.sharding.normalise import normalise
 from laud_ray.errors import RunError
 from laud_ray.evaluation import draw
@@ -27,7 +29,7 @@ from laud_ray.people.votes import Vote, cast
 from laud_ray.steps.close import floor
 from laud_ray.steps.work import Work
 from laud_ray.store.run import RunFolder, claim, configured, look_at
-from laud_ray.store.store import Query
+from laud_ray.store.store import Query, Sampled
 from laud_ray.store.trees import CONFIGURATION
 from laud_ray.types import Annotation, Document, Estimate, Figures, RoundResult
 from tests.commands import laud
@@ -137,6 +139,39 @@ def test_purchases_add_up(run: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert before < after
     assert (second["n"], len(after)) == (140, 140)
     assert cuts[-1].round == 1
+
+
+def test_a_purchase_leaves_the_documents_of_later_generations_as_they_are(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = {"id": [f"d{i}" for i in range(900, 960)], "text": [f"novelty {i}" for i in range(900, 960)]}
+    pq.write_table(pa.table({**new, "label": ["Soap"] * 60}), tmp_path / "new.parquet")
+    with claim(configured(f"{run}/config.yaml")) as folder:
+        store, names = folder.store, folder.config.task.to_task().names
+        first = open_corpus(folder.corpus)
+        assert first is not None
+        source = folder.config.corpus.model_copy(update={"path": str(tmp_path / "new.parquet")})
+        later = append(source, folder.corpus, first, sealed="label").corpus.of_generation(2)
+        write_scores(later, folder.scores(1), 1, names)  # zero-shot has no scores of them
+        (part,) = later.ranges
+        ids = later.read(part.name)["id"].to_pylist()
+        before = store.sample("evaluation")
+        added = [Sampled(part.name, row, ids[row], 3, 60) for row in range(20)]
+        store.set_samples({"evaluation": [*before, *added], "stop": store.sample("stop")}, {})
+        store.add_queries("evaluation", 1, draw.to_queries(later, added))
+    found = bought(run, capsys, "--budget", "40")
+    assert found["n"] == 120
+    with claim(configured(f"{run}/config.yaml")) as folder:
+        after = folder.store.sample("evaluation")
+        cuts = load_cuts(folder.store.setting(CUTS))
+        answers = {a.query.document.id: a.label for a in folder.store.queries("evaluation")}
+    mine = [one for one in after if one.range != part.name]
+    assert sorted(one.document_id for one in after if one.range == part.name) == sorted(ids[:20])
+    assert {(one.stratum, one.stratum_size) for one in after if one.range == part.name} == {(cuts[-1].strata, 60)}
+    assert len(mine) == 100
+    assert all(one.stratum < cuts[-1].strata for one in mine)
+    # The oracle still knows all documents.
+    assert None not in {answers[id] for id in ids[:20]}
 
 
 def test_an_interrupted_purchase_is_finished_and_nothing_is_bought_twice(

@@ -14,6 +14,7 @@ from laud_ray.data.generations.manifest import Generation, number_of
 from laud_ray.data.sharding.normalise import normalise
 from laud_ray.data.sharding.ordering import RANGE_SCHEMA
 from laud_ray.errors import DamageError
+from laud_ray.evaluation.probing.draw import _others
 from laud_ray.storage.folder import Folder
 
 
@@ -106,3 +107,16 @@ def test_a_lost_or_damaged_manifest_is_no_shorter_corpus(first: Corpus) -> None:
     first.folder.delete(manifest.manifest_name(2))
     with pytest.raises(DamageError, match=r"generation-0002.json: is missing; expected the file"):
         open_corpus(first.folder)
+
+
+def test_documents_for_a_probe_are_of_each_generation_as_often_as_its_share(first: Corpus) -> None:
+    add(first, 2, [f"new {i}" for i in range(100)])
+    corpus = open_corpus(first.folder)
+    assert corpus is not None
+    rng = np.random.default_rng(0)
+    drawn = [one.text for one in _others(corpus, {"i-new 7"}, rng)]
+    assert len(set(drawn)) == len(drawn) == 399
+    new = [sum(text.startswith("new") for text in drawn[:n]) / n for n in (100, 200)]
+    assert all(0.15 < share < 0.35 for share in new)
+    alone = [one.text for one in _others(first, set(), np.random.default_rng(0))]
+    assert len(alone) == 300
