@@ -18,6 +18,8 @@ from laud_ray.storage.model_folder import DESCRIPTION, describe, version_of
 from laud_ray.store.database.opening import DATABASE
 from laud_ray.store.database.postgres import SCHEMA
 from laud_ray.store.run import RunFolder, look_at
+from laud_ray.store.versions.record import history
+from laud_ray.store.versions.tasks import task_of_model
 from laud_ray.taxonomy import Taxonomy
 from laud_ray.taxonomy.task import FILE, load
 from laud_ray.types import Estimate, Floats
@@ -148,15 +150,16 @@ class RunModels:
     def __init__(self, path: str) -> None:
         self._path, self._turn, self._opening = path, Lock(), Lock()
         self._open, self._run = _opened(path)
-        self._identity = _identity(self._run)
+        self._identity, self._version = _identity(self._run), _labels_version(self._run)
 
     def run(self) -> RunFolder:
         """As in `Registry`. A run restored from a backup has new files; writes to the old ones would be lost."""
         with self._opening:
-            if _identity(self._run) != self._identity:
+            if _identity(self._run) != self._identity or _labels_version(self._run) != self._version:
                 opened, run = _opened(self._path)
                 self._open.close()
                 self._open, self._run, self._identity = opened, run, _identity(run)
+                self._version = _labels_version(run)
             return self._run
 
     def current(self) -> str | None:
@@ -167,7 +170,9 @@ class RunModels:
 
     def entry(self, name: str) -> Entry:
         run = self.run()
-        store, task = run.store, run.config.task.to_task()
+        store = run.store
+        # A model of an earlier version of the labels is served with its own until one of the new version is current.
+        task = task_of_model(run.config, store, name)
         with self._turn:
             try:
                 folder = (run.models / name).fetch(CACHE)
@@ -222,6 +227,12 @@ def _identity(run: RunFolder) -> object:
     except FileNotFoundError:
         raise RunError(f"{run.folder.uri}: the run was deleted or moved") from None
     return found.st_dev, found.st_ino
+
+
+def _labels_version(run: RunFolder) -> int:
+    """Return the version of a run's labels, which its configuration has as they were when it was opened."""
+    versions = history(run.store.engine)
+    return 1 if versions is None else versions.current.number
 
 
 def _entry(

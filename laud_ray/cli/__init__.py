@@ -11,7 +11,18 @@ from typing import NoReturn
 
 import click
 
-from laud_ray.cli.commands import annotating, catalogs, evaluation, jobs, oracle, questions, registry, runs, serving
+from laud_ray.cli.commands import (
+    annotating,
+    catalogs,
+    evaluation,
+    jobs,
+    labels,
+    oracle,
+    questions,
+    registry,
+    runs,
+    serving,
+)
 from laud_ray.cli.ending import STOPPED, TERMINATED, close_ray, leave_on_sigterm
 from laud_ray.cli.output import ShownFormatter, print_crash, print_text, say
 from laud_ray.errors import LaudError, UserError
@@ -20,7 +31,7 @@ from laud_ray.storage.credentials import held_by
 
 COMMANDS = (
     *(runs.init, runs.plan, runs.run, runs.status, runs.report),
-    *(registry.models, registry.promote, evaluation.evaluate, oracle.oracle),
+    *(registry.models, registry.promote, evaluation.evaluate, oracle.oracle, labels.labels),
     *(annotating.annotate, questions.questions),
     *(catalogs.relabel, catalogs.diff, serving.serve, jobs.submit),
 )

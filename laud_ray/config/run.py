@@ -20,7 +20,7 @@ from laud_ray.config.models import EncoderConfig, EncoderZeroShotConfig, Learner
 from laud_ray.config.oracles import OracleConfig, ReplayConfig, asks_model, people_in, repeats_itself
 from laud_ray.config.section import PathText, Section, is_stored
 from laud_ray.config.stopping import BudgetRule, StopConfig
-from laud_ray.config.task import TAXONOMY, CorpusConfig, TaskConfig
+from laud_ray.config.task import TAXONOMY, CorpusConfig, LabelConfig, TaskConfig
 from laud_ray.config.updating import UpdateConfig
 from laud_ray.errors import ConfigError
 from laud_ray.labels import NONE_FITS, UNSURE, fold
@@ -213,6 +213,17 @@ class RunConfig(Section):
             ConfigError: if a label of it is reserved.
         """
         config = self.model_copy(update={"task": self.task.with_tree(tree)})
+        if (mistake := config._reserved_label()) is not None:
+            raise ConfigError(mistake)
+        return config
+
+    def with_labels(self, labels: tuple[LabelConfig, ...]) -> "RunConfig":
+        """Return the same configuration with another flat list of labels.
+
+        Raises:
+            ConfigError: if a label of it is reserved.
+        """
+        config = self.model_copy(update={"task": self.task.model_copy(update={"labels": labels})})
         if (mistake := config._reserved_label()) is not None:
             raise ConfigError(mistake)
         return config

@@ -27,6 +27,7 @@ from laud_ray.store import model_records, rechecks
 from laud_ray.store.ledger import Ledger
 from laud_ray.store.registry import find
 from laud_ray.store.run import RunFolder
+from laud_ray.store.versions.tasks import require_current
 from laud_ray.types import Estimate, Figures
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -81,6 +82,7 @@ def buy(
     """
     name = find(run, model)
     number = next(one.round for one in model_records.models(run.store.engine) if one.name == name)
+    require_current(run.config, run.store, number)
     corpus = _open_scored(run, number)
     if run.config.evaluation.trusted is not None:
         return _buy_trusted(run, corpus, name, number, n, width, observer)

@@ -15,6 +15,7 @@ from laud_ray.storage.folder import Folder
 from laud_ray.store import model_records
 from laud_ray.store.run import RunFolder
 from laud_ray.store.store import Sampled
+from laud_ray.store.versions.tasks import require_current
 from laud_ray.taxonomy import Taxonomy
 from laud_ray.types import Bools, Floats, Indices
 
@@ -63,6 +64,7 @@ def evaluated(run: RunFolder, model: str) -> Evaluated:
     number = next((one.round for one in model_records.models(store.engine) if one.name == model), None)
     if task.taxonomy is None or number is None:
         raise RunError(f"{model}: is not valid; expected a model of this run, with a taxonomy")
+    require_current(run.config, store, number)
     try:
         return compare(task.taxonomy, run.scores(number), store.sample("evaluation"), decisive_answers(run))
     except FileNotFoundError:

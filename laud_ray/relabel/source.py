@@ -150,12 +150,13 @@ def _of_sample(run: "RunFolder", name: str, depth: "Depth") -> "canary.Expected 
     from laud_ray.evaluation.measure import predictions
     from laud_ray.stats import hierarchy
     from laud_ray.store import model_records
+    from laud_ray.store.versions.tasks import task_of_round
 
     number = next((model.round for model in model_records.models(run.store.engine) if model.name == name), None)
     drawn = run.store.sample("evaluation")
     if number is None or not drawn:
         return None
-    task = run.config.task.to_task()
+    task = task_of_round(run.config, run.store, number)
     try:
         if task.taxonomy is None:
             label, confidence = predictions(run.scores(number), drawn, task.names)

@@ -1,4 +1,4 @@
-"""What a change of the taxonomy leaves to ask about, from the answers so far."""
+"""What a change of the labels leaves to ask about, from the answers so far: a leaf of a taxonomy, or a flat label."""
 
 import json
 from collections import Counter, defaultdict
@@ -8,9 +8,7 @@ from itertools import zip_longest
 
 from laud_ray.config import RunConfig
 from laud_ray.store.store import Answered, Store
-from laud_ray.store.versions.record import History, history, outstanding
-
-_KEY = "leaves to ask about after round {}"
+from laud_ray.store.versions.record import LEAVES, History, history, outstanding
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +16,7 @@ class Leaf:
     """A leaf that a change made new, or moved.
 
     Attributes:
-        name: its path.
+        name: its path, or the name of a flat label.
         since: the first round of the version that brought it.
         older: whether answers of earlier rounds count for it. Those at a moved leaf were given for another place.
     """
@@ -38,7 +36,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """Where a run stands after the last change of its taxonomy.
+    """Where a run stands after the last change of its labels.
 
     Attributes:
         round: the first round whose model is trained with the version in force.
@@ -52,7 +50,7 @@ class Since:
 
 
 def since(store: Store, round: int) -> Since | None:
-    """Return where a run stands after a round; None if its taxonomy has never changed."""
+    """Return where a run stands after a round; None if its labels have never changed."""
     found = history(store.engine)
     if found is None:
         return None
@@ -67,7 +65,7 @@ def first_round(store: Store) -> int:
 
 def leaves_after(store: Store, round: int) -> tuple[str, ...]:
     """Return the leaves that are asked about after a round, as recorded by `record`."""
-    recorded = store.setting(_KEY.format(round))
+    recorded = store.setting(LEAVES.format(round))
     return () if recorded is None else tuple(json.loads(recorded))
 
 
@@ -79,10 +77,12 @@ def record(store: Store, config: RunConfig, round: int) -> tuple[str, ...]:
     found = history(store.engine)
     if found is None or round < found.current.round:
         return ()
-    if store.setting(_KEY.format(round)) is None:
-        exhausted = leaves_after(store, round - 1) and not store.queries("query", round - 1)
+    if store.setting(LEAVES.format(round)) is None:
+        exhausted = (
+            round > found.current.round and leaves_after(store, round - 1) and not store.queries("query", round - 1)
+        )
         leaves = [] if exhausted else [one.name for one in lacking(found, asked_for_training(store), config)]
-        store.set(_KEY.format(round), json.dumps(leaves, ensure_ascii=False))
+        store.set(LEAVES.format(round), json.dumps(leaves, ensure_ascii=False))
     return leaves_after(store, round)
 
 
@@ -138,10 +138,9 @@ def to_renew(found: History, asked: Sequence[Answered], n: int) -> list[str]:
         if one.answered and one.unclear:
             groups[one.label].append(one.query.document.id)
     chosen = [name for turn in zip_longest(*groups.values()) for name in turn if name is not None]
-    if found.current.succession.wider:
-        chosen += [
-            one.query.document.id
-            for one in asked
-            if one.answered and one.label is None and not one.unclear and one.version < found.current.number
-        ]
+    chosen += [
+        one.query.document.id
+        for one in asked
+        if one.answered and one.label is None and not one.unclear and found.widened(one.version)
+    ]
     return chosen[:n]

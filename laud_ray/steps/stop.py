@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from laud_ray import stopping
-from laud_ray.config import RunConfig, StopConfig
+from laud_ray.config import TAXONOMY, RunConfig, StopConfig
 from laud_ray.steps.changed import Since, since
 from laud_ray.store.store import Store
 from laud_ray.types import RoundResult, StoppingRule
@@ -13,11 +13,11 @@ from laud_ray.types import RoundResult, StoppingRule
 def verdict(config: RunConfig, history: Sequence[RoundResult], changed: Since | None = None) -> str | None:
     """Return the reason to end the run after these rounds, or None. Budget and pool are rules of every run.
 
-    After a change of the taxonomy, no other rule ends the run before all changed leaves have been asked about. A run
-    that had ended ends then, unless its budget is raised once more.
+    After a change of the labels, no other rule ends the run before all changed ones have been asked about. A run that
+    had ended ends then, unless its budget is raised once more.
 
     Args:
-        changed: where the run stands after the last change of its taxonomy; None if there was none.
+        changed: where the run stands after the last change of its labels; None if there was none.
     """
     always: list[StoppingRule] = [stopping.Budget(), stopping.PoolExhausted()]
     rules = [*map(_rule, config.stop), *always]
@@ -25,9 +25,10 @@ def verdict(config: RunConfig, history: Sequence[RoundResult], changed: Since | 
         return stopping.first_verdict(rules, history) if len(history) > 1 else None
     if changed.leaves:
         reason = stopping.first_verdict(always, history)
-        return None if reason is None else f"{reason}; {_left(changed.leaves)}"
+        return None if reason is None else f"{reason}; {_left(changed.leaves, config.task.kind)}"
     if changed.ended and history[-1].budget <= history[changed.round].budget:
-        return "taxonomy: its changed leaves have been asked about; with a higher budget.annotations the run goes on"
+        asked = "taxonomy: its changed leaves" if config.task.kind == TAXONOMY else "labels: the changed ones"
+        return f"{asked} have been asked about; with a higher budget.annotations the run goes on"
     return stopping.first_verdict(rules, history[changed.round :])
 
 
@@ -51,8 +52,9 @@ def reconsider(config: RunConfig, store: Store) -> str | None:
     return reason
 
 
-def _left(leaves: int) -> str:
-    some = "1 changed leaf of the taxonomy is" if leaves == 1 else f"{leaves:,} changed leaves of the taxonomy are"
+def _left(leaves: int, kind: str) -> str:
+    one, many = ("leaf of the taxonomy", "leaves of the taxonomy") if kind == TAXONOMY else ("label", "labels")
+    some = f"1 changed {one} is" if leaves == 1 else f"{leaves:,} changed {many} are"
     return f"{some} still to be asked about, which a higher budget.annotations allows"
 
 

@@ -31,6 +31,7 @@ from laud_ray.store.database.opening import (
 from laud_ray.store.database.postgres import SCHEMA
 from laud_ray.store.store import Store
 from laud_ray.store.trees import CONFIGURATION
+from laud_ray.store.versions import flat
 from laud_ray.store.versions.acceptance import Accept, accept_version, other_version, refuse_stale
 
 CONFIG = "config.yaml"
@@ -115,6 +116,7 @@ def claim(config: RunConfig, accept: Accept | None = None) -> Iterator[RunFolder
         if (old := _recorded(folder, store)) is not None:
             old = trees.with_kept_tree(old, folder, store.setting)
             refuse_stale(folder, store, old, config, CONFIG)
+            config = flat.with_labels_in_force(store, old, config)
             _reconcile(folder, store, old, config, accept)
         trees.keep(config, store.setting, store.set)
         text = config.dump()

@@ -50,10 +50,13 @@ def evaluate(
     from laud_ray.evaluation.labelled_file import check_labelled, evaluate_labelled
     from laud_ray.store.registry import fetched, find
     from laud_ray.store.run import look_at
+    from laud_ray.store.versions.tasks import task_of_model
 
     with look_at(run) as folder:
-        config, task = folder.config, folder.config.task.to_task()
-        name = find(folder, model)
+        config, name = folder.config, find(folder, model)
+        task = task_of_model(config, folder.store, name)
+        if task.names != config.task.to_task().names:
+            say(f"note: {name} has labels of an earlier version, by which it is measured")
         text = text or config.corpus.text
         reading = reading_of(delimiter, quote, encoding, config.corpus.reading)
         # Checked before the model is loaded, which takes seconds.

@@ -16,6 +16,8 @@ from laud_ray.quality.oracles.worth import effective, per_right
 from laud_ray.report.oracle.page import Price
 from laud_ray.store.run import RunFolder
 from laud_ray.store.store import Sampled
+from laud_ray.store.versions.record import history as history_of
+from laud_ray.store.versions.tasks import task_of_round
 from laud_ray.taxonomy.task import by_path
 from laud_ray.types import Estimate, Floats, Indices
 
@@ -137,11 +139,14 @@ def truth_of(run: RunFolder, labels: Mapping[str, str]) -> Truth:
     known = set(names)
     drawn = tuple(run.store.sample("evaluation"))
     right = {document: label for document, label in labels.items() if label in known}
-    return Truth(names, drawn, right, _predicted(run, drawn, task.names))
+    return Truth(names, drawn, right, _predicted(run, drawn))
 
 
-def _predicted(run: RunFolder, drawn: Sequence[Sampled], names: Sequence[str]) -> dict[str, str] | None:
-    """Return the predictions of the current model, or of the latest, on the sample; None if its scores are gone."""
+def _predicted(run: RunFolder, drawn: Sequence[Sampled]) -> dict[str, str] | None:
+    """Return the predictions of the current model, or of the latest, on the sample; None if its scores are gone.
+
+    Those of a model with the labels of an earlier version are carried to the version in force.
+    """
     history, current = run.store.history(), run.store.setting("current")
     if not history or not drawn:
         return None
@@ -149,5 +154,11 @@ def _predicted(run: RunFolder, drawn: Sequence[Sampled], names: Sequence[str]) -
     scores = run.scores(shown.number)
     if not {one.range for one in drawn} <= set(scores.names()):
         return None
+    names, versions = task_of_round(run.config, run.store, shown.number).names, history_of(run.store.engine)
     label, _ = predictions(scores, drawn, names)
-    return {one.document_id: names[i] for one, i in zip(drawn, label.tolist(), strict=True) if i >= 0}
+    found = {one.document_id: names[i] for one, i in zip(drawn, label.tolist(), strict=True) if i >= 0}
+    if versions is None:
+        return found
+    number = versions.of_round(shown.number)
+    carried = {name: versions.carry(label, number).label for name, label in found.items()}
+    return {name: label for name, label in carried.items() if label is not None}

@@ -1,1 +1,1 @@
-"""The versions of a run's taxonomy, and its answers in the words of the version in force."""
+"""The versions of a run's labels, and its answers in the words of the version in force."""

@@ -9,7 +9,7 @@ from laud_ray.errors import RunError, UserError
 from laud_ray.storage.folder import Folder
 from laud_ray.store import trees
 from laud_ray.store.store import Store
-from laud_ray.store.versions.proposal import Proposal, propose, put_in_force
+from laud_ray.store.versions.proposal import OF_A_LIST, Proposal, propose, put_in_force
 from laud_ray.store.versions.record import history
 from laud_ray.taxonomy import Taxonomy
 from laud_ray.taxonomy.task import dump
@@ -45,7 +45,7 @@ def proposed(store: Store, old: RunConfig, new: RunConfig) -> Proposal | None:
             "alone"
         )
     found = propose(store, *both, left=max(0, new.budget.annotations - store.spent()))
-    if (mistake := _unsupported(store, new, found)) is not None:
+    if (mistake := unsupported(store, new, found)) is not None:
         raise RunError(f"{new.storage}: task.labels: {'; '.join(found.found.lines(3))}; {mistake}")
     return found
 
@@ -105,32 +105,39 @@ def refuse_stale(folder: Folder, store: Store, old: RunConfig, new: RunConfig, n
         )
 
 
-def _unsupported(store: Store, config: RunConfig, found: Proposal) -> str | None:
-    """Return why a run cannot go on with another version, and what is expected; None if it can."""
+def unsupported(store: Store, config: RunConfig, found: Proposal) -> str | None:
+    """Return why a run cannot go on with another version, and what is expected; None if it can.
+
+    A taxonomy is compared as a whole, and a mistake in its file loses many answers. A change of a flat list is stated.
+    """
+    flat = found.words is OF_A_LIST
+    labels = "labels" if flat else "taxonomy"
     if len(store.history()) < 2:
-        return "the taxonomy can change after the first trained round; expected the earlier one until then"
+        expected = "the earlier ones" if flat else "the earlier one"
+        return f"the {labels} can change after the first trained round; expected {expected} until then"
     unclear = [*found.unclear(evaluation=True), *found.unclear(evaluation=False)]
     kept, answers = len(found.answers) - len(unclear), len(found.answers)
-    if kept < LEAST_KEPT * answers:
+    if not flat and kept < LEAST_KEPT * answers:
         return (
             f"only {kept:,} of {answers:,} answers would be kept; expected another version of the same taxonomy, or "
             "another storage"
         )
     if found.trusted:
         return (
-            f"{found.trusted:,} trusted answers to the evaluation sample are at split or removed nodes, and cannot be "
-            "asked for again; expected a taxonomy that keeps these nodes, or another storage"
+            f"{found.trusted:,} trusted answers to the evaluation sample are at split or removed "
+            f"{'labels' if flat else 'nodes'}, and cannot be asked for again; expected "
+            f"{'other' if flat else 'a taxonomy that keeps these'} {'labels' if flat else 'nodes'}, or another storage"
         )
     if not any(people_in(one) for one in config.asked_oracles().values()):
         return None
     if found.open:
         return (
             f"people have {len(found.open):,} questions to answer that show the earlier labels; expected the earlier "
-            "taxonomy until they are answered"
+            f"{labels} until they are answered"
         )
     if unclear:
         return (
             f"people have answered {len(unclear):,} questions whose answers would be unclear, and cannot be asked "
-            "again; expected a taxonomy without split or removed nodes, or another storage"
+            f"again; expected {labels} without split or removed {'ones' if flat else 'nodes'}, or another storage"
         )
     return None

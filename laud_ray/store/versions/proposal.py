@@ -1,39 +1,68 @@
-"""A new version of a run's taxonomy before it is in force: what it does to the answers so far, in words."""
+"""A new version of a run's labels before it is in force: what it does to the answers so far, in words."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy import Connection
 
 from laud_ray.labels import SHOWN
 from laud_ray.store import rechecks
 from laud_ray.store.store import Answered, Store
-from laud_ray.store.versions.record import add
+from laud_ray.store.versions.record import add, history
 from laud_ray.store.versions.renewals import renewals
 from laud_ray.taxonomy.succession import Carried, Succession, succession
+from laud_ray.taxonomy.task import digest
 from laud_ray.taxonomy.tree import Taxonomy
-from laud_ray.taxonomy.versions import Differences, differences
+from laud_ray.taxonomy.versions import differences
+
+
+class Described(Protocol):
+    """The differences between two versions, in words."""
+
+    def lines(self, most: int = SHOWN) -> list[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words for the labels of a task: the name of a label, one label, and several."""
+
+    name: str
+    one: str
+    many: str
+
+
+OF_A_TREE = Words("path", "leaf", "leaves")
+OF_A_LIST = Words("name", "label", "labels")
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A new version of a run's taxonomy.
+    """A new version of a run's labels.
 
     Attributes:
         found: the differences to the version in force.
+        digests: of the version in force and the new one.
         how: how labels continue in it.
         answers: all answers to first questions; for documents that were asked about again, the last ones.
         open: documents with a question that is not answered yet.
         renewed: those of them that are asked about again because of an earlier change.
         trusted: trusted answers to the evaluation sample that would be unclear.
         left: annotations of the budget that are not spent.
+        words: for the labels.
+        restored: documents whose answers were given at an earlier version that is the same as the new one.
     """
 
-    found: Differences
+    found: Described
+    digests: tuple[str, str]
     how: Succession
     answers: tuple[Answered, ...]
     open: frozenset[str]
     renewed: frozenset[str]
     trusted: int
     left: int
+    words: Words = OF_A_TREE
+    restored: frozenset[str] = frozenset()
 
     def unclear(self, *, evaluation: bool) -> list[str]:
         """Return the documents of the evaluation sample, or the others, whose answers do not say what is right now.
@@ -51,15 +80,23 @@ class Proposal:
         return [*self.found.lines(most), *self._effects()]
 
     def _is_unclear(self, one: Answered) -> bool:
+        if one.query.document.id in self.restored:
+            return False
         return self._carried(one).unclear or (one.label is None and self.how.wider)
 
     def _carried(self, one: Answered) -> Carried:
         return self.how.carry(Carried(one.label, one.unclear))
 
+    @property
+    def kept(self) -> int:
+        """The number of answers that say what is right, also in the new version."""
+        return sum(not self._is_unclear(one) for one in self.answers)
+
     def _effects(self) -> list[str]:
         kept = [one for one in self.answers if not self._is_unclear(one)]
-        other = sum(self._carried(one).label != one.label for one in kept)
-        moved = f", {other:,} of them under another path" if other else ""
+        carried = [one for one in kept if one.query.document.id not in self.restored]
+        other = sum(self._carried(one).label != one.label for one in carried)
+        moved = f", {other:,} of them under another {self.words.name}" if other else ""
         lines = [f"{len(kept):,} of {len(self.answers):,} answers are kept{moved}"]
         if n := len(self.unclear(evaluation=True)):
             lines.append(f"asked again: {_documents(n)} of the evaluation sample, beside the budget")
@@ -67,7 +104,10 @@ class Proposal:
             lines.append(f"asked again: {_documents(n)} that were asked about for training, within the budget")
         parts = (("new", self.how.added), ("moved", self.how.moved))
         asked = " and ".join(f"{len(leaves):,} {kind}" for kind, leaves in parts if leaves)
-        lines.append(f"asked about: {asked} leaves, within the budget" if asked else "asked about: no leaf")
+        word = self.words.one if sum(len(leaves) for _, leaves in parts) == 1 else self.words.many
+        lines.append(
+            f"asked about: {asked} {word}, within the budget" if asked else f"asked about: no {self.words.one}"
+        )
         lines.append(f"the budget has {self.left:,} annotations left")
         return lines
 
@@ -79,36 +119,56 @@ def propose(store: Store, old: Taxonomy, new: Taxonomy, left: int) -> Proposal:
         left: annotations of the budget that are not spent.
     """
     found = differences(old, new)
-    how, asked = succession(found), store.queries()
+    return proposal_of(store, found, (digest(old), digest(new)), succession(found), left=left)
+
+
+def proposal_of(
+    store: Store, found: Described, digests: tuple[str, str], how: Succession, *, left: int, words: Words = OF_A_TREE
+) -> Proposal:
+    """Return what a new version does to the answers of a run. Nothing is changed."""
+    asked = store.queries()
     again = {name for name, one in renewals(store.engine).items() if not one.answered}
     trusted = [Carried(label) for label in rechecks.trusted_answers(store.engine).values()]
+    versions, answers = history(store.engine), tuple(one for one in asked if one.answered)
+    same = () if versions is None else [one.number for one in versions.versions if one.tree == digests[1]]
     return Proposal(
         found,
+        digests,
         how,
-        tuple(one for one in asked if one.answered),
+        answers,
         frozenset(one.query.document.id for one in asked if not one.answered),
         frozenset(again),
         sum(how.carry(one).unclear for one in trusted),
         left,
+        words,
+        frozenset(one.query.document.id for one in answers if one.version in same),
     )
 
 
-def put_in_force(store: Store, proposal: Proposal, settings: Mapping[str, str]) -> None:
+def put_in_force(
+    store: Store,
+    proposal: Proposal,
+    settings: Mapping[str, str],
+    within: Callable[[Connection], None] | None = None,
+) -> None:
     """Put a version in force and record the questions about the evaluation sample, in one transaction.
 
     Args:
         settings: settings to store with it, by key.
+        within: writes more in the same transaction.
     """
-    found = proposal.found
+    before, round = history(store.engine), len(store.history())
+    # If no model has been trained since the change before, it is as if both were one.
+    ended = before is not None and before.current.round == round and before.current.ended
     add(
         store.engine,
-        found.old,
-        found.new,
+        *proposal.digests,
         proposal.how,
-        round=len(store.history()),
-        ended=store.stop_reason() is not None,
+        round=round,
+        ended=ended or store.stop_reason() is not None,
         renewed=[*proposal.unclear(evaluation=True), *sorted(proposal.renewed)],
         settings=settings,
+        within=within,
     )
 
 

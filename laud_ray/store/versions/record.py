@@ -1,7 +1,7 @@
-"""The versions of a run's taxonomy, and how the labels of each continue in the one in force."""
+"""The versions of a run's labels, a taxonomy or a flat list, and how each continues in the one in force."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -9,12 +9,21 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection, Engine, func, insert, select
 
 from laud_ray.store.database.connection import in_turn, read, write
-from laud_ray.store.tables import annotations, feedback, now, put_setting, queries, second_answers, second_queries
+from laud_ray.store.tables import (
+    annotations,
+    feedback,
+    now,
+    put_setting,
+    queries,
+    second_answers,
+    second_queries,
+)
+from laud_ray.store.tables import settings as setting_rows
 from laud_ray.store.versions.tables import renewed_queries, taxonomies
 from laud_ray.taxonomy.succession import Carried, Succession
-from laud_ray.taxonomy.task import digest
-from laud_ray.taxonomy.tree import Taxonomy
 
+# The setting with the leaves to ask about after a round, which a further change makes invalid.
+LEAVES = "leaves to ask about after round {}"
 # Tables whose rows hold labels of the version at which they were written.
 _LABELLED = {table.name: table for table in (queries, annotations, second_queries, second_answers, feedback)}
 _known: "WeakKeyDictionary[Engine, tuple[int, History]]" = WeakKeyDictionary()
@@ -22,14 +31,14 @@ _known: "WeakKeyDictionary[Engine, tuple[int, History]]" = WeakKeyDictionary()
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version of a run's taxonomy.
+    """A version of a run's labels.
 
     Attributes:
         number: from 1.
-        tree: the digest of the taxonomy.
+        tree: the digest of the taxonomy, or of the flat list.
         succession: how the labels of the version before continue in this one.
         round: the first round whose model is trained with it; 0 for the first version.
-        ended: whether the run had ended when its taxonomy changed.
+        ended: whether the run had ended when its labels changed.
         positions: table -> the last row with labels of earlier versions.
     """
 
@@ -43,7 +52,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The versions of a taxonomy that has changed, the first one first, at least two."""
+    """The versions of labels that have changed, the first one first, at least two."""
 
     versions: tuple[Version, ...]
 
@@ -71,13 +80,19 @@ class History:
         """Return the version at which a row was written."""
         return max(one.number for one in self.versions if position > one.positions.get(table, 0) or one.number == 1)
 
+    def widened(self, version: int) -> bool:
+        """Whether a document that no label fitted at a version may have a label now."""
+        if self.versions[version - 1].tree == self.current.tree:
+            return False
+        return any(later.succession.wider for later in self.versions[version:])
+
     def of_round(self, round: int) -> int:
         """Return the version of a round's model."""
         return max(one.number for one in self.versions if one.round <= round)
 
 
 def history(engine: Engine) -> History | None:
-    """Return the versions of a run's taxonomy; None if it has never changed."""
+    """Return the versions of a run's labels; None if they have never changed."""
     count = read(engine, lambda connection: connection.scalar(select(func.max(taxonomies.c.version))))
     if count is None:
         return None
@@ -89,28 +104,30 @@ def history(engine: Engine) -> History | None:
 
 def add(
     engine: Engine,
-    old: Taxonomy,
-    new: Taxonomy,
+    old: str,
+    new: str,
     found: Succession,
     *,
     round: int,
     ended: bool,
     renewed: Sequence[str],
     settings: Mapping[str, str],
+    within: Callable[[Connection], None] | None = None,
 ) -> None:
     """Put a new version in force, in one transaction.
 
     Args:
-        old: the version in force.
-        new: the new version.
+        old: the digest of the version in force.
+        new: that of the new version.
         found: how the labels of the old one continue in the new one.
         round: the first round whose model is trained with the new version.
         ended: whether the run had ended.
         renewed: documents that are asked about again.
         settings: settings to store with it, by key.
+        within: writes more in the same transaction.
     """
     before = history(engine)
-    first = {"version": 1, "tree": digest(old), "round": 0, "ended": False, "positions": "{}"}
+    first = {"version": 1, "tree": old, "round": 0, "ended": False, "positions": "{}"}
     number = 2 if before is None else before.current.number + 1
 
     def change(connection: Connection) -> None:
@@ -120,7 +137,7 @@ def add(
         positions = {name: connection.scalar(select(func.max(table.c.position))) for name, table in _LABELLED.items()}
         row = {
             "version": number,
-            "tree": digest(new),
+            "tree": new,
             "succession": _written(found),
             "round": round,
             "ended": ended,
@@ -130,8 +147,11 @@ def add(
         if renewed:
             asked = [{"document_id": name, "version": number, "created_at": now()} for name in renewed]
             connection.execute(insert(renewed_queries), asked)
+        connection.execute(setting_rows.delete().where(setting_rows.c.key == LEAVES.format(round)))
         for key, value in settings.items():
             put_setting(connection, key, value)
+        if within is not None:
+            within(connection)
 
     write(engine, change)
 

@@ -63,7 +63,7 @@ def config(store: Store) -> RunConfig:
     ask(store, "seed", 1, *((f"t{i}", "Food > Tea", None) for i in range(3)), ("m", "Food > Milk", None))
     ask(store, "seed", 1, ("s", "Tools > Saws", None), ("n", None, None))
     put_in_force(store, propose(store, tree(OLD), tree(NEW), 0), {})
-    return made
+    return made.model_copy(update={"task": made.task.model_copy(update={"kind": "taxonomy"})})
 
 
 def versions(store: Store) -> History:

@@ -1,0 +1,121 @@
+"""Change the labels of a run, and decide about proposed ones: each in one transaction, under the run's lock."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection
+
+from laud_ray.config import RunConfig
+from laud_ray.config.labels import edits
+from laud_ray.config.labels.edits import Edited
+from laud_ray.errors import ConfigError, RunError
+from laud_ray.printable import quoted
+from laud_ray.store.database.connection import write
+from laud_ray.store.run import CONFIG, RunFolder, claim, configured, look_at
+from laud_ray.store.updates import proposals
+from laud_ray.store.updates.proposals import Proposed
+from laud_ray.store.versions import flat
+from laud_ray.store.versions.proposal import Proposal
+
+
+@contextmanager
+def changing(path: str) -> Iterator[RunFolder]:
+    """Open a run whose labels are to be changed, under its lock.
+
+    Raises:
+        RunError: if there is no run, its labels are no flat list, or another process works on it.
+    """
+    with look_at(path) as run:  # `claim` would create a run
+        require_flat(run.config)
+        settings = configured(f"{path.rstrip('/')}/{CONFIG}")
+    with claim(settings) as run:
+        yield run
+
+
+def require_flat(config: RunConfig) -> None:
+    """Refuse a task whose labels are no flat list.
+
+    Raises:
+        RunError: if it is a binary task, or a taxonomy.
+    """
+    if config.task.kind == "multiclass":
+        return
+    how = (
+        "a taxonomy changes by its file (docs/taxonomy.md)"
+        if config.task.tree is not None
+        else "another positive label is another task, with a run of its own"
+    )
+    raise RunError(f"{config.storage}: task.kind: {config.task.kind} is not valid; expected multiclass: {how}")
+
+
+def change(run: RunFolder, edited: Edited, within: Callable[[Connection], None] | None = None) -> Proposal:
+    """Put changed labels in force; return what this does to the answers.
+
+    The configuration in the run's folder is rewritten last. If the process is killed before, the next command reads
+    the one in the database.
+
+    Args:
+        within: writes more in the same transaction.
+
+    Raises:
+        RunError: if the run cannot go on with the change.
+        ConfigError: if a label is reserved.
+    """
+    run.require()
+    new, found = flat.put_labels_in_force(run.folder, run.store, run.config, edited, within)
+    run.folder.write(CONFIG, new.dump().encode())
+    return found
+
+
+def accept(run: RunFolder, number: int, name: str | None = None, description: str | None = None) -> Proposal:
+    """Make a label of a proposed cluster.
+
+    Args:
+        number: of the proposal.
+        name: of the label; None: the proposed one.
+
+    Raises:
+        RunError: if there is no such proposal, it was accepted before, or the run cannot go on with the change.
+        ConfigError: if the name is not valid, or another label's.
+    """
+    found = _undecided(run, number)
+    try:
+        edited = edits.add(run.config.task.labels, name or found.cluster.name, description)
+    except ConfigError as error:
+        raise ConfigError(f"{error}, by --name, or `merge {number} LABEL`") from None
+    label = edited.labels[-1].name
+    return change(run, edited, lambda connection: proposals.decide(connection, number, "accepted", label))
+
+
+def merge(run: RunFolder, number: int, label: str) -> str:
+    """Record that the documents of a proposed cluster belong to a label of the task; return its name.
+
+    Raises:
+        RunError: if there is no such proposal, or it was accepted before.
+        ConfigError: if there is no such label.
+    """
+    _undecided(run, number)
+    name = edits.find(run.config.task.labels, label).name
+    write(run.store.engine, lambda connection: proposals.decide(connection, number, "merged", name))
+    return name
+
+
+def refuse(run: RunFolder, number: int) -> None:
+    """Record that a proposed cluster is no label.
+
+    Raises:
+        RunError: if there is no such proposal, or it was accepted before.
+    """
+    _undecided(run, number)
+    write(run.store.engine, lambda connection: proposals.decide(connection, number, "refused"))
+
+
+def _undecided(run: RunFolder, number: int) -> Proposed:
+    """Return a proposal about which a person may decide: again, unless it has become a label."""
+    found = proposals.find(run.store.engine, number)
+    if found.state == "accepted":
+        raise RunError(
+            f"proposal {number}: was accepted as {quoted(found.label)} already; expected `rename`, `join` or "
+            "`split` of that label"
+        )
+    return found
