@@ -13,6 +13,7 @@ from laud_ray.config import CausalConfig
 from laud_ray.errors import ModelError, RunError
 from laud_ray.evaluation.promise import Evaluated, evaluated
 from laud_ray.passes.summary import Lines
+from laud_ray.stats.betting import Reference
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.model_folder import DESCRIPTION, describe, version_of
 from laud_ray.store.database.opening import DATABASE
@@ -23,6 +24,7 @@ from laud_ray.store.versions.tasks import task_of_model
 from laud_ray.taxonomy import Taxonomy
 from laud_ray.taxonomy.task import FILE, load
 from laud_ray.types import Estimate, Floats
+from serve.drift import reference
 
 CACHE = "models"
 # Names of labels that a model without an evaluation sample is tried out with.
@@ -50,6 +52,7 @@ class Entry:
         evaluated: the predictions for the evaluation sample, of a taxonomy; None without a run, or without its scores.
         promised: the accuracy that the run promises of a taxonomy's answers; None for none.
         seed: of the run.
+        reference: what the model found in the corpus of its run; None without a run, or without its scores.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Entry:
     evaluated: Evaluated | None = None
     promised: float | None = None
     seed: int = 0
+    reference: Reference | None = None
 
     def counted_as(self, label: int) -> str:
         """Return the name by which the metrics count a label: of a taxonomy the first of its path, as these are few."""
@@ -193,6 +197,7 @@ class RunModels:
         sample = tuple(texts[one.document_id] for one in drawn)
         most = run.config.corpus.max_chars
         entry = _entry(name, folder, description, labels, most, sample or task.names[:MOST_TRIED], weights, accuracy)
+        entry = replace(entry, reference=reference(run, name, entry.names))
         if entry.taxonomy is not None:
             promised = None if run.config.promise is None else run.config.promise.accuracy
             entry = replace(entry, evaluated=_evaluated(run, name), promised=promised, seed=run.config.seed)

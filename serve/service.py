@@ -253,10 +253,14 @@ class Service:
                     self.telemetry.model.labels(*shown).set(0)
                 self.telemetry.model.labels(*named).set(1)
                 shown = named
-                found = None if version.drift is None else version.drift.indices()
+                drift = version.drift
+                found = None if drift is None else drift.indices()
                 if found is not None:
                     self.telemetry.drift.labels("labels").set(found[0])
                     self.telemetry.drift.labels("confidence").set(found[1])
+                alarms = None if drift is None else await asyncio.to_thread(drift.alarms)
+                for test, alarm in (alarms or {}).items():
+                    self.telemetry.drift_alarm.labels(test).set(alarm)
             await asyncio.sleep(GAUGES_EVERY_S)
 
 

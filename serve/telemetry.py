@@ -77,6 +77,13 @@ class Telemetry:
             registry=mine,
             multiprocess_mode="livemax",
         )
+        self.drift_alarm = Gauge(
+            "laud_drift_alarm",
+            "1 after a test has shown that predictions differ from those for the corpus, else 0.",
+            ["test"],
+            registry=mine,
+            multiprocess_mode="livemax",
+        )
 
     def page(self) -> bytes:
         """All metrics of all replicas on this node, in Prometheus' text format."""

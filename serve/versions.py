@@ -17,7 +17,7 @@ import numpy as np
 from laud_ray.errors import ModelError
 from laud_ray.types import Floats, Indices, Scorer
 from serve.depths import Depths
-from serve.drift import Baseline, Drift, baseline
+from serve.drift import Drift, baseline
 from serve.engines import Engine
 from serve.registry import Entry, Registry
 
@@ -34,7 +34,6 @@ class Version:
     entry: Entry
     scorer: Scorer
     loaded_at: datetime
-    baseline: Baseline | None
     drift: Drift | None
     depths: Depths
 
@@ -153,8 +152,8 @@ class Versions:
         if entry.weights is not None:
             expected = baseline(best, confidence, entry.weights, k=len(entry.names))
         depths = Depths(entry.name, entry.taxonomy, entry.evaluated, entry.promised, entry.seed)
-        seen = None if expected is None else Drift(expected)
-        return Version(entry, scorer, datetime.now(UTC), expected, seen, depths)
+        seen = None if expected is None and entry.reference is None else Drift(expected, entry.reference)
+        return Version(entry, scorer, datetime.now(UTC), seen, depths)
 
 
 async def _try_out(engine: Engine, scorer: Scorer, entry: Entry) -> tuple[Indices, Floats]:

@@ -10,9 +10,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from laud_ray import Client, cli
 from laud_ray.config import ServingConfig
+from laud_ray.stats.betting import Tolerance
 from serve import proxy
 from serve.arguments import Arguments, Limits
-from serve.drift import LEAST, THRESHOLD, WINDOW
+from serve.drift import ALPHA, BATCH, ENOUGH, LEAST, THRESHOLD, WINDOW
 from serve.telemetry import DIRECTORY, Telemetry
 from tests.served import live, serve_run
 
@@ -76,6 +77,15 @@ def test_drift_is_as_it_says() -> None:
     assert f"{WINDOW:,} texts" in TEXT
     assert f"before {LEAST} texts" in " ".join(TEXT.split())
     assert f"at least {LEAST // 4} documents" in " ".join(TEXT.split())
+
+
+def test_the_alarm_is_as_it_says() -> None:
+    said, tolerated = " ".join(TEXT.split()), Tolerance()
+    assert f"{BATCH:,} at a time" in said
+    assert f"up to {ENOUGH:,} documents" in said
+    assert f"may differ by {tolerated.confidence:g}" in said
+    assert f"may differ by {100 * tolerated.labels:g} points" in said
+    assert f"at most {ALPHA:.0%} in a year".replace("%", " %") in said
 
 
 def test_the_section_of_the_run_is_valid() -> None:
