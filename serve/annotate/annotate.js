@@ -205,7 +205,7 @@ async function progress() {
   try {
     const found = await ask("v1/progress");
     showProgress(found);
-    if (work && found.labels !== work.me.labels) start(); // the taxonomy has a new version
+    if (work && found.labels !== work.me.labels) start(); // the labels have a new version
   } catch (error) {
     failed(error);
   }

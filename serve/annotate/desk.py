@@ -20,6 +20,7 @@ from laud_ray.store.database.connection import in_turn, read, write
 from laud_ray.store.run import RunFolder, look_at
 from laud_ray.store.tables import put_setting, settings
 from laud_ray.store.trees import CONFIGURATION
+from laud_ray.store.versions.record import history
 from laud_ray.taxonomy.task import answer_names
 from laud_ray.types import Task
 from serve.annotate.faults import as_faults
@@ -41,7 +42,7 @@ class Opened:
     Attributes:
         names: what an answer may name.
         nodes: of a taxonomy; None for other tasks.
-        labels: a hash of the taxonomy, by which a page notices another version; None for other tasks.
+        labels: a hash of the taxonomy, or of a flat list that has changed, by which a page notices another version.
         configuration: as the run had it when it was opened.
     """
 
@@ -170,7 +171,8 @@ class Desk:
                 raise ConfigError(f"{self.path}: asks no people; expected {expected}")
             task = folder.config.task.to_task()
             nodes = None if task.taxonomy is None else Nodes(task.taxonomy)
-            tree = folder.config.task.tree
+            tree, versions = folder.config.task.tree, history(folder.store.engine)
+            changed = None if versions is None else versions.current.tree
             opened = Opened(
                 _run_id(folder),
                 folder,
@@ -178,7 +180,7 @@ class Desk:
                 task,
                 answer_names(task),
                 nodes,
-                None if tree is None else tree.digest,
+                changed if tree is None else tree.digest,
                 folder.store.setting(CONFIGURATION),
             )
             self._held = opening.pop_all()

@@ -8,9 +8,14 @@ from typing import Any
 
 import pytest
 
+from laud_ray.config.labels import edits
 from laud_ray.people.tokens import Person
 from laud_ray.people.votes import Receipt, votes
+from laud_ray.store.run import CONFIG, look_at
+from laud_ray.store.trees import CONFIGURATION
+from laud_ray.store.versions.proposal import proposal_of, put_in_force
 from serve.annotate import answers, work
+from serve.annotate import desk as desk_module
 from serve.annotate.desk import Desk
 from serve.annotate.examples import MEASURED
 from serve.annotate.routes import make_app
@@ -143,6 +148,21 @@ def test_labels_are_fetched_once(page: Page) -> None:
     first = page.ask("GET", "/v1/labels")
     again = page.ask("GET", "/v1/labels", headers={"if-none-match": first.headers["etag"]})
     assert (first.status_code, len(first.json()["labels"]), again.status_code, again.content) == (200, 5, 304, b"")
+
+
+def test_a_page_notices_that_the_labels_have_changed(page: Page, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without this, a page that is left open would lack a label that was added."""
+    monkeypatch.setattr(desk_module, "AGAIN_S", 0.0)
+    assert page.get("/v1/progress")["labels"] is None
+    with look_at(str(run)) as folder:
+        config, store = folder.config, folder.store
+        edited = edits.add(config.task.labels, "Rice")
+        found = proposal_of(store, edited, ("old", "new"), edited.succession, left=0)
+        changed = config.with_labels(edited.labels)
+        put_in_force(store, found, {CONFIGURATION: changed.dump()})
+        folder.folder.write(CONFIG, changed.dump().encode())
+    assert page.get("/v1/progress")["labels"] == "new"
+    assert page.get("/v1/labels")["labels"][-1]["name"] == "Rice"
 
 
 def test_two_tabs_of_a_person_hold_different_questions_and_give_them_back(page: Page) -> None:
