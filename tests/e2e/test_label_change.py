@@ -115,6 +115,7 @@ def test_an_added_label_is_learned_and_all_answers_are_kept(
     assert stored(storage) == rows
     assert {name: one.label for name, one in added.items()} == {name: one.label for name, one in before.items()}
     assert sum(not one.answered for one in added.values()) == sampled
+    assert json.loads(told(capsys, "status", str(storage), "--json"))["not_found"] == [], "it was not sought yet"
     # Until a model with the new labels is current, the service has the earlier one with its own.
     assert served.entry(str(served.current())).names == tuple(KNOWN)
     outcome = go_on(data, storage, 60)

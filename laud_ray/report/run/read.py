@@ -26,6 +26,8 @@ from laud_ray.store.ledger import Ledger
 from laud_ray.store.round_results import recorded_candidates
 from laud_ray.store.run import RunFolder, is_held
 from laud_ray.store.store import Answered, Store
+from laud_ray.store.versions.record import history as history_of
+from laud_ray.store.versions.record import outstanding
 from laud_ray.taxonomy.task import agrees, answer_names
 from laud_ray.types import RoundResult, Task
 
@@ -43,7 +45,11 @@ def read(run: RunFolder) -> RunSummary:
     # While the seed walk waits for answers, it may still find a class.
     walked = bool(history and seeds) and all(a.answered for a in seeds)
     groups = sought_groups(task, run.config)
+    versions = history_of(store.engine)
+    # The seed walk has not looked for labels that a change brought.
+    brought = set() if versions is None else {label for label, _, _ in outstanding(versions)}
     missing = not_found(in_groups(labelled, groups), groups.names) if walked else ()
+    missing = tuple(name for name in missing if name not in brought)
     return RunSummary(
         name=task.name,
         kind=task.kind,
