@@ -22,6 +22,7 @@ from laud_ray.cli.commands import (
     registry,
     runs,
     serving,
+    updating,
 )
 from laud_ray.cli.ending import STOPPED, TERMINATED, close_ray, leave_on_sigterm
 from laud_ray.cli.output import ShownFormatter, print_crash, print_text, say
@@ -31,7 +32,8 @@ from laud_ray.storage.credentials import held_by
 
 COMMANDS = (
     *(runs.init, runs.plan, runs.run, runs.status, runs.report),
-    *(registry.models, registry.promote, evaluation.evaluate, oracle.oracle, labels.labels),
+    *(registry.models, registry.promote, evaluation.evaluate, oracle.oracle),
+    *(labels.labels, updating.update),
     *(annotating.annotate, questions.questions),
     *(catalogs.relabel, catalogs.diff, serving.serve, jobs.submit),
 )

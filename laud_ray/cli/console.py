@@ -22,6 +22,10 @@ SAYS = {
     "score": "scoring every document",
     "evaluate": "evaluating",
     "select": "choosing the next queries",
+    "append": "reading and appending the new documents",
+    "reference": "measuring how far documents lie apart",
+    "novelty": "measuring how far the new documents lie",
+    "notice": "comparing the new documents with those before",
     "previous": "finding the previous labels",
     "canary": "labelling a sample",
     "student": "distilling a student",
@@ -31,7 +35,7 @@ SAYS = {
     "verify": "verifying the output",
 }
 # Steps with a progress bar and a rate.
-PASSES = ("zero-shot", "score", "canary", "repeats", "relabel", "verify")
+PASSES = ("zero-shot", "score", "reference", "novelty", "canary", "repeats", "relabel", "verify")
 QUIET_EVERY = 10.0
 
 

@@ -9,13 +9,13 @@ class ToleranceConfig(Section):
     """Changes that are too small to matter. A test gathers evidence only against larger ones.
 
     Attributes:
-        confidence: a fall of the mean confidence.
-        labels: a change of the shares of labels, as total variation distance.
+        confidence: a change of the mean confidence, in either direction.
+        labels: a change of the share of any one label, in either direction.
         novelty: the share of documents farther from the corpus than 99 % of it was; without a change it is 0.01.
     """
 
-    confidence: float = Field(default=0.01, ge=0, lt=1)
-    labels: float = Field(default=0.02, ge=0, lt=1)
+    confidence: float = Field(default=0.01, gt=0, lt=1)
+    labels: float = Field(default=0.02, gt=0, lt=1)
     novelty: float = Field(default=0.015, gt=0, lt=1)
 
 

@@ -1,6 +1,9 @@
 """Close a round: measure its model, decide whether the run ends with it, and make it current."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
 
 from laud_ray.client import notify
 from laud_ray.evaluation.agreement import agreement
@@ -20,20 +23,39 @@ from laud_ray.store.round_results import record_candidates
 from laud_ray.types import CandidateRecall, Example, Figures, RoundResult
 
 
-def close(work: Work, round: int) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Whether a round's model becomes current, and what is recorded together with that."""
+
+    accepted: bool
+    record: Callable[[Connection], None]
+
+
+def close(work: Work, round: int, judge: Callable[[RoundResult], Judgement] | None = None) -> str | None:
     """Evaluate the round's model, decide whether to stop, and record both; return the reason to stop, or None.
 
     The model becomes current unless it is worse than zero-shot, or its training recorded that it has not learned.
+
+    Args:
+        work: the run.
+        round: its number.
+        judge: decides instead of the comparison with zero-shot whether the model becomes current, and a run that had
+            ended stays so.
     """
     config, store = work.config, work.store
+    also: Callable[[Connection], None] = lambda connection: None  # noqa: E731
     with work.step("evaluate", round):
         result = _result(work, round)
         _measure_candidates(work, round)
         reason = verdict(config, [*store.history(), result], since(store, round))
+        if judge is not None:
+            judged = judge(result)
+            result = replace(result, accepted=judged.accepted)
+            reason, also = store.stop_reason() or reason, judged.record
     # Steps that run after the round is closed, such as its annotation, are added to its times when the history is read.
     result = replace(result, seconds=store.timings().get(round, {}))
     kind = config.learner.kind if round else ZERO_SHOT[config.zero_shot.engine]
-    store.close_round(result, kind, reason)
+    store.close_round(result, kind, reason, also)
     work.observer(Event("round", "evaluate", round, result=result))
     if result.accepted and (failure := notify.reload(config.serving)) is not None:
         work.note("evaluate", round, failure)
@@ -62,7 +84,7 @@ def _measured_on(figures: Figures) -> tuple[int | None, ...]:
     return figures.n, figures.compared.n, figures.trusted
 
 
-def _has_learned(work: Work, round: int) -> bool:
+def has_learned(work: Work, round: int) -> bool:
     """Whether the model has learned; one that names a single label may still be better than zero-shot."""
     return failure_of(work.run.models / work.run.model_name(round)) is None
 
@@ -99,7 +121,7 @@ def _result(work: Work, round: int) -> RoundResult:
         pool=work.corpus.pool_size - len(store.queries()),
         figures=figures,
         kappa=kappa,
-        accepted=not history or (_has_learned(work, round) and figures.compared.value >= floor(work, figures)),
+        accepted=not history or (has_learned(work, round) and figures.compared.value >= floor(work, figures)),
         seconds={},
         feedback=len(feedback_labels(work, round)) if round else 0,
         delta_f=change,

@@ -7,7 +7,7 @@ Labels are stored in the words of the taxonomy's version at which they were writ
 version in force (laud_ray.store.versions).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from sqlalchemy import Connection, Engine, RowMapping, func, insert, select, update
@@ -127,23 +127,8 @@ class Store:
         Raises:
             sqlalchemy.exc.IntegrityError: if a document was asked about before.
         """
-        rows = [
-            {
-                "document_id": query.document.id,
-                "text": query.document.text,
-                "purpose": purpose,
-                "round": round,
-                "reason": query.reason,
-                "predicted": query.predicted,
-                "confidence": query.confidence,
-                "sought": query.sought,
-                "walk": query.walk,
-                "created_at": now(),
-            }
-            for query in new
-        ]
-        if rows:
-            write(self._engine, lambda connection: connection.execute(insert(queries), rows))
+        if new:
+            write(self._engine, lambda connection: add_queries_in(connection, purpose, round, new))
 
     def queries(self, purpose: Purpose | None = None, round: int | None = None) -> list[Answered]:
         """Return queries with their answers, in the order of asking."""
@@ -250,10 +235,22 @@ class Store:
             by_round.setdefault(round, {})[step] = seconds
         return by_round
 
-    def close_round(self, result: RoundResult, kind: str, stop_reason: str | None) -> None:
+    def close_round(
+        self,
+        result: RoundResult,
+        kind: str,
+        stop_reason: str | None,
+        also: Callable[[Connection], None] = lambda connection: None,
+    ) -> None:
         """Record a round, its model, and whether the run ends, in one transaction.
 
         An accepted model becomes current.
+
+        Args:
+            result: of the round.
+            kind: of the learner.
+            stop_reason: why the run ends; None if it goes on.
+            also: makes further changes in the same transaction.
         """
         closed = {"number": result.number, "result": asdict(result), "stop_reason": stop_reason, "created_at": now()}
         made = {"name": result.model, "kind": kind, "round": result.number, "accepted": result.accepted}
@@ -264,6 +261,7 @@ class Store:
             connection.execute(insert(models).values({**made, "created_at": now()}))
             if result.accepted:
                 put_setting(connection, "current", result.model)
+            also(connection)
 
         write(self._engine, close)
 
@@ -322,6 +320,27 @@ class Store:
         if (until := self.setting(key)) is None:
             self.set(key, until := str(feedback.last_position(self._engine)))
         return self.feedback(int(until))
+
+
+def add_queries_in(connection: Connection, purpose: Purpose, round: int, new: Sequence[Query]) -> None:
+    """Record queries in a transaction with other changes."""
+    rows = [
+        {
+            "document_id": query.document.id,
+            "text": query.document.text,
+            "purpose": purpose,
+            "round": round,
+            "reason": query.reason,
+            "predicted": query.predicted,
+            "confidence": query.confidence,
+            "sought": query.sought,
+            "walk": query.walk,
+            "created_at": now(),
+        }
+        for query in new
+    ]
+    if rows:
+        connection.execute(insert(queries), rows)
 
 
 def _answered(row: RowMapping, versions: History | None, renewed: Renewal | None) -> Answered:

@@ -8,6 +8,7 @@ from laud_ray.quality.raters import OracleError
 from laud_ray.report.hierarchy.json_form import hierarchy_json
 from laud_ray.report.json_values import agreement_json, confused_json, estimate_json, finite
 from laud_ray.report.run.summary import AuditShown, ModelShown, RunSummary, measured
+from laud_ray.report.run.updates import updates_json
 from laud_ray.stats.legibility import Legibility
 from laud_ray.types import CandidateRecall, ClassFigures, Promotion, RoundResult
 
@@ -46,6 +47,7 @@ def to_json(summary: RunSummary) -> dict[str, object]:
         "corpus": dict(summary.corpus),
         "notes": list(summary.notes),
         "legibility": legibility_json(summary.legibility),
+        **updates_json(summary.updates),
         **models_json(summary.models),
         "labels": list(summary.labels),
         "storage": summary.storage,

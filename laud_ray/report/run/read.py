@@ -15,6 +15,7 @@ from laud_ray.quality.diagnosis import Reply, diagnose
 from laud_ray.quality.noise import LeftOut
 from laud_ray.report.run.opinions import read_agreement, read_audit
 from laud_ray.report.run.summary import LeavesShown, ModelShown, QueryShown, RunSummary, State
+from laud_ray.report.run.updates import UpdatesShown
 from laud_ray.steps import legible
 from laud_ray.steps.annotation import second_opinions
 from laud_ray.steps.annotation.answers import left_open
@@ -26,6 +27,9 @@ from laud_ray.store.ledger import Ledger
 from laud_ray.store.round_results import recorded_candidates
 from laud_ray.store.run import RunFolder, is_held
 from laud_ray.store.store import Answered, Store
+from laud_ray.store.updates.decisions import decided
+from laud_ray.store.updates.evidence import evidence
+from laud_ray.store.updates.generations import updated
 from laud_ray.store.versions.record import history as history_of
 from laud_ray.store.versions.record import outstanding
 from laud_ray.taxonomy.task import agrees, answer_names
@@ -98,6 +102,7 @@ def read(run: RunFolder) -> RunSummary:
         asks_people=(rules := rules_of(run.config)) is not None,
         people=None if rules is None else people_figures(store.engine, rules, len(answer_names(task))),
         people_over=None if reason is not None else spent_line(store.engine, rules),
+        updates=_updates(run),
     )
 
 
@@ -162,3 +167,10 @@ def _unpriced(run: RunFolder) -> tuple[str, ...]:
     """Return the models without prices that were asked."""
     named = {model: None for config in run.config.asked_oracles().values() for model in unpriced(config)}
     return tuple(model for model in named if Ledger(run.store).totals(f"llm:{model}").calls)
+
+
+def _updates(run: RunFolder) -> UpdatesShown | None:
+    """Return the updates of a run; None if it was never updated."""
+    engine = run.store.engine
+    found = updated(engine)
+    return UpdatesShown(tuple(found), tuple(evidence(engine)), tuple(decided(engine))) if found else None

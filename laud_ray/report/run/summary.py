@@ -13,6 +13,7 @@ from laud_ray.quality.noise import LeftOut
 from laud_ray.quality.raters import Agreement, OracleError
 from laud_ray.query.auto import Choice
 from laud_ray.report.formatting import figure
+from laud_ray.report.run.updates import UpdatesShown
 from laud_ray.stats.legibility import Legibility
 from laud_ray.types import CandidateRecall, ClassFigures, Estimate, Figures, Promotion, Purpose, RoundResult
 
@@ -143,6 +144,7 @@ class RunSummary:
         leaves: the leaves of a taxonomy; None for other tasks.
         candidates: how often the list from which a language model chooses holds the right leaf; None if none does, or
             it is not measured yet.
+        updates: what `laud update` has added; None if it never did.
         people_over: why nobody gets another question, since the answers have cost as much as they may; else None.
     """
 
@@ -180,6 +182,7 @@ class RunSummary:
     unpriced: tuple[str, ...] = ()
     leaves: LeavesShown | None = None
     candidates: CandidateRecall | None = None
+    updates: UpdatesShown | None = None
 
     @property
     def spent(self) -> int:

@@ -31,6 +31,7 @@ from laud_ray.report.run.summary import (
     switches,
 )
 from laud_ray.report.run.tables import rounds_table
+from laud_ray.report.run.updates import update_lines
 from laud_ray.types import ClassFigures
 
 NAMED, NAMED_BRANCHES = 50, 5  # classes, and branches of a taxonomy, that were not found and are named
@@ -89,6 +90,8 @@ def _facts(summary: RunSummary) -> Table:
     if summary.promoted is not None:
         at = f"{summary.promoted.created_at.astimezone():%Y-%m-%d %H:%M}"
         rows = (*rows, ("promoted", f"in place of {summary.promoted.previous or 'none'}, {at}"))
+    if summary.updates is not None:
+        rows = (*rows, *((name, printable(line)) for name, line in update_lines(summary.updates)))
     # The files of a run may have been edited, so their texts are escaped again.
     rows = (*rows, *(("note", printable(note)) for note in summary.notes))
     for name, value in (*rows, *_opinions(summary)):

@@ -17,15 +17,19 @@ from laud_ray.store.ledger import Ledger
 from laud_ray.types import Example, Oracle, Purpose, Scorer
 
 
-def oracle_of(work: Work, purpose: Purpose, round: int, share: float = 1.0) -> Oracle:
+def oracle_of(work: Work, purpose: Purpose, round: int, share: float = 1.0, model: int | None = None) -> Oracle:
     """Create the oracle that answers for a purpose in a round.
 
     Args:
+        work: the run.
+        purpose: of the queries.
+        round: of the queries.
         share: of the documents in a call, the share that people must have answered before the run continues.
+        model: the round whose model suggests labels to people. None: that of the queries' round.
     """
     where, config = work.config.evaluation_oracle() if purpose == "evaluation" else ("oracle", work.config.oracle)
     # Seed queries and the evaluation sample are asked about when there is only the zero-shot classifier.
-    known = round if purpose == "query" else 0
+    known = (round if purpose == "query" else 0) if model is None else model
     return oracles.build(
         config,
         work.task,
@@ -92,8 +96,8 @@ def _examples(work: Work, config: OracleConfig, before: int) -> list[Example]:
     return [Example(a.query.document.text, a.label) for a in asked(work, before) if a.label is not None]
 
 
-def annotate(work: Work, purpose: Purpose, round: int) -> None:
-    """Get answers to the open queries.
+def annotate(work: Work, purpose: Purpose, round: int, model: int | None = None) -> None:
+    """Get answers to the open queries; `model` as in `oracle_of`.
 
     Raises:
         WaitingError: if some answers stay pending.
@@ -103,17 +107,19 @@ def annotate(work: Work, purpose: Purpose, round: int) -> None:
     with work.step("annotate", round) as progress:
         if purpose == "query":
             _take_late(work, round)
-        waiting = answer(work, purpose, round, progress)
+        waiting = answer(work, purpose, round, progress, model)
     if waiting is not None:
         raise waiting
 
 
-def answer(work: Work, purpose: Purpose, round: int, progress: Progress) -> WaitingError | None:
+def answer(
+    work: Work, purpose: Purpose, round: int, progress: Progress, model: int | None = None
+) -> WaitingError | None:
     """Get the available answers to the open queries; return a WaitingError if some answers stay pending."""
     if is_answered(work, purpose, round):
         return None
     share = close_at(work) if purpose == "query" else 1.0
-    oracle = oracle_of(work, purpose, round, share)
+    oracle = oracle_of(work, purpose, round, share, model)
     pending = stage.annotate(work.store, oracle, purpose, round, progress)
     unanswered = getattr(oracle, "unanswered", None)
     if share < 1 and pending and getattr(oracle, "enough", False) and pending == unanswered:

@@ -48,7 +48,7 @@ def accepted(first: Figures, now: Figures, monkeypatch: pytest.MonkeyPatch, *, a
     monkeypatch.setattr(close, "first_round", lambda store: 0)
     monkeypatch.setattr(close, "spent", lambda work: 5)
     monkeypatch.setattr(close, "feedback_labels", lambda *_: [])
-    monkeypatch.setattr(close, "_has_learned", lambda *_: True)
+    monkeypatch.setattr(close, "has_learned", lambda *_: True)
     return close._result(work, 1).accepted
 
 

@@ -61,4 +61,4 @@ def test_the_run_hears_of_it_before_the_pass(tmp_path: Path, monkeypatch: pytest
     for round in (1, 2):  # both are there already, so nothing is trained
         step.train(work, round)
     assert notes == [("train", 1, f"round-0001: {FAILURE}")]
-    assert [close._has_learned(work, round) for round in (1, 2)] == [False, True]
+    assert [close.has_learned(work, round) for round in (1, 2)] == [False, True]

@@ -1,0 +1,75 @@
+"""What updates have added to a run: generations, the evidence of drift, and decisions about models."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the database is not needed to show what was read from it
+    from laud_ray.store.updates.decisions import Decision
+    from laud_ray.store.updates.evidence import Evidence
+    from laud_ray.store.updates.generations import Updated
+
+SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatesShown:
+    """The updates of a run, in order.
+
+    Attributes:
+        generations: what was appended.
+        evidence: of each test after each generation.
+        decisions: about the models that updates trained.
+    """
+
+    generations: "tuple[Updated, ...]"
+    evidence: "tuple[Evidence, ...]"
+    decisions: "tuple[Decision, ...]"
+
+
+def updates_json(found: UpdatesShown | None) -> dict[str, object]:
+    """Return the keys generations, drift and decisions of `laud status --json`; times are in ISO 8601, UTC."""
+    if found is None:
+        return {"generations": [], "drift": [], "decisions": []}
+    return {
+        "generations": [
+            {
+                "number": one.number,
+                "source": one.source,
+                "added": one.added.isoformat(),
+                "documents": one.documents,
+                "state": one.state,
+                "model": one.model,
+            }
+            for one in found.generations
+        ],
+        "drift": [
+            {"generation": one.number, "test": one.test, "log_wealth": one.log_wealth, "alarm": one.alarm}
+            for one in found.evidence
+        ],
+        "decisions": [
+            {
+                "generation": one.generation,
+                "round": one.round,
+                "model": one.model,
+                "verdict": one.verdict,
+                "words": one.words,
+                "at": one.created_at.isoformat(),
+            }
+            for one in found.decisions
+        ],
+    }
+
+
+def update_lines(found: UpdatesShown) -> list[tuple[str, str]]:
+    """Return rows for the terminal: the last generations, and the last decision."""
+    rows = []
+    for one in found.generations[-SHOWN:]:
+        tests = [test for test in found.evidence if test.number == one.number]
+        wealth = ", ".join(f"{test.test} {test.log_wealth:.1f}{' (alarm)' if test.alarm else ''}" for test in tests)
+        told = f"; evidence: {wealth}" if wealth else ""
+        said = f"{one.number}: {one.documents:,} documents of {one.source}, {one.state}{told}"
+        rows.append(("generation", said))
+    if found.decisions:
+        last = found.decisions[-1]
+        rows.append(("decision", f"{last.model}, generation {last.generation}: {last.words}"))
+    return rows

@@ -1,0 +1,105 @@
+"""Learn from old and new answers in one round, and decide whether its model becomes current."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection
+
+from laud_ray.errors import RunError
+from laud_ray.stats.betting import Bounds, accuracy_bounds
+from laud_ray.stats.estimates.accuracy import estimate_accuracy
+from laud_ray.stats.promotion import Decision, compare, decide
+from laud_ray.steps.annotation.renew import renew
+from laud_ray.steps.changed import first_round
+from laud_ray.steps.close import Judgement, close, has_learned
+from laud_ray.steps.score import score
+from laud_ray.steps.training.train import train
+from laud_ray.steps.work import Work
+from laud_ray.store.tables import put_setting
+from laud_ray.store.updates import decisions
+from laud_ray.store.updates.decisions import Decision as Recorded
+from laud_ray.store.updates.evidence import BASE, Base, base_setting
+from laud_ray.store.updates.generations import advance_in, updated
+from laud_ray.types import Estimate, RoundResult
+from laud_ray.update.open_run import Current, open_generations
+from laud_ray.update.paired import sampled_in, samples
+
+
+@dataclass(frozen=True, slots=True)
+class OnNew:
+    """The accuracy of a model on random documents of new generations.
+
+    Attributes:
+        accuracy: its estimate.
+        bounds: which hold however often one looks.
+        abstained: documents for which the oracle gave no label; they do not count.
+    """
+
+    accuracy: Estimate
+    bounds: Bounds
+    abstained: int
+
+
+def on_new(work: Work, round: int, numbers: list[int]) -> OnNew | None:
+    """Estimate the accuracy of a round's model on generations; None if no document has an answer with a label."""
+    rows = sampled_in(work, numbers)
+    found = samples(work, rows, [round])
+    if not found:
+        return None
+    (one,) = found
+    bounds = accuracy_bounds(one.true == one.predicted, weights=one.weights)
+    return OnNew(estimate_accuracy(one), bounds, len(rows) - len(one))
+
+
+def learn(work: Work, current: Current) -> Recorded:
+    """Train a model, score every document with it, and promote it if it is better on new documents and safe on others.
+
+    The decision is recorded in the transaction that closes the round.
+
+    Raises:
+        WaitingError: if answers that a change of the labels made unclear are asked again, and stay pending.
+    """
+    round = len(work.store.history())
+    if first_round(work.store) == round:
+        renew(_with_allowance(work), round - 1)
+    train(work, round)
+    score(work, round)
+    close(work, round, lambda result: _judge(work, current, result))
+    return decisions.decided(work.store.engine)[-1]
+
+
+def _with_allowance(work: Work) -> Work:
+    """Return the run with a budget for questions that are asked again because the labels changed."""
+    config = work.config
+    budget = max(config.budget.annotations, work.store.spent() + config.update.annotations)
+    raised = config.budget.model_copy(update={"annotations": budget})
+    return replace(work, run=replace(work.run, config=config.model_copy(update={"budget": raised})))
+
+
+def _judge(work: Work, current: Current, result: RoundResult) -> Judgement:
+    numbers = [one.number for one in open_generations(work)]
+    last = updated(work.store.engine)[-1].number
+    decision = _decide(work, current, result.number, numbers)
+    learned = has_learned(work, result.number)
+    promoted = decision.promote and learned
+    words = decision.words if learned or not decision.promote else f"keep: {result.model} has not learned"
+    base = Base(last, result.model if promoted else current.name, datetime.now(UTC).isoformat(timespec="seconds"))
+
+    def record(connection: Connection) -> None:
+        verdict: decisions.Verdict = "promote" if promoted else "keep"
+        decisions.add_in(connection, last, result.number, result.model, verdict, words)
+        advance_in(connection, numbers, "decided")
+        put_setting(connection, BASE, base_setting(base))
+
+    return Judgement(promoted, record)
+
+
+def _decide(work: Work, current: Current, round: int, numbers: list[int]) -> Decision:
+    """Compare the round's model with the current one, on the old and the new part of the evaluation sample."""
+    old = samples(work, sampled_in(work, numbers, without=True), [current.round, round])
+    new = samples(work, sampled_in(work, numbers), [current.round, round])
+    if not old:
+        raise RunError(
+            f"{work.run.folder.uri}: the evaluation sample has no answer with a label; expected at least one"
+        )
+    return decide(compare(*old), compare(*new) if new else None, work.config.update.margin)

@@ -1,0 +1,111 @@
+"""Tell which new documents lie farther from all that is known than 99 % of the earlier ones.
+
+Known are the labels, the annotated texts, and the centres of a sample of the earlier documents.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from laud_ray.data.corpus import Corpus
+from laud_ray.passes.novelty import distances, embed, measure
+from laud_ray.query.spatial.geometry import cluster
+from laud_ray.steps.work import Work
+from laud_ray.storage.checksums import dump_json, parse_json
+from laud_ray.storage.folder import Folder
+from laud_ray.store.updates.evidence import Base
+from laud_ray.types import Floats
+from laud_ray.update.open_run import Current, space_of, workers_of
+
+CENTRES = 256
+# Texts of earlier documents from which the centres are made, at most a quarter of them, and that are compared.
+SAMPLE, COMPARED = 10_000, 50_000
+QUANTILE = 0.99
+# The texts of earlier documents that were compared, with their distances.
+COMPARED_WITH = "compared.parquet"
+_KNOWN, _REFERENCE = "known.parquet", "reference.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What earlier documents are like.
+
+    Attributes:
+        known: (m, d) unit vectors of all that is known.
+        threshold: the distance below which QUANTILE of the compared documents lie.
+        novel: how many of them lie farther.
+        compared: their number.
+    """
+
+    known: Floats
+    threshold: float
+    novel: int
+    compared: int
+
+
+def folder_of(work: Work, base: Base) -> Folder:
+    """Return the folder of the distances of a base's model to what was known then."""
+    return work.run.folder / f"novelty/{base.generation:04d}-{base.model}"
+
+
+def threshold_of(work: Work, base: Base) -> float:
+    """Return the distance that counts as far; see `Measured`."""
+    place = folder_of(work, base)
+    return float(parse_json(place.read(_REFERENCE), f"{place.uri}/{_REFERENCE}", dict)["threshold"])
+
+
+def reference(work: Work, current: Current, base: Base, earlier: Corpus) -> Measured:
+    """Measure earlier documents, unless that was done before; see `Measured`.
+
+    Args:
+        work: the run.
+        current: the model, which is that of the base.
+        base: what later documents are compared with.
+        earlier: the documents up to the base.
+    """
+    place = folder_of(work, base)
+    if not place.exists(_REFERENCE):
+        _measure(work, current, earlier, place)
+    found = parse_json(place.read(_REFERENCE), f"{place.uri}/{_REFERENCE}", dict)
+    known = np.stack(place.read_table(_KNOWN).column("vector").to_numpy()).astype(np.float32)
+    return Measured(known, float(found["threshold"]), int(found["novel"]), int(found["compared"]))
+
+
+def of_generation(work: Work, current: Current, base: Base, number: int, measured: Measured) -> None:
+    """Measure every document of a generation; only ranges that were not are read."""
+    corpus = work.corpus.of_generation(number)
+    with work.step("novelty", current.round) as progress:
+        out = folder_of(work, base).absolute()
+        measure(corpus, space_of(work, current), measured.known, out, workers_of(work, current), progress)
+
+
+def _measure(work: Work, current: Current, earlier: Corpus, place: Folder) -> None:
+    """Write the known vectors, and then the distances of other earlier documents to them."""
+    asked = [one.query.document.text for one in work.store.queries() if one.answered]
+    never = set(asked)
+    sample = [text for text in earlier.some_texts(SAMPLE + COMPARED + len(never)) if text not in never]
+    n = min(SAMPLE, len(sample) // 4)
+    labels = [one.name for one in work.task.labels]
+    with work.step("reference", current.round) as progress:
+        vectors = embed([*labels, *asked, *sample], space_of(work, current), workers_of(work, current), progress)
+        first = len(labels) + len(asked)
+        centres = _centres(vectors[first : first + n], work.config.seed)
+        known = np.concatenate([vectors[:first], centres]).astype(np.float32)
+        far = distances(vectors[first + n :], known)
+        threshold = float(np.quantile(far, QUANTILE)) if len(far) else 2.0
+        compared = {"text": pa.array(sample[n:], pa.string()), "novelty": pa.array(far, pa.float32())}
+        place.write_table(COMPARED_WITH, pa.table(compared))
+        place.write_table(_KNOWN, pa.table({"vector": pa.array(list(known), pa.list_(pa.float32()))}))
+        found = {"threshold": threshold, "novel": int((far > threshold).sum()), "compared": len(far)}
+        place.write(_REFERENCE, dump_json(found))
+
+
+def _centres(vectors: Floats, seed: int) -> Floats:
+    """Return at most CENTRES unit vectors at the middles of clusters."""
+    n = min(CENTRES, len(vectors) // 4)
+    if n < 1:
+        return vectors
+    _, centres = cluster(vectors.astype(np.float64), n, rng=np.random.default_rng([seed, 5]))
+    lengths = np.linalg.norm(centres, axis=1, keepdims=True)
+    return np.asarray(centres / np.maximum(lengths, 1e-9), np.float32)

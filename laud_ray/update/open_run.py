@@ -1,0 +1,88 @@
+"""Open a run for an update, and the model that the update is about."""
+
+from dataclasses import dataclass
+
+from laud_ray.cluster.workers import Workers
+from laud_ray.data.corpus import open_corpus
+from laud_ray.errors import ModelError, RunError
+from laud_ray.events import Observer
+from laud_ray.passes.novelty import Space
+from laud_ray.steps.start import start
+from laud_ray.steps.work import Work
+from laud_ray.storage.model_folder import describe
+from laud_ray.store import model_records, registry
+from laud_ray.store.run import RunFolder
+from laud_ray.store.store import Store
+from laud_ray.store.updates.decisions import decided
+from laud_ray.store.updates.generations import OPEN, Updated, updated
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The current model of a run, which may be of an earlier round than the last."""
+
+    name: str
+    round: int
+    labels: tuple[str, ...]
+
+
+def open_run(run: RunFolder, observer: Observer) -> Work:
+    """Check that a run can be updated, and start work on it.
+
+    Raises:
+        RunError: if it has not finished, waits for answers, or has no corpus or no model.
+        UserError: if a model cannot be loaded or an oracle cannot be asked.
+    """
+    place, store = run.folder.uri, run.store
+    if open_corpus(run.corpus) is None or not store.history():
+        raise RunError(
+            f"{place}: has not finished its first round; expected a finished run (`laud run` goes on with it)"
+        )
+    if store.stop_reason() is None and not _is_begun(store):
+        left = sum(not one.answered for one in store.queries())
+        waits = f"waits for {left} answers" if left else "has not finished"
+        raise RunError(f"{place}: {waits}; expected a finished run (`laud run {place}/config.yaml` goes on with it)")
+    if run.config.task.kind == "taxonomy":
+        raise RunError(f"{place}: task.kind: taxonomy is not valid for an update; expected binary or multiclass")
+    return start(run, observer)
+
+
+def _is_begun(store: Store) -> bool:
+    """Whether an update was begun or has closed the last round, after which changed labels may let the run go on."""
+    if any(one.state in OPEN for one in updated(store.engine)):
+        return True
+    made = decided(store.engine)
+    return bool(made) and made[-1].round == store.history()[-1].number
+
+
+def current_of(work: Work) -> Current:
+    """Return the current model.
+
+    Raises:
+        ModelError: if a file of it is missing or damaged.
+    """
+    name = registry.find(work.run, None)
+    round = next(one.round for one in model_records.models(work.store.engine) if one.name == name)
+    try:
+        labels = describe(registry.fetched(work.run, name))[1]["labels"]
+    except ModelError as error:
+        raise ModelError(
+            f"{error}; the current model is {name}: expected its files, or another current model "
+            f"(`laud promote {work.run.folder.uri} MODEL`)"
+        ) from None
+    return Current(name, round, tuple(labels))
+
+
+def space_of(work: Work, current: Current) -> Space:
+    """Return where texts have vectors: in the model, or in the bundled encoder if it is a language model."""
+    return Space(None if work.is_engine(current.round) else (work.run.models / current.name).absolute())
+
+
+def workers_of(work: Work, current: Current) -> Workers:
+    """Return the workers that embed texts."""
+    return Workers() if work.is_engine(current.round) else work.workers(current.round)
+
+
+def open_generations(work: Work) -> list[Updated]:
+    """Return the generations whose alarm has not led to a decision yet."""
+    return [one for one in updated(work.store.engine) if one.state in OPEN]

@@ -1,0 +1,96 @@
+"""How an update ended."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+from laud_ray.stats.betting import TESTS
+from laud_ray.store.updates.decisions import Decision
+from laud_ray.types import Estimate
+from laud_ray.update.notice import Noticed
+
+# quiet: no test has an alarm. waiting: for answers. person: a person must decide.
+State = Literal["quiet", "waiting", "person", "promoted", "kept"]
+SHOWN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call of `update` ended.
+
+    Attributes:
+        state: quiet, waiting, person, promoted or kept.
+        words: what happened, a line each.
+        model: the current model.
+        added: documents that the call appended.
+        skipped: rows that were read and not appended, by reason.
+        alarms: the tests that have an alarm.
+        evidence: log wealth by test after the last generation, and the one that is an alarm as "alarm".
+        accuracy: of the current model on random new documents; None without answers.
+        lower: a bound below it that holds at all times.
+        pending: the number of pending answers.
+        commands: what a person may type next.
+        decision: about the model that this call trained; None if it trained none.
+    """
+
+    state: State
+    words: tuple[str, ...]
+    model: str
+    added: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    alarms: tuple[str, ...] = ()
+    evidence: Mapping[str, float] = field(default_factory=dict)
+    accuracy: Estimate | None = None
+    lower: float | None = None
+    pending: int = 0
+    commands: tuple[str, ...] = ()
+    decision: Decision | None = None
+
+
+def to_json(outcome: Outcome) -> dict[str, object]:
+    """Return the outcome as values that JSON knows."""
+    decision = outcome.decision
+    return {
+        "state": outcome.state,
+        "model": outcome.model,
+        "added": outcome.added,
+        "skipped": dict(outcome.skipped),
+        "alarms": list(outcome.alarms),
+        "evidence": dict(outcome.evidence),
+        "accuracy": None if outcome.accuracy is None else asdict(outcome.accuracy),
+        "lower": outcome.lower,
+        "pending": outcome.pending,
+        "decision": None
+        if decision is None
+        else {"verdict": decision.verdict, "round": decision.round, "model": decision.model, "words": decision.words},
+        "words": list(outcome.words),
+        "commands": list(outcome.commands),
+    }
+
+
+def noticed_line(one: Noticed, labels: Sequence[str]) -> str:
+    """Say how a generation differs from the documents before, and by which evidence.
+
+    Example: "generation 2 is like the 12,000 documents before: confidence 0.81 against 0.82; ...".
+    """
+    known, new, alarms = one.watch.reference, one.batch, one.watch.alarms
+    differs = f"differs ({' and '.join(alarms)})" if alarms else "does not differ"
+    moved = sorted(range(len(labels)), key=lambda c: (-abs(new.shares[c] - known.shares[c]), c))[:SHOWN]
+    shares = ", ".join(f"{labels[c]} {new.shares[c]:.1%} against {known.shares[c]:.1%}" for c in moved)
+    novel, before = (part.novel / max(part.novel_of, 1) for part in (new, known))
+    wealth = ", ".join(f"{test} {one.watch.wealth[test].log:.1f}" for test in TESTS)
+    return (
+        f"generation {one.number} {differs} from the {known.n:,} documents before: confidence {new.mean:.3f} against "
+        f"{known.mean:.3f}; {shares}; novel {novel:.1%} against {before:.1%} (evidence, of {one.watch.threshold:.1f} "
+        f"for an alarm: {wealth})"
+    )
+
+
+def accuracy_line(number: str, model: str, accuracy: Estimate, lower: float, abstained: int) -> str:
+    """Say how accurate a model is on new documents."""
+    without = f"; {abstained} more have no label" if abstained else ""
+    return (
+        f"accuracy of {model} on {accuracy.n} random documents of {number}: {accuracy.value:.1%} "
+        f"[{100 * accuracy.low:.1f}, {100 * accuracy.high:.1f}] (95 % interval), and at least {lower:.1%} "
+        f"however often one looks{without}"
+    )

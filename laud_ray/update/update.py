@@ -1,0 +1,112 @@
+"""An update: append -> score -> notice -> ask -> propose -> learn -> decide, on a run that has finished."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from laud_ray.cluster.connect import connect
+from laud_ray.events import Observer
+from laud_ray.models.language.warm import closing_engines
+from laud_ray.people.cost import spent_line
+from laud_ray.people.questions import rules_of
+from laud_ray.steps.work import WaitingError, Work
+from laud_ray.store.run import claim, configured, look_at
+from laud_ray.store.updates.generations import advance
+from laud_ray.update.append import Added, append
+from laud_ray.update.ask import ask
+from laud_ray.update.learn import learn, on_new
+from laud_ray.update.notice import Noticed, notice
+from laud_ray.update.open_run import Current, current_of, open_generations, open_run
+from laud_ray.update.outcome import Outcome, State, accuracy_line, noticed_line
+from laud_ray.update.propose import open_proposals
+from laud_ray.update.score import score
+
+
+def update(path: str, source: str | None = None, observer: Observer = lambda event: None) -> Outcome:
+    """Append new data to a finished run, and do what they make necessary; or go on with what was begun.
+
+    Example:
+        outcome = update("runs/food", "data/tonight.parquet")
+
+    Args:
+        path: the run's folder.
+        source: the new data: a file, folder, glob or URI, which may be the path that the run began with; None appends
+            nothing.
+        observer: called with each event.
+
+    Raises:
+        UserError: if there is no such run, it cannot be updated, or the input is wrong.
+    """
+    with look_at(path):
+        pass  # which reports what is wrong with the path
+    with claim(configured(f"{path.rstrip('/')}/config.yaml")) as folder, closing_engines():
+        work = open_run(folder, observer)
+        current = current_of(work)
+        connect()
+        work, added = append(work, source)
+        score(work, current)
+        noticed = notice(work, current)
+        if not open_generations(work):
+            return _quiet(current, added, noticed)
+        try:
+            return _after_alarm(work, current, added, noticed)
+        except WaitingError as waiting:
+            over = spent_line(folder.store.engine, rules_of(work.config))
+            said = f"{waiting}; {over}" if over else str(waiting)
+            found = _outcome("waiting", current, added, noticed, [said])
+            return replace(found, pending=waiting.pending)
+
+
+def _after_alarm(work: Work, current: Current, added: Added, noticed: Sequence[Noticed]) -> Outcome:
+    """Ask, propose, learn and decide."""
+    if work.config.update.annotations == 0:
+        return _outcome("person", current, added, noticed, ["update.annotations is 0, so that nothing is asked"])
+    ask(work, current)
+    numbers = [one.number for one in open_generations(work)]
+    if proposals := open_proposals(work):
+        found = _outcome("person", current, added, noticed, [proposals.words])
+        return _measured(work, current, numbers, replace(found, commands=proposals.commands))
+    advance(work.store.engine, numbers, "proposed")
+    decision = learn(work, current)
+    now = current_of(work)
+    state: State = "promoted" if decision.verdict == "promote" else "kept"
+    found = _outcome(state, now, added, noticed, [decision.words])
+    return _floored(work, _measured(work, now, numbers, replace(found, decision=decision)))
+
+
+def _quiet(current: Current, added: Added, noticed: Sequence[Noticed]) -> Outcome:
+    words = [] if added.documents or noticed else ["nothing to do"]
+    return _outcome("quiet", current, added, noticed, words)
+
+
+def _outcome(state: State, current: Current, added: Added, noticed: Sequence[Noticed], words: Sequence[str]) -> Outcome:
+    lines = [*added.words, *(noticed_line(one, current.labels) for one in noticed), *words]
+    last = noticed[-1].watch if noticed else None
+    return Outcome(
+        state,
+        tuple(lines),
+        current.name,
+        added.documents,
+        added.skipped,
+        () if last is None else last.alarms,
+        {} if last is None else {test: wealth.log for test, wealth in last.wealth.items()} | {"alarm": last.threshold},
+    )
+
+
+def _measured(work: Work, current: Current, numbers: Sequence[int], outcome: Outcome) -> Outcome:
+    """Add the accuracy of the current model on new documents."""
+    found = on_new(work, current.round, list(numbers))
+    if found is None:
+        return outcome
+    name = f"generation{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+    line = accuracy_line(name, current.name, found.accuracy, found.bounds.low, found.abstained)
+    return replace(outcome, words=(*outcome.words, line), accuracy=found.accuracy, lower=found.bounds.low)
+
+
+def _floored(work: Work, outcome: Outcome) -> Outcome:
+    """Call for a person if the accuracy on new documents may be below the floor."""
+    floor = work.config.update.floor
+    if floor is None or (outcome.lower is not None and outcome.lower >= floor):
+        return outcome
+    said = "is not known" if outcome.lower is None else f"may be {outcome.lower:.1%}"
+    line = f"accuracy on new documents {said}, below update.floor: {floor:g}; more annotations would help"
+    return replace(outcome, state="person", words=(*outcome.words, line))

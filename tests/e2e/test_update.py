@@ -1,0 +1,179 @@
+"""Data keep coming: a quiet night, a night with documents of a new kind, and a kill between any two steps."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from laud_ray import config, loop
+from laud_ray.store.run import look_at
+from laud_ray.types import RoundResult
+from tests.commands import laud
+
+SCRIPT = Path(__file__).parent / "interrupted_update.py"
+KINDS = {
+    "Tea": "green black oolong mint sencha",
+    "Coffee": "latte mocha espresso arabica decaf",
+    "Juice": "apple orange pear mango grape",
+}
+# Coffee by other words, which the first model has never seen and takes for something else.
+NOVEL = "portafilter grinder burr tamper descaler gasket"
+
+
+def names(n: int, seed: int, start: int, novel: float = 0.0) -> list[str]:
+    rng = random.Random(seed)
+    rows = []
+    for i in range(start, start + n):
+        kind = rng.choice(list(KINDS))
+        if rng.random() < novel:
+            rows.append(f"{rng.choice(NOVEL.split())} {rng.choice(NOVEL.split())} steel {i},Coffee")
+        else:
+            rows.append(f"{rng.choice(KINDS[kind].split())} {rng.choice('xyz')}{i},{kind}")
+    return rows
+
+
+def write(path: Path, rows: list[str]) -> Path:
+    path.write_text("text,label\n" + "\n".join(rows) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("update")
+    write(folder / "names.csv", names(900, 0, 0))
+    write(folder / "quiet.csv", names(300, 1, 5000))
+    write(folder / "novel.csv", names(300, 2, 6000, novel=0.4))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(ray_session: str, place: Path) -> Path:
+    settings = {
+        "task": {"name": "drinks", "labels": list(KINDS)},
+        "corpus": {"path": str(place / "names.csv"), "text": "text"},
+        "storage": str(place / "run"),
+        "learner": {"kind": "linear"},
+        "oracle": {"kind": "replay", "label": "label"},
+        "init": {"per_class": 2},
+        "query": {"batch": 10, "strategy": "margin"},
+        "evaluation": {"size": 60, "stop_set": 50},
+        "budget": {"annotations": 26},
+        "update": {"annotations": 60, "margin": 0.05},
+    }
+    path = place / "run.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    assert loop.run(config.load(str(path))).state == "finished"
+    return place / "run"
+
+
+def copied(finished: Path, to: Path) -> Path:
+    shutil.copytree(finished, to)
+    return to
+
+
+def rows(run: Path, query: str) -> list[tuple[object, ...]]:
+    with sqlite3.connect(run / "laud.db") as database:
+        return database.execute(query).fetchall()
+
+
+def test_a_quiet_night_costs_no_answer(finished: Path, place: Path, tmp_path: Path) -> None:
+    run = copied(finished, tmp_path / "run")
+    before = rows(run, "select count(*) from annotations")
+    scores = run / "rounds" / rows(run, "select printf('%04d', max(number)) from rounds")[0][0] / "scores"
+    first = {path.name: path.read_bytes() for path in scores.glob("*.parquet")}
+    assert laud("update", str(run), str(place / "quiet.csv")) == 0
+    assert rows(run, "select number, documents, state from generations") == [(2, 300, "quiet")]
+    assert [test for (test,) in rows(run, "select test from watch where alarm = 0")] == [
+        "confidence",
+        "labels",
+        "novelty",
+    ]
+    assert rows(run, "select count(*) from annotations") == before
+    assert {name: (scores / name).read_bytes() for name in first} == first  # only what is new was scored
+    assert [path.name for path in scores.glob("part-g0002-*")] == ["part-g0002-00000.parquet"]
+    assert laud("update", str(run), str(place / "quiet.csv")) == 0
+    assert laud("update", str(run)) == 0
+    assert rows(run, "select number from generations") == [(2,)]
+
+
+@pytest.fixture(scope="module")
+def unbroken(finished: Path, place: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = copied(finished, tmp_path_factory.mktemp("unbroken") / "run")
+    assert laud("update", str(run), str(place / "novel.csv")) == 0
+    return run
+
+
+def test_documents_of_a_new_kind_are_noticed_asked_about_and_learned(unbroken: Path, finished: Path) -> None:
+    assert rows(unbroken, "select state from generations") == [("decided",)]
+    assert ("novelty",) in rows(unbroken, "select test from watch where alarm = 1")
+    asked = rows(
+        unbroken,
+        "select q.purpose, count(*), count(a.label) from queries q join annotations a using (document_id) "
+        "where q.round = (select max(number) - 1 from rounds) group by q.purpose order by q.purpose",
+    )
+    assert asked == [("evaluation", 30, 30), ("query", 30, 30)]
+    sampled = rows(
+        unbroken,
+        "select stratum, stratum_size, count(*) from sample where purpose = 'evaluation' group by stratum order by 1",
+    )
+    assert sampled == [(0, 900, 60), (1, 300, 30)]
+    ((verdict, model, words),) = rows(unbroken, "select verdict, model, words from decisions")
+    assert verdict == "promote", words
+    assert rows(unbroken, "select value from settings where key = 'current'") == [(model,)]
+    assert len(history(unbroken)) == len(history(finished)) + 1
+    # The next night is compared with all of these documents, as the new model sees them.
+    ((base,),) = rows(unbroken, "select value from settings where key = 'watch'")
+    assert (json.loads(base)["generation"], json.loads(base)["model"]) == (2, model)
+
+
+def history(run: Path) -> list[RoundResult]:
+    with look_at(str(run)) as folder:
+        return [replace(one, seconds={}) for one in folder.store.history()]
+
+
+def recorded(run: Path) -> list[list[tuple[object, ...]]]:
+    """What an update leaves, without times."""
+    asked = "select document_id, purpose, round, reason, predicted from queries order by position"
+    answers = "select document_id, label from annotations order by position"
+    return [
+        rows(run, query)
+        for query in (
+            asked,
+            answers,
+            "select number, documents, state, model from generations",
+            "select number, test, log_wealth, state, alarm from watch order by position",
+            "select generation, round, model, verdict, words from decisions",
+            "select purpose, range, row, document_id, stratum, stratum_size from sample order by position",
+            "select value from settings where key = 'current'",
+        )
+    ]
+
+
+def test_killed_at_every_step(ray_session: str, finished: Path, unbroken: Path, place: Path, tmp_path: Path) -> None:
+    run, kills, err = copied(finished, tmp_path / "run"), 0, ""
+    environment = {**os.environ, "RAY_ADDRESS": ray_session, "OMP_NUM_THREADS": "2"}
+    command = [sys.executable, str(SCRIPT), str(run), str(place / "novel.csv"), str(tmp_path / "killed.txt")]
+    while kills < 60:
+        process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, check=False)
+        if process.returncode == 0:
+            break
+        err = process.stderr
+        assert process.returncode == -signal.SIGKILL, err
+        kills += 1
+    assert kills >= 10, "the update was killed too seldom for a test"
+    assert process.stdout.strip() == "promoted", err
+    assert recorded(run) == recorded(unbroken)
+    assert history(run) == history(unbroken)
+    name = rows(run, "select value from settings where key = 'current'")[0][0]
+    head = Path("models") / str(name) / "head.safetensors"
+    assert (run / head).read_bytes() == (unbroken / head).read_bytes()
+    assert not [path for path in run.rglob(".*") if path.name != ".lock"]
