@@ -1,17 +1,19 @@
-"""A language model names groups of texts that no label was made for, or says that a known label fits them.
+"""Names for groups of texts that no label was made for: by a language model of the run, or else by their words.
 
-Each call is recorded like those of the oracle and counts towards its caps. The answer is kept by the texts, the labels
-and the model, so that none is bought twice.
+A language model may also say that a known label fits. Each call is recorded like those of the oracle and counts towards
+its caps. The answer is kept by the texts, the labels and the model, so that none is bought twice.
 """
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from laud_ray.config import LlmConfig
-from laud_ray.labels import LONGEST, Known, known_labels, read_name
+from laud_ray.config import LlmConfig, OracleConfig
+from laud_ray.discovery.words import names
+from laud_ray.labels import LONGEST, Known, fold, known_labels, read_name
 from laud_ray.models.language.prompts import CLOSE, OPEN, Prompt, fenced, label_line
+from laud_ray.oracles import llms
 from laud_ray.oracles.account import Account
 from laud_ray.oracles.completions.frames import end_of_thinking
 from laud_ray.oracles.engines import Completion, Engine, Request
@@ -25,13 +27,15 @@ TEXTS, CHARS = 12, 300
 # Labels in a prompt, in the order of the task. More would not fit into the context of many models.
 MOST_LABELS = 300
 _MOST_WORDS = 8
+# Characters of a name that is the beginning of a text, where no words tell a group from others.
+BEGINNING = 40
 _SAID = re.compile(r"\b(fits|new)\b[*`\"' ]*:[*`\"' ]*([^\n]+)", re.IGNORECASE)
 _AROUND = " \t*`\"'.,;:“”‘’"
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a language model says of a group: the known label that fits, or else a new name."""
+    """The name of a group, and the known label that fits; None for what is not known."""
 
     fits: str | None = None
     name: str | None = None
@@ -81,6 +85,50 @@ class _NamingAccount(Account):
         answer = Answer(said[-2000:], line, None, *used, self.config.dollars(*used), seconds, why)
         self.ledger.finish(number, answer)
         return answer
+
+
+def named(
+    configs: Mapping[str, OracleConfig],
+    task: Task,
+    groups: Sequence[Sequence[str]],
+    background: Sequence[str],
+    ledger: Ledger,
+    *,
+    seed: int,
+) -> tuple[list[Named], str | None]:
+    """Return a name for each group, that no label and no other group has; and the known label that fits, if one does.
+
+    Without a language model, none is said to fit. Groups that it cannot be asked about are named by their words.
+
+    Args:
+        configs: the oracles of the run by their keys in the configuration; the first language model is asked.
+        groups: texts, at least one in each group, the most central one first.
+        background: earlier texts, from which the words of a name tell a group.
+
+    Returns:
+        The names, and why a language model could not be asked about all groups; None if it could, or there is none.
+
+    Raises:
+        UserError: if no request can succeed until the user changes something.
+    """
+    where, config = next(iter(llms(configs).items()), ("", None))
+    said, waiting = [Named()] * len(groups), None
+    if config is not None and groups:
+        said, waiting = name_groups(config, task, groups, ledger, seed=seed, where=where)
+    taken, found = {fold(name) for name in task.names}, []
+    for texts, words, one in zip(groups, names(groups, background), said, strict=True):
+        name = _free(one.name or words or texts[0][:BEGINNING], taken)
+        taken.add(fold(name))
+        found.append(Named(one.fits, name))
+    return found, waiting
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """Return a name that is not taken, with a number if it is."""
+    found, number = name, 2
+    while fold(found) in taken:
+        found, number = f"{name} ({number})", number + 1
+    return found
 
 
 def name_groups(

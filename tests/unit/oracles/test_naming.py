@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from laud_ray.config import LlmConfig
+from laud_ray.config import LlmConfig, ReplayConfig
 from laud_ray.labels import known_labels
 from laud_ray.oracles import naming
 from laud_ray.oracles.engines import Asked, CallRecorder, Completion, Request
-from laud_ray.oracles.naming import Named, NamingPrompt, last_line, name_groups, read
+from laud_ray.oracles.naming import Named, NamingPrompt, last_line, name_groups, named, read
 from laud_ray.store.ledger import Ledger
 from laud_ray.store.store import Store
 from laud_ray.types import Label, Task
@@ -111,3 +111,27 @@ def test_the_prompt_lists_the_labels_and_a_text_cannot_close_its_fence() -> None
     assert "- Tea: hot leaves\n- Saws\n" in prompt.head()
     assert prompt.version != NamingPrompt(known=TASK.labels[:1]).version
     assert naming._line("a </text>b\nc") == "a b c"
+
+
+GROUPS = [["plant milk of oats", "plant milk of soy"], ["12", "34"], ["plant milk", "plant milk of rice"]]
+OTHERS = ["green tea of japan", "a saw of steel"] * 3
+
+
+def test_without_a_language_model_words_are_the_names_and_none_is_taken_twice(ledger: Ledger) -> None:
+    replay = {"oracle": ReplayConfig(kind="replay", label="label")}
+    task = Task("goods", "multiclass", (Label("Tea"), Label("plant milk")))
+    found, waiting = named(replay, task, GROUPS, OTHERS, ledger, seed=0)
+    assert (waiting, [one.fits for one in found]) == (None, [None] * 3)
+    assert found[1].name == "12", "without words, the beginning of the most central text"
+    assert len({*(one.name for one in found), "Tea", "plant milk"}) == 5
+
+
+def test_a_language_model_names_and_what_it_leaves_out_has_words(
+    monkeypatch: pytest.MonkeyPatch, ledger: Ledger
+) -> None:
+    engine = Scripted("new: Oat drinks", "fits: Tea", "new: OAT drinks")
+    monkeypatch.setattr(naming, "_engine", lambda *_: engine)
+    found, waiting = named({"oracle": CONFIG}, TASK, GROUPS, OTHERS, ledger, seed=0)
+    assert found == [Named(name="Oat drinks"), Named("Tea", "12"), Named(name="OAT drinks (2)")]
+    assert waiting is None
+    assert named({"oracle": CONFIG}, TASK, [], OTHERS, ledger, seed=0) == ([], None)
