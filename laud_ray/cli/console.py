@@ -26,6 +26,7 @@ SAYS = {
     "reference": "measuring how far documents lie apart",
     "novelty": "measuring how far the new documents lie",
     "notice": "comparing the new documents with those before",
+    "propose": "grouping the novel documents",
     "previous": "finding the previous labels",
     "canary": "labelling a sample",
     "student": "distilling a student",

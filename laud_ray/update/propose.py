@@ -1,28 +1,154 @@
-"""Proposed labels for novel documents, which a person accepts, merges or refuses."""
+"""Propose labels for clusters of novel documents, which a person accepts, merges or refuses."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+import numpy as np
+import pyarrow as pa
 
+from laud_ray.discovery.clusters import Group, new_groups, width_of
+from laud_ray.discovery.pool import Pool, pool, size_of
+from laud_ray.oracles.naming import Named, named
+from laud_ray.passes.novelty import embed
+from laud_ray.steps.annotation.answers import asked
 from laud_ray.steps.work import Work
-from laud_ray.store.database.connection import read
-from laud_ray.store.updates.tables import proposals
+from laud_ray.store.ledger import Ledger
+from laud_ray.store.updates import evidence, proposals
+from laud_ray.store.updates.evidence import BASE, Base
+from laud_ray.store.updates.generations import updated
+from laud_ray.store.updates.proposals import Cluster
+from laud_ray.types import Floats, Indices
+from laud_ray.update.novelty import COMPARED_WITH, folder_of
+from laud_ray.update.open_run import Current, space_of, workers_of
+
+# Texts of a cluster that a person sees.
+SHOWN = 8
+# If this share of the answers about a cluster's documents are one label, that label fits.
+FITS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Proposed:
+class Open:
     """Open proposals in words, and the commands by which a person decides about them."""
 
     words: str
     commands: tuple[str, ...]
 
 
-def open_proposals(work: Work) -> Proposed | None:
+@dataclass(frozen=True, slots=True)
+class _New:
+    """n distinct new documents.
+
+    Attributes:
+        far: (n,) their distances from what is known.
+        parts: the ranges that hold them, and the rows there, in the same order.
+    """
+
+    far: Floats
+    parts: tuple[tuple[str, Indices], ...]
+
+
+def propose(work: Work, current: Current, numbers: Sequence[int]) -> None:
+    """Propose labels for clusters of novel documents, unless that was done before.
+
+    A cluster whose answers are mostly one label needs none: the next model learns that. Without answers a person
+    decides.
+    """
+    number, base = numbers[-1], evidence.base(work.store.setting(BASE))
+    if proposals.was_made(work.store, number):
+        return
+    assert base is not None, "an alarm was noticed by comparison with one"
+    found: list[Cluster] = []
+    if work.task.kind == "multiclass":
+        with work.step("propose", current.round):
+            found = _clusters(work, current, base, number)
+    proposals.add(work.store.engine, number, found)
+
+
+def open_proposals(work: Work) -> Open | None:
     """Return the proposals that no person has decided about; None if there are none."""
-    counted = select(func.count()).select_from(proposals).where(proposals.c.state == "open")
-    n = read(work.store.engine, lambda connection: connection.scalar(counted)) or 0
-    if not n:
+    found = [one for one in proposals.every(work.store.engine) if one.state == "open"]
+    if not found:
         return None
     place = work.run.folder.uri
-    said = "1 label is proposed" if n == 1 else f"{n} labels are proposed"
-    return Proposed(f"{said} for novel documents, and a person must decide", (f"laud labels {place}",))
+    named = ", ".join(f"{one.cluster.name!r} ({one.cluster.size} documents)" for one in found)
+    said = "a label is proposed" if len(found) == 1 else "labels are proposed"
+    commands = [f"laud labels {place}"]
+    for one in found:
+        commands += [
+            f"laud labels {place} accept {one.number} --name NAME",
+            f"laud labels {place} merge {one.number} LABEL",
+            f"laud labels {place} refuse {one.number}",
+        ]
+    return Open(f"{said} for novel documents: {named}; a person must decide", (*commands, f"laud update {place}"))
+
+
+def _clusters(work: Work, current: Current, base: Base, last: int) -> list[Cluster]:
+    new, earlier = _measured(work, base, last), folder_of(work, base).read_table(COMPARED_WITH)
+    rng = np.random.default_rng([work.config.seed, 8, last])
+    chosen = pool(new.far, earlier.column("novelty").to_numpy(), rng)
+    if chosen is None:
+        return []
+    told = [one for one in asked(work) if one.label is not None]
+    ids, texts = _read(work, new, chosen.new)
+    texts += earlier.column("text").take(pa.array(chosen.earlier)).to_pylist()
+    known = [one.query.document.text for one in told]
+    vectors = embed([*texts, *known], space_of(work, current), workers_of(work, current))
+    width = width_of(vectors[len(texts) :], [one.label for one in told])
+    if width is None:
+        return []
+    is_new = np.arange(len(texts)) < len(chosen.new)
+    groups = new_groups(vectors[: len(texts)], is_new, chosen.share, width)
+    answers = {one.query.document.id: one.label for one in work.store.queries() if one.answered}
+    left = [one for one in groups if _fitting([ids[i] for i in one.members], answers) is None]
+    if not left:
+        return []
+    members = [[texts[i] for i in one.members] for one in left]
+    earlier_texts, config = texts[len(chosen.new) :], work.config
+    said, waiting = named(
+        config.asked_oracles(), work.task, members, earlier_texts, Ledger(work.store), seed=config.seed
+    )
+    if waiting is not None:
+        work.note("propose", current.round, f"{waiting}; some groups are named by their words")
+    return [_cluster(name, one, texts, chosen) for name, one in zip(said, left, strict=True)]
+
+
+def _cluster(said: Named, group: Group, texts: Sequence[str], chosen: Pool) -> Cluster:
+    size, low, high = size_of(len(group.members), chosen)
+    return Cluster(said.name or "", said.fits, tuple(texts[i] for i in group.members[:SHOWN]), size, low, high)
+
+
+def _fitting(ids: Sequence[str], answers: dict[str, str | None]) -> str | None:
+    """Return the label that most answers about some documents are; None if there are none, or they differ."""
+    said = Counter(answers[id] for id in ids if id in answers)
+    label, n = said.most_common(1)[0] if said else (None, 0)
+    return label if label is not None and n >= FITS * sum(said.values()) else None
+
+
+def _measured(work: Work, base: Base, last: int) -> _New:
+    """Read the distances of the distinct documents of the generations after a base, and not their texts."""
+    place, parts, far = folder_of(work, base), list[tuple[str, Indices]](), [np.zeros(0, np.float32)]
+    for one in updated(work.store.engine):
+        if not base.generation < one.number <= last:
+            continue
+        for part in work.corpus.of_generation(one.number).ranges:
+            found = place.read_table(part.name).column("novelty").to_numpy()
+            first = work.corpus.read(part.name, ["duplicate_of"]).column("duplicate_of").is_null()
+            rows = np.flatnonzero(np.asarray(first) & ~np.isnan(found))
+            parts.append((part.name, rows))
+            far.append(found[rows])
+    return _New(np.concatenate(far), tuple(parts))
+
+
+def _read(work: Work, new: _New, chosen: Indices) -> tuple[list[str], list[str]]:
+    """Return the ids and the texts of some of the new documents, given by their sorted numbers."""
+    ids, texts, start = list[str](), list[str](), 0
+    for name, rows in new.parts:
+        inside = chosen[(chosen >= start) & (chosen < start + len(rows))] - start
+        start += len(rows)
+        if len(inside):
+            table = work.corpus.read(name, ["id", "text"]).take(pa.array(rows[inside]))
+            ids += table.column("id").to_pylist()
+            texts += table.column("text").to_pylist()
+    return ids, texts

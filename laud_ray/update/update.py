@@ -6,19 +6,20 @@ from dataclasses import replace
 from laud_ray.cluster.connect import connect
 from laud_ray.events import Observer
 from laud_ray.models.language.warm import closing_engines
+from laud_ray.passes.incomplete import drop_incomplete
 from laud_ray.people.cost import spent_line
 from laud_ray.people.questions import rules_of
+from laud_ray.steps import score as step
 from laud_ray.steps.work import WaitingError, Work
 from laud_ray.store.run import claim, configured, look_at
-from laud_ray.store.updates.generations import advance
+from laud_ray.store.updates.generations import advance, updated
 from laud_ray.update.append import Added, append
 from laud_ray.update.ask import ask
 from laud_ray.update.learn import learn, on_new
 from laud_ray.update.notice import Noticed, notice
 from laud_ray.update.open_run import Current, current_of, open_generations, open_run
 from laud_ray.update.outcome import Outcome, State, accuracy_line, noticed_line
-from laud_ray.update.propose import open_proposals
-from laud_ray.update.score import score
+from laud_ray.update.propose import open_proposals, propose
 
 
 def update(path: str, source: str | None = None, observer: Observer = lambda event: None) -> Outcome:
@@ -56,12 +57,24 @@ def update(path: str, source: str | None = None, observer: Observer = lambda eve
             return replace(found, pending=waiting.pending)
 
 
+def score(work: Work, current: Current) -> None:
+    """Score the ranges that the current model has no scores of, which are only the new ones as a rule."""
+    if drop_incomplete(work.corpus, work.run.scores(current.round)):
+        if current.round:
+            step.score(work, current.round)
+        else:
+            step.zero_shot(work)
+    new = [one.number for one in updated(work.store.engine) if one.state == "appended"]
+    advance(work.store.engine, new, "scored", current.name)
+
+
 def _after_alarm(work: Work, current: Current, added: Added, noticed: Sequence[Noticed]) -> Outcome:
     """Ask, propose, learn and decide."""
     if work.config.update.annotations == 0:
         return _outcome("person", current, added, noticed, ["update.annotations is 0, so that nothing is asked"])
     ask(work, current)
     numbers = [one.number for one in open_generations(work)]
+    propose(work, current, numbers)
     if proposals := open_proposals(work):
         found = _outcome("person", current, added, noticed, [proposals.words])
         return _measured(work, current, numbers, replace(found, commands=proposals.commands))

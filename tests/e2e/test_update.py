@@ -177,3 +177,30 @@ def test_killed_at_every_step(ray_session: str, finished: Path, unbroken: Path, 
     head = Path("models") / str(name) / "head.safetensors"
     assert (run / head).read_bytes() == (unbroken / head).read_bytes()
     assert not [path for path in run.rglob(".*") if path.name != ".lock"]
+
+
+def test_a_new_label_needs_a_person(finished: Path, place: Path, tmp_path: Path) -> None:
+    run = copied(finished, tmp_path / "run")
+    other = [row.replace(",Coffee", ",Parts") if "steel" in row else row for row in names(300, 3, 7000, novel=0.4)]
+    source = write(tmp_path / "parts.csv", other)
+    assert laud("update", str(run), str(source)) == 3
+    proposed = rows(run, "select position, name, size, state from proposals")
+    assert proposed
+    assert {state for *_, state in proposed} == {"open"}
+    assert rows(run, "select state from generations") == [("asked",)]
+    assert rows(run, "select count(*) from decisions") == [(0,)]
+    before = rows(run, "select count(*) from queries")
+    assert laud("update", str(run)) == 3  # nobody has decided yet, and nothing is asked twice
+    assert rows(run, "select count(*) from queries") == before
+    first, *others = (number for number, *_ in proposed)
+    assert laud("labels", str(run), "accept", str(first), "--name", "Parts") == 0
+    for number in others:
+        assert laud("labels", str(run), "merge", str(number), "Parts") == 0
+    assert laud("update", str(run)) == 0
+    ((verdict, words),) = rows(run, "select verdict, words from decisions")
+    assert verdict == "promote", words
+    assert rows(run, "select state from generations") == [("decided",)]
+    with look_at(str(run)) as folder:
+        assert "Parts" in folder.config.task.names()
+        asked = folder.store.queries("evaluation")
+    assert {one.label for one in asked} == {*KINDS, "Parts"}  # those that no label fitted were asked about again
