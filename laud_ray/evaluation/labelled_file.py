@@ -24,6 +24,17 @@ from laud_ray.types import Figures, Floats, Indices, Scorer, Task
 _NOWHERE = -1
 
 
+class _Best:
+    """Collects the likeliest label of each of n texts, and its probability, without an (n, k) matrix."""
+
+    def __init__(self, n: int) -> None:
+        self.label, self.confidence = np.zeros(n, np.int64), np.zeros(n, np.float32)
+
+    def add(self, start: int, proba: Floats) -> None:
+        rows = slice(start, start + len(proba))
+        self.label[rows], self.confidence[rows] = proba.argmax(1), proba.max(1)
+
+
 class _Truths:
     """Collects the numbers of the true labels of rows: of classes, or in a taxonomy of nodes.
 
@@ -142,7 +153,8 @@ def evaluate_labelled(
         usable = list(_usable(rows, max_chars, left_out))
         if not usable:
             continue
-        proba, unscored = score_texts(scorer, [one for one, _ in usable])
+        best = _Best(len(usable))
+        _, unscored = score_texts(scorer, [one for one, _ in usable], keep=best.add)
         failures += unscored.values()
         scored = [i for i in range(len(usable)) if i not in unscored]
         texts, golds = [usable[i][0] for i in scored], [usable[i][1] for i in scored]
@@ -152,7 +164,7 @@ def evaluate_labelled(
         two.add(texts, [one or gold for one, gold in zip(classes, golds, strict=True)])
         if isinstance(scorer, LegibleScorer):
             legible += scorer.legibility(texts[:ENOUGH])
-        parts.append((proba[scored].argmax(1), proba[scored].max(1)))
+        parts.append((best.label[scored], best.confidence[scored]))
     if failures:
         left_out[f"cannot be scored (first: {failures[0]})"] = len(failures)
     if failures and not truths.places:

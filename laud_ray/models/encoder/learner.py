@@ -85,7 +85,7 @@ class EncoderLearner:
         if not (path / MEMORY).is_file():
             return scorer
         vectors = load_file(path / MEMORY)["vectors"].numpy()
-        return replace(scorer, memory=Memory(vectors, scorer.proba(vectors)))
+        return replace(scorer, memory=Memory.of(vectors, scorer.proba))
 
 
 @dataclass(frozen=True, slots=True)

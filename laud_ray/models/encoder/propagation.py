@@ -1,13 +1,14 @@
 """Label propagation from unlabelled texts that a model stores as its memory. Pure NumPy.
 
-n texts to score, m texts in the memory, d dimensions, k classes.
+n texts to score, m texts in the memory, d dimensions, k classes, t of which are kept for a text in the memory.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from laud_ray.types import Floats
+from laud_ray.types import Floats, Indices
 
 NEIGHBOURS = 3
 # A neighbour's weight is exp(SHARPNESS * cosine). Cosines of neighbours differ by hundredths, so that the nearest one
@@ -20,6 +21,8 @@ NEAR, SAY = 0.7, 0.5
 BALANCE = 0.25
 # Rows that are mixed at once, and the most numbers of an array on the way, which has (rows, NEIGHBOURS, k).
 _BLOCK, _MOST = 4096, 50_000_000
+# Of more classes than the first, a text in the memory keeps as many as the second, the likeliest ones.
+ALL, KEPT = 1024, 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,11 +35,13 @@ class Memory:
 
     Attributes:
         vectors: (m, d) unit vectors, m >= 1.
-        proba: (m, k) the model's probabilities of them without the memory; rows sum to 1.
+        proba: (m, t) the model's probabilities of them without the memory, of the classes that are kept.
+        kept: (m, t) these classes; None for all k in order.
     """
 
     vectors: Floats
     proba: Floats
+    kept: Indices | None = None
     _votes: Floats = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -45,8 +50,31 @@ class Memory:
                 f"got {len(self.vectors)} vectors and {len(self.proba)} rows of probabilities; "
                 "expected the same number, at least 1"
             )
-        common = np.maximum(self.proba.sum(axis=0), 1) ** BALANCE
+        if self.kept is None:
+            common = np.maximum(self.proba.sum(axis=0), 1) ** BALANCE
+        else:
+            common = np.maximum(np.bincount(self.kept.ravel(), self.proba.ravel()), 1)[self.kept] ** BALANCE
         object.__setattr__(self, "_votes", (self.proba / common).astype(np.float32))
+
+    @classmethod
+    def of(cls, vectors: Floats, proba: Callable[[Floats], Floats]) -> "Memory":
+        """Make a memory of (m, d) unit vectors. No (m, k) matrix is built for more than ALL classes.
+
+        Args:
+            proba: maps unit vectors to the model's probabilities.
+        """
+        first = proba(vectors[:1])
+        classes = first.shape[1]
+        if classes <= ALL or not len(vectors):
+            return cls(vectors, proba(vectors))
+        shape, step = (len(vectors), KEPT), max(1, _MOST // classes)
+        kept, found = np.empty(shape, np.int64), np.empty(shape, np.float32)
+        for start in range(0, len(vectors), step):
+            rows = slice(start, start + step)
+            part = proba(vectors[rows])
+            kept[rows] = np.argpartition(-part, KEPT - 1, axis=1)[:, :KEPT]
+            found[rows] = np.take_along_axis(part, kept[rows], axis=1)
+        return cls(vectors, found, kept)
 
     def mix(self, vectors: Floats, proba: Floats) -> Floats:
         """Map (n, d) unit vectors and (n, k) probabilities to (n, k) mixed probabilities, float32."""
@@ -63,7 +91,14 @@ class Memory:
         nearest = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
         near = np.take_along_axis(cosines, nearest, axis=1)
         weights = np.exp(SHARPNESS * (near - near.max(axis=1, keepdims=True)))
-        voted = np.einsum("nc,nck->nk", weights, self._votes[nearest])
+        if self.kept is None:
+            voted = np.einsum("nc,nck->nk", weights, self._votes[nearest])
+        else:
+            voted = np.zeros(proba.shape, np.float32)
+            rows = np.arange(len(voted))[:, None]
+            for place in range(count):  # no class is kept twice for one text
+                one = nearest[:, place]
+                voted[rows, self.kept[one]] += weights[:, place, None] * self._votes[one]
         voted /= voted.sum(axis=1, keepdims=True)
         say = SAY * np.clip(near.mean(axis=1, keepdims=True) / NEAR, 0, 1) ** 4
         mixed: Floats = (1 - say) * proba + say * voted

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from laud_ray.models.encoder import propagation
 from laud_ray.models.encoder.propagation import BALANCE, NEAR, SAY, SHARPNESS, Memory
 from laud_ray.types import Floats
 
@@ -63,6 +64,37 @@ def test_rows_sum_to_one_and_company_changes_nothing() -> None:
     assert np.allclose(mixed.sum(1), 1, atol=1e-5)
     assert np.allclose(memory.mix(vectors[4_500:], proba[4_500:]), mixed[4_500:], atol=1e-6)
     assert memory.mix(vectors[:0], proba[:0]).shape == (0, 4)
+
+
+def test_of_many_classes_only_the_likeliest_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(300, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    head = rng.normal(size=(8, 40)).astype(np.float32)
+    rows = list[int]()
+
+    def proba(some: Floats) -> Floats:
+        rows.append(len(some))
+        raw = np.exp(8 * some @ head)
+        return np.asarray(raw / raw.sum(axis=1, keepdims=True), np.float32)
+
+    whole = Memory.of(vectors, proba)
+    assert whole.kept is None
+    expected = whole.mix(vectors[:50], proba(vectors[:50]))
+    monkeypatch.setattr(propagation, "ALL", 20)
+    monkeypatch.setattr(propagation, "_MOST", 40 * 64)
+    monkeypatch.setattr(propagation, "KEPT", 40)
+    rows.clear()
+    every = Memory.of(vectors, proba)
+    assert max(rows) == 64, "the probabilities of 64 texts at once"
+    assert every.mix(vectors[:50], proba(vectors[:50])) == pytest.approx(expected, abs=1e-6)
+    monkeypatch.setattr(propagation, "KEPT", 8)
+    few = Memory.of(vectors, proba)
+    assert few.kept is not None
+    assert few.kept.shape == few.proba.shape == (300, 8)
+    found = few.mix(vectors[:50], proba(vectors[:50]))
+    assert found.sum(axis=1) == pytest.approx(np.ones(50), abs=1e-5)
+    assert np.abs(found - expected).max() < 0.02
 
 
 def test_what_does_not_fit_together_is_refused() -> None:
