@@ -349,3 +349,16 @@ def test_the_default_of_epochs_is_that_of_the_kind_of_task_and_is_the_same_writt
 def test_every_example_is_valid(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(__file__).parents[3])
     assert len(config.load(f"examples/{name}").task.labels) >= 12
+
+
+def test_labels_are_written_with_the_keys_that_they_have() -> None:
+    labels = ["no", {"name": "Tea", "description": ""}, {"name": "Milk", "also": ["1.10"]}, {"name": "a: b"}]
+    parsed = config.parse(changed(task__labels=labels))
+    written = yaml.safe_load(parsed.dump())["task"]["labels"]
+    assert written == ["no", {"name": "Tea", "description": ""}, {"name": "Milk", "also": ["1.10"]}, "a: b"]
+    assert config.parse(parsed.dump()) == parsed
+    binary = config.parse(changed(task__kind="binary", task__labels=["Tea", {"name": "Milk", "positive": True}]))
+    assert yaml.safe_load(binary.dump())["task"]["labels"] == ["Tea", {"name": "Milk", "positive": True}]
+    assert config.parse(binary.dump()) == binary
+    earlier = yaml.safe_dump(parsed.model_dump(mode="json"))
+    assert config.parse(earlier) == parsed, "an earlier version wrote all keys"

@@ -148,7 +148,7 @@ def test_a_configuration_that_is_edited_in_the_run_is_refused_like_any_other(
     run: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     text = (run / "config.yaml").read_text()
-    (run / "config.yaml").write_text(text.replace("name: Tea", "name: Chai"))
+    (run / "config.yaml").write_text(text.replace("- Tea\n", "- Chai\n"))
     said = "task.labels: 'Chai' is new; 'Tea' is missing; expected the labels of the run, which `laud labels"
     with pytest.raises(RunError, match=said) as refused:
         claim(configured(f"{run}/config.yaml")).__enter__()
