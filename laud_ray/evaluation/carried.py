@@ -1,9 +1,10 @@
-"""The quality of a model of an earlier version of the taxonomy, in the words of the version in force."""
+"""The quality of a model of an earlier version of the labels, in the words of the version in force."""
 
 import numpy as np
 
 from laud_ray.evaluation.measure import decisive_answers, merge_unanswered, sampled_rows
 from laud_ray.stats import Sample
+from laud_ray.stats.estimates.accuracy import estimate_accuracy
 from laud_ray.stats.hierarchy import hierarchical_f1
 from laud_ray.storage.folder import Folder
 from laud_ray.store.run import RunFolder
@@ -13,14 +14,19 @@ from laud_ray.taxonomy.lineage import NONE
 from laud_ray.taxonomy.task import by_path
 
 
-def carried_f1(run: RunFolder, round: int) -> float | None:
-    """Return the hierarchical F1 of a round's labels, each carried to the version in force; None without any answer.
+def carried_quality(run: RunFolder, round: int) -> float | None:
+    """Return the accuracy of a round's labels, or their hierarchical F1 in a taxonomy, each carried to today's version.
 
-    A label whose leaf was split is an answer at the node above the new leaves; one whose leaf was removed is none.
+    A label whose leaf was split is an answer at the node above the new leaves; one whose leaf was removed is none. A
+    label of a flat task that was split or removed is wrong.
+
+    Returns:
+        None without any answer.
     """
-    tree = run.config.task.to_task().taxonomy
-    assert tree is not None, "only a taxonomy has versions"
-    node, versions = by_path(tree), history(run.store.engine)
+    task = run.config.task.to_task()
+    tree = task.taxonomy
+    node = {name: i for i, name in enumerate(task.names)} if tree is None else by_path(tree)
+    versions = history(run.store.engine)
     answers, drawn = decisive_answers(run), run.store.sample("evaluation")
     labels = _labels(run.scores(round), drawn)
     told = [answers.get(one.document_id) for one in drawn]
@@ -31,11 +37,11 @@ def carried_f1(run: RunFolder, round: int) -> float | None:
         version = versions.of_round(round)
         labels = [versions.carry(one, version).label for one in labels]
     strata, sizes = merge_unanswered(drawn, [drawn[i] for i in use])
-    # An answer that the taxonomy no longer has is none of its nodes, as in the figures of a round.
+    # An answer that the task no longer has is none of its labels, as in the figures of a round.
     true = np.array([node.get(told[i] or "", len(node)) for i in use], np.int64)
     predicted = np.array([node.get(labels[i] or "", NONE) for i in use], np.int64)
     sample = Sample(true, predicted, np.ones(len(use)), strata, sizes)
-    return hierarchical_f1(sample, tree.parents).value
+    return estimate_accuracy(sample).value if tree is None else hierarchical_f1(sample, tree.parents).value
 
 
 def _labels(scores: Folder, rows: list[Sampled]) -> list[str | None]:

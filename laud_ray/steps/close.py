@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from laud_ray.client import notify
 from laud_ray.evaluation.agreement import agreement
 from laud_ray.evaluation.candidate_recall import candidate_recall, list_size
-from laud_ray.evaluation.carried import carried_f1
+from laud_ray.evaluation.carried import carried_quality
 from laud_ray.evaluation.measure import decisive_answers, evaluate_round
 from laud_ray.events import Event
 from laud_ray.models.kinds import ZERO_SHOT
@@ -67,13 +67,13 @@ def floor(work: Work, figures: Figures) -> float:
 
     A model below it is not accepted. In a taxonomy all levels count, because few of thousands of leaves are right: a
     model may be better above the leaves and name as few of them. Zero-shot is measured again if `laud evaluate
-    --budget` has bought answers since it was measured first, or if the taxonomy has changed.
+    --budget` has bought answers since it was measured first, or if the labels have changed.
     """
     first, scores = work.store.history()[0].figures, work.run.scores(0)
     # Ranges that were appended later have no zero-shot scores.
     whole = {one.range for one in work.store.sample("evaluation")} <= scores.names()
     if first_round(work.store):
-        found = carried_f1(work.run, 0) if whole else None
+        found = carried_quality(work.run, 0) if whole else None
         return 0.0 if found is None else found
     if _measured_on(first) == _measured_on(figures) or not whole:
         return first.compared.value

@@ -8,14 +8,15 @@ import pyarrow as pa
 import pytest
 
 from laud_ray.evaluation import carried
-from laud_ray.evaluation.carried import carried_f1
+from laud_ray.evaluation.carried import carried_quality
 from laud_ray.storage.folder import Folder
 from laud_ray.store.store import Sampled
 from laud_ray.store.versions.record import History, Version
 from laud_ray.taxonomy import Taxonomy, read_lines
-from laud_ray.taxonomy.succession import succession
+from laud_ray.taxonomy.succession import Succession, succession
 from laud_ray.taxonomy.task import task_of
 from laud_ray.taxonomy.versions import differences
+from laud_ray.types import Label, Task
 
 OLD = read_lines("Food\nFood > Tea\nFood > Milk\nTools\nTools > Saws\nTools > Files", "old.txt")
 # Tea is split, saws are removed.
@@ -29,14 +30,12 @@ def versions(old: Taxonomy, new: Taxonomy) -> History:
     return History((first, Version(2, "b", succession(differences(old, new)), 2, ended=False, positions={})))
 
 
-def run_of(tmp_path: Path, predicted: list[str | None], said: dict[str, str | None]) -> Any:
+def run_of(tmp_path: Path, predicted: list[str | None], task: Task) -> Any:
     folder = Folder(str(tmp_path / "scores"))
     folder.write_table("p.parquet", pa.table({"label": pa.array(predicted, pa.string())}))
     sample = [Sampled("p.parquet", row, f"d{row}", 0, 100) for row in range(len(predicted))]
     store = SimpleNamespace(engine=None, sample=lambda kind: sample, queries=lambda purpose: [])
-    config = SimpleNamespace(
-        task=SimpleNamespace(to_task=lambda: task_of("goods", NEW)), evaluation=SimpleNamespace(trusted=None)
-    )
+    config = SimpleNamespace(task=SimpleNamespace(to_task=lambda: task), evaluation=SimpleNamespace(trusted=None))
     return SimpleNamespace(config=config, store=store, scores=lambda round: folder)
 
 
@@ -51,10 +50,21 @@ def test_split_leaves_answer_above_and_removed_ones_nothing(tmp_path: Path, monk
         "d6": "Food > Milk",  # an error row
     }
     predicted = ["Food > Tea", "Food > Milk", "Tools > Saws", "Food > Milk", "Food > Milk", "Food > Milk", None]
-    run = run_of(tmp_path, predicted, said)
+    run = run_of(tmp_path, predicted, task_of("goods", NEW))
     monkeypatch.setattr(carried, "history", lambda engine: versions(OLD, NEW))
     monkeypatch.setattr(carried, "decisive_answers", lambda run: said)
     common, true, answered = 2 + 2 + 0 + 1 + 0, 3 + 2 + 2 + 1 + 0, 2 + 2 + 0 + 2 + 2
-    assert carried_f1(run, 0) == pytest.approx(2 * common / (true + answered))
+    assert carried_quality(run, 0) == pytest.approx(2 * common / (true + answered))
     monkeypatch.setattr(carried, "decisive_answers", lambda run: dict.fromkeys(said))
-    assert carried_f1(run, 0) is None
+    assert carried_quality(run, 0) is None
+
+
+def test_flat_labels_are_compared_by_accuracy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tea became Hot tea; Saws were removed."""
+    first = Version(1, "a", Succession(), 0, ended=False, positions={})
+    later = Version(2, "b", Succession({"Tea": "Hot tea", "Saws": None}), 2, ended=False, positions={})
+    monkeypatch.setattr(carried, "history", lambda engine: History((first, later)))
+    said = {"d0": "Hot tea", "d1": "Milk", "d2": "Milk", "d3": "Hot tea"}
+    monkeypatch.setattr(carried, "decisive_answers", lambda run: said)
+    task = Task("goods", "multiclass", (Label("Hot tea"), Label("Milk")))
+    assert carried_quality(run_of(tmp_path, ["Tea", "Milk", "Saws", "Milk"], task), 0) == pytest.approx(2 / 4)
