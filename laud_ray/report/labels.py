@@ -13,6 +13,7 @@ from rich.text import Text
 from laud_ray.config import LabelConfig
 from laud_ray.report.formatting import ABSENT
 from laud_ray.store.run import CONFIG, RunFolder
+from laud_ray.store.updates.generations import OPEN, updated
 from laud_ray.store.updates.proposals import Proposed, every
 from laud_ray.store.versions.proposal import Proposal
 from laud_ray.store.versions.record import history
@@ -126,8 +127,13 @@ def change_json(kind: str, found: Proposal, labels: Sequence[LabelConfig], versi
     }
 
 
-def next_step(storage: str, found: Proposal) -> str:
-    """Return the command after a change, and a word about the budget if the change needs more than is left."""
+def next_step(run: RunFolder, storage: str, found: Proposal) -> str:
+    """Return the command after a change, and a word about the budget if the change needs more than is left.
+
+    An update that waits for a decision about labels goes on; it has an allowance of its own.
+    """
+    if any(one.state in OPEN for one in updated(run.store.engine)):
+        return f"A model with these labels, once all proposals are decided about: laud update {shlex.quote(storage)}"
     config = shlex.quote(f"{storage.rstrip('/')}/{CONFIG}")
     wanted = bool(found.how.added or found.unclear(evaluation=False))
     more = " with a higher budget.annotations" if wanted and not found.left else ""

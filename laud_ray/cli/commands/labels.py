@@ -163,7 +163,7 @@ def _change(run: str, kind: str, make: "Callable[[RunFolder], Proposal]", *, as_
     with changing(run) as folder:
         found = make(folder)
     with look_at(run) as folder:
-        known, versions = folder.config.task.labels, history(folder.store.engine)
+        known, versions, then = folder.config.task.labels, history(folder.store.engine), next_step(folder, run, found)
     number = 1 if versions is None else versions.current.number
     if as_json:
         print_json(change_json(kind, found, known, number))
@@ -171,7 +171,7 @@ def _change(run: str, kind: str, make: "Callable[[RunFolder], Proposal]", *, as_
     print_text(f"{run}: version {number} of the labels")
     for line in found.lines():
         print_text(f"  {line}")
-    say(next_step(run, found))
+    say(then)
 
 
 def _decided(run: str, number: int, state: str, label: str | None, *, as_json: bool) -> None:
