@@ -19,8 +19,10 @@ from laud_ray.types import Floats
 from laud_ray.update.open_run import Current, space_of, workers_of
 
 CENTRES = 256
-# Texts of earlier documents from which the centres are made, at most a quarter of them, and that are compared.
-SAMPLE, COMPARED = 10_000, 50_000
+# Texts of earlier documents from which the centres are made, at most a quarter of them.
+SAMPLE = 4_000
+# Texts that are compared: a hundredth of the documents, but no fewer and no more than this, if there are as many.
+COMPARED = (10_000, 50_000)
 QUANTILE = 0.99
 # The texts of earlier documents that were compared, with their distances.
 COMPARED_WITH = "compared.parquet"
@@ -84,7 +86,8 @@ def _measure(work: Work, current: Current, earlier: Corpus, place: Folder) -> No
     """Write the known vectors, and then the distances of other earlier documents to them."""
     asked = [one.query.document.text for one in work.store.queries() if one.answered]
     never = set(asked)
-    sample = [text for text in earlier.some_texts(SAMPLE + COMPARED + len(never)) if text not in never]
+    compared = int(np.clip(earlier.pool_size // 100, *COMPARED))
+    sample = [text for text in earlier.some_texts(SAMPLE + compared + len(never)) if text not in never]
     n = min(SAMPLE, len(sample) // 4)
     labels = [one.name for one in work.task.labels]
     with work.step("reference", current.round) as progress:
@@ -94,8 +97,8 @@ def _measure(work: Work, current: Current, earlier: Corpus, place: Folder) -> No
         known = np.concatenate([vectors[:first], centres]).astype(np.float32)
         far = distances(vectors[first + n :], known)
         threshold = float(np.quantile(far, QUANTILE)) if len(far) else 2.0
-        compared = {"text": pa.array(sample[n:], pa.string()), "novelty": pa.array(far, pa.float32())}
-        place.write_table(COMPARED_WITH, pa.table(compared))
+        told = {"text": pa.array(sample[n:], pa.string()), "novelty": pa.array(far, pa.float32())}
+        place.write_table(COMPARED_WITH, pa.table(told))
         place.write_table(_KNOWN, pa.table({"vector": pa.array(list(known), pa.list_(pa.float32()))}))
         found = {"threshold": threshold, "novel": int((far > threshold).sum()), "compared": len(far)}
         place.write(_REFERENCE, dump_json(found))

@@ -24,8 +24,8 @@ class Outcome:
         model: the current model.
         added: documents that the call appended.
         skipped: rows that were read and not appended, by reason.
-        alarms: the tests that have an alarm.
-        evidence: log wealth by test after the last generation, and the one that is an alarm as "alarm".
+        alarms: the tests that had an alarm after the last generation.
+        evidence: log wealth by test after it.
         accuracy: of the current model on random new documents; None without answers.
         lower: a bound below it that holds at all times.
         pending: the number of pending answers.

@@ -12,6 +12,7 @@ from laud_ray.people.questions import rules_of
 from laud_ray.steps import score as step
 from laud_ray.steps.work import WaitingError, Work
 from laud_ray.store.run import claim, configured, look_at
+from laud_ray.store.updates import evidence
 from laud_ray.store.updates.generations import advance, updated
 from laud_ray.update.append import Added, append
 from laud_ray.update.ask import ask
@@ -47,13 +48,13 @@ def update(path: str, source: str | None = None, observer: Observer = lambda eve
         score(work, current)
         noticed = notice(work, current)
         if not open_generations(work):
-            return _quiet(current, added, noticed)
+            return _quiet(work, current, added, noticed)
         try:
             return _after_alarm(work, current, added, noticed)
         except WaitingError as waiting:
             over = spent_line(folder.store.engine, rules_of(work.config))
             said = f"{waiting}; {over}" if over else str(waiting)
-            found = _outcome("waiting", current, added, noticed, [said])
+            found = _outcome(work, "waiting", current, added, noticed, [said])
             return replace(found, pending=waiting.pending)
 
 
@@ -71,37 +72,41 @@ def score(work: Work, current: Current) -> None:
 def _after_alarm(work: Work, current: Current, added: Added, noticed: Sequence[Noticed]) -> Outcome:
     """Ask, propose, learn and decide."""
     if work.config.update.annotations == 0:
-        return _outcome("person", current, added, noticed, ["update.annotations is 0, so that nothing is asked"])
+        return _outcome(work, "person", current, added, noticed, ["update.annotations is 0, so that nothing is asked"])
     ask(work, current)
     numbers = [one.number for one in open_generations(work)]
     propose(work, current, numbers)
     if proposals := open_proposals(work):
-        found = _outcome("person", current, added, noticed, [proposals.words])
+        found = _outcome(work, "person", current, added, noticed, [proposals.words])
         return _measured(work, current, numbers, replace(found, commands=proposals.commands))
     advance(work.store.engine, numbers, "proposed")
     decision = learn(work, current)
     now = current_of(work)
     state: State = "promoted" if decision.verdict == "promote" else "kept"
-    found = _outcome(state, now, added, noticed, [decision.words])
+    found = _outcome(work, state, now, added, noticed, [decision.words])
     return _floored(work, _measured(work, now, numbers, replace(found, decision=decision)))
 
 
-def _quiet(current: Current, added: Added, noticed: Sequence[Noticed]) -> Outcome:
-    words = [] if added.documents or noticed else ["nothing to do"]
-    return _outcome("quiet", current, added, noticed, words)
+def _quiet(work: Work, current: Current, added: Added, noticed: Sequence[Noticed]) -> Outcome:
+    words = [] if added.words or noticed else ["nothing to do"]
+    return _outcome(work, "quiet", current, added, noticed, words)
 
 
-def _outcome(state: State, current: Current, added: Added, noticed: Sequence[Noticed], words: Sequence[str]) -> Outcome:
+def _outcome(
+    work: Work, state: State, current: Current, added: Added, noticed: Sequence[Noticed], words: Sequence[str]
+) -> Outcome:
+    """Describe how the update ended, with the evidence after the last generation."""
     lines = [*added.words, *(noticed_line(one, current.labels) for one in noticed), *words]
-    last = noticed[-1].watch if noticed else None
+    every = evidence.evidence(work.store.engine) if noticed or open_generations(work) else []
+    last = [one for one in every if one.number == every[-1].number]
     return Outcome(
         state,
         tuple(lines),
         current.name,
         added.documents,
         added.skipped,
-        () if last is None else last.alarms,
-        {} if last is None else {test: wealth.log for test, wealth in last.wealth.items()} | {"alarm": last.threshold},
+        tuple(one.test for one in last if one.alarm),
+        {one.test: one.log_wealth for one in last},
     )
 
 

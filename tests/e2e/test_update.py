@@ -15,8 +15,10 @@ import pytest
 import yaml
 
 from laud_ray import config, loop
-from laud_ray.store.run import look_at
+from laud_ray.steps.work import WaitingError, Work
+from laud_ray.store.run import claim, look_at
 from laud_ray.types import RoundResult
+from laud_ray.update import ask
 from tests.commands import laud
 
 SCRIPT = Path(__file__).parent / "interrupted_update.py"
@@ -204,3 +206,65 @@ def test_a_new_label_needs_a_person(finished: Path, place: Path, tmp_path: Path)
         assert "Parts" in folder.config.task.names()
         asked = folder.store.queries("evaluation")
     assert {one.label for one in asked} == {*KINDS, "Parts"}  # those that no label fitted were asked about again
+
+
+def test_pending_answers_are_waited_for(
+    finished: Path,
+    unbroken: Path,
+    place: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = copied(finished, tmp_path / "run")
+
+    def wait(work: Work, purpose: str, round: int, model: int) -> None:
+        raise WaitingError(f"people have 30 {purpose} questions to answer", 30)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ask, "annotate", wait)
+        assert laud("update", str(run), str(place / "novel.csv"), "--json") == 75
+        told = json.loads(capsys.readouterr().out)
+        assert (told["state"], told["pending"], told["alarms"][-1]) == ("waiting", 60, "novelty")
+        # Another night comes meanwhile: it is compared too, and nothing more is asked.
+        asked = rows(run, "select count(*) from queries")
+        assert laud("update", str(run), str(place / "quiet.csv")) == 75
+        assert rows(run, "select count(*) from queries") == asked
+    assert rows(run, "select state from generations") == [("asked",), ("alarm",)]
+    assert laud("update", str(run)) == 0
+    assert rows(run, "select state from generations") == [("decided",), ("decided",)]
+    answers = "select document_id, label from annotations order by document_id"
+    assert rows(run, answers) == rows(unbroken, answers)
+    capsys.readouterr()
+    assert laud("status", str(run), "--json") == 0
+    status = json.loads(capsys.readouterr().out)
+    assert [one["state"] for one in status["generations"]] == ["decided", "decided"]
+    assert status["decisions"][0]["generation"] == 3
+    assert laud("report", str(run)) == 0
+    assert loop.run(config.load(str(run / "config.yaml"))).state == "finished"
+
+
+def test_what_cannot_be_updated_is_one_line(
+    finished: Path, place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = copied(finished, tmp_path / "run")
+
+    def refused(*arguments: str) -> str:
+        before = (rows(run, "select * from generations"), rows(run, "select count(*) from queries"))
+        assert laud("update", str(run), *arguments) == 2
+        assert (rows(run, "select * from generations"), rows(run, "select count(*) from queries")) == before
+        return capsys.readouterr().err.strip().split("\n")[-1]
+
+    assert "none.csv" in refused(str(place / "none.csv"))
+    other = tmp_path / "other.csv"
+    other.write_text("name,label\ngreen tea,Tea\n")
+    assert "text" in refused(str(other))
+    with claim(config.load(str(run / "config.yaml")).model_copy(update={"storage": str(run)})):
+        assert "another process is working on this run" in refused(str(place / "quiet.csv"))
+    ((current,),) = rows(run, "select value from settings where key = 'current'")
+    shutil.move(run / "models" / str(current), tmp_path / "gone")
+    assert f"the current model is {current}" in refused(str(place / "quiet.csv"))
+    shutil.move(tmp_path / "gone", run / "models" / str(current))
+    with sqlite3.connect(run / "laud.db") as database:
+        database.execute("update rounds set stop_reason = null")
+    assert "has not finished; expected a finished run" in refused(str(place / "quiet.csv"))
