@@ -22,6 +22,8 @@ from laud_ray.types import Floats, Indices
 from laud_ray.update.novelty import COMPARED_WITH, folder_of
 from laud_ray.update.open_run import Current, space_of, workers_of
 
+# Clusters that are proposed at once, the largest ones: more than a person decides about in a morning help nobody.
+MOST = 20
 # Texts of a cluster that a person sees.
 SHOWN = 8
 # If this share of the answers about a cluster's documents are one label, that label fits.
@@ -101,7 +103,7 @@ def _clusters(work: Work, current: Current, base: Base, last: int) -> list[Clust
     is_new = np.arange(len(texts)) < len(chosen.new)
     groups = new_groups(vectors[: len(texts)], is_new, chosen.share, width)
     answers = {one.query.document.id: one.label for one in work.store.queries() if one.answered}
-    left = [one for one in groups if _fitting([ids[i] for i in one.members], answers) is None]
+    left = [one for one in groups if _fitting([ids[i] for i in one.members], answers) is None][:MOST]
     if not left:
         return []
     members = [[texts[i] for i in one.members] for one in left]
