@@ -43,6 +43,7 @@ from laud_ray.steps.selection.seed_walk import next_wave, ranking_depth
 from laud_ray.storage.folder import Folder
 from laud_ray.store import rechecks
 from laud_ray.store.store import Answered, Query, Store
+from laud_ray.taxonomy.groups import single
 from laud_ray.types import Annotation, Document, Floats, Indices, Oracle, Task
 
 
@@ -193,7 +194,7 @@ class Run:
         return self.learner.cross_validate(x, Targets.of_classes(labels), self.bench.prior, seed=self.seed)
 
     def judged(self) -> audit.Judged:
-        return audit.judge(self.asked(), rechecks.opinions(self.store.engine), self.names, self.proba)
+        return audit.judge(self.asked(), rechecks.opinions(self.store.engine), single(tuple(self.names)), self.proba)
 
     def taught(self, left: int) -> list[Answered]:
         """Return the examples that the arm trains on, with this number of answers left to buy."""
@@ -239,7 +240,7 @@ class Run:
     def audit(self, round: int, spent: int) -> int:
         n, engine = audit.quota(self.config, round, spent), self.store.engine
         if n:
-            new = audit.questions(self.judged(), rechecks.opinions(engine), n, most=self.config.most_answers)
+            new = audit.questions(self.judged(), rechecks.attempts(engine), n, most=self.config.most_answers)
             rechecks.record(engine, round, new)
             audit.ask_again(engine, self.oracle, round, lambda done, total: None)
         return rechecks.asked_in(engine, round)

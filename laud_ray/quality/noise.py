@@ -3,7 +3,7 @@
 Probabilities must be out-of-fold: those of a model that was not trained on the annotation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,15 +26,27 @@ _EXACT = 1e-10  # tolerance of the rate
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Noise:
-    """The estimated error rate of answers, and the model's probabilities corrected for these errors.
+    """The estimated error rate of answers, and the temperature at which the model's probabilities explain them.
 
     Attributes:
         rate: the share of wrong answers, in [0, 0.5].
-        proba: (n, k) probabilities at the fitted temperature; rows sum to 1.
+        proba: (n, k) the model's probabilities as they are; rows sum to 1.
+        temperature: the fitted temperature.
     """
 
     rate: float
     proba: Floats
+    temperature: float = 1.0
+
+    def rows(self, which: slice) -> Floats:
+        """Return the probabilities of some rows at the fitted temperature, (n, k); their rows sum to 1."""
+        return _tempered(self.proba[which], self.temperature)
+
+    def chunks(self) -> Iterator[tuple[int, Floats]]:
+        """Yield all rows at the fitted temperature in chunks, each with the place of its first row."""
+        step = max(1, _AT_ONCE // max(self.proba.shape[1], 1))
+        for start in range(0, len(self.proba), step):
+            yield start, self.rows(slice(start, start + step))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +102,7 @@ def noise(proba: Floats, labels: Indices) -> Noise:
         likelihood = float(np.log((1 - rate) * right + rate * wrong).sum() + PRIOR_RIGHT_ANSWERS * np.log1p(-rate))
         best = max(best, (likelihood, rate, float(temperature)))
     _, rate, temperature = best
-    return Noise(rate, _tempered(proba, temperature))
+    return Noise(rate, proba, temperature)
 
 
 def combine_answers(found: Noise, answers: Sequence[Sequence[int]]) -> tuple[Indices, Floats]:
@@ -110,12 +122,13 @@ def combine_answers(found: Noise, answers: Sequence[Sequence[int]]) -> tuple[Ind
     rate = max(found.rate, LEAST_WRONG)
     slip = rate / (found.proba.shape[1] - 1)
     likeliest, probability = np.empty(len(answers), np.int64), np.empty(len(answers))
-    for i, given in enumerate(answers):
-        posterior = found.proba[i] * slip ** len(given)
-        for answer in given:
-            posterior[answer] *= (1 - rate) / slip
-        likeliest[i] = max(given, key=lambda answer: posterior[answer])
-        probability[i] = posterior[likeliest[i]] / posterior.sum()
+    for start, proba in found.chunks():
+        for i, row in enumerate(proba, start):
+            given, posterior = answers[i], row * slip ** len(answers[i])
+            for answer in given:
+                posterior[answer] *= (1 - rate) / slip
+            likeliest[i] = max(given, key=lambda answer: posterior[answer])
+            probability[i] = posterior[likeliest[i]] / posterior.sum()
     return likeliest, probability
 
 

@@ -7,6 +7,7 @@ again to measure how good the first answers are, all other documents to audit tr
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, func, insert, select
 
@@ -104,6 +105,14 @@ def asked_in(engine: Engine, round: int | None = None) -> int:
     return read(engine, lambda connection: connection.scalar(found)) or 0
 
 
+def attempts(engine: Engine) -> dict[str, int]:
+    """Return the number of the last audit question about each document that has one, by document id; 2 is the first."""
+    asked = second_queries.c
+    found = select(asked.document_id, func.max(asked.attempt).label("last")).select_from(_QUESTIONS).where(~_SAMPLED)
+    rows = read(engine, lambda connection: connection.execute(found.group_by(asked.document_id)).all())
+    return {row.document_id: row.last for row in rows}
+
+
 def add(engine: Engine, attempt: int, new: Sequence[Annotation]) -> None:
     """Record answers to questions of one attempt."""
     rows = [
@@ -125,7 +134,8 @@ def add(engine: Engine, attempt: int, new: Sequence[Annotation]) -> None:
 def opinions(engine: Engine, before: int | None = None) -> list[Opinion]:
     """Return all opinions on audited documents: first answers, second answers, and the model's predictions.
 
-    A document that was asked about once more after a change of the taxonomy has that answer alone, and is left out.
+    A document that was asked about once more after a change of the taxonomy has that answer as its first one; answers
+    to it in the words of earlier versions are left out.
 
     Args:
         engine: the database.
@@ -151,16 +161,26 @@ def opinions(engine: Engine, before: int | None = None) -> list[Opinion]:
     later = read(engine, lambda connection: connection.execute(again).all())
     known = {row.document_id: row for row in read(engine, lambda connection: connection.execute(first).all())}
     versions, renewed = history(engine), renewals(engine)
-    later = [row for row in later if row.document_id not in renewed]
+
+    def in_words(row: Any, table: str, position: int) -> bool:
+        """Whether a row was written when the document's first answer of today was asked for, or later."""
+        one = renewed.get(row.document_id)
+        return one is None or versions is None or (one.answered and versions.at(table, position) >= one.version)
+
+    later = [row for row in later if in_words(row, "second_answers", row.answer)]
     found: list[Opinion] = []
+    firsts: dict[str, str] = {}
     for name in dict.fromkeys(row.document_id for row in later):
-        one = known[name]
-        label = _carried(versions, one.label, "annotations", one.answer)
-        found.append(Opinion(name, 1, one.round, label, one.oracle))
+        one, again_first = known[name], renewed.get(name)
+        oracle, label = one.oracle, _carried(versions, one.label, "annotations", one.answer)
+        if again_first is not None and versions is not None:
+            oracle, label = again_first.oracle, versions.carry(again_first.label, again_first.version).label
+        firsts[name] = oracle
+        found.append(Opinion(name, 1, one.round, label, oracle))
     for row in later:
-        who = row.oracle + AGAIN if row.oracle == known[row.document_id].oracle else row.oracle
+        who = row.oracle + AGAIN if row.oracle == firsts[row.document_id] else row.oracle
         predicted = _carried(versions, row.predicted, "second_queries", row.asked)
-        if predicted is not None:
+        if predicted is not None and in_words(row, "second_queries", row.asked):
             found.append(Opinion(row.document_id, row.attempt, row.round, predicted, MODEL))
         label = _carried(versions, row.label, "second_answers", row.answer)
         found.append(Opinion(row.document_id, row.attempt, row.round, label, who))

@@ -43,6 +43,11 @@ class Groups:
         return summed
 
     @property
+    def labels(self) -> frozenset[str]:
+        """The names of the groups that are one class each."""
+        return frozenset(name for name, size in zip(self.names, self.sizes.tolist(), strict=True) if size == 1)
+
+    @property
     def sizes(self) -> Indices:
         """(g,) the number of classes of each group."""
         return np.diff(np.append(self.starts, self.classes))

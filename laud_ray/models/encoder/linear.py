@@ -18,6 +18,7 @@ from laud_ray.models.targets import Targets, losses, targets_of
 from laud_ray.stats.calibration import COSINE_SCALE, fit_temperature, softmax
 from laud_ray.stats.legibility import Legibility
 from laud_ray.storage.model_folder import describe, seal
+from laud_ray.taxonomy.groups import Groups
 from laud_ray.types import Example, Floats, Indices, Task
 
 STRENGTHS = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
@@ -113,11 +114,23 @@ class LinearLearner:
         weight, bias = self._solve(x, targets, prior, strength)
         return Head(weight.numpy(), bias.numpy(), strength, temperature)
 
-    def out_of_fold(self, task: Task, texts: Sequence[str], labels: Sequence[str], *, seed: int) -> Floats:
-        """Return (n, k) calibrated out-of-fold probabilities of n examples: each from a head trained without it."""
+    def out_of_fold(
+        self, task: Task, texts: Sequence[str], labels: Sequence[str], *, seed: int, groups: Groups | None = None
+    ) -> Floats:
+        """Return (n, k) calibrated out-of-fold probabilities of n examples: each from a head trained without it.
+
+        Args:
+            groups: g groups of the classes, for (n, g) probabilities of these. The prior of a group is the mean of its
+                classes'.
+        """
         encoder = Encoder(self.model, self.max_tokens).freeze()
-        targets = targets_of(task, [Example(text, label) for text, label in zip(texts, labels, strict=True)])
-        return self.cross_validate(encoder.embed(texts), targets, self.prior(encoder, task), seed=seed)
+        prior = self.prior(encoder, task)
+        if groups is None or groups.single:
+            targets = targets_of(task, [Example(text, label) for text, label in zip(texts, labels, strict=True)])
+        else:
+            targets = Targets.of_classes(np.array([groups.places[label] for label in labels], np.int64))
+            prior = (np.add.reduceat(prior, groups.starts) / groups.sizes[:, None]).astype(np.float32)
+        return self.cross_validate(encoder.embed(texts), targets, prior, seed=seed)
 
     def cross_validate(self, x: Floats, targets: Targets, prior: Floats, *, seed: int) -> Floats:
         """Return the same for (n, d) unit vectors and n targets; with fewer than 10, zero-shot probabilities."""

@@ -29,5 +29,5 @@ def audit(work: Work, round: int) -> None:
 
 
 def _doubts(work: Work, n: int) -> list[rechecks.SecondQuery]:
-    opinions = rechecks.opinions(work.store.engine)
-    return stage.questions(judged_answers(work), opinions, n, most=work.config.most_answers)
+    attempts = rechecks.attempts(work.store.engine)
+    return stage.questions(judged_answers(work), attempts, n, most=work.config.most_answers)

@@ -12,11 +12,13 @@ from laud_ray.store.store import Answered
 
 def judged_answers(work: Work) -> stage.Judged:
     """Estimate for all answers so far how probably they are right."""
+    answers, model, seed = asked(work), _encoder(work), work.config.seed
+    groups = stage.judged_in(work.task, len(answers))
     return stage.judge(
-        asked(work),
+        answers,
         rechecks.opinions(work.store.engine),
-        work.task.names,
-        lambda labelled: stage.out_of_fold(work.task, labelled, _encoder(work), seed=work.config.seed),
+        groups,
+        lambda labelled: stage.out_of_fold(work.task, labelled, model, groups, seed=seed),
     )
 
 

@@ -21,6 +21,7 @@ from laud_ray.storage.folder import Folder
 from laud_ray.store import rechecks
 from laud_ray.store.rechecks import SecondQuery
 from laud_ray.store.store import Answered, Query, Store
+from laud_ray.taxonomy.groups import single
 from laud_ray.types import Annotation, Document, Floats
 
 NAMES = ("Tea", "Coffee", "Juice")
@@ -96,9 +97,8 @@ def doubts(store: Store, run: RunConfig, n: int) -> list[SecondQuery]:
     opinions = rechecks.opinions(store.engine)
     found = second_opinions.settled(run, opinions)
     asked = second_opinions.with_settled(store.queries("query"), found.labels)
-    return second_opinions.questions(
-        second_opinions.judge(asked, opinions, NAMES, from_text), opinions, n, most=run.most_answers
-    )
+    judged = second_opinions.judge(asked, opinions, single(NAMES), from_text)
+    return second_opinions.questions(judged, rechecks.attempts(store.engine), n, most=run.most_answers)
 
 
 def test_a_crash_between_asking_and_answering_buys_nothing_twice(store: Store, corpus: Corpus) -> None:
@@ -153,42 +153,45 @@ def test_what_is_probably_wrong_trains_nothing_and_is_asked_next() -> None:
         *(Opinion("d6", 1, 1, "Coffee", "a"), Opinion("d6", 2, 1, "Coffee", "b")),
         *(Opinion("d10", 1, 1, "Tea", "a"), Opinion("d10", 2, 1, "Coffee", "b")),
     ]
-    judged = second_opinions.judge(asked, opinions, NAMES, from_text)
+    judged = second_opinions.judge(asked, opinions, single(NAMES), from_text)
     assert 0.03 < judged.rate < 0.2
     taught = {a.query.document.id: a.label for a in second_opinions.probably_right(judged)}
     assert taught.keys() == {a.query.document.id for a in asked} - {"d3", "d7", "d22", "d39", "d11", "d8"}
     assert (taught["d6"], taught["d10"]) == ("Coffee", "Coffee"), "two agree; of two that differ, the likelier"
-    found = second_opinions.questions(judged, opinions, 10, most=3)
+    attempts = {"d11": 2, "d6": 2, "d10": 2}
+    found = second_opinions.questions(judged, attempts, 10, most=3)
     assert {(one.document.id, one.attempt) for one in found} == {
         *(("d3", 2), ("d7", 2), ("d22", 2), ("d39", 2), ("d11", 3)),
     }
     (third,) = [one for one in found if one.document.id == "d3"]
     assert third.predicted == "Tea"
     assert third.reason.startswith("Coffee is right with probability 0.0")
-    assert second_opinions.questions(judged, opinions, 2, most=3) == found[:2]
+    assert second_opinions.questions(judged, attempts, 2, most=3) == found[:2]
 
 
 def test_a_few_hard_documents_and_the_only_answer_for_a_class_are_kept() -> None:
     asked = [answer(f"d{i}", f"{NAMES[i % 2]} {i}", NAMES[i % 2]) for i in range(90)]
     asked[3] = answer("d3", "Coffee 3", "Tea")
-    few = second_opinions.judge(asked, [], NAMES, from_text)
+    few = second_opinions.judge(asked, [], single(NAMES), from_text)
     assert few.rate < second_opinions.NEGLIGIBLE
     assert second_opinions.probably_right(few) == asked, "an oracle that hardly errs is believed"
     for i in (7, 11, 15, 19, 23):
         asked[i] = answer(f"d{i}", f"Coffee {i}", "Tea")
     asked[27] = answer("d27", "Coffee 27", "Juice")
     kept = {
-        a.query.document.id for a in second_opinions.probably_right(second_opinions.judge(asked, [], NAMES, from_text))
+        a.query.document.id
+        for a in second_opinions.probably_right(second_opinions.judge(asked, [], single(NAMES), from_text))
     }
     assert {f"d{i}" for i in range(90)} - kept == {f"d{i}" for i in (3, 7, 11, 15, 19, 23)}
     for i in (31, 35):
         asked[i] = answer(f"d{i}", f"Coffee {i}", "Juice")
     kept = {
-        a.query.document.id for a in second_opinions.probably_right(second_opinions.judge(asked, [], NAMES, from_text))
+        a.query.document.id
+        for a in second_opinions.probably_right(second_opinions.judge(asked, [], single(NAMES), from_text))
     }
     assert len(kept & {"d27", "d31", "d35"}) == 1, "a class never loses its likeliest answer"
-    assert second_opinions.probably_right(second_opinions.judge(asked[:1], [], NAMES, from_text)) == asked[:1]
-    assert second_opinions.probably_right(second_opinions.judge([], [], NAMES, from_text)) == []
+    assert second_opinions.probably_right(second_opinions.judge(asked[:1], [], single(NAMES), from_text)) == asked[:1]
+    assert second_opinions.probably_right(second_opinions.judge([], [], single(NAMES), from_text)) == []
 
 
 def test_leaving_out_is_a_choice_and_the_default_where_something_is_asked_again() -> None:

@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +15,26 @@ from laud_ray.data.sharding.normalise import normalise
 from laud_ray.events import Event, Observer
 from laud_ray.oracles.asking import annotate
 from laud_ray.oracles.people import PeopleOracle
-from laud_ray.people import groups, leases, questions
+from laud_ray.people import groups as waiting_groups
+from laud_ray.people import leases, questions
 from laud_ray.people.votes import Vote, cast
+from laud_ray.quality.aggregation import MODEL, Opinion
+from laud_ray.steps.annotation import audit as audits
 from laud_ray.steps.annotation import second_opinions as stage
 from laud_ray.steps.annotation.answers import asked, spent
 from laud_ray.steps.annotation.audit import audit
 from laud_ray.steps.annotation.doubt import training_answers
+from laud_ray.steps.annotation.renew import renew
 from laud_ray.steps.selection.select import exhausted
 from laud_ray.steps.start import start
-from laud_ray.steps.work import WaitingError
+from laud_ray.steps.work import WaitingError, Work
 from laud_ray.store import rechecks
 from laud_ray.store.ledger import Ledger
 from laud_ray.store.run import RunFolder, claim
 from laud_ray.store.store import Answered, Query
+from laud_ray.taxonomy import read_lines
+from laud_ray.taxonomy.groups import groups_of, single
+from laud_ray.taxonomy.task import task_of
 from laud_ray.types import Document, Estimate, Figures, Floats, RoundResult
 
 KINDS = {
@@ -145,11 +153,11 @@ def test_an_audit_of_people_asks_another_person(run: RunConfig) -> None:
         assert annotate(folder.store, oracle, "query", 1, lambda done, total: None) == 0
         with pytest.raises(WaitingError, match="audit questions to answer") as waiting:
             step(folder, 2)
-        assert not groups.is_ready(folder.store.engine, waiting.value.awaited)
+        assert not waiting_groups.is_ready(folder.store.engine, waiting.value.awaited)
         assert give(folder, people, "ann", right) == 0, "nobody is asked twice about a document"
         again = give(folder, people, "bob", right)
         assert 0 < again < given
-        assert groups.is_ready(folder.store.engine, waiting.value.awaited)
+        assert waiting_groups.is_ready(folder.store.engine, waiting.value.awaited)
         assert not any(one.show for one in questions.questions(folder.store.engine) if one.attempt > 1)
         assert step(folder, 2), "the audit has its answers"
         assert {one.state for one in questions.questions(folder.store.engine)} == {"used"}
@@ -174,10 +182,129 @@ def test_a_branch_of_a_taxonomy_is_not_judged_and_stays() -> None:
         seen.append(len(answered))
         return np.eye(3)[[names.index(str(one.label)) for one in answered]] * 0.97 + 0.01
 
-    found = stage.judge(asked, [], names, proba)
+    found = stage.judge(asked, [], single(names), proba)
     assert seen == [12]
     assert {one.answer.query.document.id: one.answer.label for one in found.judgements} == {
         one.query.document.id: one.label for one in asked
     }
     (branch,) = (one for one in found.judgements if one.answer.label == "Drinks")
     assert (branch.probability, branch.predicted, branch.unsure) == (1.0, None, False)
+
+
+def test_of_too_many_leaves_the_branches_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two branches of two leaves each, and a leaf at the top."""
+    task = task_of("t", read_lines("A > a\nA > b\nB > c\nB > d\nE", "t.txt"))
+    assert stage.judged_in(task, 4_000_000).single
+    monkeypatch.setattr(stage, "MOST_CELLS", 100)
+    monkeypatch.setattr(stage, "groups_of", lambda task: groups_of(task, 4))
+    assert stage.judged_in(task, 20).single
+    groups = stage.judged_in(task, 21)
+    assert (groups.names, groups.labels) == (("A", "B", "E"), {"E"})
+    said = {f"d{i}": label for i, label in enumerate(["A > a", "A > b", "B > c", "B > d", "E"] * 6)}
+    said |= dict.fromkeys(("wrong", "wrong 2", "wrong 3"), "A > b") | {
+        "inner": "A",
+        "two": "A > a",
+        "siblings": "A > a",
+        "lone": "B > c",
+    }
+    asked = [Answered(Query(Document(name, name), "why"), "query", 1, True, label) for name, label in said.items()]
+    opinions = [
+        *(Opinion("two", 1, 1, "A > a", "x"), Opinion("two", 2, 1, "B > c", "y")),
+        *(Opinion("siblings", 1, 1, "A > a", "x"), Opinion("siblings", 2, 1, "A > b", "y")),
+    ]
+    asked = [replace(a, label=None) if a.query.document.id in ("two", "siblings") else a for a in asked]
+    right = {
+        **{name: groups.places[label] for name, label in said.items()},
+        "wrong": 1,
+        "wrong 2": 1,
+        "wrong 3": 1,
+        "two": 1,
+        "lone": 2,
+    }
+
+    def proba(answered: Sequence[Answered]) -> Floats:
+        """It is less sure of the right answers than of those that contradict it."""
+        names = [a.query.document.id for a in answered]
+        best = np.array([[0.999 if name[0] != "d" else (0.6, 0.8, 0.9)[int(name[1:]) % 3]] for name in names])
+        return np.where(np.eye(3)[[right[name] for name in names]] > 0, best, (1 - best) / 2)
+
+    judged = stage.judge(asked, opinions, groups, proba)
+    found = {one.answer.query.document.id: one for one in judged.judgements}
+    assert found.keys() == said.keys()
+    assert (found["wrong"].answer.label, found["two"].answer.label, found["inner"].answer.label) == (
+        "A > b",
+        "B > c",
+        "A",
+    )
+    assert found["wrong"].probability < 0.5 < found["d0"].probability
+    assert found["wrong"].predicted is not None
+    assert (found["wrong"].predicted.label, found["wrong"].predicted.node) == ("B", True)
+    assert (found["siblings"].answer.label, found["siblings"].unsure) == (None, False), "no group tells them apart"
+    voices = {one.document.id: one.predicted for one in stage.questions(judged, {"two": 2}, 9, most=3)}
+    assert voices["wrong"] is None, "a branch has no vote on leaves"
+    assert voices["lone"] == "E"
+
+
+OLD = "code,path,also\n1,Drinks,\n11,Drinks > Tea,Green|Black\n12,Drinks > Coffee,\n13,Drinks > Juice,\n"
+NEW = OLD.replace("Green|Black", "") + "111,Drinks > Tea > Green,\n112,Drinks > Tea > Black,\n"
+
+
+def close_round(folder: RunFolder, number: int) -> None:
+    figure = Estimate(0.5, 0.4, 0.6, 20)
+    figures = Figures(20, figure, figure, 0.1, ())
+    result = RoundResult(number, f"round-{number:04d}", number, 100, 48, figures, None, accepted=True, seconds={})
+    folder.store.close_round(result, "linear", None)
+
+
+def test_what_was_asked_again_after_a_change_is_audited_once_more(
+    tmp_path: Path, run: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = ("Green", "Black", "Coffee", "Juice")
+    rows = [f"{kind.lower()} {i},{kind}" for kind in kinds for i in range(12)]
+    (tmp_path / "names.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    for name, text in (("old", OLD), ("new", NEW)):
+        (tmp_path / f"{name}.csv").write_text(text)
+
+    def settings(labels: str) -> RunConfig:
+        task = {"name": "drinks", "kind": "taxonomy", "labels": str(tmp_path / labels)}
+        oracle = {"kind": "replay", "label": "label"}
+        more = {"task": task, "oracle": oracle, "query": {"batch": 2 * BATCH}}
+        return config.parse(json.dumps({**run.model_dump(mode="json"), **more}))
+
+    def doubt(*texts: str) -> None:
+        """Doubt the answers about these texts alone."""
+
+        def judged(work: Work) -> stage.Judged:
+            found = [a for a in asked(work) if a.query.document.text in texts]
+            other = stage.Prediction("Drinks > Juice", 0.9)
+            return stage.Judged(0.1, tuple(stage.Judgement(a, 0.1, other, True) for a in found))
+
+        monkeypatch.setattr(audits, "judged_answers", judged)
+
+    def opinions(folder: RunFolder, text: str) -> list[tuple[int, str | None, bool]]:
+        name = next(a.query.document.id for a in folder.store.queries() if a.query.document.text == text)
+        found = [one for one in rechecks.opinions(folder.store.engine) if one.document_id == name]
+        return [(one.attempt, one.label, one.who == MODEL) for one in found]
+
+    with claim(settings("old.csv")) as folder:
+        answer(folder, 1)
+        doubt("green 1", "coffee 1")
+        step(folder, 2)
+        assert opinions(folder, "green 1") == [
+            (1, "Drinks > Tea", False),
+            (2, "Drinks > Juice", True),
+            (2, "Drinks > Tea", False),
+        ]
+        for number in range(3):
+            close_round(folder, number)
+    with claim(settings("new.csv"), lambda lines: None) as folder:
+        renew(start(folder, lambda event: None), 3)
+        assert opinions(folder, "green 1") == [], "what was said of the split leaf does not count"
+        assert len(opinions(folder, "coffee 1")) == 3
+        doubt("green 1", "green 2", "coffee 1")
+        step(folder, 3)
+        green = "Drinks > Tea > Green"
+        assert opinions(folder, "green 1") == [(1, green, False), (3, green, False)]
+        assert opinions(folder, "green 2") == [(1, green, False), (2, "Drinks > Juice", True), (2, green, False)]
+        settled = {a.query.document.text: a.label for a in asked(start(folder, lambda event: None))}
+        assert (settled["green 1"], settled["green 2"], settled["coffee 1"]) == (green, green, "Drinks > Coffee")

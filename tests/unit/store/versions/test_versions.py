@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from laud_ray.quality.aggregation import MODEL
 from laud_ray.store import rechecks
 from laud_ray.store.rechecks import SecondQuery
 from laud_ray.store.store import Query, Store
@@ -147,6 +148,25 @@ def test_second_answers_are_carried_until_the_document_is_asked_again(store: Sto
     ask_again(store.engine, 2, 1, ["s0"])
     said = [(one.document_id, one.attempt, one.label) for one in rechecks.opinions(store.engine)]
     assert said == [("s1", 1, "Food > Dairy"), ("s1", 2, "Food > Dairy"), ("s1", 2, "Food > Dairy")]
+
+
+def test_a_document_that_was_asked_again_can_be_audited_once_more(store: Store) -> None:
+    documents = [Document(f"s{i}", f"text seed {i}") for i in (0, 1)]
+    rechecks.record(store.engine, 1, [SecondQuery(one, 2, "why", "Food > Curd") for one in documents])
+    rechecks.add(store.engine, 2, [Annotation("s1", "Food > Milk", "replay")])
+    put_in_force(store, proposed(store), {})
+    ask_again(store.engine, 2, 1, ["s0"])
+    # The audit question of the old version is answered in the words of the new one, before its document is asked again.
+    rechecks.add(store.engine, 2, [Annotation("s0", "Food > Tea > Black", "replay")])
+    assert {one.document_id for one in rechecks.opinions(store.engine)} == {"s1"}, "its first answer is pending"
+    store.add_annotations([Annotation("s0", "Food > Tea > Green", "another")])
+    said = [(one.attempt, one.label, one.who) for one in rechecks.opinions(store.engine) if one.document_id == "s0"]
+    assert said == [(1, "Food > Tea > Green", "another"), (2, "Food > Tea > Black", "replay")]
+    assert rechecks.attempts(store.engine) == {"s0": 2, "s1": 2}
+    rechecks.record(store.engine, 2, [SecondQuery(documents[0], 3, "why", "Rice")])
+    rechecks.add(store.engine, 3, [Annotation("s0", "Food > Tea > Green", "another")])
+    said = [(one.attempt, one.label, one.who) for one in rechecks.opinions(store.engine) if one.document_id == "s0"]
+    assert said[2:] == [(3, "Rice", MODEL), (3, "Food > Tea > Green", "another, asked again")]
 
 
 def test_a_change_back_restores_what_was_merged(store: Store) -> None:
