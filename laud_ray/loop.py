@@ -10,7 +10,6 @@ from typing import Literal
 
 from laud_ray.cluster.connect import connect
 from laud_ray.config import RunConfig
-from laud_ray.errors import RunError
 from laud_ray.evaluation.trusted import choose_first
 from laud_ray.events import Event as Event
 from laud_ray.events import Observer as Observer
@@ -25,7 +24,7 @@ from laud_ray.steps.annotation.renew import renew
 from laud_ray.steps.changed import first_round
 from laud_ray.steps.close import close
 from laud_ray.steps.sample import draw_evaluation, trust
-from laud_ray.steps.score import score, zero_shot
+from laud_ray.steps.score import heal, score, zero_shot
 from laud_ray.steps.selection.seed import can_learn, one_sided, seed
 from laud_ray.steps.selection.select import exhausted, select
 from laud_ray.steps.start import start
@@ -120,7 +119,7 @@ def _rounds(work: Work, zero_shot_only: bool) -> str:
     round = len(work.store.history())
     if round == 0:
         if work.store.queries("evaluation") and is_made(work.run.models, work.run.model_name(0)):
-            _heal(work, 0)  # an earlier call has waited for answers
+            heal(work, 0)  # an earlier call has waited for answers
         else:
             zero_shot(work)
         if zero_shot_only:
@@ -136,7 +135,7 @@ def _rounds(work: Work, zero_shot_only: bool) -> str:
         # The scores of the last round have labels of another version of the taxonomy, so nothing is chosen by them.
         renew(work, round - 1)
         return _learn(work, round)
-    _heal(work, round - 1)
+    heal(work, round - 1)
     if round == 1:
         seed(work)
         if (reason := one_sided(work)) is not None:
@@ -208,19 +207,3 @@ def _query(work: Work, round: int) -> str | None:
     annotate(work, "query", round)
     annotate_left_open(work, round)
     return exhausted(work, round)
-
-
-def _heal(work: Work, round: int) -> None:
-    """Score the last closed round again if files of its scores were deleted, because the next query needs them."""
-    if not drop_incomplete(work.corpus, work.run.scores(round)):
-        return
-    name = work.run.model_name(round)
-    if round == 0:
-        zero_shot(work)
-    elif is_made(work.run.models, name):
-        score(work, round)
-    else:
-        raise RunError(
-            f"{work.run.scores(round).uri}: some scores are missing, and so is the model {name} that made them; "
-            "expected at least one of the two"
-        )

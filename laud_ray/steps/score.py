@@ -3,16 +3,18 @@
 from collections.abc import Iterator, Mapping
 from typing import get_args
 
+from laud_ray.errors import RunError
 from laud_ray.events import Event
 from laud_ray.models import kinds
 from laud_ray.models.language.label_prompt import Answers
+from laud_ray.passes.incomplete import drop_incomplete
 from laud_ray.passes.run import run_pass
 from laud_ray.passes.shortlists import Shortlist
 from laud_ray.steps import changed, legible
 from laud_ray.steps.selection import focus
 from laud_ray.steps.selection.seed_walk import ClassRanking, ranking_depth, seed_cap, sought_groups
 from laud_ray.steps.selection.strategy import depth, strategy_of
-from laud_ray.steps.training.model import PROBE, train
+from laud_ray.steps.training.model import PROBE, is_made, train
 from laud_ray.steps.work import Work
 from laud_ray.types import QueryStrategy
 
@@ -46,7 +48,34 @@ def score(work: Work, round: int) -> None:
         _pass(work, round, wanted)
 
 
-def _pass(work: Work, round: int, shortlist: Shortlist) -> None:
+def score_only(work: Work, round: int) -> None:
+    """Score what has no scores with the model of a round whose labels have changed since: nothing is chosen by it."""
+    if {part.name for part in work.corpus.ranges} - work.run.scores(round).names():
+        with work.step("score", round):
+            _pass(work, round, None)
+
+
+def heal(work: Work, round: int) -> None:
+    """Score what the model of a closed round has no scores of: what was appended since, or files that were deleted.
+
+    Raises:
+        RunError: if the model is missing too.
+    """
+    if not drop_incomplete(work.corpus, work.run.scores(round)):
+        return
+    name = work.run.model_name(round)
+    if round == 0:
+        zero_shot(work)
+    elif is_made(work.run.models, name):
+        score(work, round)
+    else:
+        raise RunError(
+            f"{work.run.scores(round).uri}: some scores are missing, and so is the model {name} that made them; "
+            "expected at least one of the two"
+        )
+
+
+def _pass(work: Work, round: int, shortlist: Shortlist | None) -> None:
     name, step = work.run.model_name(round), "score" if round else "zero-shot"
     reached = 0
 

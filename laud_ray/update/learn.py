@@ -12,7 +12,7 @@ from laud_ray.stats.promotion import Decision, compare, decide
 from laud_ray.steps.annotation.renew import renew
 from laud_ray.steps.changed import first_round
 from laud_ray.steps.close import Judgement, close, has_learned
-from laud_ray.steps.score import score
+from laud_ray.steps.score import heal, score
 from laud_ray.steps.training.train import train
 from laud_ray.steps.work import Work
 from laud_ray.store.tables import put_setting
@@ -62,6 +62,8 @@ def learn(work: Work, current: Current) -> Recorded:
     round = len(work.store.history())
     if first_round(work.store) == round:
         renew(_with_allowance(work), round - 1)
+    if {one.range for one in work.store.sample("stop")} - work.run.scores(round - 1).names():
+        heal(work, round - 1)  # the round's model is compared with the one before
     train(work, round)
     score(work, round)
     close(work, round, lambda result: _judge(work, current, result))

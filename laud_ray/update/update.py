@@ -6,10 +6,10 @@ from dataclasses import replace
 from laud_ray.cluster.connect import connect
 from laud_ray.events import Observer
 from laud_ray.models.language.warm import closing_engines
-from laud_ray.passes.incomplete import drop_incomplete
 from laud_ray.people.cost import spent_line
 from laud_ray.people.questions import rules_of
-from laud_ray.steps import score as step
+from laud_ray.steps.changed import first_round
+from laud_ray.steps.score import heal, score_only
 from laud_ray.steps.work import WaitingError, Work
 from laud_ray.store.run import claim, configured, look_at
 from laud_ray.store.updates import evidence
@@ -60,11 +60,10 @@ def update(path: str, source: str | None = None, observer: Observer = lambda eve
 
 def score(work: Work, current: Current) -> None:
     """Score the ranges that the current model has no scores of, which are only the new ones as a rule."""
-    if drop_incomplete(work.corpus, work.run.scores(current.round)):
-        if current.round:
-            step.score(work, current.round)
-        else:
-            step.zero_shot(work)
+    if current.round < first_round(work.store):
+        score_only(work, current.round)
+    else:
+        heal(work, current.round)
     new = [one.number for one in updated(work.store.engine) if one.state == "appended"]
     advance(work.store.engine, new, "scored", current.name)
 

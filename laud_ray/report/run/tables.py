@@ -152,7 +152,7 @@ def _rounds_caption(history: Sequence[RoundResult]) -> Text:
     if history and (last := history[-1]).figures.unanswered:
         text += f"\nround {last.number}: {measured_on(last.figures)}"
     if any(not result.accepted for result in history):
-        text += f"\nrejected: lower {by} than zero-shot, or has learned nothing; the current model did not change"
+        text += f"\nrejected: lower {by} than zero-shot, has learned nothing, or was kept back by an update"
     if any(result.figures.trusted is not None for result in history):
         text += "\nn/t: t of the n documents have a trusted answer, which corrects the figures"
     if any(result.feedback for result in history):
