@@ -13,7 +13,7 @@ from laud_ray.store.updates import questions
 from laud_ray.store.updates.evidence import BASE
 from laud_ray.store.updates.generations import updated
 from laud_ray.update.choose import AT_RANDOM, choose, draw_at_random
-from laud_ray.update.open_run import Current, open_generations
+from laud_ray.update.open_run import Current, asked_generations, open_generations
 from laud_ray.update.paired import sampled_in
 
 
@@ -63,7 +63,7 @@ def _trust(work: Work, round: int) -> WaitingError | None:
     if work.config.trusted_oracle() is None:
         return None
     engine, known = work.store.engine, rechecks.trusted_answers(work.store.engine)
-    drawn = {one.document_id for one in sampled_in(work, [one.number for one in open_generations(work)])}
+    drawn = {one.document_id for one in sampled_in(work, asked_generations(work))}
     asked = [one.query.document for one in work.store.queries("evaluation") if one.query.document.id in drawn]
     why = "drawn at random from new documents"
     rechecks.record(engine, round, [SecondQuery(one, FIRST_ATTEMPT, why) for one in asked if one.id not in known])

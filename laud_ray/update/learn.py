@@ -21,7 +21,7 @@ from laud_ray.store.updates.decisions import Decision as Recorded
 from laud_ray.store.updates.evidence import BASE, Base, base_setting
 from laud_ray.store.updates.generations import advance_in, updated
 from laud_ray.types import Estimate, RoundResult
-from laud_ray.update.open_run import Current, open_generations
+from laud_ray.update.open_run import Current, asked_generations, open_generations
 from laud_ray.update.paired import sampled_in, samples
 
 
@@ -79,7 +79,7 @@ def _with_allowance(work: Work) -> Work:
 
 
 def _judge(work: Work, current: Current, result: RoundResult) -> Judgement:
-    numbers = [one.number for one in open_generations(work)]
+    numbers = asked_generations(work)
     last = updated(work.store.engine)[-1].number
     decision = _decide(work, current, result.number, numbers)
     learned = has_learned(work, result.number)
@@ -90,7 +90,8 @@ def _judge(work: Work, current: Current, result: RoundResult) -> Judgement:
     def record(connection: Connection) -> None:
         verdict: decisions.Verdict = "promote" if promoted else "keep"
         decisions.add_in(connection, last, result.number, result.model, verdict, words)
-        advance_in(connection, numbers, "decided")
+        # Those that came meanwhile are compared with no more: later ones are compared with them.
+        advance_in(connection, [one.number for one in open_generations(work)], "decided")
         put_setting(connection, BASE, base_setting(base))
 
     return Judgement(promoted, record)

@@ -33,13 +33,15 @@ class Noticed:
         number: of the generation.
         watch: the state of the tests.
         batch: the generation's documents, counted as those of the reference.
-        measured: what earlier documents are like.
+        labels: of the model, in the order of the counts.
+        before: the tests that had an alarm before it.
     """
 
     number: int
     watch: Watch
     batch: Reference
-    measured: Measured
+    labels: tuple[str, ...]
+    before: tuple[str, ...] = ()
 
 
 def notice(work: Work, current: Current) -> list[Noticed]:
@@ -71,12 +73,13 @@ def _notice(work: Work, current: Current, one: Updated) -> Noticed:
     novelty.of_generation(work, current, base, one.number, measured)
     with work.step("notice", current.round):
         watch, whole = _watch(work, base, known), Reference.of([], len(known.counts))
+        before = watch.alarms
         for batch in _batches(work, current, base, one.number, measured):
             watch, whole = watch.after(batch), whole + Reference.of([batch], len(known.counts))
         found = [_evidence(one.number, test, watch) for test in TESTS]
         state: State = "alarm" if watch.alarms else "quiet"
         records.record(work.store.engine, found, state, {BASE: records.base_setting(base)})
-    return Noticed(one.number, watch, whole, measured)
+    return Noticed(one.number, watch, whole, current.labels, before)
 
 
 def _watch(work: Work, base: Base, known: Reference) -> Watch:

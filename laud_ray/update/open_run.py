@@ -83,6 +83,11 @@ def workers_of(work: Work, current: Current) -> Workers:
     return Workers() if work.is_engine(current.round) else work.workers(current.round)
 
 
+def asked_generations(work: Work) -> list[int]:
+    """Return the numbers of the generations with an alarm about which questions are recorded, and no decision."""
+    return [one.number for one in open_generations(work) if one.state != "alarm"]
+
+
 def open_generations(work: Work) -> list[Updated]:
     """Return the generations whose alarm has not led to a decision yet."""
     return [one for one in updated(work.store.engine) if one.state in OPEN]

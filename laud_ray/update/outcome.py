@@ -1,6 +1,6 @@
 """How an update ended."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
@@ -68,19 +68,22 @@ def to_json(outcome: Outcome) -> dict[str, object]:
     }
 
 
-def noticed_line(one: Noticed, labels: Sequence[str]) -> str:
+def noticed_line(one: Noticed) -> str:
     """Say how a generation differs from the documents before, and by which evidence.
 
-    Example: "generation 2 is like the 12,000 documents before: confidence 0.81 against 0.82; ...".
+    Example: "generation 2 does not differ from the 12,000 documents before: confidence 0.810 against 0.820; ...".
     """
-    known, new, alarms = one.watch.reference, one.batch, one.watch.alarms
-    differs = f"differs ({' and '.join(alarms)})" if alarms else "does not differ"
+    known, new, labels = one.watch.reference, one.batch, one.labels
+    alarms = [test for test in one.watch.alarms if test not in one.before]
+    differs = f"differs ({' and '.join(alarms)}) from" if alarms else "does not differ from"
+    if one.before and not alarms:
+        differs = f"comes after an alarm ({' and '.join(one.before)}), and gives no further one; compared with"
     moved = sorted(range(len(labels)), key=lambda c: (-abs(new.shares[c] - known.shares[c]), c))[:SHOWN]
     shares = ", ".join(f"{labels[c]} {new.shares[c]:.1%} against {known.shares[c]:.1%}" for c in moved)
     novel, before = (part.novel / max(part.novel_of, 1) for part in (new, known))
     wealth = ", ".join(f"{test} {one.watch.wealth[test].log:.1f}" for test in TESTS)
     return (
-        f"generation {one.number} {differs} from the {known.n:,} documents before: confidence {new.mean:.3f} against "
+        f"generation {one.number} {differs} the {known.n:,} documents before: confidence {new.mean:.3f} against "
         f"{known.mean:.3f}; {shares}; novel {novel:.1%} against {before:.1%} (evidence, of {one.watch.threshold:.1f} "
         f"for an alarm: {wealth})"
     )

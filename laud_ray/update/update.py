@@ -18,7 +18,7 @@ from laud_ray.update.append import Added, append
 from laud_ray.update.ask import ask
 from laud_ray.update.learn import learn, on_new
 from laud_ray.update.notice import Noticed, notice
-from laud_ray.update.open_run import Current, current_of, open_generations, open_run
+from laud_ray.update.open_run import Current, asked_generations, current_of, open_generations, open_run
 from laud_ray.update.outcome import Outcome, State, accuracy_line, noticed_line
 from laud_ray.update.propose import open_proposals, propose
 
@@ -73,7 +73,7 @@ def _after_alarm(work: Work, current: Current, added: Added, noticed: Sequence[N
     if work.config.update.annotations == 0:
         return _outcome(work, "person", current, added, noticed, ["update.annotations is 0, so that nothing is asked"])
     ask(work, current)
-    numbers = [one.number for one in open_generations(work)]
+    numbers = asked_generations(work)
     propose(work, current, numbers)
     if proposals := open_proposals(work):
         found = _outcome(work, "person", current, added, noticed, [proposals.words])
@@ -95,7 +95,7 @@ def _outcome(
     work: Work, state: State, current: Current, added: Added, noticed: Sequence[Noticed], words: Sequence[str]
 ) -> Outcome:
     """Describe how the update ended, with the evidence after the last generation."""
-    lines = [*added.words, *(noticed_line(one, current.labels) for one in noticed), *words]
+    lines = [*added.words, *map(noticed_line, noticed), *words]
     every = evidence.evidence(work.store.engine) if noticed or open_generations(work) else []
     last = [one for one in every if one.number == every[-1].number]
     return Outcome(
