@@ -155,6 +155,11 @@ def _open_scored(run: RunFolder, number: int) -> Corpus:
                 f"{run.scores(round).uri}: the scores of {name} are incomplete; expected those of every range "
                 "(`laud run` computes the scores of the last round again)"
             )
+    if {one.range for one in run.store.sample("evaluation")} - run.scores(number).names():
+        raise RunError(
+            f"{run.scores(number).uri}: {run.model_name(number)} has no scores of documents that were appended later "
+            "and are evaluated; expected a model that has, such as the current one"
+        )
     return corpus
 
 

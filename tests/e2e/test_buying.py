@@ -170,6 +170,8 @@ def test_a_purchase_leaves_the_documents_of_later_generations_as_they_are(
     assert {(one.stratum, one.stratum_size) for one in after if one.range == part.name} == {(cuts[-1].strata, 60)}
     assert len(mine) == 100
     assert all(one.stratum < cuts[-1].strata for one in mine)
+    assert laud("evaluate", str(run), "--budget", "10", "--model", "zero-shot") == 2
+    assert "zero-shot has no scores of documents that were appended later and are evaluated" in capsys.readouterr().err
     # The oracle still knows all documents.
     assert None not in {answers[id] for id in ids[:20]}
 
