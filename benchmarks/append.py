@@ -10,7 +10,6 @@ own; `memory` is its peak above that of a process that has only imported laud_ra
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -42,8 +41,9 @@ def write_names(path: Path, start: int, end: int) -> None:
 
 
 def peak() -> float:
-    """Return the peak of this process's memory in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Return the peak of this process's memory in MB. That of getrusage() may be the peak of the parent."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
+    return int(status["VmHWM"].split()[0]) / 1024
 
 
 def one(action: str, source: str, out: str, ids: str) -> dict[str, Any]:
