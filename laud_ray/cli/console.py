@@ -28,6 +28,7 @@ SAYS = {
     "notice": "comparing the new documents with those before",
     "propose": "grouping the novel documents",
     "previous": "finding the previous labels",
+    "carry": "finding rows whose scores carry over",
     "canary": "labelling a sample",
     "student": "distilling a student",
     "duplicates": "finding texts that occur in several rows",

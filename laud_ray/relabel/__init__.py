@@ -5,6 +5,7 @@ from laud_ray.relabel.limits import Canary as Canary
 from laud_ray.relabel.limits import CanaryError as CanaryError
 from laud_ray.relabel.plan import Options as Options
 from laud_ray.relabel.plan import begun_with as begun_with
+from laud_ray.relabel.plan import previous_of as previous_of
 from laud_ray.relabel.run import Outcome as Outcome
 from laud_ray.relabel.run import relabel as relabel
 from laud_ray.relabel.source import open_source as open_source

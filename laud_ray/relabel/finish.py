@@ -41,6 +41,7 @@ class Totals:
         legibility: counts of tokens that the model's tokenizer does not know; empty if nothing was counted.
         answered: of a taxonomy, the rows by the place of their answer: "leaf", the levels that answers back off to from
             the deepest up, and "none". Empty for other tasks.
+        carried: rows whose scores were carried over from an earlier output.
     """
 
     rows: int
@@ -57,6 +58,7 @@ class Totals:
     found_by_text: int = 0
     legibility: dict[str, int] = field(default_factory=dict)
     answered: dict[str, int] = field(default_factory=dict)
+    carried: int = 0
 
 
 def finish(plan: Plan, out: Folder, progress: Callable[[int, int], None]) -> Totals:
@@ -180,6 +182,7 @@ def _sum(records: list[Record], scored: int, by_student: int) -> Totals:
         labels=dict(labels.most_common()),
         legibility=_legibility(records),
         answered=_answered(records),
+        carried=total("carried"),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from laud_ray.errors import RunError
-from laud_ray.relabel.inputs import catalog, cutting
+from laud_ray.relabel.inputs import catalog, cutting, neighbours
 from laud_ray.relabel.inputs.catalog import Catalog, Columns
 from laud_ray.storage.checksums import dump_json, parse_json, text
 from laud_ray.storage.folder import Entry, Folder
@@ -19,7 +19,7 @@ from laud_ray.storage.text_reading import AS_FOUND, Reading
 WORK = "_laud"
 PLAN = f"{WORK}/plan.json"
 LONGEST_NAME = 255  # maximum bytes of a folder's name on all common file systems
-_LATER = ("accuracy", "level")
+_LATER = ("accuracy", "level", "changed")
 VERSIONS = ("laud_ray", "ray", "torch", "transformers", "onnxruntime", "pyarrow")
 
 
@@ -39,6 +39,8 @@ class Options:
         reading: settings that the user stated for delimited text.
         accuracy: of a taxonomy: answer each row as deep as this share of right answers can be promised.
         level: of a taxonomy: the deepest level that is answered, from 1.
+        changed: carry over the scores of `previous` where id and text are the same and it was labelled by the same
+            model, and score only the other rows.
     """
 
     columns: Columns
@@ -51,6 +53,7 @@ class Options:
     reading: Reading = AS_FOUND
     accuracy: float | None = None
     level: int | None = None
+    changed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,8 @@ class Plan:
         options: the options.
         catalog: the inputs and their ranges.
         hashed: whether a hash of the text is written for each row. It is needed if ids consist of file and row, because
-            an id may denote different texts in different outputs. Relabels of earlier versions are resumed without.
+            an id may denote different texts in different outputs, and by `Options.changed`. Relabels of earlier
+            versions are resumed without.
         promise: the promise that the rows' answers keep, with its thresholds, as JSON; None for none. It is made once,
             so that all rows are answered by the same thresholds.
     """
@@ -120,7 +124,7 @@ def open_plan(
         tables.require_ids(found)
         if options.partition in options.columns.keep and out.local is not None:
             tables.require_folders(found, str(options.partition), LONGEST_NAME)
-        hashed, promise = options.columns.id is None, promised()
+        hashed, promise = options.columns.id is None or bool(options.changed), promised()
         made = Plan(run, data, model, checksum, options, found, hashed, promise)
         out.write(PLAN, dump_json(_to_json(made)))
         return made
@@ -166,6 +170,20 @@ def begun_with(out: Folder, run: str) -> str | None:
         return None
     written = read_plan(out)
     return str(written["identity"]["model"]["name"]) if written["run"] == run else None
+
+
+def previous_of(out: Folder, given: str | None) -> str | None:
+    """Return the earlier output of a relabel of what has changed; None if there is none.
+
+    It is the one that `out` was started with; or the one that the user gave; or the finished output beside `out` with
+    the last name before that of `out`.
+    """
+    if given is not None:
+        return given
+    if out.exists(PLAN):
+        found = read_plan(out)["identity"]["options"].get("previous")
+        return None if found is None else str(found)
+    return neighbours.before(out)
 
 
 def _way_on(written: Mapping[str, Any], changed: list[str]) -> str:

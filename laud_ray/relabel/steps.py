@@ -14,7 +14,7 @@ from laud_ray.events import Event, Observer
 from laud_ray.models.student.threshold import Verification
 from laud_ray.passes.missing import Missing, find_missing, map_missing
 from laud_ray.relabel.depth import depth_of
-from laud_ray.relabel.inputs import previous
+from laud_ray.relabel.inputs import carried, previous
 from laud_ray.relabel.limits import Canary, CanaryError
 from laud_ray.relabel.plan import Plan, work_folder
 from laud_ray.relabel.ranges import repeats
@@ -84,11 +84,13 @@ class Work:
         if options.previous is not None:
             with self.step("previous", rows):
                 place = self._place / previous.FOLDER
-                texts = self._source.max_chars if self._plan.hashed else None
+                texts = self._source.max_chars if options.columns.id is None and self._plan.hashed else None
                 previous.align(self._plan.catalog, options.previous, place, texts)
             for line in previous.remarks(place, options.previous, by_row=options.columns.id is None):
                 self._note(line)
             self._job = replace(self._job, previous=place)
+        if options.changed:
+            self._carry()
         student = None
         if check is not None or options.cascade is not None:
             wanted = 0.0
@@ -134,11 +136,27 @@ class Work:
             raise CanaryError(verdict)
         self._note(f"a sample of {verdict.documents:,} rows: {verdict.reason}")
 
+    def _carry(self) -> None:
+        """Carry over the scores of the previous output, or say why all rows are scored."""
+        earlier, rows = self._plan.options.previous, self._plan.catalog.rows
+        if earlier is None:
+            self._note("--changed: there is no earlier output, so that all rows are scored")
+            return
+        source, place = self._source, self._place / carried.FOLDER
+        why = carried.obstacle(earlier, source.checksum)
+        if why is not None:
+            self._note(f"--changed: nothing is carried over from {earlier}, because {why}; all rows are scored")
+            return
+        with self.step("carry", rows):
+            kept = carried.carry(self._plan.catalog, earlier, place, source.max_chars, source.labels)
+        self._note(f"--changed: {kept:,} rows are carried over from {earlier}; {rows - kept:,} are new or changed")
+        self._job = replace(self._job, carried=place)
+
     def _score_repeats(self) -> None:
         place = self._place / repeats.REPEATS
         with self.step("duplicates", self._plan.catalog.rows):
             size = max(part.rows for part in self._plan.catalog.ranges)
-            sizes = repeats.find(self._plan.catalog, place, size)
+            sizes = repeats.find(self._plan.catalog, place, size, self._job.carried)
         if sum(sizes.values()) < FEW:
             return
         self._job = replace(self._job, repeats=place)

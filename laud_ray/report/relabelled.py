@@ -54,6 +54,8 @@ def relabel_view(outcome: Outcome, out: str, model: str) -> RenderableType:
     lines.append(
         f"{totals.scored:,} texts scored; {totals.looked_up:,} rows share their text with another and reuse its score"
     )
+    if totals.carried:
+        lines.append(f"{totals.carried:,} rows were carried over from the earlier output, with the same id and text")
     if (remark := Legibility(**totals.legibility).remark("the model's encoder")) is not None:
         lines.append(remark)
     if totals.by_student:

@@ -358,6 +358,37 @@ def test_a_scorer_that_fails_on_everything_is_an_error(place: Place, names: str,
     assert not committed(tmp_path / "out")
 
 
+def test_a_night_scores_what_is_new(place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The output beside it is found; another model scores everything, and says so."""
+    (tmp_path / "in").mkdir()
+    old = pa.table({"id": list(place.texts), "text": list(place.texts.values())})
+    pq.write_table(old, tmp_path / "in/a.parquet")
+
+    def night(name: str, model: str = "round-0001") -> tuple[dict[str, object], str]:
+        where = replace(place, data=str(tmp_path / "in"))
+        given = command(where, tmp_path / "out" / name, "--changed", model=model, size=1000)
+        capsys.readouterr()
+        main([*given, "--json"])
+        said = capsys.readouterr()
+        found: dict[str, object] = json.loads(said.out)
+        return found, " ".join(said.err.split())
+
+    first, said = night("2026-11-28")
+    assert first["carried"] == 0
+    assert "there is no earlier output, so that all rows are scored" in said
+    pq.write_table(pa.table({"id": ["n1", "n2"], "text": ["quite new", "also new"]}), tmp_path / "in/b.parquet")
+    second, said = night("2026-11-29")
+    labelled = sum(text not in (None, "") for text in place.texts.values())
+    assert (second["rows"], second["carried"], second["scored"]) == (ROWS + 2, labelled, 2)
+    assert night("2026-11-29")[0]["carried"] == labelled  # the same command again
+    whole, again = rows(tmp_path / "out/2026-11-28"), rows(tmp_path / "out/2026-11-29")
+    exact = [*EXACT, "confidence", "top_labels", "top_probabilities", "text_hash"]
+    assert whole.select(exact).equals(again.select(exact).slice(0, ROWS))
+    third, said = night("2026-11-30", "round-0002")
+    assert third["carried"] == 0
+    assert "it was labelled by another model, round-0001; all rows are scored" in said
+
+
 def test_a_canary_stops_what_would_change_too_much(
     place: Place, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,6 +28,12 @@ from laud_ray.cli.output import print_json, print_view, say, terminal
 )
 @click.option("--previous", metavar="DIR", help="An earlier output; its labels are written beside the new ones.")
 @click.option(
+    "--changed",
+    is_flag=True,
+    help="Score only rows whose id and text the same model has not labelled in --previous, by default the finished "
+    "output beside --out with the last name before it.",
+)
+@click.option(
     "--sample",
     metavar="SHARE",
     type=SHARE,
@@ -83,6 +89,7 @@ def relabel(
     partition: str | None,
     threshold: float,
     previous: str | None,
+    changed: bool,
     sample: float | None,
     max_change: float | None,
     max_drift: float | None,
@@ -115,7 +122,11 @@ def relabel(
         raise click.UsageError(f"--partition: {partition!r} is not valid; expected label, or a column of --keep")
     if (max_change is not None or max_drift is not None) != (sample is not None):
         raise click.UsageError("--sample: expected together with a limit, --max-change or --max-drift")
-    if max_change is not None and previous is None:
+    if changed and cascade is not None:
+        raise click.UsageError("--changed: would train a student for each output; expected no --cascade")
+    if changed:
+        previous = relabeling.previous_of(Folder(out).absolute(), previous)
+    if max_change is not None and previous is None and not changed:
         raise click.UsageError("--max-change: needs an earlier output to compare with; expected --previous DIR")
     begun = relabeling.begun_with(Folder(out).absolute(), run) if model is None else None
     source = relabeling.open_source(run, model or begun)
@@ -133,8 +144,10 @@ def relabel(
         reading=reading_of(delimiter, quote, encoding, source.reading),
         accuracy=accuracy,
         level=level,
+        changed=changed or None,
     )
-    check = None if sample is None else relabeling.Canary(sample, max_change, max_drift)
+    # The first night has no earlier output, from which labels could change.
+    check = None if sample is None else relabeling.Canary(sample, max_change if previous else None, max_drift)
     if begun is not None:
         say(f"{out}: resuming with {begun}, the model that it was started with")
     with Show(terminal(err=True), None) as show:

@@ -70,8 +70,8 @@ def align(catalog: Catalog, previous: str, to: Folder, max_chars: int | None = N
     counts = {"other_texts": 0, "found_by_text": 0}
     with tables.database() as connection:
         connection.register("old", _labels(output, compared))
-        rows = _rows(catalog, max_chars if compared else None)
-        connection.register("new", pa.RecordBatchReader.from_batches(_SCHEMA, rows))
+        rows = rows_of(catalog, max_chars if compared else None)
+        connection.register("new", pa.RecordBatchReader.from_batches(*rows))
         if compared:  # the query reads it twice
             connection.execute("CREATE TABLE old_rows AS SELECT * FROM old")
         found = connection.sql(_BY_TEXT if compared else _BY_ID)
@@ -143,14 +143,22 @@ def _normal(labels: pa.Array) -> pa.Array:
     return pa.array(names, pa.string()).take(coded.indices)
 
 
-def _rows(catalog: Catalog, max_chars: int | None) -> Iterator[pa.RecordBatch]:
-    for number, part in enumerate(catalog.ranges):
-        table = read(catalog.columns, part)
-        names, text = ids_of(catalog, part, table), pa.nulls(table.num_rows, pa.int64())
-        if max_chars is not None:
-            column = catalog.columns.text
-            text = text_hashes(clean(as_texts(part.path, column, table[column].combine_chunks()), max_chars).texts)
-        yield pa.record_batch(
-            [pa.array([number] * len(names), pa.int32()), pa.array(range(len(names)), pa.int32()), names, text],
-            schema=_SCHEMA,
-        )
+def rows_of(catalog: Catalog, max_chars: int | None) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """Return range, place in it, id and hash of the text of every row: a schema, and a stream of batches.
+
+    Args:
+        catalog: the catalog.
+        max_chars: texts are truncated to this length before they are hashed; None leaves the hashes null.
+    """
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for number, part in enumerate(catalog.ranges):
+            table = read(catalog.columns, part)
+            names, text = ids_of(catalog, part, table), pa.nulls(table.num_rows, pa.int64())
+            if max_chars is not None:
+                column = catalog.columns.text
+                text = text_hashes(clean(as_texts(part.path, column, table[column].combine_chunks()), max_chars).texts)
+            places = pa.array(range(len(names)), pa.int32())
+            yield pa.record_batch([pa.array([number] * len(names), pa.int32()), places, names, text], schema=_SCHEMA)
+
+    return _SCHEMA, batches()

@@ -143,15 +143,16 @@ def _is_text(kind: pa.DataType) -> bool:
     return any(test(kind) for test in tests)
 
 
-def repeated_texts(catalog: Catalog, at_once: int) -> Iterator[pa.Array]:
+def repeated_texts(catalog: Catalog, at_once: int, cells: pa.RecordBatchReader | None = None) -> Iterator[pa.Array]:
     """Yield the texts of more than one row, each once, as bytes, ordered by the first half of their MD5.
 
     Args:
         catalog: the catalog.
         at_once: texts in an array.
+        cells: the texts of the rows that count, as `column` streams them; None counts all rows.
     """
     with database() as connection:
-        connection.register("texts", column(catalog.files, catalog.columns.text))
+        connection.register("texts", column(catalog.files, catalog.columns.text) if cells is None else cells)
         found = connection.sql(
             "SELECT value FROM texts WHERE octet_length(value) > 0 GROUP BY value HAVING count(*) > 1 "
             "ORDER BY md5_number_upper(value), value"

@@ -60,6 +60,7 @@ class Record:
         health: figures that the scorer measured of itself; empty if it measures none.
         answered: of a taxonomy, the rows by the place of their answer: "leaf", a level such as "2" that answers back
             off to, and "none". Empty for other tasks.
+        carried: rows whose scores were carried over from an earlier output.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Record:
     files: tuple[Written, ...]
     health: dict[str, float] = field(default_factory=dict)
     answered: dict[str, int] = field(default_factory=dict)
+    carried: int = 0
 
 
 def record_name(part: str) -> str:

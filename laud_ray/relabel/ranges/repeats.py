@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from laud_ray.passes.summary import TOP
+from laud_ray.relabel.inputs.carried import new_texts
 from laud_ray.relabel.inputs.catalog import Catalog
 from laud_ray.relabel.inputs.tables import repeated_texts
 from laud_ray.storage.checksums import count, dump_json, parse_json
@@ -29,15 +30,22 @@ _ANSWER = [("high", "<u8"), ("low", "<u8"), ("top", "<i4", (TOP,)), ("probabilit
 NOWHERE = -1
 
 
-def find(catalog: Catalog, folder: Folder, size: int) -> dict[str, int]:
+def find(catalog: Catalog, folder: Folder, size: int, carried: Folder | None = None) -> dict[str, int]:
     """Find the repeated texts, and write them to files of `size` texts, unless that is done already.
+
+    Args:
+        catalog: the catalog.
+        folder: folder of the repeated texts.
+        size: texts in a file.
+        carried: folder of the scores that are carried over, whose rows do not count; None for none.
 
     Returns:
         file -> number of texts.
     """
     if not folder.exists(FOUND):
         sizes = {}
-        for number, texts in enumerate(repeated_texts(catalog, size)):
+        cells = None if carried is None else new_texts(catalog, carried)
+        for number, texts in enumerate(repeated_texts(catalog, size, cells)):
             name = f"texts-{number:05d}.parquet"
             folder.write_table(name, pa.table({"text": texts}))
             sizes[name] = len(texts)

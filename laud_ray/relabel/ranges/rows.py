@@ -10,6 +10,8 @@ from laud_ray.data import text_hashes
 from laud_ray.data.cleaning import clean
 from laud_ray.data.formats.cells import as_texts
 from laud_ray.passes.scoring import load_scorer, load_taxonomy
+from laud_ray.passes.summary import TOP
+from laud_ray.relabel.inputs import carried
 from laud_ray.relabel.inputs.catalog import Catalog, Range
 from laud_ray.relabel.inputs.reading import ids_of
 from laud_ray.relabel.ranges import repeats
@@ -39,6 +41,7 @@ class Job:
         load: opens the model, once per process.
         hashed: whether to write a hash of each text, because the ids alone do not identify it.
         depth: how deep a taxonomy's rows are answered.
+        carried: folder of the scores that are carried over from an earlier output; None if there are none.
     """
 
     catalog: Catalog
@@ -53,6 +56,7 @@ class Job:
     load: Callable[[str], Scorer]
     hashed: bool = False
     depth: Depth = LEAF
+    carried: Folder | None = None
 
     def range(self, name: str) -> Range:
         return self.catalog.ranges[int(name.removeprefix("part-"))]
@@ -69,6 +73,7 @@ class Labelled:
         by_student: number of texts that the cascade's student answered.
         looked_up: number of rows whose answer was looked up.
         health: figures that the scorer measured of itself.
+        carried: number of rows whose scores were carried over from an earlier output.
     """
 
     table: pa.Table
@@ -77,6 +82,7 @@ class Labelled:
     by_student: int
     looked_up: int
     health: dict[str, float]
+    carried: int = 0
 
     @property
     def probabilities(self) -> Floats:
@@ -111,9 +117,17 @@ def label(
         answers = repeats.open_answers(job.repeats / repeats.ANSWERS)
         file, row = answers.look_up(repeats.keys([cell or b"" for cell in cells.to_pylist()]))
         known = (row >= 0) & np.asarray(texts.is_valid())
-    before = getattr(scorer, "answered", 0)
     tree = load_taxonomy(job.model)
-    answered = score_rows(scorer, texts, errors, ~known, tree, with_probabilities=with_probabilities)
+    kept = None
+    if job.carried is not None and not with_probabilities:
+        top, levels = min(TOP, len(scorer.labels)), 0 if tree is None else tree.levels
+        kept = carried.take(job.carried, part.name, rows, top, levels)
+        known[kept.rows] = False
+    wanted = ~known
+    if kept is not None:
+        wanted[kept.rows] = False
+    before = getattr(scorer, "answered", 0)
+    answered = score_rows(scorer, texts, errors, wanted, tree, with_probabilities=with_probabilities)
     by_student = getattr(scorer, "answered", 0) - before
     if known.any():
         top = answered.top.shape[1]
@@ -122,6 +136,11 @@ def label(
             levels = answered.confidences.shape[1]
             answered.confidences[known] = answers.take_confidences(file[known], row[known], levels)
         answered.usable[known] = True
+    if kept is not None:
+        answered.top[kept.rows], answered.probability[kept.rows] = kept.top, kept.probability
+        if answered.confidences is not None:
+            answered.confidences[kept.rows] = kept.confidences
+        answered.usable[kept.rows] = True
     made = _table(ids, rows, answered, scorer.labels, job, part, tree)
     if job.hashed:
         made = made.append_column(text_hashes.COLUMN, text_hashes.text_hashes(texts))
@@ -136,7 +155,8 @@ def label(
     health = {key: float(value) for key, value in dict(getattr(scorer, "health", {})).items()}
     if isinstance(scorer, LegibleScorer):
         health |= asdict(scorer.legibility(texts.drop_null()[:ENOUGH].to_pylist()))
-    return Labelled(made, texts, answered, by_student, int(known.sum()), health)
+    count = 0 if kept is None else len(kept.rows)
+    return Labelled(made, texts, answered, by_student, int(known.sum()), health, count)
 
 
 def _as_text(values: pa.Array) -> pa.Array:

@@ -35,6 +35,7 @@ def label_range(name: str, job: Job) -> Record:
         files,
         rows.health,
         counts(rows.table["depth"], rows.table["backed_off"]) if rows.answered.confidences is not None else {},
+        rows.carried,
     )
     write_record(job.out, record)
     return record
