@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 
@@ -39,6 +39,23 @@ class Share(click.ParamType[float]):
 
 
 SHARE = Share()
+
+
+class Duration(click.ParamType[float]):
+    """A duration in minutes, hours or days, such as 30m, 1h or 1d; the value is in seconds."""
+
+    name = "duration"
+    _SECONDS: ClassVar = {"m": 60, "h": 3600, "d": 86_400}
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        text = str(value).strip()
+        number, unit = text[:-1], text[-1:]
+        if not (number.isdecimal() and number.isascii() and int(number) and unit in self._SECONDS):
+            self.fail(f"{text!r} is not valid; expected a duration such as 30m, 1h or 1d", param, ctx)
+        return float(int(number) * self._SECONDS[unit])
+
+
+DURATION = Duration()
 
 
 def reading_options(command: Decorated) -> Decorated:

@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from laud_ray.cli.options import json_option
+from laud_ray.cli.options import DURATION, json_option
 from laud_ray.cli.output import EXIT_WAITING, print_json, print_text, say
 
 if TYPE_CHECKING:
+    from laud_ray.cluster.metrics import JobMetrics
     from laud_ray.update.outcome import Outcome
 
 EXIT_PERSON = 3
@@ -16,30 +17,65 @@ EXIT_PERSON = 3
 @click.command(short_help="Append new data to RUN, notice drift, ask, learn and promote.")
 @click.argument("run")
 @click.argument("new_data", required=False)
+@click.option(
+    "--watch",
+    metavar="DURATION",
+    type=DURATION,
+    help="Repeat this with the same NEW_DATA every 30m, 1h or 1d, until it is interrupted.",
+)
 @json_option
-def update(run: str, new_data: str | None, as_json: bool) -> None:
+def update(run: str, new_data: str | None, watch: float | None, as_json: bool) -> None:
     """Append NEW_DATA to the finished RUN, and do what it makes necessary. Without NEW_DATA, go on with what was begun.
 
     Only new documents are scored. If they differ from those before, some are asked about, a model learns the answers,
     and it becomes current if it is better on new documents and not worse on others. Exit codes: 0 nothing to do,
     promoted or kept; 75 answers are pending; 3 a person must decide.
     """
+    if watch is None:
+        outcome = _update(run, new_data, None)
+        _print(outcome, as_json)
+        _leave(outcome, run)
+        return
+    if as_json:
+        raise click.UsageError("--json: prints one object; expected no --watch")
+    if new_data is None:
+        raise click.UsageError("--watch: needs data to look for; expected NEW_DATA")
+    from laud_ray.cli.watching import repeat
+    from laud_ray.cluster.metrics import JobMetrics
+
+    metrics = JobMetrics("run", run)
+
+    def round() -> None:
+        outcome = _update(run, new_data, metrics)
+        _print(outcome, as_json)
+        try:
+            _leave(outcome, run)
+        except SystemExit as code:
+            say(f"this round ends with {code.code}; the watch goes on")
+
+    repeat(round, watch)
+
+
+def _update(run: str, new_data: str | None, metrics: "JobMetrics | None") -> "Outcome":
     from laud_ray.cli.console import Show
     from laud_ray.cli.metrics import watched
     from laud_ray.cli.output import terminal
-    from laud_ray.update.outcome import to_json
     from laud_ray.update.update import update as run_update
 
     with Show(terminal(err=True), run) as show:
-        outcome = run_update(run, new_data, watched(show, run))
+        return run_update(run, new_data, watched(show, run, metrics))
+
+
+def _print(outcome: "Outcome", as_json: bool) -> None:
+    from laud_ray.update.outcome import to_json
+
     if as_json:
         print_json(to_json(outcome))
-    else:
-        for line in outcome.words:
-            print_text(line)
-        for command in outcome.commands:
-            print_text(f"  {command}")
-    _leave(outcome, run)
+        return
+    for line in outcome.words:
+        print_text(line)
+    for command in outcome.commands:
+        print_text(f"  {command}")
 
 
 def _leave(outcome: "Outcome", run: str) -> None:

@@ -6,7 +6,9 @@ with the operator says more: `kubectl apply --dry-run=server`. And whether AWS h
 """
 
 import json
+import os
 import re
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,18 @@ import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 import laud_ray
+from laud_ray.cli.commands.updating import EXIT_PERSON
+from laud_ray.cli.output import EXIT_WAITING
 from laud_ray.cluster.metrics import COUNTERS, GAUGES
 
 ROOT = Path(__file__).parents[3]
-FILES = ("jobs/rayjob-active-loop.yaml", "jobs/rayjob-relabel.yaml", "serve/rayservice.yaml")
-JOBS = FILES[:2]
+FILES = (
+    "jobs/rayjob-active-loop.yaml",
+    "jobs/rayjob-relabel.yaml",
+    "jobs/cronjob-update.yaml",
+    "serve/rayservice.yaml",
+)
+JOBS, NIGHTLY = FILES[:2], FILES[2]
 CLUSTER = (ROOT / "cluster.yaml").read_text()
 DASHBOARD = json.loads((ROOT / "jobs" / "grafana.json").read_text())
 
@@ -53,6 +62,7 @@ FIELDS: dict[str, Any] = {
         "ttlSecondsAfterFinished": int,
         "rayClusterSpec": CLUSTER_FIELDS,
     },
+    "RayCluster": CLUSTER_FIELDS,
     "RayService": {
         "serveConfigV2": str,
         "upgradeStrategy": {"type": {"None", "NewCluster", "NewClusterWithIncrementalUpgrade"}},
@@ -73,7 +83,7 @@ def custom(file: str) -> dict[str, Any]:
 
 def cluster_of(file: str) -> dict[str, Any]:
     spec = custom(file)["spec"]
-    return spec.get("rayClusterSpec") or spec["rayClusterConfig"]
+    return spec.get("rayClusterSpec") or spec.get("rayClusterConfig") or spec
 
 
 def policy_of(file: str) -> dict[str, Any]:
@@ -179,7 +189,7 @@ def test_a_job_runs_a_script_of_ours_and_ends_with_its_cluster(file: str) -> Non
             assert volume["configMap"]["name"] in (ROOT / file).read_text().split("kind:")[0]
 
 
-@pytest.mark.parametrize("file", JOBS)
+@pytest.mark.parametrize("file", [*JOBS, NIGHTLY])
 def test_every_secret_is_explained_and_none_is_written_down(file: str) -> None:
     text = (ROOT / file).read_text()
     made = set(re.findall(r"kubectl create secret generic ([\w-]+)", text))
@@ -265,7 +275,7 @@ def test_images_are_named_by_a_digest_that_must_be_filled_in(file: str) -> None:
     assert "the digest that `docker push` prints" in " ".join((ROOT / file).read_text().replace("#", "").split())
 
 
-@pytest.mark.parametrize("file", JOBS)
+@pytest.mark.parametrize("file", [*JOBS, NIGHTLY])
 def test_a_secret_is_given_to_those_who_need_it_alone(file: str) -> None:
     given = [
         {one["secretRef"]["name"] for one in group["template"]["spec"]["containers"][0]["envFrom"]}
@@ -276,6 +286,35 @@ def test_a_secret_is_given_to_those_who_need_it_alone(file: str) -> None:
     driver = told[told.index("generic laud-driver") :].split("\n#\n")[0]
     assert "PGPASSWORD" in driver
     assert "OPENAI_API_KEY" in driver
+
+
+def test_a_night_is_one_update_whose_exit_code_is_heeded(tmp_path: Path) -> None:
+    """The script of the CronJob is run with a `laud` that ends as an update may end."""
+    (nightly,) = (one["spec"] for one in objects(NIGHTLY) if one["kind"] == "CronJob")
+    assert nightly["concurrencyPolicy"] == "Forbid"
+    job = nightly["jobTemplate"]["spec"]
+    (rule,) = job["podFailurePolicy"]["rules"]
+    assert rule == {
+        "action": "FailJob",
+        "onExitCodes": {"containerName": "submit", "operator": "In", "values": [2, EXIT_PERSON]},
+    }
+    pod = job["template"]
+    assert pod["spec"]["restartPolicy"] == "Never"  # which a podFailurePolicy needs
+    assert policy_of(NIGHTLY)["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    (container,) = pod["spec"]["containers"]
+    assert re.fullmatch(rf"laud:{laud_ray.__version__}@sha256:0{{64}}", container["image"])
+    (tmp_path / "laud").write_text('#!/bin/sh\necho "$@" >> "$TOLD"\nexit $CODE\n')
+    (tmp_path / "laud").chmod(0o755)
+    for code, ends in ((0, 0), (EXIT_WAITING, 0), (EXIT_PERSON, EXIT_PERSON), (2, 2), (1, 1)):
+        told = tmp_path / f"told-{code}"
+        told.touch()
+        environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "TOLD": str(told), "CODE": str(code)}
+        assert subprocess.run([*container["command"], *container["args"]], env=environment).returncode == ends
+        assert told.read_text().split() == [
+            *("submit", "--again", "--address", f"http://{custom(NIGHTLY)['metadata']['name']}-head-svc:8265"),
+            *("--working-dir", "/opt/laud", "jobs/update.py", "--", *container["args"]),
+        ]
+    assert (ROOT / "jobs/update.py").is_file()
 
 
 @pytest.fixture(scope="module")
