@@ -24,8 +24,8 @@ from laud_ray.update.open_run import Current, space_of, workers_of
 
 # Clusters that are proposed at once, the largest ones: more than a person decides about in a morning help nobody.
 MOST = 20
-# Texts of a cluster that a person sees.
-SHOWN = 8
+# Texts of a cluster that a person sees, and proposals that are named.
+SHOWN, NAMED = 8, 3
 # If this share of the answers about a cluster's documents are one label, that label fits.
 FITS = 0.5
 
@@ -74,16 +74,18 @@ def open_proposals(work: Work) -> Open | None:
     if not found:
         return None
     place = work.run.folder.uri
-    named = ", ".join(f"{one.cluster.name!r} ({one.cluster.size} documents)" for one in found)
+    named = ", ".join(f"{one.number} {one.cluster.name!r} ({one.cluster.size} documents)" for one in found[:NAMED])
+    named += f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
     said = "a label is proposed" if len(found) == 1 else "labels are proposed"
-    commands = [f"laud labels {place}"]
-    for one in found:
-        commands += [
-            f"laud labels {place} accept {one.number} --name NAME",
-            f"laud labels {place} merge {one.number} LABEL",
-            f"laud labels {place} refuse {one.number}",
-        ]
-    return Open(f"{said} for novel documents: {named}; a person must decide", (*commands, f"laud update {place}"))
+    number = found[0].number
+    commands = (
+        f"laud labels {place}",
+        f"laud labels {place} accept {number} --name NAME",
+        f"laud labels {place} merge {number} LABEL",
+        f"laud labels {place} refuse {number}",
+        f"laud update {place}",
+    )
+    return Open(f"{said} for novel documents: {named}; a person must decide about each", commands)
 
 
 def _clusters(work: Work, current: Current, base: Base, last: int) -> list[Cluster]:

@@ -82,7 +82,9 @@ def _after_alarm(work: Work, current: Current, added: Added, noticed: Sequence[N
     decision = learn(work, current)
     now = current_of(work)
     state: State = "promoted" if decision.verdict == "promote" else "kept"
-    found = _outcome(work, state, now, added, noticed, [decision.words])
+    # A person may know more than the sample could show.
+    commands = () if state == "promoted" else (f"laud promote {work.run.folder.uri} {decision.model}",)
+    found = replace(_outcome(work, state, now, added, noticed, [decision.words]), commands=commands)
     return _floored(work, _measured(work, now, numbers, replace(found, decision=decision)))
 
 
