@@ -133,12 +133,16 @@ class Show:
     def _end(self, event: Event) -> None:
         self._stop()
         number = event.total or self._asked
-        shown = event.step in PASSES and event.seconds > 0.1 and number
-        rate = f", {_rate(number / event.seconds)}/s" if shown else ""
+        # Documents of an earlier attempt, or of the generations before an update, cost nothing now.
+        before = self._first or 0 if event.step in ("zero-shot", "score") else 0
+        before = before if before < number else 0
+        shown = event.step in PASSES and event.seconds > 0.1 and number > before
+        rate = f", {_rate((number - before) / event.seconds)}/s" if shown else ""
         unit = {"train": "examples", "annotate": "answers", "audit": "answers", "probe": "answers"}.get(
             event.step, "documents"
         )
-        count = f": {number:,} {unit}" if number else ""
+        fresh = f"{number - before:,} of " if before else ""
+        count = f": {fresh}{number:,} {unit}" if number else ""
         self._console.print(Text(f"{self._says(event)}{count} in {duration(event.seconds)}{rate}"))
 
     def _note(self, event: Event) -> None:

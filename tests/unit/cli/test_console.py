@@ -75,6 +75,16 @@ def test_no_rate_is_zero_and_none_counts_what_was_done_before(monkeypatch: pytes
     assert said[3].endswith(": 4 documents in 40.0 s, 0.1/s")
 
 
+def test_a_pass_that_goes_on_counts_and_times_only_what_it_did_itself() -> None:
+    out = io.StringIO()
+    show = Show(Console(file=out, force_terminal=False, width=200), None)
+    show(Event("begin", "score", 5))
+    for done in (6000, 7000):
+        show(Event("progress", "score", 5, done, 7000))
+    show(Event("end", "score", 5, seconds=2.0))
+    assert out.getvalue().strip() == "scoring every document: 1,000 of 7,000 documents in 2.0 s, 500/s"
+
+
 def test_an_interrupted_step_leaves_no_bar_behind(storage: str) -> None:
     out = io.StringIO()
     with Show(Console(file=out, force_terminal=True, width=100), storage) as show:
