@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from laud_ray import config, loop
+from laud_ray.report.run.read import read
 from laud_ray.steps.work import WaitingError, Work
 from laud_ray.store.run import claim, look_at
 from laud_ray.types import RoundResult
@@ -132,6 +133,10 @@ def test_documents_of_a_new_kind_are_noticed_asked_about_and_learned(unbroken: P
     assert verdict == "promote", words
     assert rows(unbroken, "select value from settings where key = 'current'") == [(model,)]
     assert len(history(unbroken)) == len(history(finished)) + 1
+    with look_at(str(unbroken)) as folder:
+        shown = read(folder).updates
+    assert shown is not None
+    assert {number: one.n for number, one in shown.accuracy.items()} == {1: 60, 2: 30}
     # The next night is compared with all of these documents, as the new model sees them.
     ((base,),) = rows(unbroken, "select value from settings where key = 'watch'")
     assert (json.loads(base)["generation"], json.loads(base)["model"]) == (2, model)

@@ -7,7 +7,7 @@ drawn. The same data gives the same bytes.
 import io
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 import matplotlib.style
@@ -107,6 +107,38 @@ def agreement(history: Sequence[RoundResult]) -> str:
         _rounds(axes, history)
 
     return _svg(draw, height=2.7, salt="agreement", title="Kappa with the round before, per round")
+
+
+def drift(numbers: Mapping[str, Sequence[tuple[int, float]]]) -> str:
+    """Draw the log wealth of each test after every generation, from (generation, log wealth) by test."""
+
+    def draw(axes: Axes) -> None:
+        for color, points in zip(STEPS, numbers.values(), strict=False):
+            x, y = [number for number, _ in points], [wealth for _, wealth in points]
+            axes.plot(x, y, color=color, linewidth=2, marker="o", markersize=6, markeredgecolor=PAPER)
+        axes.set_xlabel("generation")
+        axes.set_ylabel("log wealth")
+        axes.xaxis.set_major_locator(MaxNLocator(12, integer=True))
+
+    return _svg(draw, height=2.7, salt="drift", title="Log wealth of each test, per generation")
+
+
+def accuracy_by_generation(known: Mapping[int, Estimate]) -> str:
+    """Draw the accuracy of each generation in percent, with its interval."""
+
+    def draw(axes: Axes) -> None:
+        numbers, found = list(known), list(known.values())
+        value = [100 * one.value for one in found]
+        below = [100 * max(one.value - one.low, 0) for one in found]
+        above = [100 * max(one.high - one.value, 0) for one in found]
+        axes.errorbar(numbers, value, [below, above], color=ACCENT, linewidth=2, fmt="o", markersize=6)
+        axes.set_xlabel("generation")
+        axes.set_xlim(0.4, numbers[-1] + 0.6)
+        axes.set_ylim(*_limits([100 * bound for one in found for bound in (one.low, one.high)]))
+        axes.yaxis.set_major_formatter(PercentFormatter(symbol=" %"))
+        axes.xaxis.set_major_locator(MaxNLocator(12, integer=True))
+
+    return _svg(draw, height=2.7, salt="generations", title="Accuracy by generation, with 95 % intervals")
 
 
 def steps(history: Sequence[RoundResult]) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from laud_ray.report.run.summary import (
     switches,
     unmeasured,
 )
+from laud_ray.report.run.updates import UpdatesShown
 from laud_ray.report.section import Section
 from laud_ray.types import RoundResult
 
@@ -95,7 +96,7 @@ def render(summary: RunSummary, oracles: Sequence[Section] = ()) -> str:
         classes=measured(shown.figures) if shown else (),
         unmeasured=unmeasured(shown.figures) if shown else (),
         open_classes=OPEN_CLASSES,
-        plots=_plots(summary.history),
+        plots=_plots(summary.history) | _updates(summary.updates),
         steps=_steps(summary.history),
         asked=_asked(summary.queries),
         disputes_shown=DISPUTES,
@@ -120,6 +121,17 @@ def _plots(history: Sequence[RoundResult]) -> dict[str, Markup]:
     }
     if any(result.kappa is not None for result in history):
         drawn["agreement"] = figures.agreement(history)
+    return {name: Markup(svg) for name, svg in drawn.items()}
+
+
+def _updates(updates: UpdatesShown | None) -> dict[str, Markup]:
+    """Draw the plots of updates for which there are data."""
+    drawn: dict[str, str] = {}
+    if updates is not None and updates.evidence:
+        points = {one: [(e.number, e.log_wealth) for e in updates.evidence if e.test == one] for one in updates.tests}
+        drawn["drift"] = figures.drift(points)
+    if updates is not None and updates.accuracy:
+        drawn["generations"] = figures.accuracy_by_generation(updates.accuracy)
     return {name: Markup(svg) for name, svg in drawn.items()}
 
 

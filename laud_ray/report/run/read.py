@@ -2,11 +2,15 @@
 
 import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+
+import numpy as np
 
 from laud_ray.config import unpriced
 from laud_ray.data.corpus import open_corpus
+from laud_ray.data.generations.manifest import FIRST, number_of
+from laud_ray.evaluation.measure import decisive_answers, merge_unanswered, predictions
 from laud_ray.evaluation.trusted import oracle_error
 from laud_ray.people.cost import spent_line
 from laud_ray.people.figures import people_figures
@@ -16,6 +20,8 @@ from laud_ray.quality.noise import LeftOut
 from laud_ray.report.run.opinions import read_agreement, read_audit
 from laud_ray.report.run.summary import LeavesShown, ModelShown, QueryShown, RunSummary, State
 from laud_ray.report.run.updates import UpdatesShown
+from laud_ray.stats import Sample
+from laud_ray.stats.estimates.accuracy import estimate_accuracy
 from laud_ray.steps import legible
 from laud_ray.steps.annotation import second_opinions
 from laud_ray.steps.annotation.answers import left_open
@@ -32,8 +38,9 @@ from laud_ray.store.updates.evidence import evidence
 from laud_ray.store.updates.generations import updated
 from laud_ray.store.versions.record import history as history_of
 from laud_ray.store.versions.record import outstanding
+from laud_ray.store.versions.tasks import task_of_round
 from laud_ray.taxonomy.task import agrees, answer_names
-from laud_ray.types import RoundResult, Task
+from laud_ray.types import Estimate, RoundResult, Task
 
 SHOWN_VERSIONS = ("laud_ray", "ray", "torch", "transformers", "peft", "pyarrow", "numpy")
 
@@ -173,4 +180,33 @@ def _updates(run: RunFolder) -> UpdatesShown | None:
     """Return the updates of a run; None if it was never updated."""
     engine = run.store.engine
     found = updated(engine)
-    return UpdatesShown(tuple(found), tuple(evidence(engine)), tuple(decided(engine))) if found else None
+    if not found:
+        return None
+    return UpdatesShown(tuple(found), tuple(evidence(engine)), tuple(decided(engine)), _accuracy_by_generation(run))
+
+
+def _accuracy_by_generation(run: RunFolder) -> Mapping[int, Estimate]:
+    """Estimate the accuracy of the current model on each generation that has answers for evaluation.
+
+    It is empty for a taxonomy, and if the labels have changed since the model was trained.
+    """
+    current = next((one for one in model_records.models(run.store.engine) if one.current), None)
+    task = run.config.task.to_task()
+    if current is None or task.taxonomy is not None:
+        return {}
+    if task_of_round(run.config, run.store, current.round).names != task.names:
+        return {}
+    answers, places = decisive_answers(run), {name: i for i, name in enumerate(task.names)}
+    found: dict[int, Estimate] = {}
+    for number in (FIRST, *(one.number for one in updated(run.store.engine))):
+        rows = [one for one in run.store.sample("evaluation") if number_of(one.range) == number]
+        try:
+            label, _ = predictions(run.scores(current.round), rows, task.names)
+        except FileNotFoundError:  # not scored with this model yet
+            continue
+        use = [i for i, one in enumerate(rows) if label[i] >= 0 and answers.get(one.document_id) in places]
+        if use:
+            strata, sizes = merge_unanswered(rows, [rows[i] for i in use])
+            true = np.asarray([places[str(answers[rows[i].document_id])] for i in use], np.int64)
+            found[number] = estimate_accuracy(Sample(true, label[use], np.ones(len(use)), strata, sizes))
+    return found

@@ -1,7 +1,10 @@
 """What updates have added to a run: generations, the evidence of drift, and decisions about models."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from laud_ray.types import Estimate
 
 if TYPE_CHECKING:  # the database is not needed to show what was read from it
     from laud_ray.store.updates.decisions import Decision
@@ -19,11 +22,21 @@ class UpdatesShown:
         generations: what was appended.
         evidence: of each test after each generation.
         decisions: about the models that updates trained.
+        accuracy: of the current model, by generation; generation 1 is the corpus of the first run.
     """
 
     generations: "tuple[Updated, ...]"
     evidence: "tuple[Evidence, ...]"
     decisions: "tuple[Decision, ...]"
+    accuracy: Mapping[int, Estimate] = field(default_factory=dict)
+
+    def wealth(self, number: int) -> "dict[str, Evidence]":
+        """Return the evidence after a generation by test."""
+        return {one.test: one for one in self.evidence if one.number == number}
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(one.test for one in self.evidence))
 
 
 def updates_json(found: UpdatesShown | None) -> dict[str, object]:

@@ -37,8 +37,12 @@ from laud_ray.report.run.summary import (
     next_commands,
     unmeasured,
 )
+from laud_ray.report.run.updates import UpdatesShown
 from laud_ray.stats.legibility import Legibility
 from laud_ray.store import round_results
+from laud_ray.store.updates.decisions import Decision
+from laud_ray.store.updates.evidence import Evidence
+from laud_ray.store.updates.generations import Updated
 from laud_ray.types import ClassEstimates, ClassFigures, Estimate, Figures, Promotion, RoundResult
 
 LABELS = ("Yogurt", "Milk", "Cheese")
@@ -736,3 +740,27 @@ def test_agreement_and_audit_in_json() -> None:
     without = to_json(run_of(HISTORIES["ten rounds"]))
     assert (without["audit"], without["agreement"]) == (None, None)
     assert "Do the annotators agree?" not in rendered("ten rounds")
+
+
+def test_updates_are_a_timeline() -> None:
+    source = "names/<night>.parquet"
+    generations = tuple(
+        Updated(number, source, MADE, 1000 * number, "decided" if number == 3 else "quiet", "round-0002")
+        for number in (2, 3)
+    )
+    told = tuple(
+        Evidence(number, test, len(test) - 2.5 * number, "{}", alarm=number == 3 and test == "novelty")
+        for number in (2, 3)
+        for test in ("confidence", "labels", "novelty")
+    )
+    decision = Decision(3, 2, "round-0002", "promote", "promote: better on <new> documents", MADE)
+    known = {1: Estimate(0.91, 0.87, 0.94, 300), 3: Estimate(0.72, 0.58, 0.83, 50)}
+    summary = run_of(HISTORIES["a rejected round"])
+    shown = page.render(replace(summary, updates=UpdatesShown(generations, told, (decision,), known)))
+    section = shown[shown.index("<h2>Updates</h2>") :].split("</section>")[0]
+    assert section.count("alarm</span>") == 1
+    assert "promote: better on &lt;new&gt; documents" in section
+    assert "91.0 % <small>" in section
+    assert section.count("<svg") == 2
+    assert section.count("–</td>") == 1  # generation 2 has no answers
+    assert "<h2>Updates</h2>" not in page.render(summary)
