@@ -7,7 +7,7 @@ suffix `_total` to counters. Without Ray nothing is published. An error in publi
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -25,11 +25,16 @@ GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "laud_job_round": ("The round that the job is in.", ()),
     "laud_job_model_info": ("1 for the newest model.", ("model",)),
     "laud_job_spend_dollars": ("Dollars spent on the oracle over the whole run.", ()),
+    "laud_job_log_wealth": ("Log wealth of a test for drift after the last generation.", ("test",)),
+    "laud_job_alarm": ("1 if a test for drift has an alarm.", ("test",)),
+    "laud_job_new_accuracy": ("Accuracy of the current model on the newest generations that were asked about.", ()),
 }
 COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "laud_job_documents": ("Documents, answers or examples done since the job began.", ("step",)),
     "laud_job_errors": ("Documents that could not be scored.", ()),
     "laud_job_tokens": ("Tokens computed or bought, where they are known.", ()),
+    "laud_job_generations": ("Generations that updates appended since the job began.", ()),
+    "laud_job_decisions": ("Decisions of updates about models since the job began.", ("verdict",)),
 }
 
 
@@ -100,6 +105,33 @@ class JobMetrics:
     def spend(self, dollars: float) -> None:
         """Set the dollars spent on the oracle over the whole run."""
         self._set("laud_job_spend_dollars", dollars)
+
+    def update(
+        self,
+        *,
+        appended: bool,
+        wealth: Mapping[str, float],
+        alarms: Collection[str],
+        accuracy: float | None,
+        verdict: str | None,
+    ) -> None:
+        """Report an update.
+
+        Args:
+            appended: whether it appended a generation.
+            wealth: the log wealth of each test that was done.
+            alarms: the tests with an alarm.
+            accuracy: on new documents, in [0, 1]; None if none was measured.
+            verdict: promote or keep; None if nothing was decided.
+        """
+        self._add("laud_job_generations", int(appended))
+        for test, value in wealth.items():
+            self._set("laud_job_log_wealth", value, {"test": test})
+            self._set("laud_job_alarm", int(test in alarms), {"test": test})
+        if accuracy is not None:
+            self._set("laud_job_new_accuracy", accuracy)
+        if verdict is not None:
+            self._add("laud_job_decisions", 1, {"verdict": verdict})
 
     def round(self, n: int, model: str | None = None) -> None:
         """Set the current round, and the name of the newest model."""

@@ -31,8 +31,10 @@ def update(run: str, new_data: str | None, watch: float | None, as_json: bool) -
     and it becomes current if it is better on new documents and not worse on others. Exit codes: 0 nothing to do,
     promoted or kept; 75 answers are pending; 3 a person must decide.
     """
+    from laud_ray.cluster.metrics import JobMetrics
+
     if watch is None:
-        outcome = _update(run, new_data, None)
+        outcome = _update(run, new_data, JobMetrics("run", run))
         _print(outcome, as_json)
         _leave(outcome, run)
         return
@@ -41,7 +43,6 @@ def update(run: str, new_data: str | None, watch: float | None, as_json: bool) -
     if new_data is None:
         raise click.UsageError("--watch: needs data to look for; expected NEW_DATA")
     from laud_ray.cli.watching import repeat
-    from laud_ray.cluster.metrics import JobMetrics
 
     metrics = JobMetrics("run", run)
 
@@ -56,14 +57,23 @@ def update(run: str, new_data: str | None, watch: float | None, as_json: bool) -
     repeat(round, watch)
 
 
-def _update(run: str, new_data: str | None, metrics: "JobMetrics | None") -> "Outcome":
+def _update(run: str, new_data: str | None, metrics: "JobMetrics") -> "Outcome":
     from laud_ray.cli.console import Show
     from laud_ray.cli.metrics import watched
     from laud_ray.cli.output import terminal
+    from laud_ray.stats.betting import TESTS
     from laud_ray.update.update import update as run_update
 
     with Show(terminal(err=True), run) as show:
-        return run_update(run, new_data, watched(show, run, metrics))
+        outcome = run_update(run, new_data, watched(show, run, metrics))
+    metrics.update(
+        appended=outcome.added > 0,
+        wealth={test: value for test, value in outcome.evidence.items() if test in TESTS},
+        alarms=outcome.alarms,
+        accuracy=None if outcome.accuracy is None else outcome.accuracy.value,
+        verdict=None if outcome.decision is None else outcome.decision.verdict,
+    )
+    return outcome
 
 
 def _print(outcome: "Outcome", as_json: bool) -> None:

@@ -124,3 +124,20 @@ def test_a_run_is_counted_as_it_is_shown(recorded: list[tuple[str, float, Mappin
     assert last(recorded, "laud_job_round") == 1
     ((model, run),) = [(tags["model"], tags["run"]) for name, _, tags in recorded if name == "laud_job_model_info"]
     assert (model, run) == ("round-0001", str(tmp_path / "absent"))
+
+
+def test_an_update_is_reported(recorded: list[tuple[str, float, Mapping[str, str]]]) -> None:
+    metrics = JobMetrics("run", "runs/food")
+    wealth = {"confidence": 0.5, "novelty": 5.1}
+    metrics.update(appended=True, wealth=wealth, alarms=("novelty",), accuracy=0.8, verdict="promote")
+    metrics.update(appended=False, wealth={}, alarms=(), accuracy=None, verdict=None)
+    found = [(name, value, tags.get("test", tags.get("verdict"))) for name, value, tags in recorded]
+    assert found == [
+        ("laud_job_generations", 1, None),
+        ("laud_job_log_wealth", 0.5, "confidence"),
+        ("laud_job_alarm", 0, "confidence"),
+        ("laud_job_log_wealth", 5.1, "novelty"),
+        ("laud_job_alarm", 1, "novelty"),
+        ("laud_job_new_accuracy", 0.8, None),
+        ("laud_job_decisions", 1, "promote"),
+    ]
