@@ -173,6 +173,7 @@ metrics.errors(3)
 metrics.tokens(900)
 metrics.spend(1.25)
 metrics.round(3, "round-0003")
+metrics.update(appended=True, wealth={"novelty": 2.0}, alarms=(), accuracy=0.8, verdict="keep")
 sys.stdin.read()
 """
 
