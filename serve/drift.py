@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from laud_ray.data.range_files import side_by_side
 from laud_ray.errors import DamageError
+from laud_ray.passes.stored import found_in
 from laud_ray.stats.betting import Batch, Reference, Watch
 from laud_ray.stats.drift import LEAST as LEAST
 from laud_ray.stats.drift import THRESHOLD as THRESHOLD
@@ -83,7 +83,7 @@ class Drift:
 def reference(run: RunFolder, model: str, names: Sequence[str]) -> Reference | None:
     """Return what a model found in the corpus of its run; None if its scores are missing or damaged.
 
-    Documents that were asked about are left out, because the model was trained on most of them. Blocks.
+    Documents that the model was trained on are counted apart. Blocks.
 
     Args:
         names: of the k labels.
@@ -91,15 +91,12 @@ def reference(run: RunFolder, model: str, names: Sequence[str]) -> Reference | N
     number = next((one.round for one in model_records.models(run.store.engine) if one.name == model), None)
     if number is None:
         return None
-    asked = pa.array([one.query.document.id for one in run.store.queries()], pa.string())
-    values, scores, found = pa.array(names, pa.string()), run.scores(number), Reference.of([], len(names))
+    asked = [one.query.document.id for one in run.store.queries() if one.purpose != "evaluation"]
+    trained, scores, found = pa.array(asked, pa.string()), run.scores(number), Reference.of([], len(names))
     try:
         ranges = sorted(name for name in scores.names() if name.endswith(".parquet"))
         for table in side_by_side(lambda name: scores.read_table(name, ["id", "label", "confidence"]), ranges):
-            best = pc.index_in(table["label"].cast(pa.string()), value_set=values)
-            new = pc.and_(pc.is_valid(best), pc.invert(pc.is_in(table["id"], value_set=asked)))
-            confidence = np.clip(table["confidence"].filter(new).to_numpy().astype(np.float64), 0, 1)
-            found += Reference.of([Batch(best.filter(new).to_numpy().astype(np.int64), confidence)], len(names))
+            found += found_in(table, names, trained)
             if found.n >= ENOUGH:
                 break
     except (FileNotFoundError, DamageError, pa.ArrowException):

@@ -4,7 +4,7 @@ n documents, c passes, k classes, g groups of them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -16,6 +16,7 @@ from laud_ray.data.corpus import Corpus
 from laud_ray.data.range_files import side_by_side
 from laud_ray.models.language.warm import make_room
 from laud_ray.passes.shortlists import SHORTLIST
+from laud_ray.stats.betting import Batch, Reference
 from laud_ray.storage.folder import Folder
 from laud_ray.taxonomy.groups import Groups
 from laud_ray.types import Floats
@@ -142,3 +143,23 @@ def mapped(names: Sequence[str], work: Callable[[str, J], T], job: J, workers: W
     make_room(workers, len(names))
     for result in map_all_ranges(names, work, job, workers, what="parts of the shortlist", committed=False):
         yield result.name, result.value
+
+
+def found_in(table: pa.Table, names: Sequence[str], trained: pa.Array) -> Reference:
+    """Return what a model found in some documents, as a reference that later ones are compared with.
+
+    Documents without a label do not count. Those that the model was trained on are counted apart: they were chosen
+    because the model was unsure of them, so that without them the others look surer than new documents are, and with
+    them too.
+
+    Args:
+        table: columns id, label and confidence of a stored pass.
+        names: of the k labels of the model.
+        trained: ids of the documents that it was trained on.
+    """
+    best = pc.index_in(table.column("label").cast(pa.string()), value_set=pa.array(names, pa.string()))
+    table = table.append_column("best", best).filter(pc.is_valid(best))
+    others = table.filter(pc.invert(pc.is_in(table.column("id"), value_set=trained)))
+    confidence = np.clip(others.column("confidence").to_numpy().astype(np.float64), 0, 1)
+    found = Reference.of([Batch(others.column("best").to_numpy().astype(np.int64), confidence)], len(names))
+    return replace(found, trained=table.num_rows - others.num_rows)

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from laud_ray.data.corpus import Corpus, corpus_of
 from laud_ray.data.range_files import side_by_side
+from laud_ray.passes.stored import found_in
 from laud_ray.stats.betting import TESTS, Batch, Reference, Tolerance, Watch
 from laud_ray.steps.work import Work
 from laud_ray.store.updates import evidence as records
@@ -108,19 +109,16 @@ def _evidence(number: int, test: str, watch: Watch) -> Evidence:
 
 
 def _reference(work: Work, current: Current, base: Base) -> Reference:
-    """Return labels and confidences of all documents up to a base, which are read once and then recorded.
-
-    Annotated documents are left out, because the model was trained on them.
-    """
+    """Return labels and confidences of all documents up to a base, which are read once and then recorded."""
     key, names = f"watch of {base.generation} by {base.model}", current.labels
     text = work.store.setting(key)
     if text is None:
-        asked = pa.array([one.query.document.id for one in work.store.queries()], pa.string())
+        asked = [one.query.document.id for one in work.store.queries() if one.purpose != "evaluation"]
+        trained = pa.array(asked, pa.string())
         scores = work.run.scores(current.round)
         ranges = [part.name for part in earlier(work, base).ranges]
         tables = side_by_side(lambda name: scores.read_table(name, ["id", "label", "confidence"]), ranges)
-        others = (table.filter(pc.invert(pc.is_in(table.column("id"), value_set=asked))) for table in tables)
-        found = Reference.of((_batch(table, names) for table in others), len(names))
+        found = sum((found_in(table, names, trained) for table in tables), Reference.of([], len(names)))
         work.store.set(key, text := json.dumps(found.to_json()))
     return Reference.from_json(json.loads(text))
 

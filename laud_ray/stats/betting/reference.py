@@ -57,6 +57,8 @@ class Reference:
         variance: of the confidence.
         novel: the number of documents that count as novel.
         novel_of: the number of documents for which that was measured; at most n.
+        trained: the number of further documents that the model was trained on. What it would have found in them is not
+            known, and they were not chosen at random.
     """
 
     counts: Indices
@@ -64,6 +66,7 @@ class Reference:
     variance: float
     novel: int
     novel_of: int
+    trained: int = 0
 
     @classmethod
     def of(cls, batches: Iterable[Batch], k: int) -> "Reference":
@@ -92,6 +95,7 @@ class Reference:
             (1 - share) * self.variance + share * other.variance + share * (1 - share) * apart**2,
             self.novel + other.novel,
             self.novel_of + other.novel_of,
+            self.trained + other.trained,
         )
 
     @property
@@ -103,6 +107,12 @@ class Reference:
     def shares(self) -> Floats:
         """(k,) the share of each label; 0 if there are no documents."""
         return np.asarray(self.counts / max(self.n, 1))
+
+    def within(self, values: Floats | float) -> tuple[Floats, Floats]:
+        """Return between what means or shares in [0, 1] lie, whatever the documents are like that were trained on."""
+        share = self.trained / max(self.n + self.trained, 1)
+        low = (1 - share) * np.asarray(values)
+        return low, low + share
 
     def moved(self, batch: Batch, most: int = 3) -> tuple[tuple[int, float, float], ...]:
         """Return the labels whose shares differ most in a batch: each with its share here and there, largest first."""
@@ -120,6 +130,7 @@ class Reference:
             "variance": self.variance,
             "novel": self.novel,
             "novel_of": self.novel_of,
+            "trained": self.trained,
         }
 
     @classmethod
@@ -131,6 +142,7 @@ class Reference:
             float(stored["variance"]),
             int(stored["novel"]),
             int(stored["novel_of"]),
+            int(stored.get("trained", 0)),
         )
 
 

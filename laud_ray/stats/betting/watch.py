@@ -45,8 +45,9 @@ class Watch:
     alarm stays until then.
 
     The hypotheses allow for the error of a finite reference: its own confidence bounds are added to the tolerances of
-    confidence and labels. For novelty they count only if they are larger than the tolerated share, which is a share
-    beyond a known distance and not beyond an estimated one. A test for which the reference is too small has no bets.
+    confidence and labels, and whatever the documents are like that the model was trained on is tolerated too. For
+    novelty the bounds count only if they are larger than the tolerated share, which is a share beyond a known distance
+    and not beyond an estimated one. A test for which the reference is too small has no bets.
 
     Attributes:
         reference: what new documents are compared with.
@@ -128,14 +129,15 @@ class Watch:
     def _on_confidence(self, batch: Batch) -> Moves:
         known = self.reference
         off = self.tolerance.confidence + float(radius(known.variance, known.n, self._error / 2))
-        return bets_on_mean(batch.confidence, known.mean, known.variance, known.mean - off, known.mean + off)
+        low, high = map(float, known.within(known.mean))
+        return bets_on_mean(batch.confidence, known.mean, known.variance, low - off, high + off)
 
     def _on_labels(self, batch: Batch) -> Moves:
         known, shares = self.reference, self.reference.shares
         error = self._error / (2 * len(shares))
         off = self.tolerance.labels + radius(shares * (1 - shares), known.n, error)
-        counts = label_counts(batch, len(shares))
-        return bets_on_shares(counts, len(batch), shares, shares - off, shares + off, known.n)
+        counts, (low, high) = label_counts(batch, len(shares)), known.within(shares)
+        return bets_on_shares(counts, len(batch), shares, low - off, high + off, known.n)
 
     def _on_novelty(self, batch: Batch) -> Moves:
         assert batch.novel is not None

@@ -9,7 +9,8 @@ import pytest
 import serve.service
 from laud_ray.stats.betting import Batch, Reference
 from laud_ray.store.run import look_at
-from laud_ray.types import Floats
+from laud_ray.store.store import Query
+from laud_ray.types import Document, Floats
 from serve.drift import BATCH, TESTS, YEAR_S, Drift, reference
 from tests.served import eventually, live, serve_run
 from tests.tiny import LABELS, products
@@ -84,12 +85,14 @@ def with_scores(storage: Path, label: str, ids: list[str]) -> Path:
     return run
 
 
-def test_a_reference_is_what_the_model_found_in_the_corpus_without_what_was_asked(tmp_path: Path) -> None:
+def test_a_reference_counts_apart_what_the_model_was_trained_on(tmp_path: Path) -> None:
     run = with_scores(tmp_path / "run", LABELS[1], ["e0", "e1", *(f"d{i}" for i in range(40))])
     with look_at(str(run)) as opened:
+        opened.store.add_queries("query", 0, [Query(Document("d0", "a name"), "its margin is small")])
         found = reference(opened, "round-0001", LABELS)
         assert found is not None
-        assert (found.counts[1], found.n) == (39 + 41, 80)
+        # Two documents have no label; those of the evaluation sample, e0 and e1, never train.
+        assert (found.counts[1], found.n, found.trained) == (40 + 41, 81, 1)
         assert found.mean == pytest.approx(0.9)
         assert reference(opened, "round-0009", LABELS) is None
         opened.scores(1).write("part-00001.parquet", b"damaged")

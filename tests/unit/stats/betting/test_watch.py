@@ -1,6 +1,7 @@
 """The watch: silent at the edge of what is tolerated, however often one looks; loud beyond it."""
 
 import json
+from dataclasses import replace
 from math import exp, log
 
 import numpy as np
@@ -32,6 +33,24 @@ def year(rng: np.random.Generator, batches: int = 52, n: int = 500, **change: fl
 
 def test_no_change_is_no_alarm() -> None:
     assert [year(np.random.default_rng(seed)) for seed in range(20)] == [()] * 20
+
+
+def test_documents_that_were_chosen_for_training_are_no_drift() -> None:
+    """Those of which the model was least sure are trained on: without them the others look surer than new ones are."""
+    rng = np.random.default_rng(0)
+    whole = draw(rng, 20_000)
+    sure = np.argsort(whole.confidence)[2_000:]
+    others = Reference.of([Batch(whole.best[sure], whole.confidence[sure])], 5)
+    fresh = [draw(rng, 500) for _ in range(52)]
+    alarms = []
+    for known in (others, replace(others, trained=2_000)):
+        watch = Watch.start(known)
+        for batch in fresh:
+            watch = watch.after(batch)
+        alarms.append(watch.alarms)
+    assert alarms == [("confidence",), ()]
+    assert replace(others, trained=2_000).within(0.5) == (0.45, 0.55)
+    assert Reference.from_json(replace(others, trained=7).to_json()).trained == 7
 
 
 def test_at_the_edge_of_all_tolerances_at_most_5_percent_of_years_have_a_false_alarm() -> None:
@@ -122,7 +141,8 @@ def test_a_reference_is_the_same_by_parts() -> None:
     assert found.mean == pytest.approx(whole.confidence.mean())
     assert found.variance == pytest.approx(whole.confidence.var())
     assert (found.n, found.novel, found.novel_of) == (1000, whole.novel.sum(), 1000)
-    assert Reference.of([], 2).to_json() == {"counts": [0, 0], "mean": 0, "variance": 0, "novel": 0, "novel_of": 0}
+    nothing = {"counts": [0, 0], "mean": 0, "variance": 0, "novel": 0, "novel_of": 0, "trained": 0}
+    assert Reference.of([], 2).to_json() == nothing
 
 
 def test_the_labels_that_moved_are_named_largest_first() -> None:
