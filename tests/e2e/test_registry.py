@@ -161,14 +161,15 @@ def test_a_run_without_models(run: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_run_of_an_older_version(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It has no people, promotions, feedback, revisions, checksums, walks of the seed, trees or configuration."""
+    """It lacks people, promotions, feedback, revisions, checksums, walks of the seed, trees, updates, configuration."""
     settings = yaml.safe_load((run / "config.yaml").read_text())
     del settings["serving"]
     (run / "config.yaml").write_text(yaml.safe_dump(settings))
     with sqlite3.connect(run / "laud.db") as database:
         people = ("votes", "leases", "gold", "question_states", "questions")
         trees = ("taxonomies", "renewed_answers", "renewed_queries")
-        for table in (*people, *trees, "promotions", "feedback", "alembic_version"):
+        updates = ("generations", "watch", "proposals", "decisions")
+        for table in (*people, *trees, *updates, "promotions", "feedback", "alembic_version"):
             database.execute(f"drop table {table}")
         for (table,) in database.execute("select name from sqlite_master where type = 'table'").fetchall():
             for _, column, *_ in database.execute(f"pragma table_info({table})").fetchall():
