@@ -26,6 +26,7 @@ from laud_ray.discovery.clusters import LEAST, new_groups, width_of
 from laud_ray.discovery.pool import pool
 from laud_ray.discovery.words import names
 from laud_ray.models.encoder.encoding import BUNDLED, Encoder
+from laud_ray.passes.novelty import distances
 from laud_ray.query.spatial.geometry import cluster
 from laud_ray.types import Floats, Indices
 
@@ -126,12 +127,6 @@ def ways(data: Data, split: Split, k: int, seed: int) -> Iterator[tuple[str, lis
     far = split.new[new > np.quantile(earlier, FAR)]
     yield "k-means, far", clusters(data.vectors, far, k, seed)
     yield "k-means, same", clusters(data.vectors, some, k, seed)
-
-
-def distances(vectors: Floats, known: Floats) -> Floats:
-    """Return 1 minus the cosine to the nearest known vector."""
-    found: Floats = 1 - (vectors @ known.T).max(axis=1)
-    return found
 
 
 def clusters(vectors: Floats, rows: Indices, k: int, seed: int) -> list[Indices]:

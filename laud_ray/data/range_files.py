@@ -1,10 +1,12 @@
-"""Read many small files concurrently, because each costs a round trip in an object store."""
+"""The files of ranges: many are read concurrently, because each costs a round trip in an object store."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
+
+import numpy as np
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -28,3 +30,8 @@ def side_by_side(read: Callable[[K], T], keys: Iterable[K], *, readers: int = RE
         finally:
             for one in begun:
                 one.cancel()
+
+
+def random_of(name: str, seed: Sequence[int]) -> np.random.Generator:
+    """Return the random numbers of a range, which depend on the digits of its name and on the seed alone."""
+    return np.random.default_rng([*seed, *(int(c) for c in name if c.isdigit())])

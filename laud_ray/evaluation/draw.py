@@ -7,7 +7,7 @@ import pyarrow as pa
 from scipy.special import expit, logit
 
 from laud_ray.data.corpus import Corpus
-from laud_ray.data.range_files import side_by_side
+from laud_ray.data.range_files import random_of, side_by_side
 from laud_ray.evaluation.strata import Cut, Population
 from laud_ray.stats import allocate_robustly, boundaries
 from laud_ray.store.store import Query, Sampled
@@ -44,8 +44,7 @@ def draw(
     have = np.zeros(strata, np.int64)
     placed: list[tuple[int, str, int]] = []
     for part in population.parts(round):
-        digits = [int(c) for c in part.name if c.isdigit()]
-        keys = np.random.default_rng([*seed, *digits]).random(len(part.usable))
+        keys = random_of(part.name, seed).random(len(part.usable))
         proba = _shifted(part.score, shift)
         old: Indices = np.array([row for name, row in before if name == part.name], np.int64)
         placed += [(int(part.stratum[row]), part.name, int(row)) for row in old]

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray.data.corpus import Corpus
-from laud_ray.data.range_files import side_by_side
+from laud_ray.data.range_files import random_of, side_by_side
 from laud_ray.passes.summary import Summary
 from laud_ray.storage.folder import Folder
 from laud_ray.types import Bools, Candidates, Floats, Indices, QueryStrategy
@@ -87,8 +87,7 @@ def shortlist_range(
     rows = np.flatnonzero(usable & first & ~excluded)
     assert found.utility is not None, "the texts were summarised without the strategy of the shortlist"
     utility = found.utility[inverse[rows]]
-    digits = [int(c) for c in name if c.isdigit()]
-    rng = np.random.default_rng([*wanted.seed, *digits])
+    rng = random_of(name, wanted.seed)
     ties, distinct = rng.random(len(rows)), int(first.sum())
     depths = _depths(utility.shape[1], wanted.share(distinct), wanted.most(distinct, utility.shape[1]), rng)
     places = [_first(utility[:, criterion], ties, depth) for criterion, depth in enumerate(depths)]

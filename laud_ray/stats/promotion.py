@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from laud_ray.stats.estimates.accuracy import shrunk
 from laud_ray.stats.estimates.sample import Sample
 from laud_ray.types import Floats
 
 # The probability of calling a model not worse that is worse by more than the margin.
 ERROR = 0.05
-_Z = 1.959963984540054  # the 97.5 % quantile of the normal distribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +161,8 @@ def _effective(sample: Sample, apart: Floats, weights: Floats) -> float:
     overall = (float(weights @ (apart - mean) ** 2) * len(apart) + 1) / (len(apart) + 1)
     means = np.bincount(stratum, apart) / sampled
     within = np.bincount(stratum, (apart - means[stratum]) ** 2) / sampled
-    shrunk = (sampled * within + _Z**2 * overall) / (sampled + _Z**2)
-    return float((share * shrunk).sum() / (spread * shrunk).sum())
+    variance = shrunk(within, sampled, overall)
+    return float((share * variance).sum() / (spread * variance).sum())
 
 
 def _likeliest_gain(gains: float, losses: float, margin: float) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from laud_ray.data.range_files import random_of
 from laud_ray.evaluation import draw
 from laud_ray.evaluation.strata import Population
 from laud_ray.stats import allocate
@@ -98,8 +99,7 @@ def _candidates(
             for name in told.column_names:
                 table = table.append_column(name, told.column(name))
             table = table.append_column("novelty", far.read_table(part.name).column("novelty"))
-            digits = [int(c) for c in part.name if c.isdigit()]
-            keys = np.random.default_rng([work.config.seed, 7, *digits]).random(table.num_rows)
+            keys = random_of(part.name, (work.config.seed, 7)).random(table.num_rows)
             table = table.append_column("key", pa.array(keys))
             first = pc.and_(pc.is_null(table.column("duplicate_of")), pc.is_valid(table.column("label")))
             kept = pc.and_(first, pc.invert(pc.is_in(table.column("id"), value_set=never)))

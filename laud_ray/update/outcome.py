@@ -78,14 +78,14 @@ def noticed_line(one: Noticed) -> str:
     differs = f"differs ({' and '.join(alarms)}) from" if alarms else "does not differ from"
     if one.before and not alarms:
         differs = f"comes after an alarm ({' and '.join(one.before)}), and gives no further one; compared with"
-    moved = sorted(range(len(labels)), key=lambda c: (-abs(new.shares[c] - known.shares[c]), c))[:SHOWN]
-    shares = ", ".join(f"{labels[c]} {new.shares[c]:.1%} against {known.shares[c]:.1%}" for c in moved)
+    shares = ", ".join(f"{labels[c]} {now:.1%} against {was:.1%}" for c, was, now in known.moved(new, SHOWN))
+    confidence = f"confidence {new.mean:.3f} against {known.mean:.3f}"
     novel, before = (part.novel / max(part.novel_of, 1) for part in (new, known))
     wealth = ", ".join(f"{test} {one.watch.wealth[test].log:.1f}" for test in TESTS)
+    told = "; ".join(filter(None, (confidence, shares, f"novel {novel:.1%} against {before:.1%}")))
     return (
-        f"generation {one.number} {differs} the {known.n:,} documents before: confidence {new.mean:.3f} against "
-        f"{known.mean:.3f}; {shares}; novel {novel:.1%} against {before:.1%} (evidence, of {one.watch.threshold:.1f} "
-        f"for an alarm: {wealth})"
+        f"generation {one.number} {differs} the {known.n:,} documents before: {told} (evidence, of "
+        f"{one.watch.threshold:.1f} for an alarm: {wealth})"
     )
 
 

@@ -1,7 +1,6 @@
 """A run goes on with other labels: it asks about what is new or split, and keeps all other answers."""
 
 import json
-import random
 import shutil
 import signal
 import sqlite3
@@ -10,18 +9,16 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from laud_ray import config, loop
 from laud_ray.errors import RunError
 from laud_ray.store.run import claim, configured, look_at
-from laud_ray.store.store import Answered
 from laud_ray.store.updates import proposals
 from laud_ray.store.updates.proposals import Cluster
 from laud_ray.store.versions.record import history
 from serve.registry import open_registry
 from tests.commands import laud
-from tests.e2e.test_taxonomy_change import killed
+from tests.e2e.changes import answers, killed, run_to_its_end, stored, write_config, write_names
 
 WORDS = {
     "Milk": "whole milk skimmed fresh",
@@ -35,41 +32,19 @@ KNOWN = ["Milk", "Curd", "Saws", "Files"]
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("data")
-    rng = random.Random(0)
-    rows = [
-        f"{rng.choice(words.split())} {rng.choice(words.split())} {rng.choice('xyz')}{i},{kind}"
-        for i in range(60)
-        for kind, words in WORDS.items()
-    ]
-    (place / "names.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
-    return place
+    return write_names(tmp_path_factory.mktemp("data"), WORDS)
 
 
 def written(data: Path, storage: Path, budget: int = 30, labels: list[str] = KNOWN, **more: object) -> Path:
-    settings = {
-        "task": {"name": "goods", "labels": labels},
-        "corpus": {"path": str(data / "names.csv"), "text": "text"},
-        "learner": {"kind": "linear"},
-        "oracle": {"kind": "replay", "label": "label"},
-        "init": {"per_class": 2},
-        "query": {"batch": 10, "strategy": "margin", "answerable": False},
-        "evaluation": {"size": 60, "stop_set": 50},
-        "budget": {"annotations": budget},
-        "storage": str(storage),
-        **more,
-    }
     path = storage.with_name(f"{storage.name}-{budget}.yaml")
-    path.write_text(yaml.safe_dump(settings))
-    return path
+    return write_config(path, data, storage, {"labels": labels}, budget, **more)
 
 
 @pytest.fixture(scope="module")
 def ended(ray_session: str, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that has spent its budget."""
     storage = tmp_path_factory.mktemp("runs") / "ended"
-    outcome = loop.run(config.load(str(written(data, storage))))
-    assert outcome.reason == "budget: 30 of 30 annotations are spent"
+    run_to_its_end(written(data, storage))
     return storage
 
 
@@ -77,16 +52,6 @@ def ended(ray_session: str, data: Path, tmp_path_factory: pytest.TempPathFactory
 def storage(ended: Path, tmp_path: Path) -> Path:
     shutil.copytree(ended, tmp_path / "run")
     return tmp_path / "run"
-
-
-def answers(storage: Path) -> dict[str, Answered]:
-    with look_at(str(storage)) as folder:
-        return {a.query.document.id: a for a in folder.store.queries()}
-
-
-def stored(storage: Path) -> list[tuple[object, ...]]:
-    with sqlite3.connect(storage / "laud.db") as database:
-        return database.execute("select document_id, label, cost from annotations order by position").fetchall()
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:

@@ -1,25 +1,21 @@
 """A run goes on with another version of its taxonomy: it asks about what is new, split or moved, and nothing else."""
 
-import random
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import yaml
 
 from laud_ray import config, loop
 from laud_ray.errors import RunError
 from laud_ray.report.run.json_form import to_json
 from laud_ray.report.run.read import read
 from laud_ray.store.run import configured, look_at
-from laud_ray.store.store import Answered
 from laud_ray.store.versions.record import history
-from tests.e2e.test_crash import start
+from tests.e2e.changes import answers, killed, run_to_its_end, stored, write_config, write_names
 
 WORDS = {
     "Green": "green sencha matcha gyokuro",
@@ -57,42 +53,24 @@ CHANGED = {"Food > Tea > Green", "Food > Tea > Black", "Food > Rice"}
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("data")
-    rng = random.Random(0)
-    rows = [
-        f"{rng.choice(words.split())} {rng.choice(words.split())} {rng.choice('xyz')}{i},{kind}"
-        for i in range(60)
-        for kind, words in WORDS.items()
-    ]
-    (place / "names.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    write_names(place, WORDS)
     (place / "old.csv").write_text(OLD)
     (place / "new.csv").write_text(NEW)
     return place
 
 
 def written(data: Path, storage: Path, labels: str = "old.csv", budget: int = 30, **more: object) -> Path:
-    settings = {
-        "task": {"name": "goods", "kind": "taxonomy", "labels": str(data / labels)},
-        "corpus": {"path": str(data / "names.csv"), "text": "text"},
-        "learner": {"kind": "linear"},
-        "oracle": {"kind": "replay", "label": "label"},
-        "init": {"per_class": 2},
-        "query": {"batch": 10, "strategy": "margin", "answerable": False},
-        "evaluation": {"size": 60, "stop_set": 50},
-        "budget": {"annotations": budget},
-        "storage": str(storage),
-        **more,
-    }
-    path = storage.with_name(f"{storage.name}-{labels}-{budget}.yaml")
-    path.write_text(yaml.safe_dump(settings))
-    return path
+    task = {"kind": "taxonomy", "labels": str(data / labels)}
+    return write_config(
+        storage.with_name(f"{storage.name}-{labels}-{budget}.yaml"), data, storage, task, budget, **more
+    )
 
 
 @pytest.fixture(scope="module")
 def ended(ray_session: str, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that has spent its budget."""
     storage = tmp_path_factory.mktemp("runs") / "ended"
-    outcome = loop.run(config.load(str(written(data, storage))))
-    assert outcome.reason == "budget: 30 of 30 annotations are spent"
+    run_to_its_end(written(data, storage))
     return storage
 
 
@@ -100,16 +78,6 @@ def ended(ray_session: str, data: Path, tmp_path_factory: pytest.TempPathFactory
 def storage(ended: Path, tmp_path: Path) -> Path:
     shutil.copytree(ended, tmp_path / "run")
     return tmp_path / "run"
-
-
-def answers(storage: Path) -> dict[str, Answered]:
-    with look_at(str(storage)) as folder:
-        return {a.query.document.id: a for a in folder.store.queries()}
-
-
-def stored(storage: Path) -> list[tuple[object, ...]]:
-    with sqlite3.connect(storage / "laud.db") as database:
-        return database.execute("select document_id, label, cost from annotations order by position").fetchall()
 
 
 def go_on(data: Path, storage: Path, budget: int) -> tuple[loop.Outcome, list[str]]:
@@ -186,19 +154,6 @@ def test_with_a_spent_budget_the_model_knows_the_new_tree_and_the_reason_says_wh
     more, _ = go_on(data, storage, 45)
     assert {one.query.sought for name, one in answers(storage).items() if name not in before} <= CHANGED
     assert more.state == "finished"
-
-
-def killed(address: str, path: Path, file: Path, most: int = 60) -> tuple[int, str]:
-    """Run, and kill it at the first boundary where it was not killed before, until it ends."""
-    kills = 0
-    while kills < most:
-        process = start(address, path, file)
-        out, err = process.communicate(timeout=200)
-        if process.returncode == 0:
-            return kills, out.strip()
-        assert process.returncode == -signal.SIGKILL, err
-        kills += 1
-    raise AssertionError("it did not end")
 
 
 def test_killed_at_every_step_it_ends_as_if_nothing_had_happened(

@@ -114,13 +114,12 @@ class Reference:
         low = (1 - share) * np.asarray(values)
         return low, low + share
 
-    def moved(self, batch: Batch, most: int = 3) -> tuple[tuple[int, float, float], ...]:
-        """Return the labels whose shares differ most in a batch: each with its share here and there, largest first."""
-        if not len(batch):
+    def moved(self, other: "Reference", most: int = 3) -> tuple[tuple[int, float, float], ...]:
+        """Return the labels whose shares differ most in other documents: each with its share here and there."""
+        if not other.n:
             return ()
-        there = label_counts(batch, len(self.counts)) / len(batch)
-        order = np.argsort(-np.abs(there - self.shares), kind="stable")[:most]
-        return tuple((int(c), float(self.shares[c]), float(there[c])) for c in order)
+        order = np.argsort(-np.abs(other.shares - self.shares), kind="stable")[:most]
+        return tuple((int(c), float(self.shares[c]), float(other.shares[c])) for c in order)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as values that JSON knows."""

@@ -46,13 +46,13 @@ def _effective_size(sample: Sample, weights: Floats, value: float) -> float:
     correct = np.bincount(stratum, sample.true == sample.predicted)
     share = np.bincount(stratum, weights) / weights.sum()
     spread = share**2 * sample.unseen / sampled  # a stratum's part of the variance, over p (1 - p)
-    pooled = float(_shrunk(value, 1 / spread.sum(), 0.5))
-    within = _shrunk(correct / sampled, sampled, pooled)
+    pooled = float(shrunk(value, 1 / spread.sum(), 0.5))
+    within = shrunk(correct / sampled, sampled, pooled)
     overall = (share * within).sum()
     return float(overall * (1 - overall) / (spread * within * (1 - within)).sum())
 
 
-def _shrunk(value: Floats | float, n: Floats | Indices | float, centre: float) -> Floats:
+def shrunk(value: Floats | float, n: Floats | Indices | float, centre: float) -> Floats:
     """Shrink shares, each measured on n documents, towards a centre that counts as z² documents, as Wilson does."""
     return np.asarray((n * value + _Z**2 * centre) / (n + _Z**2))
 
@@ -60,7 +60,7 @@ def _shrunk(value: Floats | float, n: Floats | Indices | float, centre: float) -
 def wilson(value: float, n: float) -> tuple[float, float]:
     """Return the 95 % Wilson score interval of a share that is seen on n documents; n may be an effective size."""
     # scipy.stats.binomtest has this interval too, but takes whole counts only; the effective size is fractional.
-    centre = float(_shrunk(value, n, 0.5))
+    centre = float(shrunk(value, n, 0.5))
     half = _Z / (n + _Z**2) * sqrt(n * value * (1 - value) + _Z**2 / 4)
     # At 0 and 1, rounding could put the value just outside the interval.
     return max(0.0, min(centre - half, value)), min(1.0, max(centre + half, value))

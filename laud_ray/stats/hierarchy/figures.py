@@ -16,10 +16,14 @@ _REPLICATES = 1000, 100
 def hierarchical_f1(sample: Sample, parents: Indices) -> Estimate:
     """Return the hierarchical F1 of `hierarchy_figures` alone, from the same sample."""
     lineage = lineages(parents)
-    true, predicted = lineage[sample.true], lineage[sample.predicted]
-    common = ((true == predicted) & (true != NONE)).sum(axis=1)
-    both = (true != NONE).sum(axis=1) + (predicted != NONE).sum(axis=1)
-    return estimate_ratio(sample, 2.0 * common, both.astype(np.float64))
+    common, depth, predicted_depth = shared(lineage[sample.true], lineage[sample.predicted])
+    return estimate_ratio(sample, 2.0 * common, (depth + predicted_depth).astype(np.float64))
+
+
+def shared(true: Indices, predicted: Indices) -> tuple[Indices, Indices, Indices]:
+    """Return how many levels (n, D) paths share, and how many the true and the predicted ones have: (n,) each."""
+    known = true != NONE
+    return ((true == predicted) & known).sum(axis=1), known.sum(axis=1), (predicted != NONE).sum(axis=1)
 
 
 def hierarchy_figures(
@@ -63,8 +67,7 @@ def hierarchy_figures(
     _require_nodes("predicted", sample.predicted, NONE, own - 1)
     lineage = lineages(parents)
     true, predicted = lineage[sample.true], lineage[sample.predicted]
-    depth, predicted_depth = ((one != NONE).sum(axis=1) for one in (true, predicted))
-    common = ((true == predicted) & (true != NONE)).sum(axis=1)
+    common, depth, predicted_depth = shared(true, predicted)
     inner = np.zeros(k + 1, np.bool_)
     inner[parents[:own][parents[:own] != NONE]] = True
     depths = int((lineage[:own] != NONE).any(axis=0).sum())

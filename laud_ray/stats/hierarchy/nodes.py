@@ -12,7 +12,7 @@ import numpy as np
 
 from laud_ray.stats.estimates.classes import estimate_classes
 from laud_ray.stats.estimates.sample import Sample
-from laud_ray.stats.hierarchy.figures import hierarchy_figures
+from laud_ray.stats.hierarchy.figures import hierarchy_figures, shared
 from laud_ray.taxonomy.lineage import NONE, lineages
 from laud_ray.taxonomy.tree import Taxonomy
 from laud_ray.types import Bools, ClassEstimates, ConfusedSiblings, HierarchyFigures, Indices, NodeFigures
@@ -143,9 +143,8 @@ def _parted(true: Indices, predicted: Indices, t: int) -> tuple[Indices, Indices
 
 def _parting(true: Indices, predicted: Indices) -> tuple[Indices, Bools]:
     """Return (n,) the levels that both paths share, and whether both go on below these, to different nodes."""
-    common = ((true == predicted) & (true != NONE)).sum(axis=1)
-    shorter = np.minimum((true != NONE).sum(axis=1), (predicted != NONE).sum(axis=1))
-    return common, common < shorter
+    common, depth, predicted_depth = shared(true, predicted)
+    return common, common < np.minimum(depth, predicted_depth)
 
 
 def _confused(taxonomy: Taxonomy, pair: tuple[int, int] | list[int], documents: int) -> ConfusedSiblings:

@@ -147,8 +147,8 @@ def test_a_reference_is_the_same_by_parts() -> None:
 
 def test_the_labels_that_moved_are_named_largest_first() -> None:
     batch = Batch(np.array([2, 2, 2, 1]), np.full(4, 0.5))
-    assert known_reference().moved(batch, 2) == ((2, 0.0, 0.75), (0, pytest.approx(2 / 3), 0.0))
-    assert known_reference().moved(Batch(np.array([], np.int64), np.array([]))) == ()
+    assert known_reference().moved(Reference.of([batch], 3), 2) == ((2, 0.0, 0.75), (0, pytest.approx(2 / 3), 0.0))
+    assert known_reference().moved(Reference.of([], 3)) == ()
 
 
 def test_a_batch_without_documents_or_without_novelty_leaves_tests_as_they_are() -> None:
