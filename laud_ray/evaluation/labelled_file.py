@@ -17,7 +17,7 @@ from laud_ray.stats import Sample, figures
 from laud_ray.stats.hierarchy import leaf_figures
 from laud_ray.stats.legibility import ENOUGH, Legibility, LegibleScorer
 from laud_ray.storage.text_reading import AS_FOUND, Reading
-from laud_ray.taxonomy.task import by_path
+from laud_ray.taxonomy.task import numbers_of
 from laud_ray.texts import cut, normalise_text
 from laud_ray.types import Figures, Floats, Indices, Scorer, Task
 
@@ -46,7 +46,7 @@ class _Truths:
 
     def __init__(self, task: Task) -> None:
         tree = task.taxonomy
-        self._index = {name: i for i, name in enumerate(task.names)} if tree is None else by_path(tree)
+        self._index = numbers_of(task)
         self._outside = None if tree is None else Outside(tree)
         self.places: list[int] = []
         self.partly = 0

@@ -18,7 +18,7 @@ from laud_ray.store import rechecks
 from laud_ray.store.ledger import Ledger
 from laud_ray.store.run import RunFolder
 from laud_ray.store.store import Sampled, Store
-from laud_ray.taxonomy.task import agrees, by_path
+from laud_ray.taxonomy.task import agrees, by_path, numbers_of
 from laud_ray.types import Bools, Estimate, Figures, Floats, Indices, Task
 
 # Reasons why a document of the sample does not count in the figures.
@@ -114,7 +114,7 @@ def _measured(
     """Return the figures from the answers for the documents at the places `use`, each of which has one."""
     answered = [drawn[i] for i in use]
     strata, sizes = merge_unanswered(drawn, answered)
-    true = _places(_index(task), answers, answered)
+    true = _places(numbers_of(task), answers, answered)
     if task.taxonomy is None:
         return figures(Sample(true, label[use], confidence[use], strata, sizes), task.names, seed=seed)
     # A label that the taxonomy no longer has is none of its nodes.
@@ -156,11 +156,6 @@ def _powered(
     found = powered_figures(powered, names, seed=seed)
     per_class = tuple(row for row in found.per_class if row.label)
     return replace(found, per_class=per_class, absent=len(task.names) - len(per_class))
-
-
-def _index(task: Task) -> dict[str, int]:
-    """Return label -> class; in a taxonomy path -> node."""
-    return {name: i for i, name in enumerate(task.names)} if task.taxonomy is None else by_path(task.taxonomy)
 
 
 def _places(index: Mapping[str, int], said: Mapping[str, str | None], rows: Sequence[Sampled]) -> Indices:

@@ -15,7 +15,7 @@ from laud_ray.store import rechecks
 from laud_ray.store.ledger import Ledger
 from laud_ray.store.rechecks import FIRST_ATTEMPT, SecondQuery
 from laud_ray.store.store import Store
-from laud_ray.taxonomy.task import by_path
+from laud_ray.taxonomy.task import numbers_of
 from laud_ray.types import Indices, Task
 
 # The names of the two oracles in the comparison: their keys in the configuration.
@@ -81,8 +81,7 @@ def oracle_error(store: Store, task: Task, *, seed: int) -> OracleError | None:
     drawn = store.sample("evaluation")
     rows = [one for one in drawn if one.document_id in both]
     strata, sizes = merge_unanswered(drawn, rows)
-    tree = task.taxonomy
-    index = {name: i for i, name in enumerate(task.names)} if tree is None else by_path(tree)
+    index = numbers_of(task)
 
     def labels(said: Mapping[str, str | None], missing: int) -> Indices:
         return np.array([index.get(str(said[one.document_id]), missing) for one in rows], np.int64)
@@ -97,5 +96,7 @@ def oracle_error(store: Store, task: Task, *, seed: int) -> OracleError | None:
     ]
     found = compare(opinions)
     assert found is not None, "both gave a label to each"
-    measured = figures(sample, task.names, seed=seed) if tree is None else leaf_figures(sample, task, seed=seed)
+    measured = (
+        figures(sample, task.names, seed=seed) if task.taxonomy is None else leaf_figures(sample, task, seed=seed)
+    )
     return OracleError(measured, found.pairs[0].kappa, found.confused)

@@ -34,6 +34,11 @@ def by_path(taxonomy: Taxonomy) -> dict[str, int]:
     return {taxonomy.label(node): node for node in range(len(taxonomy.nodes))}
 
 
+def numbers_of(task: Task) -> dict[str, int]:
+    """Return label -> class; in a taxonomy path as text -> node."""
+    return {name: i for i, name in enumerate(task.names)} if task.taxonomy is None else by_path(task.taxonomy)
+
+
 def agrees(task: Task, predicted: str, answer: str | None) -> bool:
     """Whether an answer confirms a predicted label: the same, or an inner node above it where no leaf is known."""
     if task.taxonomy is None or task.inner or answer is None:

@@ -13,8 +13,7 @@ from laud_ray.store.updates import questions
 from laud_ray.store.updates.evidence import BASE
 from laud_ray.store.updates.generations import updated
 from laud_ray.update.choose import AT_RANDOM, choose, draw_at_random
-from laud_ray.update.open_run import Current, asked_generations, open_generations
-from laud_ray.update.paired import sampled_in
+from laud_ray.update.open_run import Current, asked_generations, open_generations, sampled_in
 
 
 def ask(work: Work, current: Current) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from laud_ray.errors import RunError
+from laud_ray.evaluation.carried import carried_samples
 from laud_ray.stats.betting import Bounds, accuracy_bounds
 from laud_ray.stats.estimates.accuracy import estimate_accuracy
 from laud_ray.stats.promotion import Decision, compare, decide
@@ -21,8 +22,7 @@ from laud_ray.store.updates.decisions import Decision as Recorded
 from laud_ray.store.updates.evidence import BASE, Base, base_setting
 from laud_ray.store.updates.generations import advance_in, updated
 from laud_ray.types import Estimate, RoundResult
-from laud_ray.update.open_run import Current, asked_generations, open_generations
-from laud_ray.update.paired import sampled_in, samples
+from laud_ray.update.open_run import Current, asked_generations, open_generations, sampled_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class OnNew:
 def on_new(work: Work, round: int, numbers: list[int]) -> OnNew | None:
     """Estimate the accuracy of a round's model on generations; None if no document has an answer with a label."""
     rows = sampled_in(work, numbers)
-    found = samples(work, rows, [round])
+    found = carried_samples(work.run, rows, [round])
     if not found:
         return None
     (one,) = found
@@ -99,8 +99,8 @@ def _judge(work: Work, current: Current, result: RoundResult) -> Judgement:
 
 def _decide(work: Work, current: Current, round: int, numbers: list[int]) -> Decision:
     """Compare the round's model with the current one, on the old and the new part of the evaluation sample."""
-    old = samples(work, sampled_in(work, numbers, without=True), [current.round, round])
-    new = samples(work, sampled_in(work, numbers), [current.round, round])
+    old = carried_samples(work.run, sampled_in(work, numbers, without=True), [current.round, round])
+    new = carried_samples(work.run, sampled_in(work, numbers), [current.round, round])
     if not old:
         raise RunError(
             f"{work.run.folder.uri}: the evaluation sample has no answer with a label; expected at least one"

@@ -1,9 +1,11 @@
 """Open a run for an update, and the model that the update is about."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from laud_ray.cluster.workers import Workers
 from laud_ray.data.corpus import open_corpus
+from laud_ray.data.generations.manifest import number_of
 from laud_ray.errors import ModelError, RunError
 from laud_ray.events import Observer
 from laud_ray.passes.novelty import Space
@@ -12,7 +14,7 @@ from laud_ray.steps.work import Work
 from laud_ray.storage.model_folder import describe
 from laud_ray.store import model_records, registry
 from laud_ray.store.run import RunFolder
-from laud_ray.store.store import Store
+from laud_ray.store.store import Sampled, Store
 from laud_ray.store.updates.decisions import decided
 from laud_ray.store.updates.generations import OPEN, Updated, updated
 
@@ -91,3 +93,8 @@ def asked_generations(work: Work) -> list[int]:
 def open_generations(work: Work) -> list[Updated]:
     """Return the generations whose alarm has not led to a decision yet."""
     return [one for one in updated(work.store.engine) if one.state in OPEN]
+
+
+def sampled_in(work: Work, numbers: Sequence[int], *, without: bool = False) -> list[Sampled]:
+    """Return the documents of the evaluation sample in some generations, or in all others."""
+    return [one for one in work.store.sample("evaluation") if (number_of(one.range) in numbers) != without]

@@ -11,7 +11,7 @@ from laud_ray.people.questions import rules_of
 from laud_ray.steps.changed import first_round
 from laud_ray.steps.score import heal, score_only
 from laud_ray.steps.work import WaitingError, Work
-from laud_ray.store.run import claim, configured, look_at
+from laud_ray.store.run import claim, existing
 from laud_ray.store.updates import evidence
 from laud_ray.store.updates.generations import advance, updated
 from laud_ray.update.append import Added, append
@@ -38,9 +38,7 @@ def update(path: str, source: str | None = None, observer: Observer = lambda eve
     Raises:
         UserError: if there is no such run, it cannot be updated, or the input is wrong.
     """
-    with look_at(path):
-        pass  # which reports what is wrong with the path
-    with claim(configured(f"{path.rstrip('/')}/config.yaml")) as folder, closing_engines():
+    with claim(existing(path)) as folder, closing_engines():
         work = open_run(folder, observer)
         current = current_of(work)
         connect()

@@ -134,7 +134,7 @@ def test_documents_of_a_new_kind_are_noticed_asked_about_and_learned(unbroken: P
     assert rows(unbroken, "select value from settings where key = 'current'") == [(model,)]
     assert len(history(unbroken)) == len(history(finished)) + 1
     with look_at(str(unbroken)) as folder:
-        shown = read(folder).updates
+        shown = read(folder, by_generation=True).updates
     assert shown is not None
     assert {number: one.n for number, one in shown.accuracy.items()} == {1: 60, 2: 30}
     # The next night is compared with all of these documents, as the new model sees them.

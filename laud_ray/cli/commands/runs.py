@@ -164,5 +164,5 @@ def report(run: str) -> None:
     with look_at(run) as folder:
         found = read_page(folder)
         oracles = () if found is None else sections(found)
-        folder.folder.write("report.html", render(read(folder), oracles).encode())
+        folder.folder.write("report.html", render(read(folder, by_generation=True), oracles).encode())
     print_text(f"{run.rstrip('/')}/report.html")

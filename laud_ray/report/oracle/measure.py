@@ -7,7 +7,8 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from laud_ray.evaluation.measure import nearest_answered, predictions
+from laud_ray.evaluation.carried import carried_labels
+from laud_ray.evaluation.measure import nearest_answered
 from laud_ray.quality.oracles.accuracy import NONE, Accuracy, accuracy
 from laud_ray.quality.oracles.answers import Reply
 from laud_ray.quality.oracles.split import correlation
@@ -16,8 +17,6 @@ from laud_ray.quality.oracles.worth import effective, per_right
 from laud_ray.report.oracle.page import Price
 from laud_ray.store.run import RunFolder
 from laud_ray.store.store import Sampled
-from laud_ray.store.versions.record import history as history_of
-from laud_ray.store.versions.tasks import task_of_round
 from laud_ray.taxonomy.task import by_path
 from laud_ray.types import Estimate, Floats, Indices
 
@@ -154,11 +153,5 @@ def _predicted(run: RunFolder, drawn: Sequence[Sampled]) -> dict[str, str] | Non
     scores = run.scores(shown.number)
     if not {one.range for one in drawn} <= set(scores.names()):
         return None
-    names, versions = task_of_round(run.config, run.store, shown.number).names, history_of(run.store.engine)
-    label, _ = predictions(scores, drawn, names)
-    found = {one.document_id: names[i] for one, i in zip(drawn, label.tolist(), strict=True) if i >= 0}
-    if versions is None:
-        return found
-    number = versions.of_round(shown.number)
-    carried = {name: versions.carry(label, number).label for name, label in found.items()}
-    return {name: label for name, label in carried.items() if label is not None}
+    said = carried_labels(run, drawn, shown.number)
+    return {one.document_id: label for one, label in zip(drawn, said, strict=True) if label}

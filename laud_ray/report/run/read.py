@@ -5,12 +5,10 @@ import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
-import numpy as np
-
 from laud_ray.config import unpriced
 from laud_ray.data.corpus import open_corpus
-from laud_ray.data.generations.manifest import FIRST, number_of
-from laud_ray.evaluation.measure import decisive_answers, merge_unanswered, predictions
+from laud_ray.data.generations.manifest import number_of
+from laud_ray.evaluation.carried import carried_samples
 from laud_ray.evaluation.trusted import oracle_error
 from laud_ray.people.cost import spent_line
 from laud_ray.people.figures import people_figures
@@ -20,7 +18,6 @@ from laud_ray.quality.noise import LeftOut
 from laud_ray.report.run.opinions import read_agreement, read_audit
 from laud_ray.report.run.summary import LeavesShown, ModelShown, QueryShown, RunSummary, State
 from laud_ray.report.run.updates import UpdatesShown
-from laud_ray.stats import Sample
 from laud_ray.stats.estimates.accuracy import estimate_accuracy
 from laud_ray.steps import legible
 from laud_ray.steps.annotation import second_opinions
@@ -45,8 +42,13 @@ from laud_ray.types import Estimate, RoundResult, Task
 SHOWN_VERSIONS = ("laud_ray", "ray", "torch", "transformers", "peft", "pyarrow", "numpy")
 
 
-def read(run: RunFolder) -> RunSummary:
-    """Collect the summary of a run, in whatever state it is."""
+def read(run: RunFolder, *, by_generation: bool = False) -> RunSummary:
+    """Collect the summary of a run, in whatever state it is.
+
+    Args:
+        run: the run.
+        by_generation: whether to measure the accuracy on each generation of its corpus, which reads scores.
+    """
     store, task = run.store, run.config.task.to_task()
     corpus, asked = open_corpus(run.corpus), store.queries()
     reason, seeds = store.stop_reason(), [a for a in asked if a.purpose == "seed"]
@@ -109,7 +111,7 @@ def read(run: RunFolder) -> RunSummary:
         asks_people=(rules := rules_of(run.config)) is not None,
         people=None if rules is None else people_figures(store.engine, rules, len(answer_names(task))),
         people_over=None if reason is not None else spent_line(store.engine, rules),
-        updates=_updates(run),
+        updates=_updates(run, by_generation=by_generation),
     )
 
 
@@ -176,13 +178,14 @@ def _unpriced(run: RunFolder) -> tuple[str, ...]:
     return tuple(model for model in named if Ledger(run.store).totals(f"llm:{model}").calls)
 
 
-def _updates(run: RunFolder) -> UpdatesShown | None:
+def _updates(run: RunFolder, *, by_generation: bool) -> UpdatesShown | None:
     """Return the updates of a run; None if it was never updated."""
     engine = run.store.engine
     found = updated(engine)
     if not found:
         return None
-    return UpdatesShown(tuple(found), tuple(evidence(engine)), tuple(decided(engine)), _accuracy_by_generation(run))
+    accuracy = _accuracy_by_generation(run) if by_generation else {}
+    return UpdatesShown(tuple(found), tuple(evidence(engine)), tuple(decided(engine)), accuracy)
 
 
 def _accuracy_by_generation(run: RunFolder) -> Mapping[int, Estimate]:
@@ -196,17 +199,14 @@ def _accuracy_by_generation(run: RunFolder) -> Mapping[int, Estimate]:
         return {}
     if task_of_round(run.config, run.store, current.round).names != task.names:
         return {}
-    answers, places = decisive_answers(run), {name: i for i, name in enumerate(task.names)}
     found: dict[int, Estimate] = {}
-    for number in (FIRST, *(one.number for one in updated(run.store.engine))):
-        rows = [one for one in run.store.sample("evaluation") if number_of(one.range) == number]
+    drawn = run.store.sample("evaluation")
+    for number in sorted({number_of(one.range) for one in drawn}):
+        rows = [one for one in drawn if number_of(one.range) == number]
         try:
-            label, _ = predictions(run.scores(current.round), rows, task.names)
+            told = carried_samples(run, rows, [current.round])
         except FileNotFoundError:  # not scored with this model yet
             continue
-        use = [i for i, one in enumerate(rows) if label[i] >= 0 and answers.get(one.document_id) in places]
-        if use:
-            strata, sizes = merge_unanswered(rows, [rows[i] for i in use])
-            true = np.asarray([places[str(answers[rows[i].document_id])] for i in use], np.int64)
-            found[number] = estimate_accuracy(Sample(true, label[use], np.ones(len(use)), strata, sizes))
+        if told:
+            found[number] = estimate_accuracy(told[0])
     return found

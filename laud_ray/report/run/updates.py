@@ -77,7 +77,7 @@ def update_lines(found: UpdatesShown) -> list[tuple[str, str]]:
     """Return rows for the terminal: the last generations, and the last decision."""
     rows = []
     for one in found.generations[-SHOWN:]:
-        tests = [test for test in found.evidence if test.number == one.number]
+        tests = found.wealth(one.number).values()
         wealth = ", ".join(f"{test.test} {test.log_wealth:.1f}{' (alarm)' if test.alarm else ''}" for test in tests)
         told = f"; evidence: {wealth}" if wealth else ""
         said = f"{one.number}: {one.documents:,} documents of {one.source}, {one.state}{told}"
