@@ -214,10 +214,7 @@ class RunConfig(Section):
         Raises:
             ConfigError: if a label of it is reserved.
         """
-        config = self.model_copy(update={"task": self.task.with_tree(tree)})
-        if (mistake := config._reserved_label()) is not None:
-            raise ConfigError(mistake)
-        return config
+        return self._with_task(self.task.with_tree(tree))
 
     def with_labels(self, labels: tuple[LabelConfig, ...]) -> "RunConfig":
         """Return the same configuration with another flat list of labels.
@@ -225,7 +222,10 @@ class RunConfig(Section):
         Raises:
             ConfigError: if a label of it is reserved.
         """
-        config = self.model_copy(update={"task": self.task.model_copy(update={"labels": labels})})
+        return self._with_task(self.task.model_copy(update={"labels": labels}))
+
+    def _with_task(self, task: TaskConfig) -> "RunConfig":
+        config = self.model_copy(update={"task": task})
         if (mistake := config._reserved_label()) is not None:
             raise ConfigError(mistake)
         return config

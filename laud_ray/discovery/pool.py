@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from laud_ray.discovery.clusters import MOST
+from laud_ray.stats.estimates.accuracy import estimate_share
 from laud_ray.types import Floats, Indices
 
 # Documents farther than this share of the earlier ones are grouped. A new label's documents are often as near to those
@@ -60,9 +61,5 @@ def size_of(documents: int, pool: Pool) -> tuple[int, int, int]:
     """
     if pool.chosen >= 1:
         return documents, documents, documents
-    n, z = len(pool.new), 1.96
-    share, every = documents / n, n / pool.chosen
-    middle, scale = share + z * z / (2 * n), 1 + z * z / n
-    half = z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    low, high = ((middle + sign * half) / scale * every for sign in (-1, 1))
-    return round(share * every), max(documents, round(low)), round(high)
+    share, every = estimate_share(documents, len(pool.new)), len(pool.new) / pool.chosen
+    return round(share.value * every), max(documents, round(share.low * every)), round(share.high * every)

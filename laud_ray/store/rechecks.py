@@ -160,7 +160,8 @@ def opinions(engine: Engine, before: int | None = None) -> list[Opinion]:
     )
     later = read(engine, lambda connection: connection.execute(again).all())
     known = {row.document_id: row for row in read(engine, lambda connection: connection.execute(first).all())}
-    versions, renewed = history(engine), renewals(engine)
+    versions = history(engine)
+    renewed = renewals(engine, versions)
 
     def in_words(row: Any, table: str, position: int) -> bool:
         """Whether a row was written when the document's first answer of today was asked for, or later."""

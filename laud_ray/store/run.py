@@ -160,6 +160,16 @@ def look_at(path: str) -> Iterator[RunFolder]:
             store.close()
 
 
+def existing(path: str) -> RunConfig:
+    """Return the configuration of a run that exists, with which it can be claimed; `claim` alone would create one.
+
+    Raises:
+        RunError: as `look_at`.
+    """
+    with look_at(path):
+        return configured(f"{path.rstrip('/')}/{CONFIG}")
+
+
 def configured(path: str) -> RunConfig:
     """Read a YAML configuration. If it is the config.yaml of a run's folder, `storage` is set to that folder.
 

@@ -141,13 +141,14 @@ class Store:
             found = found.where(queries.c.round == round)
         found = found.order_by(queries.c.position)
         rows = read(self._engine, lambda connection: connection.execute(found).mappings().all())
-        versions, renewed = history(self._engine), renewals.renewals(self._engine)
+        versions = history(self._engine)
+        renewed = renewals.renewals(self._engine, versions)
         return [_answered(row, versions, renewed.get(row["document_id"])) for row in rows]
 
     def add_annotations(self, new: Sequence[Annotation]) -> None:
         """Record answers to open queries."""
         versions = history(self._engine)
-        again = {name for name, one in renewals.renewals(self._engine).items() if not one.answered}
+        again = {name for name, one in renewals.renewals(self._engine, versions).items() if not one.answered}
 
         def add(connection: Connection) -> None:
             first = new if versions is None else renewals.add(connection, versions.current.number, new, again)

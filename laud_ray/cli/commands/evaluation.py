@@ -83,10 +83,9 @@ def _buy(run: str, budget: int, width: float | None, model: str | None, *, as_js
     from laud_ray.evaluation.buy import buy
     from laud_ray.people.questions import rules_of
     from laud_ray.report.bought import bought_json, bought_view
-    from laud_ray.store.run import claim, configured, look_at
+    from laud_ray.store.run import claim, existing
 
-    with look_at(run):  # raises if there is no run; `claim` would create one
-        settings = configured(f"{run.rstrip('/')}/config.yaml")
+    settings = existing(run)
     with claim(settings) as folder, Show(terminal(err=True), None) as show:
         found = buy(folder, budget, model=model, width=width, observer=show)
     if as_json:

@@ -156,15 +156,16 @@ def _edit(run: str, kind: str, make: "Callable[[Sequence[LabelConfig]], Edited]"
 def _change(run: str, kind: str, make: "Callable[[RunFolder], Proposal]", *, as_json: bool) -> None:
     """Change the labels of a run, and print what this means."""
     from laud_ray.report.labels import change_json, next_step
-    from laud_ray.store.run import look_at
+    from laud_ray.store.versions.flat import labels_at
     from laud_ray.store.versions.labels import changing
     from laud_ray.store.versions.record import history
 
     with changing(run) as folder:
         found = make(folder)
-    with look_at(run) as folder:
-        known, versions, then = folder.config.task.labels, history(folder.store.engine), next_step(folder, run, found)
-    number = 1 if versions is None else versions.current.number
+        versions, then = history(folder.store.engine), next_step(folder, run, found)
+        assert versions is not None, "the labels have changed"
+        number = versions.current.number
+        known = labels_at(folder.store, number)
     if as_json:
         print_json(change_json(kind, found, known, number))
         return

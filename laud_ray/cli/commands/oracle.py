@@ -87,10 +87,9 @@ def _probe(run: str, n: int, *, yes: bool) -> "list[Asked]":
     """Buy a probe of n documents for each language model of a run, once its price is known and accepted."""
     from laud_ray.cli.console import Show
     from laud_ray.evaluation.probing.probe import ask, plan_probes
-    from laud_ray.store.run import claim, configured, look_at
+    from laud_ray.store.run import claim, existing
 
-    with look_at(run):  # raises if there is no run; `claim` would create one
-        settings = configured(f"{run.rstrip('/')}/config.yaml")
+    settings = existing(run)
     with claim(settings) as folder:
         planned = plan_probes(folder, n)
     for one in planned:

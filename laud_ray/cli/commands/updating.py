@@ -36,7 +36,8 @@ def update(run: str, new_data: str | None, watch: float | None, as_json: bool) -
     if watch is None:
         outcome = _update(run, new_data, JobMetrics("run", run))
         _print(outcome, as_json)
-        _leave(outcome, run)
+        if code := _code(outcome, run):
+            raise SystemExit(code)
         return
     if as_json:
         raise click.UsageError("--json: prints one object; expected no --watch")
@@ -49,10 +50,8 @@ def update(run: str, new_data: str | None, watch: float | None, as_json: bool) -
     def round() -> None:
         outcome = _update(run, new_data, metrics)
         _print(outcome, as_json)
-        try:
-            _leave(outcome, run)
-        except SystemExit as code:
-            say(f"this round ends with {code.code}; the watch goes on")
+        if code := _code(outcome, run):
+            say(f"this round ends with {code}; the watch goes on")
 
     repeat(round, watch)
 
@@ -88,10 +87,9 @@ def _print(outcome: "Outcome", as_json: bool) -> None:
         print_text(f"  {command}")
 
 
-def _leave(outcome: "Outcome", run: str) -> None:
-    """Exit with the code that the outcome has, if it is not 0."""
+def _code(outcome: "Outcome", run: str) -> int:
+    """Return the exit code of an outcome, and say how many answers it waits for."""
     if outcome.state == "waiting":
         say(f"{outcome.pending} answers are pending; then run `laud update {run}`")
-        raise SystemExit(EXIT_WAITING)
-    if outcome.state == "person":
-        raise SystemExit(EXIT_PERSON)
+        return EXIT_WAITING
+    return EXIT_PERSON if outcome.state == "person" else 0

@@ -19,14 +19,12 @@ class Edited:
     """A changed list of labels.
 
     Attributes:
-        kind: added, renamed, joined or split.
         labels: the new list.
         succession: how the labels of the earlier list continue in it.
         text: the change in words.
         notes: what the change does not do.
     """
 
-    kind: str
     labels: tuple[LabelConfig, ...]
     succession: Succession
     text: str
@@ -63,7 +61,7 @@ def add(labels: Sequence[LabelConfig], name: str, description: str | None = None
     """
     new = _new(labels, name, description)
     found = Succession(added=(new.name,), wider=True)
-    return Edited("added", (*labels, new), found, f"added: {quoted(new.name, 200)}")
+    return Edited((*labels, new), found, f"added: {quoted(new.name, 200)}")
 
 
 def rename(labels: Sequence[LabelConfig], old: str, name: str) -> Edited:
@@ -79,7 +77,7 @@ def rename(labels: Sequence[LabelConfig], old: str, name: str) -> Edited:
     also = tuple(one for one in was.spellings if one != new.name)
     renamed = new.model_copy(update={"also": also})
     said = f"renamed: {quoted(was.name, 200)} -> {quoted(new.name, 200)}"
-    return Edited("renamed", _replaced(labels, was, [renamed]), Succession({was.name: new.name}), said)
+    return Edited(_replaced(labels, was, [renamed]), Succession({was.name: new.name}), said)
 
 
 def join(labels: Sequence[LabelConfig], label: str, into: str) -> Edited:
@@ -96,7 +94,7 @@ def join(labels: Sequence[LabelConfig], label: str, into: str) -> Edited:
     whole = other.model_copy(update={"also": (*other.also, *was.spellings)})
     rest = _replaced([one for one in labels if one is not was], other, [whole])
     said = f"joined: {quoted(was.name, 200)} -> {quoted(other.name, 200)}"
-    return Edited("joined", rest, Succession({was.name: other.name}), said)
+    return Edited(rest, Succession({was.name: other.name}), said)
 
 
 def split(labels: Sequence[LabelConfig], label: str, names: Sequence[str]) -> Edited:
@@ -116,7 +114,7 @@ def split(labels: Sequence[LabelConfig], label: str, names: Sequence[str]) -> Ed
     new = tuple(part.name for part in parts)
     found = Succession({was.name: None}, frozenset([was.name]), added=new)
     said = f"split: {quoted(was.name, 200)} -> {', '.join(quoted(name, 200) for name in new)}"
-    return Edited("split", _replaced(labels, was, parts), found, said)
+    return Edited(_replaced(labels, was, parts), found, said)
 
 
 def _new(labels: Sequence[LabelConfig], name: str, description: str | None) -> LabelConfig:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Literal
 
 from sqlalchemy import Connection, Engine, insert, select
 
@@ -15,7 +15,6 @@ from laud_ray.store.updates.tables import change, generations
 # asked: its questions are recorded. proposed: labels for its novel documents are, if there are any. decided: a round
 # has learned its answers, and its model was promoted or not.
 State = Literal["appended", "scored", "quiet", "alarm", "asked", "proposed", "decided"]
-STATES: tuple[State, ...] = get_args(State)
 # Those of an update that has more to do.
 OPEN: tuple[State, ...] = ("alarm", "asked", "proposed")
 

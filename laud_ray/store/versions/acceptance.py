@@ -70,13 +70,23 @@ def accept_version(folder: Folder, store: Store, old: RunConfig, new: RunConfig,
             "`laud run` goes on with another"
         )
     accept(found.lines())
-    round = len(store.history())
-    (folder / f"models/round-{round:04d}").remove()
-    (folder / f"rounds/{round:04d}").remove()
+    discard_open_round(folder, store)
     tree = new.task.tree
     assert tree is not None
     kept = {f"{trees.KEY}{tree.digest}": dump(tree.read()).decode()}
     put_in_force(store, found, {**kept, trees.CONFIGURATION: new.dump()})
+
+
+def discard_open_round(folder: Folder, store: Store) -> None:
+    """Remove what was made for a round that is not closed: it has the earlier labels, and can be made again."""
+    round = len(store.history())
+    (folder / f"models/round-{round:04d}").remove()
+    (folder / f"rounds/{round:04d}").remove()
+
+
+def asks_people(config: RunConfig) -> bool:
+    """Whether people answer any question of a run."""
+    return any(people_in(one) for one in config.asked_oracles().values())
 
 
 def refuse_stale(folder: Folder, store: Store, old: RunConfig, new: RunConfig, name: str) -> None:
@@ -128,7 +138,7 @@ def unsupported(store: Store, config: RunConfig, found: Proposal) -> str | None:
             f"{'labels' if flat else 'nodes'}, and cannot be asked for again; expected "
             f"{'other' if flat else 'a taxonomy that keeps these'} {'labels' if flat else 'nodes'}, or another storage"
         )
-    if not any(people_in(one) for one in config.asked_oracles().values()):
+    if not asks_people(config):
         return None
     if found.open:
         return (

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
-from laud_ray.config import CONTINUED, LabelConfig, RunConfig, differences, people_in
+from laud_ray.config import CONTINUED, LabelConfig, RunConfig, differences
 from laud_ray.config.labels.edits import Edited
 from laud_ray.config.section import Context
 from laud_ray.errors import RunError
@@ -16,21 +17,21 @@ from laud_ray.printable import quoted
 from laud_ray.storage.folder import Folder
 from laud_ray.store import trees
 from laud_ray.store.store import Store
-from laud_ray.store.versions.acceptance import unsupported
-from laud_ray.store.versions.proposal import OF_A_LIST, Proposal, proposal_of, put_in_force
+from laud_ray.store.versions.acceptance import asks_people, discard_open_round, unsupported
+from laud_ray.store.versions.proposal import OF_A_LIST, Proposal, documents, proposal_of, put_in_force
 from laud_ray.store.versions.record import history
 from laud_ray.taxonomy.succession import Carried, Succession
 
 # The setting with the labels of a version, as JSON.
 KEY = "labels of version {}"
 SHOWN = 3
+_LABELS = TypeAdapter(tuple[LabelConfig, ...])
 _log = logging.getLogger(__name__)
 
 
 def labels_at(store: Store, version: int) -> tuple[LabelConfig, ...]:
     """Return the labels of a version of a flat list that has changed."""
-    found = json.loads(store.setting(KEY.format(version)) or "[]")
-    return tuple(LabelConfig.model_validate_json(json.dumps(one), context=Context(stored=True)) for one in found)
+    return _LABELS.validate_json(store.setting(KEY.format(version)) or "[]", context=Context(stored=True))
 
 
 def with_labels_in_force(store: Store, old: RunConfig, new: RunConfig) -> RunConfig:
@@ -68,11 +69,10 @@ def proposed(store: Store, config: RunConfig, edited: Edited) -> Proposal:
         RunError: if the run cannot go on with it.
     """
     how = edited.succession
-    if how.wider and _asks_people(config):
+    if how.wider and asks_people(config):
         how = replace(how, wider=False)
         if n := sum(one.answered and one.label is None and not one.unclear for one in store.queries()):
-            documents = "1 document" if n == 1 else f"{n:,} documents"
-            kept = f"not asked again: {documents} without a label, since people are asked once about a document"
+            kept = f"not asked again: {documents(n)} without a label, since people are asked once about a document"
             edited = replace(edited, notes=(kept,))
     digests = _digests(store, config.task.labels, edited.labels, how)
     left = max(0, config.budget.annotations - store.spent())
@@ -103,18 +103,12 @@ def put_labels_in_force(
     """
     new = config.with_labels(edited.labels)
     found = proposed(store, config, edited)
-    round = len(store.history())
-    (folder / f"models/round-{round:04d}").remove()
-    (folder / f"rounds/{round:04d}").remove()
+    discard_open_round(folder, store)
     versions = history(store.engine)
     number = 1 if versions is None else versions.current.number
     kept = {KEY.format(number): _dump(config.task.labels), KEY.format(number + 1): _dump(edited.labels)}
     put_in_force(store, found, {**kept, trees.CONFIGURATION: new.dump()}, within)
     return new, found
-
-
-def _asks_people(config: RunConfig) -> bool:
-    return any(people_in(one) for one in config.asked_oracles().values())
 
 
 def _digests(store: Store, old: Sequence[LabelConfig], new: Sequence[LabelConfig], how: Succession) -> tuple[str, str]:
@@ -147,7 +141,7 @@ def _digest(labels: Sequence[LabelConfig], version: int) -> str:
 
 
 def _dump(labels: Sequence[LabelConfig]) -> str:
-    return json.dumps([label.model_dump(mode="json") for label in labels], ensure_ascii=False)
+    return _LABELS.dump_json(tuple(labels)).decode()
 
 
 def _differences(old: Sequence[LabelConfig], new: Sequence[LabelConfig]) -> list[str]:

@@ -99,9 +99,9 @@ class Proposal:
         moved = f", {other:,} of them under another {self.words.name}" if other else ""
         lines = [f"{len(kept):,} of {len(self.answers):,} answers are kept{moved}"]
         if n := len(self.unclear(evaluation=True)):
-            lines.append(f"asked again: {_documents(n)} of the evaluation sample, beside the budget")
+            lines.append(f"asked again: {documents(n)} of the evaluation sample, beside the budget")
         if n := len(self.unclear(evaluation=False)):
-            lines.append(f"asked again: {_documents(n)} that were asked about for training, within the budget")
+            lines.append(f"asked again: {documents(n)} that were asked about for training, within the budget")
         parts = (("new", self.how.added), ("moved", self.how.moved))
         asked = " and ".join(f"{len(leaves):,} {kind}" for kind, leaves in parts if leaves)
         word = self.words.one if sum(len(leaves) for _, leaves in parts) == 1 else self.words.many
@@ -126,10 +126,10 @@ def proposal_of(
     store: Store, found: Described, digests: tuple[str, str], how: Succession, *, left: int, words: Words = OF_A_TREE
 ) -> Proposal:
     """Return what a new version does to the answers of a run. Nothing is changed."""
-    asked = store.queries()
-    again = {name for name, one in renewals(store.engine).items() if not one.answered}
+    asked, versions = store.queries(), history(store.engine)
+    again = {name for name, one in renewals(store.engine, versions).items() if not one.answered}
     trusted = [Carried(label) for label in rechecks.trusted_answers(store.engine).values()]
-    versions, answers = history(store.engine), tuple(one for one in asked if one.answered)
+    answers = tuple(one for one in asked if one.answered)
     same = () if versions is None else [one.number for one in versions.versions if one.tree == digests[1]]
     return Proposal(
         found,
@@ -172,5 +172,6 @@ def put_in_force(
     )
 
 
-def _documents(n: int) -> str:
+def documents(n: int) -> str:
+    """Return a number of documents in words."""
     return "1 document" if n == 1 else f"{n:,} documents"

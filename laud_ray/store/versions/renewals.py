@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, insert, select
 
 from laud_ray.store.database.connection import read, write
 from laud_ray.store.tables import now, put_setting
-from laud_ray.store.versions.record import history
+from laud_ray.store.versions.record import History
 from laud_ray.store.versions.tables import renewed_answers, renewed_queries
 from laud_ray.types import Annotation
 
@@ -32,9 +32,9 @@ class Renewal:
     oracle: str | None
 
 
-def renewals(engine: Engine) -> dict[str, Renewal]:
+def renewals(engine: Engine, versions: History | None) -> dict[str, Renewal]:
     """Return the last renewed question about each document that has one, by document id; none without a change."""
-    if history(engine) is None:
+    if versions is None:
         return {}
     asked, said = renewed_queries.c, renewed_answers.c
     joined = renewed_queries.outerjoin(
