@@ -106,17 +106,17 @@ class Kept:
     confidences: Floats
 
 
-def take(to: Folder, name: str, rows: Indices, top: int, levels: int) -> Kept:
+def take(to: Folder | None, name: str, rows: Indices, top: int, levels: int) -> Kept:
     """Return the scores that are carried over to some rows of a range.
 
     Args:
-        to: folder of the result of `carry`.
+        to: folder of the result of `carry`; None carries nothing over.
         name: of the range.
         rows: (n,) increasing places of the rows in the range; `Kept.rows` are indices into them.
         top: t, the number of likeliest labels that the model gives.
         levels: D; 0 for other tasks.
     """
-    if not to.exists(f"{name}.parquet"):
+    if to is None or not to.exists(f"{name}.parquet"):
         none = np.zeros((0, top), np.float32)
         return Kept(np.zeros(0, np.int64), none.astype(np.int32), none, np.zeros((0, levels), np.float32))
     table = to.read_table(f"{name}.parquet")

@@ -111,36 +111,22 @@ def label(
     cells = as_texts(part.path, columns.text, table[columns.text].combine_chunks())
     cleaned = clean(cells, job.max_chars)
     texts, errors = cleaned.texts, cleaned.errors
-    scorer = load_scorer(job.model, job.load)
-    known = np.zeros(len(cells), np.bool_)
+    scorer, tree = load_scorer(job.model, job.load), load_taxonomy(job.model)
+    top, levels = min(TOP, len(scorer.labels)), 0 if tree is None else tree.levels
+    kept = carried.take(None if with_probabilities else job.carried, part.name, rows, top, levels)
+    wanted, known = np.ones(len(cells), np.bool_), np.zeros(len(cells), np.bool_)
+    wanted[kept.rows] = False
     if job.repeats is not None:
         answers = repeats.open_answers(job.repeats / repeats.ANSWERS)
         file, row = answers.look_up(repeats.keys([cell or b"" for cell in cells.to_pylist()]))
-        known = (row >= 0) & np.asarray(texts.is_valid())
-    tree = load_taxonomy(job.model)
-    kept = None
-    if job.carried is not None and not with_probabilities:
-        top, levels = min(TOP, len(scorer.labels)), 0 if tree is None else tree.levels
-        kept = carried.take(job.carried, part.name, rows, top, levels)
-        known[kept.rows] = False
-    wanted = ~known
-    if kept is not None:
-        wanted[kept.rows] = False
+        known = wanted & (row >= 0) & np.asarray(texts.is_valid())
     before = getattr(scorer, "answered", 0)
-    answered = score_rows(scorer, texts, errors, wanted, tree, with_probabilities=with_probabilities)
+    answered = score_rows(scorer, texts, errors, wanted & ~known, tree, with_probabilities=with_probabilities)
     by_student = getattr(scorer, "answered", 0) - before
     if known.any():
-        top = answered.top.shape[1]
-        answered.top[known], answered.probability[known] = answers.take(file[known], row[known], top)
-        if answered.confidences is not None:
-            levels = answered.confidences.shape[1]
-            answered.confidences[known] = answers.take_confidences(file[known], row[known], levels)
-        answered.usable[known] = True
-    if kept is not None:
-        answered.top[kept.rows], answered.probability[kept.rows] = kept.top, kept.probability
-        if answered.confidences is not None:
-            answered.confidences[kept.rows] = kept.confidences
-        answered.usable[kept.rows] = True
+        path = None if tree is None else answers.take_confidences(file[known], row[known], levels)
+        _fill(answered, np.flatnonzero(known), *answers.take(file[known], row[known], top), path)
+    _fill(answered, kept.rows, kept.top, kept.probability, kept.confidences)
     made = _table(ids, rows, answered, scorer.labels, job, part, tree)
     if job.hashed:
         made = made.append_column(text_hashes.COLUMN, text_hashes.text_hashes(texts))
@@ -155,8 +141,23 @@ def label(
     health = {key: float(value) for key, value in dict(getattr(scorer, "health", {})).items()}
     if isinstance(scorer, LegibleScorer):
         health |= asdict(scorer.legibility(texts.drop_null()[:ENOUGH].to_pylist()))
-    count = 0 if kept is None else len(kept.rows)
-    return Labelled(made, texts, answered, by_student, int(known.sum()), health, count)
+    return Labelled(made, texts, answered, by_student, int(known.sum()), health, len(kept.rows))
+
+
+def _fill(answered: Answered, rows: Indices, top: repeats.Places, probability: Floats, path: Floats | None) -> None:
+    """Enter the scores of m rows that were scored elsewhere.
+
+    Args:
+        answered: the scores of all rows, which are changed.
+        rows: (m,) which rows.
+        top: (m, t) their likeliest labels, as indices.
+        probability: (m, t) the probabilities of these labels.
+        path: (m, D) of a taxonomy, the probabilities on the path of the likeliest leaf; not read for other tasks.
+    """
+    answered.top[rows], answered.probability[rows] = top, probability
+    if answered.confidences is not None:
+        answered.confidences[rows] = path
+    answered.usable[rows] = True
 
 
 def _as_text(values: pa.Array) -> pa.Array:
