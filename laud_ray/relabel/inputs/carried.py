@@ -72,20 +72,13 @@ def carry(catalog: Catalog, earlier: str, to: Folder, max_chars: int, labels: Se
         rows = 0
         with tables.database() as connection:
             connection.register("old", _scores(open_output(earlier), labels))
-            connection.register("new", pa.RecordBatchReader.from_batches(*rows_of(catalog, max_chars)))
+            connection.register("new", rows_of(catalog, max_chars))
             found = connection.sql(_FOUND)
             assert found is not None
             for number, table in _by_range(found.to_arrow_reader(BATCH)):
                 to.write_table(f"{catalog.ranges[number].name}.parquet", table.drop_columns(["range"]))
                 rows += table.num_rows
         to.write(DONE, dump_json({"rows": rows}))
-    return read_count(to)
-
-
-def read_count(to: Folder) -> int:
-    """Return the number of rows that are carried over; 0 without a finished join."""
-    if not to.exists(DONE):
-        return 0
     return parse_json(to.read(DONE), f"{to.uri}/{DONE}", lambda found: count(found["rows"]))
 
 
@@ -141,7 +134,7 @@ def new_texts(catalog: Catalog, to: Folder) -> pa.RecordBatchReader:
             cells = as_texts(part.path, column, read(catalog.columns, part)[column].combine_chunks())
             new = np.ones(len(cells), np.bool_)
             if (name := f"{part.name}.parquet") in there:
-                new[to.read_table(name)["place"].to_numpy()] = False
+                new[to.read_table(name, ["place"])["place"].to_numpy()] = False
             yield pa.record_batch([cells.filter(pa.array(new)).cast(pa.large_binary())], names=["value"])
 
     return pa.RecordBatchReader.from_batches(pa.schema([("value", pa.large_binary())]), batches())

@@ -70,8 +70,7 @@ def align(catalog: Catalog, previous: str, to: Folder, max_chars: int | None = N
     counts = {"other_texts": 0, "found_by_text": 0}
     with tables.database() as connection:
         connection.register("old", _labels(output, compared))
-        rows = rows_of(catalog, max_chars if compared else None)
-        connection.register("new", pa.RecordBatchReader.from_batches(*rows))
+        connection.register("new", rows_of(catalog, max_chars if compared else None))
         if compared:  # the query reads it twice
             connection.execute("CREATE TABLE old_rows AS SELECT * FROM old")
         found = connection.sql(_BY_TEXT if compared else _BY_ID)
@@ -143,8 +142,8 @@ def _normal(labels: pa.Array) -> pa.Array:
     return pa.array(names, pa.string()).take(coded.indices)
 
 
-def rows_of(catalog: Catalog, max_chars: int | None) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """Return range, place in it, id and hash of the text of every row: a schema, and a stream of batches.
+def rows_of(catalog: Catalog, max_chars: int | None) -> pa.RecordBatchReader:
+    """Stream range, place in it, id and hash of the text of every row.
 
     Args:
         catalog: the catalog.
@@ -161,4 +160,4 @@ def rows_of(catalog: Catalog, max_chars: int | None) -> tuple[pa.Schema, Iterato
             places = pa.array(range(len(names)), pa.int32())
             yield pa.record_batch([pa.array([number] * len(names), pa.int32()), places, names, text], schema=_SCHEMA)
 
-    return _SCHEMA, batches()
+    return pa.RecordBatchReader.from_batches(_SCHEMA, batches())
