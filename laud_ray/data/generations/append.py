@@ -8,14 +8,14 @@ import pyarrow.compute as pc
 
 from laud_ray.config import CorpusConfig
 from laud_ray.data import sources
-from laud_ray.data.corpus import SEALED_LABELS, Corpus, labels_name, open_corpus
-from laud_ray.data.generations.files import KEY, Files, compare, recorded, remember
+from laud_ray.data.corpus import SEALED_LABELS, Corpus, corpus_of, labels_name
+from laud_ray.data.generations.files import Files, compare, remember
 from laud_ray.data.generations.index import INDEX, build_index
 from laud_ray.data.generations.known import CHANGED, EXAMPLES, ID_ROWS, SEEN_ID, SEEN_TEXT, IdJob, Known, known_ids
-from laud_ray.data.generations.manifest import Generation, dump, manifest_name, range_prefix
+from laud_ray.data.generations.manifest import manifest_name, range_prefix
 from laud_ray.data.generations.words import words
 from laud_ray.data.seen import Seen
-from laud_ray.data.sharding.normalise import SCRATCH, Arranged, Intake, columns_of, mapping_for, order, shard
+from laud_ray.data.sharding.normalise import SCRATCH, Arranged, Intake, columns_of, commit, mapping_for, order, shard
 from laud_ray.data.sharding.ordering import SEALED, OrderJob, Sieve, plan_groups
 from laud_ray.data.sharding.ordering import Changed as Changed
 from laud_ray.data.sharding.partition import Sharded
@@ -72,7 +72,6 @@ def append(
     folder: Folder,
     corpus: Corpus,
     *,
-    source: str | None = None,
     sealed: str | None = None,
     labels: KnownLabels | None = None,
 ) -> Appended:
@@ -87,7 +86,6 @@ def append(
         config: the new data, and how it is read.
         folder: the corpus's folder.
         corpus: the corpus with all its generations, as `open_corpus` returns it.
-        source: what the manifest calls the source; None: the path of `config`, without a password.
         sealed: a column of labels that is stored separately, by id, for the oracle alone.
         labels: the task's labels, whose names replace other spellings in the sealed column.
 
@@ -113,7 +111,7 @@ def append(
             found = None if sharded is None or not sharded.documents else _arrange(intake, sharded, corpus, number)
             if config.query is not None:
                 seen.rename(data.path, masked(config.path))
-            return _finish(config, intake, corpus, number, source, files, found)
+            return _finish(config, intake, corpus, number, files, found)
     finally:
         scratch.remove()
 
@@ -131,37 +129,23 @@ def _arrange(intake: Intake, sharded: Sharded, corpus: Corpus, number: int) -> A
 
 
 def _finish(
-    config: CorpusConfig,
-    intake: Intake,
-    corpus: Corpus,
-    number: int,
-    source: str | None,
-    files: Files,
-    found: Arranged | None,
+    config: CorpusConfig, intake: Intake, corpus: Corpus, number: int, files: Files, found: Arranged | None
 ) -> Appended:
     """Commit the generation, if there is one, and describe what was done."""
-    folder, seen = intake.folder, intake.seen
+    folder, generations = intake.folder, corpus.generations
     new = 0 if found is None else found.counts["documents"]
     skipped = {key: 0 if found is None else found.skipped[key] for key in (SEEN_ID, SEEN_TEXT, CHANGED)}
     if found is not None and new:
-        if found.labels is not None:
-            (folder / SEALED).write(labels_name(number), found.labels.dump())
         added = datetime.now(UTC).isoformat(timespec="seconds")
-        named, notes = masked(config.path) if source is None else source, tuple(seen.notes)
-        one = Generation(number, named, added, found.ranges, found.counts, skipped, found.fingerprint, notes)
-        read = {**seen.counts(), "readings": seen.distinct_readings()}
-        more = {"read": read, KEY: recorded(config, intake.columns, intake.entries)}
-        folder.write(manifest_name(number), dump(one, more))
+        generations = (*generations, commit(config, intake, found, number=number, added=added, skipped=skipped))
     else:
         remember(folder, config, intake.columns, intake.entries)
     changes = () if found is None else tuple(_change(corpus, row) for row in found.changed[:EXAMPLES])
-    whole = open_corpus(folder)
-    assert whole is not None
     by_id, by_text, changed = skipped.values()
     said = words(masked(config.path), files, changed, [(one.id, one.before, one.now) for one in changes])
     return Appended(
         number if new else None,
-        whole,
+        corpus_of(folder, generations),
         new + by_id + by_text + changed,
         new,
         by_id,
@@ -171,7 +155,7 @@ def _finish(
         files.unchanged,
         files.changed,
         files.gone,
-        (*seen.notes, *said),
+        (*intake.seen.notes, *said),
     )
 
 

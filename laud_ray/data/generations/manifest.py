@@ -13,6 +13,8 @@ from laud_ray.storage.checksums import EXPECTED, count, dump_json, parse_json, t
 from laud_ray.storage.folder import Folder
 
 FIRST = 1
+# Keys of the manifests of later generations.
+_LATER = ("number", "added", "skipped")
 _MANIFEST = re.compile(r"generation-(\d{4,})\.json")
 _RANGE = re.compile(r"part-g(\d{4,})-\d{5,}\.parquet")
 
@@ -83,8 +85,11 @@ def parse(found: Mapping[str, Any], number: int) -> Generation:
 
 
 def dump(generation: Generation, more: Mapping[str, object]) -> bytes:
-    """Return the manifest of a generation with further keys."""
-    return dump_json({**asdict(generation), **more})
+    """Return the manifest of a generation with further keys. That of the first one lacks what only later ones have."""
+    own = asdict(generation)
+    if generation.number == FIRST:
+        own = {key: value for key, value in own.items() if key not in _LATER}
+    return dump_json({**own, **more})
 
 
 def later_generations(folder: Folder) -> tuple[Generation, ...]:

@@ -6,15 +6,15 @@ range is a random sample of the corpus. And the order does not depend on the ord
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from laud_ray.config import CorpusConfig
 from laud_ray.data import sources
-from laud_ray.data.corpus import MANIFEST, SEALED_LABELS, Corpus, corpus_of
+from laud_ray.data.corpus import MANIFEST, Corpus, corpus_of, labels_name
 from laud_ray.data.formats import files, jsonl
 from laud_ray.data.formats.text_files import Piece
 from laud_ray.data.generations.files import KEY, recorded
-from laud_ray.data.generations.manifest import FIRST, Generation, range_prefix
+from laud_ray.data.generations.manifest import FIRST, Generation, dump, manifest_name, range_prefix
 from laud_ray.data.label_counts import ColumnLabels
 from laud_ray.data.seen import Seen
 from laud_ray.data.sharding.fingerprint import fingerprint
@@ -38,7 +38,6 @@ from laud_ray.data.sql import as_file
 from laud_ray.errors import CorpusError
 from laud_ray.labels import Known
 from laud_ray.printable import quoted
-from laud_ray.storage.checksums import dump_json
 from laud_ray.storage.credentials import masked
 from laud_ray.storage.folder import Entry, Folder
 from laud_ray.storage.text_reading import Reading
@@ -128,29 +127,9 @@ def normalise(
                 raise CorpusError(f"{source.path}: holds no documents; expected at least one row")
             if config.query is not None:
                 seen.rename(source.path, masked(config.path))
-            return _finish(config, intake, order(intake, sharded))
+            return corpus_of(folder, [commit(config, intake, order(intake, sharded))])
     finally:
         scratch.remove()
-
-
-def _finish(config: CorpusConfig, intake: Intake, found: Arranged) -> Corpus:
-    """Write the counts of the sealed labels, and the manifest."""
-    folder, seen = intake.folder, intake.seen
-    if found.labels is not None:
-        (folder / SEALED).write(SEALED_LABELS, found.labels.dump())
-    source, notes = masked(config.path), tuple(seen.notes)
-    first = Generation(FIRST, source, None, found.ranges, found.counts, {}, found.fingerprint, notes)
-    manifest = {
-        "ranges": [asdict(part) for part in found.ranges],
-        "counts": found.counts,
-        "fingerprint": found.fingerprint,
-        "notes": list(notes),
-        "read": {**seen.counts(), "readings": seen.distinct_readings()},
-        "source": source,
-        KEY: recorded(config, intake.columns, intake.entries),
-    }
-    folder.write(MANIFEST, dump_json(manifest))
-    return corpus_of(folder, [first])
 
 
 def columns_of(config: CorpusConfig, sealed: str | None) -> tuple[str, ...]:
@@ -233,6 +212,36 @@ def order(
         sum((one.skipped for one in ordered), Counter()),
         tuple(row for one in ordered for row in one.changed),
     )
+
+
+def commit(
+    config: CorpusConfig,
+    intake: Intake,
+    found: Arranged,
+    *,
+    number: int = FIRST,
+    added: str | None = None,
+    skipped: Mapping[str, int] | None = None,
+) -> Generation:
+    """Write the counts of a generation's sealed labels, and then its manifest, which makes it a part of the corpus.
+
+    Args:
+        config: the source as the user names it.
+        intake: the source as it was read.
+        found: its documents, whose ranges are written.
+        number: the number of the generation.
+        added: the time, of a later generation.
+        skipped: of a later generation, the numbers of rows that were read and are not in it, by reason.
+    """
+    folder, seen = intake.folder, intake.seen
+    if found.labels is not None:
+        (folder / SEALED).write(labels_name(number), found.labels.dump())
+    source, notes = masked(config.path), tuple(seen.notes)
+    made = Generation(number, source, added, found.ranges, found.counts, skipped or {}, found.fingerprint, notes)
+    read = {**seen.counts(), "readings": seen.distinct_readings()}
+    manifest = dump(made, {"read": read, KEY: recorded(config, intake.columns, intake.entries)})
+    folder.write(MANIFEST if number == FIRST else manifest_name(number), manifest)
+    return made
 
 
 def _planned(entries: Sequence[Entry], columns: tuple[str, ...], reading: Reading, mapped: Mapped) -> tuple[Unit, ...]:
