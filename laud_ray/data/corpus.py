@@ -37,8 +37,8 @@ class Corpus:
         fingerprint: a hash of all ids and texts in order.
         notes: remarks for people on how the source was read: that of the first generation, and of the last one.
         generations: the generations, in order.
-        origin: the fingerprint of the first generation, which stays the same however the corpus grows; "": there is
-            only one.
+        origin: the fingerprint of the first generation, which stays the same however the corpus grows; `corpus_of` and
+            `of_generation` set it. "": the corpus has not grown, and `fingerprint` takes its place.
     """
 
     folder: Folder
@@ -96,7 +96,7 @@ class Corpus:
         """Yield the distinct texts in order, range by range."""
         seen: set[str] = set()
         for one in self.ranges:
-            for text in dict.fromkeys(self.read(one.name, ["text"]).column("text").to_pylist()):
+            for text in self.read(one.name, ["text"]).column("text").to_pylist():
                 if text is not None and text not in seen:
                     seen.add(text)
                     yield text
