@@ -1,6 +1,6 @@
-"""Build the Space of a round: workers embed and score its candidates and the documents asked about so far.
+"""Embed texts in workers, and build the Space of a round: its candidates and the documents asked about so far.
 
-m candidates, a annotated documents, c models, k classes, d dimensions.
+n texts, m candidates, a annotated documents, c models, k classes, d dimensions.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +27,40 @@ TASKS = Workers()
 
 Progress = Callable[[int, int], None]
 Embedded = tuple[Floats, Floats]  # (n, d) vectors and (n, k) probabilities
+
+
+def embed(
+    texts: Sequence[str], model: Folder | None, workers: Workers, progress: Progress = lambda done, total: None
+) -> Floats:
+    """Return the (n, d) unit vectors of texts, which workers compute in chunks.
+
+    Args:
+        texts: at least one text.
+        model: where texts have vectors: the folder of a SpatialScorer; None is the bundled encoder.
+        workers: resources of the workers.
+        progress: called with the texts done and the texts in all.
+
+    Raises:
+        PassError: if the model has no vectors, the work fails, or its workers die repeatedly.
+    """
+    ((vectors, _),) = _read([_Reading(tuple(texts), model, open_model)], workers, progress)
+    return vectors
+
+
+def examine(texts: Sequence[str], model: Folder | None, load: Callable[[str], Scorer] = open_model) -> Embedded:
+    """Embed and score n texts, in the worker; the bundled encoder, which is None, has no classes.
+
+    Raises:
+        PassError: if the model has no vectors.
+        EngineError: if the engine is at fault. The worker's process must then end.
+    """
+    with engine_errors():
+        if model is None:
+            return _bundled().embed(texts), np.empty((len(texts), 0), np.float32)
+        scorer = load_scorer(model, load)
+        if isinstance(scorer, SpatialScorer):
+            return scorer.examine(texts)
+    raise PassError(f"{model.uri}: a {type(scorer).__name__} has no vectors; expected a model of an encoder")
 
 
 def known(asked: Sequence[Answered], groups: Groups) -> tuple[list[Document], Indices]:
@@ -113,7 +147,7 @@ def survey_scored(
     """
     ids = [*pool.ids, *(document.id for document in asked)]
     every = (*pool.texts, *(document.text for document in asked))
-    ((vectors, _),) = _read([_Reading(every, None, open_model)], TASKS, progress)
+    vectors = embed(every, None, TASKS, progress)
     proba = stored_probabilities(corpus, scores, ids, groups)
     m = len(pool)
     return Space(vectors[:m], proba[-1, :m], vectors[m:], proba[-1, m:], labels, proba[:, :m] if votes else None)
@@ -121,7 +155,7 @@ def survey_scored(
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """Texts, and the model that embeds and scores them; None is the bundled encoder, which has no classes."""
+    """Texts, the model that embeds and scores them as in `examine`, and the groups whose probabilities are wanted."""
 
     texts: tuple[str, ...]
     model: Folder | None
@@ -134,8 +168,8 @@ class _Reading:
         return CHUNK if self.groups is None else chunk(self.groups.classes, CHUNK)
 
     def sums(self, proba: Floats) -> Floats:
-        """Map (n, k) probabilities to those of the groups, so that no more than these leave the worker."""
-        return proba if self.groups is None else self.groups.sums(proba)
+        """Map (n, k) probabilities to those of the groups, or to none: no more than these leave the worker."""
+        return proba[:, :0] if self.groups is None else self.groups.sums(proba)
 
 
 def _read(readings: Sequence[_Reading], workers: Workers, progress: Progress) -> list[Embedded]:
@@ -166,15 +200,12 @@ def _read_chunk(name: str, job: tuple[Mapping[str, tuple[int, int]], Sequence[_R
     reading = job[1][number]
     texts = reading.texts[start : start + reading.step]
     with engine_errors():
-        if reading.model is None:
-            return _bundled().embed(texts), np.empty((len(texts), 0), np.float32)
-        scorer = load_scorer(reading.model, reading.load)
-        if number:
-            return np.empty((len(texts), 0), np.float32), reading.sums(scorer.score(texts))
-        if isinstance(scorer, SpatialScorer):
-            vectors, proba = scorer.examine(texts)
-            return vectors, reading.sums(proba)
-    raise PassError(f"{reading.model.uri}: a {type(scorer).__name__} has no vectors; expected a model of an encoder")
+        if number and reading.model is not None:
+            proba = load_scorer(reading.model, reading.load).score(texts)
+            vectors: Floats = np.empty((len(texts), 0), np.float32)
+        else:
+            vectors, proba = examine(texts, reading.model, reading.load)
+        return vectors, reading.sums(proba)
 
 
 @cache

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from laud_ray.data.corpus import Corpus
-from laud_ray.passes.novelty import distances, embed, measure
+from laud_ray.passes.candidates import embed
+from laud_ray.passes.novelty import distances, measure
 from laud_ray.query.spatial.geometry import cluster
 from laud_ray.steps.work import Work
 from laud_ray.storage.checksums import dump_json, parse_json

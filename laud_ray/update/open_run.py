@@ -8,9 +8,9 @@ from laud_ray.data.corpus import open_corpus
 from laud_ray.data.generations.manifest import number_of
 from laud_ray.errors import ModelError, RunError
 from laud_ray.events import Observer
-from laud_ray.passes.novelty import Space
 from laud_ray.steps.start import start
 from laud_ray.steps.work import Work
+from laud_ray.storage.folder import Folder
 from laud_ray.storage.model_folder import describe
 from laud_ray.store import model_records, registry
 from laud_ray.store.run import RunFolder
@@ -75,9 +75,9 @@ def current_of(work: Work) -> Current:
     return Current(name, round, tuple(labels))
 
 
-def space_of(work: Work, current: Current) -> Space:
-    """Return where texts have vectors: in the model, or in the bundled encoder if it is a language model."""
-    return Space(None if work.is_engine(current.round) else (work.run.models / current.name).absolute())
+def space_of(work: Work, current: Current) -> Folder | None:
+    """Return the folder of the model in which texts have vectors; None, the bundled encoder, for a language model."""
+    return None if work.is_engine(current.round) else (work.run.models / current.name).absolute()
 
 
 def workers_of(work: Work, current: Current) -> Workers:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from laud_ray.discovery.clusters import Group, new_groups, width_of
 from laud_ray.discovery.pool import Pool, pool, size_of
 from laud_ray.oracles.naming import Named, named
-from laud_ray.passes.novelty import embed
+from laud_ray.passes.candidates import embed
 from laud_ray.steps.annotation.answers import asked
 from laud_ray.steps.work import Work
 from laud_ray.store.ledger import Ledger
