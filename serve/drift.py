@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from laud_ray.data.range_files import side_by_side
 from laud_ray.errors import DamageError
-from laud_ray.passes.stored import found_in
+from laud_ray.passes import stored
 from laud_ray.stats.betting import Batch, Reference, Watch
 from laud_ray.stats.drift import LEAST as LEAST
 from laud_ray.stats.drift import THRESHOLD as THRESHOLD
@@ -91,14 +90,11 @@ def reference(run: RunFolder, model: str, names: Sequence[str]) -> Reference | N
     number = next((one.round for one in model_records.models(run.store.engine) if one.name == model), None)
     if number is None:
         return None
-    asked = [one.query.document.id for one in run.store.queries() if one.purpose != "evaluation"]
-    trained, scores, found = pa.array(asked, pa.string()), run.scores(number), Reference.of([], len(names))
+    trained = [one.query.document.id for one in run.store.queries() if one.purpose != "evaluation"]
+    scores = run.scores(number)
     try:
         ranges = sorted(name for name in scores.names() if name.endswith(".parquet"))
-        for table in side_by_side(lambda name: scores.read_table(name, ["id", "label", "confidence"]), ranges):
-            found += found_in(table, names, trained)
-            if found.n >= ENOUGH:
-                break
+        found = stored.reference(scores, ranges, names, trained, ENOUGH)
     except (FileNotFoundError, DamageError, pa.ArrowException):
         return None
     return found if found.n else None

@@ -145,21 +145,43 @@ def mapped(names: Sequence[str], work: Callable[[str, J], T], job: J, workers: W
         yield result.name, result.value
 
 
-def found_in(table: pa.Table, names: Sequence[str], trained: pa.Array) -> Reference:
-    """Return what a model found in some documents, as a reference that later ones are compared with.
+def batch_of(table: pa.Table, names: Sequence[str], threshold: float | None = None) -> Batch:
+    """Return documents of a stored pass as a batch of the tests.
 
-    Documents without a label do not count. Those that the model was trained on are counted apart: they were chosen
-    because the model was unsure of them, so that without them the others look surer than new documents are, and with
-    them too.
+    Documents without a label do not count, and neither do those whose label the model lacks.
 
     Args:
-        table: columns id, label and confidence of a stored pass.
+        table: columns label and confidence, and novelty if there is a threshold.
         names: of the k labels of the model.
-        trained: ids of the documents that it was trained on.
+        threshold: the novelty above which a document is novel; None: novelty was not measured.
     """
     best = pc.index_in(table.column("label").cast(pa.string()), value_set=pa.array(names, pa.string()))
     table = table.append_column("best", best).filter(pc.is_valid(best))
-    others = table.filter(pc.invert(pc.is_in(table.column("id"), value_set=trained)))
-    confidence = np.clip(others.column("confidence").to_numpy().astype(np.float64), 0, 1)
-    found = Reference.of([Batch(others.column("best").to_numpy().astype(np.int64), confidence)], len(names))
-    return replace(found, trained=table.num_rows - others.num_rows)
+    confidence = np.clip(table.column("confidence").to_numpy().astype(np.float64), 0, 1)
+    novel = None if threshold is None else np.nan_to_num(table.column("novelty").to_numpy()) > threshold
+    return Batch(table.column("best").to_numpy().astype(np.int64), confidence, novel)
+
+
+def reference(
+    scores: Folder, ranges: Sequence[str], names: Sequence[str], trained: Sequence[str], most: int | None = None
+) -> Reference:
+    """Return what a model found in the documents of a pass, as a reference that later ones are compared with.
+
+    Those that the model was trained on are counted apart: they were chosen because the model was unsure of them, so
+    that without them the others look surer than new documents are, and with them too.
+
+    Args:
+        scores: the pass.
+        ranges: which are read, in order.
+        names: of the k labels of the model.
+        trained: ids of the documents that it was trained on.
+        most: no further range is read after this many documents; None: all are read.
+    """
+    found, apart = Reference.of([], len(names)), pa.array(trained, pa.string())
+    for table in side_by_side(lambda name: scores.read_table(name, ["id", "label", "confidence"]), ranges):
+        known = pc.is_in(table.column("id"), value_set=apart)
+        others = Reference.of([batch_of(table.filter(pc.invert(known)), names)], len(names))
+        found += replace(others, trained=len(batch_of(table.filter(known), names)))
+        if most is not None and found.n >= most:
+            break
+    return found

@@ -5,13 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from laud_ray.data.corpus import Corpus, corpus_of
-from laud_ray.data.range_files import side_by_side
-from laud_ray.passes.stored import found_in
+from laud_ray.passes.stored import batch_of, reference
 from laud_ray.stats.betting import TESTS, Batch, Reference, Tolerance, Watch
 from laud_ray.steps.work import Work
 from laud_ray.store.updates import evidence as records
@@ -113,12 +108,9 @@ def _reference(work: Work, current: Current, base: Base) -> Reference:
     key, names = f"watch of {base.generation} by {base.model}", current.labels
     text = work.store.setting(key)
     if text is None:
-        asked = [one.query.document.id for one in work.store.queries() if one.purpose != "evaluation"]
-        trained = pa.array(asked, pa.string())
-        scores = work.run.scores(current.round)
+        trained = [one.query.document.id for one in work.store.queries() if one.purpose != "evaluation"]
         ranges = [part.name for part in earlier(work, base).ranges]
-        tables = side_by_side(lambda name: scores.read_table(name, ["id", "label", "confidence"]), ranges)
-        found = sum((found_in(table, names, trained) for table in tables), Reference.of([], len(names)))
+        found = reference(work.run.scores(current.round), ranges, names, trained)
         work.store.set(key, text := json.dumps(found.to_json()))
     return Reference.from_json(json.loads(text))
 
@@ -130,12 +122,4 @@ def _batches(work: Work, current: Current, base: Base, number: int, measured: Me
         table = scores.read_table(part.name, ["id", "label", "confidence"])
         table = table.append_column("novelty", far.read_table(part.name).column("novelty"))
         for start in range(0, table.num_rows, BATCH):
-            yield _batch(table.slice(start, BATCH), current.labels, measured.threshold)
-
-
-def _batch(table: pa.Table, names: tuple[str, ...], threshold: float | None = None) -> Batch:
-    table = table.filter(pc.is_valid(table.column("label")))
-    best = pc.index_in(table.column("label").cast(pa.string()), value_set=pa.array(names)).to_numpy()
-    confidence = np.clip(table.column("confidence").to_numpy().astype(np.float64), 0, 1)
-    novel = None if threshold is None else np.nan_to_num(table.column("novelty").to_numpy()) > threshold
-    return Batch(best.astype(np.int64), confidence, novel)
+            yield batch_of(table.slice(start, BATCH), current.labels, measured.threshold)

@@ -1,4 +1,4 @@
-"""What passes have stored of a corpus that has grown since."""
+"""What passes have stored of a corpus that has grown since, and as batches and a reference of the tests."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,12 +8,20 @@ import pyarrow as pa
 import pytest
 
 from laud_ray.passes import stored
-from laud_ray.passes.stored import likeliest, stored_probabilities
+from laud_ray.passes.stored import batch_of, likeliest, reference, stored_probabilities
 from laud_ray.storage.folder import Folder
 from laud_ray.taxonomy.groups import single
 
 OLD, NEW = "part-00000.parquet", "part-g0002-00000.parquet"
 CORPUS = SimpleNamespace(ranges=[SimpleNamespace(name=OLD), SimpleNamespace(name=NEW)])
+TABLE = pa.table(
+    {
+        "id": ["a", "b", "c", "d"],
+        "label": pa.array(["Tea", None, "Coffee", "Tea"]).dictionary_encode(),
+        "confidence": pa.array([0.5, None, 0.75, 1.0], pa.float32()),
+        "novelty": pa.array([0.1, 0.9, 0.4, None], pa.float32()),
+    }
+)
 
 
 def write(folder: Folder, name: str, document: str, probability: float) -> None:
@@ -50,3 +58,32 @@ def test_documents_that_came_later_have_no_likeliest_labels_in_an_earlier_pass(p
     assert sorted(likeliest(CORPUS, last, ["new", "old"], {"new": NEW})) == ["new", "old"]  # type: ignore[arg-type]
     assert list(likeliest(CORPUS, earlier, ["new", "old"], {"new": NEW})) == ["old"]  # type: ignore[arg-type]
     assert list(likeliest(CORPUS, earlier, ["new", "old"], {})) == ["old"]  # type: ignore[arg-type]
+
+
+def test_documents_without_a_label_are_left_out() -> None:
+    found = batch_of(TABLE, ("Coffee", "Tea"), threshold=0.3)
+    np.testing.assert_array_equal(found.best, [1, 0, 1])
+    np.testing.assert_allclose(found.confidence, [0.5, 0.75, 1.0])
+    assert found.novel is not None
+    np.testing.assert_array_equal(found.novel, [False, True, False])
+
+
+def test_without_a_threshold_novelty_is_not_measured() -> None:
+    assert batch_of(TABLE, ("Coffee", "Tea")).novel is None
+
+
+def test_documents_whose_label_the_model_lacks_are_left_out() -> None:
+    found = batch_of(TABLE, ("Coffee", "Juice"), threshold=0.3)
+    assert (found.best.tolist(), found.confidence.tolist()) == ([0], [0.75])
+    assert found.novel is not None
+    assert found.novel.tolist() == [True]
+
+
+def test_a_reference_reads_no_more_ranges_than_it_needs(tmp_path: Path) -> None:
+    scores = Folder(str(tmp_path))
+    for name in (OLD, NEW):
+        scores.write_table(name, TABLE)
+    whole = reference(scores, [OLD, NEW], ("Coffee", "Tea"), ["a", "b"])
+    assert (whole.counts.tolist(), whole.mean, whole.trained) == ([2, 2], 0.875, 2)
+    first = reference(scores, [OLD, NEW], ("Coffee", "Tea"), ["a", "b"], 2)
+    assert (first.counts.tolist(), first.mean, first.trained) == ([1, 1], 0.875, 1)
