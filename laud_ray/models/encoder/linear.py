@@ -115,21 +115,17 @@ class LinearLearner:
         return Head(weight.numpy(), bias.numpy(), strength, temperature)
 
     def out_of_fold(
-        self, task: Task, texts: Sequence[str], labels: Sequence[str], *, seed: int, groups: Groups | None = None
+        self, task: Task, texts: Sequence[str], labels: Sequence[str], *, seed: int, groups: Groups
     ) -> Floats:
-        """Return (n, k) calibrated out-of-fold probabilities of n examples: each from a head trained without it.
+        """Return (n, g) calibrated out-of-fold probabilities of n examples: each from a head trained without it.
 
         Args:
-            groups: g groups of the classes, for (n, g) probabilities of these. The prior of a group is the mean of its
-                classes'.
+            groups: g groups of the classes. The prior of a group is the mean of its classes'.
         """
         encoder = Encoder(self.model, self.max_tokens).freeze()
-        prior = self.prior(encoder, task)
-        if groups is None or groups.single:
-            targets = targets_of(task, [Example(text, label) for text, label in zip(texts, labels, strict=True)])
-        else:
-            targets = Targets.of_classes(np.array([groups.places[label] for label in labels], np.int64))
-            prior = (np.add.reduceat(prior, groups.starts) / groups.sizes[:, None]).astype(np.float32)
+        targets = Targets.of_classes(np.array([groups.places[label] for label in labels], np.int64))
+        sums = np.add.reduceat(self.prior(encoder, task), groups.starts)
+        prior = sums / groups.sizes[:, None].astype(np.float32)
         return self.cross_validate(encoder.embed(texts), targets, prior, seed=seed)
 
     def cross_validate(self, x: Floats, targets: Targets, prior: Floats, *, seed: int) -> Floats:
