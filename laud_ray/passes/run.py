@@ -98,7 +98,7 @@ def run_pass(
         model: the model's folder.
         out: the folder of the output, one Parquet file per range.
         name: the model's name, written into every row.
-        shortlist: what to keep for selection; None keeps nothing.
+        shortlist: what to keep for selection, whose total each range fills in; None keeps nothing.
         workers: resources of the workers.
         load: opens the model in a worker, once per process.
         progress: called with the rows done and the rows in all after each range.
@@ -147,9 +147,9 @@ def _score_range(name: str, job: _Job) -> _Scored:
     table = job.corpus.read(name)
     texts, inverse = distinct(table.column("text"))
     scorer, wanted = load_scorer(job.model, job.load), job.shortlist
-    if wanted is not None and wanted.total is not None:
+    if wanted is not None:
         # A range is a random sample of its generation, not of the whole corpus.
-        wanted = replace(wanted, total=job.corpus.distinct_beside(name) or wanted.total)
+        wanted = replace(wanted, total=job.corpus.distinct_beside(name))
     strategy = None if wanted is None else wanted.strategy
     summing = Summing(len(texts), len(scorer.labels), strategy=strategy, taxonomy=load_taxonomy(job.model))
     _, failures = score_texts(scorer, texts, summing.add)

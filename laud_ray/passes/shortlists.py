@@ -27,8 +27,8 @@ class Shortlist:
         depth: documents that are wanted of the whole corpus for each criterion.
         exclude: ids of documents that may not be asked about.
         seed: breaks ties at random, the same way in every attempt.
-        total: number of distinct documents in the corpus, or of the generation that a range is of. Ranges are random
-            samples of it, so each keeps only its share of the best. None: each range keeps `depth`.
+        total: number of distinct documents of the generation that a range is of. Ranges are random samples of it, so
+            each keeps only its share of the best. None: each range keeps `depth`.
     """
 
     strategy: QueryStrategy

@@ -30,7 +30,7 @@ def zero_shot(work: Work) -> None:
         train(learner, work.task, [], work.run.models, work.run.model_name(0), config.seed)
         groups = sought_groups(work.task, config)
         listed = ranking_depth(len(groups.names), seed_cap(config))
-        _pass(work, 0, Shortlist(ClassRanking(groups), listed, frozenset(), (config.seed, 0), corpus.pool_size))
+        _pass(work, 0, Shortlist(ClassRanking(groups), listed, frozenset(), (config.seed, 0)))
 
 
 def score(work: Work, round: int) -> None:
@@ -43,7 +43,7 @@ def score(work: Work, round: int) -> None:
     else:
         strategy = strategy_of(work)
         listed = depth(work, strategy)
-    wanted = Shortlist(strategy, listed, asked, (work.config.seed, round), work.corpus.pool_size)
+    wanted = Shortlist(strategy, listed, asked, (work.config.seed, round))
     with work.step("score", round):
         _pass(work, round, wanted)
 

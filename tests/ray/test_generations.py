@@ -77,7 +77,7 @@ def test_a_pass_goes_on_with_the_new_ranges_and_its_shortlist_has_their_best(tmp
     out, corpus = Folder(str(tmp_path / "scores")), added.corpus
 
     def scored(corpus: Corpus) -> int:
-        wanted = Shortlist(build("margin", counts=[5, 5]), 100, frozenset(), (0, 1), corpus.pool_size)
+        wanted = Shortlist(build("margin", counts=[5, 5]), 100, frozenset(), (0, 1))
         return run_pass(corpus, Folder("m"), out, name="m", shortlist=wanted, load=load()).rows
 
     assert scored(first) == 3_000
