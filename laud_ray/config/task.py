@@ -22,7 +22,7 @@ from laud_ray.storage import text_reading as reading
 from laud_ray.storage.text_reading import Reading
 from laud_ray.types import Label, Task
 
-OTHER, TAXONOMY = "other", "taxonomy"
+OTHER, TAXONOMY, MULTILABEL = "other", "taxonomy", "multilabel"
 # Databases that a corpus may come from: those whose drivers are installed with laud_ray.
 DATABASES = {
     "postgresql": "postgresql://USER@HOST/DATABASE",
@@ -72,18 +72,24 @@ class TaskConfig(Section):
 
     Attributes:
         labels: the classes; empty for a taxonomy, whose classes are the leaves of `tree`.
-        separator: between the names of a path; None for a task of another kind than taxonomy.
-        answers: whether a document's right answer is always a leaf, or any node; None as for `separator`.
+        separator: between the names of a path of a taxonomy; between the labels of a text, in a multilabel task whose
+            data have no lists. None for a task of another kind.
+        answers: whether a document's right answer is always a leaf, or any node; None for a task of another kind than
+            taxonomy.
         wording: how a leaf is put into words for a learner's encoder: by its name, its name and its parent's, or all
-            names of its path; or `auto`, as fits the answers of the evaluation sample best. None as for `separator`.
+            names of its path; or `auto`, as fits the answers of the evaluation sample best. None as for `answers`.
+        at_most: the most labels of a document of a multilabel task; None for no limit, and for tasks of other kinds.
+        exclusive: groups of labels of which at most one applies to a document of a multilabel task.
     """
 
     name: str = Field(min_length=1)
-    kind: Literal["binary", "multiclass", "taxonomy"] = "multiclass"
+    kind: Literal["binary", "multiclass", "taxonomy", "multilabel"] = "multiclass"
     labels: tuple[LabelConfig, ...]
     separator: str | None = Field(default=None, min_length=1)
     answers: Literal["leaf", "any"] | None = None
     wording: Literal["auto", "leaf", "parent", "path"] | None = None
+    at_most: int | None = Field(default=None, ge=1)
+    exclusive: tuple[tuple[str, ...], ...] = ()
     _tree: TaskTree | None = PrivateAttr(None)
 
     @field_validator("labels")
@@ -108,9 +114,14 @@ class TaskConfig(Section):
 
     @model_validator(mode="after")
     def _of_a_tree(self, info: ValidationInfo) -> "TaskConfig":
+        if self.kind != MULTILABEL:
+            for key in ("at_most", "exclusive"):
+                if value := getattr(self, key):
+                    raise ValueError(f"{key}: {value} is not valid; expected it only with kind: multilabel")
         if self.kind != TAXONOMY:
+            kept = ("separator",) if self.kind == MULTILABEL else ()
             for key in ("separator", "answers", "wording"):
-                if (value := getattr(self, key)) is not None:
+                if key not in kept and (value := getattr(self, key)) is not None:
                     raise ValueError(f"{key}: {quoted(value)} is not valid; expected it only with kind: taxonomy")
             return self
         self._tree = info.context.tree if isinstance(info.context, Context) else None
@@ -121,7 +132,7 @@ class TaskConfig(Section):
     @model_validator(mode="after")
     def _one_positive(self, info: ValidationInfo) -> "TaskConfig":
         marked = [label.name for label in self.labels if label.positive]
-        if self.kind == "multiclass" and marked:
+        if self.kind in ("multiclass", MULTILABEL) and marked:
             raise ValueError(f"{marked[0]!r} has positive: true; expected it only with kind: binary")
         if len(marked) > 1:
             raise ValueError(f"{', '.join(map(repr, marked))} have positive: true; expected one of them")
@@ -134,6 +145,16 @@ class TaskConfig(Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _exclusive_labels(self) -> "TaskConfig":
+        known = {label.name for label in self.labels}
+        for place, group in enumerate(self.exclusive):
+            if (unknown := next((name for name in group if name not in known), None)) is not None:
+                raise ValueError(f"exclusive.{place}: {quoted(unknown)} is not valid; expected the name of a label")
+            if len(set(group)) < 2 or len(set(group)) < len(group):
+                raise ValueError(f"exclusive.{place}: {list(group)} is not valid; expected two or more distinct labels")
+        return self
+
     @property
     def _positive(self) -> LabelConfig:
         return next((label for label in self.labels if label.positive), self.labels[0])
@@ -141,8 +162,12 @@ class TaskConfig(Section):
     @model_serializer(mode="wrap")
     def _with_the_labels_of_a_tree(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         found: dict[str, Any] = handler(self)
+        if self.kind != MULTILABEL:
+            found = {key: value for key, value in found.items() if key not in ("at_most", "exclusive")}
         if self._tree is None:
-            return {key: value for key, value in found.items() if key not in ("separator", "answers", "wording")}
+            # A configuration of an earlier version lacks these keys, and must stay equal to the one that is stored.
+            left_out = ("answers", "wording", *(() if self.kind == MULTILABEL else ("separator",)))
+            return {key: value for key, value in found.items() if key not in left_out}
         return {**found, "labels": self._tree.dump()}
 
     @property
@@ -171,8 +196,11 @@ class TaskConfig(Section):
         """
         if self._tree is not None:
             return self._tree.task(self.name, inner=self.answers == "any")
+        labels = tuple(label.to_label() for label in self.labels)
         if self.kind == "multiclass":
-            return Task(self.name, "multiclass", tuple(label.to_label() for label in self.labels))
+            return Task(self.name, "multiclass", labels)
+        if self.kind == MULTILABEL:
+            return Task(self.name, MULTILABEL, labels, at_most=self.at_most, exclusive=self.exclusive)
         positive = self._positive
         rest = tuple(label.to_label() for label in self.labels if label is not positive)
         return Task(self.name, "binary", (positive.to_label(), Label(OTHER, rest=rest)))

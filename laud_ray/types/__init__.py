@@ -3,8 +3,10 @@
 from laud_ray.types.arrays import Bools, Floats, Indices
 from laud_ray.types.candidates import Candidates, Space
 from laud_ray.types.hierarchy import CandidateRecall, ConfusedSiblings, HierarchyFigures, LevelFigures, NodeFigures
+from laud_ray.types.multilabel import MultilabelFigures
 from laud_ray.types.protocols import (
     Learner,
+    MultilabelScorer,
     Oracle,
     QueryStrategy,
     Scorer,
@@ -34,6 +36,8 @@ __all__ = [
     "Label",
     "Learner",
     "LevelFigures",
+    "MultilabelFigures",
+    "MultilabelScorer",
     "NodeFigures",
     "Oracle",
     "Promotion",

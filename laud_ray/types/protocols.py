@@ -20,7 +20,17 @@ class Scorer(Protocol):
         ...
 
     def score(self, texts: Sequence[str]) -> Floats:
-        """Map n texts to (n, k) probabilities whose rows sum to 1."""
+        """Map n texts to (n, k) probabilities whose rows sum to 1, but for a `MultilabelScorer`."""
+        ...
+
+
+@runtime_checkable
+class MultilabelScorer(Scorer, Protocol):
+    """The scorer of a multilabel task: its probabilities are independent, so that rows need not sum to 1."""
+
+    @property
+    def thresholds(self) -> Floats:
+        """(k,) the probability in [0, 1] from which on a label applies; see laud_ray.stats.multilabel.decisions."""
         ...
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from laud_ray.types.hierarchy import HierarchyFigures
+    from laud_ray.types.multilabel import MultilabelFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,9 @@ class Figures:
         hierarchy: the figures of a taxonomy, whose leaves are the classes of all other figures; None for other tasks.
             There, macro_f1 is the mean over all nodes with enough documents (`HierarchyFigures.macro_f1`), because a
             leaf has a handful of documents at most; over the leaves that occur if no node has enough.
+        multilabel: the figures of a multilabel task; None for other tasks. There, accuracy is the share of documents
+            with exactly the right labels, macro_f1 is that of `MultilabelFigures`, and per_class has the figures of
+            each label.
     """
 
     n: int
@@ -76,10 +80,13 @@ class Figures:
     unanswered: Mapping[str, int] = field(default_factory=dict)
     absent: int = 0
     hierarchy: "HierarchyFigures | None" = None
+    multilabel: "MultilabelFigures | None" = None
 
     @property
     def compared(self) -> Estimate:
-        """The figure by which models of a run are compared: hierarchical F1 in a taxonomy, else accuracy."""
+        """By what models are compared: hierarchical F1 in a taxonomy, micro-F1 in a multilabel task, else accuracy."""
+        if self.multilabel is not None:
+            return self.multilabel.micro_f1
         return self.accuracy if self.hierarchy is None else self.hierarchy.f1
 
 

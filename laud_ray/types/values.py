@@ -41,18 +41,27 @@ class Task:
     Attributes:
         taxonomy: the tree of a task of kind taxonomy; None for other kinds.
         inner: whether an inner node may be a document's right answer (`answers: any`).
+        at_most: the most labels of a document in a task of kind multilabel; None for no limit.
+        exclusive: groups of labels of which at most one applies to a document of a multilabel task.
     """
 
     name: str
-    kind: Literal["binary", "multiclass", "taxonomy"]
+    kind: Literal["binary", "multiclass", "taxonomy", "multilabel"]
     labels: tuple[Label, ...]
     taxonomy: "Taxonomy | None" = None
     inner: bool = False
+    at_most: int | None = None
+    exclusive: tuple[tuple[str, ...], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """The k label names; their order is the order of every probability column."""
         return tuple(label.name for label in self.labels)
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether several labels, or none, may apply to a document."""
+        return self.kind == "multilabel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +74,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A text with its label, to train on."""
+    """A text with its label, to train on. In a multilabel task the label is the text of a `LabelSet`."""
 
     text: str
     label: str
@@ -77,7 +86,8 @@ class Annotation:
 
     Attributes:
         document_id: the document.
-        label: the name of the label; None for an abstention.
+        label: the name of the label; None for an abstention. In a multilabel task, in which several labels or none may
+            apply, it is the text of a `laud_ray.label_sets.LabelSet`.
         oracle: the oracle's name.
         cost: in dollars.
         confidence: the oracle's confidence in [0, 1]; None if it gives none.

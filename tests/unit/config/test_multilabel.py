@@ -1,0 +1,46 @@
+"""`task.kind: multilabel`."""
+
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from laud_ray.config.task import TaskConfig
+
+LABELS = [{"name": "Coffee"}, {"name": "Tea"}, {"name": "Milk"}]
+
+
+def read(keys: dict[str, object]) -> TaskConfig:
+    return TaskConfig.model_validate_json(json.dumps({"name": "drinks", "labels": LABELS} | keys))
+
+
+def test_the_task_knows_its_limits() -> None:
+    config = read({"kind": "multilabel", "at_most": 2, "exclusive": [["Coffee", "Tea"]]})
+    task = config.to_task()
+    assert task.multilabel
+    assert (task.at_most, task.exclusive, task.names) == (2, (("Coffee", "Tea"),), ("Coffee", "Tea", "Milk"))
+    assert TaskConfig.model_validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"exclusive": [["Coffee", "Tee"]]}, "exclusive.0: 'Tee' is not valid; expected the name of a label"),
+        ({"exclusive": [["Coffee"]]}, "expected two or more distinct labels"),
+        ({"exclusive": [["Coffee", "Coffee"]]}, "expected two or more distinct labels"),
+        ({"at_most": 0}, "greater than or equal to 1"),
+        ({"answers": "any"}, "expected it only with kind: taxonomy"),
+        ({"kind": "multiclass", "at_most": 2}, "at_most: 2 is not valid; expected it only with kind: multilabel"),
+        ({"kind": "multiclass", "separator": ";"}, "expected it only with kind: taxonomy"),
+        ({"kind": "binary", "exclusive": [["Coffee", "Tea"]]}, "expected it only with kind: multilabel"),
+        ({"labels": [{"name": "Coffee", "positive": True}, {"name": "Tea"}]}, "expected it only with kind: binary"),
+    ],
+)
+def test_what_does_not_fit_is_refused(more: dict[str, object], expected: str) -> None:
+    with pytest.raises(ValidationError, match=expected):
+        read({"kind": "multilabel"} | more)
+
+
+def test_a_task_of_another_kind_is_stored_as_before() -> None:
+    stored = read({}).model_dump(mode="json")
+    assert set(stored) == {"name", "kind", "labels"}
