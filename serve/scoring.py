@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TypeVar
 
-from laud_ray.models.faults import Scoring, checked, engine_errors, reason
+from laud_ray.models.faults import Scoring, checked, engine_errors, reason, sums_to_one
 from laud_ray.types import Floats, Scorer, TokenScorer
 
 Item = TypeVar("Item")
@@ -22,8 +22,8 @@ def score_texts(scorer: Scorer, texts: Sequence[str]) -> Scores:
     Raises:
         EngineError: if the engine is broken.
     """
-    known = scorer.labels[:3]
-    return _scored(Scoring(scorer.score, texts, len(scorer.labels), known=known, probe=getattr(scorer, "probe", None)))
+    known, probe, sums = scorer.labels[:3], getattr(scorer, "probe", None), sums_to_one(scorer)
+    return _scored(Scoring(scorer.score, texts, len(scorer.labels), known=known, probe=probe, sums=sums))
 
 
 def score_tokens(scorer: TokenScorer, ids: Sequence[Sequence[int]]) -> Scores:
@@ -32,12 +32,12 @@ def score_tokens(scorer: TokenScorer, ids: Sequence[Sequence[int]]) -> Scores:
     Raises:
         EngineError: if the engine is broken.
     """
-    k = len(scorer.labels)
+    k, sums = len(scorer.labels), sums_to_one(scorer)
     with suppress(Exception):  # the code below tries again, in smaller parts
-        return checked(scorer.score_tokens(ids), len(ids), k), {}
+        return checked(scorer.score_tokens(ids), len(ids), k, sums=sums), {}
     with engine_errors():
         known = scorer.tokenize(scorer.labels[:3])
-    return _scored(Scoring(scorer.score_tokens, ids, k, known=known))
+    return _scored(Scoring(scorer.score_tokens, ids, k, known=known, sums=sums))
 
 
 def _scored(scoring: Scoring[Item]) -> Scores:

@@ -16,7 +16,7 @@ import numpy as np
 
 from laud_ray.errors import EngineError
 from laud_ray.printable import printable
-from laud_ray.types import Floats
+from laud_ray.types import Floats, Scorer
 
 CHUNK = 4096  # items in one call
 LARGEST = 1 << 23  # probabilities in one call: 32 MB, which are read again and again, from a cache where they fit
@@ -83,8 +83,19 @@ def engine_errors() -> Iterator[None]:
         raise
 
 
-def checked(proba: Floats, n: int, k: int) -> Floats:
+def sums_to_one(scorer: Scorer) -> bool:
+    """Whether the rows of a scorer's probabilities sum to 1; those of a `MultilabelScorer` need not."""
+    return getattr(scorer, "thresholds", None) is None
+
+
+def checked(proba: Floats, n: int, k: int, *, sums: bool = True) -> Floats:
     """Return a scorer's result for n items after checking that it is an (n, k) array of probabilities.
+
+    Args:
+        proba: the result.
+        n: the number of items.
+        k: the number of classes.
+        sums: whether its rows have to sum to 1; else each of its values has to be at most 1.
 
     Raises:
         ArithmeticError: if it has another shape, or a row is not finite, is negative, or does not sum to 1.
@@ -93,10 +104,14 @@ def checked(proba: Floats, n: int, k: int) -> Floats:
     if found.shape != (n, k):
         raise ArithmeticError(f"the scorer returned an array of shape {found.shape}; expected {(n, k)}")
     with np.errstate(all="ignore"):
-        sums = found.sum(1, dtype=np.float32)  # not finite if one of the probabilities is not
-    if not np.isfinite(sums).all():
+        total = found.sum(1, dtype=np.float32)  # not finite if one of the probabilities is not
+    if not np.isfinite(total).all():
         raise FloatingPointError("the probabilities are not finite")
-    if n and (float(found.min()) < -1e-3 or float(np.abs(sums - 1).max()) > 1e-2):
+    if not n:
+        return found
+    if not sums and (float(found.min()) < -1e-3 or float(found.max()) > 1 + 1e-3):
+        raise ArithmeticError("the probabilities of a text are not between 0 and 1")
+    if sums and (float(found.min()) < -1e-3 or float(np.abs(total - 1).max()) > 1e-2):
         raise ArithmeticError("the probabilities of a text do not sum to 1")
     return found
 
@@ -124,6 +139,7 @@ class Scoring(Generic[Item]):
         known: Sequence[Item],
         probe: Callable[[Sequence[Item]], Floats] | None = None,
         keep: Callable[[int, Floats], None] | None = None,
+        sums: bool = True,
     ) -> None:
         """Prepare to score; `run` does it.
 
@@ -135,8 +151,9 @@ class Scoring(Generic[Item]):
             probe: used in place of `score` to test the engine, if `score` does not always reach it.
             keep: takes the place of the first item and the probabilities of each batch, which are then not kept here;
                 None keeps them in `proba`.
+            sums: whether rows have to sum to 1; see `checked`.
         """
-        self._score, self._items, self._k = score, items, k
+        self._score, self._items, self._k, self._sums = score, items, k, sums
         self._known, self._probe = known, probe or score
         self._size, self._recoveries, self._proven = chunk(k, CHUNK), 0, set[str]()
         self.proba: Floats = np.zeros((0 if keep else len(items), k), np.float32)
@@ -206,7 +223,7 @@ class Scoring(Generic[Item]):
                 of one item, since a smaller batch may succeed.
         """
         try:
-            found = checked(self._score(self._items[start:end]), end - start, self._k)
+            found = checked(self._score(self._items[start:end]), end - start, self._k, sums=self._sums)
         except Exception as error:
             if is_of_engine(error) and not (is_out_of_memory(error) and end - start > 1):
                 raise EngineError(reason(error)) from error
@@ -227,7 +244,7 @@ class Scoring(Generic[Item]):
         failed: Exception | None = None
         for item in self._known if self.scored is None else [self.scored] * 2:
             try:
-                checked(self._probe([item]), 1, self._k)
+                checked(self._probe([item]), 1, self._k, sums=self._sums)
             except Exception as error:  # noqa: BLE001 - any exception means that the engine did not score the item
                 failed = error.with_traceback(None)
             else:

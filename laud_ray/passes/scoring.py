@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from laud_ray.models.faults import Scoring, engine_errors
+from laud_ray.models.faults import Scoring, engine_errors, sums_to_one
 from laud_ray.passes.summary import TOP, Summary
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.model_folder import STUDENT, describe, version_of
@@ -101,7 +101,8 @@ def score_texts(
     before = _scored.get(id(scorer))
     known = labels[:3] if before is None else (before, before)
     probe = getattr(scorer, "probe", None)
-    scoring = Scoring(scorer.score, texts, len(labels), known=known, probe=probe, keep=keep)
+    sums = sums_to_one(scorer)
+    scoring = Scoring(scorer.score, texts, len(labels), known=known, probe=probe, keep=keep, sums=sums)
     scoring.run()
     if scoring.scored is not None:
         _scored[id(scorer)] = scoring.scored

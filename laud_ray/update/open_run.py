@@ -44,8 +44,8 @@ def open_run(run: RunFolder, observer: Observer) -> Work:
         left = sum(not one.answered for one in store.queries())
         waits = f"waits for {left} answers" if left else "has not finished"
         raise RunError(f"{place}: {waits}; expected a finished run (`laud run {place}/config.yaml` goes on with it)")
-    if run.config.task.kind == "taxonomy":
-        raise RunError(f"{place}: task.kind: taxonomy is not valid for an update; expected binary or multiclass")
+    if (kind := run.config.task.kind) in ("taxonomy", "multilabel"):
+        raise RunError(f"{place}: task.kind: {kind} is not valid for an update; expected binary or multiclass")
     return start(run, observer)
 
 

@@ -36,15 +36,15 @@ def require_flat(config: RunConfig) -> None:
     """Refuse a task whose labels are no flat list.
 
     Raises:
-        RunError: if it is a binary task, or a taxonomy.
+        RunError: if it is a binary or a multilabel task, or a taxonomy.
     """
     if config.task.kind == "multiclass":
         return
-    how = (
-        "a taxonomy changes by its file (docs/taxonomy.md)"
-        if config.task.tree is not None
-        else "another positive label is another task, with a run of its own"
-    )
+    how = {
+        "taxonomy": "a taxonomy changes by its file (docs/taxonomy.md)",
+        "binary": "another positive label is another task, with a run of its own",
+        "multilabel": "other labels of a multilabel task need a run of their own",
+    }[config.task.kind]
     raise RunError(f"{config.storage}: task.kind: {config.task.kind} is not valid; expected multiclass: {how}")
 
 

@@ -181,6 +181,28 @@ def test_what_is_no_probabilities_is_a_failure(change: Callable[[Floats], Floats
     assert engine.calls <= MOST_CALLS
 
 
+class Independent(Engine):
+    """Its labels are independent of each other, so that rows do not sum to 1."""
+
+    thresholds = np.full(3, 0.5)
+
+    def __init__(self, above: float = 0.0) -> None:
+        super().__init__()
+        self.above = above
+
+    def score(self, texts: Sequence[str]) -> Floats:
+        return np.minimum(2 * super().score(texts), 1) + np.float32(self.above)
+
+
+def test_probabilities_of_independent_labels_need_not_sum_to_1() -> None:
+    texts = texts_with([3])
+    found = score_texts(Independent(), texts)
+    assert list(found[1]) == [3]
+    assert found[0][0] == pytest.approx(np.minimum(2 * proba(texts)[0], 1))
+    with pytest.raises(EngineError, match="the probabilities of a text are not between 0 and 1"):
+        score_texts(Independent(above=0.5), texts)
+
+
 def test_a_text_whose_probabilities_are_not_finite_is_an_error() -> None:
     class Odd(Engine):
         def score(self, texts: Sequence[str]) -> Floats:
