@@ -242,10 +242,15 @@ def no_known_label(task: Task, where: str, column: str, found: Sequence[Unknown]
     )
 
 
-def two_labels(texts: int, more: bool = False) -> str:
-    """Return the warning about texts that occur with two different labels; `more`: there may be further ones."""
+def two_labels(texts: int, more: bool = False, *, of: str | None = None) -> str:
+    """Return the warning about texts that occur with two different labels.
+
+    Args:
+        more: whether there may be further ones.
+        of: what they occur with; None: two different labels.
+    """
     least = "at least " if more else ""
-    return f"{least}{texts:,} {'text occurs' if texts == 1 else 'texts occur'} with two different labels"
+    return f"{least}{texts:,} {'text occurs' if texts == 1 else 'texts occur'} with {of or 'two different labels'}"
 
 
 def _and(names: Sequence[str]) -> str:

@@ -200,7 +200,14 @@ class TaskConfig(Section):
         if self.kind == "multiclass":
             return Task(self.name, "multiclass", labels)
         if self.kind == MULTILABEL:
-            return Task(self.name, MULTILABEL, labels, at_most=self.at_most, exclusive=self.exclusive)
+            return Task(
+                self.name,
+                MULTILABEL,
+                labels,
+                at_most=self.at_most,
+                exclusive=self.exclusive,
+                separator=self.separator,
+            )
         positive = self._positive
         rest = tuple(label.to_label() for label in self.labels if label is not positive)
         return Task(self.name, "binary", (positive.to_label(), Label(OTHER, rest=rest)))

@@ -182,8 +182,9 @@ def sealed_labels(corpus: Corpus) -> ColumnLabels | None:
     for one in parts:
         counts.update(one.counts)
     # Texts of different generations differ, so that texts with two labels may be added up.
-    others, missing, two = (sum(getattr(one, key) for one in parts) for key in ("others", "missing", "two_labels"))
-    return ColumnLabels(dict(counts), others, missing, two)
+    keys = ("others", "missing", "two_labels", "empty")
+    others, missing, two, empty = (sum(getattr(one, key) for one in parts) for key in keys)
+    return ColumnLabels(dict(counts), others, missing, two, empty)
 
 
 def first_sealed_values(corpus: Corpus) -> set[str]:

@@ -86,16 +86,18 @@ class ColumnLabels:
     """Counts of a column of labels.
 
     Attributes:
-        counts: label -> rows.
+        counts: label -> rows. In a multilabel task a row with several labels is counted at each of them.
         others: rows with labels beyond those that are counted separately.
-        missing: rows without a label.
-        two_labels: texts with two or more different labels.
+        missing: rows without an answer.
+        two_labels: texts with two or more different labels, or different sets of labels in a multilabel task.
+        empty: rows whose answer is that no label applies; only in a multilabel task.
     """
 
     counts: Mapping[str, int]
     others: int
     missing: int
     two_labels: int
+    empty: int = 0
 
     def dump(self) -> bytes:
         return dump_json(asdict(self))
@@ -113,16 +115,22 @@ def load_labels(data: bytes, place: str) -> ColumnLabels:
 class SortedLabels:
     """Counts the labels of documents that are sorted so that equal texts are adjacent."""
 
-    def __init__(self, class_of: Callable[[str], str], most: int = MOST_LABELS) -> None:
+    def __init__(
+        self,
+        class_of: Callable[[str], str],
+        most: int = MOST_LABELS,
+        labels_of: Callable[[str], Sequence[str]] | None = None,
+    ) -> None:
         """Create empty counts.
 
         Args:
             class_of: maps a label to its class. Two labels of one class do not contradict each other.
             most: number of labels that are counted separately.
+            labels_of: maps a set of labels to its labels, in a multilabel task; None elsewhere.
         """
-        self._class_of, self._counts = class_of, LabelCounts(most)
+        self._class_of, self._counts, self._labels_of = class_of, LabelCounts(most), labels_of
         self._found: dict[str, str] = {}
-        self._missing = self._two = 0
+        self._missing = self._two = self._empty = 0
         self._classes: set[str] = set()
 
     def add(self, documents: Iterable[tuple[bool, str | None]]) -> None:
@@ -140,11 +148,21 @@ class SortedLabels:
                 self._found[label] = self._class_of(label)
             self._classes.add(self._found[label])
             self._two += before == 1 and len(self._classes) == 2
-        self._counts.add(labels)
+        self._counts.add(labels if self._labels_of is None else self._each(labels, self._labels_of))
+
+    def _each(self, sets: Mapping[str, int], labels_of: Callable[[str], Sequence[str]]) -> Counter[str]:
+        """Return the rows of each label in sets of labels."""
+        found: Counter[str] = Counter()
+        for value, rows in sets.items():
+            names = labels_of(value)
+            self._empty += 0 if names else rows
+            for name in names:
+                found[name] += rows
+        return found
 
     def __getstate__(self) -> dict[str, object]:
         """Leave out the classes, which may be tens of thousands: counts that a worker returns are only merged."""
-        return {**self.__dict__, "_class_of": str, "_found": {}, "_classes": set()}
+        return {**self.__dict__, "_class_of": str, "_labels_of": None, "_found": {}, "_classes": set()}
 
     def merge(self, other: "SortedLabels") -> None:
         """Add counts of other texts."""
@@ -152,6 +170,7 @@ class SortedLabels:
         self._counts.others += other._counts.others
         self._missing += other._missing
         self._two += other._two
+        self._empty += other._empty
 
     def found(self) -> ColumnLabels:
-        return ColumnLabels(dict(self._counts.counts), self._counts.others, self._missing, self._two)
+        return ColumnLabels(dict(self._counts.counts), self._counts.others, self._missing, self._two, self._empty)

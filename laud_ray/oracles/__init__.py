@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from laud_ray.config import CascadeConfig, LlmConfig, OracleConfig, PeopleConfig, ReplayConfig, SingleConfig
-from laud_ray.data.corpus import Corpus, first_sealed_values, sealed_labels
+from laud_ray.data.corpus import Corpus
 from laud_ray.errors import ConfigError
-from laud_ray.labels import NONE_OF_THESE, UNSURE, fold, known_labels, no_known_label, two_labels
+from laud_ray.labels import NONE_OF_THESE, UNSURE, fold
 from laud_ray.models.language.prompts import Prompt
+from laud_ray.oracles import columns
 from laud_ray.oracles.cascade import CascadeOracle
 from laud_ray.oracles.engines import Engine
 from laud_ray.oracles.llm import VOTE_TEMPERATURE, LlmOracle, oracle_prompt, temperature
@@ -174,13 +175,13 @@ def check_column(config: OracleConfig, task: Task, corpus: Corpus, where: str = 
     """
     for one, place in _flat(config, where):
         if isinstance(one, ReplayConfig):
-            _check_replay(one, task, corpus, place)
+            columns.check(one, task, corpus, place)
 
 
 def remarks(config: OracleConfig, task: Task, corpus: Corpus, where: str = "oracle") -> list[str]:
     """Return a line for each oddity of a replay column: labels that the task does not have, contradictory labels."""
     replayed = ((one, place) for one, place in _flat(config, where) if isinstance(one, ReplayConfig))
-    return [line for one, place in replayed for line in _replay_remarks(one, task, corpus, place)]
+    return [line for one, place in replayed for line in columns.remarks(one, task, corpus, place)]
 
 
 def sealed_column(configs: Mapping[str, OracleConfig]) -> str | None:
@@ -294,24 +295,3 @@ def _flat(config: OracleConfig, where: str) -> Iterator[tuple[SingleConfig, str]
         yield from _members(config, where)
     else:
         yield config, where
-
-
-def _check_replay(config: ReplayConfig, task: Task, corpus: Corpus, where: str) -> None:
-    known, found = known_labels(task), sealed_labels(corpus)
-    values = dict.fromkeys(first_sealed_values(corpus), 1) if found is None else found.counts
-    if not any(known.find(value) is not None for value in values):
-        raise no_known_label(task, f"{where}.label", config.label, known.unknown(values))
-
-
-def _replay_remarks(config: ReplayConfig, task: Task, corpus: Corpus, where: str) -> Iterator[str]:
-    known, found = known_labels(task), sealed_labels(corpus)
-    if found is None:
-        return
-    strange = {label: rows for label, rows in found.counts.items() if known.find(label) is None}
-    rows = sum(strange.values()) + found.others
-    if rows:
-        means = "they count as other" if task.kind == "binary" else "the oracle abstains from them"
-        listed = ", ".join(map(str, known.unknown(strange)))
-        yield f"{where}.label: {rows:,} documents have a label that the task does not have; {means}: {listed}"
-    if found.two_labels:
-        yield f"{where}.label: {two_labels(found.two_labels)} in {config.label!r}; the label of the first row counts"

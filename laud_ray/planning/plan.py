@@ -14,6 +14,7 @@ from laud_ray.config import CausalConfig, PeopleConfig, PromptedSection, RunConf
 from laud_ray.data.corpus import open_corpus
 from laud_ray.data.sharding.normalise import normalise
 from laud_ray.evaluation.candidate_recall import list_size
+from laud_ray.labels import known_labels
 from laud_ray.models import kinds
 from laud_ray.planning.speed.devices import Device, check_memory, find_device
 from laud_ray.planning.speed.model_size import guessed_size
@@ -92,7 +93,10 @@ def plan(config: RunConfig, gpu: str | None = None) -> Plan:
             check_memory(key, section, device, max(1, int(config.resources.gpus_per_scorer)))
     with tempfile.TemporaryDirectory(prefix="laud-plan-") as scratch:
         corpus = open_corpus(Folder(f"{config.storage}/corpus")) or normalise(
-            config.corpus, Folder(scratch), sealed=oracles.sealed_column(asked)
+            config.corpus,
+            Folder(scratch),
+            sealed=oracles.sealed_column(asked),
+            labels=known_labels(task) if task.multilabel else None,
         )
         require_documents(config, corpus)
         for where, one in asked.items():

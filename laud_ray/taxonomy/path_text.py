@@ -22,7 +22,7 @@ def split_path(text: str, separator: str = SEPARATOR) -> tuple[str, ...]:
     """
     # A separator of white space alone, such as a tab, would not outlive the normalisation.
     plain = normalise_text(text) if separator.strip() else text
-    names = [normalise_text(name) for name in _between(separator).split(plain)]
+    names = [normalise_text(name) for name in between(separator).split(plain)]
     if not all(names):
         expected = f"a name at each level, with {quoted(separator)} only between names"
         raise ValueError(f"{quoted(text)} is not valid; expected {expected}")
@@ -31,12 +31,15 @@ def split_path(text: str, separator: str = SEPARATOR) -> tuple[str, ...]:
 
 def occurs(text: str, separator: str) -> bool:
     """Return whether a text has the separator."""
-    return _between(separator).search(normalise_text(text) if separator.strip() else text) is not None
+    return between(separator).search(normalise_text(text) if separator.strip() else text) is not None
 
 
 @lru_cache(maxsize=32)
-def _between(separator: str) -> re.Pattern[str]:
-    """Match a separator. Its outer spaces match at the ends of the text too, so that an empty level is noticed."""
+def between(separator: str) -> re.Pattern[str]:
+    """Return the pattern of a separator.
+
+    Its outer spaces match at the ends of the text too, so that an empty level is noticed.
+    """
     core = separator.strip()
     if not core:
         if not separator:

@@ -43,6 +43,7 @@ class Task:
         inner: whether an inner node may be a document's right answer (`answers: any`).
         at_most: the most labels of a document in a task of kind multilabel; None for no limit.
         exclusive: groups of labels of which at most one applies to a document of a multilabel task.
+        separator: what stands between the labels in a text of a multilabel task's data; None where the data have lists.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Task:
     inner: bool = False
     at_most: int | None = None
     exclusive: tuple[tuple[str, ...], ...] = ()
+    separator: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ The result is bytes rather than strings: Arrow does not check whether strings in
 invalid one must only make its own row an error.
 """
 
+import json
 import math
 
 import numpy as np
@@ -17,6 +18,13 @@ _PLAIN = (pa.string(), pa.large_string(), pa.binary(), pa.large_binary(), pa.str
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 
 
+class SetColumn(str):
+    """The name of a column whose cells may be lists. Such a cell is read as a JSON list of texts.
+
+    A cell that is no list is read as in other columns. `laud_ray.label_cells` reads both.
+    """
+
+
 class _NoTextError(Exception):
     """A type that cannot be converted (place None), or the index of a value that cannot."""
 
@@ -28,11 +36,11 @@ def as_texts(where: str, column: str, values: pa.Array, first: int | None = None
     """Return n values as (n,) large_binary texts; missing values and NaN are null.
 
     Integers, booleans, floats and decimals with whole values, dates and UUIDs become their usual text form. A list of
-    one value becomes that value, and a categorical its category.
+    one value becomes that value, and a categorical its category. In a `SetColumn` a list becomes a JSON list.
 
     Args:
         where: the file, for errors.
-        column: the column's name, for errors.
+        column: the column's name.
         values: (n,) of any type.
         first: the number of the first row, for errors; None names no row.
 
@@ -40,7 +48,7 @@ def as_texts(where: str, column: str, values: pa.Array, first: int | None = None
         CorpusError: if the type cannot be converted, or a value has no single text form, such as 0.5.
     """
     try:
-        return _texts(values)
+        return _sets(values) if isinstance(column, SetColumn) and _holds_lists(values.type) else _texts(values)
     except _NoTextError as error:
         if error.place is None or first is None:
             kind = str(values.type)
@@ -135,6 +143,34 @@ def _lists(values: pa.Array) -> pa.Array:
     return _texts(pc.list_element(values, 0) if len(values) else pa.array([], values.type.value_type))
 
 
+def _holds_lists(kind: pa.DataType) -> bool:
+    return any(test(kind) for test in _LISTS)
+
+
+def _sets(values: pa.Array) -> pa.Array:
+    """Convert n lists to JSON lists of texts. Missing values in a list become null, and a missing list is null."""
+    sizes = pc.list_value_length(values).to_pylist()
+    parts, ends = values.flatten(), np.cumsum([size or 0 for size in sizes])
+    try:
+        # A byte that is not UTF-8 becomes a lone surrogate, by which the text is recognised as invalid later.
+        texts = [None if one is None else one.decode(errors="surrogateescape") for one in _texts(parts).to_pylist()]
+    except _NoTextError as error:
+        raise _NoTextError(
+            None if error.place is None else int(np.searchsorted(ends, error.place, side="right"))
+        ) from None
+    starts = [0, *ends.tolist()]
+    cells = [
+        None if size is None else set_text(texts[start : start + size])
+        for size, start in zip(sizes, starts, strict=False)
+    ]
+    return pa.array(cells, pa.large_binary())
+
+
+def set_text(values: list[str | None]) -> bytes:
+    """Return texts as the bytes of a JSON list."""
+    return json.dumps(values, ensure_ascii=False).encode(errors="surrogatepass")
+
+
 def _extension(values: pa.Array) -> pa.Array:
     if values.type.extension_name == "arrow.bool8":
         return _texts(values.storage.cast(pa.bool_()))
@@ -142,6 +178,18 @@ def _extension(values: pa.Array) -> pa.Array:
         return _texts(values.storage)
     written = [None if value is None else str(value) for value in values.to_pylist()]
     return pa.array(written, pa.string()).cast(pa.large_binary())
+
+
+def cell_of(column: str, value: object) -> bytes | None:
+    """Return a JSON value of a column as the bytes of a text; None if it is missing.
+
+    Raises:
+        ValueError: if it has no single text form.
+    """
+    if isinstance(value, list) and isinstance(column, SetColumn):
+        return set_text([text_of(one) for one in value])
+    text = text_of(value)
+    return None if text is None else text.encode(errors="surrogatepass")
 
 
 def text_of(value: object) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from laud_ray.data.formats.cells import text_of
+from laud_ray.data.formats.cells import cell_of
 from laud_ray.data.seen import Keys, Seen
 from laud_ray.errors import CorpusError
 from laud_ray.printable import did_you_mean, printable, quoted
@@ -125,8 +125,7 @@ def _why(line: bytes, number: int, error: ValueError) -> str:
 
 def _cell(name: str, number: int, column: str, value: object) -> bytes | None:
     try:
-        text = text_of(value)
-        return None if text is None else text.encode(errors="surrogatepass")
+        return cell_of(column, value)
     except ValueError:
         shown = quoted(json.dumps(value, ensure_ascii=False))
         raise CorpusError(f"{name} row {number}: {quoted(column)} holds {shown}; expected a text") from None

@@ -102,7 +102,7 @@ def append(
     scratch.remove()  # left by an interrupted attempt
     _clear(folder, number)
     try:
-        with as_file(config, columns := columns_of(config, sealed), scratch) as data:
+        with as_file(config, columns := columns_of(config, sealed, labels), scratch) as data:
             entries = sources.inputs(data.path, seen := Seen())
             files = compare(folder, number - 1, config, columns, entries)
             fresh = files.fresh

@@ -12,6 +12,7 @@ from laud_ray.config import CorpusConfig
 from laud_ray.data import sources
 from laud_ray.data.corpus import MANIFEST, Corpus, corpus_of, labels_name
 from laud_ray.data.formats import files, jsonl
+from laud_ray.data.formats.cells import SetColumn
 from laud_ray.data.formats.text_files import Piece
 from laud_ray.data.generations.files import KEY, recorded
 from laud_ray.data.generations.manifest import FIRST, Generation, dump, manifest_name, range_prefix
@@ -74,7 +75,7 @@ class Intake:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the text, of the id if there is one, and of the sealed labels if there are any."""
-        return columns_of(self.config, self.sealed)
+        return columns_of(self.config, self.sealed, self.labels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,7 +120,7 @@ def normalise(
     scratch = folder.absolute() / SCRATCH
     scratch.remove()  # left by an interrupted attempt
     try:
-        with as_file(config, columns_of(config, sealed), scratch) as source:
+        with as_file(config, columns_of(config, sealed, labels), scratch) as source:
             entries = sources.inputs(source.path, seen := Seen())
             intake = Intake(source, folder, scratch, entries, mapping_for(entries), seen, sealed, labels)
             sharded = shard(intake)
@@ -132,9 +133,15 @@ def normalise(
         scratch.remove()
 
 
-def columns_of(config: CorpusConfig, sealed: str | None) -> tuple[str, ...]:
+def columns_of(config: CorpusConfig, sealed: str | None, labels: Known | None) -> tuple[str, ...]:
     """Return the columns of the text, of the id if there is one, and of the sealed labels if there are any."""
-    return (config.text, *([config.id] if config.id else []), *([sealed] if sealed else []))
+    column = label_column(sealed, labels) if sealed else None
+    return (config.text, *([config.id] if config.id else []), *([column] if column else []))
+
+
+def label_column(column: str, labels: Known | None) -> str:
+    """Return the name of a column of labels, marked as one of sets for a multilabel task."""
+    return SetColumn(column) if labels is not None and labels.task.multilabel else column
 
 
 def mapping_for(entries: Sequence[Entry]) -> Mapped:

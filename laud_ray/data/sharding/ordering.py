@@ -17,6 +17,7 @@ from laud_ray.data.label_counts import MOST_LABELS, SortedLabels
 from laud_ray.data.sharding.buckets import halves, read_buckets
 from laud_ray.data.sharding.fingerprint import write_hashed
 from laud_ray.data.sharding.partition import IDS, ROWS
+from laud_ray.label_cells import answer_in, labels_in
 from laud_ray.labels import Known
 from laud_ray.storage.folder import Folder
 from laud_ray.types import Bools, Indices
@@ -184,7 +185,7 @@ def order_group(name: str, job: OrderJob) -> Ordered:
     write_hashed(job.scratch / HASHED, name, documents)
     usable = table.column("text").is_valid().to_numpy()
     counts = _counted(table, usable, again)
-    labels = SortedLabels(_class_of(job.labels), _most(job.labels)) if job.has_sealed else None
+    labels = SortedLabels(_class_of(job.labels), _most(job.labels), _labels_of(job.labels)) if job.has_sealed else None
     ranges: list[Range] = []
     for number, (start, end) in enumerate(_cuts(~again, job.size), group.number):
         one = Range(f"{job.prefix}{number:05d}.parquet", end - start)
@@ -251,7 +252,11 @@ def _most(labels: Known | None) -> int:
 
 
 def _class_of(labels: Known | None) -> Callable[[str], str]:
-    return (lambda label: labels.find_class(label) or label) if labels is not None else str
+    return (lambda value: answer_in(value, labels) or value) if labels is not None else str
+
+
+def _labels_of(labels: Known | None) -> Callable[[str], tuple[str, ...]] | None:
+    return (lambda value: labels_in(value, labels)) if labels is not None and labels.task.multilabel else None
 
 
 def _identified(table: pa.Table, first: Bools, *, has_id: bool) -> tuple[pa.Table, Bools]:

@@ -18,11 +18,11 @@ from laud_ray.data.seen import Seen
 from laud_ray.data.sharding.buckets import BUCKETS, digests_of, write_buckets
 from laud_ray.data.sharding.units import Unit
 from laud_ray.errors import CorpusError
+from laud_ray.label_cells import stored
 from laud_ray.labels import Known
 from laud_ray.printable import quoted
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.text_reading import Reading
-from laud_ray.texts import normalise_text
 
 ROWS, IDS = "rows", "ids"
 SCHEMA = pa.schema(
@@ -179,15 +179,10 @@ def _is_id(cell: bytes | None) -> bool:
 
 
 def _labels(cells: pa.Array, labels: Known | None) -> pa.Array:
-    """Normalise n labels, each distinct one once. Other spellings of the task's labels become their names."""
+    """Normalise n labels or sets of them, each distinct one once; see `laud_ray.label_cells.stored`."""
     coded = cells.dictionary_encode()
-    names = pa.array([_label(cell, labels) for cell in coded.dictionary.to_pylist()], pa.string())
-    return names.take(coded.indices)
-
-
-def _label(cell: bytes, labels: Known | None) -> str | None:
-    text = normalise_text(cell.decode(errors="replace"))
-    return (labels.find(text) if labels is not None else None) or text or None
+    cells = [cell.decode(errors="replace") for cell in coded.dictionary.to_pylist()]
+    return pa.array([stored(cell, labels) for cell in cells], pa.string()).take(coded.indices)
 
 
 def _ids(table: pa.Table, first: int) -> pa.Table:

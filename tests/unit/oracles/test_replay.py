@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from laud_ray import oracles
 from laud_ray.config import CorpusConfig, ReplayConfig
 from laud_ray.data.corpus import Corpus
 from laud_ray.data.sharding.normalise import normalise
-from laud_ray.errors import CorpusError
+from laud_ray.errors import ConfigError, CorpusError
+from laud_ray.label_sets import LabelSet
 from laud_ray.labels import known_labels
 from laud_ray.oracles.replay import ReplayOracle
 from laud_ray.storage.folder import Folder
@@ -23,6 +25,7 @@ from laud_ray.types import Document, Label, Task
 
 def replayed(tmp_path: Path, task: Task, labels: Sequence[str | None]) -> Corpus:
     """A corpus of the texts t0, t1, ... with a sealed column; texts are numbered anew after ten."""
+    tmp_path.mkdir(exist_ok=True)
     lines = [json.dumps({"text": f"t{i % 10}", "label": label}) for i, label in enumerate(labels)]
     (tmp_path / "a.jsonl").write_text("\n".join(lines))
     config = CorpusConfig(path=str(tmp_path / "a.jsonl"), text="text")
@@ -101,3 +104,68 @@ def test_wrong_answers_are_those_of_earlier_versions() -> None:
             others = [name for name in names if name != gold]
             wanted = str(np.random.default_rng(seed).choice(others))
             assert oracle._wrong(gold, np.random.default_rng(seed)) == wanted
+
+
+SETS = Task("t", "multilabel", (Label("Tea", also=("thé",)), Label("Milk"), Label("Bread")))
+
+
+def replayed_sets(tmp_path: Path, labels: Sequence[object], task: Task = SETS) -> Corpus:
+    return replayed(tmp_path, task, labels)  # type: ignore[arg-type]
+
+
+def test_a_replay_column_of_lists_gives_sets(tmp_path: Path) -> None:
+    corpus = replayed_sets(tmp_path, [["thé", "Milk"], [], None, ["Bread"], "Milk", ["Cocoa"], ["Cocoa", "Tea"], [""]])
+    said = {a.document_id: a.label for a in ReplayOracle(corpus, SETS).annotate(texts_of(corpus))}
+    assert Counter(said.values()) == {
+        '["Milk","Tea"]': 1,
+        "[]": 2,
+        None: 2,
+        '["Bread"]': 1,
+        '["Milk"]': 1,
+        '["Tea"]': 1,
+    }
+    config = ReplayConfig(kind="replay", label="label")
+    oracles.check_column(config, SETS, corpus)
+    assert oracles.remarks(config, SETS, corpus) == [
+        "oracle.label: 2 labels of documents are not labels of the task; they are left out: 'Cocoa' (2)",
+        "oracle.label: 1 documents have an empty list, which means that no label applies",
+    ]
+
+
+def test_texts_with_different_sets_are_counted(tmp_path: Path) -> None:
+    labels = [["Tea", "Milk"], ["Tea"], *[None] * 8, ["Milk", "thé"], ["Tea", "Bread"]]
+    (line,) = oracles.remarks(ReplayConfig(kind="replay", label="label"), SETS, replayed_sets(tmp_path, labels))
+    assert line == (
+        "oracle.label: 1 text occurs with different sets of labels in 'label'; the labels of the first row count"
+    )
+
+
+def test_texts_of_several_labels_need_a_separator(tmp_path: Path) -> None:
+    config, labels = ReplayConfig(kind="replay", label="label"), ["Tea", "Tea|Milk", "Bread"]
+    with pytest.raises(
+        ConfigError, match=r"^task.separator: is missing, .* holds 'Tea\|Milk', which is several labels"
+    ):
+        oracles.check_column(config, SETS, replayed_sets(tmp_path, labels))
+    task = replace(SETS, separator="|")
+    corpus = replayed_sets(tmp_path / "b", labels, task)
+    oracles.check_column(config, task, corpus)
+    said = {a.label for a in ReplayOracle(corpus, task).annotate(texts_of(corpus))}
+    assert said == {'["Tea"]', '["Milk","Tea"]', '["Bread"]'}
+
+
+def test_a_replay_column_of_lists_without_a_label_of_the_task_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"the column 'label' holds 'milk' \(2, nearest: 'Milk'\)"):
+        oracles.check_column(
+            ReplayConfig(kind="replay", label="label"), SETS, replayed_sets(tmp_path, [["milk"], ["milk", "x"]])
+        )
+
+
+def test_a_wrong_set_has_one_wrong_label(tmp_path: Path) -> None:
+    corpus = replayed_sets(tmp_path, [["Tea", "Milk"], [], ["Bread"], ["Tea", "Milk", "Bread"]])
+    right = {a.document_id: a.label for a in ReplayOracle(corpus, SETS).annotate(texts_of(corpus))}
+    for seed in range(10):
+        wrong = ReplayOracle(corpus, SETS, noise=1.0, seed=seed).annotate(texts_of(corpus))
+        for one in wrong:
+            before, now = (set(LabelSet.parse(str(label)).yes) for label in (right[one.document_id], one.label))
+            assert (len(now - before), len(before - now)) in {(1, 1), (1, 0), (0, 1)}
+            assert before != now

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from laud_ray.data.formats.cells import as_texts, check_type, is_text
+from laud_ray.data.formats.cells import SetColumn, as_texts, cell_of, check_type, is_text
 from laud_ray.errors import CorpusError
 
 DAY = date(2026, 11, 29)
@@ -83,3 +83,37 @@ def test_a_type_that_is_no_text_is_refused_before_any_value_is_read(kind: pa.Dat
 def test_a_category_that_no_row_has_is_no_fault() -> None:
     unused = pa.DictionaryArray.from_arrays(pa.array([0]), pa.array([1.0, 1.5]))
     assert as_texts("a.parquet", "label", unused).to_pylist() == [b"1"]
+
+
+@pytest.mark.parametrize(
+    ("values", "cells"),
+    [
+        (
+            pa.array([["Tea", "Milk"], [], None, ["Tea"], ["a", None]]),
+            [b'["Tea", "Milk"]', b"[]", None, b'["Tea"]', b'["a", null]'],
+        ),
+        (pa.array([[1, 2], [3]]), [b'["1", "2"]', b'["3"]']),
+        (pa.array([["x"], ["a", "b"], None], pa.large_list(pa.string()))[1:], [b'["a", "b"]', None]),
+        (pa.array([["a", "b"], None], pa.list_(pa.string(), 2)), [b'["a", "b"]', None]),
+        (pa.array(["Tea", "a; b", None]), [b"Tea", b"a; b", None]),
+        (pa.array([], pa.list_(pa.string())), []),
+    ],
+)
+def test_the_lists_of_a_column_of_sets_are_kept(values: pa.Array, cells: list[bytes | None]) -> None:
+    assert as_texts("a.parquet", SetColumn("labels"), values).to_pylist() == cells
+
+
+def test_a_list_of_values_without_a_text_form_names_its_row() -> None:
+    with pytest.raises(CorpusError, match=r"a.parquet row 12: the column 'labels' of type list<.*> holds "):
+        as_texts("a.parquet", SetColumn("labels"), pa.array([[1.0, 2.0], None, [1.0, 0.5]]), 10)
+    with pytest.raises(CorpusError, match=r"a.parquet row 2: the column 'labels' of type list<.*> holds '\["):
+        as_texts("a.parquet", "labels", pa.array([["a"], ["a", "b"]]), 1)
+
+
+def test_bytes_that_are_not_utf8_make_their_cell_invalid() -> None:
+    (cell,) = as_texts("a.parquet", SetColumn("labels"), pa.array([[b"a", b"\xff"]])).to_pylist()
+    with pytest.raises(UnicodeDecodeError):
+        cell.decode()
+    assert cell_of(SetColumn("labels"), ["a", 1, True]) == b'["a", "1", "true"]'
+    with pytest.raises(ValueError):  # noqa: PT011
+        cell_of("labels", ["a", "b"])
