@@ -66,14 +66,17 @@ def examine(texts: Sequence[str], model: Folder | None, load: Callable[[str], Sc
 def known(asked: Sequence[Answered], groups: Groups) -> tuple[list[Document], Indices]:
     """Return the a answered documents outside the evaluation sample, and their (a,) groups; -1 for an abstention.
 
-    A document whose answer is a node above several groups is left out.
+    A document whose answer is a node above several groups is left out. The answers of a multilabel task, which are sets
+    of labels, all have the group 0: their documents are known, and that is all that its strategies use.
     """
     answered = [
         one
         for one in asked
-        if one.answered and one.purpose != "evaluation" and (one.label is None or one.label in groups.places)
+        if one.answered
+        and one.purpose != "evaluation"
+        and (one.label is None or groups.independent or one.label in groups.places)
     ]
-    labels = [-1 if one.label is None else groups.places[one.label] for one in answered]
+    labels = [-1 if one.label is None else 0 if groups.independent else groups.places[one.label] for one in answered]
     return [one.query.document for one in answered], np.asarray(labels, np.int64)
 
 

@@ -14,6 +14,7 @@ from laud_ray.errors import RunError
 from laud_ray.passes.missing import find_missing, map_missing
 from laud_ray.passes.scoring import (
     distinct,
+    load_rules,
     load_scorer,
     load_taxonomy,
     open_model,
@@ -151,7 +152,8 @@ def _score_range(name: str, job: _Job) -> _Scored:
         # A range is a random sample of its generation, not of the whole corpus.
         wanted = replace(wanted, total=job.corpus.distinct_beside(name))
     strategy = None if wanted is None else wanted.strategy
-    summing = Summing(len(texts), len(scorer.labels), strategy=strategy, taxonomy=load_taxonomy(job.model))
+    tree, rules = load_taxonomy(job.model), load_rules(job.model, scorer)
+    summing = Summing(len(texts), len(scorer.labels), strategy=strategy, taxonomy=tree, rules=rules)
     _, failures = score_texts(scorer, texts, summing.add)
     found = summing.summary
     errors, usable = with_failures(table.column("error"), failures, inverse)

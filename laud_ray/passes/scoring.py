@@ -12,9 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray.models.faults import Scoring, engine_errors, sums_to_one
-from laud_ray.passes.summary import TOP, Summary
+from laud_ray.passes.summary import TOP, Decided, Summary
+from laud_ray.stats.multilabel.rules import Rules
+from laud_ray.storage.checksums import parse_json
 from laud_ray.storage.folder import Folder
-from laud_ray.storage.model_folder import STUDENT, describe, version_of
+from laud_ray.storage.model_folder import DESCRIPTION, STUDENT, describe, version_of
 from laud_ray.taxonomy import Taxonomy
 from laud_ray.taxonomy.task import FILE, load
 from laud_ray.types import Bools, Floats, Indices, Scorer
@@ -34,6 +36,9 @@ SCORES_SCHEMA = pa.schema(
 )
 # Of a taxonomy only: the probabilities of the likeliest leaf's ancestors from level 1 down, the leaf's own last.
 CONFIDENCES = pa.field("confidences", pa.list_(pa.float32()))
+# Of a multilabel task only: the labels that apply, likeliest first. There, `confidence` is the probability that all of
+# them are right, and `margin` the smallest distance of a probability to its threshold.
+LABELS = pa.field("labels", pa.list_(pa.dictionary(pa.int32(), pa.string())))
 
 _loading = Lock()
 # id(scorer) -> a text that it has scored. If the scorer fails later, scoring this text again shows which is at fault.
@@ -79,6 +84,21 @@ def load_taxonomy(model: Folder) -> Taxonomy | None:
 @lru_cache(maxsize=2)
 def _taxonomy(model: Folder, _version: str | None) -> Taxonomy | None:
     return load(model.read(FILE), f"{model.uri}/{FILE}") if model.exists(FILE) else None
+
+
+def load_rules(model: Folder, scorer: Scorer) -> Rules | None:
+    """Return the rules by which a multilabel model decides; None for a model of another kind of task."""
+    rules = _rules(model, version_of(model))
+    if rules is not None or sums_to_one(scorer):
+        return rules
+    return Rules(np.asarray(scorer.thresholds, np.float64))  # type: ignore[attr-defined]
+
+
+@lru_cache(maxsize=2)
+def _rules(model: Folder, _version: str | None) -> Rules | None:
+    if not model.exists(DESCRIPTION):
+        return None
+    return Rules.of(parse_json(model.read(DESCRIPTION), f"{model.uri}/{DESCRIPTION}", dict))
 
 
 def score_texts(
@@ -150,7 +170,9 @@ def score_table(
     model: str,
 ) -> pa.Table:
     """Build the n output rows from the summary of u texts; usable row i is that of text inverse[i], others are null."""
-    order, best = found.order[:, :TOP], found.best[:, :TOP]
+    decided = found.decided
+    listed_labels = TOP if decided is None else found.order.shape[1]
+    order, best = found.order[:, :listed_labels], found.best[:, :listed_labels]
     top = order.shape[1]
     rows, null = np.where(usable, inverse, 0), ~usable
     listed = rows[usable]
@@ -167,8 +189,8 @@ def score_table(
         [
             _one_chunk(ids),
             label,
-            floats(best[:, 0]),
-            floats(best[:, 0] - best[:, 1]),
+            floats(best[:, 0] if decided is None else decided.whole),
+            floats(best[:, 0] - best[:, 1] if decided is None else decided.margin),
             floats(found.entropy),
             pa.ListArray.from_arrays(offsets, top_labels),
             pa.ListArray.from_arrays(offsets, pa.array(best[listed].ravel(), pa.float32())),
@@ -177,9 +199,18 @@ def score_table(
         ],
         schema=SCORES_SCHEMA,
     )
+    if decided is not None:
+        table = table.append_column(LABELS, _sets(decided, names, pa.array(rows, mask=null)))
     if found.confidences is None:
         return table
     return table.append_column(CONFIDENCES, _lists(found.confidences[rows], null))
+
+
+def _sets(decided: Decided, names: pa.Array, rows: pa.Array) -> pa.Array:
+    """Return the sets of labels of rows, of the texts with these places; null where the place is."""
+    offsets = pa.array(np.concatenate([[0], np.cumsum(decided.counts)]).astype(np.int32))
+    labels = pa.DictionaryArray.from_arrays(pa.array(decided.columns), names)
+    return pa.ListArray.from_arrays(offsets, labels).take(rows)
 
 
 def _lists(values: Floats, null: Bools) -> pa.Array:

@@ -120,7 +120,8 @@ def _find(name: str, job: _Finding) -> pa.Table:
 def from_likeliest(found: pa.Table, ids: pa.Array, groups: Groups) -> Floats:
     """Turn the stored likeliest classes of n documents into (n, g) probabilities of g groups of classes.
 
-    The other classes share the rest of 1 equally: all do where none are stored.
+    The other classes share the rest of 1 equally: all do where none are stored. Where classes are independent, the
+    others have the probability 0.
     """
     rows = pc.index_in(ids, value_set=found.column("id"))
     taken = found.take(rows)
@@ -132,6 +133,8 @@ def from_likeliest(found: pa.Table, ids: pa.Array, groups: Groups) -> Floats:
     proba, others = np.zeros_like(listed), groups.classes - counts
     np.add.at(listed, (at, columns), 1)
     np.add.at(proba, (at, columns), values.flatten().to_numpy())
+    if groups.independent:
+        return proba
     rest = np.maximum(1 - proba.sum(axis=1), 0) / np.maximum(others, 1)
     proba += rest[:, None].astype(np.float32) * (groups.sizes - listed)
     normal: Floats = proba / proba.sum(axis=1, keepdims=True)

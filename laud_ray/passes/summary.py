@@ -8,15 +8,34 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from laud_ray.stats.multilabel.entropy import document_entropies
+from laud_ray.stats.multilabel.rules import Rules, sets, whole_set
 from laud_ray.taxonomy import Taxonomy
 from laud_ray.types import Floats, Indices, QueryStrategy
 
 TOP = 5  # likeliest labels in a row of the scores
-TOP_LEAVES = 64  # likeliest leaves of a taxonomy on a shortlist
+TOP_LEAVES = 64  # likeliest leaves of a taxonomy on a shortlist, and labels of a multilabel task in a row of the scores
 # More than this many places are found by a partition, fewer by taking the largest again and again.
 MOST_TURNS = 8
 BLOCK = 65_536  # probabilities that are handled at once, so that they fit a processor's cache
 SMALLEST = np.float32(1e-12)  # lower bound of a probability in a logarithm
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decided:
+    """The predicted sets of labels of u texts of a multilabel task.
+
+    Attributes:
+        counts: (u,) the number of labels in each set.
+        columns: the labels of all sets, text by text, of each the likeliest first.
+        whole: (u,) the probability that the whole set is right.
+        margin: (u,) the smallest distance of a probability to its threshold.
+    """
+
+    counts: npt.NDArray[np.int32]
+    columns: npt.NDArray[np.int32]
+    whole: Floats
+    margin: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,10 +45,11 @@ class Summary:
     Attributes:
         order: (u, t) the likeliest classes, likeliest first; equal ones in the order of the classes.
         best: (u, t) their probabilities.
-        entropy: (u,) of all classes, in nats.
+        entropy: (u,) of all classes, in nats; of a multilabel task the sum of each label's.
         utility: (u, c) of the query strategy; None without one.
         confidences: (u, D) for a taxonomy: the probabilities of the likeliest leaf's ancestors from level 1 down, the
             leaf's own last; NaN below it. None for other tasks.
+        decided: for a multilabel task; None for other tasks.
     """
 
     order: npt.NDArray[np.int32]
@@ -37,13 +57,20 @@ class Summary:
     entropy: Floats
     utility: Floats | None = None
     confidences: Floats | None = None
+    decided: Decided | None = None
 
 
 class Summing:
     """Summarises the probabilities of u texts that arrive in chunks. Texts that never arrive are zero."""
 
     def __init__(
-        self, u: int, k: int, *, strategy: QueryStrategy | None = None, taxonomy: Taxonomy | None = None
+        self,
+        u: int,
+        k: int,
+        *,
+        strategy: QueryStrategy | None = None,
+        taxonomy: Taxonomy | None = None,
+        rules: Rules | None = None,
     ) -> None:
         """Prepare to summarise.
 
@@ -52,9 +79,11 @@ class Summing:
             k: the number of classes.
             strategy: whose utilities are wanted.
             taxonomy: whose leaves the classes are.
+            rules: by which a multilabel model decides which labels apply.
         """
         self._strategy, self._lines = strategy, None if taxonomy is None else Lines(taxonomy)
-        u, top = max(u, 1), min(TOP if taxonomy is None else TOP_LEAVES, k)
+        self._deciding = None if rules is None else _Deciding(max(u, 1), rules)
+        u, top = max(u, 1), min(TOP if taxonomy is None and rules is None else TOP_LEAVES, k)
         self._order, self._best = np.zeros((u, top), np.int32), np.zeros((u, top), np.float32)
         self._entropy = np.zeros(u, np.float32)
         self._utility: Floats | None = None
@@ -72,6 +101,9 @@ class Summing:
             self._utility[rows] = utility
         if self._lines is not None:
             self._confidences[rows] = self._lines.masses(proba, self._order[rows, 0])
+        if self._deciding is not None:
+            self._deciding.add(start, proba)
+            self._entropy[rows] = document_entropies(proba)
 
     @property
     def summary(self) -> Summary:
@@ -80,12 +112,41 @@ class Summing:
         if utility is None and self._strategy is not None:
             utility = np.zeros((len(self._order), 1), np.float32)
         confidences = None if self._lines is None else self._confidences
-        return Summary(self._order, self._best, self._entropy, utility, confidences)
+        decided = None if self._deciding is None else self._deciding.decided
+        return Summary(self._order, self._best, self._entropy, utility, confidences, decided)
 
 
-def summarise(proba: Floats, *, strategy: QueryStrategy | None = None, taxonomy: Taxonomy | None = None) -> Summary:
+class _Deciding:
+    """Decides which labels apply to u texts that arrive in chunks; texts that never arrive have the empty set."""
+
+    def __init__(self, u: int, rules: Rules) -> None:
+        self._rules = rules
+        self._counts, self._sets = np.zeros(u, np.int32), dict[int, npt.NDArray[np.int32]]()
+        self._whole, self._margin = np.zeros(u, np.float32), np.zeros(u, np.float32)
+
+    def add(self, start: int, proba: Floats) -> None:
+        rows, applies = slice(start, start + len(proba)), self._rules.applies(proba)
+        found = sets(proba, applies)
+        self._counts[rows] = [len(one) for one in found]
+        self._sets[start] = np.asarray([column for one in found for column in one], np.int32)
+        self._whole[rows], self._margin[rows] = whole_set(proba, applies), self._rules.margin(proba)
+
+    @property
+    def decided(self) -> Decided:
+        columns = [self._sets[start] for start in sorted(self._sets)]
+        every = np.concatenate(columns) if columns else np.empty(0, np.int32)
+        return Decided(self._counts, every, self._whole, self._margin)
+
+
+def summarise(
+    proba: Floats,
+    *,
+    strategy: QueryStrategy | None = None,
+    taxonomy: Taxonomy | None = None,
+    rules: Rules | None = None,
+) -> Summary:
     """Summarise (u, k) probabilities."""
-    summing = Summing(len(proba), proba.shape[1], strategy=strategy, taxonomy=taxonomy)
+    summing = Summing(len(proba), proba.shape[1], strategy=strategy, taxonomy=taxonomy, rules=rules)
     summing.add(0, proba)
     return summing.summary
 

@@ -23,12 +23,15 @@ class Groups:
         starts: (g,) the first class of each group.
         classes: k.
         places: name of a class, or path of a node -> its group. A node that spans several groups has none.
+        independent: whether each class applies or not by itself, in a multilabel task, so that probabilities of
+            documents need not sum to 1.
     """
 
     names: tuple[str, ...]
     starts: Indices
     classes: int
     places: dict[str, int] = field(repr=False)
+    independent: bool = False
 
     @property
     def single(self) -> bool:
@@ -62,9 +65,10 @@ class Groups:
         return None if place is None else self.names[place]
 
 
-def single(names: tuple[str, ...]) -> Groups:
+def single(names: tuple[str, ...], *, independent: bool = False) -> Groups:
     """Return k classes, each a group of its own."""
-    return Groups(names, np.arange(len(names), dtype=np.int64), len(names), {name: i for i, name in enumerate(names)})
+    places = {name: i for i, name in enumerate(names)}
+    return Groups(names, np.arange(len(names), dtype=np.int64), len(names), places, independent)
 
 
 def groups_of(task: Task, most: int = MOST) -> Groups:
@@ -75,7 +79,7 @@ def groups_of(task: Task, most: int = MOST) -> Groups:
     """
     tree = task.taxonomy
     if tree is None or len(task.labels) <= most:
-        return single(task.names)
+        return single(task.names, independent=task.multilabel)
     nodes = _level(tree, most)
     starts = tree.leaf_starts[nodes]
     first = np.searchsorted(starts, tree.leaf_starts, side="right") - 1

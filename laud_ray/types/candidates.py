@@ -14,10 +14,11 @@ class Space:
 
     Attributes:
         vectors: (m, d) unit vectors of the candidates.
-        proba: (m, k) class probabilities of the candidates; rows sum to 1.
+        proba: (m, k) class probabilities of the candidates; rows sum to 1, but for those of a multilabel task.
         known_vectors: (a, d) unit vectors of the known documents.
         known_proba: (a, k) class probabilities of the known documents.
-        known_labels: (a,) the classes that the oracle answered; -1 for an abstention.
+        known_labels: (a,) the classes that the oracle answered, 0 for any answer of a multilabel task; -1 for an
+            abstention.
         committee: (c, m, k) class probabilities of the candidates by c models of the last rounds, the newest last; None
             if the strategy needs no committee.
     """

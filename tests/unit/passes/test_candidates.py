@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
@@ -236,6 +237,9 @@ def test_a_space_keeps_abstentions_and_leaves_out_evaluation_and_what_is_pending
     ]
     documents, labels = known(asked, single(("Tea", "Juice")))
     assert ([one.id for one in documents], labels.tolist()) == (["a", "c", "e"], [1, -1, 0])
+    sets = [replace(one, label=None if one.label is None else f'["{one.label}"]') for one in asked]
+    documents, labels = known(sets, single(("Tea", "Juice"), independent=True))
+    assert ([one.id for one in documents], labels.tolist()) == (["a", "c", "e"], [0, -1, 0])
 
 
 def test_probabilities_from_the_likeliest_classes() -> None:

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from laud_ray.passes.scoring import distinct, load_scorer, score_table, with_failures
+from laud_ray.passes.scoring import distinct, load_rules, load_scorer, score_table, with_failures
 from laud_ray.passes.summary import summarise
+from laud_ray.stats.multilabel.rules import Rules
 from laud_ray.storage.folder import Folder
-from laud_ray.storage.model_folder import DESCRIPTION
+from laud_ray.storage.model_folder import DESCRIPTION, seal
 from laud_ray.types import Floats, Scorer
 
 
@@ -54,6 +56,41 @@ def test_the_likeliest_labels_are_those_of_a_full_sort(k: int) -> None:
         assert row["label"] == row["top_labels"][0]
         assert row["margin"] == proba[at, order[at, 0]] - proba[at, order[at, 1]]
         assert row["entropy"] == pytest.approx(entropy[at], abs=1e-4)
+
+
+def test_rows_of_a_multilabel_task_have_their_sets_of_labels() -> None:
+    proba = np.array([[0.9, 0.2, 0.6], [0.1, 0.1, 0.2], [0.5, 0.55, 0.0]], np.float32)
+    rules = Rules(np.array([0.5, 0.3, 0.5]), exclusive=((0, 1),))
+    inverse, usable = np.array([2, 0, -1, 1, 0]), np.array([True, True, False, True, True])
+    errors = [None, None, "empty text", None, None]
+    table = score_table(list("vwxyz"), summarise(proba, rules=rules), inverse, usable, errors, ["A", "B", "C"], "m")
+    rows = table.to_pylist()
+    assert [row["labels"] for row in rows] == [["B"], ["A", "C"], None, [], ["A", "C"]]
+    assert [row["label"] for row in rows] == ["B", "A", None, "C", "A"]
+    assert rows[1]["top_labels"] == ["A", "C", "B"]
+    assert rows[1]["top_probabilities"] == pytest.approx([0.9, 0.6, 0.2])
+    assert rows[1]["confidence"] == pytest.approx(0.9 * 0.6 * 0.8)
+    assert rows[3]["confidence"] == pytest.approx(0.9 * 0.9 * 0.8)
+    assert rows[1]["margin"] == pytest.approx(0.1)
+    assert rows[3]["entropy"] == pytest.approx(2 * 0.325083 + 0.500402, abs=1e-5)
+    assert {rows[2][name] for name in ("confidence", "margin", "entropy", "labels")} == {None}
+
+
+def test_the_rules_are_those_of_the_description_or_the_thresholds_of_the_scorer(tmp_path: Path) -> None:
+    (tmp_path / "flat").mkdir()
+    (tmp_path / "some").mkdir()
+    seal(tmp_path / "flat", {"kind": "linear", "labels": ["A", "B"]})
+    described = {"kind": "linear", "labels": ["A", "B"], "kind_of_task": "multilabel", "thresholds": [0.2, 0.3]}
+    seal(tmp_path / "some", described | {"at_most": 1, "exclusive": [["A", "B"]]})
+    plain = SimpleNamespace(labels=("A", "B"))
+    several = SimpleNamespace(labels=("A", "B"), thresholds=np.array([0.4, 0.6]))
+    assert load_rules(Folder(str(tmp_path / "flat")), plain) is None  # type: ignore[arg-type]
+    found = load_rules(Folder(str(tmp_path / "some")), several)  # type: ignore[arg-type]
+    assert found is not None
+    assert (found.thresholds.tolist(), found.at_most, found.exclusive) == ([0.2, 0.3], 1, ((0, 1),))
+    found = load_rules(Folder(str(tmp_path / "none")), several)  # type: ignore[arg-type]
+    assert found is not None
+    assert (found.thresholds.tolist(), found.at_most) == ([0.4, 0.6], None)
 
 
 def test_a_process_keeps_the_last_two_models_apart(tmp_path: Path) -> None:

@@ -53,6 +53,25 @@ def test_an_earlier_model_has_no_opinion_on_documents_that_came_later(
         stored_probabilities(CORPUS, passes, ["new", "old"], single(("x", "y")))  # type: ignore[arg-type]
 
 
+def test_probabilities_of_independent_labels_are_as_they_are_stored(
+    passes: list[Folder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "mapped", lambda names, work, job, _: ((name, work(name, job)) for name in names))
+    groups = single(("x", "y", "z"), independent=True)
+    passes[1].write_table(
+        OLD,
+        pa.table(
+            {
+                "id": ["old"],
+                "top_labels": pa.array([["y", "x"]]),
+                "top_probabilities": pa.array([[0.9, 0.8]], pa.list_(pa.float32())),
+            }
+        ),
+    )
+    found = stored_probabilities(CORPUS, passes[1:], ["old", "lost"], groups)  # type: ignore[arg-type]
+    assert found == pytest.approx(np.array([[[0.8, 0.9, 0.0], [0.0, 0.0, 0.0]]]))
+
+
 def test_documents_that_came_later_have_no_likeliest_labels_in_an_earlier_pass(passes: list[Folder]) -> None:
     earlier, last = passes
     assert sorted(likeliest(CORPUS, last, ["new", "old"], {"new": NEW})) == ["new", "old"]  # type: ignore[arg-type]
