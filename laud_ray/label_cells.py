@@ -42,7 +42,7 @@ def parts_of(cell: str, separator: str | None = None, known: Collection[str] = (
         >>> parts_of("Arts, Music, Law", ",", known=["Arts, Music"])
         ('Arts, Music', 'Law')
     """
-    found = _listed(cell)
+    found = listed(cell)
     texts = found if found is not None else [cell] if separator is None else _between(cell, separator, known)
     parts = tuple(part for one in texts if (part := normalise_text(one)))
     return parts if parts or found == [] else None
@@ -122,8 +122,8 @@ def _parts(cell: str | None, known: Known) -> tuple[str, ...] | None:
     return None if cell is None else parts_of(cell, known.task.separator, known.names)
 
 
-def _listed(cell: str) -> list[str] | None:
-    """Return the texts in a list; None if the cell is no list of texts, numbers and truth values."""
+def listed(cell: str) -> list[str] | None:
+    """Return the texts in a cell that is a list; None if it is no list of texts, numbers and truth values."""
     text = cell.strip()
     if not (text.startswith("[") and text.endswith("]")):
         return None

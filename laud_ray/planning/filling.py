@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import yaml
 
 from laud_ray.planning.found_labels import Spelt
-from laud_ray.planning.template import FLAT, PROMISE, TAXONOMY, TEMPLATE
+from laud_ray.planning.found_sets import FoundSets
+from laud_ray.planning.template import FLAT, MULTILABEL, PROMISE, STRATEGIES, STRATEGIES_OF_SETS, TAXONOMY, TEMPLATE
 from laud_ray.printable import printable, shown
 from laud_ray.taxonomy import Taxonomy
 
@@ -27,6 +28,8 @@ class Findings:
         labels: the column of labels, or None.
         classes: its labels, where they are no paths.
         taxonomy: the tree of its paths, or None.
+        sets: its sets of labels, or None.
+        between: the separator of sets that are texts, or None.
         rows: the number of rows.
         reading: the keys of the text format in YAML, or an empty text.
         notes: notes on the data.
@@ -39,6 +42,8 @@ class Findings:
     labels: str | None
     classes: Sequence[Spelt]
     taxonomy: Taxonomy | None
+    sets: FoundSets | None
+    between: str | None
     rows: int
     reading: str
     notes: Sequence[str]
@@ -50,7 +55,8 @@ def filled(found: Findings) -> str:
     many = tree is not None and len(tree.leaves) > FEW_LEAVES
     most = 300 if tree is None else 1000
     return TEMPLATE.format(
-        task=_flat(found) if tree is None else _tree(found, tree),
+        task=_task(found),
+        strategies=STRATEGIES if found.sets is None else STRATEGIES_OF_SETS,
         path=inline(found.data),
         text=inline(found.text),
         id=inline(found.id),
@@ -66,6 +72,29 @@ def filled(found: Findings) -> str:
     )
 
 
+def _task(found: Findings) -> str:
+    if found.sets is not None:
+        return _sets(found, found.sets)
+    return _flat(found) if found.taxonomy is None else _tree(found, found.taxonomy)
+
+
+def _sets(found: Findings, sets: FoundSets) -> str:
+    size = f"{len(found.classes):,} labels, {sets.mean:.2f} for a document on average, {sets.largest} at most"
+    most = sets.at_most()
+    keys = [] if found.between is None else [f"separator: {_quoted(found.between)}"]
+    keys += [] if most is None else [f"at_most: {most}"]
+    return MULTILABEL.format(
+        name=inline(found.name),
+        size=size,
+        labels="\n".join(_labels(found.classes)),
+        keys="".join(f"  {key}\n" for key in keys),
+    )
+
+
+def _quoted(text: str) -> str:
+    return yaml.safe_dump(text, default_style='"', allow_unicode=True).strip()
+
+
 def _flat(found: Findings) -> str:
     lines = _labels(found.classes) if found.classes else (f"    - {{name: {one}}}" for one in PLACEHOLDERS)
     note = "" if found.labels else "                      # fill in your labels"
@@ -74,8 +103,8 @@ def _flat(found: Findings) -> str:
 
 def _tree(found: Findings, tree: Taxonomy) -> str:
     size = f"{len(tree.leaves):,} leaves, {len(tree.nodes):,} nodes in {tree.levels} levels"
-    separator = yaml.safe_dump(tree.separator, default_style='"', allow_unicode=True).strip()
-    return TAXONOMY.format(name=inline(found.name), size=size, column=inline(found.labels), separator=separator)
+    separator, column = _quoted(tree.separator), inline(found.labels)
+    return TAXONOMY.format(name=inline(found.name), size=size, column=column, separator=separator)
 
 
 def _labels(classes: Sequence[Spelt]) -> Iterator[str]:

@@ -1,13 +1,17 @@
 """Collect the labels in a column of the user's data as the classes of a task."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from laud_ray.data.found_paths import MOST_PATHS
 from laud_ray.data.label_counts import MOST_LABELS, LabelCounts, TwoLabels
 from laud_ray.errors import CorpusError
+from laud_ray.label_cells import listed, parts_of
+from laud_ray.label_sets import LabelSet
 from laud_ray.labels import SHOWN, fold, read_name, two_labels
+from laud_ray.planning.found_sets import FoundSets, separator_of
 from laud_ray.printable import quoted
 from laud_ray.taxonomy import Taxonomy, looks_like_paths, read_found
 from laud_ray.texts import normalise_text
@@ -19,6 +23,7 @@ FEW_ROWS = 20
 _MISSING = {"\\n", "null", "(null)", "nan", "none", "n/a", "na", "#n/a", "nil", "<na>", "nat"}
 # The rows that are searched for texts with two labels. Labels are counted in all rows.
 COMPARED_ROWS = 5_000_000
+_BETWEEN = re.compile(r"\s*[;|,]\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +42,18 @@ class FoundLabels:
     Attributes:
         unclean: rows whose label has surplus white space or invisible characters, which are removed.
         unusable: rows with a value that is not valid as a label, by the value.
+        sets: if the labels are those of sets, the sets; else None. See `as_sets`.
+        between: the separator of sets that are texts, or None.
     """
 
     column: str
     rows: int = 0
     unclean: int = 0
     unusable: Counter[str] = field(default_factory=Counter)
+    sets: FoundSets | None = None
+    between: str | None = None
+    _lists: FoundSets = field(default_factory=FoundSets)
+    _many_sets: bool | None = None
     _counts: LabelCounts = field(default_factory=lambda: LabelCounts(MOST_PATHS))
     _many_paths: bool | None = None
     _two: TwoLabels = field(default_factory=TwoLabels)
@@ -71,6 +82,24 @@ class FoundLabels:
             raw = cell.decode()
         except UnicodeDecodeError:
             raise CorpusError(f"{where}: the label is {quoted(cell)}; expected text in UTF-8") from None
+        texts = listed(raw)
+        if texts is not None and len(texts) != 1:
+            return self._read_list(texts, rows)
+        name = self._name(raw if texts is None else texts[0], rows)
+        if name:
+            self._counts.add({name: rows})
+        return name
+
+    def _read_list(self, texts: Sequence[str], rows: int) -> str:
+        """Count the labels of a list of none or several; return a text that equal lists share."""
+        names = LabelSet.of(name for text in texts if (name := self._name(text, rows)))
+        if texts and not names.yes:
+            return ""
+        self._lists.add(names.yes, rows)
+        return names.text
+
+    def _name(self, raw: str, rows: int) -> str:
+        """Return the normalised name of a label; an empty text if it is not valid."""
         if not normalise_text(raw):
             return ""
         try:
@@ -79,13 +108,13 @@ class FoundLabels:
             self.unusable[raw] += rows
             return ""
         self.unclean += rows if name != raw else 0
-        self._counts.add({name: rows})
         return name
 
     def _compare(self, texts: Sequence[bytes | None], names: Sequence[str]) -> None:
         pairs = [(text, name) for text, name in zip(texts, names, strict=True) if text and name]
         clean = [normalise_text(text.decode(errors="replace")) for text, _ in pairs]
-        self._two.add(clean, [fold(name) for _, name in pairs])
+        # The order of the labels in a text of several does not matter.
+        self._two.add(clean, ["|".join(sorted(_BETWEEN.split(fold(name)))) for _, name in pairs])
 
     @property
     def too_many(self) -> bool:
@@ -94,7 +123,20 @@ class FoundLabels:
             return False
         if self._many_paths is None:
             self._many_paths = self.separator() is not None
-        return self._counts.others > 0 or not self._many_paths
+            self._many_sets = bool(self._lists.sizes) or separator_of(self._counts.counts) is not None
+        return self._counts.others > 0 or not (self._many_paths or self._many_sets)
+
+    def as_sets(self) -> "FoundLabels | None":
+        """Return the labels of the sets in the column, if it holds lists or texts of several labels; else None."""
+        found, between = FoundSets(), None
+        if self._lists.sizes:
+            found.counts.add(self._lists.counts.counts)
+            found.sizes.update(self._lists.sizes)
+        elif (between := separator_of(self._counts.counts)) is None:
+            return None
+        for cell, rows in self._counts.counts.items():
+            found.add(parts_of(cell, between) or (), rows)
+        return replace(self, sets=found, between=between, _counts=found.counts)
 
     def separator(self) -> str | None:
         """Return the separator, if the labels look like paths of a taxonomy; else None."""
@@ -172,9 +214,12 @@ class FoundLabels:
             number = self.unusable.total()
             rows = "1 row has" if number == 1 else f"{number:,} rows have"
             yield f"{the}: {rows} a value that is not valid as a label (control characters, or too long): {some}"
+        if self.sets is not None and (empty := self.sets.sizes[0]):
+            yield f"{the}: an empty list says in {empty:,} rows that no label applies"
         if two := self._two.count():
             first = f" in the first {COMPARED_ROWS:,} rows" if self.rows > COMPARED_ROWS else ""
-            yield f"{the}: {two_labels(two, more=not self._two.whole)}{first}"
+            of = None if self.sets is None else "different sets of labels"
+            yield f"{the}: {two_labels(two, more=not self._two.whole, of=of)}{first}"
 
 
 _EXPECTED = f"expected {LEAST_CLASSES} to {MOST_CLASSES:,} labels"

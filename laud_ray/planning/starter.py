@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from laud_ray import config
 from laud_ray.config import TaskTree
 from laud_ray.data import sources
+from laud_ray.data.formats.cells import SetColumn
 from laud_ray.data.seen import Seen
 from laud_ray.errors import ConfigError, CorpusError
 from laud_ray.labels import remarks
@@ -33,6 +34,8 @@ LIKELY_PATHS = (
     "product_type",
     "google_product_category",
 )
+# Names of columns that are taken as labels if they hold sets of them.
+LIKELY_SETS = ("tags", "topics", "categories", "classes", "genres", "keywords")
 # The most rows that are read if there is no column of labels.
 LOOK_AT = 200_000
 # The smallest evaluation sample, and as many texts to train on.
@@ -93,7 +96,8 @@ def starter(
     Args:
         text: the column of texts.
         label: the column of labels. None: a column with a name such as label or category, if there is one; if its
-            values cannot be labels, it is ignored with a note. Labels that are paths make the task a taxonomy.
+            values cannot be labels, it is ignored with a note. Labels that are paths make the task a taxonomy, and
+            lists or texts of several labels make it a multilabel one.
         id: the column of ids.
         name: the name of the task; by default derived from `data`.
         reading: the stated format of text files; what is not stated is detected and written into the YAML.
@@ -114,13 +118,15 @@ def starter(
         raise CorpusError(f"{data}: all {look.texts:,} texts in {quoted(text)} are the same; expected different ones")
     labels = look.labels
     tree, not_paths = (None, None) if labels is None else _paths(data, labels)
+    if labels is not None and tree is None and (sets := labels.as_sets()) is not None:
+        labels, not_paths = sets, None
     if labels is not None and (wrong := _wrong(labels, tree, guessed=label is None)) is not None:
         if label:
             raise CorpusError(f"{data}: {not_paths or wrong}")
         passed_over, labels, tree, not_paths = f"{not_paths or wrong}; the column is ignored", None, None, None
     if not_paths is not None:
         not_paths = f"{not_paths}; the labels are taken as labels of one level"
-    column = None if labels is None else labels.column
+    column = None if labels is None else str(labels.column)
     path = PurePosixPath(data)
     name = name or (path.parent.name if path.stem in ("train", "data") else path.stem.strip("*")) or "task"
     oddities = [] if labels is None else labels.notes() if tree is None else labels.path_notes(tree)
@@ -138,6 +144,8 @@ def starter(
         column,
         [] if labels is None or tree is not None else labels.classes(),
         tree,
+        None if labels is None else labels.sets,
+        None if labels is None else labels.between,
         look.rows,
         _reading(seen, reading),
         notes,
@@ -150,9 +158,9 @@ def starter(
 
 
 def _likely(columns: Iterable[str]) -> str | None:
-    """Return the column that probably has the labels: one with the name of labels, or else of paths."""
+    """Return the column that probably has the labels: one with the name of labels, or else of paths, or of sets."""
     present = list(columns)
-    for names in (LIKELY, LIKELY_PATHS):
+    for names in (LIKELY, LIKELY_PATHS, LIKELY_SETS):
         found = next((one for one in present if one.lower() in names), None)
         if found is not None:
             return found
@@ -171,10 +179,13 @@ def _paths(data: str, labels: FoundLabels) -> tuple[Taxonomy | None, str | None]
 
 
 def _wrong(labels: FoundLabels, tree: Taxonomy | None, *, guessed: bool) -> str | None:
-    """Return why a column cannot have the labels; a guessed one with the name of paths needs paths."""
-    fault = labels.fault(paths=tree is not None)
-    if fault is None and guessed and tree is None and labels.column.lower() in LIKELY_PATHS:
-        return f"the column {quoted(labels.column)} holds no paths of a taxonomy"
+    """Return why a column cannot have the labels; a guessed one with the name of paths or sets needs these."""
+    fault, name = labels.fault(paths=tree is not None), labels.column.lower()
+    if fault is None and guessed and tree is None and labels.sets is None:
+        if name in LIKELY_PATHS:
+            return f"the column {quoted(labels.column)} holds no paths of a taxonomy"
+        if name in LIKELY_SETS:
+            return f"the column {quoted(labels.column)} holds no sets of labels"
     return fault
 
 
@@ -221,7 +232,7 @@ def _reading(seen: Seen, stated: Reading) -> str:
 def _look(data: str, text: str, column: str | None, id: str | None, reading: Reading) -> tuple[_Look, Seen]:
     """Read all rows if there is a column of labels, else the first LOOK_AT ones."""
     labels = None if column is None else FoundLabels(column)
-    columns = [one for one in (text, column, id) if one is not None]
+    columns = [text, *([] if column is None else [SetColumn(column)]), *([] if id is None else [id])]
     rows = texts = 0
     seen, distinct, sample = Seen(), set[str](), TextSample()
     for batch in sources.read(data, columns, reading, seen):

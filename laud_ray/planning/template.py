@@ -30,11 +30,53 @@ task:
   answers: leaf
 """
 
+# The task where several labels may apply to a document.
+MULTILABEL = """\
+# The task. Several labels may apply to a document, or none: {size}.
+# A description helps where the name alone is not clear:  - {{name: Yogurt, description: plain and flavoured yogurt}}
+# Labels can also be in a file (YAML, JSON, CSV with the columns name and description, or text):  labels: labels.csv
+# `also` lists other spellings of a label that occur in the data:  - {{name: Milk, also: [milk, MILK]}}
+# In the data, labels are a list (Parquet, JSON), or a text with a separator between them. An empty list says that no
+# label applies; a missing one, or an empty text, is no answer.
+#   separator: ";"         stands between the labels in a text; not needed for lists
+#   at_most: 3             the most labels of a document
+#   exclusive: [[A, B]]    groups of labels of which at most one applies to a document
+task:
+  name: {name}
+  kind: multilabel
+{keys}  labels:
+{labels}
+"""
+
 # Below the evaluation sample of a taxonomy.
 PROMISE = """
 # The share of answers that are right at their level. An answer that is too uncertain climbs to the node above, until a
 # threshold holds that was verified on the evaluation sample; a larger sample lets more answers stay at the leaf.
 promise: {accuracy: 0.9}
+"""
+
+# Above the query strategy of a task with one label for a document.
+STRATEGIES = """\
+# Which documents to annotate next. auto chooses a strategy after each round, by the evaluation sample and the last
+# answers. The strategies:
+#   uncertainty of the model: margin, entropy, least_confidence;   disagreement of several rounds' models: disagreement
+#   position in embedding space: kmeans, core_set, typiclust, prob_cover, badge, contrastive
+#   classes with few annotations: rare_class, anchors;   others: random, high_confidence
+#   several together: strategy: mix, with weights such as  mix: {margin: 0.7, typiclust: 0.3}
+# diversity (kmeans, core_set or badge) spreads a batch of an uncertainty strategy over different documents; shortlist
+# (50000) is the most candidates that are embedded; answerable (true) avoids documents similar to those from which the
+# oracle abstained.
+"""
+
+# The same where several labels may apply to a document.
+STRATEGIES_OF_SETS = """\
+# Which documents to annotate next. The strategies:
+#   auto, label_entropy   the mean uncertainty of the labels, in which labels with few annotations weigh more
+#   cardinality           documents that seem to have another number of labels than those that are annotated
+#   cvirs                 labels that are close to their thresholds, in sets unlike those that are annotated
+#   random
+# diversity (kmeans, core_set or badge) spreads a batch over different documents; shortlist (50000) is the most
+# candidates that are embedded; answerable (true) avoids documents similar to those from which the oracle abstained.
 """
 
 TEMPLATE = """\
@@ -70,16 +112,7 @@ oracle: {oracle}
 # The first annotations: walk down the zero-shot ranking of each class until per_class documents of it are confirmed.
 init: {{per_class: 1, max_queries: {first}}}
 
-# Which documents to annotate next. auto chooses a strategy after each round, by the evaluation sample and the last
-# answers. The strategies:
-#   uncertainty of the model: margin, entropy, least_confidence;   disagreement of several rounds' models: disagreement
-#   position in embedding space: kmeans, core_set, typiclust, prob_cover, badge, contrastive
-#   classes with few annotations: rare_class, anchors;   others: random, high_confidence
-#   several together: strategy: mix, with weights such as  mix: {{margin: 0.7, typiclust: 0.3}}
-# diversity (kmeans, core_set or badge) spreads a batch of an uncertainty strategy over different documents; shortlist
-# (50000) is the most candidates that are embedded; answerable (true) avoids documents similar to those from which the
-# oracle abstained.
-query: {{strategy: auto, batch: {batch}}}
+{strategies}query: {{strategy: auto, batch: {batch}}}
 
 # A random sample that is annotated but never used for training. All figures are estimated from it. oracle: {{kind:
 # people}} lets people answer it, where another oracle annotates the rest.

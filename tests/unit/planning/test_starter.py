@@ -1,9 +1,12 @@
 """`laud init`: a task.yaml for somebody's data, whatever the data lack."""
 
+import json
 import re
 from itertools import pairwise
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -308,3 +311,52 @@ def test_paths_that_are_not_valid_are_said(tmp_path: Path) -> None:
     (said,) = [note for note in made.notes if "looks like paths" in note]
     assert "'Group 1 >' is not valid; expected a name at each level" in said
     assert said.endswith("(1 row has it); the labels are taken as labels of one level")
+
+
+def written(path: Path, rows: list[object], column: str = "labels") -> str:
+    lines = [json.dumps({"text": f"text {i}", column: row}) for i, row in enumerate(rows)]
+    return write(path, "\n".join(lines))
+
+
+def test_lists_make_the_task_multilabel(tmp_path: Path) -> None:
+    rows = [["Tea", "Milk "], ["tea"], ["Tea"], [], None, "Bread", ["Milk", "Bread", "Tea"], ["Bread"]]
+    made = starter(written(tmp_path / "a.jsonl", rows), text="text")
+    parsed = config.parse(made.text)
+    assert (parsed.task.kind, parsed.task.separator, parsed.task.at_most) == ("multilabel", None, None)
+    assert [(one.name, one.also) for one in parsed.task.labels] == [("Bread", ()), ("Milk", ()), ("Tea", ("tea",))]
+    assert parsed.oracle.model_dump()["label"] == "labels"
+    assert "3 labels, 1.29 for a document on average, 3 at most" in made.text
+    assert made.fill_in is None
+    said = "\n".join(made.notes)
+    assert "an empty list says in 1 rows that no label applies" in said
+    assert "white space and invisible characters are removed from the labels of 1 rows" in said
+
+
+def test_a_parquet_column_of_lists_with_a_limit(tmp_path: Path) -> None:
+    rows = [["a", "b"]] * 20 + [["a"]] * 10 + [["c", "b"]] * 10 + [["c"]] * 3
+    pq.write_table(pa.table({"text": [f"t{i}" for i in range(43)], "tags": rows}), tmp_path / "a.parquet")
+    parsed = config.parse(starter(str(tmp_path / "a.parquet"), text="text").text)
+    assert (parsed.task.kind, parsed.task.at_most) == ("multilabel", 2)
+    assert parsed.oracle.model_dump()["label"] == "tags"
+
+
+def test_lists_of_one_label_stay_labels_of_one(tmp_path: Path) -> None:
+    made = starter(written(tmp_path / "a.jsonl", [["Tea"], ["Milk"], None, ["Tea"]]), text="text")
+    parsed = config.parse(made.text)
+    assert parsed.task.kind == "multiclass"
+    assert [label.name for label in parsed.task.labels] == ["Milk", "Tea"]
+
+
+@pytest.mark.parametrize("separator", [";", "|", ","])
+def test_texts_of_several_labels_make_the_task_multilabel(tmp_path: Path, separator: str) -> None:
+    rows = [f"Tea{separator} Milk", "Tea", "Milk", f"Bread{separator}Tea", f"Milk{separator}Bread", "Bread", ""]
+    made = starter(written(tmp_path / "a.jsonl", list(rows), "label"), text="text", label="label")
+    parsed = config.parse(made.text)
+    assert (parsed.task.kind, parsed.task.separator) == ("multilabel", separator)
+    assert [label.name for label in parsed.task.labels] == ["Bread", "Milk", "Tea"]
+
+
+def test_a_guessed_column_of_tags_must_hold_sets(tmp_path: Path) -> None:
+    made = starter(written(tmp_path / "a.jsonl", ["Tea", "Milk", "Tea"], "tags"), text="text")
+    assert made.fill_in is not None
+    assert any("the column 'tags' holds no sets of labels; the column is ignored" in note for note in made.notes)
