@@ -93,7 +93,7 @@ def powered_figures(sample: PoweredSample, labels: Sequence[str], *, seed: int, 
             raise ValueError(
                 f"labels range from {answers.min()} to {answers.max()}; expected {least} to {len(labels) - 1}"
             )
-    shares = _Shares(sample)
+    shares = Shares(sample.strata, sample.asked, sample.sizes)
     right = (sample.trusted == sample.predicted, sample.cheap == sample.predicted)
     anywhere = np.ones((1, len(shares.sizes)), np.bool_)
     limits, (factor,) = shares.estimate(right, shares.all, unseen_events("prevalence", anywhere, anywhere))
@@ -120,16 +120,22 @@ def powered_figures(sample: PoweredSample, labels: Sequence[str], *, seed: int, 
     )
 
 
-class _Shares:
-    """Estimates shares of a sample from both oracles' answers. Arrays of documents are (n,), or (s, n) for s shares."""
+class Shares:
+    """Estimates shares of a sample from both oracles' answers. Arrays of documents are (n,), or (s, n) for s shares.
 
-    def __init__(self, sample: PoweredSample) -> None:
-        present, self.stratum = np.unique(sample.strata, return_inverse=True)
-        self.asked, self.sizes = sample.asked, np.array([float(sample.sizes[int(h)]) for h in present])
-        drawn, asked = np.bincount(self.stratum), np.bincount(self.stratum, self.asked)
+    Args:
+        strata: (n,) the stratum of each document.
+        asked: (n,) whether a document has a trusted answer.
+        sizes: the number N_h of documents in each stratum of the population.
+    """
+
+    def __init__(self, strata: Indices, asked: Bools, sizes: Mapping[int, int]) -> None:
+        present, self.stratum = np.unique(strata, return_inverse=True)
+        self.asked, self.sizes = asked, np.array([float(sizes[int(h)]) for h in present])
+        drawn, trusted = np.bincount(self.stratum), np.bincount(self.stratum, asked)
         self.weight = (self.sizes / drawn)[self.stratum]
-        self.weight_asked = np.where(self.asked, (self.sizes / asked)[self.stratum], 0.0)
-        everyone = np.ones(len(sample), np.bool_)
+        self.weight_asked = np.where(asked, (self.sizes / trusted)[self.stratum], 0.0)
+        everyone = np.ones(len(strata), np.bool_)
         self.all: Pair = (everyone, everyone)
 
     def estimate(self, hit: Pair, part: Pair, events: tuple[Floats, Floats]) -> tuple[tuple[Floats, ...], Floats]:
@@ -160,7 +166,7 @@ class _Shares:
         return np.bincount(cell.ravel(), minlength=rows * strata * of).reshape(rows, strata, of).astype(np.float64)
 
 
-def _measured(sample: PoweredSample, shares: _Shares, m: int) -> list[ClassFigures]:
+def _measured(sample: PoweredSample, shares: Shares, m: int) -> list[ClassFigures]:
     """Return the figures, without names, of m classes, and last those of a class that does not occur."""
     best = np.where(sample.asked, sample.trusted, sample.cheap)
     support, predicted = (np.bincount(one[one >= 0], minlength=m + 1).tolist() for one in (best, sample.predicted))
@@ -173,25 +179,38 @@ def _measured(sample: PoweredSample, shares: _Shares, m: int) -> list[ClassFigur
     return found
 
 
-def _estimates(sample: PoweredSample, shares: _Shares, some: Indices) -> list[ClassEstimates]:
+def _estimates(sample: PoweredSample, shares: Shares, some: Indices) -> list[ClassEstimates]:
     """Return the estimates of (s,) classes; arrays here are (s, n)."""
     classes = some[:, None]
     given = sample.predicted == classes
-    of = (sample.trusted == classes, sample.cheap == classes)
-    both, either = (of[0] & given, of[1] & given), (of[0] | given, of[1] | given)
-    places = shares.strata_of(given), shares.strata_of(~given)
+    return class_estimates(shares, (sample.trusted == classes, sample.cheap == classes), (given, given), shares.all)
+
+
+def class_estimates(shares: Shares, of: Pair, given: Pair, known: Pair) -> list[ClassEstimates]:
+    """Return the estimates of s classes.
+
+    Args:
+        shares: of the sample.
+        of: (s, n) which documents are of a class.
+        given: (s, n) to which of the known documents the model gives a class.
+        known: (n,) or (s, n) for which documents an oracle knows whether they are of a class.
+    """
+    both = of[0] & given[0], of[1] & given[1]
+    either = of[0] | given[0], of[1] | given[1]
+    predicted = given[0] | given[1]
+    places = shares.strata_of(predicted), shares.strata_of(~predicted)
     kinds: tuple[tuple[Share, Pair, Pair], ...] = (
-        ("prevalence", of, shares.all),
-        ("precision", both, (given, given)),
+        ("prevalence", of, known),
+        ("precision", both, given),
         ("recall", both, of),
         ("jaccard", both, either),
     )
     *rates, jaccard = (shares.estimate(hit, part, unseen_events(kind, *places))[0] for kind, hit, part in kinds)
     f1 = tuple(2 * one / (1 + one) for one in jaccard)
-    found = []
-    for c in range(len(some)):
+    found, n = [], len(shares.stratum)
+    for c in range(len(predicted)):
         figures = [[float(one[c]) for one in limits] for limits in (*rates, f1)]
-        estimates = ClassEstimates(*(Estimate(0.0 if np.isnan(v) else v, a, b, len(sample)) for v, a, b in figures))
+        estimates = ClassEstimates(*(Estimate(0.0 if np.isnan(v) else v, a, b, n) for v, a, b in figures))
         middle = _between(estimates.f1, estimates.precision.value, estimates.recall.value)
         found.append(replace(estimates, f1=middle))
     return found
@@ -207,7 +226,7 @@ def _between(f1: Estimate, precision: float, recall: float) -> Estimate:
 
 
 def _macro_f1(
-    sample: PoweredSample, shares: _Shares, k: int, factor: float, accuracy: Estimate, seed: int, replicates: int
+    sample: PoweredSample, shares: Shares, k: int, factor: float, accuracy: Estimate, seed: int, replicates: int
 ) -> Estimate:
     """Estimate the mean F1 of the classes that occur, with a bootstrap interval and one factor for all classes.
 
@@ -227,7 +246,7 @@ def _macro_f1(
     return Estimate(value, low, max(found.high, min(1.0, value + accuracy.high - accuracy.value)), len(sample))
 
 
-def _mean_f1(sample: PoweredSample, shares: _Shares, k: int, factor: float, rows: Indices) -> float:
+def _mean_f1(sample: PoweredSample, shares: Shares, k: int, factor: float, rows: Indices) -> float:
     """Return the macro-F1 of these rows of the sample by the difference estimator."""
     predicted = sample.predicted[rows]
 
