@@ -13,6 +13,7 @@ import click
 
 from laud_ray.cli.commands import (
     annotating,
+    audience,
     catalogs,
     evaluation,
     jobs,
@@ -35,7 +36,7 @@ COMMANDS = (
     *(registry.models, registry.promote, evaluation.evaluate, oracle.oracle),
     *(labels.labels, updating.update),
     *(annotating.annotate, questions.questions),
-    *(catalogs.relabel, catalogs.diff, serving.serve, jobs.submit),
+    *(catalogs.relabel, catalogs.diff, audience.audience, serving.serve, jobs.submit),
 )
 
 

@@ -58,6 +58,28 @@ class Duration(click.ParamType[float]):
 DURATION = Duration()
 
 
+class Ratio(click.ParamType[tuple[float, float]]):
+    """A ratio of two positive numbers, such as 1:1 or 9:1."""
+
+    name = "ratio"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:
+        if isinstance(value, tuple):
+            return value
+        text = str(value).strip()
+        try:
+            one, other = map(Decimal, text.split(":"))
+        except (InvalidOperation, ValueError):
+            one = other = Decimal(0)
+        if not (one.is_finite() and other.is_finite() and 0 < one <= _LARGEST and 0 < other <= _LARGEST):
+            self.fail(f"{text!r} is not valid; expected two positive numbers, such as 1:1 or 9:1", param, ctx)
+        return float(one), float(other)
+
+
+_LARGEST = 1_000_000
+RATIO = Ratio()
+
+
 def reading_options(command: Decorated) -> Decorated:
     """Add --delimiter, --quote and --encoding to a command."""
     for name, text in (

@@ -15,10 +15,11 @@ def oracle_view(page: OraclePage) -> RenderableType:
     """Return the view of `laud oracle`."""
     trusted = f", {page.trusted:,} of them with a trusted label" if page.trusted else ", none with a trusted label"
     head = Text.assemble((page.run, "bold"), f"  {page.classes:,} classes  {page.sample:,} random documents{trusted}")
-    return Group(head, *(part for one in sections(page) for part in _section(one)))
+    return Group(head, *(part for one in sections(page) for part in section_view(one)))
 
 
-def _section(one: Section) -> list[RenderableType]:
+def section_view(one: Section) -> list[RenderableType]:
+    """Return a part of a page: its title, table and sentences."""
     parts: list[RenderableType] = [Text(), Text(one.title, style="bold")]
     if one.rows:
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)

@@ -4,57 +4,18 @@ Colours are CSS variables of the page with a fallback, so that they follow its d
 drawn. The same data gives the same bytes.
 """
 
-import io
 import math
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
-import matplotlib.style
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from laud_ray.report.formatting import beside_accuracy, interval, percent
+from laud_ray.report.svg import ACCENT, MUTED, PAPER, STEPS, WARN, svg
 from laud_ray.types import Estimate, RoundResult
 
 Curve: TypeAlias = Literal["accuracy", "f1"]
-
-INK, MUTED, GRID, PAPER = "#1c2330", "#667085", "#e4e7ec", "#fefefe"
-ACCENT, WARN = "#2f5fd0", "#c2410b"
-STEPS = ("#4575b5", "#e08f2d", "#3f9a84", "#a05a9c", "#8d99a8", "#c4b14a", "#7a5c46", "#5ab4d6")
-_VARIABLES = {
-    INK: "--ink",
-    MUTED: "--muted",
-    GRID: "--grid",
-    PAPER: "--paper",
-    ACCENT: "--accent",
-    WARN: "--warn",
-    **{color: f"--step-{number}" for number, color in enumerate(STEPS)},
-}
-_STYLE = {
-    "svg.fonttype": "none",
-    "text.parse_math": False,
-    "font.size": 11,
-    "text.color": INK,
-    "axes.labelcolor": MUTED,
-    "axes.edgecolor": GRID,
-    "axes.facecolor": "none",
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.spines.left": False,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "figure.facecolor": "none",
-    "grid.color": GRID,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-}
-_WIDTH = 6.6  # inches of 72 units: about the width at which the page shows one of two panels
-_MARGINS = (0.62, 0.52, 0.06, 0.1)  # inches: left, bottom, right, top
 
 
 def learning_curve(history: Sequence[RoundResult], curve: Curve) -> str:
@@ -79,7 +40,7 @@ def learning_curve(history: Sequence[RoundResult], curve: Curve) -> str:
 
     name = "accuracy" if curve == "accuracy" else beside_accuracy(history[-1].figures)[0]
     taken = next((estimates[i] for i in reversed(range(len(history))) if history[i].accepted), estimates[-1])
-    return _svg(draw, height=3.7, salt=curve, title=f"Learning curve: {_sentence(name, taken)}")
+    return svg(draw, height=3.7, salt=curve, title=f"Learning curve: {_sentence(name, taken)}")
 
 
 def calibration(history: Sequence[RoundResult]) -> str:
@@ -92,7 +53,7 @@ def calibration(history: Sequence[RoundResult]) -> str:
         axes.set_ylim(0, max([value for value in error if math.isfinite(value)], default=1.0) * 1.12 or 1.0)
         _rounds(axes, history)
 
-    return _svg(draw, height=2.7, salt="calibration", title="Calibration error per round")
+    return svg(draw, height=2.7, salt="calibration", title="Calibration error per round")
 
 
 def agreement(history: Sequence[RoundResult]) -> str:
@@ -106,7 +67,7 @@ def agreement(history: Sequence[RoundResult]) -> str:
         axes.set_ylim(min([0.0, *kappa]), 1.03)
         _rounds(axes, history)
 
-    return _svg(draw, height=2.7, salt="agreement", title="Kappa with the round before, per round")
+    return svg(draw, height=2.7, salt="agreement", title="Kappa with the round before, per round")
 
 
 def drift(numbers: Mapping[str, Sequence[tuple[int, float]]]) -> str:
@@ -120,7 +81,7 @@ def drift(numbers: Mapping[str, Sequence[tuple[int, float]]]) -> str:
         axes.set_ylabel("log wealth")
         axes.xaxis.set_major_locator(MaxNLocator(12, integer=True))
 
-    return _svg(draw, height=2.7, salt="drift", title="Log wealth of each test, per generation")
+    return svg(draw, height=2.7, salt="drift", title="Log wealth of each test, per generation")
 
 
 def accuracy_by_generation(known: Mapping[int, Estimate]) -> str:
@@ -138,7 +99,7 @@ def accuracy_by_generation(known: Mapping[int, Estimate]) -> str:
         axes.yaxis.set_major_formatter(PercentFormatter(symbol=" %"))
         axes.xaxis.set_major_locator(MaxNLocator(12, integer=True))
 
-    return _svg(draw, height=2.7, salt="generations", title="Accuracy by generation, with 95 % intervals")
+    return svg(draw, height=2.7, salt="generations", title="Accuracy by generation, with 95 % intervals")
 
 
 def steps(history: Sequence[RoundResult]) -> tuple[str, ...]:
@@ -168,7 +129,7 @@ def timing(history: Sequence[RoundResult]) -> str:
         axes.set_ylim(number[-1] + 0.6, number[0] - 0.6)
 
     height = 1.0 + 0.32 * len(history)
-    return _svg(draw, height=height, salt="timing", title="Time per round and step")
+    return svg(draw, height=height, salt="timing", title="Time per round and step")
 
 
 def _estimate(result: RoundResult, curve: Curve) -> Estimate:
@@ -215,31 +176,3 @@ def _rounds(axes: Axes, history: Sequence[RoundResult]) -> None:
     axes.set_xlabel("round")
     axes.set_xlim(-0.6, max(history[-1].number, 1) + 0.6)
     axes.xaxis.set_major_locator(MaxNLocator(12, integer=True))
-
-
-def _svg(draw: Callable[[Axes], None], *, height: float, salt: str, title: str) -> str:
-    """Return as SVG what `draw` draws on empty axes. `salt` makes the ids of several plots on one page distinct."""
-    with matplotlib.style.context(["default", {**_STYLE, "svg.hashsalt": salt}]):
-        figure = Figure(figsize=(_WIDTH, height))
-        left, bottom, right, top = _MARGINS
-        figure.subplots_adjust(left / _WIDTH, bottom / height, 1 - right / _WIDTH, 1 - top / height)
-        draw(figure.add_subplot())
-        out = io.StringIO()
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(out, format="svg", metadata=nothing)
-    return _inline(out.getvalue(), title)
-
-
-def _inline(svg: str, title: str) -> str:
-    """Adapt a standalone SVG to HTML: remove prolog, namespaces, size, font, page-wide style and unused ids."""
-    svg = svg[svg.index("<svg") :].strip()
-    used = set(re.findall(r"#([\w-]+)", svg))
-    svg = re.sub(r' id="([^"]+)"', lambda match: match[0] if match[1] in used else "", svg)
-    svg = re.sub(r' xmlns(:xlink)?="[^"]*"', "", svg).replace("xlink:href", "href")
-    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"font-family: [^;\"]+; ", "", svg)
-    svg = re.sub(r' transform="rotate\(-0 [^)]*\)"', "", svg)
-    svg = re.sub(r'<svg[^>]*?(viewBox="[^"]*")[^>]*>', rf'<svg role="img" aria-label="{title}" \1>', svg)
-    for color, variable in _VARIABLES.items():
-        svg = svg.replace(color, f"var({variable}, {color})")
-    return svg

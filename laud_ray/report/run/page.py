@@ -27,6 +27,7 @@ from laud_ray.report.run.summary import (
 )
 from laud_ray.report.run.updates import UpdatesShown
 from laud_ray.report.section import Section
+from laud_ray.report.svg import STEPS
 from laud_ray.types import RoundResult
 
 OPEN_CLASSES = 30  # rows of the class table that show without a click
@@ -140,7 +141,7 @@ def _steps(history: Sequence[RoundResult]) -> tuple[_Step, ...]:
     seconds = [sum(result.seconds.get(name, 0.0) for result in history) for name in names]
     total = sum(seconds) or 1.0
     return tuple(
-        _Step(name, f"--step-{index % len(figures.STEPS)}", taken, taken / total)
+        _Step(name, f"--step-{index % len(STEPS)}", taken, taken / total)
         for index, (name, taken) in enumerate(zip(names, seconds, strict=True))
     )
 

@@ -1,0 +1,1 @@
+"""Audiences, for the terminal, as JSON, and as a page."""
