@@ -57,17 +57,20 @@ def make_run(
     texts: Sequence[str] = (),
     rules: str = "hidden: 0.0",
     tree: Sequence[str] = (),
+    sets: str | None = None,
 ) -> Path:
     """Make a run that has asked people n questions, with suggestions.
 
     Args:
         labels: of which some are suggested.
         tree: the paths of a taxonomy, among them the labels; empty for a task whose labels are a list.
+        sets: further keys of a multilabel task, such as "at_most: 2"; None for a task of another kind.
     """
     listed = ", ".join(f"{{name: {one!r}, description: {f'Everything that is {one.lower()}'!r}}}" for one in labels)
     kind, listed = ("taxonomy", json.dumps(list(tree))) if tree else ("multiclass", f"[{listed}]")
+    kind, more = (kind, "") if sets is None else ("multilabel", f", {sets}" if sets else "")
     settings = config.parse(
-        f"task: {{name: groceries, kind: {kind}, labels: {listed}}}\n"
+        f"task: {{name: groceries, kind: {kind}, labels: {listed}{more}}}\n"
         "corpus: {path: food.csv, text: text}\n"
         f"storage: {storage}\n" + (f"store: {store}\n" if store else "") + "learner: {kind: linear}\n"
         f"oracle: {{kind: people, {rules}}}\n"
@@ -78,12 +81,12 @@ def make_run(
         folder.store.add_queries(purpose, round, [Query(one, "chosen") for one in documents])
         people = rules_of(folder.config)
         assert people is not None
-        ask(folder.store.engine, documents, 1, suggest(labels), people, 0)
+        ask(folder.store.engine, documents, 1, suggest(labels, several=sets is not None), people, 0)
     return storage
 
 
-def suggest(labels: Sequence[str]) -> Callable[[Sequence[Document]], Suggestions]:
-    """A model that finds the right label likeliest, and up to five others likely."""
+def suggest(labels: Sequence[str], *, several: bool = False) -> Callable[[Sequence[Document]], Suggestions]:
+    """A model that finds the right label likeliest, and up to five others likely; or several of them."""
 
     def suggestions(documents: Sequence[Document]) -> Suggestions:
         found = {}
@@ -91,8 +94,8 @@ def suggest(labels: Sequence[str]) -> Callable[[Sequence[Document]], Suggestions
             right = int(one.id[1:]) % len(labels)
             others = [i for i in range(len(labels)) if i != right]
             chosen = [right, *random.Random(one.id).sample(others, min(5, len(others)))]
-            weights = (0.55, 0.2, 0.1, 0.05, 0.04, 0.03)
+            weights = (0.9, 0.7, 0.3, 0.1, 0.04, 0.03) if several else (0.55, 0.2, 0.1, 0.05, 0.04, 0.03)
             found[one.id] = [Candidate(labels[i], p) for i, p in zip(chosen, weights, strict=False)]
-        return Suggestions("round-0001", found)
+        return Suggestions("round-0001", found, several=several)
 
     return suggestions

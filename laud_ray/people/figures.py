@@ -6,6 +6,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Engine, func, select
 
 from laud_ray.config import PeopleConfig
+from laud_ray.label_sets import LabelSet
 from laud_ray.people.cost import spent
 from laud_ray.people.questions import Question, questions
 from laud_ray.people.recorded import StoredVote, current, votes
@@ -23,11 +24,15 @@ ENOUGH = 20
 _LASTING: WeakKeyDictionary[Engine, tuple[int, int, dict[str, float]]] = WeakKeyDictionary()
 
 
-def people_figures(engine: Engine, rules: PeopleConfig, classes: int) -> PeopleFigures | None:
+def people_figures(
+    engine: Engine, rules: PeopleConfig, classes: int, *, multilabel: bool = False
+) -> PeopleFigures | None:
     """Describe what people have done; None where nothing was asked.
 
     Args:
         classes: k, how many labels there are.
+        multilabel: whether answers are sets of labels. Then an answer is right if it is exactly the right set, and
+            agreement counts labels in common, see `quality.raters.compare`.
     """
     asked = {one.number: one for one in questions(engine)}
     if not asked:
@@ -41,9 +46,9 @@ def people_figures(engine: Engine, rules: PeopleConfig, classes: int) -> PeopleF
         done=states.count("settled") + states.count("used"),
         votes=len(counting),
         late=sum(one.late for one in counting),
-        annotators=annotators(listed, classes, rules.hourly),
-        anchoring=anchoring(replies(counting, asked)),
-        agreement=compare(_opinions(counting, asked)),
+        annotators=annotators(listed, classes, rules.hourly, multilabel=multilabel),
+        anchoring=anchoring(replies(counting, asked, multilabel=multilabel)),
+        agreement=compare(_opinions(counting, asked), multilabel=multilabel),
         dollars=spent(engine, rules.hourly),
     )
 
@@ -94,11 +99,12 @@ def person_votes(
     ]
 
 
-def replies(counting: Sequence[StoredVote], asked: Mapping[int, Question]) -> list[Reply]:
+def replies(counting: Sequence[StoredVote], asked: Mapping[int, Question], *, multilabel: bool = False) -> list[Reply]:
     """Return the answers to questions that had a suggestion, which a random share of them hid.
 
     Questions of the evaluation sample, those that ask again, and those that two people answer always hide it: they are
-    no part of the comparison. A second answer to a question was asked for because of the first, and is none either.
+    no part of the comparison. A second answer to a question was asked for because of the first, and is none either. A
+    set of labels follows the suggestion if it has the likeliest label.
     """
     found: list[Reply] = []
     seen: set[int] = set()
@@ -111,9 +117,14 @@ def replies(counting: Sequence[StoredVote], asked: Mapping[int, Question]) -> li
         seen.add(question.number)
         # Where a file without candidates was answered, a question that may show them did not.
         if question.show == (one.vote.shown is not None):
-            followed = one.vote.label == question.candidates[0].label
+            top = question.candidates[0].label
+            followed = top in _labels(one.vote.label) if multilabel else one.vote.label == top
             found.append(Reply(question.show, followed, one.vote.seconds))
     return found
+
+
+def _labels(answer: str | None) -> Sequence[str]:
+    return () if answer is None else LabelSet.parse(answer).yes
 
 
 def _opinions(counting: Sequence[StoredVote], asked: Mapping[int, Question]) -> list[Opinion]:

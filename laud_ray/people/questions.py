@@ -25,6 +25,8 @@ from laud_ray.types import Document
 State: TypeAlias = Literal["open", "adjudicate", "settled", "used"]
 MOST_CANDIDATES = 9
 COVERAGE = 0.95
+# Where several labels may apply, those with a smaller probability are not suggested.
+LEAST = 0.05
 # Questions with their states and the texts of their documents, and the columns that `question_of` reads.
 ASKED = tables.questions.join(
     tables.question_states, tables.question_states.c.question == tables.questions.c.position
@@ -46,10 +48,14 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Suggestions:
-    """What a model says of documents: its name, and by document id the likeliest labels, the first first."""
+    """What a model says of documents: its name, and by document id the likeliest labels, the first first.
+
+    `several`: several labels may apply to a document, so that their probabilities do not sum to 1.
+    """
 
     model: str
     candidates: Mapping[str, Sequence[Candidate]]
+    several: bool = False
 
 
 T = TypeVar("T")
@@ -241,6 +247,14 @@ def shortened(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
     return tuple(kept)
 
 
+def _listed(suggested: Suggestions, document_id: str) -> tuple[Candidate, ...]:
+    """Return the labels of a document to suggest; of several, the first one and those that are likely enough."""
+    found = suggested.candidates.get(document_id, ())
+    if not suggested.several:
+        return shortened(found)
+    return tuple(one for i, one in enumerate(found[:MOST_CANDIDATES]) if not i or one.probability >= LEAST)
+
+
 def _asked_for(connection: Connection, documents: Sequence[str], attempt: int) -> dict[str, tuple[str, int]]:
     """The purpose and the round in which each document was asked about."""
     found: dict[str, tuple[str, int]] = {}
@@ -271,7 +285,7 @@ def _record(
     seed: int,
 ) -> None:
     purpose, round = asked
-    listed = shortened(suggested.candidates.get(document.id, ())) if suggested else ()
+    listed = _listed(suggested, document.id) if suggested else ()
     twice = attempt == 1 and rules.team > 1 and draw(seed, "twice", document.id) < rules.twice
     # Answers that are compared with others, or with the model, are given without a suggestion.
     compared = purpose == "evaluation" or attempt > 1 or twice or rules.per_document > 1

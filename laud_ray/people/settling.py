@@ -65,7 +65,8 @@ def decide(
     voters = max(rules.team - elsewhere, 0)
     if not voters and not ballots:
         return Decision("adjudicate", 1)
-    needed = min(_needed(ballots, rules, top, twice), max(voters, 1))
+    doubted = bool(ballots) and top is not None and ballots[0].label != top
+    needed = min(needed_votes(ballots, rules, doubted=doubted, twice=twice), max(voters, 1))
     if len(ballots) < needed:
         return Decision("open", needed)
     labels = Counter(one.label for one in ballots)
@@ -83,14 +84,12 @@ def decide(
     return Decision("adjudicate", needed)
 
 
-def _needed(ballots: Sequence[Ballot], rules: PeopleConfig, top: str | None, twice: bool) -> int:
-    """How many votes a question takes before the votes are compared."""
+def needed_votes(ballots: Sequence[Ballot], rules: PeopleConfig, *, doubted: bool, twice: bool) -> int:
+    """Return how many votes a question takes before they are compared; `doubted`: the first is not the model's."""
     if rules.team == 1:
         return 1
-    first = ballots[0] if ballots else None
-    no_label = first is not None and first.label is None
-    doubted = rules.doubt and first is not None and top is not None and first.label != top
-    return max(rules.per_document, 2 if twice or doubted or no_label else 1)
+    no_label = bool(ballots) and ballots[0].label is None
+    return max(rules.per_document, 2 if twice or (doubted and rules.doubt) or no_label else 1)
 
 
 def _likeliest(ballots: Sequence[Ballot], accuracy: Mapping[str, float], classes: int) -> tuple[str, float] | None:

@@ -6,7 +6,7 @@ vote by a UUID, so that sending it twice is one vote.
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from sqlalchemy import Connection, Engine, Integer, Row, String, bindparam, delete, insert, select, update
@@ -21,6 +21,7 @@ from laud_ray.people.recorded import Vote as Vote
 from laud_ray.people.recorded import current as current
 from laud_ray.people.recorded import stored_vote
 from laud_ray.people.recorded import votes as votes
+from laud_ray.people.sets import EMPTY, SetNames, decide_sets
 from laud_ray.people.settling import Ballot, Decision, decide
 from laud_ray.printable import quoted
 from laud_ray.store import people_tables as tables
@@ -64,7 +65,7 @@ def cast(
     """Record votes in one transaction, and settle the questions that they settle.
 
     Args:
-        names: what an answer may name, see `taxonomy.task.answer_names`.
+        names: what an answer may be, see `sets.names_of`.
         adjudicator: whether the person may decide where votes differ.
         accuracy: of those who answer, by name; see `settling.decide`. None: as their answers so far show.
         strict: whether one vote that cannot be recorded keeps all of them out; otherwise its receipt says why.
@@ -115,6 +116,8 @@ class _BallotBox:
     strict: bool
 
     def add(self, person: str, adjudicator: bool, vote: Vote) -> Receipt:
+        if vote.answer == "none" and isinstance(self.names, SetNames):
+            vote = replace(vote, answer="label", label=EMPTY)  # that no label applies is an answer
         before = self._vote(vote.id)
         if before is not None and (before.person, before.question) == (person, vote.question):
             return Receipt(vote.id, vote.question, "repeated", self._state(vote.question))
@@ -149,7 +152,10 @@ class _BallotBox:
             return f"vote {quoted(vote.id)}: is another vote's id; expected a new UUID for each vote"
         if question is None:
             return f"question {vote.question}: is not a question of this run; expected one that was asked"
-        if vote.answer == "label" and vote.label not in self.names:
+        if vote.answer == "label" and isinstance(self.names, SetNames):
+            if (mistake := self.names.mistake(vote.label or "")) is not None:
+                return f"{question.id}: {mistake}"
+        elif vote.answer == "label" and vote.label not in self.names:
             return (
                 f"{question.id}: the label {quoted(vote.label or '')} is not valid; expected one of the task's labels"
             )
@@ -199,20 +205,19 @@ class _BallotBox:
         left = [one for one in counting if one.vote.id not in taken_back]
         ballots = [Ballot(one.person, one.vote.label, _role(one.role)) for one in current(left)]
         top = question.candidates[0].label if question.candidates else None
-        decision = decide(
-            ballots,
-            self.rules,
-            top=top,
-            twice=question.twice,
-            classes=len(self.names),
-            accuracy=self.accuracy,
-            elsewhere=self._elsewhere(question),
-        )
+        decision = self._decide(ballots, question, top)
         settled = {"label": decision.label, "settled_by": decision.by, "updated_at": now()}
         values = {"state": decision.state, "needed": decision.needed, "votes": len(ballots), **settled}
         self.connection.execute(_CHANGE, {"number": question.number, **values})
         self._establish(question, decision, ballots[-1].person if ballots else "")
         return decision.state
+
+    def _decide(self, ballots: Sequence[Ballot], question: Question, top: str | None) -> Decision:
+        rules, twice, elsewhere = self.rules, question.twice, self._elsewhere(question)
+        if isinstance(self.names, SetNames):
+            return decide_sets(ballots, rules, self.names, top=top, twice=twice, elsewhere=elsewhere)
+        k, accuracy = len(self.names), self.accuracy
+        return decide(ballots, rules, top=top, twice=twice, classes=k, accuracy=accuracy, elsewhere=elsewhere)
 
     def _elsewhere(self, question: Question) -> int:
         """How many people answered an earlier question about the document, so that they are not asked this one."""

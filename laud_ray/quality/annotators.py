@@ -8,6 +8,7 @@ import numpy as np
 from laud_ray.quality.anchoring import Anchoring
 from laud_ray.quality.one_coin import Given, one_coin
 from laud_ray.quality.raters import Agreement, Confused, most_confused
+from laud_ray.quality.sets import replaced
 from laud_ray.types import Estimate
 
 # Consecutive answers in less active time than this were probably given without reading the text.
@@ -93,19 +94,22 @@ class PeopleFigures:
     dollars: float
 
 
-def annotators(votes: Sequence[PersonVote], classes: int, hourly: float = 0.0) -> tuple[Annotator, ...]:
+def annotators(
+    votes: Sequence[PersonVote], classes: int, hourly: float = 0.0, *, multilabel: bool = False
+) -> tuple[Annotator, ...]:
     """Return the statistics of all annotators, the most active first.
 
     Args:
         votes: in the order in which they were given.
         classes: k, how many labels there are.
         hourly: dollars for an hour of active time.
+        multilabel: whether labels are text forms of sets of labels.
     """
     accuracy = accuracies(votes, classes)
     by_person: dict[str, list[PersonVote]] = {}
     for one in votes:
         by_person.setdefault(one.person, []).append(one)
-    found = [_describe(name, ones, accuracy.get(name), hourly) for name, ones in by_person.items()]
+    found = [_describe(name, ones, accuracy.get(name), hourly, multilabel) for name, ones in by_person.items()]
     return tuple(sorted(found, key=lambda one: (-one.answers, one.name)))
 
 
@@ -120,7 +124,9 @@ def accuracies(votes: Sequence[PersonVote], classes: int) -> dict[str, Estimate]
     return {name: one for name, one in found.accuracy.items() if one.n}
 
 
-def _describe(name: str, votes: Sequence[PersonVote], accuracy: Estimate | None, hourly: float) -> Annotator:
+def _describe(
+    name: str, votes: Sequence[PersonVote], accuracy: Estimate | None, hourly: float, multilabel: bool
+) -> Annotator:
     times = [one.seconds for one in votes if one.seconds is not None]
     gold = [one for one in votes if one.gold is not None]
     return Annotator(
@@ -133,7 +139,7 @@ def _describe(name: str, votes: Sequence[PersonVote], accuracy: Estimate | None,
         float(np.median(times)) if times else None,
         sum(times) * hourly / 3600,
         _longest_row(times),
-        _confused(votes),
+        _confused(votes, multilabel),
     )
 
 
@@ -145,7 +151,8 @@ def _longest_row(times: Sequence[float]) -> int:
     return longest
 
 
-def _confused(votes: Sequence[PersonVote]) -> tuple[Confused, ...]:
-    return most_confused(
+def _confused(votes: Sequence[PersonVote], multilabel: bool) -> tuple[Confused, ...]:
+    answers = [
         (one.label, right) for one in votes if one.label is not None and (right := one.gold or one.settled) is not None
-    )
+    ]
+    return most_confused(pair for one in answers for pair in (replaced(*one) if multilabel else [one]))

@@ -8,10 +8,13 @@ from itertools import combinations
 import numpy as np
 
 from laud_ray.quality.aggregation import MODEL, Opinion
+from laud_ray.quality.sets import distances, replaced
 from laud_ray.stats.metrics import cohen_kappa
-from laud_ray.types import Figures
+from laud_ray.types import Figures, Indices
 
 MOST_CONFUSED = 5
+# Distinct sets that are compared with all others at once.
+_CHUNK = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,8 @@ class PairAgreement:
         one, other: the names of the annotators.
         n: the number of documents.
         share: the share of the n documents with the same label, in [0, 1].
-        kappa: Cohen's kappa, in [-1, 1]: 1 is full agreement, 0 is chance.
+        kappa: Cohen's kappa, in [-1, 1]: 1 is full agreement, 0 is chance. Of sets of labels, it is weighted by their
+            Jaccard distances.
     """
 
     one: str
@@ -47,7 +51,8 @@ class Agreement:
 
     Attributes:
         documents: the number of these documents.
-        alpha: Krippendorff's nominal alpha; None if all labels are the same, for which it is undefined.
+        alpha: Krippendorff's nominal alpha, or that of sets of labels by their Jaccard distances; None if all labels
+            are the same, for which it is undefined.
         pairs: the pairs of annotators with a document in common, those with the most documents first.
         confused: the labels that are confused most often.
     """
@@ -73,14 +78,20 @@ class OracleError:
     confused: tuple[Confused, ...]
 
 
-def compare(opinions: Sequence[Opinion]) -> Agreement | None:
+def compare(opinions: Sequence[Opinion], *, multilabel: bool = False) -> Agreement | None:
     """Measure the agreement of annotators; None if no document has two labels.
 
     Abstentions and the model's opinions are ignored. If an annotator labelled a document twice, pairs use the first
     label, and alpha uses both.
 
-    Cohen (1960), "A Coefficient of Agreement for Nominal Scales"; Krippendorff (2011), "Computing Krippendorff's
-    Alpha-Reliability".
+    Sets of labels agree in part: they differ by their Jaccard distance, from 0 for equal sets to 1 for sets without a
+    label in common. Sets of one label each have the same figures as labels.
+
+    Cohen (1960), "A Coefficient of Agreement for Nominal Scales"; Cohen (1968), "Weighted Kappa"; Krippendorff (2011),
+    "Computing Krippendorff's Alpha-Reliability"; Passonneau (2006), "Measuring Agreement on Set-valued Items (MASI)".
+
+    Args:
+        multilabel: whether labels are text forms of sets of labels.
     """
     said: dict[str, list[tuple[str, str]]] = {}
     for one in sorted(opinions, key=lambda opinion: opinion.attempt):
@@ -90,7 +101,8 @@ def compare(opinions: Sequence[Opinion]) -> Agreement | None:
     if not several:
         return None
     names = sorted({label for answers in several for _, label in answers})
-    return Agreement(len(several), _alpha(several), _pairs(several, names), _confused(several))
+    alpha = (_alpha_of_sets if multilabel else _alpha)(several)
+    return Agreement(len(several), alpha, _pairs(several, names, multilabel), _confused(several, multilabel))
 
 
 def _alpha(several: Sequence[Sequence[tuple[str, str]]]) -> float | None:
@@ -110,7 +122,25 @@ def _alpha(several: Sequence[Sequence[tuple[str, str]]]) -> float | None:
     return None if len(total) < 2 else 1 - observed / expected
 
 
-def _pairs(several: Sequence[Sequence[tuple[str, str]]], names: Sequence[str]) -> tuple[PairAgreement, ...]:
+def _alpha_of_sets(several: Sequence[Sequence[tuple[str, str]]]) -> float | None:
+    """Do the same with the distances of sets; chunk by chunk of the d distinct sets."""
+    total = Counter(label for answers in several for _, label in answers)
+    if len(total) < 2:
+        return None
+    observed = 0.0
+    for answers in several:
+        labels = [label for _, label in answers]
+        observed += float(distances(labels, labels).sum()) / (len(labels) - 1)
+    names, n = list(total), total.total()
+    counts = np.array([total[name] for name in names], np.float64)
+    starts = range(0, len(names), _CHUNK)
+    sums = [float(counts[i : i + _CHUNK] @ distances(names[i : i + _CHUNK], names) @ counts) for i in starts]
+    return 1 - observed / (sum(sums) / (n - 1))
+
+
+def _pairs(
+    several: Sequence[Sequence[tuple[str, str]]], names: Sequence[str], multilabel: bool
+) -> tuple[PairAgreement, ...]:
     index = {name: i for i, name in enumerate(names)}
     both: dict[tuple[str, str], list[tuple[int, int]]] = {}
     for answers in several:
@@ -120,14 +150,26 @@ def _pairs(several: Sequence[Sequence[tuple[str, str]]], names: Sequence[str]) -
     found = []
     for (one, other), labels in both.items():
         a, b = np.asarray(labels, np.int64).T
-        found.append(PairAgreement(one, other, len(a), float(np.mean(a == b)), cohen_kappa(a, b, len(names))))
+        kappa = _kappa_of_sets(a, b, names) if multilabel else cohen_kappa(a, b, len(names))
+        found.append(PairAgreement(one, other, len(a), float(np.mean(a == b)), kappa))
     return tuple(sorted(found, key=lambda pair: (-pair.n, pair.one, pair.other)))
 
 
-def _confused(several: Sequence[Sequence[tuple[str, str]]]) -> tuple[Confused, ...]:
-    return most_confused(
-        pair for answers in several for pair in combinations(sorted({label for _, label in answers}), 2)
-    )
+def _kappa_of_sets(one: Indices, other: Indices, names: Sequence[str]) -> float:
+    """Return Cohen's kappa of two annotators' n sets, weighted by distance; 1 if all are the same set."""
+    mine, a = np.unique(one, return_inverse=True)
+    theirs, b = np.unique(other, return_inverse=True)
+    far = distances([names[i] for i in mine], [names[i] for i in theirs])
+    shares = [np.bincount(each) / len(each) for each in (a, b)]
+    expected = float(shares[0] @ far @ shares[1])
+    return 1.0 if expected == 0 else 1 - float(far[a, b].mean()) / expected
+
+
+def _confused(several: Sequence[Sequence[tuple[str, str]]], multilabel: bool) -> tuple[Confused, ...]:
+    pairs = [pair for answers in several for pair in combinations(sorted({label for _, label in answers}), 2)]
+    if multilabel:
+        pairs = [(min(each), max(each)) for pair in pairs for each in replaced(*pair)]
+    return most_confused(pairs)
 
 
 def most_confused(pairs: Iterable[tuple[str, str]]) -> tuple[Confused, ...]:

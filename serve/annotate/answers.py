@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from laud_ray.label_sets import LabelSet
 from laud_ray.people.leases import Lease
 from laud_ray.people.questions import Question
 from laud_ray.people.tokens import Person
 from laud_ray.people.votes import Receipt, StoredVote, current
 from laud_ray.printable import quoted
 from serve.annotate.desk import Opened
-from serve.annotate.nodes import Nodes
 from serve.schemas import FaultError
 
 _SAID = {"unsure": "unsure", "none": "none fits"}
@@ -32,19 +32,18 @@ def me(opened: Opened, person: Person, *, anonymous: bool) -> dict[str, Any]:
 def labels(opened: Opened) -> dict[str, Any]:
     """The labels in the task's order; the description of the rest of a binary task names what it stands for.
 
-    Of a taxonomy, which may have tens of thousands, only the top of the tree.
+    Of a taxonomy, which may have tens of thousands, only the top of the tree. A multilabel task has the limits of an
+    answer.
     """
     if opened.nodes is not None:
         return {"labels": [], "tree": opened.nodes.tree()}
-    return {
-        "labels": [
-            {
-                "name": one.name,
-                "description": one.description or ", ".join(each.name for each in one.rest)[:500] or None,
-            }
-            for one in opened.task.labels
-        ]
-    }
+    listed = [
+        {"name": one.name, "description": one.description or ", ".join(each.name for each in one.rest)[:500] or None}
+        for one in opened.task.labels
+    ]
+    if not opened.task.multilabel:
+        return {"labels": listed}
+    return {"labels": listed, "sets": {"at_most": opened.task.at_most, "exclusive": opened.task.exclusive}}
 
 
 def nodes(opened: Opened, asked: Mapping[str, str]) -> dict[str, Any]:
@@ -62,36 +61,43 @@ def nodes(opened: Opened, asked: Mapping[str, str]) -> dict[str, Any]:
 
 
 def questions(
-    leases: Sequence[Lease], votes: Mapping[int, Sequence[StoredVote]], nodes: Nodes | None
+    opened: Opened, leases: Sequence[Lease], votes: Mapping[int, Sequence[StoredVote]]
 ) -> list[dict[str, Any]]:
     """Questions to answer; `votes` are those on the questions that an adjudicator decides."""
-    return [question(lease.question, nodes, votes.get(lease.question.number)) for lease in leases]
+    return [question(opened, lease.question, votes.get(lease.question.number)) for lease in leases]
 
 
-def question(one: Question, nodes: Nodes | None, votes: Sequence[StoredVote] | None = None) -> dict[str, Any]:
+def question(opened: Opened, one: Question, votes: Sequence[StoredVote] | None = None) -> dict[str, Any]:
     """A question with its suggestions, if they may be shown, and for an adjudicator with the answers but no names.
 
     In a taxonomy it has the nodes that it names, too.
     """
     shown = [[each.label, each.probability] for each in one.candidates] if one.suggests else None
-    given = None if votes is None else _given(votes)
+    given = None if votes is None else _given(votes, multilabel=opened.task.multilabel)
     made = {"id": one.id, "text": one.document.text, "candidates": shown, "answers": given}
+    nodes = opened.nodes
     if nodes is None:
         return made
     named = [each.label for each in one.candidates if shown] + [row["label"] for row in given or () if row["label"]]
     return made | {"nodes": nodes.known(named)}
 
 
-def _given(votes: Sequence[StoredVote]) -> list[dict[str, Any]]:
+def _given(votes: Sequence[StoredVote], *, multilabel: bool) -> list[dict[str, Any]]:
     """The answers in an order that does not tell who gave them."""
     found: dict[tuple[str, str | None], list[str]] = {}
     for one in current(votes):
         found.setdefault((one.vote.answer, one.vote.label), []).append(one.vote.comment or "")
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"label": label, "said": _SAID.get(answer), "count": len(comments), "comments": sorted(filter(None, comments))}
         for (answer, label), comments in found.items()
     ]
-    return sorted(rows, key=lambda row: (-row["count"], row["label"] or "", row["said"] or ""))
+    ordered = sorted(rows, key=lambda row: (-row["count"], row["label"] or "", row["said"] or ""))
+    return [row | _labels_of(row["label"]) for row in ordered] if multilabel else ordered
+
+
+def _labels_of(label: str | None) -> dict[str, Any]:
+    """The labels of an answer that is a set; null for an answer without labels."""
+    return {"labels": None if label is None else list(LabelSet.parse(label).yes)}
 
 
 def receipt(one: Receipt) -> dict[str, Any]:
@@ -100,7 +106,9 @@ def receipt(one: Receipt) -> dict[str, Any]:
     return {"id": one.id, "question": f"q-{one.question:06d}", "outcome": outcome, "state": state, "reason": one.reason}
 
 
-def past(vote: StoredVote, asked: Question, nodes: Nodes | None) -> dict[str, Any]:
+def past(opened: Opened, vote: StoredVote, asked: Question) -> dict[str, Any]:
     """One of a person's own answers, and whether it stands for good."""
     said = {"id": vote.vote.id, "answer": vote.vote.answer, "label": vote.vote.label, "comment": vote.vote.comment}
-    return {"question": question(asked, nodes), "vote": said, "final": asked.state == "used" and not vote.gold}
+    if opened.task.multilabel:
+        said |= _labels_of(vote.vote.label)
+    return {"question": question(opened, asked), "vote": said, "final": asked.state == "used" and not vote.gold}

@@ -5,7 +5,7 @@ thread.
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from sqlalchemy import Connection, Engine
 from laud_ray.config import PeopleConfig
 from laud_ray.errors import ConfigError, RunError
 from laud_ray.people.questions import rules_of, take_turn
+from laud_ray.people.sets import names_of
 from laud_ray.store.database.connection import in_turn, read, write
 from laud_ray.store.run import RunFolder, look_at
 from laud_ray.store.tables import put_setting, settings
 from laud_ray.store.trees import CONFIGURATION
 from laud_ray.store.versions.record import history
-from laud_ray.taxonomy.task import answer_names
 from laud_ray.types import Task
 from serve.annotate.faults import as_faults
 from serve.annotate.nodes import Nodes
@@ -40,7 +40,7 @@ class Opened:
     """A run while it is open.
 
     Attributes:
-        names: what an answer may name.
+        names: what an answer may be.
         nodes: of a taxonomy; None for other tasks.
         labels: a hash of the taxonomy, or of a flat list that has changed, by which a page notices another version.
         configuration: as the run had it when it was opened.
@@ -50,7 +50,7 @@ class Opened:
     folder: RunFolder
     rules: PeopleConfig
     task: Task
-    names: frozenset[str]
+    names: Collection[str]
     nodes: Nodes | None
     labels: str | None
     configuration: str | None
@@ -178,7 +178,7 @@ class Desk:
                 folder,
                 rules,
                 task,
-                answer_names(task),
+                names_of(task),
                 nodes,
                 changed if tree is None else tree.digest,
                 folder.store.setting(CONFIGURATION),

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from laud_ray.label_sets import shown
 from laud_ray.people.questions import Question
 from serve.annotate.desk import Opened
 from serve.annotate.similar import SimilarTexts
@@ -37,7 +38,12 @@ class Examples:
         index = self._of(run)
         found = index.similar.nearest(question.document.text, MOST + 1)
         near = [index.texts[place] for place, _ in found]
-        rows = [{"text": text, "label": label} for id, text, label in near if id != question.document.id]
+        shows = run.task.multilabel
+        rows = [
+            {"text": text, "label": shown(label, multilabel=shows)}
+            for id, text, label in near
+            if id != question.document.id
+        ]
         return {"examples": rows[:MOST], "reason": None if rows else "No text like this one has a label yet."}
 
     def _of(self, run: Opened) -> _Index:

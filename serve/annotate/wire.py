@@ -29,6 +29,8 @@ QuestionId = Annotated[str, Field(pattern=r"^q-[0-9]{1,12}$")]
 # A path has several names.
 MOST_LABEL = 10 * LONGEST
 LabelName = Annotated[str, Field(min_length=1, max_length=MOST_LABEL), AfterValidator(_whole)]
+# The most labels of a task.
+MOST_OF_SET = 1000
 Comment = Annotated[str, Field(max_length=MOST_COMMENT), AfterValidator(_whole)]
 Short = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_whole)]
 
@@ -38,12 +40,16 @@ _IDS = f"a list of at most {MOST_QUESTIONS} ids of questions, such as q-000017"
 
 
 class VoteIn(Wire):
-    """One answer. `undoes` is the id of the vote that an undo takes back."""
+    """One answer. `undoes` is the id of the vote that an undo takes back.
+
+    `labels` are all labels that apply, in a multilabel task; an empty list says that none does.
+    """
 
     id: Uuid
     question: QuestionId
     answer: Literal["label", "unsure", "none", "undo"]
     label: LabelName | None = None
+    labels: Annotated[list[LabelName], Field(max_length=MOST_OF_SET)] | None = None
     comment: Comment | None = None
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     shown: Annotated[list[LabelName], Field(max_length=20)] | None = None
@@ -63,6 +69,7 @@ class VotesIn(Wire):
         "votes.question": "a question's id, such as q-000017",
         "votes.answer": "label, unsure, none or undo",
         "votes.label": f"a label of at most {MOST_LABEL:,} characters, or null",
+        "votes.labels": f"in a multilabel task, a list of at most {MOST_OF_SET:,} labels, or null",
         "votes.comment": f"a text of at most {MOST_COMMENT:,} characters, or null",
         "votes.seconds": "a number of at least 0, or null",
         "votes.shown": "a list of at most 20 labels, or null",

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
+from laud_ray.label_sets import LabelSet
 from laud_ray.people.cost import spent_line
 from laud_ray.people.figures import lasting_accuracies
 from laud_ray.people.groups import groups
@@ -119,7 +120,7 @@ class Work:
     async def history(self, person: Person) -> dict[str, Any]:
         def find(run: Opened) -> dict[str, Any]:
             given = latest(run.engine, person.name, PAST)
-            return {"answers": [answers.past(vote, asked, run.nodes) for vote, asked in given]}
+            return {"answers": [answers.past(run, vote, asked) for vote, asked in given]}
 
         return await self._look(find)
 
@@ -156,10 +157,10 @@ class Work:
         """The questions as the page gets them; where people differ, with what they answered."""
         disputed = [one.question.number for one in leases if one.question.state == "adjudicate"]
         if not disputed:
-            return answers.questions(leases, {}, run.nodes)
+            return answers.questions(run, leases, {})
         given = await self._look(lambda run: votes(run.engine, disputed))
         by_question = {number: [one for one in given if one.vote.question == number] for number in disputed}
-        return answers.questions(leases, by_question, run.nodes)
+        return answers.questions(run, leases, by_question)
 
 
 def _take(connection: Connection, run: Opened, person: Person, holder: str, n: int) -> list[Lease]:
@@ -179,7 +180,7 @@ def _vote(one: VoteIn) -> Vote:
         one.id.lower(),
         number_of(one.question) or 0,
         one.answer,
-        one.label,
+        one.label if one.labels is None else LabelSet.of(one.labels).text,
         one.comment,
         one.seconds,
         None if one.shown is None else tuple(one.shown),

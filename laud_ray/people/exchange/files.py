@@ -5,19 +5,22 @@ from dataclasses import dataclass
 
 from laud_ray.config import PeopleConfig
 from laud_ray.errors import CorpusError, RunError, UserError
+from laud_ray.label_cells import set_cell
+from laud_ray.label_sets import LabelSet
 from laud_ray.people.cost import require_unspent
 from laud_ray.people.exchange import identity, write
 from laud_ray.people.exchange.read import read_answers
 from laud_ray.people.exchange.record import Recorded, record
 from laud_ray.people.exchange.rows import LABEL, QUESTION, rows
-from laud_ray.people.exchange.said import words_of
+from laud_ray.people.exchange.said import NO_LABEL, words_of
 from laud_ray.people.groups import can_continue, groups
 from laud_ray.people.questions import Question, State, number_of, questions, rules_of
-from laud_ray.people.votes import current, votes
+from laud_ray.people.sets import names_of
+from laud_ray.people.votes import Vote, current, votes
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.text_reading import AS_FOUND, Reading
 from laud_ray.store.run import RunFolder
-from laud_ray.taxonomy.task import answer_names
+from laud_ray.types import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ def export(
             have cost `max_dollars`.
     """
     write.format_of(out)
+    task = run.config.task.to_task()
     require_unspent(run.store.engine, people_of(run), run.folder.uri)
     every = questions(run.store.engine)
     state: State = "adjudicate" if disputed else "open"
@@ -109,7 +113,7 @@ def export(
     chosen = [one for one in chosen if one.document.id not in known and _is_in(one, part)][:limit]
     said: dict[int, list[str]] = {}
     for one in given:
-        said.setdefault(one.vote.question, []).append(one.vote.label or one.vote.answer)
+        said.setdefault(one.vote.question, []).append(_written(one.vote, task))
     name = identity.name_of(run.config.task.name, every[:1])
     data = write.as_file(out, chosen, name, blind=blind, answers=said if disputed else None)
     if out != write.STDOUT:
@@ -136,8 +140,15 @@ def import_answers(
     every = questions(engine)
     found = read_answers(path, who, every, task, identity.name_of(task.name, every[:1]), reading)
     numbers = {one.number: one for one in every}
-    recorded = record(engine, found.given, numbers, rules, answer_names(task), via="file", adjudicator=adjudicator)
+    recorded = record(engine, found.given, numbers, rules, names_of(task), via="file", adjudicator=adjudicator)
     return Imported(recorded, found.empty, left(run, rules), found.notes)
+
+
+def _written(vote: Vote, task: Task) -> str:
+    """Return an answer as people write it into a file."""
+    if not task.multilabel or vote.label is None:
+        return vote.label or vote.answer
+    return set_cell(LabelSet.parse(vote.label).yes) or NO_LABEL
 
 
 def left(run: RunFolder, rules: PeopleConfig) -> Left:

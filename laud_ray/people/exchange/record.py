@@ -75,7 +75,7 @@ def record(
 
     Args:
         questions: the run's, by number.
-        names: what an answer may name, see `taxonomy.task.answer_names`.
+        names: what an answer may be, see `sets.names_of`.
         via: how they were given: file or label-studio.
         adjudicator: whether they decide where votes differ.
 

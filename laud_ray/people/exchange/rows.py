@@ -1,5 +1,6 @@
 """Rows of a file that people filled in, as texts, whatever spreadsheet wrote it."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -130,13 +131,20 @@ def _json_cells(
             for column in columns:
                 value = row.get(column)
                 try:
-                    text = str(value) if isinstance(value, float) else text_of(value)
+                    text = str(value) if isinstance(value, float) else _label_list(column, value) or text_of(value)
                 except ValueError:
                     raise CorpusError(
                         f"{file} row {number}: {column}: {quoted(value)} is not valid; expected a text"
                     ) from None
                 cells.append(None if text is None else _encoded(text))
             yield number, cells
+
+
+def _label_list(column: str, value: object) -> str | None:
+    """Return a list in the column of labels as JSON; None for any other value."""
+    if column != LABEL or not isinstance(value, list) or len(value) == 1:
+        return None
+    return json.dumps(value, ensure_ascii=False) if all(isinstance(one, str) for one in value) else None
 
 
 def _encoded(text: str) -> bytes:

@@ -1,11 +1,14 @@
-"""Read an answer in words: a label of the task, "unsure", or "none fits"."""
+"""Read an answer in words: a label of the task or several, "unsure", or "none fits"."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from laud_ray.label_cells import SEPARATOR, parts_of
+from laud_ray.label_sets import LabelSet
 from laud_ray.labels import Known, fold, known_labels, nearest
+from laud_ray.people.sets import EMPTY, SetNames
 from laud_ray.people.votes import Answer
 from laud_ray.printable import quoted
 from laud_ray.taxonomy import Taxonomy
@@ -23,6 +26,11 @@ _WORDS: Mapping[str, Answer] = {
     "no label fits": "none",
     "none": "none",
 }
+
+
+# The same for no label in a multilabel task, where it is an answer like any other.
+NO_LABEL = "no label applies"
+_NO_LABEL = (NO_LABEL, "no label", "no labels", *(word for word, answer in _WORDS.items() if answer == "none"))
 
 
 class Words(Protocol):
@@ -46,7 +54,8 @@ def words_of(task: Task) -> Words:
     forms = defaultdict[str, set[str]](set)
     for spelling, name in known.names.items():
         forms[fold(spelling)].add(name)
-    return _FlatWords(known, {form: found.pop() for form, found in forms.items() if len(found) == 1})
+    flat = _FlatWords(known, {form: found.pop() for form, found in forms.items() if len(found) == 1})
+    return _SetWords(flat, SetNames(task)) if task.multilabel else flat
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,44 @@ class _FlatWords:
             return f"is not a label of the task - did you mean {quoted(near)}?"
         some = ", ".join(map(quoted, self.known.task.names[:3]))
         return f"is not a label of the task; expected one such as {some}; or {UNSURE!r}, {NONE!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class _SetWords:
+    """Answers to a multilabel task: labels between semicolons, or a JSON list; a label may have a semicolon in it."""
+
+    one: _FlatWords
+    names: SetNames
+
+    def read(self, text: str) -> tuple[Answer, str | None] | None:
+        labels = self._labels(text)
+        if labels is None:
+            return ("label", EMPTY) if fold(text) in _NO_LABEL else _without_label(text)
+        if None in labels or self.names.mistake_in(found := LabelSet.of(filter(None, labels)).yes) is not None:
+            return None
+        return "label", LabelSet.of(found).text
+
+    def text_of(self, path: Sequence[str]) -> str:
+        return self.one.text_of(path)
+
+    def expected(self, text: str) -> str:
+        for part in parts_of(text, SEPARATOR, self.one.known.names) or ():
+            if (said := self.one.read(part)) is None:
+                return f"has {quoted(part)}, which {self.one.expected(part)}"
+            if said[0] != "label":
+                return f"has {quoted(part)} beside labels; expected it alone"
+        found = LabelSet.of(filter(None, self._labels(text) or ())).yes
+        return f"is not valid: {self.names.mistake_in(found)}"
+
+    def _labels(self, text: str) -> list[str | None] | None:
+        """Return the labels that a text names, None for those that it does not name; None for words without a label."""
+        said = self.one.read(text)
+        if said is not None:
+            return [said[1]] if said[0] == "label" else None
+        parts = parts_of(text, SEPARATOR, self.one.known.names)
+        if parts is None or fold(text) in _NO_LABEL:
+            return None
+        return [said[1] if (said := self.one.read(part)) is not None else None for part in parts]
 
 
 class _TreeWords:

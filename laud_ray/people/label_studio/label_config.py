@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
 from laud_ray.errors import UserError
-from laud_ray.people.exchange.said import words_of
+from laud_ray.label_sets import LabelSet
+from laud_ray.people.exchange.said import NO_LABEL, words_of
 from laud_ray.printable import printable, quoted
 from laud_ray.taxonomy import Taxonomy
 from laud_ray.types import Task
@@ -21,7 +22,8 @@ NAME, TEXT = "label", "text"
 KEYS, LISTED = 10, 25
 # The most nodes of a taxonomy: with more, the page of Label Studio takes too long (docs/annotating.md).
 MOST_NODES = 10_000
-_SEARCHED = 'maxUsages="1" minWidth="400px" placeholder="Type to search"'
+_SEARCHED = 'minWidth="400px" placeholder="Type to search"'
+_SEARCHED_ONE = f'maxUsages="1" {_SEARCHED}'
 _NAMED = 5
 # Characters that XML 1.0 does not have.
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -36,9 +38,15 @@ def label_config(task: Task) -> str:
     """
     if task.taxonomy is not None:
         return _tree_config(task.taxonomy)
-    choices = "\n".join(f"    {_choice(one.name, one.description)}/>" for one in task.labels)
+    listed = [(one.name, one.description) for one in task.labels]
+    if task.multilabel:
+        # A choice of its own, so that an answer without a choice is no oversight.
+        listed.append((NO_LABEL, None))
+    choices = "\n".join(f"    {_choice(*one)}/>" for one in listed)
     if len(task.labels) > LISTED:
-        return _view("Taxonomy", f'leafsOnly="true" {_SEARCHED}', choices)
+        return _view("Taxonomy", f'leafsOnly="true" {_SEARCHED if task.multilabel else _SEARCHED_ONE}', choices)
+    if task.multilabel:
+        return _view("Choices", 'choice="multiple" layout="vertical"', choices)
     return _view("Choices", f'choice="single" layout="{"select" if len(task.labels) > KEYS else "vertical"}"', choices)
 
 
@@ -60,7 +68,7 @@ def _tree_config(taxonomy: Taxonomy) -> str:
             open_nodes.append(node.depth - 1)
     lines += [f"{'  ' * (depth + 2)}</Choice>" for depth in reversed(open_nodes)]
     separator = quoteattr(taxonomy.separator)
-    return _view("Taxonomy", f'showFullPath="true" pathSeparator={separator} {_SEARCHED}', "\n".join(lines))
+    return _view("Taxonomy", f'showFullPath="true" pathSeparator={separator} {_SEARCHED_ONE}', "\n".join(lines))
 
 
 def _view(tag: str, how: str, choices: str) -> str:
@@ -80,6 +88,7 @@ class Control:
         field: of a task's data, which holds the text.
         choices: label -> the value of a result that chooses it: a text, or a path of a taxonomy. Branches of a
             taxonomy can be chosen too, and are not listed.
+        several: whether several labels can be chosen.
     """
 
     kind: str
@@ -87,12 +96,13 @@ class Control:
     to: str
     field: str
     choices: Mapping[str, str | Sequence[str]]
+    several: bool = False
 
-    def result(self, label: str, id: str) -> dict[str, object]:
-        """Return the result of a prediction of a label."""
-        chosen = self.choices[label]
-        value = list(chosen) if self.kind == "taxonomy" else chosen
-        return {"id": id, "from_name": self.name, "to_name": self.to, "type": self.kind, "value": {self.kind: [value]}}
+    def result(self, labels: Sequence[str], id: str) -> dict[str, object]:
+        """Return the result of a prediction of labels."""
+        chosen = [self.choices[label] for label in labels]
+        value = [list(one) if self.kind == "taxonomy" else one for one in chosen]
+        return {"id": id, "from_name": self.name, "to_name": self.to, "type": self.kind, "value": {self.kind: value}}
 
 
 def read_control(xml: str, task: Task) -> Control:
@@ -109,14 +119,18 @@ def read_control(xml: str, task: Task) -> Control:
     if len(found) != 1:
         raise UserError(f"the label config has {len(found)} Choices and Taxonomy; expected one, with the task's labels")
     tag = found[0]
-    if tag.get("choice", "single") not in ("single", "single-radio"):
-        raise UserError(f'the label config\'s {tag.tag} has choice={quoted(tag.get("choice"))}; expected "single"')
+    expected = ("multiple",) if task.multilabel else ("single", "single-radio")
+    if tag.tag == "Choices" and tag.get("choice", "single") not in expected:
+        choice = tag.get("choice", "single")
+        raise UserError(f'the label config\'s {tag.tag} has choice={quoted(choice)}; expected "{expected[0]}"')
+    if task.multilabel and tag.get("maxUsages") == "1":
+        raise UserError(f'the label config\'s {tag.tag} has maxUsages="1"; expected several choices')
     to = tag.get("toName", "")
     about = next((one for one in root.iter() if one.get("name") == to), None)
     field = (about.get("value", "") if about is not None else "").strip()
     if about is None or about.tag != "Text" or not re.fullmatch(r"\$\w+", field):
         raise UserError(f"the label config's {tag.tag} is not about a Text with a value such as $text; expected one")
-    return Control(tag.tag.lower(), tag.get("name", ""), to, field[1:], _choices(tag, task))
+    return Control(tag.tag.lower(), tag.get("name", ""), to, field[1:], _choices(tag, task), task.multilabel)
 
 
 def is_empty(xml: str) -> bool:
@@ -135,8 +149,8 @@ def _choices(tag: ElementTree.Element, task: Task) -> dict[str, str | Sequence[s
         said = words.read(text)
         if said is None:
             raise UserError(f"the label config has the choice {quoted(text)}, which {words.expected(text)}")
-        if said[1] is not None:
-            labels.setdefault(said[1], chosen)
+        for label in () if said[1] is None else LabelSet.parse(said[1]).yes if task.multilabel else (said[1],):
+            labels.setdefault(label, chosen)
     if lacking := [name for name in task.names if name not in labels]:
         more = f" and {len(lacking) - _NAMED:,} more" if len(lacking) > _NAMED else ""
         named = ", ".join(map(quoted, lacking[:_NAMED]))

@@ -13,9 +13,9 @@ from laud_ray.people.label_studio import tasks
 from laud_ray.people.label_studio.connection import ATTEMPTS, DroppedError, LabelStudio, Project
 from laud_ray.people.label_studio.label_config import Control, is_empty, label_config, read_control
 from laud_ray.people.questions import Question, questions
+from laud_ray.people.sets import names_of
 from laud_ray.storage.credentials import is_variable
 from laud_ray.store.run import RunFolder
-from laud_ray.taxonomy.task import answer_names
 
 TOKEN = "LABEL_STUDIO_TOKEN"
 # Tasks in one request.
@@ -116,7 +116,7 @@ def pull(run: RunFolder, studio: LabelStudio, project: int) -> Imported:
     given = tasks.answers(
         all_tasks, studio.people(), control, numbers, task, name, source, shows=found.shows_predictions
     )
-    recorded = record(run.store.engine, given.given, numbers, rules, answer_names(task), via="label-studio")
+    recorded = record(run.store.engine, given.given, numbers, rules, names_of(task), via="label-studio")
     notes = (f"{given.others:,} tasks of the project are not of this run",) if given.others else ()
     return Imported(recorded, given.unanswered, left(run, rules), notes)
 

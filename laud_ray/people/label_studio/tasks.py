@@ -1,5 +1,6 @@
 """Questions as tasks of Label Studio, and the annotations of its tasks as answers. Pure."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from laud_ray.printable import quoted
 from laud_ray.types import Task
 
 # Fields of a task's data. Label Studio's own exports overwrite `id` and `label`.
+LIKELY = 0.5
 QUESTION, DOCUMENT, RUN = "laud_question", "laud_document", "laud_run"
 
 
@@ -34,15 +36,21 @@ class Pulled:
 
 
 def as_task(one: Question, run: str, control: Control, *, blind: bool) -> dict[str, object]:
-    """Return a question as a task; where it may show its candidates, the likeliest one is a prediction."""
+    """Return a question as a task; where it may show its candidates, the likeliest one is a prediction.
+
+    In a multilabel task it is the set of the candidates that are likelier than not, if there are any.
+    """
     made: dict[str, object] = {
         "data": {control.field: one.document.text, QUESTION: one.id, DOCUMENT: one.document.id, RUN: run}
     }
-    top = one.candidates[0] if one.candidates else None
     # A label of an earlier version of a taxonomy may be gone.
-    if top is not None and top.label in control.choices and one.suggests and not blind:
-        score = min(max(top.probability, 0.0), 1.0)
-        prediction = {"model_version": one.model, "score": score, "result": [control.result(top.label, one.id)]}
+    top = [each for each in one.candidates[:1] if each.label in control.choices]
+    if control.several:
+        top = [each for each in one.candidates if each.label in control.choices and each.probability > LIKELY]
+    if top and one.suggests and not blind:
+        score = min(max(min(each.probability for each in top), 0.0), 1.0)
+        result = control.result([each.label for each in top], one.id)
+        prediction = {"model_version": one.model, "score": score, "result": [result]}
         made["predictions"] = [prediction]
     return made
 
@@ -128,10 +136,17 @@ def _answer(
         label,
         _comment(results),
         _seconds(annotation.get("lead_time")),
-        (question.candidates[0].label,) if suggested else None,
+        _suggested(question, control) if suggested else None,
         at,
     )
     return at, given
+
+
+def _suggested(question: Question, control: Control) -> tuple[str, ...]:
+    """Return the labels that the prediction of a question's task has."""
+    if not control.several:
+        return (question.candidates[0].label,)
+    return tuple(each.label for each in question.candidates if each.probability > LIKELY)
 
 
 def _said(
@@ -140,12 +155,13 @@ def _said(
     chosen = list(_chosen(results, control))
     if annotation.get("was_cancelled") or not chosen:
         return "unsure", None
-    if len(chosen) > 1:
+    if len(chosen) > 1 and not control.several:
         raise ValueError(f"has {len(chosen)} choices; expected one")
-    text = chosen[0] if isinstance(chosen[0], str) else words.text_of(chosen[0])
+    texts = [one if isinstance(one, str) else words.text_of(one) for one in chosen]
+    text = json.dumps(texts, ensure_ascii=False) if len(texts) > 1 else texts[0]
     said = words.read(text)
     if said is None:
-        raise ValueError(f"the choice {quoted(text)} {words.expected(text)}")
+        raise ValueError(f"the choice {quoted('; '.join(texts))} {words.expected(text)}")
     return said
 
 

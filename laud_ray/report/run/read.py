@@ -109,7 +109,9 @@ def read(run: RunFolder, *, by_generation: bool = False) -> RunSummary:
         legibility=legible.last(store, len(history)),
         notes=corpus.notes if corpus else (),
         asks_people=(rules := rules_of(run.config)) is not None,
-        people=None if rules is None else people_figures(store.engine, rules, len(answer_names(task))),
+        people=None
+        if rules is None
+        else people_figures(store.engine, rules, len(answer_names(task)), multilabel=task.multilabel),
         people_over=None if reason is not None else spent_line(store.engine, rules),
         updates=_updates(run, by_generation=by_generation),
     )

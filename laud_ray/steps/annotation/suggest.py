@@ -15,6 +15,6 @@ def suggestions(work: Work, round: int) -> Suggest:
         drawn = {one.document_id: one.range for one in work.store.sample("evaluation")}
         found = likeliest(work.corpus, work.run.scores(round), [one.id for one in documents], drawn)
         candidates = {name: [Candidate(label, p) for label, p in listed] for name, listed in found.items()}
-        return Suggestions(work.run.model_name(round), candidates)
+        return Suggestions(work.run.model_name(round), candidates, several=work.task.multilabel)
 
     return suggest

@@ -29,7 +29,7 @@ def test_what_is_written_is_read_back() -> None:
     assert [one.get("hint") for one in choices] == ['hot "drink" & <leaf>', None, "a b"]
     control = read_control(written, TASK)
     assert (control.kind, control.name, control.to, control.field) == ("choices", "label", "text", "text")
-    assert control.result("tea", "q-000001") == {
+    assert control.result(["tea"], "q-000001") == {
         "id": "q-000001",
         "from_name": "label",
         "to_name": "text",
@@ -44,7 +44,7 @@ def test_many_labels_are_a_list_that_can_be_searched() -> None:
     assert 'layout="select"' in label_config(few)
     control = read_control(label_config(many), many)
     assert (control.kind, len(control.choices)) == ("taxonomy", 1500)
-    assert control.result("label 7", "q")["value"] == {"taxonomy": [["label 7"]]}
+    assert control.result(["label 7"], "q")["value"] == {"taxonomy": [["label 7"]]}
 
 
 def test_a_project_may_name_things_as_it_likes() -> None:
@@ -58,7 +58,7 @@ def test_a_taxonomy_is_read_by_its_leaves() -> None:
     tree = '<Choice value="drinks"><Choice value="tea"/></Choice><Choice value="food"><Choice value="Käse &amp; co"/>'
     control = read_control(with_choices(f'{tree}<Choice value="&lt;b&gt;"/></Choice>', "Taxonomy"), TASK)
     assert control.choices == {"tea": ("drinks", "tea"), "Käse & co": ("food", "Käse & co"), "<b>": ("food", "<b>")}
-    assert control.result("tea", "q")["value"] == {"taxonomy": [["drinks", "tea"]]}
+    assert control.result(["tea"], "q")["value"] == {"taxonomy": [["drinks", "tea"]]}
 
 
 TREE = task_of(
@@ -85,7 +85,7 @@ def test_the_label_config_of_a_taxonomy_is_its_tree() -> None:
     assert tag[0][0].get("hint") == "hot"
     control = read_control(written, TREE)
     assert control.choices == {name: tuple(name.split(" > ")) for name in TREE.names}
-    assert control.result("Food > Other", "q")["value"] == {"taxonomy": [["Food", "Other"]]}
+    assert control.result(["Food > Other"], "q")["value"] == {"taxonomy": [["Food", "Other"]]}
 
 
 def test_a_project_may_lack_levels_where_no_label_is_lost() -> None:
