@@ -24,6 +24,8 @@ UNSURE = "unsure"
 NONE_OF_THESE = "none of these"
 # By which people say that no label is right.
 NONE_FITS = "none fits"
+# By which they say so in a multilabel task, where it is an answer like any other.
+NO_LABEL_APPLIES = "no label applies"
 SHOWN = 10
 # The most names that a misspelt one is compared with letter by letter.
 COMPARED = 500

@@ -22,10 +22,10 @@ from laud_ray.config.models import EncoderConfig, EncoderZeroShotConfig, Learner
 from laud_ray.config.oracles import OracleConfig, ReplayConfig, asks_model, people_in, repeats_itself
 from laud_ray.config.section import PathText, Section, is_stored
 from laud_ray.config.stopping import BudgetRule, StopConfig
-from laud_ray.config.task import TAXONOMY, CorpusConfig, LabelConfig, TaskConfig
+from laud_ray.config.task import MULTILABEL, TAXONOMY, CorpusConfig, LabelConfig, TaskConfig
 from laud_ray.config.updating import UpdateConfig
 from laud_ray.errors import ConfigError
-from laud_ray.labels import NONE_FITS, UNSURE, fold
+from laud_ray.labels import NO_LABEL_APPLIES, NONE_FITS, UNSURE, fold
 from laud_ray.printable import quoted
 
 
@@ -194,7 +194,8 @@ class RunConfig(Section):
         asked = self.asked_oracles().items()
         llm = next((where for where, one in asked if asks_model(one)), None)
         people = next((where for where, one in asked if people_in(one)), None)
-        words = ((llm, "the language model", (UNSURE,)), (people, "the people", (UNSURE, NONE_FITS)))
+        said_by_people = (UNSURE, NONE_FITS, *((NO_LABEL_APPLIES,) if self.task.kind == MULTILABEL else ()))
+        words = ((llm, "the language model", (UNSURE,)), (people, "the people", said_by_people))
         for where, who, special in words:
             if (
                 where is None

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from laud_ray.label_cells import SEPARATOR, parts_of
 from laud_ray.label_sets import LabelSet
-from laud_ray.labels import Known, fold, known_labels, nearest
+from laud_ray.labels import NO_LABEL_APPLIES, Known, fold, known_labels, nearest
 from laud_ray.people.sets import EMPTY, SetNames
 from laud_ray.people.votes import Answer
 from laud_ray.printable import quoted
@@ -29,7 +29,7 @@ _WORDS: Mapping[str, Answer] = {
 
 
 # The same for no label in a multilabel task, where it is an answer like any other.
-NO_LABEL = "no label applies"
+NO_LABEL = NO_LABEL_APPLIES
 _NO_LABEL = (NO_LABEL, "no label", "no labels", *(word for word, answer in _WORDS.items() if answer == "none"))
 
 
