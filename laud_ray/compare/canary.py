@@ -4,6 +4,8 @@ A canary is a sample of the documents that is labelled before the rest. Its colu
     label           string or dictionary, null where the document could not be labelled
     confidence      float in [0, 1], null where there is no label
     previous_label  string or dictionary, null where the document had none
+Of a multilabel task, labels are the texts of label sets, and a further column `likeliest` has the likeliest label of
+each document, whose distribution is compared.
 """
 
 from collections import Counter
@@ -14,11 +16,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from laud_ray.label_sets import shown
 from laud_ray.stats import estimate_share
 from laud_ray.stats.drift import LEAST, Baseline, baseline
 from laud_ray.types import Bools, Estimate, Floats, Indices
 
 _SHOWN = 3  # changes named in a verdict
+LIKELIEST = "likeliest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +140,15 @@ def decide(
         raise ValueError(f"max_drift: {max_drift} is not valid; expected at least 0")
     checks: list[Check] = []
     if max_change is not None:
-        checks.append(check_change(canary["label"], canary["previous_label"], max_change))
+        sets = LIKELIEST in canary.column_names
+        checks.append(check_change(canary["label"], canary["previous_label"], max_change, sets=sets))
     if max_drift is not None:
-        checks += check_drift(canary["label"], canary["confidence"], expected, max_drift)
+        labels = canary[LIKELIEST if LIKELIEST in canary.column_names else "label"]
+        checks += check_drift(labels, canary["confidence"], expected, max_drift)
     return Verdict(canary.num_rows, tuple(checks))
 
 
-def check_change(labels: pa.ChunkedArray, previous: pa.ChunkedArray, limit: float) -> Check:
+def check_change(labels: pa.ChunkedArray, previous: pa.ChunkedArray, limit: float, *, sets: bool = False) -> Check:
     """Compare the share of changed labels with a limit. A document that lost its label counts as changed.
 
     The measured share itself must not exceed the limit; the ends of its interval are only reported.
@@ -159,12 +165,13 @@ def check_change(labels: pa.ChunkedArray, previous: pa.ChunkedArray, limit: floa
     hits = int(pc.sum(changed).as_py() or 0)
     share = estimate_share(hits, n)
     pairs = Counter(
-        (before, None if gone else after)
+        (shown(before, multilabel=sets), None if gone else shown(after, multilabel=sets))
         for before, after, gone in zip(
             *(column.filter(changed).to_pylist() for column in (old, new, missing)), strict=True
         )
     )
-    found = f"{hits:,} of {n:,} sampled documents changed their label: {_figure(share)}, {words}{_most(pairs)}"
+    what = "their set of labels" if sets else "their label"
+    found = f"{hits:,} of {n:,} sampled documents changed {what}: {_figure(share)}, {words}{_most(pairs)}"
     return Check("change", share.value <= limit, share.value, limit, n, (share.low, share.high), found)
 
 

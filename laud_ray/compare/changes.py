@@ -123,6 +123,9 @@ class Diff:
         without_label: documents that could not be labelled.
         examples: changed documents, those with the highest new confidence first.
         texts: None if an output has no texts to compare.
+        sets: whether the outputs have lists of labels. Then a document's label is its whole set: labels of flows and
+            examples are texts of `laud_ray.label_sets.LabelSet`, and a label counts in `classes` for every document
+            whose set has it.
     """
 
     old: Side
@@ -142,8 +145,17 @@ class Diff:
     without_label: Turned
     examples: tuple[Example, ...]
     texts: Texts | None = None
+    sets: bool = False
 
     @property
     def share(self) -> float | None:
         """The share of compared documents whose label changed; None if none could be compared."""
         return self.changed / self.compared if self.compared else None
+
+    @property
+    def cardinality(self) -> tuple[float, float] | None:
+        """The mean number of labels of a compared document, old and new; None if none could be compared."""
+        if not self.compared:
+            return None
+        old, new = sum(one.old for one in self.classes), sum(one.new for one in self.classes)
+        return old / self.compared, new / self.compared

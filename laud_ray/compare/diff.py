@@ -12,9 +12,11 @@ import pyarrow as pa
 
 from laud_ray.compare import queries
 from laud_ray.compare.changes import ClassChange, Confidence, Diff, Example, Flow, Side, Texts, Turned
-from laud_ray.compare.outputs import SCHEMA, Codes, Counts, Output, open_output, require_two
+from laud_ray.compare.codes import Codes
+from laud_ray.compare.outputs import SCHEMA, Counts, Output, open_output, require_alike, require_two
 from laud_ray.data.text_hashes import COLUMN
 from laud_ray.errors import CorpusError, LaudError
+from laud_ray.label_sets import LabelSet
 from laud_ray.printable import first_line
 
 MEMORY = "2GB"
@@ -42,6 +44,7 @@ def compare(old: str, new: str, *, examples: int = 10, text: str | None = None, 
     """
     require_two(old, new)
     sides = open_output(old), open_output(new)
+    require_alike(*sides)
     column = _text_column(sides, text)
     with tempfile.TemporaryDirectory(prefix="laud-diff-") as place:
         connection = duckdb.connect(
@@ -123,7 +126,16 @@ def _read(
     connection.execute(queries.VIEWS)
     named = {"code": pa.array(range(len(codes.names)), pa.int32()), "name": pa.array(codes.names, pa.string())}
     connection.register("labels", pa.table(named))
+    if sides[0].lists is not None:
+        connection.register("members", _members(codes.names))
     return counts, codes.names
+
+
+def _members(sets: Sequence[str]) -> pa.Table:
+    """Return the labels of each set: the code of a set, and a label."""
+    pairs = [(code, name) for code, text in enumerate(sets) for name in LabelSet.parse(text).yes]
+    codes = pa.array([code for code, _ in pairs], pa.int32())
+    return pa.table({"code": codes, "label": pa.array([name for _, name in pairs], pa.string())})
 
 
 def _compared(
@@ -138,7 +150,9 @@ def _compared(
     both, only_old, only_new, repeated = _row(connection, queries.PRESENCE)
     abstained, answered, failed, mended = _row(connection, queries.TURNED)
     flows = connection.execute(queries.FLOWS, [FLOWS]).fetchall()
-    classes = [ClassChange(names[row[0]], *row[1:]) for row in connection.execute(queries.CLASSES).fetchall()]
+    sets = sides[0].lists is not None
+    counted = connection.execute(queries.SET_CLASSES if sets else queries.CLASSES).fetchall()
+    classes = [ClassChange(label if sets else names[label], *row) for label, *row in counted]
     same, moved = _confidences(connection)
     shown = connection.execute(queries.EXAMPLES, [examples]).fetchall()
     old, new = (
@@ -171,6 +185,7 @@ def _compared(
         without_label=Turned(failed, mended),
         examples=tuple(Example(key, None, names[a], names[b], *row) for key, a, b, *row in shown),
         texts=Texts(*_row(connection, queries.TEXTS)) if texts else None,
+        sets=sets,
     )
 
 

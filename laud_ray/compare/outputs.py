@@ -5,27 +5,24 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.fs as pafs
 
+from laud_ray.compare.codes import WITHOUT_LABEL, Codes
+from laud_ray.compare.label_lists import is_lists
 from laud_ray.data.cleaning import clean
 from laud_ray.data.text_hashes import text_hashes
 from laud_ray.errors import CorpusError
 from laud_ray.printable import first_line
 from laud_ray.storage.folder import Folder, filesystem
 from laud_ray.storage.listing import find_files
-from laud_ray.texts import normalise_text
 
 # Rows of a batch, and how many batches and files are read ahead. Together they bound the memory.
 BATCH_ROWS, BATCHES_AHEAD, FILES_AHEAD = 65_536, 4, 2
-# The code of a document without a label. In the queries, NULL means that the document is not in the output.
-WITHOUT_LABEL = -1
 SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -36,32 +33,7 @@ SCHEMA = pa.schema(
     ]
 )
 _ENDINGS = (".parquet", ".pq")
-_EXPECTED = "expected a folder that `laud relabel` wrote, or Parquet files with the columns id and label"
-
-
-class Codes:
-    """Assigns numbers to normalised labels, in the order of their first appearance. Safe to share between threads."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-        self._lock = Lock()
-
-    @property
-    def names(self) -> list[str]:
-        return list(self._numbers)
-
-    def of(self, labels: pa.Array) -> pa.Array:
-        """Map n labels to (n,) int32 numbers; null and empty labels become WITHOUT_LABEL."""
-        if not pa.types.is_dictionary(labels.type):
-            labels = pc.cast(labels, pa.string()).dictionary_encode()
-        read = (
-            None if one is None else normalise_text(one) for one in pc.cast(labels.dictionary, pa.string()).to_pylist()
-        )
-        values = [one or None for one in read]
-        with self._lock:
-            known = [WITHOUT_LABEL if v is None else self._numbers.setdefault(v, len(self._numbers)) for v in values]
-        places = pc.fill_null(labels.indices, len(known)).to_numpy().astype(np.int64)
-        return pa.array(np.asarray([*known, WITHOUT_LABEL], np.int32)[places])
+_EXPECTED = "expected a folder that `laud relabel` wrote, or Parquet files with the columns id and label (or labels)"
 
 
 @dataclass(slots=True)
@@ -84,12 +56,14 @@ class Output:
         columns: names of the columns, those from folder names such as label=Milk/ included.
         dataset: the files as a pyarrow dataset.
         row_ids: whether an id consists of file and row number; None if unknown.
+        lists: the column that holds lists of labels, of a multilabel task; None if there is one label a row.
     """
 
     uri: str
     columns: frozenset[str]
     dataset: Any
     row_ids: bool | None = None
+    lists: str | None = None
 
     def has_texts(self, column: str) -> bool:
         """Whether a column exists and holds strings."""
@@ -107,7 +81,7 @@ class Output:
         Raises:
             CorpusError: if a file cannot be read or a column has the wrong type.
         """
-        wanted = ("id", "label", "confidence", "abstained", "model", text)
+        wanted = ("id", self.lists or "label", "confidence", "abstained", "model", text)
         asked = [name for name in dict.fromkeys(wanted) if name in self.columns]
         try:
             scanner = self.dataset.scanner(
@@ -117,7 +91,7 @@ class Output:
                 fragment_readahead=FILES_AHEAD,
             )
             for batch in scanner.to_batches():
-                yield _normal(batch, codes, counts, text)
+                yield _normal(batch, codes, counts, text, self.lists)
         except (pa.ArrowException, OSError) as error:
             raise CorpusError(f"{self.uri}: cannot be read: {first_line(error)}") from None
 
@@ -154,10 +128,12 @@ def open_output(uri: str) -> Output:
         columns, dataset = _dataset(found[0][0], files)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise CorpusError(f"{uri}: cannot be opened: {first_line(error)}") from None
-    missing = [name for name in ("id", "label") if name not in columns]
+    column = "label" if "label" in columns else "labels"
+    lists = column if column in columns and is_lists(dataset.schema.field(column).type) else None
+    missing = [name for name in ("id", lists or "label") if name not in columns]
     if missing:
         raise CorpusError(f"{uri}: no column {' and no column '.join(missing)} in {', '.join(columns)}; {_EXPECTED}")
-    return Output(uri, frozenset(columns), dataset, _row_ids(uri))
+    return Output(uri, frozenset(columns), dataset, _row_ids(uri), lists)
 
 
 def require_two(old: str, new: str) -> None:
@@ -168,6 +144,21 @@ def require_two(old: str, new: str) -> None:
     """
     if _canonical(old) == _canonical(new):
         raise CorpusError(f"{old} and {new} are the same place; expected two outputs to compare")
+
+
+def require_alike(old: Output, new: Output) -> None:
+    """Refuse to compare labels with lists of labels.
+
+    Raises:
+        CorpusError: if one output has one label a row, and the other one lists.
+    """
+    if (old.lists is None) == (new.lists is None):
+        return
+    one, many = (old, new) if old.lists is None else (new, old)
+    raise CorpusError(
+        f"{one.uri}: has one label a row, and {many.uri} has lists of labels (column {many.lists!r}); expected two "
+        "outputs of the same kind of task"
+    )
 
 
 def _canonical(uri: str) -> str:
@@ -224,11 +215,11 @@ def _hashes(column: pa.Array) -> pa.Array:
     return text_hashes(clean(pc.cast(pc.cast(column, pa.large_string()), pa.large_binary()), sys.maxsize).texts)
 
 
-def _normal(batch: pa.RecordBatch, codes: Codes, counts: Counts, text: str | None) -> pa.RecordBatch:
+def _normal(batch: pa.RecordBatch, codes: Codes, counts: Counts, text: str | None, lists: str | None) -> pa.RecordBatch:
     columns = dict(zip(batch.schema.names, batch.columns, strict=True))
     rows = batch.num_rows
     ids = pc.cast(columns["id"], pa.string())
-    labels = codes.of(columns["label"])
+    labels = codes.of(columns["label"]) if lists is None else codes.of_sets(columns[lists])
     confidence = pc.cast(columns.get("confidence", pa.nulls(rows)), pa.float32())
     abstained = pc.cast(pc.cast(columns.get("abstained", pa.nulls(rows)), pa.bool_()), pa.int8())
     counts.rows += rows

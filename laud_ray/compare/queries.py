@@ -67,6 +67,17 @@ FROM (SELECT old_label AS label, 1 AS old, 0 AS new, 0 AS gained, (old_label <> 
       SELECT new_label, 0, 1, (old_label <> new_label)::INTEGER, 0 FROM compared)
 GROUP BY label
 """
+# Of sets: `members` has the labels of each set. A label that a changed document keeps is neither gained nor lost.
+SET_CLASSES = """
+WITH pairs AS (SELECT old_label, new_label, count(*) AS n FROM compared GROUP BY ALL),
+     old AS (SELECT label, sum(n) AS n FROM pairs JOIN members ON code = old_label GROUP BY label),
+     new AS (SELECT label, sum(n) AS n FROM pairs JOIN members ON code = new_label GROUP BY label),
+     kept AS (SELECT was.label, sum(n) AS n FROM pairs JOIN members AS was ON was.code = old_label
+              JOIN members AS now ON now.code = new_label AND now.label = was.label GROUP BY was.label)
+SELECT label, coalesce(old.n, 0)::BIGINT, coalesce(new.n, 0)::BIGINT,
+       (coalesce(new.n, 0) - coalesce(kept.n, 0))::BIGINT, (coalesce(old.n, 0) - coalesce(kept.n, 0))::BIGINT
+FROM old FULL JOIN new USING (label) LEFT JOIN kept USING (label)
+"""
 CONFIDENCES = f"""
 SELECT old_label <> new_label, least(floor({{0}}_confidence * {BINS}), {BINS - 1})::INTEGER, count(*),
        sum({{0}}_confidence::DOUBLE)

@@ -1,4 +1,4 @@
-"""How deep a taxonomy's rows are answered: at the leaf, down to a level, or as deep as a promise allows."""
+"""Which options fit the task, and how deep a taxonomy's rows are answered: at the leaf, at a level, or as promised."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +10,26 @@ from laud_ray.relabel.source import Source
 
 if TYPE_CHECKING:
     from laud_ray.stats.hierarchy import Depth
+
+
+def require_one_label(source: Source, options: Options) -> None:
+    """Refuse options that need one label a row, if the labels of a multilabel model are sets.
+
+    Raises:
+        RunError: if there is such an option.
+    """
+    if source.rules is None:
+        return
+    if options.cascade is not None:
+        raise RunError(
+            f"--cascade: is not valid, because {source.name} gives each row a list of labels, which a student does not "
+            "learn; expected no --cascade"
+        )
+    if options.partition == "label":
+        raise RunError(
+            f"--partition label: is not valid, because {source.name} gives each row a list of labels; expected a "
+            "column of --keep"
+        )
 
 
 def settle(source: Source, options: Options) -> Options:

@@ -42,6 +42,7 @@ class Totals:
         answered: of a taxonomy, the rows by the place of their answer: "leaf", the levels that answers back off to from
             the deepest up, and "none". Empty for other tasks.
         carried: rows whose scores were carried over from an earlier output.
+        sizes: of a multilabel task, the rows by their number of labels, from "0". Empty for other tasks.
     """
 
     rows: int
@@ -59,6 +60,7 @@ class Totals:
     legibility: dict[str, int] = field(default_factory=dict)
     answered: dict[str, int] = field(default_factory=dict)
     carried: int = 0
+    sizes: dict[str, int] = field(default_factory=dict)
 
 
 def finish(plan: Plan, out: Folder, progress: Callable[[int, int], None]) -> Totals:
@@ -183,6 +185,7 @@ def _sum(records: list[Record], scored: int, by_student: int) -> Totals:
         legibility=_legibility(records),
         answered=_answered(records),
         carried=total("carried"),
+        sizes=_sizes(records),
     )
 
 
@@ -191,6 +194,12 @@ def _answered(records: list[Record]) -> dict[str, int]:
     counted = sum((Counter(record.answered) for record in records), Counter[str]())
     levels = sorted((place for place in counted if place.isdigit()), key=int, reverse=True)
     return {place: counted[place] for place in (AT_LEAF, *levels, UNANSWERED)} if counted else {}
+
+
+def _sizes(records: list[Record]) -> dict[str, int]:
+    """Add up the rows by their number of labels."""
+    counted = sum((Counter(record.sizes) for record in records), Counter[str]())
+    return {size: counted[size] for size in sorted(counted, key=int)}
 
 
 def _legibility(records: list[Record]) -> dict[str, int]:

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from laud_ray.data.seen import Seen
 from laud_ray.errors import PassError, RunError
 from laud_ray.events import Event, Observer
-from laud_ray.relabel.depth import promised, settle
+from laud_ray.relabel.depth import promised, require_one_label, settle
 from laud_ray.relabel.finish import Totals, finish, finished
 from laud_ray.relabel.inputs import cutting
 from laud_ray.relabel.limits import Canary
 from laud_ray.relabel.plan import WORK, Options, open_plan, require_ours
-from laud_ray.relabel.ranges.records import COLUMNS, TAXONOMY_COLUMNS
+from laud_ray.relabel.ranges.records import COLUMNS, MULTILABEL_COLUMNS, TAXONOMY_COLUMNS
 from laud_ray.relabel.source import Source
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.local import atomic, locks
@@ -79,7 +79,9 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
     if options.columns.text == options.columns.id:
         raise RunError(f"--id {options.columns.id}: is also the column of the texts; expected another column")
     options = settle(source, options)
-    ours = COLUMNS if source.taxonomy is None else (*COLUMNS, *TAXONOMY_COLUMNS)
+    require_one_label(source, options)
+    further = () if source.taxonomy is None else TAXONOMY_COLUMNS
+    ours = (*COLUMNS, *(further if source.rules is None else MULTILABEL_COLUMNS))
     clash = next((name for name in options.columns.keep if name in ours), None)
     if clash is not None:
         raise RunError(
@@ -89,7 +91,7 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
     if options.previous is not None:
         from laud_ray.relabel.inputs import previous
 
-        previous.require(options.previous)
+        previous.require(options.previous, sets=source.rules is not None)
     _require_apart(data, out)
     inputs = cutting.inventory(data, options.columns, options.reading, seen := Seen())
     folder = Folder(out).absolute()

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from laud_ray.compare.canary import LIKELIEST
+from laud_ray.compare.label_lists import texts_of
 from laud_ray.data.sampling import chosen
 from laud_ray.errors import RunError
 from laud_ray.models.student.threshold import Verification
 from laud_ray.relabel.inputs.reading import read
+from laud_ray.relabel.ranges.records import PREVIOUS
 from laud_ray.relabel.ranges.rows import Job, label
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.local import scratch
@@ -18,6 +21,7 @@ SEED = 0
 # The most probabilities in the sample of a cascade: 1 GB.
 MOST_TAUGHT = 1 << 28
 STUDENT = "student"
+_KEPT = ("id", "label", "confidence", "previous_label")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,11 @@ def label_sample(name: str, sample: SampleJob) -> int:
     # Row numbers repeat in each input, so the seed differs by input to make the draws independent.
     drawn = chosen(numbers, sample.share, seed=SEED + part.input)
     rows = label(whole, part, job, only=drawn, with_probabilities=sample.with_probabilities)
-    columns = {
-        key: rows.table[key]
-        for key in ("id", "label", "confidence", "previous_label")
-        if key in rows.table.column_names
-    }
+    columns = {key: rows.table[key] for key in _KEPT if key in rows.table.column_names}
+    if rows.answered.sets is not None:
+        sets = {"label": "labels", "previous_label": PREVIOUS}
+        columns |= {key: texts_of(rows.table[one]) for key, one in sets.items() if one in rows.table.column_names}
+        columns[LIKELIEST] = pa.array([one[0] if one else None for one in rows.table["top_labels"].to_pylist()])
     if sample.with_probabilities:
         probabilities = pa.array(list(rows.probabilities), pa.list_(pa.float32()))
         columns |= {"text": rows.texts, "probabilities": probabilities}

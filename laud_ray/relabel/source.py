@@ -9,6 +9,7 @@ from laud_ray.cluster.workers import Workers
 from laud_ray.errors import ModelError
 from laud_ray.passes.scoring import load_taxonomy, open_model
 from laud_ray.relabel.plan import checksum_in
+from laud_ray.stats.multilabel.rules import Rules
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.model_folder import DESCRIPTION, ENGINES, describe
 from laud_ray.storage.text_reading import AS_FOUND, Reading
@@ -44,6 +45,7 @@ class Source:
         taxonomy: whose leaves the labels are; None for other tasks.
         accuracy: what the run's configuration promises of a taxonomy's answers; None for nothing.
         promise: makes a promise of this accuracy, as JSON, from the evaluation sample; None without a run.
+        rules: by which a multilabel model decides which labels apply; None for other tasks.
     """
 
     run: str
@@ -61,6 +63,7 @@ class Source:
     taxonomy: Taxonomy | None = None
     accuracy: float | None = None
     promise: Callable[[float], dict[str, Any]] | None = None
+    rules: Rules | None = None
 
 
 def open_source(path: str, model: str | None) -> Source:
@@ -91,6 +94,7 @@ def open_source(path: str, model: str | None) -> Source:
             None,
             lambda _: None,
             taxonomy=load_taxonomy(Folder(str(folder))),
+            rules=Rules.of(description),
         )
     from laud_ray.store import registry  # with a database, which the folder of a model does without
     from laud_ray.store.run import look_at
@@ -121,6 +125,7 @@ def open_source(path: str, model: str | None) -> Source:
             taxonomy=load_taxonomy(place),
             accuracy=None if run.config.promise is None else run.config.promise.accuracy,
             promise=lambda accuracy: _promise(path, name, accuracy),
+            rules=Rules.of(description),
         )
 
 

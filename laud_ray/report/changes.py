@@ -8,6 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from laud_ray.compare.changes import Diff, Side
+from laud_ray.label_sets import LabelSet
+from laud_ray.label_sets import shown as shown_label
 from laud_ray.report.formatting import ABSENT, percent
 
 ROWS = 15
@@ -38,19 +40,32 @@ def diff_json(found: Diff) -> dict[str, object]:
             "repeated_ids": found.repeated,
         },
         "changed": {"n": found.compared, "count": found.changed, "share": found.share},
-        "flows": [asdict(flow) for flow in found.flows],
+        **({"labels_a_document": _cardinality(found)} if found.sets else {}),
+        "flows": [_with_lists(asdict(flow), found) for flow in found.flows],
         "flow_count": found.flow_count,
         "classes": [asdict(one) for one in found.classes],
         "confidence": {"changed": asdict(found.confidence_changed), "same": asdict(found.confidence_same)},
         "abstained": asdict(found.abstained),
         "without_label": asdict(found.without_label),
-        "examples": [asdict(one) for one in found.examples],
+        "examples": [_with_lists(asdict(one), found) for one in found.examples],
         "texts": None if found.texts is None else asdict(found.texts),
     }
 
 
+def _with_lists(values: dict[str, object], found: Diff) -> dict[str, object]:
+    """Return a flow or an example as JSON: with lists of labels where a document has a set of them."""
+    if not found.sets:
+        return values
+    return values | {key: list(LabelSet.parse(str(values[key])).yes) for key in ("old", "new")}
+
+
+def _cardinality(found: Diff) -> dict[str, float] | None:
+    sizes = found.cardinality
+    return None if sizes is None else {"old": sizes[0], "new": sizes[1]}
+
+
 def _sides(found: Diff) -> Table:
-    table = _table("", "documents", "no label", "abstained")
+    table = _table("", "documents", "not labelled" if found.sets else "no label", "abstained")
     table.add_column("model", overflow="fold")
     for name, side in (("old", found.old), ("new", found.new)):
         counts = (f"{count:,}" for count in (side.documents, side.without_label, side.abstained))
@@ -63,7 +78,7 @@ def _models(side: Side) -> str:
 
 
 def _sums(found: Diff) -> Text:
-    heading = f"{found.changed:,} of {found.compared:,} labels changed"
+    heading = f"{found.changed:,} of {found.compared:,} {'sets of labels' if found.sets else 'labels'} changed"
     return Text.assemble((heading, "bold"), f" ({_share(found.share)})" if found.compared else "")
 
 
@@ -73,9 +88,14 @@ def _facts(found: Diff) -> Table:
         ("documents", f"{found.both:,} in both, {found.only_old:,} only in old, {found.only_new:,} only in new"),
         *(
             (name, f"{turned.began:,} in new and not in old, {turned.ended:,} in old and not in new")
-            for name, turned in (("no label", found.without_label), ("abstained", found.abstained))
+            for name, turned in (
+                ("not labelled" if found.sets else "no label", found.without_label),
+                ("abstained", found.abstained),
+            )
         ),
     ]
+    if found.sets and (sizes := found.cardinality) is not None:
+        facts.append(("labels a document", f"{sizes[0]:.2f} → {sizes[1]:.2f}"))
     for name, fact in facts:
         table.add_row(Text(name, style="dim"), Text(fact))
     return table
@@ -103,15 +123,17 @@ def _flows(found: Diff) -> Table:
     )
     for flow in shown:
         confidence = f"{percent(flow.old_confidence)} → {percent(flow.new_confidence)}"
-        table.add_row(Text(flow.old), Text(flow.new), f"{flow.documents:,}", confidence)
+        old, new = (shown_label(label, multilabel=found.sets) for label in (flow.old, flow.new))
+        table.add_row(Text(old), Text(new), f"{flow.documents:,}", confidence)
     return table
 
 
 def _classes(found: Diff) -> Table:
     moved = [one for one in found.classes if one.gained or one.lost]
     shown = moved[:ROWS]
-    caption = _more(len(moved), len(shown), "changed classes")
-    table = _table("class", "old", "new", "gained", "lost", caption=caption)
+    caption = _more(len(moved), len(shown), "changed labels" if found.sets else "changed classes")
+    names = ("label", "old", "new", "added", "removed") if found.sets else ("class", "old", "new", "gained", "lost")
+    table = _table(*names, caption=caption)
     for one in shown:
         table.add_row(Text(one.label), *(f"{count:,}" for count in (one.old, one.new, one.gained, one.lost)))
     return table
@@ -122,7 +144,7 @@ def _examples(found: Diff) -> Table:
     table = _table("id", *(["text"] if texts else []), "change", caption="the most confident changes first", left=3)
     for one in found.examples:
         old, new = (
-            f"{label} {percent(confidence)}"
+            f"{shown_label(label, multilabel=found.sets)} {percent(confidence)}"
             for label, confidence in ((one.old, one.old_confidence), (one.new, one.new_confidence))
         )
         table.add_row(Text(one.id), *([Text(one.text or "")] if texts else []), Text(f"{old} → {new}"))

@@ -46,6 +46,8 @@ def relabel_view(outcome: Outcome, out: str, model: str) -> RenderableType:
         lines.append(f"promised: {outcome.promise['text']}")
     if totals.answered:
         lines.append(f"answered: {_answered(totals.answered)}")
+    if totals.sizes:
+        lines.append(_sizes(totals.sizes))
     if totals.errors:
         lines.append(f"{totals.errors:,} rows could not be labelled; their column `error` has the reason")
     if totals.abstained:
@@ -64,7 +66,8 @@ def relabel_view(outcome: Outcome, out: str, model: str) -> RenderableType:
         lines.append(str(outcome.student))
     if totals.compared:
         share = totals.changed / totals.compared
-        lines.append(f"{totals.changed:,} of {totals.compared:,} labels changed ({share:.1%}): `laud diff` shows which")
+        what = "sets of labels" if totals.sizes else "labels"
+        lines.append(f"{totals.changed:,} of {totals.compared:,} {what} changed ({share:.1%}): `laud diff` shows which")
     if totals.other_texts or totals.found_by_text:
         lines.append(
             f"{totals.other_texts:,} ids have another text than in --previous; {totals.found_by_text:,} rows took "
@@ -78,6 +81,12 @@ def relabel_view(outcome: Outcome, out: str, model: str) -> RenderableType:
     if len(totals.labels) > SHOWN:
         table.add_row(Text(f"and {len(totals.labels) - SHOWN} more"), "")
     return Group(*(Text(line) for line in lines), table)
+
+
+def _sizes(sizes: Mapping[str, int]) -> str:
+    """Return how many labels the rows of a multilabel task have, such as "1.39 labels a row; 12 rows with none"."""
+    labels, rows = sum(int(size) * count for size, count in sizes.items()), sum(sizes.values())
+    return f"{labels / rows:.2f} labels a row; {sizes.get('0', 0):,} rows with none"
 
 
 def _answered(places: Mapping[str, int]) -> str:

@@ -16,6 +16,7 @@ from laud_ray.types import (
     Figures,
     HierarchyFigures,
     LevelFigures,
+    MultilabelFigures,
     NodeFigures,
     RoundResult,
 )
@@ -45,11 +46,16 @@ def _rebuilt(data: dict[str, Any]) -> RoundResult:
     figures = data["figures"]
     estimates = {key: Estimate(**figures[key]) for key in ("accuracy", "macro_f1")}
     per_class = tuple(_class_figures(row) for row in figures["per_class"])
-    hierarchy = figures.get("hierarchy")  # runs of earlier versions, and those without a taxonomy, have none
-    data["figures"] = Figures(
-        **{**figures, **estimates, "per_class": per_class, "hierarchy": hierarchy and _hierarchy(hierarchy)}
-    )
+    # Runs of earlier versions, and those of tasks of other kinds, have none of these.
+    hierarchy, sets = figures.get("hierarchy"), figures.get("multilabel")
+    of_kind = {"hierarchy": hierarchy and _hierarchy(hierarchy), "multilabel": sets and _multilabel(sets)}
+    data["figures"] = Figures(**{**figures, **estimates, "per_class": per_class, **of_kind})
     return RoundResult(**data)
+
+
+def _multilabel(data: dict[str, Any]) -> MultilabelFigures:
+    estimates = {name: Estimate(**one) for name, one in data.items() if isinstance(one, dict)}
+    return MultilabelFigures(**{**data, **estimates})
 
 
 def _hierarchy(data: dict[str, Any]) -> HierarchyFigures:

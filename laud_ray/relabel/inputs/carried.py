@@ -6,6 +6,7 @@ So a relabel of a catalog that has grown scores what is new. Reading, joining an
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from laud_ray.relabel.inputs import tables
 from laud_ray.relabel.inputs.catalog import Catalog
 from laud_ray.relabel.inputs.previous import rows_of
 from laud_ray.relabel.inputs.reading import read
+from laud_ray.relabel.sets import Sets
 from laud_ray.storage.checksums import count, dump_json, parse_json
 from laud_ray.storage.folder import Folder
 from laud_ray.types import Floats, Indices
@@ -27,9 +29,11 @@ from laud_ray.types import Floats, Indices
 FOLDER, DONE = "carried", "done.json"
 BATCH = 100_000
 _LISTS = [("top", pa.list_(pa.int32())), ("probability", pa.list_(pa.float32())), ("path", pa.list_(pa.float32()))]
-_OLD = pa.schema([("id", pa.string()), ("text", pa.int64()), *_LISTS])
-_FOUND = """
-SELECT new.range AS range, new.place AS place, old.top AS top, old.probability AS probability, old.path AS path
+# Of a multilabel task, `path` has the probabilities of the set.
+_SETS = [("set", pa.list_(pa.int32())), ("confidence", pa.float32()), ("margin", pa.float32())]
+_OLD = pa.schema([("id", pa.string()), ("text", pa.int64()), *_LISTS, *_SETS])
+_FOUND = f"""
+SELECT new.range AS range, new.place AS place, {", ".join(f'old."{name}"' for name, _ in (*_LISTS, *_SETS))}
 FROM new JOIN old ON old.id = new.id AND old.text = new.text ORDER BY new.range, new.place
 """
 
@@ -91,15 +95,17 @@ class Kept:
         top: (m, t) their likeliest labels, as indices.
         probability: (m, t) the probabilities of these labels.
         confidences: (m, D) of a taxonomy of D levels, the probabilities on the path of the likeliest leaf.
+        sets: of a multilabel task, the sets of labels.
     """
 
     rows: Indices
     top: npt.NDArray[np.int32]
     probability: Floats
     confidences: Floats
+    sets: Sets | None = None
 
 
-def take(to: Folder | None, name: str, rows: Indices, top: int, levels: int) -> Kept:
+def take(to: Folder | None, name: str, rows: Indices, top: int, levels: int, size: int = 0) -> Kept:
     """Return the scores that are carried over to some rows of a range.
 
     Args:
@@ -108,6 +114,7 @@ def take(to: Folder | None, name: str, rows: Indices, top: int, levels: int) -> 
         rows: (n,) increasing places of the rows in the range; `Kept.rows` are indices into them.
         top: t, the number of likeliest labels that the model gives.
         levels: D; 0 for other tasks.
+        size: the most labels of a set in a multilabel task; 0 for other tasks.
     """
     if to is None or not to.exists(f"{name}.parquet"):
         none = np.zeros((0, top), np.float32)
@@ -119,10 +126,20 @@ def take(to: Folder | None, name: str, rows: Indices, top: int, levels: int) -> 
     labels, probability = (table[name].combine_chunks().flatten().to_numpy() for name in ("top", "probability"))
     confidences = np.full((len(places), levels), np.nan, np.float32)
     if levels:
-        path = table["path"].combine_chunks()
-        lengths = np.asarray(pc.list_value_length(path))
-        confidences[np.arange(levels) < lengths[:, None]] = path.flatten().to_numpy()
-    return Kept(np.searchsorted(rows, places), labels.reshape(-1, top), probability.reshape(-1, top), confidences)
+        _fill(confidences, table["path"])
+    sets = Sets.empty(len(places), size) if size else None
+    if sets is not None:
+        _fill(sets.labels, table["set"])
+        _fill(sets.probability, table["path"])
+        sets.confidence[:], sets.margin[:] = table["confidence"].to_numpy(), table["margin"].to_numpy()
+    return Kept(np.searchsorted(rows, places), labels.reshape(-1, top), probability.reshape(-1, top), confidences, sets)
+
+
+def _fill(to: npt.NDArray[Any], lists: pa.ChunkedArray) -> None:
+    """Enter n lists of at most s values into (n, s) places, from the left."""
+    lists = lists.combine_chunks()
+    lengths = np.asarray(pc.list_value_length(lists))
+    to[np.arange(to.shape[1]) < lengths[:, None]] = lists.flatten().to_numpy()
 
 
 def new_texts(catalog: Catalog, to: Folder) -> pa.RecordBatchReader:
@@ -152,18 +169,22 @@ def _scores(output: Output, labels: Sequence[str]) -> pa.RecordBatchReader:
     }
     if "confidences" in output.columns:
         columns["path"] = ds.field("confidences").cast(floats)
+    if output.lists is not None:
+        columns["set"] = ds.field(output.lists).cast(strings)
+        columns |= {name: ds.field(name).cast(pa.float32()) for name in ("confidence", "margin")}
+
+    def coded(lists: pa.Array) -> pa.Array:
+        places = pc.index_in(lists.flatten(), value_set=known).cast(pa.int32())
+        sizes = np.concatenate([[0], np.cumsum(np.asarray(pc.list_value_length(lists)))]).astype(np.int32)
+        return pa.ListArray.from_arrays(pa.array(sizes), places)
 
     def batches() -> Iterator[pa.RecordBatch]:
         for batch in output.dataset.scanner(columns).to_batches():
             batch = batch.filter(pc.greater(pc.list_value_length(batch.column("top")), 0))
-            top = batch.column("top")
-            places = pc.index_in(top.flatten(), value_set=known).cast(pa.int32())
-            sizes = np.concatenate([[0], np.cumsum(np.asarray(pc.list_value_length(top)))]).astype(np.int32)
-            coded = pa.ListArray.from_arrays(pa.array(sizes), places)
-            path = batch.column("path") if "path" in columns else pa.nulls(batch.num_rows, floats)
-            yield pa.record_batch(
-                [batch.column("id"), batch.column("text"), coded, batch.column("probability"), path], schema=_OLD
-            )
+            made = {name: batch.column(name) for name in columns}
+            made |= {name: coded(made[name]) for name in ("top", "set") if name in made}
+            rows = batch.num_rows
+            yield pa.record_batch([made.get(field.name, pa.nulls(rows, field.type)) for field in _OLD], schema=_OLD)
 
     return pa.RecordBatchReader.from_batches(_OLD, batches())
 

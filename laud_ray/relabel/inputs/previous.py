@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from laud_ray.compare.label_lists import texts_of
 from laud_ray.compare.outputs import Output, open_output
 from laud_ray.data.cleaning import clean
 from laud_ray.data.formats.cells import as_texts
@@ -43,19 +44,27 @@ GROUP BY new.range, new.place ORDER BY new.range, new.place
 """
 
 
-def require(previous: str) -> None:
-    """Raise RunError unless a folder is a finished output."""
+def require(previous: str, *, sets: bool = False) -> None:
+    """Raise RunError unless a folder is a finished output of the same kind of task.
+
+    Args:
+        previous: the folder.
+        sets: whether rows have lists of labels, as in a multilabel task.
+    """
     if not Folder(previous).exists("_SUCCESS"):
         raise RunError(
             f"--previous {previous}: is not finished or not an output (no _SUCCESS); expected a finished output of "
             "`laud relabel`"
         )
+    has, expected = ("one label a row", "lists of labels") if sets else ("lists of labels", "one label a row")
+    if (open_output(previous).lists is not None) != sets:
+        raise RunError(f"--previous {previous}: has {has}; expected an output with {expected}, as the model gives them")
 
 
 def align(catalog: Catalog, previous: str, to: Folder, max_chars: int | None = None) -> None:
     """Write the earlier labels of each range's rows, in their order; null where there is none.
 
-    If the result exists already, nothing happens.
+    Of lists of labels, the texts of their label sets are written. If the result exists already, nothing happens.
 
     Args:
         catalog: the catalog.
@@ -123,14 +132,17 @@ def remarks(to: Folder, previous: str, *, by_row: bool) -> Iterator[str]:
 
 
 def _labels(output: Output, texts: bool) -> pa.RecordBatchReader:
-    columns = {"id": ds.field("id").cast(pa.string()), "label": ds.field("label").cast(pa.string())}
+    label = ds.field("label").cast(pa.string()) if output.lists is None else ds.field(output.lists)
+    columns = {"id": ds.field("id").cast(pa.string()), "label": label}
     if texts:
         columns[COLUMN] = ds.field(COLUMN).cast(pa.int64())
 
     def batches() -> Iterator[pa.RecordBatch]:
         for batch in output.dataset.scanner(columns).to_batches():
             text = batch.column(COLUMN) if texts else pa.nulls(batch.num_rows, pa.int64())
-            yield pa.record_batch([batch.column("id"), _normal(batch.column("label")), text], schema=_OLD)
+            labels = batch.column("label")
+            labels = _normal(labels) if output.lists is None else texts_of(labels).cast(pa.string())
+            yield pa.record_batch([batch.column("id"), labels, text], schema=_OLD)
 
     return pa.RecordBatchReader.from_batches(_OLD, batches())
 

@@ -1,4 +1,4 @@
-"""The columns of a taxonomy's answers: the node that is answered, its path, and how deep it lies. n rows, D levels."""
+"""The columns of answers that are more than a label: the nodes of a taxonomy, and sets of labels. n rows, D levels."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from laud_ray.passes.scoring import offsets_of
 from laud_ray.relabel.ranges.records import AT_LEAF, UNANSWERED
+from laud_ray.relabel.sets import Sets
 from laud_ray.stats.hierarchy import Depth, answer
 from laud_ray.taxonomy import Taxonomy
 from laud_ray.types import Bools, Floats, Indices
@@ -26,7 +27,7 @@ def coded(places: Indices, name: Callable[[int], str]) -> pa.DictionaryArray:
 def columns(
     taxonomy: Taxonomy, leaves: Indices, confidences: Floats, usable: Bools, depth: Depth
 ) -> dict[str, pa.Array]:
-    """Return the columns of n rows by name.
+    """Return the columns of n rows of a taxonomy by name.
 
     `label` is the path of the answered node, null where nothing is answered; `code` its code, which is its path in a
     taxonomy without codes; `path` the names from the top, empty where there is none; `confidence` the probability of
@@ -51,6 +52,24 @@ def columns(
         "confidences": _lists(confidences, ~np.isnan(confidences) & usable[:, None]),
         "depth": pa.array(given.depth.astype(np.int32), mask=~usable),
         "backed_off": pa.array(given.backed_off, mask=~usable),
+    }
+
+
+def set_columns(sets: Sets, usable: Bools, names: tuple[str, ...]) -> dict[str, pa.Array]:
+    """Return the columns of n rows of a multilabel task by name: null where a row was not scored.
+
+    `labels` are the labels that apply, likeliest first, `confidences` their probabilities; both are empty where no
+    label applies. `confidence` is the probability that the whole set is right, `margin` the distance of the probability
+    that is nearest to its threshold.
+    """
+    listed, null = (sets.labels >= 0) & usable[:, None], pa.array(~usable)
+    offsets, labels = offsets_of(listed), coded(sets.labels[listed].astype(np.int64), names.__getitem__)
+    probabilities = pa.array(sets.probability[listed], pa.float32())
+    return {
+        "labels": pa.ListArray.from_arrays(offsets, labels, mask=null),
+        "confidences": pa.ListArray.from_arrays(offsets, probabilities, mask=null),
+        "confidence": pa.array(sets.confidence, pa.float32(), mask=~usable),
+        "margin": pa.array(sets.margin, pa.float32(), mask=~usable),
     }
 
 

@@ -25,8 +25,11 @@ COLUMNS = (
     "text_hash",
     "previous_label",
 )
-# Further ones, of a taxonomy.
+# Further ones, of a taxonomy, and of a multilabel task, in which `label` is kept free so that readers cannot take the
+# likeliest label for the answer.
 TAXONOMY_COLUMNS = ("code", "path", "confidences", "depth", "backed_off")
+PREVIOUS = "previous_labels"
+MULTILABEL_COLUMNS = ("labels", "confidences", PREVIOUS)
 # What a record calls the rows whose answer is a leaf, and those without an answer; else it is the level.
 AT_LEAF, UNANSWERED = "leaf", "none"
 
@@ -55,12 +58,13 @@ class Record:
         looked_up: rows whose scores come from the repeated texts.
         compared: rows with a previous label.
         changed: rows of `compared` whose label differs from the previous one.
-        labels: label -> rows.
+        labels: label -> rows. A row counts for each of its labels.
         files: the files that were written.
         health: figures that the scorer measured of itself; empty if it measures none.
         answered: of a taxonomy, the rows by the place of their answer: "leaf", a level such as "2" that answers back
             off to, and "none". Empty for other tasks.
         carried: rows whose scores were carried over from an earlier output.
+        sizes: of a multilabel task, the rows by their number of labels, such as {"0": 12}. Empty for other tasks.
     """
 
     name: str
@@ -77,6 +81,7 @@ class Record:
     health: dict[str, float] = field(default_factory=dict)
     answered: dict[str, int] = field(default_factory=dict)
     carried: int = 0
+    sizes: dict[str, int] = field(default_factory=dict)
 
 
 def record_name(part: str) -> str:

@@ -7,7 +7,7 @@ texts' MD5. A worker maps these files into memory, so that its lookups use memor
 import hashlib
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +19,7 @@ from laud_ray.passes.summary import TOP
 from laud_ray.relabel.inputs.carried import new_texts
 from laud_ray.relabel.inputs.catalog import Catalog
 from laud_ray.relabel.inputs.tables import repeated_texts
+from laud_ray.relabel.sets import Sets
 from laud_ray.storage.checksums import count, dump_json, parse_json
 from laud_ray.storage.folder import Entry, Folder
 from laud_ray.types import Floats, Indices
@@ -85,7 +86,13 @@ def keys(cells: Sequence[bytes]) -> Keys:
 
 
 def write_answers(
-    folder: Folder, name: str, found: Keys, top: Places, probability: Floats, confidences: Floats | None = None
+    folder: Folder,
+    name: str,
+    found: Keys,
+    top: Places,
+    probability: Floats,
+    confidences: Floats | None = None,
+    sets: Sets | None = None,
 ) -> None:
     """Write the answers of n texts, sorted by key.
 
@@ -96,17 +103,28 @@ def write_answers(
         top: (n, t) their likeliest labels, as indices.
         probability: (n, t) the probabilities of these labels.
         confidences: (n, D) of a taxonomy, the probabilities on the path of the likeliest leaf.
+        sets: of a multilabel task, the sets of labels.
     """
     path = [] if confidences is None else [("confidences", "<f4", (confidences.shape[1],))]
-    rows = np.zeros(len(found), np.dtype([*_ANSWER, *path]))
+    chosen = [] if sets is None else _set_fields(sets.labels.shape[1])
+    rows = np.zeros(len(found), np.dtype([*_ANSWER, *path, *chosen]))
     if confidences is not None:
         rows["confidences"] = confidences
+    if sets is not None:
+        for field in fields(sets):
+            rows[f"set_{field.name}"] = getattr(sets, field.name)
     rows["high"], rows["low"] = found[:, 0], found[:, 1]
     rows["top"][:, : top.shape[1]], rows["probability"][:, : top.shape[1]] = top, probability
     rows = rows[np.argsort(rows["high"], kind="stable")]
     sink = io.BytesIO()
     np.save(sink, rows)
     folder.write(name, sink.getvalue())
+
+
+def _set_fields(size: int) -> list[Any]:
+    """Return the fields of a set of up to `size` labels."""
+    of_labels = [("set_labels", "<i4", (size,)), ("set_probability", "<f4", (size,))]
+    return [*of_labels, ("set_confidence", "<f4"), ("set_margin", "<f4")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +165,15 @@ class Answers:
             here = np.flatnonzero(file == number)
             confidences[here] = self.parts[number][row[here]]["confidences"]
         return confidences
+
+    def take_sets(self, file: Indices, row: Indices, size: int) -> Sets:
+        """Return the sets of m answers of a multilabel model, of up to `size` labels."""
+        sets = Sets.empty(len(file), size)
+        for number in np.unique(file):
+            here = np.flatnonzero(file == number)
+            found = self.parts[number][row[here]]
+            sets.put(here, Sets(*(found[f"set_{field.name}"] for field in fields(Sets))))
+        return sets
 
 
 def open_answers(folder: Folder) -> Answers:

@@ -6,17 +6,20 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pyarrow as pa
 
+from laud_ray.compare.label_lists import lists_of
 from laud_ray.data import text_hashes
 from laud_ray.data.cleaning import clean
 from laud_ray.data.formats.cells import as_texts
-from laud_ray.passes.scoring import load_scorer, load_taxonomy
+from laud_ray.passes.scoring import load_rules, load_scorer, load_taxonomy
 from laud_ray.passes.summary import TOP
 from laud_ray.relabel.inputs import carried
 from laud_ray.relabel.inputs.catalog import Catalog, Range
 from laud_ray.relabel.inputs.reading import ids_of
 from laud_ray.relabel.ranges import repeats
-from laud_ray.relabel.ranges.answers import coded, columns
+from laud_ray.relabel.ranges.answers import coded, columns, set_columns
+from laud_ray.relabel.ranges.records import PREVIOUS
 from laud_ray.relabel.ranges.scored import Answered, score_rows
+from laud_ray.relabel.sets import Sets, size_of
 from laud_ray.stats.hierarchy import LEAF, Depth
 from laud_ray.stats.legibility import ENOUGH, LegibleScorer
 from laud_ray.storage.folder import Folder
@@ -112,8 +115,10 @@ def label(
     cleaned = clean(cells, job.max_chars)
     texts, errors = cleaned.texts, cleaned.errors
     scorer, tree = load_scorer(job.model, job.load), load_taxonomy(job.model)
+    rules = load_rules(job.model, scorer)
     top, levels = min(TOP, len(scorer.labels)), 0 if tree is None else tree.levels
-    kept = carried.take(None if with_probabilities else job.carried, part.name, rows, top, levels)
+    size = 0 if rules is None else size_of(rules)
+    kept = carried.take(None if with_probabilities else job.carried, part.name, rows, top, levels, size)
     wanted, known = np.ones(len(cells), np.bool_), np.zeros(len(cells), np.bool_)
     wanted[kept.rows] = False
     if job.repeats is not None:
@@ -121,12 +126,13 @@ def label(
         file, row = answers.look_up(repeats.keys([cell or b"" for cell in cells.to_pylist()]))
         known = wanted & (row >= 0) & np.asarray(texts.is_valid())
     before = getattr(scorer, "answered", 0)
-    answered = score_rows(scorer, texts, errors, wanted & ~known, tree, with_probabilities=with_probabilities)
+    answered = score_rows(scorer, texts, errors, wanted & ~known, tree, rules, with_probabilities=with_probabilities)
     by_student = getattr(scorer, "answered", 0) - before
     if known.any():
         path = None if tree is None else answers.take_confidences(file[known], row[known], levels)
-        _fill(answered, np.flatnonzero(known), *answers.take(file[known], row[known], top), path)
-    _fill(answered, kept.rows, kept.top, kept.probability, kept.confidences)
+        chosen = None if rules is None else answers.take_sets(file[known], row[known], size)
+        _fill(answered, np.flatnonzero(known), *answers.take(file[known], row[known], top), path, chosen)
+    _fill(answered, kept.rows, kept.top, kept.probability, kept.confidences, kept.sets)
     made = _table(ids, rows, answered, scorer.labels, job, part, tree)
     if job.hashed:
         made = made.append_column(text_hashes.COLUMN, text_hashes.text_hashes(texts))
@@ -137,14 +143,22 @@ def label(
         made = made.append_column(name, values.cast(job.catalog.kept[name]) if name in job.catalog.kept else values)
     if job.previous is not None:
         old = job.previous.read_table(f"{part.name}.parquet")["label"].cast(pa.string()).combine_chunks()
-        made = made.append_column("previous_label", old.take(pa.array(rows)).dictionary_encode())
+        old = old.take(pa.array(rows)).dictionary_encode()
+        made = made.append_column(*(("previous_label", old) if rules is None else (PREVIOUS, lists_of(old))))
     health = {key: float(value) for key, value in dict(getattr(scorer, "health", {})).items()}
     if isinstance(scorer, LegibleScorer):
         health |= asdict(scorer.legibility(texts.drop_null()[:ENOUGH].to_pylist()))
     return Labelled(made, texts, answered, by_student, int(known.sum()), health, len(kept.rows))
 
 
-def _fill(answered: Answered, rows: Indices, top: repeats.Places, probability: Floats, path: Floats | None) -> None:
+def _fill(
+    answered: Answered,
+    rows: Indices,
+    top: repeats.Places,
+    probability: Floats,
+    path: Floats | None,
+    sets: Sets | None,
+) -> None:
     """Enter the scores of m rows that were scored elsewhere.
 
     Args:
@@ -153,8 +167,11 @@ def _fill(answered: Answered, rows: Indices, top: repeats.Places, probability: F
         top: (m, t) their likeliest labels, as indices.
         probability: (m, t) the probabilities of these labels.
         path: (m, D) of a taxonomy, the probabilities on the path of the likeliest leaf; not read for other tasks.
+        sets: of a multilabel task, the sets of labels; not read for other tasks.
     """
     answered.top[rows], answered.probability[rows] = top, probability
+    if answered.sets is not None and sets is not None:
+        answered.sets.put(rows, sets)
     if answered.confidences is not None:
         answered.confidences[rows] = path
     answered.usable[rows] = True
@@ -186,10 +203,12 @@ def _table(
         "label": coded(np.where(usable, answered.top[:, 0], -1).astype(np.int64), labels.__getitem__),
         "confidence": pa.array(first, pa.float32(), mask=~usable),
     }
-    sure, confidences = first >= np.float32(job.threshold), answered.confidences
+    margin, confidences = pa.array(first - second, pa.float32(), mask=~usable), answered.confidences
     if taxonomy is not None and confidences is not None:
         given = columns(taxonomy, answered.top[:, 0].astype(np.int64), confidences, usable, job.depth)
-        sure = np.nan_to_num(given["confidence"].to_numpy(zero_copy_only=False), nan=-1) >= np.float32(job.threshold)
+    if answered.sets is not None:
+        given = set_columns(answered.sets, usable, labels)
+    sure = np.nan_to_num(given["confidence"].to_numpy(zero_copy_only=False), nan=-1) >= np.float32(job.threshold)
 
     def one(value: str) -> pa.Array:
         return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([value]))
@@ -198,7 +217,7 @@ def _table(
         {
             "id": ids,
             **given,
-            "margin": pa.array(first - second, pa.float32(), mask=~usable),
+            "margin": given.get("margin", margin),
             "top_labels": pa.ListArray.from_arrays(offsets, listed),
             "top_probabilities": pa.ListArray.from_arrays(offsets, pa.array(answered.probability[usable].ravel())),
             "abstained": pa.array(~sure & usable),

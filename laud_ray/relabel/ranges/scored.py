@@ -9,6 +9,8 @@ import pyarrow.compute as pc
 
 from laud_ray.passes.scoring import distinct, score_texts
 from laud_ray.passes.summary import TOP, Summing
+from laud_ray.relabel.sets import Sets, size_of
+from laud_ray.stats.multilabel.rules import Rules
 from laud_ray.taxonomy import Taxonomy
 from laud_ray.types import Bools, Floats, Indices, Scorer
 
@@ -26,6 +28,7 @@ class Answered:
         proba: (u, k) the probabilities of these texts; None if they were not asked for.
         inverse: (n,) index of each row's text in proba.
         confidences: (n, D) of a taxonomy: the probabilities on the path of the likeliest leaf, from the top, NaN below.
+        sets: of a multilabel task, the sets of labels.
     """
 
     top: npt.NDArray[np.int32]
@@ -36,6 +39,7 @@ class Answered:
     proba: Floats | None
     inverse: Indices
     confidences: Floats | None = None
+    sets: Sets | None = None
 
 
 def score_rows(
@@ -44,6 +48,7 @@ def score_rows(
     errors: pa.Array,
     wanted: Bools,
     taxonomy: Taxonomy | None = None,
+    rules: Rules | None = None,
     *,
     with_probabilities: bool = False,
 ) -> Answered:
@@ -55,6 +60,7 @@ def score_rows(
         errors: (n,) reasons why there is no text; null elsewhere.
         wanted: (n,) which texts to score.
         taxonomy: whose leaves the labels are.
+        rules: by which a multilabel model decides; None for tasks of other kinds.
         with_probabilities: whether to keep the (u, k) probabilities, which can be large.
     """
     k = len(scorer.labels)
@@ -62,9 +68,12 @@ def score_rows(
     unique, inverse = distinct(ask)
     summing = Summing(len(unique), k, taxonomy=taxonomy)
     proba = np.zeros((max(len(unique), 1), k), np.float32) if with_probabilities else None
+    sets = None if rules is None else Sets.empty(max(len(unique), 1), size_of(rules))
 
     def keep(start: int, found: Floats) -> None:
         summing.add(start, found)
+        if sets is not None and rules is not None:
+            sets.add(start, found, rules)
         if proba is not None:
             proba[start : start + len(found)] = found
 
@@ -77,4 +86,5 @@ def score_rows(
         reasons = [failures.get(int(place)) if place >= 0 else None for place in inverse]
         errors = pc.coalesce(errors, pa.array(reasons, pa.string()))
     confidences = None if found.confidences is None else found.confidences[rows]
-    return Answered(order[rows], best[rows], usable, errors, len(unique), proba, rows, confidences)
+    chosen = None if sets is None else sets.take(rows)
+    return Answered(order[rows], best[rows], usable, errors, len(unique), proba, rows, confidences, chosen)

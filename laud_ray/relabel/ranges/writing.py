@@ -19,6 +19,8 @@ DISTINCT = ("id", "confidence", "confidences", "margin", "top_probabilities", "s
 LEAVES = {
     "top_labels": "top_labels.list.element",
     "path": "path.list.element",
+    "labels": "labels.list.element",
+    "previous_labels": "previous_labels.list.element",
 }  # what Parquet calls the values of a list
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 

@@ -1,26 +1,34 @@
 """Where a relabel writes: nothing of others is touched, also where --out is wrong."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from laud_ray.cluster.workers import Workers
 from laud_ray.errors import RunError
+from laud_ray.relabel.inputs.catalog import Columns
 from laud_ray.relabel.inputs.cutting import inventory
 from laud_ray.relabel.plan import PLAN, Options, open_plan
 from laud_ray.relabel.run import clear, relabel
 from laud_ray.relabel.source import Source
+from laud_ray.stats.multilabel.rules import Rules
 from laud_ray.storage.folder import Folder
+from tests import relabeled
 from tests.relabeling import LABELS, NAMED, hashing, write
 
 HALF = "0123456789abcdef" * 2
 
 
-def attempt(data: Path, out: Path) -> None:
+def attempt(data: Path, out: Path, rules: Rules | None = None, **options: object) -> None:
     """Label `data` into `out`, up to the first thing that is refused; no model is opened."""
     model = Folder(str(out.parent / "model"))
     source = Source("run", "m", model, "sum", LABELS, Workers(), 2000, "text", "id", lambda _: None, hashing)
-    relabel(source, str(data), str(out), Options(NAMED, 100), None, lambda _: None)
+    given = Options(**{"columns": NAMED, "range_rows": 100, **options})
+    relabel(replace(source, rules=rules), str(data), str(out), given, None, lambda _: None)
 
 
 def tree(place: Path) -> list[str]:
@@ -94,3 +102,38 @@ def test_only_what_killed_writers_of_this_output_left_is_cleared(data: Path, tmp
     found = set(tree(out))
     assert not found & set(left)
     assert found >= {PLAN, *others}
+
+
+SETS = Rules(np.full(3, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"cascade": 0.99}, "--cascade: is not valid, because m gives each row a list of labels, which a student"),
+        ({"partition": "label"}, "--partition label: is not valid, because m gives each row a list of labels"),
+        ({"accuracy": 0.9}, "--accuracy: is not valid, because the labels of m are no taxonomy; expected none"),
+        ({"level": 1}, "--level: is not valid, because the labels of m are no taxonomy; expected none"),
+        ({"columns": Columns("text", "id", ("labels",))}, "--keep labels: is not valid, because relabel writes"),
+        ({"columns": Columns("text", "id", ("label",))}, "--keep label: is not valid, because relabel writes"),
+    ],
+)
+def test_what_needs_one_label_a_row_is_refused_where_labels_are_sets(
+    data: Path, tmp_path: Path, options: dict[str, object], said: str
+) -> None:
+    with pytest.raises(RunError, match=f"^{re.escape(said)}"):
+        attempt(data, tmp_path / "out", SETS, **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_labels_and_sets_of_labels_are_not_compared(data: Path, tmp_path: Path) -> None:
+    flat = str(relabeled.write(tmp_path / "flat", relabeled.rows(["1", "2"], ["Tea", "Tea"])))
+    lists = relabeled.rows(["1", "2"], ["Tea", "Tea"]).drop_columns(["label"])
+    lists = lists.append_column("labels", pa.array([["Tea"], []], pa.list_(pa.string())))
+    sets = str(relabeled.write(tmp_path / "sets", lists))
+    with pytest.raises(
+        RunError, match=f"^--previous {flat}: has one label a row; expected an output with lists of lab"
+    ):
+        attempt(data, tmp_path / "out", SETS, previous=flat)
+    with pytest.raises(RunError, match=f"^--previous {sets}: has lists of labels; expected an output with one label a"):
+        attempt(data, tmp_path / "out", previous=sets)
