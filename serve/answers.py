@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from laud_ray.label_sets import LabelSet
 from laud_ray.stats.hierarchy import answer as answer_in
 from laud_ray.types import Floats, Indices
 from serve.depths import Asked
+from serve.label_sets import label_sets, names_in
 from serve.registry import Entry
 from serve.schemas import FaultError
 
@@ -34,8 +36,12 @@ class Answered:
 
     Attributes:
         results: one JSON object for each text.
-        labels: the labels that are answered; None for a text with an error, or without an answer.
-        best, confidence: index and confidence of the likeliest label, for the texts that have one.
+        labels: the labels that are answered; None for a text with an error, or without an answer. Of a multilabel
+            model, all labels of a text in one.
+        best, confidence: index of the likeliest label, for the texts that have one, and its confidence; of a multilabel
+            model, the confidence in the whole set.
+        given: the indices of all labels that are answered, for the texts that have one. Of a multilabel model, those of
+            a text are several, or none.
         abstained: texts below the threshold, or without an answer.
         failed: texts with an error.
     """
@@ -44,6 +50,7 @@ class Answered:
     labels: list[str | None]
     best: list[int]
     confidence: list[float]
+    given: list[int]
     abstained: int
     failed: int
 
@@ -57,6 +64,7 @@ class Answered:
             [one for part in parts for one in part.labels],
             [one for part in parts for one in part.best],
             [one for part in parts for one in part.confidence],
+            [one for part in parts for one in part.given],
             sum(part.abstained for part in parts),
             sum(part.failed for part in parts),
         )
@@ -78,8 +86,8 @@ def answer(entry: Entry, scored: Scored, top_k: int, threshold: float, asked: As
     """Build the results: for each text one with the likeliest labels first, or an error."""
     order = likeliest(scored.proba, min(top_k, scored.proba.shape[1]))
     values = np.take_along_axis(scored.proba, order, 1).astype(np.float64).round(6).tolist()
-    names, places = entry.names, order.tolist()
-    answers = _flat(names, places, values) if entry.taxonomy is None else _inner(entry, scored.proba, order, asked)
+    places = order.tolist()
+    answers = _answers(entry, scored.proba, order, values, asked)
     results: list[dict[str, object]] = []
     abstained = 0
     for i, (row, row_values, given) in enumerate(zip(places, values, answers, strict=True)):
@@ -90,18 +98,38 @@ def answer(entry: Entry, scored: Scored, top_k: int, threshold: float, asked: As
         sure = given["confidence"]
         unsure = not isinstance(sure, float) or sure < threshold
         abstained += unsure
-        top = [{"label": names[j], "confidence": value} for j, value in zip(row, row_values, strict=True)]
-        results.append({**given, "abstained": unsure, "top": top})
+        results.append({**given, "abstained": unsure, "top": list(_listed(entry, row, row_values))})
     good = [i for i in range(len(places)) if i not in scored.errors]
-    labels = [None if "error" in one else one["label"] for one in results]
+    best, sets = [places[i][0] for i in good], entry.rules is not None
     return Answered(
         results,
-        [None if label is None else str(label) for label in labels],
-        [places[i][0] for i in good],
-        [values[i][0] for i in good],
+        [None if "error" in one else _label(one) for one in results],
+        best,
+        [_sure(results[i]) if sets else values[i][0] for i in good],
+        [entry.index[name] for i in good for name in names_in(results[i])] if sets else best,
         abstained,
         len(scored.errors),
     )
+
+
+def _sure(result: Mapping[str, object]) -> float:
+    sure = result["confidence"]
+    assert isinstance(sure, float)
+    return sure
+
+
+def _label(result: Mapping[str, object]) -> str | None:
+    """Return the answer of a result as one text; None if nothing is answered."""
+    if "labels" in result:
+        return LabelSet.of(names_in(result)).shown
+    return None if result["label"] is None else str(result["label"])
+
+
+def _listed(entry: Entry, row: Sequence[int], values: Sequence[float]) -> Iterable[dict[str, object]]:
+    """Yield the likeliest labels of a text; of a multilabel model, each with the threshold from which on it applies."""
+    for j, value in zip(row, values, strict=True):
+        more = {} if entry.rules is None else {"threshold": round(float(entry.rules.thresholds[j]), 6)}
+        yield {"label": entry.names[j], "confidence": value, **more}
 
 
 def body(entry: Entry, answered: Answered, asked: Asked) -> bytes:
@@ -136,6 +164,17 @@ def _sorted(row: Floats, top: int) -> Indices:
     least = np.partition(row, len(row) - top)[len(row) - top]
     there = np.flatnonzero(row >= least)
     return there[np.argsort(-row[there], kind="stable")[:top]]
+
+
+def _answers(
+    entry: Entry, proba: Floats, order: Indices, values: Sequence[Sequence[float]], asked: Asked
+) -> Iterable[dict[str, object]]:
+    """Yield the answers of n texts, as the kind of the task has them."""
+    if entry.rules is not None:
+        return label_sets(entry.rules, entry.names, proba)
+    if entry.taxonomy is not None:
+        return _inner(entry, proba, order, asked)
+    return _flat(entry.names, order.tolist(), values)
 
 
 def _flat(

@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from laud_ray.config.mistakes import known_names
 from laud_ray.errors import StoreError, UserError
+from laud_ray.label_sets import LabelSet
 from laud_ray.labels import known_labels
 from laud_ray.printable import quoted
 from laud_ray.store.model_records import models
@@ -107,7 +108,7 @@ class FeedbackWriter:
 
     def _keep(self, run: RunFolder, request: FeedbackRequest, text: str, who: str) -> Kept:
         task = self._task_of(run)
-        label, predicted = _own_label("label", request.label, task), _own_label("predicted", request.predicted, task)
+        label, predicted = _answer(request, task), _prediction(request.predicted, task)
         model = request.model
         if model is not None:
             _check_model(model, [one.name for one in models(run.store.engine)])
@@ -132,6 +133,45 @@ class FeedbackWriter:
         if self._size + size > self._limits.max_feedback:
             message = f"the run keeps {self._size} characters of feedback; expected at most {self._limits.max_feedback}"
             raise FaultError(429, "feedback_full", message, retry_after=FULL_S)
+
+
+def _answer(request: FeedbackRequest, task: Task) -> str | None:
+    """Return the right label that a person gave, or the text of the right set of labels; None for none.
+
+    Raises:
+        FaultError: 422 if it does not fit the task.
+    """
+    if task.multilabel and request.label is not None:
+        raise FaultError(422, "invalid", "label: is not valid, because several labels can apply; expected labels")
+    if not task.multilabel and request.labels is not None:
+        raise FaultError(422, "invalid", "labels: is not valid, because one label applies; expected label")
+    if request.labels is None:
+        return _own_label("label", request.label, task)
+    found = _own_set("labels", request.labels, task)
+    if task.at_most is not None and len(found.yes) > task.at_most:
+        raise FaultError(422, "invalid", f"labels: has {len(found.yes)} labels; expected at most {task.at_most}")
+    for group in task.exclusive:
+        if len(both := [name for name in found.yes if name in group]) > 1:
+            raise FaultError(
+                422, "invalid", f"labels: has {quoted(both[0])} and {quoted(both[1])}; expected one of them"
+            )
+    return found.text
+
+
+def _prediction(predicted: str | list[str] | None, task: Task) -> str | None:
+    """Return the prediction that a person saw: a label, or the text of a set of labels."""
+    if task.multilabel and predicted is not None:
+        return _own_set("predicted", [predicted] if isinstance(predicted, str) else predicted, task).text
+    if isinstance(predicted, list):
+        raise FaultError(
+            422, "invalid", "predicted: is a list; expected the name of a label, because one label applies"
+        )
+    return _own_label("predicted", predicted, task)
+
+
+def _own_set(field: str, names: Sequence[str], task: Task) -> LabelSet:
+    found = (_own_label(f"{field}[{place}]", name, task) for place, name in enumerate(names))
+    return LabelSet.of(name for name in found if name is not None)
 
 
 def _own_label(field: str, text: str | None, task: Task) -> str | None:

@@ -1,8 +1,9 @@
 """The source of the served model: a run, whose current model may change, or the folder of one model."""
 
 import os
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from laud_ray.errors import ModelError, RunError
 from laud_ray.evaluation.promise import Evaluated, evaluated
 from laud_ray.passes.summary import Lines
 from laud_ray.stats.betting import Reference
+from laud_ray.stats.multilabel.rules import Rules
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.model_folder import DESCRIPTION, describe, version_of
 from laud_ray.store.database.opening import DATABASE
@@ -47,12 +49,14 @@ class Entry:
         texts, weights: the evaluation sample, or the names of the labels for a model without a run.
         max_chars: longer texts are truncated to this many characters.
         adapters: the learner of its run, if later models of the run are adapters on the same base model.
-        names: of the k labels.
+        names: of the k labels; `index` has their places.
         taxonomy, lines: whose leaves the labels are, and the paths of these; None for other tasks.
         evaluated: the predictions for the evaluation sample, of a taxonomy; None without a run, or without its scores.
         promised: the accuracy that the run promises of a taxonomy's answers; None for none.
         seed: of the run.
         reference: what the model found in the corpus of its run; None without a run, or without its scores.
+        rules: by which a multilabel model decides which labels apply; None for other tasks.
+        micro_f1: of a multilabel model on the evaluation sample; None without one, and for other tasks.
     """
 
     name: str
@@ -74,6 +78,9 @@ class Entry:
     promised: float | None = None
     seed: int = 0
     reference: Reference | None = None
+    rules: Rules | None = None
+    micro_f1: Estimate | None = None
+    index: Mapping[str, int] = field(default_factory=dict)
 
     def counted_as(self, label: int) -> str:
         """Return the name by which the metrics count a label: of a taxonomy the first of its path, as these are few."""
@@ -192,12 +199,15 @@ class RunModels:
         drawn = [one for one in store.sample("evaluation") if one.document_id in texts]
         sizes = {one.stratum: sum(other.stratum == one.stratum for other in drawn) for one in drawn}
         weights = np.asarray([one.stratum_size / sizes[one.stratum] for one in drawn])
-        accuracy = {result.model: result.figures.accuracy for result in store.history()}.get(name)
+        figures = {result.model: result.figures for result in store.history()}.get(name)
+        accuracy = None if figures is None else figures.accuracy
+        sets = None if figures is None else figures.multilabel
         labels = tuple(Label(label.name, label.description) for label in task.labels)
         sample = tuple(texts[one.document_id] for one in drawn)
         most = run.config.corpus.max_chars
         entry = _entry(name, folder, description, labels, most, sample or task.names[:MOST_TRIED], weights, accuracy)
-        entry = replace(entry, reference=reference(run, name, entry.names))
+        micro = None if sets is None else sets.micro_f1
+        entry = replace(entry, reference=reference(run, name, entry.names), micro_f1=micro)
         if entry.taxonomy is not None:
             promised = None if run.config.promise is None else run.config.promise.accuracy
             entry = replace(entry, evaluated=_evaluated(run, name), promised=promised, seed=run.config.seed)
@@ -272,4 +282,13 @@ def _entry(
         names=tuple(label.name for label in labels),
         taxonomy=tree,
         lines=None if tree is None else Lines(tree),
+        rules=_rules(folder, description),
+        index={label.name: place for place, label in enumerate(labels)},
     )
+
+
+def _rules(folder: Path, description: dict[str, Any]) -> Rules | None:
+    try:
+        return Rules.of(description)
+    except ValueError as error:
+        raise ModelError(f"{folder / DESCRIPTION}: {error}") from None

@@ -71,6 +71,9 @@ _LENGTH, _LABEL_LENGTH = "1 to 200 characters", "1 to 2000 characters"
 Name = Annotated[str, Field(min_length=1, max_length=200), _without(_NOT_ONE_LINE)]
 # The task's label is stored in place of this text, so white space around it is allowed. A path can be long.
 LabelName = Annotated[str, Field(min_length=1, max_length=2000), _without(CONTROL), _without(HALF)]
+OneLine = Annotated[LabelName, _without(_NOT_ONE_LINE)]
+MOST_LABELS = 1000
+Labels = Annotated[list[LabelName], Field(max_length=MOST_LABELS, fail_fast=True)]
 
 
 class ClassifyRequest(Wire):
@@ -132,6 +135,26 @@ class NodeResult(Wire):
     top: list[Scored] = Field(description="The likeliest leaves.")
 
 
+class Candidate(Scored):
+    """A label that may apply to a text. It applies from its threshold on, unless a limit of the task leaves it out."""
+
+    threshold: float = Field(examples=[0.31])
+
+
+class SetResult(Wire):
+    """The prediction for a text to which several labels can apply, or none.
+
+    `labels` are those that apply, likeliest first, with their probabilities. `confidence` is the probability that the
+    whole set is right, if labels are independent of each other; below the threshold of the request, the result is
+    `abstained`.
+    """
+
+    labels: list[Scored]
+    confidence: float = Field(examples=[0.71])
+    abstained: bool
+    top: list[Candidate] = Field(description="The likeliest labels, whether they apply or not.")
+
+
 class Failed(Wire):
     """Replaces the result of a text that cannot be classified. The other texts have their results."""
 
@@ -156,33 +179,42 @@ class PromiseMade(Wire):
 class ClassifyResponse(Wire):
     model: ModelName
     promise: PromiseMade | None = Field(None, description="Only for a taxonomy, if an accuracy is promised.")
-    results: list[Result | NodeResult | Failed]
+    results: list[Result | NodeResult | SetResult | Failed]
 
 
 class FeedbackRequest(Wire):
-    """The right label of a text, or only that the predicted one is wrong."""
+    """The right label of a text, or only that the predicted one is wrong.
+
+    Of a task with several labels for a text, `labels` are all right ones; an empty list says that none applies.
+    """
 
     EXAMPLE = 'an object such as {"text": "choc milk 1l", "label": "Milk"}'
     EXPECTED = {
         "text": "a text",
         "label": f"the name of a label, of {_LABEL_LENGTH}",
+        "labels": f"a list of names of labels, at most {MOST_LABELS:,}",
+        "labels[]": f"the name of a label, of {_LABEL_LENGTH}",
         "wrong": "true",
-        "predicted": f"the name of a label, of {_LABEL_LENGTH}",
+        "predicted": f"the name of a label, of {_LABEL_LENGTH}, or a list of them",
+        "predicted[]": f"the name of a label, of {_LABEL_LENGTH}",
         "model": f"the name of a model, of {_LENGTH}",
         "who": f"a name of {_LENGTH}",
     }
     text: str = Field(examples=["choc milk 1l"])
     label: LabelName | None = Field(None, examples=["Milk"])
+    labels: Labels | None = Field(None, description="Where several labels can apply: all that do.")
     wrong: Literal[True] | None = None
-    predicted: Annotated[LabelName, _without(_NOT_ONE_LINE)] | None = None
+    predicted: OneLine | Annotated[list[OneLine], Field(max_length=MOST_LABELS, fail_fast=True)] | None = None
     model: Name | None = None
     who: Name = "anonymous"
 
     @model_validator(mode="after")
     def _says_something(self) -> "FeedbackRequest":
-        if (self.label is None) == (self.wrong is None):
-            both = "both `label` and `wrong`" if self.wrong else "neither `label` nor `wrong`"
-            raise ValueError(f"has {both}; expected a label, or wrong: true")
+        said = [key for key in ("label", "labels", "wrong") if getattr(self, key) is not None]
+        if not said:
+            raise ValueError("has neither `label` nor `wrong`; expected a label, or wrong: true")
+        if len(said) > 1:
+            raise ValueError(f"has both `{said[0]}` and `{said[1]}`; expected a label, or wrong: true")
         return self
 
 

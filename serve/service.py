@@ -18,7 +18,7 @@ from serve.cleaning import Cleaned, clean
 from serve.depths import Asked
 from serve.engines import Engine
 from serve.feedback import FeedbackWriter, Kept
-from serve.listing import listed, tree_json
+from serve.listing import figures_json, listed, rules_json, tree_json
 from serve.registry import Registry, open_registry
 from serve.request_body import parse
 from serve.schemas import ClassifyRequest, FaultError, too_late
@@ -143,8 +143,6 @@ class Service:
     def model(self) -> dict[str, object]:
         version = self._version()
         entry = version.entry
-        found = entry.accuracy
-        accuracy = None if found is None else {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
         return {
             "name": entry.name,
             "version": entry.version,
@@ -152,9 +150,10 @@ class Service:
             "base": entry.base,
             "labels": len(entry.labels),
             "taxonomy": tree_json(entry),
+            "multilabel": rules_json(entry),
             "examples": entry.examples,
             "loaded_at": version.loaded_at.isoformat(),
-            "evaluation": None if accuracy is None else {"accuracy": accuracy},
+            "evaluation": figures_json(entry),
         }
 
     async def labels(self, given: Mapping[str, str]) -> dict[str, object]:
@@ -230,9 +229,9 @@ class Service:
         self.telemetry.swaps.labels("taken" if well else "failed").inc()
 
     def _count(self, version: Version, answered: Answered) -> None:
-        best = [version.entry.counted_as(i) for i in answered.best]
-        self.telemetry.texts.labels(version.entry.name).inc(len(best))
-        for name, times in Counter(best).items():
+        given = [version.entry.counted_as(i) for i in answered.given]
+        self.telemetry.texts.labels(version.entry.name).inc(len(answered.best))
+        for name, times in Counter(given).items():
             self.telemetry.labels.labels(name).inc(times)
         for value in answered.confidence:
             self.telemetry.confidence.observe(value)

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from laud_ray.errors import ModelError
+from laud_ray.stats.multilabel.rules import whole_set
 from laud_ray.types import Floats, Indices, Scorer
 from serve.depths import Depths
 from serve.drift import Drift, baseline
@@ -160,18 +161,30 @@ async def _try_out(engine: Engine, scorer: Scorer, entry: Entry) -> tuple[Indice
     """Score the evaluation sample, or names of labels, to warm the model up and to check it.
 
     Returns:
-        (n,) indices of the likeliest labels, and (n,) their probabilities.
+        (n,) indices of the likeliest labels, and (n,) their probabilities; of a multilabel model, those of whole sets.
     """
     best, confidence = [], []
     for start in range(0, len(entry.texts), STEP):
         proba, _ = await engine.score(scorer, entry.texts[start : start + STEP], deadline_s=None)
-        if not np.isfinite(proba).all() or not np.allclose(proba.sum(1), 1, atol=1e-3):
-            raise ModelError(
-                f"{entry.folder}: the scores of the model are not valid; expected finite probabilities that sum to 1"
-            )
+        _check(proba, entry)
         best.append(proba.argmax(1))
-        confidence.append(proba.max(1))
+        confidence.append(_confidence(proba, entry))
     return np.concatenate(best), np.concatenate(confidence)
+
+
+def _check(proba: Floats, entry: Entry) -> None:
+    expected = "finite probabilities that sum to 1" if entry.rules is None else "finite probabilities from 0 to 1"
+    if entry.rules is None:
+        fits = np.allclose(proba.sum(1), 1, atol=1e-3)
+    else:
+        fits = bool(((proba >= -1e-3) & (proba <= 1 + 1e-3)).all())
+    if not (np.isfinite(proba).all() and fits):
+        raise ModelError(f"{entry.folder}: the scores of the model are not valid; expected {expected}")
+
+
+def _confidence(proba: Floats, entry: Entry) -> Floats:
+    sure: Floats = proba.max(1) if entry.rules is None else whole_set(proba, entry.rules.applies(proba))
+    return sure
 
 
 def _name(version: Version | None) -> str | None:

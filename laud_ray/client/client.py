@@ -169,8 +169,9 @@ class Client:
         label: str | None = None,
         wrong: bool = False,
         who: str | None = None,
-        predicted: str | None = None,
+        predicted: str | Sequence[str] | None = None,
         model: str | None = None,
+        labels: Sequence[str] | None = None,
     ) -> str:
         """Send the right label of a text, or that its prediction was wrong; return the id of the feedback.
 
@@ -181,18 +182,25 @@ class Client:
             label: its right label.
             wrong: whether the prediction was wrong, where the right label is not known.
             who: the person who gives the feedback.
-            predicted: the label that the service predicted.
+            predicted: the label that the service predicted, or the labels.
             model: the name of the model that predicted it.
+            labels: where several labels can apply: all right ones. An empty list says that none applies.
 
         Raises:
-            UserError: unless one of label and wrong is given.
+            UserError: unless one of label, labels and wrong is given.
             ServiceError: if the service refuses it or cannot be reached.
         """
-        if (label is not None) == wrong:
-            raise UserError(
-                f"feedback: label={label!r} with wrong={wrong} is not valid; expected either label or wrong=True"
-            )
-        given = {"label": label, "wrong": wrong or None, "predicted": predicted, "model": model, "who": who}
+        if [label is not None, labels is not None, wrong].count(True) != 1:
+            said = f"label={label!r}" if labels is None else f"label={label!r}, labels={list(labels)!r}"
+            raise UserError(f"feedback: {said} with wrong={wrong} is not valid; expected either label or wrong=True")
+        given: dict[str, object] = {
+            "label": label,
+            "labels": None if labels is None else list(labels),
+            "wrong": wrong or None,
+            "predicted": predicted if predicted is None or isinstance(predicted, str) else list(predicted),
+            "model": model,
+            "who": who,
+        }
         body = {"text": text} | {key: value for key, value in given.items() if value is not None}
         return self._connection.ask("POST", "/v1/feedback", lambda answer: str(answer["id"]), encoded(body, "feedback"))
 

@@ -21,7 +21,8 @@ class Prediction:
     """The prediction for a text, or the reason why there is none.
 
     Attributes:
-        label: the likeliest label, even if the service abstained; None if there is an error, or no answer.
+        label: the likeliest label, even if the service abstained; None if there is an error, or no answer, or where
+            several labels can apply.
         confidence: calibrated, 0 to 1; None if there is an error.
         abstained: whether the confidence is below the threshold.
         top: the likeliest labels with their confidences, likeliest first.
@@ -34,6 +35,9 @@ class Prediction:
         depth: of a taxonomy: the level of the answered node, from 1; 0 if nothing is answered, and `label` and
             `confidence` are None then. None for other tasks.
         backed_off: whether the answer is an inner node of a taxonomy.
+        labels: where several labels can apply: those that do, with their confidences, likeliest first; may be empty.
+            `label` is None then, and `confidence` that of the whole set. None for other tasks.
+        thresholds: where several labels can apply: from which confidence on each label of `top` does; else empty.
     """
 
     label: str | None
@@ -47,6 +51,8 @@ class Prediction:
     confidences: tuple[float, ...] = ()
     depth: int | None = None
     backed_off: bool = False
+    labels: tuple[tuple[str, float], ...] | None = None
+    thresholds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,8 @@ class ServedModel:
         loaded_at: when the service loaded it.
         accuracy: on the evaluation sample; None if it was not evaluated.
         levels: of a taxonomy, whose leaves the labels are; None for other tasks.
+        multilabel: whether several labels can apply to a text. Then `accuracy` is the share of texts with exactly the
+            right labels, and `micro_f1` the F1 over all pairs of a text and a label; None for other tasks.
     """
 
     name: str
@@ -97,6 +105,8 @@ class ServedModel:
     loaded_at: str
     accuracy: Estimate | None
     levels: int | None = None
+    multilabel: bool = False
+    micro_f1: Estimate | None = None
 
 
 # These functions raise KeyError, TypeError, ValueError or AttributeError for JSON that is no response of the service.
@@ -118,6 +128,8 @@ def _prediction(result: Mapping[str, Any], model: str) -> Prediction:
     top = tuple((str(each["label"]), float(each["confidence"])) for each in result["top"])
     if "depth" in result:
         return _node(result, top, model)
+    if "labels" in result:
+        return _set(result, top, model)
     return Prediction(str(result["label"]), float(result["confidence"]), bool(result["abstained"]), top, model)
 
 
@@ -137,8 +149,19 @@ def _node(result: Mapping[str, Any], top: tuple[tuple[str, float], ...], model: 
     )
 
 
+def _set(result: Mapping[str, Any], top: tuple[tuple[str, float], ...], model: str) -> Prediction:
+    return Prediction(
+        label=None,
+        confidence=float(result["confidence"]),
+        abstained=bool(result["abstained"]),
+        top=top,
+        model=model,
+        labels=tuple((str(each["label"]), float(each["confidence"])) for each in result["labels"]),
+        thresholds=tuple(float(each["threshold"]) for each in result["top"]),
+    )
+
+
 def read_model(body: Mapping[str, Any]) -> ServedModel:
-    accuracy = (body["evaluation"] or {}).get("accuracy")
     return ServedModel(
         name=str(body["name"]),
         version=str(body["version"]),
@@ -147,9 +170,16 @@ def read_model(body: Mapping[str, Any]) -> ServedModel:
         labels=int(body["labels"]),
         examples=body["examples"],
         loaded_at=str(body["loaded_at"]),
-        accuracy=accuracy and Estimate(**{key: accuracy[key] for key in ("value", "low", "high", "n")}),
+        accuracy=_figure(body, "accuracy"),
         levels=(body.get("taxonomy") or {}).get("levels"),
+        multilabel=body.get("multilabel") is not None,
+        micro_f1=_figure(body, "micro_f1"),
     )
+
+
+def _figure(body: Mapping[str, Any], name: str) -> Estimate | None:
+    found = (body["evaluation"] or {}).get(name)
+    return found and Estimate(**{key: found[key] for key in ("value", "low", "high", "n")})
 
 
 def read_labels(body: Mapping[str, Any]) -> tuple[tuple[Label, ...], int]:

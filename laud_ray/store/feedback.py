@@ -12,6 +12,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine, RowMapping, exists, func, insert, literal, select
 
+from laud_ray.label_sets import LabelSet
 from laud_ray.store.database.connection import in_turn, read, write
 from laud_ray.store.tables import CHECKSUM, feedback, in_utc, models, now, row_checksum
 from laud_ray.store.versions.record import History, history
@@ -133,7 +134,8 @@ def judge(given: Iterable[Feedback], names: Collection[str], max_chars: int) -> 
     """Settle the feedback on each text.
 
     Args:
-        given: entries in any order; those with a label outside of `names` are ignored.
+        given: entries in any order; those with a label outside of `names` are ignored. The label of a multilabel task
+            is the text of a `LabelSet`, which counts as a whole, and is ignored if a label of it is outside of `names`.
         names: the task's labels.
         max_chars: texts are truncated to this length, as in the corpus.
 
@@ -142,13 +144,22 @@ def judge(given: Iterable[Feedback], names: Collection[str], max_chars: int) -> 
     """
     latest: dict[str, dict[str, Feedback]] = {}
     for entry in sorted(given, key=lambda entry: entry.position):
-        if entry.label is None or entry.label in names:
+        if entry.label is None or entry.label in names or _is_set(entry.label, names):
             latest.setdefault(cut(entry.text, max_chars), {})[entry.who] = entry
     chosen = {text: _majority(people.values()) for text, people in latest.items()}
     return Verdicts(
         {text: label for text, label in chosen.items() if label is not None},
         tuple(text for text, label in chosen.items() if label is None),
     )
+
+
+def _is_set(label: str, names: Collection[str]) -> bool:
+    """Whether a label is the text of a set of known labels."""
+    try:
+        found = LabelSet.parse(label)
+    except ValueError:
+        return False
+    return all(name in names for name in found.yes)
 
 
 def _majority(people: Iterable[Feedback]) -> str | None:

@@ -344,7 +344,7 @@ def test_a_byte_order_mark_is_skipped(service: httpx.Client) -> None:
         ({"text": None, "wrong": True}, "text: null is not valid; expected a text"),
         ({"text": ["x"], "wrong": True}, 'text: ["x"] is not valid; expected a text'),
         ({"wrong": True}, "text: is missing; expected a text"),
-        ({"text": "x", "lable": "y"}, "lable: is an unknown key; expected one of text, label, wrong"),
+        ({"text": "x", "lable": "y"}, "lable: is an unknown key; expected one of text, label, labels"),
         ({"text": "x", "label": 3}, "label: 3 is not valid; expected the name of a label, of 1 to 2000 characters"),
         ({"text": "x", "wrong": True, "who": ""}, 'who: "" is not valid; expected a name of 1 to 200 characters'),
     ],

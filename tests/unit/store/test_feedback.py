@@ -157,3 +157,12 @@ def test_an_error_of_the_database_shows_nothing_of_what_was_said(store: Store) -
     assert "no such table: feedback" in shown
     assert "private text" not in shown.replace('store.add_feedback("private text"', "")
     assert "a person" not in shown.replace('"a person")', "")
+
+
+def test_a_set_of_labels_counts_as_a_whole() -> None:
+    both, none = '["Coffee","Tea"]', "[]"
+    found = said(
+        ("ann", "x", both), ("bob", "x", both), ("cid", "x", '["Tea"]'), ("ann", "y", none), ("ann", "z", None)
+    )
+    assert found == Verdicts({"x": both, "y": none}, ("z",))
+    assert said(("ann", "x", '["Juice","Tea"]')) == Verdicts({}, ())
