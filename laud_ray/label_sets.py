@@ -102,6 +102,11 @@ def masks(texts: Iterable[str], names: Iterable[str]) -> npt.NDArray[np.int8]:
     return np.stack(rows) if rows else np.zeros((0, len(index)), np.int8)
 
 
+def named(text: str | None) -> tuple[str, ...]:
+    """Return the labels that apply according to the text form of an answer; none of an abstention."""
+    return () if text is None else LabelSet.parse(text).yes
+
+
 def shown(label: str, *, multilabel: bool) -> str:
     """Return an answer for people: a set without its JSON, a label of another task as it is."""
     return LabelSet.parse(label).shown if multilabel else label

@@ -187,7 +187,7 @@ def _draw(run: RunFolder, corpus: Corpus, number: int, n: int, purchase: dict[st
     positive = task.names[0] if task.kind == "binary" else None
     population = Population(corpus.of_generation(FIRST), run.scores, positive, cuts, trained)
     seed = (run.config.seed, 3, int(purchase["number"]))
-    found = extend(population, drawn, answers, task.names, n, round=number, seed=seed)
+    found = extend(population, drawn, answers, task, n, round=number, seed=seed)
     said = {CUTS: dump_cuts(found.cuts), _PURCHASE: json.dumps(purchase)}
     # The strata of later generations stay as they are, with numbers above those of the first.
     numbers = {one: found.cuts[-1].strata + i for i, one in enumerate(sorted({one.stratum for one in later}))}

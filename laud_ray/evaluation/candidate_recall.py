@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from laud_ray.config import CausalConfig, InContextConfig, LlmConfig, RunConfig, VllmZeroShotConfig
-from laud_ray.evaluation.measure import merge_unanswered
+from laud_ray.evaluation.strata import merge_unanswered
 from laud_ray.oracles import llms
 from laud_ray.oracles.trees.candidates import Asked, Candidates
 from laud_ray.oracles.trees.walk import FIRST

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from laud_ray.evaluation.measure import decisive_answers, merge_unanswered, sampled_rows
+from laud_ray.evaluation.measure import decisive_answers, sampled_rows
+from laud_ray.evaluation.strata import merge_unanswered
 from laud_ray.stats import Sample
 from laud_ray.stats.estimates.accuracy import estimate_accuracy
 from laud_ray.stats.hierarchy import hierarchical_f1

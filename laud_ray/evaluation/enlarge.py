@@ -9,8 +9,9 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from laud_ray.evaluation import draw as sample
-from laud_ray.evaluation.measure import predictions
+from laud_ray.evaluation.measure import predicted_sets, predictions
 from laud_ray.evaluation.strata import Cut, Population
+from laud_ray.storage.folder import Folder
 from laud_ray.store.store import Sampled
 from laud_ray.types import Bools, Estimate, Figures, Floats, Task
 
@@ -31,7 +32,7 @@ def extend(
     population: Population,
     drawn: Sequence[Sampled],
     answers: Mapping[str, str | None],
-    names: Sequence[str],
+    task: Task,
     n: int,
     *,
     round: int,
@@ -52,25 +53,34 @@ def extend(
     Args:
         drawn: the sample so far; its documents keep their answers.
         answers: labels by document id, None for an abstention.
-        names: the labels of the task.
+        task: in a multilabel task, an error is a predicted set that is not exactly the right one.
         n: documents to add.
         round: the round whose pass gives the scores.
     """
     parts = _parts(population, drawn, n, round)
     cut = sample.cut(population, round, parts)
     finer = replace(population, cuts=(*population.cuts, cut))
-    label, confidence = predictions(population.passes(round), drawn, names)
-    use = np.array([label[i] >= 0 and answers.get(one.document_id) is not None for i, one in enumerate(drawn)])
+    labels, confidence = _predicted(population.passes(round), drawn, task)
+    use = np.array([labels[i] is not None and answers.get(one.document_id) is not None for i, one in enumerate(drawn)])
     shift = 0.0
     if use.any():
         said = np.array([answers.get(one.document_id) for one in drawn], object)
-        predicted = np.array([names[i] for i in label], object)
+        predicted = np.array(labels, object)
         hit = said == (predicted if population.positive is None else population.positive)
         positive = (predicted == population.positive) | (population.positive is None)
         score = np.where(positive, confidence, 1 - confidence)
         shift = right_on_average(score[use], hit[use].astype(bool), _weights(drawn, use))
     enlarged = sample.draw(finer, n, seed=seed, round=round, taken=drawn, shift=shift)
     return Extended(enlarged, finer.cuts)
+
+
+def _predicted(scores: Folder, drawn: Sequence[Sampled], task: Task) -> tuple[list[str | None], Floats]:
+    """Return the labels of documents by a pass, as answers have them, None for an error row, and the confidences."""
+    if task.multilabel:
+        found = predicted_sets(scores, drawn, task.names)
+        return found.texts, found.confidence
+    label, confidence = predictions(scores, drawn, task.names)
+    return [task.names[i] if i >= 0 else None for i in label.tolist()], confidence
 
 
 def right_on_average(score: Floats, hit: Bools, weights: Floats) -> float:
@@ -95,7 +105,12 @@ def right_on_average(score: Floats, hit: Bools, weights: Floats) -> float:
 
 
 def headline(figures: Figures, task: Task) -> tuple[str, Estimate]:
-    """Return the figure whose interval `width` is about, with its name: accuracy, or F1 of the positive class."""
+    """Return the figure whose interval `width` is about, with its name.
+
+    It is accuracy, in a binary task F1 of the positive class, and in a multilabel task micro-F1.
+    """
+    if figures.multilabel is not None:
+        return "micro-F1", figures.multilabel.micro_f1
     estimates = figures.per_class[0].estimates
     if task.kind == "binary" and estimates is not None:
         return f"F1 of {task.names[0]}", estimates.f1

@@ -1,15 +1,17 @@
 """Figures of a model on a labelled file of the user."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from laud_ray.data import sources
+from laud_ray.data.formats.cells import SetColumn
 from laud_ray.data.label_counts import LabelCounts, TwoLabels
 from laud_ray.data.seen import Seen
 from laud_ray.errors import CorpusError
+from laud_ray.evaluation.multilabel.labelled import SetsInFile, check_sets
 from laud_ray.evaluation.outside import Outside
 from laud_ray.labels import Unknown, known_labels, no_known_label
 from laud_ray.passes.scoring import score_texts
@@ -19,7 +21,7 @@ from laud_ray.stats.legibility import ENOUGH, Legibility, LegibleScorer
 from laud_ray.storage.text_reading import AS_FOUND, Reading
 from laud_ray.taxonomy.task import numbers_of
 from laud_ray.texts import cut, normalise_text
-from laud_ray.types import Figures, Floats, Indices, Scorer, Task
+from laud_ray.types import Figures, Floats, Indices, MultilabelScorer, Scorer, Task
 
 _NOWHERE = -1
 
@@ -104,6 +106,9 @@ def check_labelled(task: Task, path: str, *, text: str, label: str, reading: Rea
     if text == label:
         raise CorpusError(f"--label {label}: is also the column of the texts; expected another column")
     sources.require_columns(path, [text, label], reading)
+    if task.multilabel:
+        check_sets(task, path, text=text, label=label, reading=reading)
+        return
     known, others = known_labels(task), LabelCounts()
     for rows in sources.read(path, [text, label], reading):
         found = [normalise_text((cell or b"").decode(errors="replace")) for cell in rows.columns[1]]
@@ -131,7 +136,8 @@ def evaluate_labelled(
     A document with a label that the task does not have counts as an error; if the label is a path that begins in a
     taxonomy, only below its deepest node that the taxonomy has. Such a label is no class of macro-F1, which
     is the mean over the task's classes. In a binary task it is `other`. A label of a taxonomy may be an inner node:
-    `laud_ray.stats.hierarchy.leaf_figures` says how it counts.
+    `laud_ray.stats.hierarchy.leaf_figures` says how it counts. In a multilabel task, labels that the task does not have
+    are left out of the sets; see `laud_ray.evaluation.multilabel.labelled`.
 
     Args:
         max_chars: longer texts are truncated, as in the run's corpus.
@@ -144,6 +150,9 @@ def evaluate_labelled(
         EngineError: if the model's engine fails for any text.
     """
     check_labelled(task, path, text=text, label=label, reading=reading)
+    if isinstance(scorer, MultilabelScorer):
+        sets, rows_read = SetsInFile(scorer, task), sources.read(path, [text, SetColumn(label)], reading, seen)
+        return _of_sets(sets, scorer, rows_read, f"{path}: no row has both {text!r} and {label!r}", max_chars, seed)
     known = known_labels(task)
     strange, two = LabelCounts(), TwoLabels()
     truths = _Truths(task)
@@ -188,6 +197,31 @@ def evaluate_labelled(
         legible,
         len(sample) - found.n,
         truths.partly,
+    )
+
+
+def _of_sets(
+    sets: SetsInFile, scorer: Scorer, parts: Iterable[sources.Rows], nothing: str, max_chars: int, seed: int
+) -> LabelledFigures:
+    """Return the figures of the rows of a file whose labels are sets."""
+    left_out, legible = Counter[str](), Legibility()
+    for rows in parts:
+        if usable := list(sets.usable(rows, max_chars, left_out)):
+            texts, cells = zip(*usable, strict=True)
+            scored = sets.add(texts, cells)
+            if isinstance(scorer, LegibleScorer):
+                legible += scorer.legibility(scored[:ENOUGH])
+    if sets.failures:
+        left_out[f"cannot be scored (first: {sets.failures[0]})"] = len(sets.failures)
+    if not sets.rows:
+        raise CorpusError(f"{nothing}, of which the model can score one; expected at least one")
+    return LabelledFigures(
+        sets.figures(seed),
+        dict(left_out.most_common()),
+        sets.unknown_rows,
+        sets.unknown(),
+        sets.two.count(),
+        legible,
     )
 
 

@@ -10,6 +10,9 @@ import pyarrow as pa
 
 from laud_ray.data.range_files import side_by_side
 from laud_ray.errors import RunError
+from laud_ray.evaluation.multilabel.measure import figures_of_sets
+from laud_ray.evaluation.multilabel.predicted import COLUMNS, PredictedSets, predicted_in
+from laud_ray.evaluation.strata import merge_unanswered, nearest_answered
 from laud_ray.query import auto
 from laud_ray.stats import PoweredSample, Sample, figures, powered_figures
 from laud_ray.stats.hierarchy import leaf_figures
@@ -38,6 +41,11 @@ def predictions(scores: Folder, rows: Sequence[Sampled], names: Sequence[str]) -
         if row["label"] is not None:
             label[i], confidence[i] = index[row["label"]], row["confidence"]
     return label, confidence
+
+
+def predicted_sets(scores: Folder, rows: Sequence[Sampled], names: Sequence[str]) -> PredictedSets:
+    """Look up the predicted sets of a pass of a multilabel model for m documents."""
+    return predicted_in(sampled_rows(scores, rows, COLUMNS), len(rows), names)
 
 
 def sampled_rows(
@@ -69,6 +77,8 @@ def evaluate(
     may be an inner node: `laud_ray.stats.hierarchy.leaf_figures` says how it counts. With trusted answers, the tree's
     figures are those of the documents that have one.
 
+    In a multilabel task, labels are the text forms of sets of labels.
+
     Args:
         scores: the folder of the pass.
         drawn: the evaluation sample.
@@ -80,7 +90,11 @@ def evaluate(
     Raises:
         RunError: if no document has an answer with a label.
     """
-    label, confidence = predictions(scores, drawn, task.names)
+    if task.multilabel:
+        sets = predicted_sets(scores, drawn, task.names)
+        label, confidence = np.where(sets.scored, 0, -1), sets.confidence
+    else:
+        sets, (label, confidence) = None, predictions(scores, drawn, task.names)
     decisive = answers if trusted is None else trusted
     use = [i for i, one in enumerate(drawn) if label[i] >= 0 and decisive.get(one.document_id) is not None]
     if not use:
@@ -89,16 +103,19 @@ def evaluate(
         )
     asked = [i for i, one in enumerate(drawn) if trusted is None or one.document_id in trusted]
     unanswered = _unanswered([drawn[i].document_id for i in asked], label[asked] >= 0, decisive, reasons or {})
-    if trusted is not None:
+    if sets is not None:
+        found = figures_of_sets(sets, drawn, answers, trusted, seed=seed)
+    elif trusted is not None:
         found = _powered(task, drawn, answers, trusted, label, confidence, seed=seed)
         if task.taxonomy is not None:
             tree = _measured(task, drawn, trusted, label, confidence, use, seed=seed).hierarchy
             assert tree is not None, "a taxonomy has one"
             found = replace(found, hierarchy=tree, macro_f1=tree.macro_f1 or found.macro_f1)
-        return replace(found, unanswered=unanswered)
-    found = _measured(task, drawn, answers, label, confidence, use, seed=seed)
-    inner = 0 if found.hierarchy is None else found.hierarchy.n - found.n
-    return replace(found, unanswered=unanswered | ({INNER: inner} if inner else {}))
+    else:
+        found = _measured(task, drawn, answers, label, confidence, use, seed=seed)
+        if found.hierarchy is not None and (inner := found.hierarchy.n - found.n):
+            unanswered |= {INNER: inner}
+    return replace(found, unanswered=unanswered)
 
 
 def _measured(
@@ -217,25 +234,3 @@ def confidence_auc(run: RunFolder, round: int) -> float | None:
     use = [i for i, one in enumerate(drawn) if label[i] >= 0 and answers.get(one.document_id) is not None]
     right = np.asarray([agrees(task, task.names[label[i]], answers[drawn[i].document_id]) for i in use], np.bool_)
     return auto.confidence_auc(confidence[use], right)
-
-
-def merge_unanswered(drawn: Sequence[Sampled], answered: Sequence[Sampled]) -> tuple[Indices, dict[int, int]]:
-    """Merge each stratum without answers into the nearest one with answers.
-
-    Returns:
-        The strata of the answered documents, and the sizes of the merged strata.
-    """
-    into, sizes = nearest_answered(drawn, answered), {one.stratum: one.stratum_size for one in drawn}
-    merged = dict.fromkeys(sorted(set(into.values())), 0)
-    for stratum, size in sizes.items():
-        merged[into[stratum]] += size
-    return np.asarray([one.stratum for one in answered], np.int64), merged
-
-
-def nearest_answered(drawn: Sequence[Sampled], answered: Sequence[Sampled]) -> dict[int, int]:
-    """Map each stratum to itself if it has answers, else to the nearest one that has."""
-    known = sorted({one.stratum for one in answered})
-    return {
-        stratum: min(known, key=lambda other: (abs(other - stratum), other))
-        for stratum in sorted({one.stratum for one in drawn})
-    }

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from laud_ray.errors import RunError
-from laud_ray.evaluation.measure import decisive_answers, merge_unanswered, sampled_rows
+from laud_ray.evaluation.measure import decisive_answers, sampled_rows
+from laud_ray.evaluation.strata import merge_unanswered
 from laud_ray.stats import hierarchy
 from laud_ray.stats.hierarchy import Promise
 from laud_ray.storage.folder import Folder

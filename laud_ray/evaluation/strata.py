@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from laud_ray.data.corpus import Corpus
 from laud_ray.data.range_files import side_by_side
 from laud_ray.storage.folder import Folder
+from laud_ray.store.store import Sampled
 from laud_ray.types import Bools, Floats, Indices
 
 # The setting of a run in which the cuts of its evaluation sample are stored.
@@ -118,3 +119,25 @@ class Population:
             return usable, confidence
         is_positive = np.asarray(table.column("label").cast(pa.string()).fill_null("").to_numpy() == self.positive)
         return usable, np.where(is_positive | ~usable, confidence, 1 - confidence)
+
+
+def merge_unanswered(drawn: Sequence[Sampled], answered: Sequence[Sampled]) -> tuple[Indices, dict[int, int]]:
+    """Merge each stratum without answers into the nearest one with answers.
+
+    Returns:
+        The strata of the answered documents, and the sizes of the merged strata.
+    """
+    into, sizes = nearest_answered(drawn, answered), {one.stratum: one.stratum_size for one in drawn}
+    merged = dict.fromkeys(sorted(set(into.values())), 0)
+    for stratum, size in sizes.items():
+        merged[into[stratum]] += size
+    return np.asarray([one.stratum for one in answered], np.int64), merged
+
+
+def nearest_answered(drawn: Sequence[Sampled], answered: Sequence[Sampled]) -> dict[int, int]:
+    """Map each stratum to itself if it has answers, else to the nearest one that has."""
+    known = sorted({one.stratum for one in answered})
+    return {
+        stratum: min(known, key=lambda other: (abs(other - stratum), other))
+        for stratum in sorted({one.stratum for one in drawn})
+    }

@@ -6,7 +6,8 @@ import numpy as np
 
 from laud_ray.config import RunConfig
 from laud_ray.data.corpus import Corpus
-from laud_ray.evaluation.measure import evaluation_answers, merge_unanswered
+from laud_ray.evaluation.measure import evaluation_answers
+from laud_ray.evaluation.strata import merge_unanswered
 from laud_ray.quality.aggregation import Opinion
 from laud_ray.quality.raters import OracleError, compare
 from laud_ray.stats import Sample, allocate, figures

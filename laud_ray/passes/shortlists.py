@@ -1,7 +1,9 @@
 """Keep the best documents of each range during a pass, and merge them later, so that selection scans nothing again."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, sqrt
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +11,7 @@ import pyarrow.compute as pc
 
 from laud_ray.data.corpus import Corpus
 from laud_ray.data.range_files import random_of, side_by_side
+from laud_ray.label_sets import LabelSet
 from laud_ray.passes.summary import Summary
 from laud_ray.storage.folder import Folder
 from laud_ray.types import Bools, Candidates, Floats, Indices, QueryStrategy
@@ -94,7 +97,9 @@ def shortlist_range(
     criteria = np.repeat(np.arange(len(places), dtype=np.int32), [len(one) for one in places])
     at = np.concatenate(places)
     taken = rows[at]
-    columns = scores.select(["id"]).take(pa.array(taken))
+    # In a multilabel task, the predicted set and the probability that it is right.
+    more = ["labels", "confidence"] if "labels" in scores.column_names else []
+    columns = scores.select(["id", *more]).take(pa.array(taken))
     for column, values in zip(("top_labels", "top_probabilities"), _listed(scores, found, inverse[taken]), strict=True):
         columns = columns.append_column(column, values)
     return (
@@ -117,7 +122,8 @@ def _listed(scores: pa.Table, found: Summary, texts: Indices) -> tuple[pa.Array,
 def read_shortlist(corpus: Corpus, out: Folder, depth: int) -> pa.Table:
     """Merge the shortlists of a finished pass into the `depth` best rows of each criterion, best first.
 
-    Columns: id, text, criterion, utility, tie, top_labels, top_probabilities.
+    Columns: id, text, criterion, utility, tie, top_labels, top_probabilities; of a multilabel task also labels and
+    confidence, as in the pass.
     """
     lists = out / SHORTLIST
     merged: list[pa.Table] = []
@@ -129,6 +135,13 @@ def read_shortlist(corpus: Corpus, out: Folder, depth: int) -> pa.Table:
             # The cost of a merge grows with its rows, so the next one waits until they have doubled.
             most = max(20 * depth, 2 * merged[0].num_rows)
     return _best(pa.concat_tables(merged), depth)
+
+
+def predicted_in(row: Mapping[str, Any]) -> tuple[str, float]:
+    """Return the prediction in a row of a shortlist, as an answer has it, and the probability that it is right."""
+    if "labels" in row:
+        return LabelSet.of(row["labels"]).text, row["confidence"]
+    return row["top_labels"][0], row["top_probabilities"][0]
 
 
 def _depths(criteria: int, share: int, most: int, rng: np.random.Generator) -> Indices:

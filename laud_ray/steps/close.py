@@ -111,7 +111,7 @@ def _result(work: Work, round: int) -> RoundResult:
     history, kappa, change = store.history(), None, None
     if round and round != first_round(store):  # a model of another version of the taxonomy has other labels
         before, after = run.scores(round - 1), run.scores(round)
-        kappa, change = agreement(before, after, store.sample("stop"), task.names, binary=task.kind == "binary")
+        kappa, change = agreement(before, after, store.sample("stop"), task)
     return RoundResult(
         number=round,
         model=run.model_name(round),

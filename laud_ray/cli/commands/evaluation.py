@@ -35,7 +35,8 @@ def evaluate(
 
     With --budget, documents are chosen that narrow the intervals most; no model is trained on their answers. If
     evaluation.trusted is set, the trusted oracle answers. Run the same command again to resume an interrupted purchase.
-    --width is about the interval of accuracy, or in a binary task of F1 of the positive label.
+    --width is about the interval of accuracy, in a binary task of F1 of the positive label, and in a multilabel task of
+    micro-F1.
     """
     if data is None:
         if budget is None or label is not None or text is not None:

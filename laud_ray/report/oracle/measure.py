@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from laud_ray.evaluation.carried import carried_labels
-from laud_ray.evaluation.measure import nearest_answered
+from laud_ray.evaluation.strata import nearest_answered
 from laud_ray.quality.oracles.accuracy import NONE, Accuracy, accuracy
 from laud_ray.quality.oracles.answers import Reply
 from laud_ray.quality.oracles.split import correlation

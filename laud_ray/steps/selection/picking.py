@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray.data.near_duplicates import NearDuplicates
+from laud_ray.passes.shortlists import predicted_in
 from laud_ray.store.store import Query
 from laud_ray.taxonomy import Taxonomy
 from laud_ray.types import Candidates, Document, Indices, QueryStrategy
@@ -17,6 +18,8 @@ from laud_ray.types import Candidates, Document, Indices, QueryStrategy
 SPARE = 4
 # The most times that a spatial strategy picks, the first time included, to replace skipped near-duplicates.
 TURNS = 4
+# The likeliest labels that the reason of a query names in a multilabel task.
+LISTED = 3
 
 
 def shortlist_depth(batch: int, *, reach: int = 0, criteria: int = 1, cap: int | None = None) -> int:
@@ -123,16 +126,14 @@ def _without(pool: Candidates, left: Indices, picked: Sequence[int]) -> Candidat
     return replace(rest, space=grown)
 
 
-def _query(row: dict[str, object], name: str, taxonomy: Taxonomy | None) -> Query:
+def _query(row: dict[str, Any], name: str, taxonomy: Taxonomy | None) -> Query:
     labels, proba = row["top_labels"], row["top_probabilities"]
-    assert isinstance(labels, list)
-    assert isinstance(proba, list)
-    return Query(
-        Document(str(row["id"]), str(row["text"])),
-        f"{name}: {_between(labels[:2], proba[:2], taxonomy)}",
-        labels[0],
-        proba[0],
-    )
+    if "labels" in row:
+        likeliest = zip(labels[:LISTED], proba[:LISTED], strict=True)
+        why = ", ".join(f"{label} {p:.2f}" for label, p in likeliest)
+    else:
+        why = _between(labels[:2], proba[:2], taxonomy)
+    return Query(Document(row["id"], row["text"]), f"{name}: {why}", *predicted_in(row))
 
 
 def _between(labels: Sequence[str], proba: Sequence[float], taxonomy: Taxonomy | None) -> str:

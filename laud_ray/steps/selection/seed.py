@@ -15,6 +15,7 @@ from laud_ray.steps.annotation.answers import to_labels
 from laud_ray.steps.selection.seed_walk import (
     CANDIDATES,
     in_groups,
+    naming,
     next_wave,
     nothing_to_learn,
     outcome,
@@ -77,7 +78,7 @@ def seed(work: Work) -> None:
     """
     per_class, cap = work.config.init.per_class, seed_cap(work.config)
     groups = sought_groups(work.task, work.config)
-    names = groups.names
+    names, named = groups.names, naming(groups)
     listed = read_shortlist(work.corpus, work.run.scores(0), ranking_depth(len(names), cap))
     held_out = {one.document_id for one in work.store.sample("evaluation")}
     rankings = [[q for q in ranking if q.document.id not in held_out] for ranking in to_rankings(listed, names)]
@@ -89,13 +90,15 @@ def seed(work: Work) -> None:
             asked = in_groups(work.store.queries("seed"), groups)
             if waiting is not None:
                 break
-            wave = next_wave(rankings, asked, names, per_class=per_class, cap=cap, nearness=nearby, growing=people)
+            wave = next_wave(
+                rankings, asked, names, per_class=per_class, cap=cap, nearness=nearby, growing=people, named=named
+            )
             if not wave:
                 break
             work.store.add_queries("seed", 1, wave)
     if waiting is not None:
         raise waiting
-    if (short := shortfall(outcome(asked, names), per_class)) is not None:
+    if (short := shortfall(outcome(asked, names, named), per_class)) is not None:
         work.note("annotate", 1, short)
 
 
@@ -116,4 +119,5 @@ def _nothing_to_learn(work: Work) -> str | None:
     asked = work.store.queries("seed")
     learned = {example.label for example in to_examples(asked, to_labels(work, work.store.feedback()))}
     groups = sought_groups(work.task, work.config)
-    return nothing_to_learn(outcome(in_groups(asked, groups), groups.names), learned)
+    named = naming(groups)
+    return nothing_to_learn(outcome(in_groups(asked, groups), groups.names, named), learned, named)

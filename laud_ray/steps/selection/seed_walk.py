@@ -4,15 +4,17 @@ arXiv 2511.14738. The result is balanced, so training does not start from a rand
 """
 
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Container, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
 from laud_ray.config import RunConfig
 from laud_ray.data.near_duplicates import NearDuplicates
+from laud_ray.label_sets import named
+from laud_ray.passes.shortlists import predicted_in
 from laud_ray.store.store import Answered, Query
 from laud_ray.taxonomy.groups import MOST, Groups, groups_of
 from laud_ray.types import Document, Floats, Indices, Task
@@ -21,6 +23,8 @@ from laud_ray.types import Document, Floats, Indices, Task
 CANDIDATES = 4000
 # The most classes named in one line.
 SAID = 5
+# Maps the label of an answer to the classes that it names.
+Named: TypeAlias = Callable[[str | None], Collection[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,16 @@ class Sought:
     queries: int
 
 
+def one_label(label: str | None) -> tuple[str, ...]:
+    """Return the class that an answer names; none of an abstention."""
+    return () if label is None else (label,)
+
+
+def naming(groups: Groups) -> Named:
+    """Return the function that tells which classes an answer names: in a multilabel task those of a set."""
+    return named if groups.independent else one_label
+
+
 def seed_cap(config: RunConfig) -> int:
     """The most queries of the walk: init.max_queries, or the whole budget if that is less."""
     return min(config.init.max_queries, config.budget.annotations)
@@ -93,6 +107,7 @@ def next_wave(
     cap: int,
     nearness: Nearness | None = None,
     growing: bool = False,
+    named: Named = one_label,
 ) -> list[Query]:
     """Return the next queries of the walk: as many for each class as it lacks. Empty when the walk is over.
 
@@ -114,13 +129,15 @@ def next_wave(
         per_class: documents to find for each class.
         cap: the most queries in all, those in `asked` included.
         growing: whether a wave has, for a class that lacks documents, more queries than the waves before together.
+        named: maps an answer to the classes that it names.
     """
     seen_ids = {answer.query.document.id for answer in asked}
     seen = NearDuplicates(answer.query.document.text for answer in asked)
     wave: list[Query] = []
+    found = [named(answer.label) for answer in asked]
     share = max(per_class, cap // len(names))
     for name, ranking in zip(names, rankings, strict=True):
-        confirmed = [answer.query.document for answer in asked if answer.label == name]
+        confirmed = [answer.query.document for answer, names_it in zip(asked, found, strict=True) if name in names_it]
         lacking = per_class - len(confirmed)
         if lacking <= 0:
             continue
@@ -175,13 +192,18 @@ def _first(queries: Iterator[Query], seen_ids: Container[str], seen: NearDuplica
 
 
 def in_groups(asked: Sequence[Answered], groups: Groups) -> list[Answered]:
-    """Return answers that name the groups which their labels are in; without one, they count as abstentions."""
+    """Return answers that name the groups which their labels are in; without one, they count as abstentions.
+
+    The answers of a multilabel task are sets, which stay as they are.
+    """
+    if groups.independent:
+        return list(asked)
     return [replace(one, label=groups.name_of(one.label)) for one in asked]
 
 
-def outcome(asked: Sequence[Answered], names: Sequence[str]) -> tuple[Sought, ...]:
+def outcome(asked: Sequence[Answered], names: Sequence[str], named: Named = one_label) -> tuple[Sought, ...]:
     """Count for each class the documents that the seed queries found."""
-    found = Counter(answer.label for answer in asked)
+    found = Counter(name for answer in asked for name in named(answer.label))
     made = Counter(answer.query.sought for answer in asked)
     return tuple(Sought(name, found[name], made[name]) for name in names)
 
@@ -198,26 +220,26 @@ def shortfall(sought: Sequence[Sought], per_class: int) -> str | None:
     return "; ".join(start + _some(which) for start, which in parts if which) or None
 
 
-def nothing_to_learn(sought: Sequence[Sought], learned: Set[str]) -> str | None:
+def nothing_to_learn(sought: Sequence[Sought], learned: Set[str], named: Named = one_label) -> str | None:
     """Return the reason why no model can be trained: fewer than two classes have an example. None if one can.
 
     A model of one class would predict it for every document; if the other class is rare, that looks accurate and is
-    worthless.
+    worthless. The same holds for a model of one set of labels.
 
     Args:
         learned: the labels of the examples, those from feedback included.
     """
     if len(learned) > 1:
         return None
-    known = [one.name for one in sought if one.name in learned]
-    missing = _some([f"{one.name!r} was not found in {_queries(one)}" for one in sought if one.name not in learned])
-    alone = f"every example is {known[0]!r}" if known else "no answer names a label"
+    known = [name for label in learned for name in named(label)]
+    missing = _some([f"{one.name!r} was not found in {_queries(one)}" for one in sought if one.name not in known])
+    alone = f"every example is {'; '.join(known)!r}" if known else "no answer names a label"
     return f"seed: {missing}; {alone}, so no model can be trained and the zero-shot model stays current"
 
 
-def not_found(asked: Sequence[Answered], names: Sequence[str]) -> tuple[str, ...]:
+def not_found(asked: Sequence[Answered], names: Sequence[str], named: Named = one_label) -> tuple[str, ...]:
     """The classes that no answer has named."""
-    found = {answer.label for answer in asked}
+    found = {name for answer in asked for name in named(answer.label)}
     return tuple(name for name in names if name not in found)
 
 
@@ -241,8 +263,7 @@ def to_rankings(shortlist: pa.Table, names: Sequence[str]) -> list[list[Query]]:
             Query(
                 Document(row["id"], row["text"]),
                 f"no. {place} for {name} ({row['utility']:.2f}) in the zero-shot ranking",
-                row["top_labels"][0],
-                row["top_probabilities"][0],
+                *predicted_in(row),
                 sought=name,
                 walk="ranking",
             )

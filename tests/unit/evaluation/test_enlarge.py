@@ -16,8 +16,10 @@ from laud_ray.evaluation.strata import Cut, Population, dump_cuts, load_cuts
 from laud_ray.stats import Sample, estimate_accuracy, estimate_classes
 from laud_ray.storage.folder import Folder
 from laud_ray.store.store import Sampled
-from laud_ray.types import Estimate, Floats
+from laud_ray.types import Estimate, Floats, Label, Task
 from tests.rare import DOCUMENTS, NAMES, score_of, truth, write_catalog, write_scores
+
+TASK = Task("rare", "binary", tuple(map(Label, NAMES)))
 
 
 def test_two_phases_estimate_the_population(tmp_path: Path) -> None:
@@ -36,7 +38,7 @@ def test_two_phases_estimate_the_population(tmp_path: Path) -> None:
     cut = draw.cut(everything, 0, [3])
     for seed in range(25):
         first = draw.draw(replace(everything, cuts=(cut,)), 60, seed=(seed, 1))
-        both = extend(replace(everything, cuts=(cut,)), first, answers, NAMES, 90, round=1, seed=(seed, 2))
+        both = extend(replace(everything, cuts=(cut,)), first, answers, TASK, 90, round=1, seed=(seed, 2))
         label, confidence = predictions(scores[1], both.sample, NAMES)
         true = np.array([NAMES.index(str(answers[one.document_id])) for one in both.sample])
         strata = np.array([one.stratum for one in both.sample])

@@ -18,8 +18,8 @@ from laud_ray.errors import CorpusError, EngineError
 from laud_ray.evaluation import draw
 from laud_ray.evaluation.agreement import agreement
 from laud_ray.evaluation.labelled_file import LabelledFigures, evaluate_labelled
-from laud_ray.evaluation.measure import evaluate, merge_unanswered, why_unanswered
-from laud_ray.evaluation.strata import Population
+from laud_ray.evaluation.measure import evaluate, why_unanswered
+from laud_ray.evaluation.strata import Population, merge_unanswered
 from laud_ray.labels import Unknown
 from laud_ray.oracles.asking import annotate
 from laud_ray.passes.incomplete import drop_incomplete
@@ -312,14 +312,15 @@ def test_agreement_of_two_passes_on_the_stop_set(tmp_path: Path) -> None:
     corpus, before = a_corpus(tmp_path, [20], np.asarray([0.9] * 4 + [0.1] * 16))
     _, after = a_corpus(tmp_path / "after", [20], np.asarray([0.9] * 2 + [0.1] * 14 + [0.9] * 4))
     stop = [Sampled(corpus.ranges[0].name, row, f"d{row}", 0, 20) for row in range(20)]
+    binary = Task("t", "binary", (Label("Tea"), Label("other")))
     # Rows 9 and 19 are errors. Tea: 4 before, 5 after (0, 1, 16, 17, 18), both in 2.
-    kappa, change = agreement(before, after, stop, ("Tea", "other"), binary=True)
+    kappa, change = agreement(before, after, stop, binary)
     by_chance = (4 * 5 + 14 * 13) / 18**2
     assert kappa == pytest.approx((13 / 18 - by_chance) / (1 - by_chance))
     assert change == pytest.approx(1 - 2 * 2 / 9)
-    _, of_both = agreement(before, after, stop, ("Tea", "other"), binary=False)
+    _, of_both = agreement(before, after, stop, replace(binary, kind="multiclass"))
     assert of_both == pytest.approx((1 - 2 * 2 / 9 + 1 - 2 * 11 / 27) / 2)
-    assert agreement(before, after, [], ("Tea", "other"), binary=True) == (None, None)
+    assert agreement(before, after, [], binary) == (None, None)
 
 
 class Half:
