@@ -6,6 +6,7 @@ import { commandOf, meaning } from "./keys.js";
 import { hideExamples, saidOf, showPast, showProgress, showSent, showTask, toggle, toggleExamples } from "./panels.js";
 import { NodeIndex, split } from "./nodes.js";
 import { LabelIndex } from "./search.js";
+import { SetOptions } from "./sets.js";
 import { TreeOptions } from "./tree.js";
 import {
   Options, banner, counted, face, focusField, inWords, openComment, page, say, showLabelsAs, showQuestion,
@@ -26,10 +27,11 @@ let problem = ""; // why nothing can be sent or fetched
 const holder = tab.name();
 
 async function start() {
-  let me, index;
+  let me, index, limits;
   try {
     me = await ask("v1/me");
-    const { labels, tree } = await ask("v1/labels");
+    const { labels, tree, sets } = await ask("v1/labels");
+    limits = sets;
     index = tree ? new NodeIndex(tree, ask) : new LabelIndex(labels);
   } catch (error) {
     failed(error);
@@ -38,7 +40,7 @@ async function start() {
   }
   options?.end();
   const seen = { chosen: (label, via) => answer("label", via, label), failed, moved: showActive };
-  options = index.isTree ? new TreeOptions(index, seen) : new Options(index, seen);
+  options = index.isTree ? new TreeOptions(index, seen) : limits ? new SetOptions(index, limits, seen) : new Options(index, seen);
   showLabelsAs(index.isTree ? (label) => split(label, index.separator) : (label) => ({ name: label, above: [] }));
   work = new Answering({ me, index, holder }, { changed: show, past: drawPast, say, well, failed, sent: showSent });
   showTask(me);
@@ -108,6 +110,7 @@ function undo(item = work.lastOpen) {
   work.undo(item);
   shown = null;
   show();
+  if (options.isSet) options.choose(item.vote.labels);
   page.comment.value = item.vote.comment ?? "";
   say(`Taken back: ${saidOf(item.vote)}.`);
 }
@@ -126,14 +129,33 @@ page.field.addEventListener("keydown", (event) => {
   const key = meaning(event, { empty: page.field.value === "", digits: options.digits, tree: options.isTree });
   if (!key) return;
   event.preventDefault();
-  if (key.kind === "choose") answer("label", "key", options.withDigit(key.index));
+  if (key.kind === "choose") choose(key.index);
   else if (key.kind === "move") options.move(key.by);
   else if (key.kind === "edge") options.edge(key.last);
-  else if (key.kind === "answer") enter();
+  else if (key.kind === "answer") key.all && options.isSet ? submit("key") : enter();
   else if (key.kind === "clear") clear();
   else if (key.kind === "unfold") options.unfold();
   else if (key.kind === "fold") options.fold();
 });
+
+function choose(digit) {
+  if (options.isSet) options.toggleDigit(digit);
+  else answer("label", "key", options.withDigit(digit));
+}
+
+/** Answer with all chosen labels; that none applies has a button of its own, so that it is no slip. */
+function submit(via) {
+  if (!shown) return;
+  if (!options.labels.length) return say("No label is chosen: choose all that apply, or answer “No label”.");
+  answer("label", via, options.labels);
+}
+
+/** Answer that no label applies. */
+function none(via) {
+  if (!options?.isSet) return answer("none", via);
+  if (options.labels.length) return say(`${counted(options.labels.length, "label is", "labels are")} chosen: take them away first.`, { care: true });
+  answer("label", via, []);
+}
 
 async function enter() {
   const [question, query] = [shown, page.field.value];
@@ -141,7 +163,12 @@ async function enter() {
   // What was typed is answered with, not what was found for the letters before.
   if (!(await options.ready(query)) || question !== shown || query !== page.field.value) return;
   const typed = query.trim();
-  if (options.active !== null) return options.enter(typed ? "search" : "key");
+  if (options.active !== null) {
+    options.enter(typed ? "search" : "key");
+    if (options.isSet) clear();
+    return;
+  }
+  if (options.isSet && !typed) return submit("key");
   say(typed ? "No label fits what you typed." : "No label is chosen: press its digit, type its name, or use the arrow keys.");
 }
 
@@ -170,7 +197,8 @@ const COMMANDS = {
   branch,
   tree: () => shown && (options.active === null ? say("Nothing is highlighted.") : options.lead(options.active)),
   unsure: (via) => answer("unsure", via),
-  none: (via) => answer("none", via),
+  none,
+  answer: submit,
   undo: () => undo(),
   comment: () => shown && openComment(page["comment-box"].hidden || document.activeElement !== page.comment, true),
   guideline: () => toggle(page["guideline-box"]),

@@ -83,13 +83,17 @@ export class Answering {
 
   // ---- Answers
 
-  /** Answer the question in sight; label is an index, or null for "unsure" and "none". */
+  /**
+   * Answer the question in sight; label is an index, or a list of them where several may apply, or null for "unsure" and
+   * "none".
+   */
   answer(kind, via, label, comment) {
     const question = this.hand.answer();
     const seconds = Math.round(1000 * this.clock.seconds(performance.now())) / 1000;
-    const name = label === null ? null : this.index.labels[label].name;
+    const name = (one) => this.index.labels[one].name;
+    const said = Array.isArray(label) ? { labels: label.map(name) } : { label: label === null ? null : name(label) };
     const vote = {
-      id: uuid(), question: question.id, answer: kind, label: name, comment: comment || null, seconds,
+      id: uuid(), question: question.id, answer: kind, ...said, comment: comment || null, seconds,
       shown: this._shownTo(question), via, answered_at: new Date().toISOString(),
     };
     this._keep(vote);

@@ -9,12 +9,15 @@ export const TREE_COMMANDS = { b: "branch", t: "tree" };
  *
  * state: {empty, digits, tree}: whether the field is empty, how many options have a digit, and whether they are a tree.
  * Returns {kind: "choose", index} | {kind: "move", by} | {kind: "edge", last} | {kind: "answer"} | {kind: "clear"} |
- * {kind: "unfold"} | {kind: "fold"} | {kind: "command", name} | {kind: "none"}; "none" is a press that must do nothing at all.
+ * {kind: "answer", all: true} (with Ctrl) | {kind: "unfold"} | {kind: "fold"} | {kind: "command", name} | {kind: "none"}; "none" is a press that must do nothing at all.
  */
 export function meaning(event, { empty, digits, tree = false }) {
   if (event.isComposing || event.keyCode === 229) return null; // an input method is choosing characters
   const command = commandOf(event, tree);
   if (command) return event.repeat ? { kind: "none" } : { kind: "command", name: command };
+  if (event.ctrlKey && event.key === "Enter" && !event.altKey && !event.metaKey) {
+    return event.repeat ? { kind: "none" } : { kind: "answer", all: true };
+  }
   if (event.ctrlKey || event.metaKey || event.altKey) return null;
   if (event.key === "Enter") return event.repeat ? { kind: "none" } : { kind: "answer" };
   if (event.key === "Escape") return { kind: "clear" };

@@ -6,7 +6,7 @@ export const LISTED = 50; // so many are listed without a search
 /**
  * The groups of options: [{title, rows: [{label, digit, probability, votes}]}]; label is an index into the labels.
  *
- * question: {candidates: [[label, probability]] or null, answers: [{label, count}] or null}.
+ * question: {candidates: [[label, probability]] or null, answers: [{label, labels, count}] or null}.
  */
 export function offered(question, index, query) {
   const labels = index.labels;
@@ -16,7 +16,10 @@ export function offered(question, index, query) {
     return { groups: [{ title: null, rows: rows.map((label) => ({ label, digit: null })) }], total };
   }
   const shown = new Map((question.candidates ?? []).map(([name, probability]) => [places.get(name), probability]));
-  const votes = new Map((question.answers ?? []).map(({ label, count }) => [places.get(label), count]));
+  const votes = new Map(); // how many people gave each label; an answer may have several
+  for (const { label, labels: several, count } of question.answers ?? []) {
+    for (const name of several ?? [label]) votes.set(places.get(name), (votes.get(places.get(name)) ?? 0) + count);
+  }
   const about = (label, digit) => ({ label, digit, probability: shown.get(label), votes: votes.get(label) });
   if (labels.length <= FEW) {
     return { groups: [{ title: null, rows: labels.map((_, i) => about(i, i + 1)) }], total: labels.length };

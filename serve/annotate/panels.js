@@ -1,7 +1,7 @@
 // What stands beside the question: progress, guideline, the person's last answers, similar texts.
 
 import { ask } from "./client.js";
-import { copy, counted, inWords, page, say, showLabel } from "./view.js";
+import { copy, counted, inWords, labelsInWords, page, say, showLabel } from "./view.js";
 
 const MOST_PAST = 20;
 
@@ -38,7 +38,7 @@ export function showSent(waiting) {
 const NO_LABEL = { unsure: "unsure", none: "none fits" };
 
 /** An answer in a line of text. */
-export const saidOf = ({ answer, label }) => NO_LABEL[answer] ?? inWords(label);
+export const saidOf = ({ answer, label, labels }) => NO_LABEL[answer] ?? (labels ? labelsInWords(labels) : inWords(label));
 
 /** The last answers, the newest first: [{question, vote, final}]. */
 export function showPast(past, change) {
@@ -47,8 +47,8 @@ export function showPast(past, change) {
     ...past.slice(0, MOST_PAST).map((item) => {
       const row = copy(page["past-row"]);
       row.querySelector(".what").textContent = item.question.text;
-      const { answer, label } = item.vote;
-      if (NO_LABEL[answer]) row.querySelector(".label").textContent = NO_LABEL[answer];
+      const { answer, label, labels } = item.vote;
+      if (NO_LABEL[answer] || labels) row.querySelector(".label").textContent = saidOf(item.vote);
       else showLabel(row.querySelector(".label"), label);
       const button = row.querySelector("button");
       button.setAttribute("aria-label", `Change the answer to ${item.question.text.slice(0, 60)}`);

@@ -8,7 +8,7 @@ export const counted = (n, one, many) => `${n.toLocaleString("en")} ${n === 1 ? 
 const percent = (fraction) => `${Math.round(100 * fraction)} %`;
 export const copy = (template) => template.content.firstElementChild.cloneNode(true);
 const LONG = 140, LONGER = 700; // characters from which on a text is set smaller
-const KEYBOARD = !matchMedia("(hover: none) and (pointer: coarse)").matches;
+export const KEYBOARD = !matchMedia("(hover: none) and (pointer: coarse)").matches;
 
 /** Put the cursor into the field; not on a phone, where that would open its keyboard over half of the page. */
 export function focusField() {
@@ -42,9 +42,10 @@ export function showQuestion(question) {
   page.answers.replaceChildren(...(question.answers ?? []).map(answerRow));
 }
 
-function answerRow({ label, said, count, comments }) {
+function answerRow({ label, labels, said, count, comments }) {
   const row = copy(page["answer-row"]);
-  if (label === null) row.querySelector(".label").textContent = said;
+  if (labels) row.querySelector(".label").textContent = labelsInWords(labels);
+  else if (label === null) row.querySelector(".label").textContent = said;
   else showLabel(row.querySelector(".label"), label);
   row.querySelector(".count").textContent = counted(count, "person", "people");
   row.querySelector(".said-with").textContent = comments.join("\n");
@@ -92,6 +93,9 @@ export function inWords(label) {
   return above.length ? `${name} (${above.at(-1)})` : name;
 }
 
+/** The labels of an answer that may have several. */
+export const labelsInWords = (labels) => labels.join("; ") || "no label";
+
 /** The options below the field: one list box, of which at most 50 rows are drawn. */
 export class Options {
   constructor(index, { chosen }) {
@@ -110,9 +114,13 @@ export class Options {
     page.options.addEventListener("click", click, { signal });
     page.options.addEventListener("mousedown", (event) => event.preventDefault(), { signal }); // the cursor stays in the field
     page.options.setAttribute("role", this.isTree ? "tree" : "listbox");
+    page.options.removeAttribute("aria-multiselectable");
     page.field.setAttribute("aria-haspopup", this.isTree ? "tree" : "listbox");
     page.field.maxLength = this.isTree ? 2000 : 200;
     for (const element of document.querySelectorAll(".of-tree")) element.hidden = !this.isTree;
+    for (const element of document.querySelectorAll(".of-sets")) element.hidden = !this.isSet;
+    for (const element of document.querySelectorAll(".of-one")) element.hidden = this.isSet;
+    page.chosen.hidden = true;
   }
 
   /** Leave the page to other options. */
@@ -122,6 +130,11 @@ export class Options {
 
   /** Whether the labels are a tree, see tree.js. */
   get isTree() {
+    return false;
+  }
+
+  /** Whether several labels may apply, see sets.js. */
+  get isSet() {
     return false;
   }
 

@@ -345,3 +345,35 @@ def test_nothing_stands_in_anybodys_way(
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
         page.screenshot(path=shots / f"annotate-{count}-{name}-{scheme}-long.png")
         context.close()
+
+
+def test_several_labels_are_toggled_and_answered_together(
+    context: BrowserContext, servers: list[Server], tmp_path: Path
+) -> None:
+    server = serve(servers, make_run(tmp_path / "run", labels=names(30), n=4, sets="at_most: 3"))
+    page = context.new_page()
+    page.goto(server.url)
+    first = shown(page)
+    page.keyboard.press("Enter")
+    expect(page.locator("#said")).to_contain_text("No label is chosen")
+    page.keyboard.press("1")
+    page.keyboard.press("2")
+    page.keyboard.press("2")
+    page.keyboard.type("smoked bread")
+    page.keyboard.press("Enter")
+    expect(page.locator("#chosen li")).to_have_count(2)
+    expect(page.locator("#options [aria-checked=true]")).to_have_count(2)
+    chosen = [one.removesuffix("\n×") for one in page.locator("#chosen li").all_inner_texts()]
+    page.keyboard.press("Enter")
+    second = shown(page, first)
+    page.keyboard.press("Alt+o")
+    shown(page, second)
+    expect(page.locator("#past .label")).to_have_text(["no label", "; ".join(chosen)])
+    page.locator("#past button").nth(1).click()  # change the first answer
+    shown(page)
+    expect(page.locator("#chosen li")).to_have_count(2)
+    page.locator("#chosen button").first.click()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#past .label")).to_have_text([chosen[1], "no label"])
+    page.wait_for_function("document.getElementById('sent').textContent === ''")
+    assert {one.vote.label for one in current(server.votes())} == {f'["{chosen[1]}"]', "[]"}

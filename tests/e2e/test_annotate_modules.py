@@ -262,3 +262,39 @@ def test_options_of_few_labels_keep_their_digits_and_suggestions_come_first_of_m
         [["Suggested", 2, [[1, 1, 0.9], [0, 2, 0.1]]]],
         [],
     ]
+
+
+def test_labels_are_chosen_within_the_limits_of_an_answer(page: Page) -> None:
+    found = run(
+        page,
+        "sets.js",
+        """
+        const limits = { at_most: 2, exclusive: [["a", "b"], ["b", "c"]] };
+        const chosen = new m.Chosen([..."abcd"].map((name) => ({ name })), limits);
+        const steps = [0, 3, 2, 1, 1, 2].map((label) => [chosen.toggle(label), chosen.labels]);
+        return steps;
+        """,
+    )
+    assert found == [
+        [{"on": True, "removed": []}, [0]],
+        [{"on": True, "removed": []}, [0, 3]],
+        [{"full": 2}, [0, 3]],
+        [{"on": True, "removed": [0]}, [3, 1]],
+        [{"on": False, "removed": []}, [3]],
+        [{"on": True, "removed": []}, [3, 2]],
+    ]
+
+
+def test_an_adjudicator_sees_how_many_chose_each_label(page: Page) -> None:
+    found = run(
+        page,
+        "options.js",
+        """
+        const labels = [..."abcdefghijk"].map((name) => ({ name }));
+        const unsure = { labels: null, label: null, count: 1 };
+        const answers = [{ labels: ["c", "a"], count: 2 }, { labels: ["a"], count: 1 }, unsure];
+        const { groups } = m.offered({ answers, candidates: null }, { labels }, "");
+        return groups[0].rows.map(({ label, votes }) => [label, votes]);
+        """,
+    )
+    assert found == [[2, 2], [0, 3]]
