@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from laud_ray.config.mistakes import known_names
 from laud_ray.config.oracles import OracleConfig
 from laud_ray.config.section import Section
-from laud_ray.query import COMPOSED, SPREADABLE, STRATEGIES
+from laud_ray.query import COMPOSED, MULTILABEL, OF_SETS, SPREADABLE, STRATEGIES
 
 
 class InitConfig(Section):
@@ -29,7 +29,8 @@ class QueryConfig(Section):
     """Which documents to annotate next.
 
     Attributes:
-        strategy: the name of a query strategy (laud_ray.query.STRATEGIES).
+        strategy: the name of a query strategy (laud_ray.query.STRATEGIES). Of a multilabel task it is one of
+            laud_ray.query.MULTILABEL, and label_entropy where none is named.
         batch: queries per round.
         mix: the weight of each strategy where `strategy` is mix; the weights are normalised to sum to 1.
         diversity: how a batch of an uncertainty strategy is spread over the candidates' embeddings. None: not at all.
@@ -79,6 +80,32 @@ class QueryConfig(Section):
                 f"diversity: {self.diversity!r} is not valid with strategy {', '.join(map(repr, parts))}; "
                 f"expected strategy to be one of {', '.join(SPREADABLE)}"
             )
+        return self
+
+    def of_sets(self) -> "QueryConfig":
+        """Return the same section of a multilabel task, with its own strategy in place of `auto` or none.
+
+        Raises:
+            ValueError: if a strategy reads class probabilities that sum to 1.
+        """
+        if self.strategy == "auto" or "strategy" not in self.model_fields_set:
+            return self.model_copy(update={"strategy": "label_entropy"})
+        for name in (self.strategy, *(self.mix if self.strategy == "mix" else ())):
+            if name not in MULTILABEL:
+                raise ValueError(
+                    f"{name!r} is not valid with task.kind: multilabel; expected one of {known_names(name, MULTILABEL)}"
+                )
+        return self
+
+    def of_classes(self) -> "QueryConfig":
+        """Return this section of a task of another kind.
+
+        Raises:
+            ValueError: if a strategy reads the probabilities of labels that are independent of each other.
+        """
+        for name in (self.strategy, *(self.mix if self.strategy == "mix" else ())):
+            if name in OF_SETS:
+                raise ValueError(f"{name!r} is not valid; expected it only with task.kind: multilabel")
         return self
 
 

@@ -85,7 +85,8 @@ class EncoderConfig(Section):
         batch: examples per step.
         max_tokens: longer texts are truncated to this many tokens.
         class_balance: exponent of the inverse class frequency by which examples are weighted; 0 weights all alike.
-        holdout: share of the examples that is kept from training, for calibration.
+        holdout: share of the examples that is kept from the first epochs of training, for calibration; at least 0.2 for
+            a multilabel task, whose thresholds are fitted to them.
         memory: unlabelled documents of the corpus whose predictions are shared with nearest neighbours; 0 for none.
             It helps from about thirty documents per class, and hurts where the classes have a long tail
             (docs/LOG.md). None: 3,000 for a multiclass task with at most 120 classes (25 documents per class), else 0.
@@ -105,6 +106,10 @@ class EncoderConfig(Section):
     def epochs_for(self, kind: str) -> int:
         """Return the number of epochs for a kind of task, at least 1."""
         return self.epochs or (3 if kind == "taxonomy" else 10)
+
+    def holdout_for(self, kind: str) -> float:
+        """Return the share of the examples that is held out for a kind of task."""
+        return max(self.holdout, 0.2) if kind == "multilabel" else self.holdout
 
 
 class LinearConfig(Section):

@@ -129,6 +129,24 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _queries_of_the_kind(self) -> "RunConfig":
+        """Set the strategy of a multilabel task, and refuse one that does not fit the kind of task."""
+        of_kind = self.query.of_sets if self.task.kind == MULTILABEL else self.query.of_classes
+        try:
+            query = of_kind()
+        except ValueError as error:
+            raise ValueError(f"query.strategy: {error}") from None
+        object.__setattr__(self, "query", query)  # the section is frozen, and its default depends on the task
+        return self
+
+    @model_validator(mode="after")
+    def _learned_from_sets(self) -> "RunConfig":
+        for key in ("class_balance", "smoothing"):
+            if self.task.kind == MULTILABEL and (value := getattr(self.learner, key, 0)):
+                raise ValueError(f"learner.{key}: {value} is not valid with task.kind: multilabel; expected 0")
+        return self
+
+    @model_validator(mode="after")
     def _drawn_anew(self) -> "RunConfig":
         """Refuse an audit whose second answers would only repeat the first ones."""
         asked: list[tuple[str, OracleConfig]] = [("oracle", self.oracle), *self.second_oracles()]

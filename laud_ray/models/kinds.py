@@ -103,7 +103,7 @@ def build(
         batch=config.batch,
         max_tokens=config.max_tokens,
         class_balance=config.class_balance,
-        holdout=config.holdout,
+        holdout=config.holdout_for(task.kind),
         resources=resources,
         texts=tuple(probe if config.memory is None else probe[: config.memory]),
     )

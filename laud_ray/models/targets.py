@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
+from laud_ray.models.holdout import hold_back
 from laud_ray.printable import quoted
-from laud_ray.types import Bools, Example, Indices, Task
+from laud_ray.types import Bools, Example, Floats, Indices, Task
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +47,24 @@ class Targets:
         _, labels, counts = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)
         frequencies: Indices = counts[np.ravel(labels)]
         return frequencies
+
+    def weights(self, class_balance: float) -> Floats:
+        """Return the (n,) weights of the examples, (label frequency) ** -class_balance; their mean is 1."""
+        weights: Floats = self.frequencies.astype(np.float32) ** -class_balance
+        weights /= weights.mean()
+        return weights
+
+    def losses(self, logits: torch.Tensor) -> torch.Tensor:
+        """Map (n, k) logits to (n,) losses; see `losses`."""
+        return losses(logits, self)
+
+    def hold_back(self, share: float, rng: np.random.Generator) -> Indices:
+        """Draw the examples to hold out, as `laud_ray.models.holdout` does.
+
+        Those that are labelled with an inner node are never held out: the temperature is that of leaves.
+        """
+        exact = np.flatnonzero(self.exact)
+        return exact[hold_back(self.starts[exact], share, rng)]
 
     @staticmethod
     def of_classes(classes: Indices) -> "Targets":

@@ -86,9 +86,14 @@ def _taxonomy(model: Folder, _version: str | None) -> Taxonomy | None:
     return load(model.read(FILE), f"{model.uri}/{FILE}") if model.exists(FILE) else None
 
 
-def load_rules(model: Folder, scorer: Scorer) -> Rules | None:
+def rules_of(model: Folder) -> Rules | None:
     """Return the rules by which a multilabel model decides; None for a model of another kind of task."""
-    rules = _rules(model, version_of(model))
+    return _rules(model, version_of(model))
+
+
+def load_rules(model: Folder, scorer: Scorer) -> Rules | None:
+    """Return the same for a model that may lack a description, whose scorer has thresholds then."""
+    rules = rules_of(model)
     if rules is not None or sums_to_one(scorer):
         return rules
     return Rules(np.asarray(scorer.thresholds, np.float64))  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ from laud_ray.models import kinds
 from laud_ray.models.language.label_prompt import Answers
 from laud_ray.passes.incomplete import drop_incomplete
 from laud_ray.passes.run import run_pass
+from laud_ray.passes.scoring import rules_of
 from laud_ray.passes.shortlists import Shortlist
 from laud_ray.steps import changed, legible
 from laud_ray.steps.selection import focus
@@ -41,7 +42,7 @@ def score(work: Work, round: int) -> None:
         strategy = focus.ranking_of(leaves, work.task.names)
         listed = focus.ranking_depth(work.config.query.batch)
     else:
-        strategy = strategy_of(work)
+        strategy = strategy_of(work, rules=rules_of(work.run.models / work.run.model_name(round)))
         listed = depth(work, strategy)
     wanted = Shortlist(strategy, listed, asked, (work.config.seed, round))
     with work.step("score", round):

@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 
 from laud_ray.errors import ModelError
+from laud_ray.label_sets import LabelSet
 from laud_ray.models import kinds
 from laud_ray.models.encoder.encoding import BUNDLED, model_path
 from laud_ray.models.encoder.learner import EncoderScorer
 from laud_ray.models.kinds import EncoderLearner, LinearLearner
 from laud_ray.models.ray_train import Resources
+from laud_ray.stats.multilabel.rules import Rules
 from laud_ray.taxonomy import read_table
 from laud_ray.taxonomy.task import task_of
-from laud_ray.types import Example, Label, Task
+from laud_ray.types import Example, Label, MultilabelScorer, Task
 
 TASK = Task("drinks", "multiclass", (Label("Tea"), Label("Coffee"), Label("Juice", "fruit drinks")))
 WORDS = {
@@ -232,3 +234,29 @@ def test_training_on_a_taxonomy_is_deterministic(tmp_path: Path) -> None:
         EncoderLearner(epochs=2).fit(SHELVES, SHELVED, out=str(tmp_path / name), seed=0)
     one, other = (kinds.load(str(tmp_path / name)).score(TEXTS) for name in ("one", "other"))
     assert np.array_equal(one, other)
+
+
+SEVERAL = Task("drinks", "multilabel", TASK.labels, at_most=2, exclusive=(("Tea", "Coffee"),))
+SETS = [Example(one.text, LabelSet.of([one.label]).text) for one in EXAMPLES]
+SETS += [Example(f"{ODD['Tea']} {ODD['Juice']} {i}", LabelSet.of(["Tea", "Juice"]).text) for i in range(6)]
+SETS += [Example(f"plumber {i}", LabelSet.of([]).text) for i in range(6)]
+
+
+@pytest.mark.parametrize("learner", [EncoderLearner(epochs=8, holdout=0.35), LinearLearner()])
+def test_a_multilabel_model_finds_sets(learner: EncoderLearner | LinearLearner, tmp_path: Path) -> None:
+    learner.fit(SEVERAL, SETS, out=str(tmp_path / "m"), seed=0)
+    scorer = kinds.load(str(tmp_path / "m"))
+    assert isinstance(scorer, MultilabelScorer)
+    proba = scorer.score([*TEXTS, "plumber 9", f"{ODD['Tea']} {ODD['Juice']} 9"])
+    assert proba.shape == (14, 3)
+    assert ((proba >= 0) & (proba <= 1)).all()
+    assert np.mean([scorer.labels[i] == truth for i, truth in zip(proba[:12].argmax(1), TRUTH, strict=True)]) > 0.7
+    assert proba[12].max() < proba[:12].max(1).mean()
+    rules = Rules.of(json.loads((tmp_path / "m" / "model.json").read_text()))
+    assert rules is not None
+    assert (rules.at_most, rules.exclusive) == (2, ((0, 1),))
+    np.testing.assert_allclose(rules.thresholds, scorer.thresholds)
+    learner.fit(SEVERAL, [], out=str(tmp_path / "none"), seed=0)
+    untrained = kinds.load(str(tmp_path / "none"))
+    assert isinstance(untrained, MultilabelScorer)
+    np.testing.assert_allclose(untrained.score(TEXTS).sum(1), 1, rtol=1e-4)

@@ -19,9 +19,13 @@ from laud_ray.models.encoder.head import Head
 from laud_ray.models.encoder.propagation import Memory
 from laud_ray.models.encoder.tied import TiedClassifier
 from laud_ray.models.encoder.training import CosineClassifier, Course
+from laud_ray.models.multilabel import encoder as independent
+from laud_ray.models.multilabel.scorer import SetScorer
 from laud_ray.models.ray_train import Resources
 from laud_ray.models.targets import targets_of
+from laud_ray.stats.calibration import fit_temperature
 from laud_ray.stats.legibility import Legibility
+from laud_ray.stats.multilabel.rules import Rules
 from laud_ray.storage.model_folder import describe, seal
 from laud_ray.types import Example, Floats, Task
 
@@ -29,6 +33,9 @@ LORA_TARGETS = "all-linear"
 # Mean pooling does not use the pooler, and the exchange of gradients fails on a parameter without a gradient.
 UNUSED_MODULES = r".*pooler.*"
 MEMORY = "memory.safetensors"
+# The standard deviation of the prior on log T. Held-out examples were mostly selected because they are hard, so that a
+# temperature fitted on them alone is too high for the corpus. The head's own scale is nearly right (docs/LOG.md).
+PRIOR = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +70,15 @@ class EncoderLearner:
         if examples:
             config = {"learner": self, "task": task, "examples": tuple(examples), "seed": seed}
             ray_train.fit(train, config, self.resources, out)
+        elif task.multilabel:
+            independent.save_untrained(Path(out), self, task)
         else:
             classifier = CosineClassifier(Encoder(self.model, self.max_tokens).eval(), task, self.template)
             Path(out).mkdir(parents=True, exist_ok=True)
             save(Path(out), self, task, classifier, temperature=1.0, examples=0)
 
     @staticmethod
-    def open(model: str) -> "EncoderScorer":
+    def open(model: str) -> "EncoderScorer | SetScorer":
         """Open a model folder. Its model.json names the base model and the settings."""
         path, description = describe(model)
         encoder = Encoder(description["base"], description["max_tokens"])
@@ -78,6 +87,8 @@ class EncoderLearner:
 
             adapted = PeftModel.from_pretrained(encoder.model, str(path / "adapter"))
             encoder.model = adapted.merge_and_unload()
+        if (rules := Rules.of(description)) is not None:
+            return independent.open_scorer(path, description, encoder.freeze(), rules)
         head = load_file(path / "head.safetensors")
         labels, scale = tuple(description["labels"]), float(description["scale"]) / float(description["temperature"])
         rows = Head(head["weight"].numpy(), head["owners"].numpy(), scale, len(labels))
@@ -144,18 +155,25 @@ def train(config: dict[str, Any]) -> None:
     examples: tuple[Example, ...] = config["examples"]
     torch.manual_seed(config["seed"])
     encoder = Encoder(learner.model, learner.max_tokens).eval()
-    ids, targets = encoder.tokenize([e.text for e in examples]), targets_of(task, examples)
+    ids = encoder.tokenize([e.text for e in examples])
+    lora = LoraConfig(
+        r=learner.rank, lora_alpha=2 * learner.rank, target_modules=LORA_TARGETS, exclude_modules=UNUSED_MODULES
+    )
+    if task.multilabel:
+        several = independent.SetLearning(learner, task, examples, encoder, ids)
+        encoder.model = get_peft_model(encoder.model, lora)
+        several.run(np.random.default_rng(config["seed"]))
+        ray_train.deliver(several.save, {})
+        return
+    targets = targets_of(task, examples)
     classifier: CosineClassifier | TiedClassifier
     if tied(task):
         classifier = TiedClassifier(encoder, task, learner.template, ids, targets)
     else:
         classifier = CosineClassifier(encoder, task, learner.template, ids)
-    lora = LoraConfig(
-        r=learner.rank, lora_alpha=2 * learner.rank, target_modules=LORA_TARGETS, exclude_modules=UNUSED_MODULES
-    )
-    classifier.encoder.model = get_peft_model(classifier.encoder.model, lora)
-    course = Course(learner, classifier, ids, targets)
-    temperature = course.run(np.random.default_rng(config["seed"]))
+    encoder.model = get_peft_model(encoder.model, lora)
+    held, logits = Course(learner, classifier, ids, targets).run(np.random.default_rng(config["seed"]))
+    temperature = fit_temperature(logits, targets.starts[held], prior=PRIOR) if len(held) else 1.0
     ray_train.deliver(
         lambda path: save(path, learner, task, classifier, temperature=temperature, examples=len(examples)),
         {"temperature": temperature},

@@ -14,9 +14,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from laud_ray.models.encoder.encoding import Encoder, label_vectors
+from laud_ray.models.multilabel import linear as independent
+from laud_ray.models.multilabel.head import described, description_of, open_head, save_head
+from laud_ray.models.multilabel.scorer import SetScorer
+from laud_ray.models.multilabel.targets import Mask, mask_of
 from laud_ray.models.targets import Targets, losses, targets_of
 from laud_ray.stats.calibration import COSINE_SCALE, fit_temperature, softmax
 from laud_ray.stats.legibility import Legibility
+from laud_ray.stats.multilabel.rules import Rules
 from laud_ray.storage.model_folder import describe, seal
 from laud_ray.taxonomy.groups import Groups
 from laud_ray.types import Example, Floats, Indices, Task
@@ -70,8 +75,11 @@ class LinearLearner:
     def fit(self, task: Task, examples: Sequence[Example], *, out: str, seed: int) -> None:
         """Write a model to the local folder `out`."""
         encoder = Encoder(self.model, self.max_tokens).freeze()
-        targets = targets_of(task, examples)
-        head = self.solve(encoder.embed([e.text for e in examples]), targets, self.prior(encoder, task), seed=seed)
+        vectors, prior = encoder.embed([e.text for e in examples]), self.prior(encoder, task)
+        if task.multilabel:
+            self._fit_sets(task, vectors, mask_of(task, examples), prior, Path(out), seed)
+            return
+        head = self.solve(vectors, targets_of(task, examples), prior, seed=seed)
         path = Path(out)
         path.mkdir(parents=True, exist_ok=True)
         tensors = {"weight": torch.from_numpy(head.weight), "bias": torch.from_numpy(head.bias)}
@@ -88,12 +96,30 @@ class LinearLearner:
         }
         seal(path, description)
 
+    def _fit_sets(self, task: Task, vectors: Floats, mask: Mask, prior: Floats, path: Path, seed: int) -> None:
+        """Write a multilabel model to a local folder."""
+        fitted = independent.fit(vectors, mask, prior, seed=seed)
+        path.mkdir(parents=True, exist_ok=True)
+        save_head(fitted.head, path)
+        description = {
+            "kind": "linear",
+            "base": self.model,
+            "template": self.template,
+            "max_tokens": self.max_tokens,
+            "labels": list(task.names),
+            "strength": fitted.strength,
+            "examples": len(mask),
+        }
+        seal(path, {**description, **described(fitted.head), **description_of(task, fitted.thresholds)})
+
     @staticmethod
-    def open(model: str) -> "LinearScorer":
+    def open(model: str) -> "LinearScorer | SetScorer":
         """Open a model folder. Its model.json names the base model and the settings."""
         path, description = describe(model)
-        head = load_file(path / "head.safetensors")
         encoder = Encoder(description["base"], description["max_tokens"]).freeze()
+        if (rules := Rules.of(description)) is not None:
+            return SetScorer(tuple(description["labels"]), encoder, open_head(path, description), rules.thresholds)
+        head = load_file(path / "head.safetensors")
         temperature = float(description["temperature"])
         return LinearScorer(
             labels=tuple(description["labels"]),

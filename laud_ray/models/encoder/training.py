@@ -17,18 +17,14 @@ from torch.nn.functional import normalize
 from laud_ray.models import ray_train
 from laud_ray.models.encoder.encoding import Encoder, label_vectors
 from laud_ray.models.encoder.tied import TiedClassifier
-from laud_ray.models.holdout import hold_back
-from laud_ray.models.targets import Targets, losses
-from laud_ray.stats.calibration import COSINE_SCALE, fit_temperature
-from laud_ray.types import Floats, Indices, Task
+from laud_ray.models.multilabel.classifier import SetClassifier
+from laud_ray.stats.calibration import COSINE_SCALE
+from laud_ray.types import Bools, Floats, Indices, Task
 
 logger = logging.getLogger(__name__)
 
 # Training stops if the held-out loss has not improved for this many epochs.
 PATIENCE = 3
-# The standard deviation of the prior on log T. Held-out examples were mostly selected because they are hard, so that a
-# temperature fitted on them alone is too high for the corpus. The head's own scale is nearly right (docs/LOG.md).
-PRIOR = 0.1
 
 
 class Settings(Protocol):
@@ -44,6 +40,24 @@ class Settings(Protocol):
     def class_balance(self) -> float: ...
     @property
     def holdout(self) -> float: ...
+
+
+class Goals(Protocol):
+    """What n examples train towards: `Targets`, or `SetTargets` of a multilabel task."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: Indices | Bools) -> "Goals": ...
+    def losses(self, logits: torch.Tensor) -> torch.Tensor:
+        """Map (n, k) logits to (n,) losses."""
+        ...
+
+    def weights(self, class_balance: float) -> Floats:
+        """Return the (n,) weights of the examples; their mean is 1."""
+        ...
+
+    def hold_back(self, share: float, rng: np.random.Generator) -> Indices:
+        """Draw the examples to hold out of the first epochs; return their indices, sorted."""
+        ...
 
 
 class CosineClassifier(torch.nn.Module):
@@ -90,7 +104,11 @@ class Course:
     """One training run: first epochs without the held-out examples, with early stopping, then last epochs with them."""
 
     def __init__(
-        self, learner: Settings, classifier: CosineClassifier | TiedClassifier, ids: list[list[int]], targets: Targets
+        self,
+        learner: Settings,
+        classifier: CosineClassifier | TiedClassifier | SetClassifier,
+        ids: list[list[int]],
+        targets: Goals,
     ) -> None:
         """Prepare the optimizer; `ids` are the token ids of the n texts, `targets` what they train towards."""
         self._learner, self._classifier, self._targets = learner, classifier, targets
@@ -100,17 +118,15 @@ class Course:
         self._rates = (learner.learning_rate, 2 * learner.learning_rate)
         groups = [{"params": p, "lr": r} for p, r in zip((adapter, head), self._rates, strict=True)]
         self._optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
-        weights = targets.frequencies.astype(np.float32) ** -learner.class_balance
-        self._weights = torch.from_numpy(weights / weights.mean())
+        self._weights = torch.from_numpy(targets.weights(learner.class_balance))
 
-    def run(self, rng: np.random.Generator) -> float:
-        """Train, and return the temperature fitted on the held-out examples; 1.0 if there are too few.
+    def run(self, rng: np.random.Generator) -> tuple[Indices, Floats]:
+        """Train; return the h held-out examples, and their (h, k) logits before the epochs that train on them too.
 
-        Examples that are labelled with an inner node are never held out: the temperature is that of leaves.
+        The learner calibrates the model on them.
         """
         epochs = self._learner.epochs
-        exact = np.flatnonzero(self._targets.exact)
-        held = exact[hold_back(self._targets.starts[exact], self._learner.holdout, rng)]
+        held = self._targets.hold_back(self._learner.holdout, rng)
         kept = np.setdiff1d(np.arange(len(self._targets)), held)
         first = epochs - max(1, epochs // 5) if len(held) else 0
         losses: list[float] = []
@@ -120,12 +136,12 @@ class Course:
             if min(losses) < min(losses[-PATIENCE:]):
                 logger.info("early stopping: the held-out loss has not improved for %d epochs: %s", PATIENCE, losses)
                 break
-        temperature = fit_temperature(self._logits(held), self._targets.starts[held], prior=PRIOR) if len(held) else 1.0
+        logits = self._logits(held) if len(held) else np.empty((0, 0), np.float32)
         for epoch in range(first, epochs):
             self._epoch(np.arange(len(self._targets)), epoch / epochs, (epoch + 1) / epochs, rng)
         self._model.eval()
         self._classifier.refresh()
-        return temperature
+        return held, logits
 
     def _epoch(self, rows: Indices, start: float, end: float, rng: np.random.Generator) -> None:
         """Train on the rows once. `start` and `end`, in [0, 1], are the progress of the whole run before and after."""
@@ -146,7 +162,7 @@ class Course:
         weights = self._weights[here].to(logits.device) * weight
         # Gradients are averaged over ranks; multiplied by their number, the loss is the mean over the whole batch.
         loss = (
-            (losses(logits, self._targets[here]) * weights).sum()
+            (self._targets[here].losses(logits) * weights).sum()
             * ray_train.world_size()
             / self._weights[rows].sum().to(logits.device)
         )
@@ -161,7 +177,7 @@ class Course:
         return logits
 
     def _loss(self, rows: Indices) -> float:
-        return float(losses(torch.from_numpy(self._logits(rows)), self._targets[rows]).mean())
+        return float(self._targets[rows].losses(torch.from_numpy(self._logits(rows))).mean())
 
 
 def _batches(lengths: Sequence[int], size: int, rng: np.random.Generator) -> Iterator[Indices]:

@@ -5,6 +5,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
+from laud_ray.config import RunConfig
 from laud_ray.config.task import TaskConfig
 
 LABELS = [{"name": "Coffee"}, {"name": "Tea"}, {"name": "Milk"}]
@@ -44,3 +45,38 @@ def test_what_does_not_fit_is_refused(more: dict[str, object], expected: str) ->
 def test_a_task_of_another_kind_is_stored_as_before() -> None:
     stored = read({}).model_dump(mode="json")
     assert set(stored) == {"name", "kind", "labels"}
+
+
+def run(more: dict[str, object], kind: str = "multilabel") -> RunConfig:
+    keys = {"task": {"name": "drinks", "kind": kind, "labels": LABELS}, "corpus": {"path": "a.csv", "text": "text"}}
+    rest = {"storage": "runs/a", "oracle": {"kind": "replay", "label": "label"}}
+    return RunConfig.model_validate_json(json.dumps(keys | rest | more))
+
+
+@pytest.mark.parametrize("query", [{}, {"strategy": "auto"}, {"strategy": "label_entropy"}])
+def test_the_strategy_of_a_multilabel_task_reads_its_probabilities(query: dict[str, object]) -> None:
+    config = run({"query": query})
+    assert config.query.strategy == "label_entropy"
+    assert RunConfig.model_validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"query": {"strategy": "margin"}}, "query.strategy: 'margin' is not valid with task.kind: multilabel"),
+        ({"query": {"strategy": "mix", "mix": {"entropy": 1}}}, "'entropy' is not valid with task.kind: multilabel"),
+        ({"query": {"strategy": "mix"}}, "'margin' is not valid with task.kind: multilabel"),
+        ({"learner": {"kind": "encoder", "class_balance": 0.5}}, "learner.class_balance: 0.5 is not valid"),
+        ({"learner": {"kind": "linear", "smoothing": 0.1}}, "learner.smoothing: 0.1 is not valid"),
+    ],
+)
+def test_what_reads_probabilities_that_sum_to_one_is_refused(more: dict[str, object], expected: str) -> None:
+    with pytest.raises(ValidationError, match=expected):
+        run(more)
+
+
+def test_strategies_of_sets_are_for_multilabel_tasks_alone() -> None:
+    with pytest.raises(ValidationError, match="expected it only with task.kind: multilabel"):
+        run({"query": {"strategy": "cvirs"}}, "multiclass")
+    parts = {"strategy": "mix", "mix": {"label_entropy": 0.7, "random": 0.3}, "diversity": "kmeans"}
+    assert run({"query": parts}).query.mix == {"label_entropy": 0.7, "random": 0.3}

@@ -1,0 +1,126 @@
+"""A regularised head of independent labels on vectors that stay as they are. n examples, k labels, d dimensions."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import torch
+
+from laud_ray.models.multilabel.head import SetHead
+from laud_ray.models.multilabel.targets import Mask, asked_losses, base_logit, tensors
+from laud_ray.stats.multilabel.calibration import Scaling, fit_scaling, set_loss, sigmoid
+from laud_ray.stats.multilabel.thresholds import UNFITTED, fit_thresholds
+from laud_ray.types import Floats, Indices
+
+STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+FOLDS = 5
+# With fewer examples than this, strength, scaling and thresholds are not fitted to folds.
+FEWEST = 20
+# The tolerance of the solver while strengths are compared.
+ROUGHLY = 1e-5
+Solution: TypeAlias = tuple[torch.Tensor, torch.Tensor]  # weight (k, d), bias (k,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """A fitted head with its calibration included.
+
+    Attributes:
+        head: maps vectors to calibrated probabilities.
+        thresholds: (k,), from out-of-fold probabilities.
+        strength: the chosen strength of regularisation.
+    """
+
+    head: SetHead
+    thresholds: Floats
+    strength: float
+
+
+def fit(x: Floats, mask: Mask, prior: Floats, *, seed: int) -> Fitted:
+    """Fit the head; choose its strength of regularisation, its scaling and its thresholds out of fold.
+
+    The weights are regularised towards `prior`, the scaled embeddings of the labels, so that a label without examples
+    is found by its name.
+
+    Args:
+        x: (n, d) unit vectors.
+        mask: (n, k) the answers.
+        prior: (k, d).
+        seed: assigns examples to folds.
+    """
+    k = len(prior)
+    if not len(mask):
+        return Fitted(SetHead(prior, np.zeros(k, np.float32), untrained=True), np.full(k, UNFITTED), STRENGTHS[-1])
+    strength, scaling, thresholds = _validated(x, mask, prior, seed)
+    weight, bias = _solve(x, mask, prior, strength)
+    return Fitted(SetHead(weight.numpy(), bias.numpy()).scaled(scaling), thresholds, strength)
+
+
+def _validated(x: Floats, mask: Mask, prior: Floats, seed: int) -> tuple[float, Scaling, Floats]:
+    """Return the strength with the smallest out-of-fold loss, and the scaling and the thresholds for its logits."""
+    k = len(prior)
+    if len(mask) < FEWEST or not (mask == 1).any():
+        return STRENGTHS[-1], Scaling.none(k), np.full(k, UNFITTED)
+    folds = np.random.default_rng(seed).permutation(len(mask)) % FOLDS
+    best: tuple[float, float, Floats] | None = None
+    starts: list[Solution | None] = [None] * FOLDS
+    for strength in sorted(STRENGTHS, reverse=True):
+        logits = _held_out_logits(x, mask, prior, strength, folds, starts)
+        loss = set_loss(logits, mask)
+        if best is None or loss < best[0]:
+            best = (loss, strength, logits)
+        elif loss > 1.02 * best[0]:  # it only grows from here
+            break
+    assert best is not None
+    scaling = fit_scaling(best[2], mask)
+    return best[1], scaling, fit_thresholds(sigmoid(scaling(best[2])), mask)
+
+
+def _held_out_logits(
+    x: Floats, mask: Mask, prior: Floats, strength: float, folds: Indices, starts: list[Solution | None]
+) -> Floats:
+    """Return (n, k) logits, each row from a head trained without its fold; `starts` holds the folds' last solutions."""
+    logits = np.empty(mask.shape, np.float32)
+    for fold in range(FOLDS):
+        out = folds == fold
+        weight, bias = starts[fold] = _solve(x[~out], mask[~out], prior, strength, starts[fold], precision=ROUGHLY)
+        logits[out] = x[out] @ weight.numpy().T + bias.numpy()
+    return logits
+
+
+def _solve(
+    x: Floats,
+    mask: Mask,
+    prior: Floats,
+    strength: float,
+    start: Solution | None = None,
+    *,
+    precision: float = 1e-9,
+) -> Solution:
+    """Minimise mean loss + strength * squared distance from the prior; it is convex with one minimum."""
+    centre, middle = torch.from_numpy(prior), torch.from_numpy(offset(x, mask, prior))
+    weight, bias = (part.clone().requires_grad_() for part in start or (centre, middle))
+    inputs, (asked, applies) = torch.from_numpy(x), tensors(mask)
+    optimizer = torch.optim.LBFGS(
+        [weight, bias], max_iter=60, tolerance_change=precision, line_search_fn="strong_wolfe"
+    )
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        value = asked_losses(torch.addmm(bias, inputs, weight.T), asked, applies).mean()
+        value = value + strength * (((weight - centre) ** 2).sum() + ((bias - middle) ** 2).sum())
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    return weight.detach(), bias.detach()
+
+
+def offset(x: Floats, mask: Mask, prior: Floats) -> Floats:
+    """Return the (k,) biases, all equal, at which the untrained head predicts as many labels as the answers have."""
+    wanted, logits = 1 / (1 + np.exp(-base_logit(mask))), (x @ prior.T).astype(np.float64)
+    low, high = -40.0, 40.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if sigmoid(logits + middle)[mask >= 0].mean() < wanted else (low, middle)
+    return np.full(len(prior), (low + high) / 2, np.float32)
