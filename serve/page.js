@@ -1,6 +1,8 @@
 // Classify pasted names and send corrections. What comes from outside is inserted as text, never as markup.
 
 const TOKEN = "laud-token";
+// How many of the likeliest labels each name has.
+const TOP = 3, TOP_OF_SETS = 5;
 const MAY_PASS = new Set([429, 502, 503, 504]); // the same request can succeed later
 
 const page = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
@@ -9,6 +11,7 @@ const state = {
   answered: null, // name and version of the model that made the rows
   rows: [], // what is shown: one {element, mark} for each name; mark is null where it cannot be classified
   partly: false, // whether the model has more labels than the page
+  sets: false, // whether several labels can apply to a name
   threshold: null, // null until the slider is moved: then the service's own counts
   busy: false,
   retry: null, // what to do again once there is a token
@@ -94,11 +97,12 @@ page.forget.addEventListener("click", () => {
 
 async function describe() {
   const [model, { labels, total }] = await Promise.all([ask("v1/model"), ask("v1/labels")]);
-  const accuracy = model.evaluation?.accuracy;
-  const figures = accuracy
-    ? ` It labels ${percent(accuracy.value)} of the documents correctly (n = ${accuracy.n}, 95 % interval ` +
-      `[${(100 * accuracy.low).toFixed(1)}, ${(100 * accuracy.high).toFixed(1)}]).`
-    : "";
+  state.sets = Boolean(model.multilabel);
+  const figures = model.evaluation ? (state.sets ? figuresOfSets : figuresOfLabels)(model.evaluation) : "";
+  if (state.sets && !state.rows.length) {
+    page.summary.textContent =
+      "Each name gets the labels that apply, and bars of the likeliest ones. A mark on a bar is the label’s threshold.";
+  }
   state.model = { name: model.name, version: model.version };
   page.model.textContent = model.name;
   page.model.hidden = false;
@@ -110,6 +114,16 @@ async function describe() {
   page.labels.replaceChildren(...labels.map(suggestion));
   offerDepths(model.taxonomy);
 }
+
+const interval = ({ n, low, high }) =>
+  `(n = ${n}, 95 % interval [${(100 * low).toFixed(1)}, ${(100 * high).toFixed(1)}])`;
+
+const figuresOfLabels = ({ accuracy }) =>
+  ` It labels ${percent(accuracy.value)} of the documents correctly ${interval(accuracy)}.`;
+
+const figuresOfSets = ({ accuracy, micro_f1: f1 }) =>
+  (f1 ? ` Its micro-F1 is ${percent(f1.value)} ${interval(f1)};` : "") +
+  ` ${percent(accuracy.value)} of the documents get exactly the right labels.`;
 
 /** Of more labels than the page has, those with the typed text are suggested. */
 async function suggest(typed) {
@@ -140,7 +154,8 @@ const namesGiven = () => page.names.value.split("\n").map((line) => line.trim())
 
 async function classify(texts) {
   const depth = JSON.parse(page.depth.value || "{}");
-  const answer = await ask("v1/classify", { texts, top_k: 3, threshold: state.threshold ?? undefined, ...depth });
+  const top_k = state.sets ? TOP_OF_SETS : TOP;
+  const answer = await ask("v1/classify", { texts, top_k, threshold: state.threshold ?? undefined, ...depth });
   page.promise.textContent = answer.promise?.text ?? "";
   state.rows = answer.results.map((result, i) => row(texts[i], result, answer.model));
   page.results.replaceChildren(...state.rows.map(({ element }) => element));
@@ -201,19 +216,58 @@ function row(text, result, model) {
   const part = (name) => element.querySelector(`.${name}`);
   part("name").textContent = text;
   if (result.error) return { element: failed(element, part, result.error), mark: null };
+  if (result.labels) return { element, mark: rowOfSet(element, part, text, result, model) };
   part("label").textContent = result.label ?? "not answered";
   part("level").textContent = result.depth ? `level ${result.depth}, ${percent(result.confidence)}` : "";
   part("level").hidden = !result.backed_off;
   part("top").append(...result.top.map(candidate));
   part("wrong").setAttribute("aria-label", `Wrong? Correct the label of ${text.slice(0, 80)}`);
   takeFeedback(part, { text, predicted: result.label ?? undefined, model: model.name });
-  const mark = (threshold) => {
-    const unsure = threshold === null || result.label === null ? result.abstained : result.confidence < threshold;
+  return { element, mark: marking(element, part, result, result.label === null) };
+}
+
+/** What marks a row as unsure, and tells whether it is; without an answer it stays as the service marked it. */
+function marking(element, part, result, unanswered = false) {
+  return (threshold) => {
+    const unsure = threshold === null || unanswered ? result.abstained : result.confidence < threshold;
     element.classList.toggle("abstained", unsure);
     part("unsure").hidden = !unsure;
     return unsure;
   };
-  return { element, mark };
+}
+
+/** Fill a row in which several labels can apply, or none; returns what marks it. */
+function rowOfSet(element, part, text, result, model) {
+  const names = result.labels.map(({ label }) => label);
+  part("label").hidden = names.length > 0;
+  part("label").textContent = "no label";
+  part("labels").hidden = !names.length;
+  part("labels").append(...names.map(chip));
+  part("level").textContent = `whole set ${percent(result.confidence)}`;
+  part("level").hidden = false;
+  part("top").append(...result.top.map((one) => candidateOfSet(one, names.includes(one.label))));
+  part("wrong").setAttribute("aria-label", `Wrong? Correct the labels of ${text.slice(0, 80)}`);
+  const choices = choicesOf(part, [...new Set([...names, ...result.top.map(({ label }) => label)])], new Set(names));
+  takeFeedback(part, { text, predicted: names, model: model.name }, choices);
+  return marking(element, part, result);
+}
+
+function chip(name) {
+  const element = document.createElement("li");
+  const inner = document.createElement("bdi");
+  inner.textContent = name;
+  element.append(inner);
+  element.className = "chip";
+  return element;
+}
+
+function candidateOfSet(one, applies) {
+  const element = candidate(one, applies ? 0 : 1);
+  const bar = element.querySelector("i");
+  bar.classList.add("to");
+  bar.style.setProperty("--t", one.threshold);
+  bar.title = `applies from ${percent(one.threshold)} on`;
+  return element;
 }
 
 /** A name that cannot be classified has its reason in the place of a label, and nothing to correct. */
@@ -237,12 +291,45 @@ function candidate({ label, confidence }, rank) {
 
 // ---- Corrections
 
-function takeFeedback(part, about) {
+/** Offer labels as toggles; returns what reads the chosen ones. */
+function choicesOf(part, names, chosen) {
+  const [form, group] = [part("correct"), part("choices")];
+  const input = form.elements.label;
+  const add = (name, checked) => {
+    const found = [...group.querySelectorAll("input")].find((one) => one.value === name);
+    if (found) return (found.checked ||= checked);
+    const element = page.choice.content.firstElementChild.cloneNode(true);
+    const box = element.querySelector("input");
+    [box.value, box.checked] = [name, checked];
+    element.querySelector("bdi").textContent = name;
+    group.append(element);
+  };
+  const addTyped = () => {
+    if (input.value.trim()) add(input.value.trim(), true);
+    input.value = "";
+  };
+  names.forEach((name) => add(name, chosen.has(name)));
+  group.hidden = part("more").hidden = false;
+  input.required = false;
+  part("which").textContent = "Another label";
+  part("save").textContent = "Save labels";
+  part("more").addEventListener("click", () => {
+    addTyped();
+    input.focus();
+  });
+  return () => {
+    addTyped();
+    return [...group.querySelectorAll("input:checked")].map(({ value }) => value);
+  };
+}
+
+/** Take corrections: of one label, or of a set, whose chosen labels `choices` reads. */
+function takeFeedback(part, about, choices = null) {
   const [toggle, form, thanks] = [part("wrong"), part("correct"), part("thanks")];
   const open = (shown) => {
     form.hidden = !shown;
     toggle.setAttribute("aria-expanded", shown);
-    (shown ? form.elements.label : toggle).focus();
+    (shown ? form.querySelector("input:not([disabled])") : toggle).focus();
   };
   const send = (verdict, gratitude) =>
     attempt(
@@ -261,6 +348,11 @@ function takeFeedback(part, about) {
   form.addEventListener("keydown", (event) => event.key === "Escape" && open(false));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
+    if (choices) {
+      const labels = choices();
+      send({ labels }, `Thank you: stored as ${labels.join("; ") || "no label"}.`);
+      return;
+    }
     const label = form.elements.label.value.trim();
     send({ label }, `Thank you: stored as ${label}.`);
   });
