@@ -17,6 +17,7 @@ from laud_ray.config.mistakes import known_names
 from laud_ray.errors import StoreError, UserError
 from laud_ray.label_sets import LabelSet
 from laud_ray.labels import known_labels
+from laud_ray.people.sets import SetNames
 from laud_ray.printable import quoted
 from laud_ray.store.model_records import models
 from laud_ray.store.run import RunFolder
@@ -148,13 +149,8 @@ def _answer(request: FeedbackRequest, task: Task) -> str | None:
     if request.labels is None:
         return _own_label("label", request.label, task)
     found = _own_set("labels", request.labels, task)
-    if task.at_most is not None and len(found.yes) > task.at_most:
-        raise FaultError(422, "invalid", f"labels: has {len(found.yes)} labels; expected at most {task.at_most}")
-    for group in task.exclusive:
-        if len(both := [name for name in found.yes if name in group]) > 1:
-            raise FaultError(
-                422, "invalid", f"labels: has {quoted(both[0])} and {quoted(both[1])}; expected one of them"
-            )
+    if (mistake := SetNames(task).mistake_in(found.yes)) is not None:
+        raise FaultError(422, "invalid", f"labels: {mistake}")
     return found.text
 
 
