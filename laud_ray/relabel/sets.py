@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from laud_ray.stats.multilabel.rules import Rules, whole_set
+from laud_ray.stats.multilabel.rules import Rules, ranked, whole_set
 from laud_ray.types import Floats, Indices
 
 # The most labels of a row; of more the likeliest are kept.
@@ -40,12 +40,12 @@ class Sets:
 
     def add(self, start: int, proba: Floats, rules: Rules) -> None:
         """Decide about (m, k) probabilities, the first of which is that of row `start`."""
-        rows, size = slice(start, start + len(proba)), self.labels.shape[1]
-        applies = rules.applies(proba)
-        likeliest = np.argsort(-np.where(applies, proba, -1), axis=1, kind="stable")[:, :size]
-        there = np.take_along_axis(applies, likeliest, axis=1)
-        self.labels[rows] = np.where(there, likeliest, NONE)
-        self.probability[rows] = np.where(there, np.take_along_axis(proba, likeliest, axis=1), 0)
+        rows, applies = slice(start, start + len(proba)), rules.applies(proba)
+        of, labels = ranked(proba, applies)
+        place = np.arange(len(of)) - np.searchsorted(of, of)
+        kept = place < self.labels.shape[1]
+        of, labels, place = of[kept], labels[kept], place[kept]
+        self.labels[start + of, place], self.probability[start + of, place] = labels, proba[of, labels]
         self.confidence[rows], self.margin[rows] = whole_set(proba, applies), rules.margin(proba)
 
     def take(self, rows: Indices) -> "Sets":

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from laud_ray.stats.multilabel.decisions import decide, exclusive_columns
-from laud_ray.types import Bools, Floats
+from laud_ray.types import Bools, Floats, Indices
 
 KIND = "multilabel"
 
@@ -68,5 +68,16 @@ def whole_set(proba: Floats, applies: Bools) -> Floats:
 
 def sets(proba: Floats, applies: Bools) -> list[list[int]]:
     """Return the predicted set of each of n documents: the columns of its labels, likeliest first."""
-    order = np.argsort(-proba, axis=1, kind="stable")
-    return [row[marked[row]].tolist() for row, marked in zip(order, applies, strict=True)]
+    rows, columns = ranked(proba, applies)
+    ends = np.cumsum(np.bincount(rows, minlength=len(proba)))
+    return [one.tolist() for one in np.split(columns, ends[:-1])] if len(proba) else []
+
+
+def ranked(proba: Floats, applies: Bools) -> tuple[Indices, Indices]:
+    """Return the document and the column of each label of all predicted sets: by document, the likeliest first.
+
+    Only the labels that apply are sorted, which are few.
+    """
+    rows, columns = np.nonzero(applies)
+    order = np.lexsort((-proba[rows, columns], rows))
+    return rows[order], columns[order]

@@ -43,3 +43,4 @@ def test_a_set_is_right_if_each_of_its_labels_is() -> None:
 def test_the_likeliest_label_of_a_set_stands_first() -> None:
     applies = np.array([[True, False, True], [True, True, True], [False, False, False]])
     assert sets(np.array([[0.6, 0.5, 0.9], [0.2, 0.3, 0.2], [0.9, 0.9, 0.9]]), applies) == [[2, 0], [1, 0, 2], []]
+    assert sets(np.zeros((0, 3)), np.zeros((0, 3), np.bool_)) == []
