@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from laud_ray.planning.starter import Starter
+    from laud_ray.store.versions.acceptance import Accept
 
 
 @click.command(short_help="Print a commented task.yaml for DATA.")
@@ -99,19 +100,22 @@ def run(config: str, zero_shot_only: bool, wait: bool, yes: bool) -> None:
     from laud_ray.cli.console import Show
     from laud_ray.cli.metrics import watched
     from laud_ray.cli.paths import check_lasting, check_writable
-    from laud_ray.loop import run as run_loop
     from laud_ray.report.run import read
     from laud_ray.report.run.terminal import status_view
+    from laud_ray.steps.stop import ended
     from laud_ray.store.run import configured, look_at
 
     settings = configured(config)
     check_lasting(settings.storage, f"{config}: storage")
     check_writable(settings.storage, f"{config}: storage")
-    with Show(terminal(err=True), settings.storage) as show:
-        observer = watched(show, settings.storage)
-        outcome = run_loop(
-            settings, observer, zero_shot_only=zero_shot_only, wait=wait, accept=lambda lines: _accept(lines, yes=yes)
-        )
+    accept: Accept = lambda lines: _accept(lines, yes=yes)  # noqa: E731
+    outcome = ended(settings, accept)
+    if outcome is None:
+        from laud_ray.loop import run as run_loop
+
+        with Show(terminal(err=True), settings.storage) as show:
+            observer = watched(show, settings.storage)
+            outcome = run_loop(settings, observer, zero_shot_only=zero_shot_only, wait=wait, accept=accept)
     if zero_shot_only:
         print_text(f"{settings.storage}: {outcome.reason}")
         return
