@@ -19,7 +19,7 @@ from laud_ray.config.asking import (
 from laud_ray.config.labels.tree import TaskTree
 from laud_ray.config.mistakes import refuse_credentials, require_url, require_variable, short
 from laud_ray.config.models import EncoderConfig, EncoderZeroShotConfig, LearnerConfig, ZeroShotConfig
-from laud_ray.config.oracles import OracleConfig, ReplayConfig, asks_model, people_in, repeats_itself, require_verdicts
+from laud_ray.config.oracles import OracleConfig, ReplayConfig, asks_model, people_in, repeats_itself
 from laud_ray.config.section import PathText, Section, is_stored
 from laud_ray.config.stopping import BudgetRule, StopConfig
 from laud_ray.config.task import MULTILABEL, TAXONOMY, CorpusConfig, LabelConfig, TaskConfig
@@ -147,17 +147,19 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _of_language_models(self) -> "RunConfig":
-        """Refuse what a language model cannot do in a multilabel task."""
-        if self.task.kind == MULTILABEL:
-            for where, config in self.possible_oracles().items():
-                require_verdicts(config, where)
-            for key, said in (("zero_shot.engine", self.zero_shot.engine), ("learner.kind", self.learner.kind)):
-                if said in ("vllm", "causal", "in_context"):
-                    raise ValueError(
-                        f"{key}: {said} is not valid with task.kind: {MULTILABEL}; expected "
-                        f"{'encoder' if key == 'zero_shot.engine' else 'encoder or linear'}"
-                    )
+    def _of_one_label(self) -> "RunConfig":
+        """Refuse settings of a multilabel task that are for tasks whose documents have one label, and the reverse."""
+        for place, rule in enumerate(self.stop):
+            if getattr(rule, "metric", None) == "micro_f1" and self.task.kind != MULTILABEL:
+                raise ValueError(
+                    f"stop.{place}.metric: micro_f1 is not valid with task.kind: {self.task.kind}; "
+                    "expected accuracy or macro_f1"
+                )
+        if self.task.kind == MULTILABEL and (self.audit.share or self.audit.leaves_out):
+            key, value, expected = (
+                ("share", f"{self.audit.share:g}", "0") if self.audit.share else ("leave_out", "true", "false")
+            )
+            raise ValueError(f"audit.{key}: {value} is not valid with task.kind: multilabel; expected {expected}")
         return self
 
     @model_validator(mode="after")

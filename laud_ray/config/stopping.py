@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from laud_ray.config.section import Section
+from laud_ray.stopping.metric import Metric
 
 
 class BudgetRule(Section):
@@ -42,7 +43,7 @@ class TargetRule(Section):
     """Stop when the lower bound of the metric's 95 % interval reaches `value`."""
 
     kind: Literal["target"]
-    metric: Literal["accuracy", "macro_f1"] = "accuracy"
+    metric: Metric = "accuracy"
     value: float = Field(default=0.9, gt=0, lt=1)
 
 
@@ -58,7 +59,7 @@ class GainRule(Section):
     """
 
     kind: Literal["gain"]
-    metric: Literal["accuracy", "macro_f1"] = "macro_f1"
+    metric: Metric = "macro_f1"
     per: int = Field(default=100, ge=1)
     below: float = Field(default=0.005, gt=0, lt=1)
     cost_per_annotation: float | None = Field(default=None, gt=0)

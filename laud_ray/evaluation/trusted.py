@@ -8,10 +8,13 @@ from laud_ray.config import RunConfig
 from laud_ray.data.corpus import Corpus
 from laud_ray.evaluation.measure import evaluation_answers
 from laud_ray.evaluation.strata import merge_unanswered
+from laud_ray.label_sets import APPLIES, masks
 from laud_ray.quality.aggregation import Opinion
 from laud_ray.quality.raters import OracleError, compare
 from laud_ray.stats import Sample, allocate, figures
 from laud_ray.stats.hierarchy import leaf_figures
+from laud_ray.stats.multilabel.figures import multilabel_figures
+from laud_ray.stats.multilabel.sample import MultilabelSample
 from laud_ray.store import rechecks
 from laud_ray.store.ledger import Ledger
 from laud_ray.store.rechecks import FIRST_ATTEMPT, SecondQuery
@@ -82,6 +85,19 @@ def oracle_error(store: Store, task: Task, *, seed: int) -> OracleError | None:
     drawn = store.sample("evaluation")
     rows = [one for one in drawn if one.document_id in both]
     strata, sizes = merge_unanswered(drawn, rows)
+    opinions = [
+        Opinion(name, attempt, 0, said[name], who)
+        for attempt, (who, said) in enumerate(((CHEAP, cheap), (TRUSTED, trusted)), 1)
+        for name in both
+    ]
+    found = compare(opinions, multilabel=task.multilabel)
+    assert found is not None, "both gave a label to each"
+    if task.multilabel:
+        told = [[said[one.document_id] or "" for one in rows] for said in (trusted, cheap)]
+        whole, given = (masks(texts, task.names) for texts in told)
+        unknown = np.full(len(rows), np.nan)  # an oracle's answer is no ranking
+        sets = MultilabelSample(whole, given == APPLIES, unknown, np.ones(len(rows)), strata, sizes)
+        return OracleError(multilabel_figures(sets, task.names, seed=seed), found.pairs[0].kappa, found.confused)
     index = numbers_of(task)
 
     def labels(said: Mapping[str, str | None], missing: int) -> Indices:
@@ -90,13 +106,6 @@ def oracle_error(store: Store, task: Task, *, seed: int) -> OracleError | None:
     # A label that the taxonomy no longer has is none of its nodes.
     right = labels(trusted, len(index))
     sample = Sample(right, labels(cheap, -1), np.ones(len(rows)), strata, sizes)
-    opinions = [
-        Opinion(name, attempt, 0, said[name], who)
-        for attempt, (who, said) in enumerate(((CHEAP, cheap), (TRUSTED, trusted)), 1)
-        for name in both
-    ]
-    found = compare(opinions)
-    assert found is not None, "both gave a label to each"
     measured = (
         figures(sample, task.names, seed=seed) if task.taxonomy is None else leaf_figures(sample, task, seed=seed)
     )

@@ -13,6 +13,7 @@ from itertools import combinations, pairwise
 from statistics import mean
 
 from laud_ray.data.near_duplicates import NearDuplicates
+from laud_ray.label_sets import named
 from laud_ray.stats import estimate_share
 from laud_ray.types import Estimate, Purpose, RoundResult
 
@@ -89,11 +90,14 @@ def _early_plateau(trained: Sequence[RoundResult], asked: Sequence[Reply], repli
     signs = [*_unsettled(trained), *_narrow(trained, asked), *_alike(asked, replies)]
     if not signs:
         return None
+    sets = trained[-1].figures.multilabel is not None
+    mixed = "a mix of {} and typiclust"
+    others = f"or {mixed.format('label_entropy')}" if sets else f"query.strategy auto, or {mixed.format('margin')}"
     return Finding(
         "early_plateau",
         f"the last {RECENT} rounds changed the best macro-F1 by {100 * gain:+.1f} points, while " + " and ".join(signs),
-        "the queries are probably too similar: in a new run, use query.diversity kmeans, query.strategy auto, or a mix "
-        "of margin and typiclust, whichever this run did not use",
+        f"the queries are probably too similar: in a new run, use query.diversity kmeans, {others}, whichever this run "
+        "did not use",
     )
 
 
@@ -107,6 +111,8 @@ def _narrow(trained: Sequence[RoundResult], asked: Sequence[Reply]) -> Iterator[
     """Compare the effective number of classes, exp(entropy), of recent answers with that of the evaluation sample."""
     support = [row.support for row in trained[-1].figures.per_class]
     labels = [reply.label for reply in _recent(asked) if reply.label is not None]
+    if trained[-1].figures.multilabel is not None:
+        labels = [label for answer in labels for label in named(answer)]
     # Not for binary tasks: their evaluation sample is stratified, and their queries should prefer one class.
     if len(support) < 3 or len(labels) < LEAST_ANSWERS:
         return

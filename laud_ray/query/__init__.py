@@ -76,14 +76,14 @@ STRATEGIES: dict[str, type] = {
 }
 # Strategies that score each document alone, so that a batch may consist of similar documents; `diversity` applies here.
 SPREADABLE = (
-    "cardinality",
-    "cvirs",
     "entropy",
     "high_confidence",
-    "label_entropy",
     "least_confidence",
     "margin",
     "rare_class",
+    "cardinality",
+    "cvirs",
+    "label_entropy",
 )
 # Strategies that read the probabilities of a multilabel task, and no others.
 OF_SETS = ("cardinality", "cvirs", "label_entropy")

@@ -6,10 +6,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from laud_ray.evaluation.buy import Bought
-from laud_ray.report.formatting import beside_accuracy, figure, measured_on, percent
+from laud_ray.report.formatting import beside_accuracy, figure, first_figure, measured_on, percent
 from laud_ray.report.hierarchy.json_form import hierarchy_json
 from laud_ray.report.hierarchy.tables import hierarchy_lines, levels_table
 from laud_ray.report.run.tables import figures_table
+from laud_ray.report.sets import multilabel_json, multilabel_lines
 
 
 def bought_view(found: Bought) -> RenderableType:
@@ -18,14 +19,16 @@ def bought_view(found: Bought) -> RenderableType:
     trusted = "" if figures.trusted is None else f", {figures.trusted:,} of them with a trusted answer"
     measured = f"{found.model} on the evaluation sample, {measured_on(figures)}{trusted}, {found.bought:,} bought now"
     heading = Text(measured, "bold")
-    tree, (name, second) = figures.hierarchy, beside_accuracy(figures)
+    tree, (name, second), (first_name, first) = figures.hierarchy, beside_accuracy(figures), first_figure(figures)
     sums = (
-        f"accuracy {figure(figures.accuracy)}, n = {figures.n:,}; {name} {figure(second)}; "
+        f"{first_name} {figure(first)}, n = {figures.n:,}; {name} {figure(second)}; "
         f"calibration error {percent(figures.calibration_error)}"
     )
     table, more = (
         (figures_table(figures, intervals=True), []) if tree is None else (levels_table(tree), hierarchy_lines(tree))
     )
+    if figures.multilabel is not None:
+        more = multilabel_lines(figures.multilabel)
     return Group(heading, table, *map(Text, (sums, *more, *_remarks(found))))
 
 
@@ -51,6 +54,7 @@ def bought_json(found: Bought) -> dict[str, object]:
         "per_class": [asdict(row) for row in figures.per_class],
         "absent": figures.absent,
         "hierarchy": hierarchy_json(figures.hierarchy),
+        "multilabel": multilabel_json(figures.multilabel),
     }
 
 

@@ -37,16 +37,21 @@ def figure(estimate: Estimate) -> str:
     return f"{percent(estimate.value)} {interval(estimate)}"
 
 
+def first_figure(figures: Figures) -> tuple[str, Estimate]:
+    """Return the figure that is shown first, and its name: accuracy, or micro-F1 in a multilabel task."""
+    return ("accuracy", figures.accuracy) if figures.multilabel is None else ("micro-F1", figures.multilabel.micro_f1)
+
+
 def beside_accuracy(figures: Figures) -> tuple[str, Estimate]:
-    """Return the figure that stands beside accuracy, and its name: macro-F1, or hierarchical F1 in a taxonomy."""
+    """Return the figure that stands beside the first one, and its name: macro-F1, or hierarchical F1 in a taxonomy."""
     if figures.hierarchy is not None:
         return "hierarchical F1", figures.hierarchy.f1
     return "macro-F1", figures.macro_f1
 
 
 def compared_by(figures: Figures) -> str:
-    """Return the name of the figure by which models are compared: accuracy, or hierarchical F1 in a taxonomy."""
-    return "accuracy" if figures.hierarchy is None else beside_accuracy(figures)[0]
+    """Return the name of the figure by which models are compared, `Figures.compared`."""
+    return first_figure(figures)[0] if figures.hierarchy is None else beside_accuracy(figures)[0]
 
 
 def measured_on(figures: Figures) -> str:

@@ -7,23 +7,26 @@ from rich.text import Text
 
 from laud_ray.evaluation.labelled_file import LabelledFigures
 from laud_ray.labels import two_labels
-from laud_ray.report.formatting import beside_accuracy, figure, kinds, percent
+from laud_ray.report.formatting import beside_accuracy, figure, first_figure, kinds, percent
 from laud_ray.report.hierarchy.json_form import hierarchy_json
 from laud_ray.report.hierarchy.tables import hierarchy_lines, levels_table
 from laud_ray.report.run.json_form import legibility_json
 from laud_ray.report.run.tables import figures_table
+from laud_ray.report.sets import multilabel_json, multilabel_lines
 
 
 def labelled_view(found: LabelledFigures, model: str, data: str, *, binary: bool) -> RenderableType:
     """Return the view of `laud evaluate`: the model and the data, a row per class, and the rows that are left out."""
     figures = found.figures
     heading = Text(f"{model} on {data}, {figures.n:,} documents", style="bold")
-    tree, (name, second) = figures.hierarchy, beside_accuracy(figures)
+    tree, (name, second), (first_name, first) = figures.hierarchy, beside_accuracy(figures), first_figure(figures)
     sums = (
-        f"accuracy {figure(figures.accuracy)}, {_counted(found)}; {name} {figure(second)}; "
+        f"{first_name} {figure(first)}, {_counted(found)}; {name} {figure(second)}; "
         f"calibration error {percent(figures.calibration_error)}"
     )
     table, more = (figures_table(figures), []) if tree is None else (levels_table(tree), hierarchy_lines(tree))
+    if figures.multilabel is not None:
+        more = multilabel_lines(figures.multilabel)
     return Group(heading, table, *map(Text, (sums, *more, *_remarks(found, binary=binary))))
 
 
@@ -48,6 +51,7 @@ def labelled_json(found: LabelledFigures, model: str) -> dict[str, object]:
         "per_class": [asdict(row) for row in figures.per_class],
         "absent": figures.absent,
         "hierarchy": hierarchy_json(figures.hierarchy),
+        "multilabel": multilabel_json(figures.multilabel),
     }
 
 
@@ -69,6 +73,8 @@ def _remarks(found: LabelledFigures, *, binary: bool) -> list[str]:
                 f"as wrong answers; {found.partly_known:,} of the labels are paths that begin in the taxonomy, and "
                 "count at the levels that it has"
             )
+    if found.figures.multilabel is not None:
+        count = "as if they did not apply, so that recall does not miss them"
     # Long paths are cut to their first names, which tell nothing apart; --json has them whole.
     shown = found.unknown if found.figures.hierarchy is None else ()
     listed = f"; most are {', '.join(map(str, shown))}" if shown else ""

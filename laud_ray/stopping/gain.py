@@ -20,7 +20,8 @@ NORMAL_95 = 1.96
 class Plateau:
     """Stop when the last `patience` rounds add at most `gain` to the best estimated macro-F1 before them.
 
-    This is the patience of early stopping, with rounds in place of epochs.
+    This is the patience of early stopping, with rounds in place of epochs. In a multilabel task the figure is the
+    micro-F1, since labels that are rare in the sample make the macro-F1 jump.
     """
 
     gain: float = 0.005
@@ -28,14 +29,16 @@ class Plateau:
 
     def verdict(self, history: Sequence[RoundResult]) -> str | None:
         """Return the reason to stop, or None to continue. Round 0 counts as one of the earlier rounds."""
-        values = [result.figures.macro_f1.value for result in history]
+        sets = bool(history) and history[-1].figures.multilabel is not None
+        metric: Metric = "micro_f1" if sets else "macro_f1"
+        values = [estimate_of(result, metric).value for result in history]
         if len(values) <= self.patience:
             return None
         before, recent = max(values[: -self.patience]), max(values[-self.patience :])
         if recent > before + self.gain:
             return None
         return (
-            f"plateau: the best macro-F1 of the last {self.patience} rounds is {recent:.4f}, "
+            f"plateau: the best {METRICS[metric]} of the last {self.patience} rounds is {recent:.4f}, "
             f"not more than {self.gain} above {before:.4f} before them"
         )
 

@@ -66,6 +66,11 @@ def oracle(
     from laud_ray.report.oracle.read import read_page
     from laud_ray.store.run import look_at
 
+    with look_at(run) as folder:
+        if (kind := folder.config.task.kind) == "multilabel":
+            raise RunError(
+                f"{run}: task.kind: {kind} is not valid here; expected a task whose documents have one label"
+            )
     asked = [] if probe is None else _probe(run, probe, yes=yes)
     with look_at(run) as folder:
         page = read_page(folder, wanted=accuracy, people=people, epsilon=epsilon)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from laud_ray.config import LlmConfig, PeopleConfig
+from laud_ray.config.task import MULTILABEL
 from laud_ray.evaluation.probing.probe import findings, llms, unfinished
 from laud_ray.quality.aggregation import Opinion
 from laud_ray.quality.alternative import SKILLED
@@ -28,13 +29,15 @@ WANTED = 0.95
 def read_page(
     run: RunFolder, *, wanted: float = WANTED, people: float | None = None, epsilon: float = SKILLED
 ) -> OraclePage | None:
-    """Collect what each oracle of a run is worth; None if no oracle has answered yet.
+    """Collect what each oracle of a run is worth; None if no oracle has answered yet, or in a multilabel task.
 
     Args:
         wanted: the accuracy that thresholds are looked for, in (0, 1).
         people: dollars for a label of people, to compare with; by default that of the people of the run.
         epsilon: of the alternative annotator test.
     """
+    if run.config.task.kind == MULTILABEL:
+        return None
     found = read_answers(run)
     models = llms(run.config)
     probes = {key: one for key, config in models.items() if (one := findings(run, key, config))}

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from laud_ray.report.formatting import beside_accuracy, interval, percent
+from laud_ray.report.formatting import beside_accuracy, first_figure, interval, percent
 from laud_ray.report.svg import ACCENT, MUTED, PAPER, STEPS, WARN, svg
 from laud_ray.types import Estimate, RoundResult
 
@@ -38,7 +38,7 @@ def learning_curve(history: Sequence[RoundResult], curve: Curve) -> str:
         axes.set_ylim(*_limits(value + low + high))
         axes.yaxis.set_major_formatter(PercentFormatter(decimals=0, symbol=" %"))
 
-    name = "accuracy" if curve == "accuracy" else beside_accuracy(history[-1].figures)[0]
+    name = (first_figure if curve == "accuracy" else beside_accuracy)(history[-1].figures)[0]
     taken = next((estimates[i] for i in reversed(range(len(history))) if history[i].accepted), estimates[-1])
     return svg(draw, height=3.7, salt=curve, title=f"Learning curve: {_sentence(name, taken)}")
 
@@ -133,7 +133,7 @@ def timing(history: Sequence[RoundResult]) -> str:
 
 
 def _estimate(result: RoundResult, curve: Curve) -> Estimate:
-    return result.figures.accuracy if curve == "accuracy" else beside_accuracy(result.figures)[1]
+    return (first_figure if curve == "accuracy" else beside_accuracy)(result.figures)[1]
 
 
 def _sentence(name: str, estimate: Estimate) -> str:

@@ -9,6 +9,7 @@ from laud_ray.report.hierarchy.json_form import hierarchy_json
 from laud_ray.report.json_values import agreement_json, confused_json, estimate_json, finite
 from laud_ray.report.run.summary import AuditShown, ModelShown, RunSummary, measured
 from laud_ray.report.run.updates import updates_json
+from laud_ray.report.sets import multilabel_json
 from laud_ray.stats.legibility import Legibility
 from laud_ray.types import CandidateRecall, ClassFigures, Promotion, RoundResult
 
@@ -23,6 +24,7 @@ def to_json(summary: RunSummary) -> dict[str, object]:
         "current_model": summary.current_model,
         "rounds": [_round(result) for result in summary.history],
         "hierarchy": None if summary.shown is None else hierarchy_json(summary.shown.figures.hierarchy),
+        "multilabel": None if summary.shown is None else multilabel_json(summary.shown.figures.multilabel),
         "leaves": None if summary.leaves is None else asdict(summary.leaves),
         "candidates": _candidates(summary.candidates),
         "classes": [] if summary.shown is None else [_class(row) for row in summary.shown.figures.per_class],
@@ -71,6 +73,7 @@ def models_json(models: Sequence[ModelShown]) -> dict[str, object]:
                 "current": model.current,
                 "created_at": model.created_at.isoformat(),
                 "accuracy": None if model.accuracy is None else estimate_json(model.accuracy),
+                "micro_f1": None if model.micro_f1 is None else estimate_json(model.micro_f1),
             }
             for model in models
         ]
@@ -101,6 +104,7 @@ def _round(result: RoundResult) -> dict[str, object]:
         "accuracy": estimate_json(result.figures.accuracy),
         "macro_f1": estimate_json(result.figures.macro_f1),
         "hierarchy": hierarchy_json(result.figures.hierarchy, nodes=False),
+        "multilabel": multilabel_json(result.figures.multilabel),
         "calibration_error": finite(result.figures.calibration_error),
         "kappa": finite(result.kappa),
         "delta_f": finite(result.delta_f),

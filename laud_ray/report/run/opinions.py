@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from laud_ray.config.task import MULTILABEL
 from laud_ray.quality.aggregation import MODEL, Opinion
 from laud_ray.quality.raters import Agreement, compare
 from laud_ray.report.run.summary import AuditShown, DisputeShown
@@ -57,4 +58,4 @@ def read_agreement(run: RunFolder, asked: Sequence[Answered], feedback: dict[str
             if name not in known:
                 opinions.append(Opinion(name, 1, a.round, a.label, a.oracle))
             opinions.append(Opinion(name, last, a.round, feedback[text], PEOPLE))
-    return compare(opinions)
+    return compare(opinions, multilabel=run.config.task.kind == MULTILABEL)

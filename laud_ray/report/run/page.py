@@ -27,6 +27,7 @@ from laud_ray.report.run.summary import (
 )
 from laud_ray.report.run.updates import UpdatesShown
 from laud_ray.report.section import Section
+from laud_ray.report.sets import labels
 from laud_ray.report.svg import STEPS
 from laud_ray.types import RoundResult
 
@@ -81,10 +82,11 @@ def render(summary: RunSummary, oracles: Sequence[Section] = ()) -> str:
         "measured_on",
         "unanswered",
         "beside_accuracy",
+        "first_figure",
     ):
         environment.filters[name] = getattr(formatting, name)
     environment.filters |= {"classes_line": classes_line, "leaves_line": leaves_line, "depth": depth}
-    environment.filters["candidates_line"] = candidates_line
+    environment.filters |= {"candidates_line": candidates_line, "labels": labels}
     for name in ("audit_line", "agreement_line", "oracle_line"):
         environment.filters[name] = getattr(opinion_lines, name)
     for name in ("progress_line", "waiting_line", "accuracy_words", "agreement_words", "anchoring_words"):

@@ -10,6 +10,7 @@ from laud_ray.data.corpus import open_corpus
 from laud_ray.data.generations.manifest import number_of
 from laud_ray.evaluation.carried import carried_samples
 from laud_ray.evaluation.trusted import oracle_error
+from laud_ray.label_sets import shown
 from laud_ray.people.cost import spent_line
 from laud_ray.people.figures import people_figures
 from laud_ray.people.questions import rules_of
@@ -23,7 +24,7 @@ from laud_ray.steps import legible
 from laud_ray.steps.annotation import second_opinions
 from laud_ray.steps.annotation.answers import left_open
 from laud_ray.steps.selection.choices import recorded
-from laud_ray.steps.selection.seed_walk import in_groups, not_found, outcome, sought_groups
+from laud_ray.steps.selection.seed_walk import in_groups, naming, not_found, outcome, sought_groups
 from laud_ray.store import model_records, rechecks
 from laud_ray.store.feedback import judge
 from laud_ray.store.ledger import Ledger
@@ -61,7 +62,8 @@ def read(run: RunFolder, *, by_generation: bool = False) -> RunSummary:
     versions = history_of(store.engine)
     # The seed walk has not looked for labels that a change brought.
     brought = set() if versions is None else {label for label, _, _ in outstanding(versions)}
-    missing = not_found(in_groups(labelled, groups), groups.names) if walked else ()
+    named = naming(groups)
+    missing = not_found(in_groups(labelled, groups), groups.names, named) if walked else ()
     missing = tuple(name for name in missing if name not in brought)
     return RunSummary(
         name=task.name,
@@ -86,9 +88,9 @@ def read(run: RunFolder, *, by_generation: bool = False) -> RunSummary:
                 a.purpose,
                 a.round,
                 a.query.reason,
-                a.query.predicted,
+                _said(task, a.query.predicted),
                 a.query.confidence,
-                a.label,
+                _said(task, a.label),
                 above=_is_above(task, a),
             )
             for a in asked
@@ -101,7 +103,7 @@ def read(run: RunFolder, *, by_generation: bool = False) -> RunSummary:
         promoted=model_records.promotion(store.engine),
         choices={r.number: choice for r in history if (choice := recorded(store, r.number)) is not None},
         diagnosis=diagnose(history, [_reply(task, a) for a in asked if a.answered]),
-        not_found_in={one.name: one.queries for one in outcome(seeds, missing)},
+        not_found_in={one.name: one.queries for one in outcome(seeds, missing, named)},
         audit=read_audit(run, asked, people.labels),
         agreement=read_agreement(run, asked, people.labels),
         oracle_error=oracle_error(store, task, seed=run.config.seed),
@@ -122,8 +124,9 @@ def read_models(run: RunFolder, history: Sequence[RoundResult] | None = None) ->
     closed = run.store.history() if history is None else history
     measured = {result.model: result.figures.accuracy for result in closed}
     finite = {name: accuracy for name, accuracy in measured.items() if math.isfinite(accuracy.value)}
+    micro = {result.model: sets.micro_f1 for result in closed if (sets := result.figures.multilabel) is not None}
     return tuple(
-        ModelShown(m.name, m.current, m.round, m.kind, m.accepted, m.created_at, finite.get(m.name))
+        ModelShown(m.name, m.current, m.round, m.kind, m.accepted, m.created_at, finite.get(m.name), micro.get(m.name))
         for m in model_records.models(run.store.engine)
     )
 
@@ -144,6 +147,11 @@ def _left_out(store: Store, history: Sequence[RoundResult]) -> LeftOut | None:
     """
     found = second_opinions.recorded_left_out(store)
     return found if found is not None and history and found.round == history[-1].number else None
+
+
+def _said(task: Task, label: str | None) -> str | None:
+    """Return a label as people read it."""
+    return None if label is None else shown(label, multilabel=task.multilabel)
 
 
 def _reply(task: Task, answered: Answered) -> Reply:

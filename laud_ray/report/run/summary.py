@@ -101,6 +101,7 @@ class ModelShown:
         accepted: False if the model was rejected as worse than zero-shot, or because it has not learned.
         created_at: in UTC.
         accuracy: None if it could not be measured.
+        micro_f1: of a multilabel task; None for others, or if it could not be measured.
     """
 
     name: str
@@ -110,6 +111,7 @@ class ModelShown:
     accepted: bool
     created_at: datetime
     accuracy: Estimate | None
+    micro_f1: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)

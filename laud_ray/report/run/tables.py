@@ -15,6 +15,7 @@ from laud_ray.report.formatting import (
     compared_by,
     decimal,
     figure,
+    first_figure,
     interval,
     measured_on,
     percent,
@@ -52,11 +53,11 @@ def rounds_table(history: Sequence[RoundResult]) -> Table:
     )
     for name in ("round", "model"):
         table.add_column(name, no_wrap=True)
-    second = beside_accuracy(history[-1].figures)[0] if history else "macro-F1"
+    first, second = _names(history)
     tree = bool(history) and history[-1].figures.hierarchy is not None
     middle = (second, "change") if tree else ("change", second)
-    for name in ("annotations", "n", "accuracy", *middle, "kappa", "seconds"):
-        table.add_column(name, justify="right", no_wrap=name not in ("accuracy", second))
+    for name in ("annotations", "n", first, *middle, "kappa", "seconds"):
+        table.add_column(name, justify="right", no_wrap=name not in (first, second))
     taken: float | None = None
     for result in history:
         compared = result.figures.compared.value
@@ -67,7 +68,7 @@ def rounds_table(history: Sequence[RoundResult]) -> Table:
             _model(result),
             f"{result.annotations:,}" + (f" + {result.feedback:,}" if result.feedback else ""),
             str(result.figures.n) + ("" if result.figures.trusted is None else f"/{result.figures.trusted}"),
-            _Figure(result.figures.accuracy),
+            _Figure(first_figure(result.figures)[1]),
             *((beside, change) if tree else (change, beside)),
             decimal(result.kappa),
             f"{sum(result.seconds.values()):.1f}",
@@ -79,21 +80,24 @@ def rounds_table(history: Sequence[RoundResult]) -> Table:
 
 def models_table(models: Sequence[ModelShown]) -> Table:
     """One row per model of the registry, in the order of rounds."""
-    caption = "accuracy on n evaluation documents, with 95 % intervals" if models else "no round has closed yet"
+    sets = any(model.micro_f1 is not None for model in models)
+    first = "micro-F1" if sets else "accuracy"
+    caption = f"{first} on n evaluation documents, with 95 % intervals" if models else "no round has closed yet"
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, caption=caption, caption_justify="left")
     for name in ("model", "kind"):
         table.add_column(name, no_wrap=True)
-    for name in ("round", "accuracy", "n"):
-        table.add_column(name, justify="right", no_wrap=name != "accuracy")
+    for name in ("round", first, "n"):
+        table.add_column(name, justify="right", no_wrap=name != first)
     table.add_column("made", no_wrap=True)
     table.add_column("", no_wrap=True)
     for model in models:
+        found = model.micro_f1 if sets else model.accuracy
         table.add_row(
             model.name,
             model.kind,
             str(model.round),
-            ABSENT if model.accuracy is None else _Figure(model.accuracy),
-            ABSENT if model.accuracy is None else f"{model.accuracy.n:,}",
+            ABSENT if found is None else _Figure(found),
+            ABSENT if found is None else f"{found.n:,}",
             f"{model.created_at.astimezone():%Y-%m-%d %H:%M}",
             Text("current", style="green")
             if model.current
@@ -139,14 +143,21 @@ def _only_predicted(figures: Figures) -> list[str]:
     return [f"{count} classes were only predicted and count 0 in macro-F1"] if count else []
 
 
+def _names(history: Sequence[RoundResult]) -> tuple[str, str]:
+    """Return the names of the two figures of rounds."""
+    if not history:
+        return "accuracy", "macro-F1"
+    return first_figure(history[-1].figures)[0], beside_accuracy(history[-1].figures)[0]
+
+
 def _model(result: RoundResult) -> Text:
     text = Text(result.model)
     return text if result.accepted else text.append("\nrejected", style="red")
 
 
 def _rounds_caption(history: Sequence[RoundResult]) -> Text:
-    second = beside_accuracy(history[-1].figures)[0] if history else "macro-F1"
-    text = f"accuracy and {second} on n evaluation documents, with 95 % intervals\n"
+    first, second = _names(history)
+    text = f"{first} and {second} on n evaluation documents, with 95 % intervals\n"
     by = compared_by(history[-1].figures) if history else "accuracy"
     text += f"change: in points of {by}, against the last accepted model before it"
     if history and (last := history[-1]).figures.unanswered:

@@ -6,7 +6,15 @@ from rich.text import Text
 
 from laud_ray.printable import printable
 from laud_ray.quality.diagnosis import Finding
-from laud_ray.report.formatting import compared_by, corpus_line, figure, measured_on, spaced, total_dollars
+from laud_ray.report.formatting import (
+    compared_by,
+    corpus_line,
+    figure,
+    first_figure,
+    measured_on,
+    spaced,
+    total_dollars,
+)
 from laud_ray.report.hierarchy.tables import hierarchy_lines, levels_table
 from laud_ray.report.run.curve import curve
 from laud_ray.report.run.opinion_lines import (
@@ -32,6 +40,7 @@ from laud_ray.report.run.summary import (
 )
 from laud_ray.report.run.tables import rounds_table
 from laud_ray.report.run.updates import update_lines
+from laud_ray.report.sets import multilabel_lines
 from laud_ray.types import ClassFigures
 
 NAMED, NAMED_BRANCHES = 50, 5  # classes, and branches of a taxonomy, that were not found and are named
@@ -43,6 +52,9 @@ def status_view(summary: RunSummary) -> RenderableType:
     parts: list[RenderableType] = [_headline(summary), _facts(summary)]
     if summary.history:
         parts.extend((Text(), rounds_table(summary.history)))
+    sets = None if summary.shown is None else summary.shown.figures.multilabel
+    if sets is not None:
+        parts.extend((Text(), *map(Text, multilabel_lines(sets))))
     tree = None if summary.shown is None else summary.shown.figures.hierarchy
     if tree is not None:
         parts.extend((Text(), levels_table(tree), *(Text(printable(line)) for line in hierarchy_lines(tree))))
@@ -70,7 +82,8 @@ def _facts(summary: RunSummary) -> Table:
     current = summary.current
     model = summary.current_model or "none yet"
     if current:
-        model += f", accuracy {figure(current.figures.accuracy)}, {measured_on(current.figures)}"
+        name, first = first_figure(current.figures)
+        model += f", {name} {figure(first)}, {measured_on(current.figures)}"
     seed, query, evaluation = (summary.annotations.get(name, 0) for name in ("seed", "query", "evaluation"))
     spent = f"{summary.spent:,} of {summary.budget:,}: {seed:,} seed, {query:,} query"
     spent += f", {summary.audit.answered:,} asked again" if summary.audit else ""

@@ -10,6 +10,8 @@ from laud_ray.label_sets import APPLIES, NOT_ASKED
 from laud_ray.stats.estimates.sample import Sample
 from laud_ray.types import Bools, Floats, Indices
 
+_BLOCK = 1 << 20  # probabilities that are ranked at once
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MultilabelSample:
@@ -75,11 +77,25 @@ def ranking_precision(true: npt.NDArray[np.int8], proba: Floats) -> Floats:
         true: (n, k) int8, as in `MultilabelSample`.
         proba: (n, k) probabilities of the labels.
     """
-    found = np.full(len(true), np.nan)
-    asked, applies = true != NOT_ASKED, true == APPLIES
-    for i in np.flatnonzero(applies.any(axis=1)):
-        right = np.sort(proba[i, applies[i]])
-        every = np.sort(proba[i, asked[i]])
-        above = len(right) - np.searchsorted(right, right)
-        found[i] = (above / (len(every) - np.searchsorted(every, right))).mean()
+    n, k = true.shape
+    found, step = np.full(n, np.nan), max(1, _BLOCK // max(k, 1))
+    for start in range(0, n, step):
+        rows = slice(start, start + step)
+        found[rows] = _precision_of(true[rows], proba[rows].astype(np.float64))
     return found
+
+
+def _precision_of(true: npt.NDArray[np.int8], proba: Floats) -> Floats:
+    k = true.shape[1]
+    ranked = np.where(true != NOT_ASKED, -proba, np.inf)
+    order = np.argsort(ranked, axis=1)
+    ranked, right = np.take_along_axis(ranked, order, axis=1), np.take_along_axis(true == APPLIES, order, axis=1)
+    # Labels with equal probabilities share the last place of them.
+    last = np.ones(right.shape, np.bool_)
+    last[:, :-1] = ranked[:, 1:] != ranked[:, :-1]
+    place = np.minimum.accumulate(np.where(last, np.arange(k), k)[:, ::-1], axis=1)[:, ::-1]
+    hits = np.take_along_axis(right.cumsum(axis=1), place, axis=1)
+    applying = right.sum(axis=1)
+    total = np.where(right, hits / (place + 1), 0.0).sum(axis=1)
+    mean: Floats = np.divide(total, applying, out=np.full(len(true), np.nan), where=applying > 0)
+    return mean

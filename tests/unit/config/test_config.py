@@ -79,6 +79,18 @@ def test_config_is_frozen() -> None:
         ({"learner": {"kind": "encoder", "rnk": 3}}, "learner.rnk: unknown key.*did you mean 'rank'"),
         ({"learner": {"rank": 3}}, "learner.kind: is missing"),
         ({"stop": [{"kind": "kapa"}]}, r"stop\[0\].kind: 'kapa' is unknown.*did you mean 'kappa'"),
+        (
+            {"stop": [{"kind": "target", "metric": "micro_f1"}]},
+            "metric: micro_f1 is not valid with task.kind: multiclass; expected accuracy or macro_f1",
+        ),
+        (
+            {"task__kind": "multilabel", "audit": {"share": 0.1}},
+            "audit.share: 0.1 is not valid with task.kind: multilabel; expected 0",
+        ),
+        (
+            {"task__kind": "multilabel", "audit": {"leave_out": True}},
+            "audit.leave_out: true is not valid with task.kind: multilabel; expected false",
+        ),
         ({"stop": [{"kind": "rounds"}]}, r"stop\[0\].maximum: is missing"),
         (
             {"stop": [{"kind": "kappa", "thresold": 1}]},

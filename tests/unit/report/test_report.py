@@ -348,9 +348,9 @@ def test_json_has_the_stable_structure() -> None:
     report = to_json(run_of(history))
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert list(report) == [
-        "run", "kind", "state", "stop_reason", "current_model", "rounds", "hierarchy", "leaves", "candidates",
-        "classes", "promoted", "annotations", "audit", "agreement", "left_out", "oracle_error", "people", "feedback",
-        "budget", "cost", "unpriced", "not_found", "not_found_in", "choices", "diagnosis", "corpus", "notes",
+        "run", "kind", "state", "stop_reason", "current_model", "rounds", "hierarchy", "multilabel", "leaves",
+        "candidates", "classes", "promoted", "annotations", "audit", "agreement", "left_out", "oracle_error", "people",
+        "feedback", "budget", "cost", "unpriced", "not_found", "not_found_in", "choices", "diagnosis", "corpus", "notes",
         "legibility", "generations", "drift", "decisions", "models", "labels", "storage", "versions",
     ]  # fmt: skip
     assert isinstance(report["rounds"], list)
@@ -363,6 +363,7 @@ def test_json_has_the_stable_structure() -> None:
         "accuracy": {"value": 0.767, "low": 0.767 - 0.05, "high": 0.767 + 0.04, "n": 300},
         "macro_f1": {"value": 0.767 - 0.1, "low": 0.767 - 0.16, "high": 0.767 - 0.04, "n": 300},
         "hierarchy": None,
+        "multilabel": None,
         "calibration_error": 0.125,
         "kappa": 0.58,
         "delta_f": None,
@@ -379,6 +380,7 @@ def test_json_has_the_stable_structure() -> None:
         "current": True,
         "created_at": "2026-01-02T03:04:00+00:00",
         "accuracy": {"value": 0.767, "low": 0.767 - 0.05, "high": 0.767 + 0.04, "n": 300},
+        "micro_f1": None,
     }
 
 

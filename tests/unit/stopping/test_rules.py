@@ -1,5 +1,7 @@
 """Stopping rules over hand-made histories."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from laud_ray.errors import ConfigError
 from laud_ray.steps.stop import verdict
 from laud_ray.stopping import RULES, Budget, DeltaF, Gain, Kappa, Plateau, PoolExhausted, Rounds, Target, first_verdict
 from laud_ray.stopping.power_law import EXPONENTS, Saturation, fit
-from laud_ray.types import Estimate, Figures, RoundResult, StoppingRule
+from laud_ray.types import Estimate, Figures, MultilabelFigures, RoundResult, StoppingRule
 
 
 def closed(
@@ -236,3 +238,20 @@ def test_every_rule_of_the_configuration_is_built() -> None:
         config.parse(text + "[{kind: target, value: 90}]")
     with pytest.raises(ConfigError, match=r"stop\[0\].kind: 'gian' is unknown.*did you mean 'gain'"):
         config.parse(text + "[{kind: gian}]")
+
+
+def test_rules_of_a_multilabel_task_look_at_micro_f1() -> None:
+    none = Estimate(0.0, 0.0, 1.0, 0)
+
+    def of_sets(number: int, micro: float, macro: float) -> RoundResult:
+        one = closed(number, f1=macro)
+        found = Estimate(micro, micro - 0.05, micro + 0.05, 300)
+        sets = MultilabelFigures(300, none, none, found, one.figures.macro_f1, 5, none, none, none, none)
+        return replace(one, figures=replace(one.figures, multilabel=sets))
+
+    history = [of_sets(0, 0.5, 0.5), of_sets(1, 0.7, 0.5), of_sets(2, 0.7, 0.9)]
+    assert Plateau(gain=0.01, patience=1).verdict(history) == (
+        "plateau: the best micro-F1 of the last 1 rounds is 0.7000, not more than 0.01 above 0.7000 before them"
+    )
+    assert Target(metric="micro_f1", value=0.64).verdict(history) is not None
+    assert Target(metric="micro_f1", value=0.66).verdict(history) is None
