@@ -1,11 +1,17 @@
 """Does a promise hold on real predictions, and how many answers does it leave at the leaf?
 
     python benchmarks/promise.py ../shared/data/onet_unspsc [--answers 1000 3000] [--promises 0.7 0.8 0.9]
+    python benchmarks/promise.py --run runs/onet_unspsc
 
-A set's labels are paths, "A > B > C". A text gets the leaf whose name, or one of whose annotated texts (2,000 in all,
-drawn at random), is nearest by the bundled encoder. Masses are a softmax over the similarities of the leaves, summed up
-the tree. Each split draws the evaluation answers from all other texts, fits the temperature and the thresholds on a
-part of them, and verifies the thresholds on the rest. The remaining texts tell whether the promise holds.
+The second form takes what the current model of a finished run with a replay oracle predicts for its corpus, without the
+documents that it was asked about for training, and makes promises as the run does. Rules: the promise, and the
+same for the leaf alone, which is one flat threshold.
+
+In the first form, a set's labels are paths, "A > B > C". A text gets the leaf whose name, or one of whose annotated
+texts (2,000 in all, drawn at random), is nearest by the bundled encoder. Masses are a softmax over the similarities of
+the leaves, summed up the tree. Each split draws the evaluation answers from all other texts, fits the temperature and
+the thresholds on a part of them, and verifies the thresholds on the rest. The remaining texts tell whether the promise
+holds.
 
 For comparison: one flat threshold on the mass of the leaf, which answers with the leaf or not at all, chosen and
 verified in the same way; one threshold for all steps on the masses as they are (the rule of arXiv 2405.11533); other
@@ -22,12 +28,17 @@ from typing import TypeAlias
 import numpy as np
 from labelled_sets import LabelledSet, read_set
 
+from laud_ray.data.corpus import open_corpus, sealed_values
+from laud_ray.evaluation.promise import Evaluated, compare
 from laud_ray.models.encoder.neighbours import Neighbours
 from laud_ray.stats.bounds import lower_bound
 from laud_ray.stats.calibration import softmax
 from laud_ray.stats.hierarchy import Chain, climb, fit_chain, verify_chain
 from laud_ray.stats.hierarchy.climbing import LENIENCY
 from laud_ray.stats.hierarchy.promise import FITTED
+from laud_ray.store import model_records
+from laud_ray.store.run import look_at
+from laud_ray.store.store import Sampled
 from laud_ray.taxonomy import SEPARATOR, Taxonomy, read_table
 from laud_ray.types import Bools, Floats, Indices
 
@@ -138,6 +149,46 @@ RULES: dict[str, tuple[Maker, float]] = {
 }
 
 
+def of_run(place: str) -> Evaluated:
+    """Compare what a run's current model predicts for its corpus with the column of its replay oracle."""
+    with look_at(place) as run:
+        corpus, task = open_corpus(run.corpus), run.config.task.to_task()
+        current = next(one for one in model_records.models(run.store.engine) if one.current)
+        assert corpus is not None
+        assert task.taxonomy is not None
+        trained = {a.query.document.id for a in run.store.queries() if a.purpose != "evaluation"}
+        rows = [
+            Sampled(part.name, row, name, 0, corpus.counts["documents"])
+            for part in corpus.ranges
+            for row, name in enumerate(corpus.read(part.name, ["id"]).column("id").to_pylist())
+            if name not in trained
+        ]
+        answers = sealed_values(corpus, [one.document_id for one in rows])
+        return compare(task.taxonomy, run.scores(current.round), rows, answers)
+
+
+def measure_run(found: Evaluated, answers: int, splits: int, promised: float, *, leaf_alone: bool) -> str:
+    """Promise from each split as a run does from its evaluation sample, and test it on the other documents."""
+    depth = 1 if leaf_alone else found.masses.shape[1]
+    masses, right = found.masses[:, :depth], found.right[:, :depth]
+    rows, shown = [], None
+    for seed in range(splits):
+        order = np.random.default_rng(seed).permutation(len(masses))
+        told, fresh = order[:answers], order[answers:]
+        shown = Evaluated(masses[told], right[told], found.weights[told]).promise(promised, seed=seed)
+        steps = climb(masses[fresh], np.array(shown.thresholds))
+        given = np.flatnonzero(steps < depth)
+        good = right[fresh][given, steps[given]]
+        leaf = right[fresh][steps == 0, 0]
+        holds = not len(good) or good.mean() >= promised
+        rows.append((holds, shown.verified, len(leaf) / len(fresh), len(good) / len(fresh), leaf.sum(), len(leaf)))
+    holds, kept, leaf_share, share, *_ = np.mean(rows, axis=0)
+    leaf_right = sum(row[4] for row in rows) / max(sum(row[5] for row in rows), 1)
+    rule = "flat threshold" if leaf_alone else "promise"
+    cells = [f"{promised:.0%}", str(answers), rule, *(f"{one:.1%}" for one in (holds, kept, leaf_share, share))]
+    return "| " + " | ".join([*cells, f"{leaf_right:.1%}"]) + f" |   {shown}"
+
+
 def measure(found: Predictions, answers: int, splits: int, promised: float, rule: str) -> str:
     make, share = RULES[rule]
     rows, shown = [], None
@@ -163,18 +214,26 @@ def measure(found: Predictions, answers: int, splits: int, promised: float, rule
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
+    parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("--run", help="a finished run with a replay oracle, in place of the data")
     parser.add_argument("--answers", type=int, nargs="+", default=[1000, 3000])
     parser.add_argument("--splits", type=int, default=200)
     parser.add_argument("--promises", type=float, nargs="+", default=[0.7, 0.8, 0.9])
     arguments = parser.parse_args()
+    if (arguments.run is None) == (arguments.data is None):
+        parser.error("expected either a set or --run")
     began = time.monotonic()
-    found = predictions(read_set(arguments.data), np.random.default_rng(0))
+    found = of_run(arguments.run) if arguments.run else predictions(read_set(arguments.data), np.random.default_rng(0))
     shares = ", ".join(f"{one:.1%}" for one in found.right.mean(0))
     print(f"{len(found.right)} texts; right from the leaf upward: {shares}; {time.monotonic() - began:.0f} s")
     print("| promised | answers | rule | holds | made | to the leaf | answered | leaf is right |   the last split says")
     for promised in arguments.promises:
         for answers in arguments.answers:
+            if isinstance(found, Evaluated):
+                for alone in (False, True):
+                    line = measure_run(found, answers, arguments.splits, promised, leaf_alone=alone)
+                    print(line, flush=True)
+                continue
             for rule in RULES:
                 print(measure(found, answers, arguments.splits, promised, rule), flush=True)
     print(f"{arguments.splits} splits, {time.monotonic() - began:.0f} s")

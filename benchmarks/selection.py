@@ -61,10 +61,8 @@ def make(place: Path, rows: int, batch: int) -> None:
         every, usable = np.arange(n), np.ones(n, bool)
         scores = score_table(ids, summarise(proba), every, usable, none, labels, "round-0001")
         name = f"part-{number:05d}.parquet"
-        (out / SHORTLIST).write_table(
-            name,
-            shortlist_range(wanted, name, table, scores, summarise(proba, strategy=wanted.strategy), every, usable),
-        )
+        found = summarise(proba, strategy=wanted.strategy)
+        (out / SHORTLIST).write_table(name, shortlist_range(wanted, name, table, scores, found, every, usable, labels))
         out.write_table(name, scores)
         ranges.append([name, n])
     (place / "ranges.json").write_text(json.dumps(ranges))

@@ -219,9 +219,9 @@ class Run:
         )
         taken = frozenset(str(i) for i in [*self.asked, *self.evaluation.tolist()])
         wanted = Shortlist(strategy, depth, taken, (self._seed, len(self.asked)))
-        return shortlist_range(
-            wanted, "0", self._table, scores, summarise(view.proba, strategy=wanted.strategy), everything, usable
-        )
+        found = summarise(view.proba, strategy=wanted.strategy)
+        names = self._data.task.names
+        return shortlist_range(wanted, "0", self._table, scores, found, everything, usable, names)
 
     def _counts(self) -> list[int]:
         counts: list[int] = np.bincount(self.known[1], minlength=len(self._data.task.labels)).tolist()

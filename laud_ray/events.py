@@ -1,4 +1,4 @@
-"""Progress events of long commands."""
+"""Progress events of long commands, and how a run ended."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,3 +34,13 @@ class Event:
 
 
 Observer = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call of `run` ended: finished for the reason given, or waiting for `pending` answers."""
+
+    state: Literal["finished", "waiting"]
+    reason: str
+    model: str | None
+    pending: int = 0

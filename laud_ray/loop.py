@@ -5,14 +5,13 @@ that every paid answer is used for training.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 from laud_ray.cluster.connect import connect
 from laud_ray.config import RunConfig
 from laud_ray.evaluation.trusted import choose_first
 from laud_ray.events import Event as Event
 from laud_ray.events import Observer as Observer
+from laud_ray.events import Outcome as Outcome
 from laud_ray.models.language.warm import POOL, closing_engines
 from laud_ray.passes.incomplete import drop_incomplete
 from laud_ray.people.cost import spent_line
@@ -36,16 +35,6 @@ from laud_ray.store.run import claim
 from laud_ray.store.versions.acceptance import Accept
 
 ZERO_SHOT_DONE = "the zero-shot pass is done; `laud run` without --zero-shot-only continues"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a call of `run` ended: finished for the reason given, or waiting for `pending` answers."""
-
-    state: Literal["finished", "waiting"]
-    reason: str
-    model: str | None
-    pending: int = 0
 
 
 def run(

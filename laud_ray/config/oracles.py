@@ -215,3 +215,22 @@ def people_in(config: OracleConfig) -> PeopleConfig | None:
     """Return the people of an oracle, alone or in a cascade; None if it asks none."""
     members = config.oracles if isinstance(config, CascadeConfig) else (config,)
     return next((one for one in members if isinstance(one, PeopleConfig)), None)
+
+
+def require_verdicts(config: OracleConfig, where: str) -> None:
+    """Refuse ways to ask a language model that a multilabel task does not have.
+
+    Raises:
+        ValueError: if an oracle asks so; it names the key, below `where`.
+    """
+    for one in config.oracles if isinstance(config, CascadeConfig) else (config,):
+        if isinstance(one, LlmConfig) and one.engine == "vllm":
+            raise ValueError(
+                f"{where}.engine: vllm is not valid with task.kind: multilabel; expected engine: openai, with base_url "
+                "for a server such as `vllm serve`"
+            )
+        if isinstance(one, LlmConfig) and one.rationale:
+            raise ValueError(
+                f"{where}.rationale: true is not valid with task.kind: multilabel; expected false, since an answer has "
+                "a verdict on each label and nothing else"
+            )

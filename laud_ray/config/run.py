@@ -19,7 +19,7 @@ from laud_ray.config.asking import (
 from laud_ray.config.labels.tree import TaskTree
 from laud_ray.config.mistakes import refuse_credentials, require_url, require_variable, short
 from laud_ray.config.models import EncoderConfig, EncoderZeroShotConfig, LearnerConfig, ZeroShotConfig
-from laud_ray.config.oracles import OracleConfig, ReplayConfig, asks_model, people_in, repeats_itself
+from laud_ray.config.oracles import OracleConfig, ReplayConfig, asks_model, people_in, repeats_itself, require_verdicts
 from laud_ray.config.section import PathText, Section, is_stored
 from laud_ray.config.stopping import BudgetRule, StopConfig
 from laud_ray.config.task import MULTILABEL, TAXONOMY, CorpusConfig, LabelConfig, TaskConfig
@@ -144,6 +144,20 @@ class RunConfig(Section):
         for key in ("class_balance", "smoothing"):
             if self.task.kind == MULTILABEL and (value := getattr(self.learner, key, 0)):
                 raise ValueError(f"learner.{key}: {value} is not valid with task.kind: multilabel; expected 0")
+        return self
+
+    @model_validator(mode="after")
+    def _of_language_models(self) -> "RunConfig":
+        """Refuse what a language model cannot do in a multilabel task."""
+        if self.task.kind == MULTILABEL:
+            for where, config in self.possible_oracles().items():
+                require_verdicts(config, where)
+            for key, said in (("zero_shot.engine", self.zero_shot.engine), ("learner.kind", self.learner.kind)):
+                if said in ("vllm", "causal", "in_context"):
+                    raise ValueError(
+                        f"{key}: {said} is not valid with task.kind: {MULTILABEL}; expected "
+                        f"{'encoder' if key == 'zero_shot.engine' else 'encoder or linear'}"
+                    )
         return self
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 import pyarrow as pa
-from scipy.special import expit, logit
+import scipy
 
 from laud_ray.data.corpus import Corpus
 from laud_ray.data.range_files import random_of, side_by_side
@@ -95,7 +95,7 @@ def _edges(counts: Indices, parts: int) -> tuple[float, ...]:
 
 
 def _shifted(score: Floats, shift: float) -> Floats:
-    return np.asarray(expit(logit(score.clip(1e-9, 1 - 1e-9)) + shift) if shift else score)
+    return np.asarray(scipy.special.expit(scipy.special.logit(score.clip(1e-9, 1 - 1e-9)) + shift) if shift else score)
 
 
 def _describe(corpus: Corpus, chosen: Sequence[tuple[int, str, int]], sizes: Indices) -> list[Sampled]:

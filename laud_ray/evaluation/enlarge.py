@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import expit, logit
+import scipy
 
 from laud_ray.evaluation import draw as sample
 from laud_ray.evaluation.measure import predicted_sets, predictions
@@ -93,15 +92,15 @@ def right_on_average(score: Floats, hit: Bools, weights: Floats) -> float:
         hit: (m,) whether the event happened.
         weights: (m,) sampling weights.
     """
-    odds = logit(score.clip(1e-9, 1 - 1e-9))
+    odds = scipy.special.logit(score.clip(1e-9, 1 - 1e-9))
     mean = (np.average(hit, weights=weights) * len(hit) + 0.5) / (len(hit) + 1)
 
     def excess(shift: float) -> float:
-        return float(np.average(expit(odds + shift), weights=weights) - mean)
+        return float(np.average(scipy.special.expit(odds + shift), weights=weights) - mean)
 
     if excess(-MOST_SHIFT) > 0 or excess(MOST_SHIFT) < 0:
         return -MOST_SHIFT if excess(-MOST_SHIFT) > 0 else MOST_SHIFT
-    return float(brentq(excess, -MOST_SHIFT, MOST_SHIFT))
+    return float(scipy.optimize.brentq(excess, -MOST_SHIFT, MOST_SHIFT))
 
 
 def headline(figures: Figures, task: Task) -> tuple[str, Estimate]:

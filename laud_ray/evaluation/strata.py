@@ -112,7 +112,8 @@ class Population:
         return Part(name, usable, stratum, score)
 
     def _scores(self, round: int, name: str) -> tuple[Bools, Floats]:
-        table = self.passes(round).read_table(name, ["label", "confidence", "error"])
+        columns = ["confidence", "error"] if self.positive is None else ["label", "confidence", "error"]
+        table = self.passes(round).read_table(name, columns)
         usable = np.asarray(table.column("error").is_null())
         confidence = np.nan_to_num(table.column("confidence").to_numpy())
         if self.positive is None:

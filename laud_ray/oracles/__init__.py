@@ -8,6 +8,7 @@ from laud_ray.errors import ConfigError
 from laud_ray.labels import NONE_OF_THESE, UNSURE, fold
 from laud_ray.models.language.prompts import Prompt
 from laud_ray.oracles import columns
+from laud_ray.oracles.account import fitted
 from laud_ray.oracles.cascade import CascadeOracle
 from laud_ray.oracles.engines import Engine
 from laud_ray.oracles.llm import VOTE_TEMPERATURE, LlmOracle, oracle_prompt, temperature
@@ -15,6 +16,7 @@ from laud_ray.oracles.openai.engine import OpenAiEngine
 from laud_ray.oracles.people import PeopleOracle
 from laud_ray.oracles.probing import ASKED, Prober, Variant
 from laud_ray.oracles.replay import ReplayOracle
+from laud_ray.oracles.set_candidates import SetCandidates
 from laud_ray.oracles.trees.candidates import Candidates
 from laud_ray.oracles.trees.listing import coded, lists_all, longest_options, shown_labels
 from laud_ray.oracles.vllm.engine import VllmEngine, open_tokenizer, token_codes
@@ -133,6 +135,7 @@ def build_llm(
     encoder: Callable[[], Scorer] | None = None,
 ) -> LlmOracle:
     """Create the oracle of a language model, which needs no corpus. Arguments as for `build`."""
+    config = fitted(config, task)
     prompt, engine = _engine(config, task, seed, where)
     questions = questions_of(config, task, prompt, examples, encoder)
     return LlmOracle(
@@ -150,6 +153,8 @@ def questions_of(
     """Return the questions about documents with a prompt; arguments as for `build`."""
     if prompt.listing is None:
         return Questions(prompt)
+    if task.multilabel:
+        return Questions(prompt, labels=task.labels, of_sets=SetCandidates(task, config.shortlist, encoder))
     return Questions(prompt, task.taxonomy, Candidates(task, config.shortlist, examples, encoder))
 
 
@@ -216,6 +221,7 @@ def wants_examples(config: OracleConfig) -> bool:
 
 def build_prober(config: LlmConfig, task: Task, seed: int, ledger: Ledger, where: str) -> Prober:
     """Create what probes a language model: see `oracles.probing`."""
+    config = fitted(config, task)
     engines = _engines(config, task, seed, where, ASKED)
 
     def questions(prompt: Prompt, examples: Sequence[Example]) -> Questions:

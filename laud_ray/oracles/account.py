@@ -8,13 +8,17 @@ from laud_ray.config import LlmConfig
 from laud_ray.errors import ConfigError
 from laud_ray.models.language.prompts import Option, Prompt
 from laud_ray.oracles.completions.confidence import read
+from laud_ray.oracles.completions.verdicts import read_verdicts
 from laud_ray.oracles.engines import Completion, Request
 from laud_ray.store.ledger import Answer, Call, Caps, Ledger
+from laud_ray.types import Task
 
 ANSWER_TOKENS = 16
 RATIONALE_TOKENS = 256
 # For estimates: the tokens of an answer without and with a rationale.
 LIKELY_TOKENS, LIKELY_RATIONALE_TOKENS = 2, 60
+# Of one verdict, such as "AB": "yes" with a comma: at most, and for estimates.
+VERDICT_TOKENS, LIKELY_VERDICT_TOKENS = 14, 7
 MOST_KEPT = 4000
 
 
@@ -23,8 +27,18 @@ def answer_tokens(config: LlmConfig) -> int:
     return config.max_answer_tokens or (RATIONALE_TOKENS if config.rationale else ANSWER_TOKENS)
 
 
-def likely_answer_tokens(config: LlmConfig) -> int:
+def fitted(config: LlmConfig, task: Task) -> LlmConfig:
+    """Return a configuration whose answers have room for a verdict on each label that a prompt asks about."""
+    if not task.multilabel or config.max_answer_tokens is not None:
+        return config
+    asked = min(len(task.labels), config.shortlist)
+    return config.model_copy(update={"max_answer_tokens": ANSWER_TOKENS + VERDICT_TOKENS * asked})
+
+
+def likely_answer_tokens(config: LlmConfig, task: Task | None = None) -> int:
     """An estimate of the tokens of an answer."""
+    if task is not None and task.multilabel:
+        return LIKELY_VERDICT_TOKENS * min(len(task.labels), config.shortlist)
     return LIKELY_RATIONALE_TOKENS if config.rationale else LIKELY_TOKENS
 
 
@@ -94,7 +108,11 @@ class Account:
         return number
 
     def finish(self, number: int, completion: Completion, seconds: float) -> Answer:
-        parsed = read(completion, self._listed.pop(number), self.prompt.unsure or "")
+        options = self._listed.pop(number)
+        if self.prompt.each:
+            parsed = read_verdicts(completion, options, self.prompt)
+        else:
+            parsed = read(completion, options, self.prompt.unsure or "")
         used = (completion.prompt_tokens or 0, completion.completion_tokens or 0)
         words = _shortened(completion.refusal or completion.text)
         answer = Answer(words, parsed.label, parsed.confidence, *used, self.config.dollars(*used), seconds, parsed.why)

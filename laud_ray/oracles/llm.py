@@ -6,13 +6,15 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypedDict
 
 from laud_ray.config import LlmConfig
 from laud_ray.models.encoder.neighbours import Neighbours
-from laud_ray.models.language.prompts import Option, Prompt, codes, fenced
+from laud_ray.models.language.prompts import Listing, Option, Prompt, codes, fenced, label_line
 from laud_ray.oracles.account import Account, answer_tokens, needs_confidence
 from laud_ray.oracles.completions.confidence import decide, was_cut
 from laud_ray.oracles.completions.silence import FIRST, abstained, unread
+from laud_ray.oracles.completions.verdicts import decide_sets
 from laud_ray.oracles.engines import Engine, Request
 from laud_ray.oracles.trees.listing import listing, lists_all, shown_labels
 from laud_ray.oracles.votes import Questions, Vote
@@ -44,6 +46,8 @@ def oracle_prompt(
         wording: the number of its instructions; 0 is the wording that is used.
         reverse: whether the labels are listed, and get their codes, in the reverse of the configured order.
     """
+    if task.multilabel:
+        return _set_prompt(config, task, wording=wording, reverse=reverse)
     if not lists_all(task, config.shortlist):
         listed, unsure = listing(task, config.shortlist, chosen, reverse=reverse)
         return Prompt((), config.guideline, unsure=unsure, rationale=config.rationale, wording=wording, listing=listed)
@@ -52,6 +56,24 @@ def oracle_prompt(
     labels = labels[::-1] if reverse else labels
     options = tuple(Option(code, label) for code, label in zip(names, labels, strict=True))
     return Prompt(options, config.guideline, unsure=unsure, rationale=config.rationale, wording=wording)
+
+
+class _Limits(TypedDict):
+    each: bool
+    at_most: int | None
+    exclusive: tuple[tuple[str, ...], ...]
+
+
+def _set_prompt(config: LlmConfig, task: Task, *, wording: int, reverse: bool) -> Prompt:
+    """Return the prompt that asks about each label; without options if a document has a list of its own."""
+    limits = _Limits(each=True, at_most=task.at_most, exclusive=task.exclusive)
+    if len(task.labels) > config.shortlist:
+        names = hashlib.blake2b(repr([label_line(one) for one in task.labels]).encode(), digest_size=8).hexdigest()
+        listed = Listing(names, tuple(itertools.islice(codes(task.labels), config.shortlist)), "", reverse)
+        return Prompt((), config.guideline, wording=wording, listing=listed, **limits)
+    labels = task.labels[::-1] if reverse else task.labels
+    options = tuple(Option(code, label) for code, label in zip(codes(task.labels), labels, strict=False))
+    return Prompt(options, config.guideline, wording=wording, **limits)
 
 
 def answer_key(config: LlmConfig, version: str, text: str, vote: int) -> str:
@@ -216,7 +238,8 @@ class LlmOracle:
         for vote in votes:
             for answer in vote.said:
                 self._account.require_confidence(answer)
-        label, confidence = decide([(vote.label, vote.confidence) for vote in votes], self._config.threshold)
+        given = [(vote.label, vote.confidence) for vote in votes]
+        label, confidence = (decide_sets if self._prompt.each else decide)(given, self._config.threshold)
         return Annotation(document_id, label, self.name, sum(vote.cost for vote in votes), confidence)
 
 

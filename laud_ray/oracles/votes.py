@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
-from laud_ray.models.language.prompts import Prompt
+from laud_ray.models.language.prompts import Option, Prompt
 from laud_ray.oracles.engines import Request
+from laud_ray.oracles.set_candidates import SetCandidates
 from laud_ray.oracles.trees.candidates import Asked, Candidates
 from laud_ray.oracles.trees.listing import node_labels
 from laud_ray.oracles.trees.walk import FIRST, Step, ended, following
 from laud_ray.store.ledger import Answer
 from laud_ray.taxonomy.tree import Taxonomy
-from laud_ray.types import Example
+from laud_ray.types import Example, Label
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +65,33 @@ class Vote:
 
 
 class Questions:
-    """The questions of votes: a single one with all labels, or those of a taxonomy."""
+    """The questions of votes: a single one, about all labels or some of them, or those of a taxonomy."""
 
-    def __init__(self, prompt: Prompt, taxonomy: Taxonomy | None = None, candidates: Candidates | None = None) -> None:
+    def __init__(
+        self,
+        prompt: Prompt,
+        taxonomy: Taxonomy | None = None,
+        candidates: Candidates | None = None,
+        *,
+        labels: Sequence[Label] = (),
+        of_sets: SetCandidates | None = None,
+    ) -> None:
         """Create them.
 
         Args:
             prompt: of the task.
             taxonomy, candidates: of a prompt that lists nodes for each document.
+            labels, of_sets: of a prompt that lists some labels of a multilabel task for each document.
         """
         self._prompt, self._tree, self._candidates = prompt, taxonomy, candidates
+        self._labels, self._of_sets = tuple(labels), of_sets
 
     def requests(self, votes: Sequence[Vote]) -> list[tuple[Vote, Request]]:
         """Return the open question of each vote. What it lists is noted in the vote."""
+        if self._of_sets is not None:
+            texts = list(dict.fromkeys(vote.text for vote in votes))
+            shown = dict(zip(texts, self._of_sets.lists(texts), strict=True))
+            return [(vote, self._asking(vote, self._some(shown[vote.text]))) for vote in votes]
         if self._tree is None or self._candidates is None:
             return [(vote, self._request(vote, ())) for vote in votes]
         # The votes on a document have the same first list.
@@ -96,8 +111,20 @@ class Questions:
         return following(self._tree, len(listing.codes), [one.label for one in vote.said])
 
     def _request(self, vote: Vote, nodes: Sequence[int]) -> Request:
-        prompt, listing = self._prompt, self._prompt.listing
+        listing = self._prompt.listing
         own = listing.options(node_labels(self._tree, nodes)) if listing is not None and self._tree is not None else ()
+        return self._asking(vote, own)
+
+    def _some(self, labels: Sequence[int]) -> tuple[Option, ...]:
+        listing = self._prompt.listing
+        assert listing is not None, "only a prompt with lists asks about some labels"
+        shown = [self._labels[i] for i in labels]
+        return tuple(
+            Option(*one) for one in zip(listing.codes, shown[::-1] if listing.reverse else shown, strict=False)
+        )
+
+    def _asking(self, vote: Vote, own: tuple[Option, ...]) -> Request:
+        prompt = self._prompt
         opening = prompt.opening(own, vote.examples)
         asked = len(vote.said)
         return Request(_key(vote), vote.document_id, prompt, opening, vote.text, vote.number, 2 * asked, own)

@@ -159,7 +159,7 @@ def _score_range(name: str, job: _Job) -> _Scored:
     errors, usable = with_failures(table.column("error"), failures, inverse)
     scores = score_table(table.column("id"), found, inverse, usable, errors, scorer.labels, job.name)
     if wanted is not None:
-        listed = shortlist_range(wanted, name, table, scores, found, inverse, usable)
+        listed = shortlist_range(wanted, name, table, scores, found, inverse, usable, scorer.labels)
         (job.out / SHORTLIST).write_table(name, listed)
     job.out.write_table(name, scores)
     # A range is a random sample of the corpus, so its first texts are one too.

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray.models.faults import Scoring, engine_errors, sums_to_one
+from laud_ray.passes.coded import coded
 from laud_ray.passes.summary import TOP, Decided, Summary
 from laud_ray.stats.multilabel.rules import Rules
 from laud_ray.storage.checksums import parse_json
@@ -186,9 +187,9 @@ def score_table(
     def floats(values: Floats) -> pa.Array:
         return pa.array(values[rows], pa.float32(), mask=null)
 
-    label = pa.DictionaryArray.from_arrays(pa.array(order[rows, 0], mask=null), names)
+    label = coded(order[rows, 0], names, null)
     offsets = pa.array(np.concatenate([[0], np.cumsum(usable * top)]).astype(np.int32))
-    top_labels = pa.DictionaryArray.from_arrays(pa.array(order[listed].ravel()), names)
+    top_labels = coded(order[listed].ravel(), names)
     one_model = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(rows), np.int32)), pa.array([model]))
     table = pa.Table.from_arrays(
         [

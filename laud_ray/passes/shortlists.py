@@ -1,6 +1,6 @@
 """Keep the best documents of each range during a pass, and merge them later, so that selection scans nothing again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
 from typing import Any
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from laud_ray.data.corpus import Corpus
 from laud_ray.data.range_files import random_of, side_by_side
 from laud_ray.label_sets import LabelSet
+from laud_ray.passes.coded import coded
 from laud_ray.passes.summary import Summary
 from laud_ray.storage.folder import Folder
 from laud_ray.types import Bools, Candidates, Floats, Indices, QueryStrategy
@@ -70,6 +71,7 @@ def shortlist_range(
     found: Summary,
     inverse: Indices,
     usable: Bools,
+    labels: Sequence[str],
 ) -> pa.Table:
     """Return the best documents of a range for each criterion, without excluded ones and duplicates.
 
@@ -81,6 +83,7 @@ def shortlist_range(
         found: what is known of the distinct texts, with the utilities of wanted.strategy.
         inverse: (n,) index of each row's distinct text.
         usable: (n,) whether a row was scored.
+        labels: the names of the k classes.
 
     Returns:
         A row for each document and criterion; the columns are those of read_shortlist.
@@ -100,7 +103,7 @@ def shortlist_range(
     # In a multilabel task, the predicted set and the probability that it is right.
     more = ["labels", "confidence"] if "labels" in scores.column_names else []
     columns = scores.select(["id", *more]).take(pa.array(taken))
-    for column, values in zip(("top_labels", "top_probabilities"), _listed(scores, found, inverse[taken]), strict=True):
+    for column, values in zip(("top_labels", "top_probabilities"), _listed(labels, found, inverse[taken]), strict=True):
         columns = columns.append_column(column, values)
     return (
         columns.append_column("text", table.column("text").take(pa.array(taken)))
@@ -110,12 +113,11 @@ def shortlist_range(
     )
 
 
-def _listed(scores: pa.Table, found: Summary, texts: Indices) -> tuple[pa.Array, pa.Array]:
+def _listed(names: Sequence[str], found: Summary, texts: Indices) -> tuple[pa.Array, pa.Array]:
     """Return the likeliest labels of texts and their probabilities: of a taxonomy more than the scores have."""
-    names = scores.column("label").chunk(0).dictionary
     order, best = found.order[texts], found.best[texts]
     offsets = pa.array(np.arange(0, order.size + 1, order.shape[1], dtype=np.int32))
-    labels = pa.DictionaryArray.from_arrays(pa.array(order.ravel()), names)
+    labels = coded(order.ravel(), pa.array(names, pa.string()))
     return pa.ListArray.from_arrays(offsets, labels), pa.ListArray.from_arrays(offsets, pa.array(best.ravel()))
 
 

@@ -13,6 +13,7 @@ from laud_ray.config import (
     LlmConfig,
     PromptedSection,
 )
+from laud_ray.label_sets import LabelSet
 from laud_ray.models import kinds
 from laud_ray.models.encoder.encoding import model_path
 from laud_ray.models.language import chat, label_prompt
@@ -116,14 +117,24 @@ def asked(oracle: LlmConfig, task: Task, texts: Sequence[str]) -> Asked:
     whole = lists_all(task, oracle.shortlist)
     labels = shown_labels(task) if whole else typical(task.labels, oracle.shortlist)
     options = tuple(Option(str(i), label) for i, label in enumerate(labels))
-    own_options = () if whole else (*options, Option("?", NONE_LABEL))
-    prompt = Prompt(options if whole else (), oracle.guideline, unsure="?", rationale=oracle.rationale)
+    none = () if task.multilabel else (Option("?", NONE_LABEL),)
+    own_options = () if whole else (*options, *none)
+    prompt = Prompt(
+        options if whole else (),
+        oracle.guideline,
+        unsure=None if task.multilabel else "?",
+        rationale=oracle.rationale,
+        each=task.multilabel,
+    )
+    answer = LabelSet.of(task.names[:1]).text if task.multilabel else task.names[0]
     text = float(np.mean([likely_tokens(t[: oracle.max_text_chars]) for t in texts]))
     around = likely_tokens(prompt.opening(own_options) + prompt.tail())
-    solved = likely_tokens(prompt.opening(examples=[Example("", task.names[0])])) - likely_tokens(prompt.opening())
+    asked_about = own_options if task.multilabel else ()
+    solved = likely_tokens(prompt.opening(asked_about, [Example("", answer)]))
+    solved -= likely_tokens(prompt.opening(asked_about))
     own = around + text + oracle.examples * (solved + text)
-    questions = 1.0 if whole else 1.0 + FURTHER * (1 - LIKELY_RECALL)
-    return Asked(likely_tokens(prompt.head()), own, likely_answer_tokens(oracle), questions)
+    questions = 1.0 if whole or task.multilabel else 1.0 + FURTHER * (1 - LIKELY_RECALL)
+    return Asked(likely_tokens(prompt.head()), own, likely_answer_tokens(oracle, task), questions)
 
 
 def typical(labels: Sequence[Label], n: int) -> list[Label]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from scipy.special import bdtrc  # scipy.stats takes 0.4 s to import
+import scipy
 
 from laud_ray.labels import UNSURE
 from laud_ray.stats.estimates.accuracy import estimate_share, wilson
@@ -172,7 +172,7 @@ def change(before: Sequence[tuple[Label, ...]], after: Sequence[tuple[Label, Lab
     """
     actual = [_telling(old, new) for old, new in zip(before, after, strict=True)]
     telling, split = sum(one is not None for one in actual), sum(one is True for one in actual)
-    p = 1.0 if split == 0 else float(bdtrc(split - 1, telling, 1 / 3))
+    p = 1.0 if split == 0 else float(scipy.special.bdtrc(split - 1, telling, 1 / 3))
     across = [[a != b for a in old for b in new] for old, new in zip(before, after, strict=True)]
     twice = [old[0] != old[1] for old in before if len(old) == 2]
     return Change(

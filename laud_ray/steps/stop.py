@@ -5,8 +5,12 @@ from dataclasses import replace
 
 from laud_ray import stopping
 from laud_ray.config import TAXONOMY, RunConfig, StopConfig
+from laud_ray.events import Outcome
 from laud_ray.steps.changed import Since, since
+from laud_ray.storage.folder import Folder
+from laud_ray.store.run import CONFIG, claim
 from laud_ray.store.store import Store
+from laud_ray.store.versions.acceptance import Accept
 from laud_ray.types import RoundResult, StoppingRule
 
 
@@ -30,6 +34,24 @@ def verdict(config: RunConfig, history: Sequence[RoundResult], changed: Since | 
         asked = "taxonomy: its changed leaves" if config.task.kind == TAXONOMY else "labels: the changed ones"
         return f"{asked} have been asked about; with a higher budget.annotations the run goes on"
     return stopping.first_verdict(rules, history[changed.round :])
+
+
+def ended(config: RunConfig, accept: Accept) -> Outcome | None:
+    """Return the outcome of a run that a rule ends with its last closed round; None if `laud_ray.loop.run` is to go on.
+
+    It does what that does first to an existing run, without the imports of Ray and PyTorch, which take seconds.
+
+    Args:
+        accept: called with the differences if the labels are another version of the run's taxonomy.
+
+    Raises:
+        UserError: if the configuration does not fit the run.
+    """
+    if not Folder(config.storage).exists(CONFIG):
+        return None
+    with claim(config, accept) as folder:
+        reason = reconsider(config, folder.store)
+        return None if reason is None else Outcome("finished", reason, folder.store.setting("current"))
 
 
 def reconsider(config: RunConfig, store: Store) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from math import inf, isfinite
 
 import numpy as np
-from scipy.special import betaln
+import scipy
 
 from laud_ray.stats.bounds import lower_bound, most_disagreements
 from laud_ray.types import Bools, Floats, Indices
@@ -26,7 +26,10 @@ def predicted_at_most(most: int, n: int, seen: int, of: int) -> float:
     """
     a, b, x = seen + 0.5, of - seen + 0.5, np.arange(min(most, n) + 1)
     # This equals scipy.stats.betabinom.cdf(most, n, a, b), without the import of scipy.stats.
-    ways, shares = -np.log(n + 1) - betaln(n - x + 1, x + 1), betaln(x + a, n - x + b) - betaln(a, b)
+    ways, shares = (
+        -np.log(n + 1) - scipy.special.betaln(n - x + 1, x + 1),
+        scipy.special.betaln(x + a, n - x + b) - scipy.special.betaln(a, b),
+    )
     return float(np.exp(ways + shares).sum())
 
 

@@ -17,7 +17,7 @@ from laud_ray.config import LlmConfig
 from laud_ray.oracles.account import answer_tokens, key_of, needs_confidence, no_confidence
 from laud_ray.oracles.engines import Asked, CallRecorder, Request, all_refused
 from laud_ray.oracles.openai.length import LongReplyError, bounded
-from laud_ray.oracles.openai.parameters import consequence, parameters, refused
+from laud_ray.oracles.openai.parameters import consequence, form, parameters, refused
 from laud_ray.oracles.openai.replies import (
     mistake,
     most_tokens,
@@ -68,6 +68,10 @@ class OpenAiEngine:
     @property
     def parameters(self) -> dict[str, Any]:
         return parameters(self.config, self.temperature, self.refused)
+
+    def parameters_of(self, request: Request) -> dict[str, Any]:
+        """Return the parameters that are sent with a request: with the form of its answer, if that is an object."""
+        return self.parameters | (form(request.options, self.refused) if request.prompt.each else {})
 
     @property
     def at_once(self) -> int:
@@ -169,7 +173,7 @@ class _Asking:
             number = await self._begin(request)
             if number is None:
                 return None
-            sent = self._engine.parameters
+            sent = self._engine.parameters_of(request)
             try:
                 return await self._send(request, number, sent)
             except APIStatusError as error:

@@ -4,11 +4,13 @@ Refused parameters are a mapping from the name to the largest value that the mod
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from laud_ray.config import LlmConfig
+from laud_ray.models.language.prompts import Option
 from laud_ray.oracles.account import answer_tokens
+from laud_ray.oracles.completions.verdicts import schema
 
 if TYPE_CHECKING:
     from openai import APIStatusError
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 ALTERNATIVES = 5
 # Two names of one parameter: OpenAI's reasoning models accept only the second, many other servers only the first.
 LENGTHS = ("max_tokens", "max_completion_tokens")
+FORM = "response_format"
 _NAMED = {
+    FORM: re.compile(r"response[ _-]?format|json[ _-]?schema|structured[ _-]?outputs?|guided", re.IGNORECASE),
     "logprobs": re.compile(
         r"(?<!top)(?<!top[ _-])(?<![a-z])log[ _-]?prob(?:s|abilit(?:y|ies))?(?![a-z_])", re.IGNORECASE
     ),
@@ -56,6 +60,14 @@ def parameters(config: LlmConfig, temperature: float, refused: Mapping[str, int 
         alternatives = refused.get("top_logprobs", ALTERNATIVES)
         found |= {"top_logprobs": alternatives} if alternatives else {}
     return found
+
+
+def form(options: Sequence[Option], refused: Mapping[str, int | None]) -> dict[str, Any]:
+    """Return the parameter that constrains an answer to a verdict on each option; empty if it is refused."""
+    if FORM in refused:
+        return {}
+    described = {"name": "verdicts", "strict": True, "schema": schema(options)}
+    return {FORM: {"type": "json_schema", "json_schema": described}}
 
 
 def refused(error: "APIStatusError", sent: Mapping[str, Any], text: str) -> dict[str, int | None]:

@@ -40,9 +40,9 @@ def shown_labels(task: Task) -> list[Label]:
 
 
 def lists_all(task: Task, size: int) -> bool:
-    """Whether a prompt lists all labels of a task: always, unless it is a taxonomy with more of them than a list."""
+    """Whether a prompt lists all labels: unless a taxonomy or a multilabel task has more of them than a list."""
     if task.taxonomy is None:
-        return True
+        return not task.multilabel or len(task.labels) <= size
     return (len(task.taxonomy.nodes) if task.inner else len(task.labels)) <= size
 
 

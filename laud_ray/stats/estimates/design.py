@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import inf, sqrt
 
-from scipy.special import betaincinv
+import scipy
 
 _TAIL = 0.025
 
@@ -24,8 +24,8 @@ def exact_interval(accuracy: float, n: float) -> tuple[float, float]:
     if not 0 <= accuracy <= 1 or not n > 0:
         raise ValueError(f"accuracy = {accuracy}, n = {n}; expected an accuracy in [0, 1] and n above 0")
     hits, misses = accuracy * n, (1 - accuracy) * n
-    low = float(betaincinv(hits, misses + 1, _TAIL)) if hits > 0 else 0.0
-    high = float(betaincinv(hits + 1, misses, 1 - _TAIL)) if misses > 0 else 1.0
+    low = float(scipy.special.betaincinv(hits, misses + 1, _TAIL)) if hits > 0 else 0.0
+    high = float(scipy.special.betaincinv(hits + 1, misses, 1 - _TAIL)) if misses > 0 else 1.0
     return low, high
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 import numpy as np
-from scipy.special import betaincinv
+import scipy
 
 from laud_ray.types import Bools, Floats
 
@@ -143,7 +143,7 @@ def _quantile(table: Floats, rest: Floats, sizes: Floats, factor: Floats, level:
     of_sample = unseen * np.maximum(second - first**2, 0) / (n + 1)
     variance = sizes**2 * (of_sample + differences * (1 / (m + 1) - 1 / (n + 1)))
     size = np.maximum(mean * (1 - mean) / np.maximum(variance.sum(-1) / total**2, 1e-12) - 1, 1e-3)
-    return np.asarray(betaincinv(mean * size, (1 - mean) * size, level))
+    return np.asarray(scipy.special.betaincinv(mean * size, (1 - mean) * size, level))
 
 
 def _masses(table: Floats, rest: Floats, sizes: Floats, factor: Floats) -> tuple[Floats, Floats]:

@@ -9,7 +9,7 @@ written `...`, such as classes or simulated samples.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betaincinv
+import scipy
 
 from laud_ray.stats.estimates.sample import Sample
 from laud_ray.types import Bools, Estimate, Floats
@@ -106,7 +106,7 @@ def _quantile(seen: _Moments, sizes: Floats, unseen: Floats, level: float) -> Fl
     second = (seen.part_part - 2 * ratio * seen.part_whole + ratio**2 * seen.whole_whole) / n
     variance = (sizes**2 * unseen * (second - first**2) / (n + 1)).sum(-1) / total**2
     size = np.maximum(mean * (1 - mean) / variance - 1, 1e-3)
-    return np.asarray(betaincinv(mean * size, (1 - mean) * size, level))
+    return np.asarray(scipy.special.betaincinv(mean * size, (1 - mean) * size, level))
 
 
 def estimate_ratio(sample: Sample, part: Floats, whole: Floats) -> Estimate:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import inf
 
 import numpy as np
-from scipy.special import expit, logit
+import scipy
 
 from laud_ray.stats.bounds import lower_bound
 from laud_ray.types import Bools, Floats, Indices
@@ -91,7 +91,7 @@ def fit_chain(masses: Floats, right: Bools, *, verified_on: int, leniency: float
         raise ValueError(f"verified_on = {verified_on}, leniency = {leniency}; expected at least 1 of each")
     lines = [_calibration(masses[:, j], right[:, j]) for j in range(d)]
     allowed = np.where(np.arange(d) == 0, leniency, 1.0)
-    wrong = np.stack([expit(-_on(line, masses[:, j])) for j, line in enumerate(lines)], axis=1)
+    wrong = np.stack([scipy.special.expit(-_on(line, masses[:, j])) for j, line in enumerate(lines)], axis=1)
     needed = np.where(np.isnan(wrong), inf, wrong / allowed)  # (n, d) the error at which each node is answered
     turns = np.concatenate([needed.min(axis=1), needed[:, 0]])
     turns = turns[np.isfinite(turns)]
@@ -129,14 +129,16 @@ def _thresholds(lines: list[tuple[float, float] | None], errors: Floats) -> Floa
         if line is None:
             found.append(inf)
         else:
-            found.append(0.0 if error >= 1 else float(expit((logit(1 - error) - line[1]) / line[0])))
+            found.append(
+                0.0 if error >= 1 else float(scipy.special.expit((scipy.special.logit(1 - error) - line[1]) / line[0]))
+            )
     return np.array(found)
 
 
 def _on(line: tuple[float, float] | None, masses: Floats) -> Floats:
     """Return (n,) calibrated log odds of being right; NaN where a mass is NaN."""
     slope, offset = line or (1.0, 0.0)
-    return np.asarray(slope * logit(np.clip(masses.astype(np.float64), _SURE, 1 - _SURE)) + offset)
+    return np.asarray(slope * scipy.special.logit(np.clip(masses.astype(np.float64), _SURE, 1 - _SURE)) + offset)
 
 
 def _calibration(masses: Floats, right: Bools) -> tuple[float, float] | None:
@@ -157,7 +159,7 @@ def _calibration(masses: Floats, right: Bools) -> tuple[float, float] | None:
 
     line = centre
     for _ in range(_HALVINGS):
-        share = expit(x @ line)
+        share = scipy.special.expit(x @ line)
         slope = x.T @ (share - y) + precision * (line - centre)
         bend = (x * (share * (1 - share))[:, None]).T @ x + np.diag(precision)
         step, reach = np.linalg.solve(bend, slope), 1.0

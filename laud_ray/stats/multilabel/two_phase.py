@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from scipy.special import betaincinv
+import scipy
 
 from laud_ray.stats.estimates.powered import TINY
 from laud_ray.stats.estimates.powered_figures import Shares
@@ -144,4 +144,4 @@ class _Sums:
         of_sample = unseen * np.maximum(second - first**2, 0) / (n + 1)
         variance = self._sizes**2 * (of_sample + differences * (1 / (m + 1) - 1 / (n + 1)))
         size = max(mean * (1 - mean) / max(float(variance.sum()) / whole**2, 1e-12) - 1, 1e-3)
-        return float(betaincinv(mean * size, (1 - mean) * size, level))
+        return float(scipy.special.betaincinv(mean * size, (1 - mean) * size, level))

@@ -20,7 +20,7 @@ AT_ONCE = 1000
 def check(engine: Engine, place: str) -> None:
     """Check the structure of an SQLite database, and every row that has a checksum; do nothing for PostgreSQL.
 
-    Rows of earlier versions have no checksum. 100,000 rows take two to four seconds.
+    Rows of earlier versions have no checksum. 100,000 rows take one to three seconds.
 
     Args:
         engine: the database.
@@ -48,9 +48,11 @@ def _check_rows(connection: Connection, table: Table, place: str) -> None:
     at: object = "?"
     try:
         rows = connection.execute(select(table).order_by(key).execution_options(yield_per=AT_ONCE))
-        for row in rows.mappings():
-            at = row[key.name]
-            if row[CHECKSUM] is not None and row[CHECKSUM] != row_checksum(table, dict(row)):
+        names = table.columns.keys()
+        for row in rows:
+            values = dict(zip(names, row, strict=True))
+            at, expected = values[key.name], values[CHECKSUM]
+            if expected is not None and expected != row_checksum(table, values):
                 raise DamageError(
                     f"{place}: {table.name} row {at} was changed or is damaged: its checksum differs; {EXPECTED}"
                 )

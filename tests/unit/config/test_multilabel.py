@@ -5,8 +5,9 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from laud_ray.config import RunConfig
+from laud_ray.config import RunConfig, parse
 from laud_ray.config.task import TaskConfig
+from laud_ray.errors import ConfigError
 
 LABELS = [{"name": "Coffee"}, {"name": "Tea"}, {"name": "Milk"}]
 
@@ -80,3 +81,20 @@ def test_strategies_of_sets_are_for_multilabel_tasks_alone() -> None:
         run({"query": {"strategy": "cvirs"}}, "multiclass")
     parts = {"strategy": "mix", "mix": {"label_entropy": 0.7, "random": 0.3}, "diversity": "kmeans"}
     assert run({"query": parts}).query.mix == {"label_entropy": 0.7, "random": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ("zero_shot: {engine: vllm, model: m}", "zero_shot.engine: vllm is not valid with task.kind: multilabel"),
+        ("learner: {kind: causal, model: m}", "learner.kind: causal is not valid with task.kind: multilabel"),
+        ("learner: {kind: in_context, model: m}", "learner.kind: in_context is not valid with task.kind: multilabel"),
+    ],
+)
+def test_language_models_that_choose_one_label_are_refused(keys: str, message: str) -> None:
+    text = (
+        "task: {name: t, kind: multilabel, labels: [a, b]}\ncorpus: {path: a.csv, text: text}\nstorage: runs/t\n"
+        f"oracle: {{kind: replay, label: label}}\n{keys}\n"
+    )
+    with pytest.raises(ConfigError, match=message):
+        parse(text)

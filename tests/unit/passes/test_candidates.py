@@ -149,7 +149,8 @@ def test_ranges_keep_their_share_and_together_the_best_of_the_corpus(tmp_path: P
         utility |= dict(zip(ids, margin.utility(proba)[:, 0].tolist(), strict=True))
         scores = score_table(ids, summarise(proba), every, usable, none, ("Tea", "Juice"), "m")
         name = f"part-{number:05d}.parquet"
-        kept = shortlist_range(wanted, name, table, scores, summarise(proba, strategy=wanted.strategy), every, usable)
+        found = summarise(proba, strategy=wanted.strategy)
+        kept = shortlist_range(wanted, name, table, scores, found, every, usable, ("Tea", "Juice"))
         assert kept.num_rows == 67
         (out / SHORTLIST).write_table(name, kept)
     corpus = Corpus(out, tuple(Range(f"part-{i:05d}.parquet", rows) for i in range(ranges)), {}, "f")
@@ -172,7 +173,8 @@ def kept_of(wanted: Shortlist, name: str, ids: Sequence[str], proba: Floats) -> 
     table = pa.table({"id": ids, "text": ids, "error": none, "duplicate_of": none})
     labels = [f"l{c}" for c in range(proba.shape[1])]
     scores = score_table(ids, summarise(proba), every, usable, none, labels, "m")
-    return shortlist_range(wanted, name, table, scores, summarise(proba, strategy=wanted.strategy), every, usable)
+    found = summarise(proba, strategy=wanted.strategy)
+    return shortlist_range(wanted, name, table, scores, found, every, usable, labels)
 
 
 @pytest.mark.parametrize(

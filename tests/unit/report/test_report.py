@@ -350,8 +350,8 @@ def test_json_has_the_stable_structure() -> None:
     assert list(report) == [
         "run", "kind", "state", "stop_reason", "current_model", "rounds", "hierarchy", "multilabel", "leaves",
         "candidates", "classes", "promoted", "annotations", "audit", "agreement", "left_out", "oracle_error", "people",
-        "feedback", "budget", "cost", "unpriced", "not_found", "not_found_in", "choices", "diagnosis", "corpus", "notes",
-        "legibility", "generations", "drift", "decisions", "models", "labels", "storage", "versions",
+        "feedback", "budget", "cost", "unpriced", "not_found", "not_found_in", "choices", "diagnosis", "corpus",
+        "notes", "legibility", "generations", "drift", "decisions", "models", "labels", "storage", "versions",
     ]  # fmt: skip
     assert isinstance(report["rounds"], list)
     assert report["rounds"][2] == {

@@ -20,6 +20,7 @@ from laud_ray.evaluation.agreement import agreement
 from laud_ray.evaluation.labelled_file import LabelledFigures, evaluate_labelled
 from laud_ray.evaluation.measure import evaluate, why_unanswered
 from laud_ray.evaluation.strata import Population, merge_unanswered
+from laud_ray.events import Outcome
 from laud_ray.labels import Unknown
 from laud_ray.oracles.asking import annotate
 from laud_ray.passes.incomplete import drop_incomplete
@@ -29,11 +30,13 @@ from laud_ray.passes.summary import summarise
 from laud_ray.query import build
 from laud_ray.steps.selection.picking import select
 from laud_ray.steps.selection.seed_walk import ClassRanking, next_wave, not_found, ranking_depth
-from laud_ray.steps.stop import reconsider
+from laud_ray.steps.stop import ended, reconsider
 from laud_ray.steps.training.model import memory_size, to_memory
 from laud_ray.storage.folder import Folder
 from laud_ray.store.ledger import Answer, Call, Caps, Ledger
+from laud_ray.store.run import claim
 from laud_ray.store.store import Answered, Query, Sampled, Store
+from laud_ray.store.versions.acceptance import Accept
 from laud_ray.types import Annotation, Document, Estimate, Figures, Floats, Label, RoundResult, Scorer, Task
 
 NAMES = ("Tea", "Coffee", "Juice")
@@ -466,6 +469,19 @@ def test_a_finished_run_is_reopened_by_a_higher_budget_alone(tmp_path: Path) -> 
     assert reconsider(raised, store) is None
     assert store.stop_reason() is None
     assert [result.annotations for result in store.history()] == [0, 10, 20]
+
+
+def test_an_ended_run_is_known_without_the_loop(tmp_path: Path) -> None:
+    settings = closed_rounds(Store(f"sqlite:///{tmp_path / 'other.db'}"), 0, 10, budget=10)
+    settings = settings.model_copy(update={"storage": str(tmp_path / "run")})
+    accept: Accept = lambda lines: pytest.fail("nothing has changed")  # noqa: E731
+    assert ended(settings, accept) is None
+    assert not (tmp_path / "run").exists(), "a new run is left to the loop"
+    with claim(settings) as folder:
+        closed_rounds(folder.store, 0, 10, budget=10)
+        folder.store.set("current", "round-1")
+    assert ended(settings, accept) == Outcome("finished", "budget: 10 of 10 annotations are spent", "round-1")
+    assert ended(settings.model_copy(update={"budget": BudgetConfig(annotations=20)}), accept) is None
 
 
 def test_a_round_whose_queries_are_recorded_is_not_judged_again(tmp_path: Path) -> None:
