@@ -5,19 +5,24 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
 
 from laud_ray.models.encoder.encoding import Encoder, label_vectors
 from laud_ray.models.encoder.training import Course, Settings
 from laud_ray.models.multilabel.classifier import SetClassifier
 from laud_ray.models.multilabel.head import SetHead, described, description_of, open_head, save_head
+from laud_ray.models.multilabel.memory import SetMemory
 from laud_ray.models.multilabel.scorer import SetScorer
 from laud_ray.models.multilabel.targets import SetTargets, mask_of
 from laud_ray.stats.calibration import COSINE_SCALE
 from laud_ray.stats.multilabel.calibration import Scaling, fit_scaling, sigmoid
 from laud_ray.stats.multilabel.rules import Rules
-from laud_ray.stats.multilabel.thresholds import UNFITTED, fit_thresholds
+from laud_ray.stats.multilabel.thresholds import UNFITTED, expected_thresholds, fit_thresholds
 from laud_ray.storage.model_folder import seal
 from laud_ray.types import Example, Floats, Task
+
+MEMORY = "memory.safetensors"
 
 
 class EncoderSettings(Settings, Protocol):
@@ -29,6 +34,8 @@ class EncoderSettings(Settings, Protocol):
     def template(self) -> str: ...
     @property
     def max_tokens(self) -> int: ...
+    @property
+    def texts(self) -> tuple[str, ...]: ...
 
 
 class SetLearning:
@@ -58,10 +65,18 @@ class SetLearning:
             self._thresholds = fit_thresholds(sigmoid(self._scaling(logits)), mask)
 
     def save(self, path: Path) -> None:
-        """Write adapter, head and model.json into an existing folder."""
+        """Write adapter, head, memory and model.json into an existing folder.
+
+        With a memory, which is a random sample of the corpus, the thresholds are those that it expects to be best.
+        """
         self.classifier.encoder.model.save_pretrained(str(path / "adapter"))  # type: ignore[operator]
-        head = self.classifier.scaled(self._scaling)
-        save(path, self._learner, self._task, head, self._thresholds, examples=len(self._targets))
+        head, thresholds = self.classifier.scaled(self._scaling), self._thresholds
+        if self._learner.texts:
+            vectors = self.classifier.encoder.embed(self._learner.texts)
+            save_file({"vectors": torch.from_numpy(vectors)}, path / MEMORY)
+            found = SetMemory(vectors, head.proba(vectors)).own
+            thresholds = expected_thresholds(found, (self._targets.mask == 1).sum(axis=0))
+        save(path, self._learner, self._task, head, thresholds, examples=len(self._targets))
 
 
 def save_untrained(path: Path, learner: EncoderSettings, task: Task) -> None:
@@ -89,4 +104,8 @@ def save(path: Path, learner: EncoderSettings, task: Task, head: SetHead, thresh
 
 def open_scorer(path: Path, description: Mapping[str, Any], encoder: Encoder, rules: Rules) -> SetScorer:
     """Return the scorer of the model in a folder, whose encoder is adapted already."""
-    return SetScorer(tuple(description["labels"]), encoder, open_head(path, description), rules.thresholds)
+    head, memory = open_head(path, description), None
+    if (path / MEMORY).is_file():
+        vectors = load_file(path / MEMORY)["vectors"].numpy()
+        memory = SetMemory(vectors, head.proba(vectors))
+    return SetScorer(tuple(description["labels"]), encoder, head, rules.thresholds, memory)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from laud_ray.models.encoder.encoding import Encoder
 from laud_ray.models.multilabel.head import SetHead
+from laud_ray.models.multilabel.memory import SetMemory
 from laud_ray.stats.legibility import Legibility
 from laud_ray.types import Floats
 
@@ -18,12 +19,14 @@ class SetScorer:
         encoder: maps texts to unit vectors.
         head: maps the vectors to probabilities.
         thresholds: (k,) the probability from which on a label applies.
+        memory: unlabelled texts whose predictions are mixed into the probabilities; None for no mixing.
     """
 
     labels: tuple[str, ...]
     encoder: Encoder
     head: SetHead
     thresholds: Floats
+    memory: SetMemory | None = None
 
     def score(self, texts: Sequence[str]) -> Floats:
         """Map n texts to (n, k) probabilities, float32."""
@@ -38,9 +41,14 @@ class SetScorer:
 
     def score_tokens(self, ids: Sequence[Sequence[int]]) -> Floats:
         """Map the token ids of n texts to (n, k) probabilities, float32."""
-        return self.head.proba(self.encoder.embed_tokens(ids))
+        return self.proba(self.encoder.embed_tokens(ids))
 
     def examine(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
         """Map n texts to (n, d) unit vectors and (n, k) probabilities, float32."""
         vectors = self.encoder.embed_tokens(self.tokenize(texts))
-        return vectors, self.head.proba(vectors)
+        return vectors, self.proba(vectors)
+
+    def proba(self, vectors: Floats) -> Floats:
+        """Map (n, d) unit vectors to (n, k) probabilities."""
+        rows = self.head.proba(vectors)
+        return rows if self.memory is None else self.memory.mix(vectors, rows)

@@ -15,6 +15,8 @@ from laud_ray import label_sets
 from laud_ray.models.holdout import MIN_HOLDOUT
 from laud_ray.types import Bools, Example, Floats, Indices, Task
 
+# The largest share of the examples that is held out because fewer would be too few.
+MOST = 0.4
 Mask = npt.NDArray[np.int8]  # (n, k): 1 where a label applies, 0 where it does not, -1 where it was not asked about
 
 
@@ -80,14 +82,19 @@ def base_logit(mask: Mask) -> float:
 def hold_back(mask: Mask, share: float, rng: np.random.Generator) -> Indices:
     """Draw the examples to hold out, never the last one to which a label applies.
 
+    They are at least MIN_HOLDOUT where these are at most MOST of all examples.
+
     Returns:
         Their indices, sorted; none if there would be fewer than MIN_HOLDOUT.
     """
+    wanted = round(share * len(mask))
+    if share and MOST * len(mask) >= MIN_HOLDOUT:
+        wanted = max(wanted, MIN_HOLDOUT)
     applies = mask == 1
     left = applies.sum(axis=0)
     held: list[int] = []
     for i in rng.permutation(len(mask)):
-        if len(held) < round(share * len(mask)) and (left[applies[i]] > 1).all():
+        if len(held) < wanted and (left[applies[i]] > 1).all():
             held.append(int(i))
             left = left - applies[i]
     return np.sort(np.asarray(held, np.int64)) if len(held) >= MIN_HOLDOUT else np.empty(0, np.int64)

@@ -42,4 +42,6 @@ def test_the_last_example_of_a_label_is_never_held_out() -> None:
         held = hold_back(mask, 0.5, np.random.default_rng(seed))
         assert len(held) == 100
         assert 7 not in held
-    assert not len(hold_back(mask[:30], 0.2, np.random.default_rng(0)))  # 6 would be too few
+    assert len(hold_back(mask[:60], 0.2, np.random.default_rng(0))) == 20  # 12 would be too few
+    assert not len(hold_back(mask[:40], 0.2, np.random.default_rng(0)))
+    assert not len(hold_back(mask, 0.0, np.random.default_rng(0)))

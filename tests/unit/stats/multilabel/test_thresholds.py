@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from laud_ray.stats.multilabel.thresholds import LEAST, UNFITTED, best_threshold, fit_thresholds
+from laud_ray.stats.multilabel.thresholds import (
+    LEAST,
+    UNFITTED,
+    best_threshold,
+    expected_thresholds,
+    fit_thresholds,
+)
 
 
 def f1(proba: np.ndarray, applies: np.ndarray, threshold: float) -> float:
@@ -48,3 +54,15 @@ def test_labels_move_from_the_common_threshold_by_their_positives() -> None:
     assert first != common
     with pytest.raises(ValueError, match="expected the same"):
         fit_thresholds(proba, mask[:, :2])
+
+
+def test_without_answers_the_threshold_is_that_of_the_largest_expected_f1() -> None:
+    rng = np.random.default_rng(0)
+    proba = rng.beta(0.5, 3, (3000, 4))
+    mask = (rng.random(proba.shape) < proba).astype(np.int8)
+    found, fitted = expected_thresholds(proba, np.zeros(4, np.int64)), best_threshold(proba.ravel(), mask.ravel())
+    assert len(set(found.tolist())) == 1
+    assert f1(proba, mask, found[0]) == pytest.approx(f1(proba, mask, fitted), abs=0.005)
+    many = expected_thresholds(proba * [1, 1, 1, 0.5], np.array([0, 9, 10_000, 10_000]))
+    assert many[0] == many[1] != many[2]
+    assert many[3] < many[2]
