@@ -1,10 +1,9 @@
-"""The learning curve in plain characters."""
+"""The learning curve in plain characters (plotext)."""
 
 import math
 from collections.abc import Sequence
 
 from laud_ray.report.formatting import figure, first_figure, percent
-from laud_ray.report.run.plot import Plot, Point
 from laud_ray.types import RoundResult
 
 _CURVE, _RANDOM, _ZERO_SHOT = "●", "x", "·"
@@ -43,26 +42,35 @@ def curve(
 
 
 def _plot(shown: Sequence[RoundResult], baseline: Sequence[RoundResult], *, width: int, height: int) -> str:
-    points, random = _points(shown), _points(baseline)
-    (x, y), (random_x, random_y) = zip(*points, strict=True), zip(*random, strict=True) if random else ((), ())
+    import plotext  # takes a tenth of a second, and not every command draws
+
+    x, y = _xy(shown)
+    random_x, random_y = _xy(baseline)
     x_ticks = _ticks(min(x + random_x), max(x + random_x), width // 11, at_least=1)
     low, high = max(min(y + random_y) - 4, 0), min(max(y + random_y) + 4, 100)
     y_ticks = _ticks(low, high, height // 2 - 1, at_least=5)
-    plot = Plot(
-        [(tick, f"{tick:g}") for tick in x_ticks],
-        [(tick, f"{tick:g} %") for tick in y_ticks],
-        width=width,
-        height=height,
+    plot = plotext.figure  # plotext has one figure per process, so it is cleared before and after use
+    plot.clear()
+    plotext.terminal.limit(False, False)
+    plot.plot_size(width, height)
+    plot.label("annotations", "x")
+    plot.ruler("x").lim(x_ticks[0], x_ticks[-1]).ticks(x_ticks, labels=[f"{tick:g}" for tick in x_ticks])
+    plot.ruler("y").lim(y_ticks[0], y_ticks[-1]).ticks(y_ticks, labels=[f"{tick:g} %" for tick in y_ticks])
+    plot.draw(plot.signal([x_ticks[0], x_ticks[-1]], [y[0], y[0]], marker=_ZERO_SHOT).lines(True))
+    if baseline:
+        plot.draw(plot.signal(random_x, random_y, marker=_RANDOM).lines(True))
+    plot.draw(plot.signal(x, y, marker="braille").lines(True))
+    plot.draw(plot.signal(x, y, marker=_CURVE))
+    text: str = plot.build().string(colorless=True)
+    plot.clear()
+    return text.rstrip("\n")
+
+
+def _xy(history: Sequence[RoundResult]) -> tuple[list[float], list[float]]:
+    return (
+        [float(result.annotations) for result in history],
+        [100 * first_figure(result.figures)[1].value for result in history],
     )
-    plot.line([(x_ticks[0], y[0]), (x_ticks[-1], y[0])], _ZERO_SHOT)
-    plot.line(random, _RANDOM)
-    plot.line(points)
-    plot.points(points, _CURVE)
-    return plot.text("annotations")
-
-
-def _points(history: Sequence[RoundResult]) -> list[Point]:
-    return [(float(result.annotations), 100 * first_figure(result.figures)[1].value) for result in history]
 
 
 def _ticks(low: float, high: float, most: int, *, at_least: int) -> list[float]:

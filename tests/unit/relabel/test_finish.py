@@ -119,7 +119,7 @@ def test_the_limit_of_a_model_alone_is_that_of_a_run() -> None:
     "what", ["laud_ray.relabel, laud_ray.report.relabelled", "laud_ray.cli.console, laud_ray.cli.metrics"]
 )
 def test_what_a_whole_output_needs_is_soon_imported(what: str) -> None:
-    heavy = "{'ray', 'torch', 'duckdb', 'sqlalchemy', 'pydantic', 'pyarrow.dataset', 'fsspec'}"
+    heavy = "{'ray', 'torch', 'duckdb', 'sqlalchemy', 'pydantic', 'plotext', 'pyarrow.dataset', 'fsspec'}"
     code = f"import sys, {what}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
