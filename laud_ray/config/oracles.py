@@ -224,10 +224,9 @@ def require_verdicts(config: OracleConfig, where: str) -> None:
         ValueError: if an oracle asks so; it names the key, below `where`.
     """
     for one in config.oracles if isinstance(config, CascadeConfig) else (config,):
-        if isinstance(one, LlmConfig) and one.engine == "vllm":
+        if isinstance(one, LlmConfig) and one.engine == "vllm" and one.examples:
             raise ValueError(
-                f"{where}.engine: vllm is not valid with task.kind: multilabel; expected engine: openai, with base_url "
-                "for a server such as `vllm serve`"
+                f"{where}.examples: {one.examples} is not valid with engine: vllm and task.kind: multilabel; expected 0"
             )
         if isinstance(one, LlmConfig) and one.rationale:
             raise ValueError(

@@ -1,6 +1,7 @@
 """Oracles annotate documents: replay, llm (an engine for each place where a language model runs), cascade."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from laud_ray.config import CascadeConfig, LlmConfig, OracleConfig, PeopleConfig, ReplayConfig, SingleConfig
 from laud_ray.data.corpus import Corpus
@@ -11,7 +12,7 @@ from laud_ray.oracles import columns
 from laud_ray.oracles.account import fitted
 from laud_ray.oracles.cascade import CascadeOracle
 from laud_ray.oracles.engines import Engine
-from laud_ray.oracles.llm import VOTE_TEMPERATURE, LlmOracle, oracle_prompt, temperature
+from laud_ray.oracles.llm import VOTE_TEMPERATURE, LlmOracle, one_prompt, oracle_prompt, temperature
 from laud_ray.oracles.openai.engine import OpenAiEngine
 from laud_ray.oracles.people import PeopleOracle
 from laud_ray.oracles.probing import ASKED, Prober, Variant
@@ -151,11 +152,17 @@ def questions_of(
     encoder: Callable[[], Scorer] | None = None,
 ) -> Questions:
     """Return the questions about documents with a prompt; arguments as for `build`."""
-    if prompt.listing is None:
+    if prompt.listing is None and not task.multilabel:
         return Questions(prompt)
     if task.multilabel:
-        return Questions(prompt, labels=task.labels, of_sets=SetCandidates(task, config.shortlist, encoder))
+        return _of_sets(config, task, prompt, encoder)
     return Questions(prompt, task.taxonomy, Candidates(task, config.shortlist, examples, encoder))
+
+
+def _of_sets(config: LlmConfig, task: Task, prompt: Prompt, encoder: Callable[[], Scorer] | None) -> Questions:
+    candidates = None if prompt.listing is None else SetCandidates(task, config.shortlist, encoder)
+    one = one_prompt(config) if config.engine == "vllm" else None
+    return Questions(prompt, labels=task.labels, of_sets=candidates, one=one)
 
 
 def check(config: OracleConfig, task: Task, where: str = "oracle") -> None:
@@ -221,6 +228,11 @@ def wants_examples(config: OracleConfig) -> bool:
 
 def build_prober(config: LlmConfig, task: Task, seed: int, ledger: Ledger, where: str) -> Prober:
     """Create what probes a language model: see `oracles.probing`."""
+    if task.multilabel and config.engine == "vllm":
+        raise ConfigError(
+            f"{where}.engine: vllm has one wording for a multilabel task, so that it cannot be probed; expected "
+            "engine: openai"
+        )
     config = fitted(config, task)
     engines = _engines(config, task, seed, where, ASKED)
 
@@ -269,6 +281,8 @@ def _engines(
 ) -> list[tuple[Prompt, Engine]]:
     """Return each variant's prompt with an engine that runs it; equal prompts have one engine."""
     tokenizer = None if config.engine == "openai" else open_tokenizer(config, where)
+    if tokenizer is not None and task.multilabel:
+        return [(oracle_prompt(config, task), _one_engine(config, tokenizer, seed, where))]
     n = len(shown_labels(task)) + 1 if lists_all(task, config.shortlist) else config.shortlist + 2
     chosen = [] if tokenizer is None else token_codes(tokenizer, coded(task), config.model, n)
     prompts = [oracle_prompt(config, task, chosen, wording=one.wording, reverse=one.reverse) for one in variants]
@@ -289,6 +303,11 @@ def _engines(
         for prompt in dict.fromkeys(prompts)
     }
     return [(prompt, engines[prompt]) for prompt in prompts]
+
+
+def _one_engine(config: LlmConfig, tokenizer: Any, seed: int, where: str) -> Engine:
+    """Return the engine that reads a yes or a no for each label of a multilabel task."""
+    return VllmEngine(config, one_prompt(config), tokenizer, temperature=temperature(config), seed=seed, where=where)
 
 
 def _members(config: CascadeConfig, where: str) -> Iterator[tuple[SingleConfig, str]]:

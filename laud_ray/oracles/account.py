@@ -8,7 +8,7 @@ from laud_ray.config import LlmConfig
 from laud_ray.errors import ConfigError
 from laud_ray.models.language.prompts import Option, Prompt
 from laud_ray.oracles.completions.confidence import read
-from laud_ray.oracles.completions.verdicts import read_verdicts
+from laud_ray.oracles.completions.verdicts import read_one, read_verdicts
 from laud_ray.oracles.engines import Completion, Request
 from laud_ray.store.ledger import Answer, Call, Caps, Ledger
 from laud_ray.types import Task
@@ -29,7 +29,7 @@ def answer_tokens(config: LlmConfig) -> int:
 
 def fitted(config: LlmConfig, task: Task) -> LlmConfig:
     """Return a configuration whose answers have room for a verdict on each label that a prompt asks about."""
-    if not task.multilabel or config.max_answer_tokens is not None:
+    if not task.multilabel or config.engine == "vllm" or config.max_answer_tokens is not None:
         return config
     asked = min(len(task.labels), config.shortlist)
     return config.model_copy(update={"max_answer_tokens": ANSWER_TOKENS + VERDICT_TOKENS * asked})
@@ -37,7 +37,7 @@ def fitted(config: LlmConfig, task: Task) -> LlmConfig:
 
 def likely_answer_tokens(config: LlmConfig, task: Task | None = None) -> int:
     """An estimate of the tokens of an answer."""
-    if task is not None and task.multilabel:
+    if task is not None and task.multilabel and config.engine == "openai":
         return LIKELY_VERDICT_TOKENS * min(len(task.labels), config.shortlist)
     return LIKELY_RATIONALE_TOKENS if config.rationale else LIKELY_TOKENS
 
@@ -78,7 +78,7 @@ class Account:
     Attributes:
         where: the key of the configuration, for messages.
         oracle: the name under which calls are counted.
-        _listed: the options of the calls that are not answered yet, by their numbers.
+        _listed: the prompts and options of the calls that are not answered yet, by their numbers.
     """
 
     ledger: Ledger
@@ -86,7 +86,7 @@ class Account:
     where: str
     oracle: str
     prompt: Prompt
-    _listed: dict[int, tuple[Option, ...]] = field(default_factory=dict, repr=False, compare=False)
+    _listed: dict[int, tuple[Prompt, tuple[Option, ...]]] = field(default_factory=dict, repr=False, compare=False)
 
     def begin(self, request: Request, prompt_tokens: int) -> int | None:
         config, most = self.config, answer_tokens(self.config)
@@ -104,13 +104,15 @@ class Account:
         )
         number = self.ledger.begin(call, Caps(config.max_calls, config.max_tokens, config.max_dollars))
         if number is not None:
-            self._listed[number] = request.options
+            self._listed[number] = request.prompt, request.options
         return number
 
     def finish(self, number: int, completion: Completion, seconds: float) -> Answer:
-        options = self._listed.pop(number)
-        if self.prompt.each:
-            parsed = read_verdicts(completion, options, self.prompt)
+        prompt, options = self._listed.pop(number)
+        if prompt.one:
+            parsed = read_one(completion)
+        elif prompt.each:
+            parsed = read_verdicts(completion, options, prompt)
         else:
             parsed = read(completion, options, self.prompt.unsure or "")
         used = (completion.prompt_tokens or 0, completion.completion_tokens or 0)

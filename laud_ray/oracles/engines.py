@@ -19,6 +19,7 @@ class Request:
         attempt: 0, or 1 for the retry of an answer that could not be parsed; the further questions about a document of
             a taxonomy have 2 and 3, 4 and 5, and so on.
         own: the options of the opening, in place of the prompt's; empty if the prompt has options.
+        about: the label that it asks about, where each has a question of its own.
     """
 
     key: str
@@ -29,6 +30,7 @@ class Request:
     vote: int = 0
     attempt: int = 0
     own: tuple[Option, ...] = ()
+    about: str = ""
 
     @property
     def options(self) -> tuple[Option, ...]:

@@ -14,12 +14,12 @@ from laud_ray.models.language.prompts import Listing, Option, Prompt, codes, fen
 from laud_ray.oracles.account import Account, answer_tokens, needs_confidence
 from laud_ray.oracles.completions.confidence import decide, was_cut
 from laud_ray.oracles.completions.silence import FIRST, abstained, unread
-from laud_ray.oracles.completions.verdicts import decide_sets
+from laud_ray.oracles.completions.verdicts import NO, YES, decide_sets
 from laud_ray.oracles.engines import Engine, Request
 from laud_ray.oracles.trees.listing import listing, lists_all, shown_labels
 from laud_ray.oracles.votes import Questions, Vote
 from laud_ray.store.ledger import Answer, Ledger
-from laud_ray.types import Annotation, Document, Example, Task
+from laud_ray.types import Annotation, Document, Example, Label, Task
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +56,12 @@ def oracle_prompt(
     labels = labels[::-1] if reverse else labels
     options = tuple(Option(code, label) for code, label in zip(names, labels, strict=True))
     return Prompt(options, config.guideline, unsure=unsure, rationale=config.rationale, wording=wording)
+
+
+def one_prompt(config: LlmConfig) -> Prompt:
+    """Return the prompt that asks whether one label of a multilabel task applies."""
+    options = tuple(Option(word, Label(word)) for word in (YES, NO))
+    return Prompt(options, config.guideline, one=True)
 
 
 class _Limits(TypedDict):
@@ -183,9 +189,9 @@ class LlmOracle:
             asked = self._questions.requests(left)
             given = self._tries([request for _, request in asked])
             left = []
-            for vote, request in asked:
-                if request.key in given:
-                    said = vote.after(given[request.key])
+            for vote, requests in _by_vote(asked):
+                if all(request.key in given for request in requests):
+                    said = self._questions.after(vote, requests, given)
                     step = self._questions.next_step(said)
                     if step is None:
                         finished.append(said)
@@ -241,6 +247,11 @@ class LlmOracle:
         given = [(vote.label, vote.confidence) for vote in votes]
         label, confidence = (decide_sets if self._prompt.each else decide)(given, self._config.threshold)
         return Annotation(document_id, label, self.name, sum(vote.cost for vote in votes), confidence)
+
+
+def _by_vote(asked: Sequence[tuple[Vote, Request]]) -> list[tuple[Vote, list[Request]]]:
+    """Group questions by their votes, which follow one another."""
+    return [(vote, [request for _, request in some]) for vote, some in itertools.groupby(asked, key=lambda one: one[0])]
 
 
 def _again(request: Request) -> Request:

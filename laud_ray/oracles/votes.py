@@ -1,11 +1,12 @@
 """A vote of a language model on a document: one question, or several about a taxonomy, with the answers so far."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
-from laud_ray.models.language.prompts import Option, Prompt
+from laud_ray.models.language.prompts import Option, Prompt, about
+from laud_ray.oracles.completions.verdicts import joined
 from laud_ray.oracles.engines import Request
 from laud_ray.oracles.set_candidates import SetCandidates
 from laud_ray.oracles.trees.candidates import Asked, Candidates
@@ -75,22 +76,30 @@ class Questions:
         *,
         labels: Sequence[Label] = (),
         of_sets: SetCandidates | None = None,
+        one: Prompt | None = None,
     ) -> None:
         """Create them.
 
         Args:
             prompt: of the task.
             taxonomy, candidates: of a prompt that lists nodes for each document.
-            labels, of_sets: of a prompt that lists some labels of a multilabel task for each document.
+            labels: of a multilabel task.
+            of_sets: chooses those that a document is asked about; None: all of them.
+            one: asks about one label; None: a document has one question about all of its labels.
         """
         self._prompt, self._tree, self._candidates = prompt, taxonomy, candidates
-        self._labels, self._of_sets = tuple(labels), of_sets
+        self._labels, self._of_sets, self._one = tuple(labels), of_sets, one
 
     def requests(self, votes: Sequence[Vote]) -> list[tuple[Vote, Request]]:
-        """Return the open question of each vote. What it lists is noted in the vote."""
-        if self._of_sets is not None:
-            texts = list(dict.fromkeys(vote.text for vote in votes))
-            shown = dict(zip(texts, self._of_sets.lists(texts), strict=True))
+        """Return the open question of each vote, or its questions about one label each, side by side.
+
+        What a question about a taxonomy lists is noted in the vote.
+        """
+        if self._of_sets is not None or self._one is not None:
+            shown = self._shown([vote.text for vote in votes])
+            if self._one is not None:
+                one = self._one
+                return [(vote, _of_one(vote, label, one)) for vote in votes for label in shown[vote.text]]
             return [(vote, self._asking(vote, self._some(shown[vote.text]))) for vote in votes]
         if self._tree is None or self._candidates is None:
             return [(vote, self._request(vote, ())) for vote in votes]
@@ -115,10 +124,27 @@ class Questions:
         own = listing.options(node_labels(self._tree, nodes)) if listing is not None and self._tree is not None else ()
         return self._asking(vote, own)
 
-    def _some(self, labels: Sequence[int]) -> tuple[Option, ...]:
+    def after(self, vote: Vote, asked: Sequence[Request], given: Mapping[str, Sequence[Answer]]) -> Vote:
+        """Return a vote after the answers to its questions: the tries of each, of which the last counts."""
+        if self._one is None:
+            return vote.after(given[asked[0].key])
+        last = [given[one.key][-1] for one in asked]
+        names = [one.about for one in asked]
+        label, confidence = joined(names, [(one.label, one.confidence) for one in last], self._prompt)
+        whole = Answer("; ".join(str(one.text) for one in last), label, confidence)
+        return replace(vote, said=(whole,), paid=tuple(answer for one in asked for answer in given[one.key]))
+
+    def _shown(self, texts: Sequence[str]) -> dict[str, list[Label]]:
+        """Return the labels that each text is asked about."""
+        distinct = list(dict.fromkeys(texts))
+        if self._of_sets is None:
+            return {text: list(self._labels) for text in distinct}
+        lists = self._of_sets.lists(distinct)
+        return {text: [self._labels[i] for i in row] for text, row in zip(distinct, lists, strict=True)}
+
+    def _some(self, shown: Sequence[Label]) -> tuple[Option, ...]:
         listing = self._prompt.listing
         assert listing is not None, "only a prompt with lists asks about some labels"
-        shown = [self._labels[i] for i in labels]
         return tuple(
             Option(*one) for one in zip(listing.codes, shown[::-1] if listing.reverse else shown, strict=False)
         )
@@ -128,6 +154,13 @@ class Questions:
         opening = prompt.opening(own, vote.examples)
         asked = len(vote.said)
         return Request(_key(vote), vote.document_id, prompt, opening, vote.text, vote.number, 2 * asked, own)
+
+
+def _of_one(vote: Vote, label: Label, prompt: Prompt) -> Request:
+    """Return the question whether a label applies."""
+    key = hashlib.blake2b(repr((vote.key, label.name)).encode(), digest_size=16).hexdigest()
+    text = about(vote.text, label)
+    return Request(key, vote.document_id, prompt, prompt.opening(), text, vote.number, about=label.name)
 
 
 def _key(vote: Vote) -> str:

@@ -19,8 +19,9 @@ from laud_ray.models.encoder.encoding import model_path
 from laud_ray.models.language import chat, label_prompt
 from laud_ray.models.language.answers import words
 from laud_ray.models.language.label_prompt import Answers
-from laud_ray.models.language.prompts import NONE_LABEL, Option, Prompt
+from laud_ray.models.language.prompts import NONE_LABEL, Option, Prompt, about
 from laud_ray.oracles.account import likely_answer_tokens
+from laud_ray.oracles.llm import one_prompt
 from laud_ray.oracles.trees.listing import lists_all, shown_labels
 from laud_ray.planning.speed.model_size import guessed_size, parameters
 from laud_ray.texts import likely_tokens
@@ -114,6 +115,8 @@ def _over_orders(section: PromptedSection, each: float, shared: int, prompts: in
 
 def asked(oracle: LlmConfig, task: Task, texts: Sequence[str]) -> Asked:
     """Estimate the tokens of a call of a language model; each example that it shows is a text with its answer."""
+    if task.multilabel and oracle.engine == "vllm":
+        return _asked_one_by_one(oracle, task, texts)
     whole = lists_all(task, oracle.shortlist)
     labels = shown_labels(task) if whole else typical(task.labels, oracle.shortlist)
     options = tuple(Option(str(i), label) for i, label in enumerate(labels))
@@ -135,6 +138,16 @@ def asked(oracle: LlmConfig, task: Task, texts: Sequence[str]) -> Asked:
     own = around + text + oracle.examples * (solved + text)
     questions = 1.0 if whole or task.multilabel else 1.0 + FURTHER * (1 - LIKELY_RECALL)
     return Asked(likely_tokens(prompt.head()), own, likely_answer_tokens(oracle, task), questions)
+
+
+def _asked_one_by_one(oracle: LlmConfig, task: Task, texts: Sequence[str]) -> Asked:
+    """Estimate the same where each label of a multilabel task has a question of its own."""
+    labels = typical(task.labels, oracle.shortlist)
+    prompt = one_prompt(oracle)
+    text = float(np.mean([likely_tokens(t[: oracle.max_text_chars]) for t in texts]))
+    question = float(np.mean([likely_tokens(about("", label)) for label in labels]))
+    own = likely_tokens(prompt.opening() + prompt.tail()) + text + question
+    return Asked(likely_tokens(prompt.head()), own, likely_answer_tokens(oracle), float(len(labels)))
 
 
 def typical(labels: Sequence[Label], n: int) -> list[Label]:

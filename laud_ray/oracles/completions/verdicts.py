@@ -10,12 +10,16 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from laud_ray.label_sets import LabelSet
 from laud_ray.models.language.prompts import Option, Prompt
 from laud_ray.oracles.completions import frames
 from laud_ray.oracles.completions.confidence import CUT, Parsed
 from laud_ray.oracles.engines import Completion
+from laud_ray.stats.multilabel.decisions import decide, exclusive_columns
 
+YES, NO = "yes", "no"
 _WORDS = {"yes": True, "true": True, "y": True, "no": False, "false": False, "n": False}
 _VALUE = re.compile(r':\s*"?(yes|true|y|no|false|n)\b', re.IGNORECASE)
 _NAMED = 3
@@ -47,6 +51,56 @@ def read_verdicts(completion: Completion, options: Sequence[Option], prompt: Pro
     yes = [name for name, applies in said.items() if applies]
     no = None if prompt.options else [name for name, applies in said.items() if not applies]
     return Parsed(LabelSet.of(yes, no).text, _confidence(completion, span))
+
+
+def read_one(completion: Completion) -> Parsed:
+    """Parse a yes or a no; the label is "yes" or "no", and the confidence its share of the probability of both.
+
+    The likelier one counts where the probabilities of its first token are known, else what was written.
+    """
+    if completion.refusal is not None:
+        return Parsed(None, why=f"the model refused: {completion.refusal}")
+    said = completion.text.strip(frames.DECORATION).casefold()
+    first = next((token for token in completion.tokens if token.text.strip()), None)
+    mass = {YES: 0.0, NO: 0.0}
+    for text, logprob in dict([(first.text, first.logprob), *first.alternatives] if first else []).items():
+        if (word := text.strip().casefold()) in mass:
+            mass[word] += math.exp(min(0.0, logprob))
+    total = mass[YES] + mass[NO]
+    if total > 0 and said in mass:
+        likelier = YES if mass[YES] >= mass[NO] else NO
+        return Parsed(likelier, mass[likelier] / total)
+    return Parsed(said) if said in mass else Parsed(None, why="it is neither yes nor no")
+
+
+def joined(
+    labels: Sequence[str], verdicts: Sequence[tuple[str | None, float | None]], prompt: Prompt
+) -> tuple[str | None, float | None]:
+    """Return the set that verdicts on m labels come to, None if one is missing, and its confidence.
+
+    Where a limit of the task is exceeded, the likeliest labels apply. The confidence is the product of the
+    probabilities of all verdicts, as they count in the end.
+
+    Args:
+        labels: the m labels that were asked about.
+        verdicts: for each "yes" or "no", and its probability.
+        prompt: of the task, with its limits; without options if these are not all labels.
+    """
+    if any(said is None for said, _ in verdicts):
+        return None, None
+    known = all(p is not None for _, p in verdicts)
+    proba = np.array([_probability(said, p) for said, p in verdicts])
+    groups = exclusive_columns(prompt.exclusive, labels)
+    applies = decide(proba[None], np.full(len(labels), 0.5), at_most=prompt.at_most, exclusive=groups)[0]
+    yes = [name for name, one in zip(labels, applies, strict=True) if one]
+    no = None if prompt.options else [name for name, one in zip(labels, applies, strict=True) if not one]
+    return LabelSet.of(yes, no).text, float(np.where(applies, proba, 1 - proba).prod()) if known else None
+
+
+def _probability(said: str | None, p: float | None) -> float:
+    """Return the probability that a label applies."""
+    sure = 1.0 if p is None else p
+    return sure if said == YES else min(1 - sure, np.nextafter(0.5, 0))
 
 
 def decide_sets(votes: Sequence[tuple[str | None, float | None]], threshold: float) -> tuple[str | None, float | None]:

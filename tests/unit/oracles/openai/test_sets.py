@@ -128,7 +128,7 @@ def test_votes_and_examples(ledger: Ledger) -> None:
 @pytest.mark.parametrize(
     ("oracle", "message"),
     [
-        ("{kind: llm, engine: vllm, model: m}", "oracle.engine: vllm is not valid with task.kind: multilabel"),
+        ("{kind: llm, engine: vllm, model: m, examples: 2}", "oracle.examples: 2 is not valid with engine: vllm and"),
         (
             "{kind: llm, engine: openai, model: m, rationale: true}",
             "oracle.rationale: true is not valid with task.kind",
