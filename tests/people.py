@@ -98,7 +98,7 @@ class Team:
                 held = leases.take(
                     run.store.engine, person, min(10, most - given), seconds=300, adjudicator=boss, rules=rules
                 )
-                sent = [self._vote(one) for one in held if only(one)]
+                sent = [self._vote(one, names) for one in held if only(one)]
                 receipts = votes.cast(run.store.engine, person, sent, rules, names, adjudicator=boss)
                 assert all(one.outcome in ("counted", "late", "gold") for one in receipts), receipts
                 leases.give_back(run.store.engine, person)
@@ -108,10 +108,12 @@ class Team:
                 break
         return given
 
-    def _vote(self, lease: Lease) -> Vote:
+    def _vote(self, lease: Lease, names: Sequence[str]) -> Vote:
         question = lease.question
         right = self.truth[question.document.text]
         rng = random.Random(f"{question.number} {len(self.answered)}")
+        if right not in names:
+            return Vote(str(uuid.uuid4()), question.number, "none", seconds=self.seconds)
         label = right if rng.random() < self.accuracy else rng.choice([one for one in LABELS if one != right])
         shown = tuple(one.label for one in question.candidates) if question.show else None
         return Vote(str(uuid.uuid4()), question.number, "label", label, seconds=self.seconds, shown=shown)

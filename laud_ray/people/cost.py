@@ -49,7 +49,7 @@ def spent_line(engine: Engine, rules: PeopleConfig | None) -> str | None:
         return None
     return (
         f"the answers of people have cost ${dollars:,.2f} of max_dollars: {rules.max_dollars:g}, so nobody gets "
-        "another question; expected a higher max_dollars in the configuration, and then `laud run` again"
+        "another question; expected a higher max_dollars in the configuration, and then the same command again"
     )
 
 

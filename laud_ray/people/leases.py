@@ -192,12 +192,16 @@ _STATES = question_states.c
 
 
 def _free() -> ColumnElement[bool]:
-    """Whether a person holds no lease on the question and has said nothing on its document."""
+    """Whether a person holds no lease on the question and has said nothing on its document.
+
+    What was said before a change of the labels does not count for the question that asks anew.
+    """
     other, said = questions.alias("other"), votes.alias("said")
     return and_(
         ~exists().where(leases.c.question == questions.c.position, leases.c.person == _WHO),
         ~exists().where(
             other.c.document_id == questions.c.document_id,
+            or_(questions.c.attempt > 0, other.c.position == questions.c.position),
             # Nested, so that SQLite looks by question and person, not through all that the person said.
             exists().where(said.c.question == other.c.position, said.c.person == _WHO, stands(said)),
         ),

@@ -42,6 +42,8 @@ def progress(
     working: bool,
     stop_reason: str | None = None,
     over: str | None = None,
+    command: str = "laud run",
+    proposals: int = 0,
 ) -> Progress:
     """Say where the questions stand.
 
@@ -49,6 +51,8 @@ def progress(
         working: whether a process works on the run.
         stop_reason: why the run ended; None while it has not.
         over: why nobody gets another question; None if they do.
+        command: that continues the run.
+        proposals: the number of proposed labels that wait for a decision.
     """
     waited = [one for one in found if not one.closed and not one.taken]
     lacking = sum(one.lacking(rules.close_at) for one in waited)
@@ -60,7 +64,7 @@ def progress(
         disputed=sum(one.states.get("adjudicate", 0) for one in found),
         done=sum(one.answered for one in found),
         share=1.0 if not needed else (needed - lacking) / needed,
-        step=stop_reason or "" if finished else over or _step(found, waited, rules, working),
+        step=stop_reason or "" if finished else over or _step(found, waited, rules, working, command, proposals),
         figures=figures,
         more=more,
         finished=finished,
@@ -81,7 +85,9 @@ def sure(accuracy: Estimate) -> tuple[str, int]:
     return f"{said}; about {rounded:,} more evaluation answers to \u00b1 {POINTS:g}.", more
 
 
-def _step(found: Sequence[Group], waited: Sequence[Group], rules: PeopleConfig, working: bool) -> str:
+def _step(
+    found: Sequence[Group], waited: Sequence[Group], rules: PeopleConfig, working: bool, command: str, proposals: int
+) -> str:
     lacking = [one for one in waited if one.lacking(rules.close_at)]
     if lacking:
         n = sum(one.lacking(rules.close_at) for one in lacking)
@@ -91,11 +97,14 @@ def _step(found: Sequence[Group], waited: Sequence[Group], rules: PeopleConfig, 
     if late:
         questions = "1 question of an earlier round is" if late == 1 else f"{late:,} questions of earlier rounds are"
         said = f"{questions} open; the next model learns the answers."
-        return said if working else f"{said} `laud run` continues the run."
+        return said if working else f"{said} `{command}` continues the run."
+    if proposals:
+        labels = "1 proposed label waits" if proposals == 1 else f"{proposals:,} proposed labels wait"
+        return f"{labels} for a decision; then `{command}` continues the run."
     if working:
         return "All answers are there. The run is working; new questions follow."
     if found:
-        return "All answers are there. `laud run` continues the run."
+        return f"All answers are there. `{command}` continues the run."
     return "Nothing has been asked yet. `laud run` asks the first questions."
 
 

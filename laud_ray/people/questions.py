@@ -1,7 +1,8 @@
 """Questions: the recorded queries that people are asked, with the labels that the model of the time found likely.
 
 A question is recorded once and never changes; its state follows from its votes. `attempt` 1 is the query itself, and
-2 or more asks about the document again: an audit, or the trusted answer of the evaluation sample.
+2 or more asks about the document again: an audit, or the trusted answer of the evaluation sample. A negative one asks
+anew what a change of the labels made unclear; the same people may answer it.
 """
 
 import hashlib
@@ -23,6 +24,7 @@ from laud_ray.types import Document
 
 # `adjudicate`: the votes differ, and an adjudicator decides. `used`: the run has taken the answer, which stands now.
 State: TypeAlias = Literal["open", "adjudicate", "settled", "used"]
+FIRST = 1
 MOST_CANDIDATES = 9
 COVERAGE = 0.95
 # Where several labels may apply, those with a smaller probability are not suggested.
@@ -68,7 +70,7 @@ class Question:
 
     Attributes:
         number: its key in the database; people see `id`.
-        attempt: 1 for the query itself, 2 or more where the document is asked about again.
+        attempt: 1 for the query itself, 2 or more where the document is asked about again; see `again_at`.
         purpose: seed, query, evaluation or audit.
         candidates: the likeliest labels when it was asked, the likeliest first; `model` gave them.
         show: whether the first person may see the candidates as suggestions; `suggests` says it of the next one.
@@ -107,6 +109,11 @@ class Question:
 def id_of(number: int) -> str:
     """Return the id that people see, such as q-000017."""
     return f"q-{number:06d}"
+
+
+def again_at(version: int) -> int:
+    """Return the attempt of questions that a version of the labels makes necessary: answers before it are unclear."""
+    return -version
 
 
 def number_of(id: str) -> int | None:
@@ -259,7 +266,7 @@ def _asked_for(connection: Connection, documents: Sequence[str], attempt: int) -
     """The purpose and the round in which each document was asked about."""
     found: dict[str, tuple[str, int]] = {}
     for part in parts(documents):
-        if attempt == 1:
+        if attempt <= FIRST:
             rows = connection.execute(
                 select(queries.c.document_id, queries.c.purpose, queries.c.round).where(queries.c.document_id.in_(part))
             )
@@ -271,7 +278,7 @@ def _asked_for(connection: Connection, documents: Sequence[str], attempt: int) -
                 .where(second_queries.c.document_id.in_(part), second_queries.c.attempt == attempt)
             )
         for name, purpose, round in rows:
-            found[name] = (purpose if attempt == 1 or purpose == "evaluation" else "audit", round)
+            found[name] = (purpose if attempt <= FIRST or purpose == "evaluation" else "audit", round)
     return found
 
 
@@ -286,9 +293,9 @@ def _record(
 ) -> None:
     purpose, round = asked
     listed = _listed(suggested, document.id) if suggested else ()
-    twice = attempt == 1 and rules.team > 1 and draw(seed, "twice", document.id) < rules.twice
+    twice = attempt == FIRST and rules.team > 1 and draw(seed, "twice", document.id) < rules.twice
     # Answers that are compared with others, or with the model, are given without a suggestion.
-    compared = purpose == "evaluation" or attempt > 1 or twice or rules.per_document > 1
+    compared = purpose == "evaluation" or attempt > FIRST or twice or rules.per_document > 1
     show = bool(listed) and rules.suggestions and not compared and draw(seed, "hide", document.id) >= rules.hidden
     row = {
         "document_id": document.id,
@@ -303,7 +310,7 @@ def _record(
     }
     number = connection.execute(insert(tables.questions).values(row)).inserted_primary_key
     assert number is not None, "a table with a key returns it"
-    voters = rules.team if attempt == 1 else rules.team - answered_elsewhere(connection, document.id)
+    voters = rules.team if attempt <= FIRST else rules.team - answered_elsewhere(connection, document.id)
     needed = min(max(rules.per_document, 2 if twice else 1), max(voters, 1))
     state = {"question": number[0], "state": "open" if voters > 0 else "adjudicate", "needed": needed, "votes": 0}
     connection.execute(insert(tables.question_states).values(**state, updated_at=now()))

@@ -1,6 +1,7 @@
 """Decide whether a new model replaces the current one, by what both predict for the same documents. Pure NumPy.
 
-n documents with a trusted answer. A document counts 1 if only the new model is right, -1 if only the current one is.
+n documents with a trusted answer. A document counts 1 if only the new model is right, -1 if only the current one is. In
+a taxonomy it counts by how much its hierarchical F1 grows, which is in [-1, 1].
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,9 @@ import numpy as np
 
 from laud_ray.stats.estimates.accuracy import shrunk
 from laud_ray.stats.estimates.sample import Sample
-from laud_ray.types import Floats
+from laud_ray.stats.hierarchy.figures import shared
+from laud_ray.taxonomy.lineage import lineages
+from laud_ray.types import Floats, Indices
 
 # The probability of calling a model not worse that is worse by more than the margin.
 ERROR = 0.05
@@ -20,11 +23,12 @@ class Difference:
     """The accuracy of a new model minus that of the current one, on the same n documents.
 
     Attributes:
-        current, candidate: the accuracies, weighted.
-        gains, losses: the documents on which only the new model, or only the current one, is right.
+        current, candidate: the accuracies, weighted; in a taxonomy the means of the documents' hierarchical F1.
+        gains, losses: the documents on which the new model, or the current one, is better.
         n: the documents.
         effective: the size of a simple random sample that leaves the same variance of the difference.
-        gain_rate, loss_rate: the weighted shares of gains and losses.
+        gain_rate, loss_rate: the weighted shares of gains and losses; in a taxonomy each counts by its size.
+        hierarchical: whether it is of hierarchical F1.
     """
 
     current: float
@@ -35,6 +39,7 @@ class Difference:
     effective: float
     gain_rate: float
     loss_rate: float
+    hierarchical: bool = False
 
     @property
     def value(self) -> float:
@@ -51,6 +56,9 @@ class Difference:
         Tango (1998), "Equivalence Test and Confidence Interval for the Difference in Proportions for the Paired-Sample
         Design", for the shares; Lloyd (2008), "Exact p-values for Discrete Models Obtained by Estimation and
         Maximization", for the p-value.
+
+        In a taxonomy a document's gain of a half counts as half a document with a whole one. That leaves the mean as it
+        is and makes the variance larger, so that the p-value errs upward.
 
         Args:
             margin: in [0, 1).
@@ -80,12 +88,13 @@ class Decision:
     new: Difference | None
 
 
-def compare(current: Sample, candidate: Sample) -> Difference:
+def compare(current: Sample, candidate: Sample, parents: Indices | None = None) -> Difference:
     """Compare the predictions of two models for the same documents.
 
     Args:
         current: the documents with the current model's predictions.
         candidate: the same documents, in the same order, with those of the new model.
+        parents: (k,) the parent of each node of a taxonomy, whose nodes the labels are; None for other tasks.
 
     Raises:
         ValueError: if the documents differ.
@@ -97,9 +106,9 @@ def compare(current: Sample, candidate: Sample) -> Difference:
     )
     if not same:
         raise ValueError("the samples have other answers, strata or sizes; expected the same documents")
-    before, after = current.predicted == current.true, candidate.predicted == candidate.true
+    before, after = _scores(current, parents), _scores(candidate, parents)
     weights = current.weights / current.weights.sum()
-    apart = after.astype(np.float64) - before
+    apart = after - before
     return Difference(
         float(weights @ before),
         float(weights @ after),
@@ -107,8 +116,9 @@ def compare(current: Sample, candidate: Sample) -> Difference:
         int((apart < 0).sum()),
         len(current),
         _effective(current, apart, weights),
-        float(weights @ (apart > 0)),
-        float(weights @ (apart < 0)),
+        float(weights @ np.maximum(apart, 0)),
+        float(weights @ np.maximum(-apart, 0)),
+        parents is not None,
     )
 
 
@@ -144,10 +154,20 @@ def decide(old: Difference, new: Difference | None, margin: float = 0.02) -> Dec
     return Decision(promote, f"{'promote' if promote else 'keep'}: {on_old}; {on_new}", old, new)
 
 
+def _scores(sample: Sample, parents: Indices | None) -> Floats:
+    """Return (n,) whether each prediction is right, 0 or 1; in a taxonomy its hierarchical F1."""
+    if parents is None:
+        return np.asarray(sample.predicted == sample.true, np.float64)
+    lineage = lineages(parents)
+    common, depth, predicted_depth = shared(lineage[sample.true], lineage[sample.predicted])
+    return np.asarray(2 * common / np.maximum(depth + predicted_depth, 1))
+
+
 def _figures(found: Difference) -> str:
+    what, better, worse = ("hierarchical F1 ", "better", "worse") if found.hierarchical else ("", "corrected", "lost")
     return (
-        f"{100 * found.candidate:.1f} % against {100 * found.current:.1f} % (n = {found.n:,}, "
-        f"{found.gains:,} corrected, {found.losses:,} lost)"
+        f"{what}{100 * found.candidate:.1f} % against {100 * found.current:.1f} % (n = {found.n:,}, "
+        f"{found.gains:,} {better}, {found.losses:,} {worse})"
     )
 
 

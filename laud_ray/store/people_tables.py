@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from laud_ray.store.tables import UserText, checksum_column, metadata
 
-# A recorded query that people were asked; attempt 1 is the query itself, and 2 or more asks about its document again.
+# A recorded query that people were asked; attempt 1 is the query itself, and others ask about its document again.
 questions = Table(
     "questions",
     metadata,

@@ -1,10 +1,13 @@
 """Ask about new documents after an alarm: at random for an estimate without bias, and others to learn from."""
 
+from dataclasses import replace
 from math import ceil
 
 from laud_ray.evaluation import draw, trusted
 from laud_ray.people.groups import Awaited
 from laud_ray.steps.annotation.annotate import annotate
+from laud_ray.steps.annotation.renew import renew
+from laud_ray.steps.changed import first_round
 from laud_ray.steps.work import WaitingError, Work, together
 from laud_ray.store import rechecks
 from laud_ray.store.rechecks import FIRST_ATTEMPT, SecondQuery
@@ -19,13 +22,18 @@ from laud_ray.update.open_run import Current, asked_generations, open_generation
 def ask(work: Work, current: Current) -> None:
     """Record the questions of an update, unless that was done before, and get answers to them.
 
+    Once its labels have changed, these questions are asked again where that made the answers unclear.
+
     Raises:
         WaitingError: if answers stay pending.
     """
     if all(one.state == "alarm" for one in open_generations(work)):
         _record(work, current)
     round = len(work.store.history()) - 1
-    found = [_waiting(work, purpose, round, current) for purpose in ("evaluation", "query")]
+    if first_round(work.store) == round + 1:
+        found = [_renewing(work, round)]
+    else:
+        found = [_waiting(work, purpose, round, current) for purpose in ("evaluation", "query")]
     found.append(_trust(work, round))
     if waiting := [one for one in found if one is not None]:
         raise together(waiting)
@@ -52,6 +60,22 @@ def _waiting(work: Work, purpose: str, round: int, current: Current) -> WaitingE
     assert purpose in ("evaluation", "query")
     try:
         annotate(work, "evaluation" if purpose == "evaluation" else "query", round, current.round)
+    except WaitingError as waiting:
+        return waiting
+    return None
+
+
+def _renewing(work: Work, round: int) -> WaitingError | None:
+    """Ask again about unclear answers, at most `update.annotations` for training; all other open questions too."""
+    config, n = work.config, work.config.update.annotations
+    more = {
+        "budget": config.budget.model_copy(
+            update={"annotations": max(config.budget.annotations, work.store.spent() + n)}
+        ),
+        "query": config.query.model_copy(update={"batch": n}),
+    }
+    try:
+        renew(replace(work, run=replace(work.run, config=config.model_copy(update=more))), round)
     except WaitingError as waiting:
         return waiting
     return None

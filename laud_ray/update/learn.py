@@ -1,6 +1,6 @@
 """Learn from old and new answers in one round, and decide whether its model becomes current."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection
@@ -10,8 +10,6 @@ from laud_ray.evaluation.carried import carried_samples
 from laud_ray.stats.betting import Bounds, accuracy_bounds
 from laud_ray.stats.estimates.accuracy import estimate_accuracy
 from laud_ray.stats.promotion import Decision, compare, decide
-from laud_ray.steps.annotation.renew import renew
-from laud_ray.steps.changed import first_round
 from laud_ray.steps.close import Judgement, close, has_learned
 from laud_ray.steps.score import heal, score
 from laud_ray.steps.training.train import train
@@ -55,27 +53,14 @@ def learn(work: Work, current: Current) -> Recorded:
     """Train a model, score every document with it, and promote it if it is better on new documents and safe on others.
 
     The decision is recorded in the transaction that closes the round.
-
-    Raises:
-        WaitingError: if answers that a change of the labels made unclear are asked again, and stay pending.
     """
     round = len(work.store.history())
-    if first_round(work.store) == round:
-        renew(_with_allowance(work), round - 1)
     if {one.range for one in work.store.sample("stop")} - work.run.scores(round - 1).names():
         heal(work, round - 1)  # the round's model is compared with the one before
     train(work, round)
     score(work, round)
     close(work, round, lambda result: _judge(work, current, result))
     return decisions.decided(work.store.engine)[-1]
-
-
-def _with_allowance(work: Work) -> Work:
-    """Return the run with a budget for questions that are asked again because the labels changed."""
-    config = work.config
-    budget = max(config.budget.annotations, work.store.spent() + config.update.annotations)
-    raised = config.budget.model_copy(update={"annotations": budget})
-    return replace(work, run=replace(work.run, config=config.model_copy(update={"budget": raised})))
 
 
 def _judge(work: Work, current: Current, result: RoundResult) -> Judgement:
@@ -105,4 +90,7 @@ def _decide(work: Work, current: Current, round: int, numbers: list[int]) -> Dec
         raise RunError(
             f"{work.run.folder.uri}: the evaluation sample has no answer with a label; expected at least one"
         )
-    return decide(compare(*old), compare(*new) if new else None, work.config.update.margin)
+    tree = work.task.taxonomy
+    parents = None if tree is None else tree.parents
+    found = [compare(both[0], both[1], parents) for both in (old, new) if both]
+    return decide(found[0], found[1] if new else None, work.config.update.margin)

@@ -8,6 +8,7 @@ from laud_ray.events import Observer
 from laud_ray.models.language.warm import closing_engines
 from laud_ray.people.cost import spent_line
 from laud_ray.people.questions import rules_of
+from laud_ray.steps.annotation.annotate import take_late
 from laud_ray.steps.changed import first_round
 from laud_ray.steps.score import heal, score_only
 from laud_ray.steps.work import WaitingError, Work
@@ -70,10 +71,13 @@ def _after_alarm(work: Work, current: Current, added: Added, noticed: Sequence[N
     """Ask, propose, learn and decide."""
     if work.config.update.annotations == 0:
         return _outcome(work, "person", current, added, noticed, ["update.annotations is 0, so that nothing is asked"])
-    ask(work, current)
+    if open_proposals(work) is None:  # while labels are open, nothing is asked with those of today
+        ask(work, current)
     numbers = asked_generations(work)
     propose(work, current, numbers)
     if proposals := open_proposals(work):
+        # No label changes while answers with the earlier ones are missing.
+        take_late(work, len(work.store.history()))
         found = _outcome(work, "person", current, added, noticed, [proposals.words])
         return _measured(work, current, numbers, replace(found, commands=proposals.commands))
     advance(work.store.engine, numbers, "proposed")

@@ -71,7 +71,8 @@ def export_(
         return
     number = "1 question" if found.questions == 1 else f"{found.questions:,} questions"
     if not found.questions:
-        print_text(f"{out}: no questions are {'disputed' if disputed else 'open'}; `laud run` continues the run")
+        command = "laud update" if found.updating else "laud run"
+        print_text(f"{out}: no questions are {'disputed' if disputed else 'open'}; `{command}` continues the run")
         return
     print_text(f"{out}: {number}, {found.shown:,} of them with candidates")
     print_text('Fill in the column "label" with a label, "unsure" or "none fits"; then')
@@ -223,4 +224,6 @@ def _print(run: str, source: str, found: "Imported", *, as_json: bool) -> None:
         need = f"; {left.disputed:,} of them need an adjudicator (export --disputed)" if left.disputed else ""
         print_text(f"{number} no answer yet{need}")
     if left.ready:
-        print_text(f"The run continues with\n  laud run {shlex.quote(run.rstrip('/') + '/config.yaml')}")
+        config = shlex.quote(f"{run.rstrip('/')}/config.yaml")
+        following = f"laud update {shlex.quote(run)}" if left.updating else f"laud run {config}"
+        print_text(f"The run continues with\n  {following}")

@@ -22,17 +22,15 @@ class Edited:
         labels: the new list.
         succession: how the labels of the earlier list continue in it.
         text: the change in words.
-        notes: what the change does not do.
     """
 
     labels: tuple[LabelConfig, ...]
     succession: Succession
     text: str
-    notes: tuple[str, ...] = ()
 
     def lines(self, most: int = SHOWN) -> list[str]:  # noqa: ARG002 - there are few
-        """Return the change for a person, in one line, and its notes."""
-        return [self.text, *self.notes]
+        """Return the change for a person, in one line."""
+        return [self.text]
 
 
 def find(labels: Sequence[LabelConfig], text: str) -> LabelConfig:

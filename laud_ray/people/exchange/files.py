@@ -20,16 +20,22 @@ from laud_ray.people.votes import Vote, current, votes
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.text_reading import AS_FOUND, Reading
 from laud_ray.store.run import RunFolder
+from laud_ray.store.updates.generations import is_open
 from laud_ray.types import Task
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A file of questions: its bytes, how many questions it has, and how many of them show candidates."""
+    """A file of questions: its bytes, how many questions it has, and how many of them show candidates.
+
+    Attributes:
+        updating: as in `Left`.
+    """
 
     data: bytes
     questions: int
     shown: int
+    updating: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +61,13 @@ class Left:
     Attributes:
         open: questions without an answer; `disputed` of them wait for an adjudicator.
         ready: whether the run can continue now.
+        updating: whether it continues with `laud update`, and not with `laud run`.
     """
 
     open: int
     disputed: int
     ready: bool
+    updating: bool
 
 
 def people_of(run: RunFolder) -> PeopleConfig:
@@ -110,7 +118,9 @@ def export(
     given = current(votes(run.store.engine))
     mine = {one.vote.question for one in given if one.person == who}
     known = {one.document.id for one in every if one.number in mine}
-    chosen = [one for one in chosen if one.document.id not in known and _is_in(one, part)][:limit]
+    # A question that a change of the labels made necessary is one for the same people.
+    free = [one for one in chosen if one.number not in mine and (one.attempt < 0 or one.document.id not in known)]
+    chosen = [one for one in free if _is_in(one, part)][:limit]
     said: dict[int, list[str]] = {}
     for one in given:
         said.setdefault(one.vote.question, []).append(_written(one.vote, task))
@@ -120,7 +130,8 @@ def export(
         folder, file = _split(out)
         _keep_answers(run, folder, file, out)
         folder.write(file, data)
-    return Exported(data, len(chosen), sum(one.suggests for one in chosen) if not blind else 0)
+    shown = 0 if blind else sum(one.suggests for one in chosen)
+    return Exported(data, len(chosen), shown, is_open(run.store.engine))
 
 
 def import_answers(
@@ -155,7 +166,8 @@ def left(run: RunFolder, rules: PeopleConfig) -> Left:
     """Count the questions that a run still waits for."""
     found = groups(run.store.engine)
     without, disputed = sum(one.unanswered for one in found), sum(one.states.get("adjudicate", 0) for one in found)
-    return Left(without, disputed, not without or can_continue(found, rules.close_at))
+    ready = not without or can_continue(found, rules.close_at)
+    return Left(without, disputed, ready, is_open(run.store.engine))
 
 
 def _is_in(one: Question, part: tuple[int, int] | None) -> bool:

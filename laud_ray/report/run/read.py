@@ -33,7 +33,8 @@ from laud_ray.store.run import RunFolder, is_held
 from laud_ray.store.store import Answered, Store
 from laud_ray.store.updates.decisions import decided
 from laud_ray.store.updates.evidence import evidence
-from laud_ray.store.updates.generations import updated
+from laud_ray.store.updates.generations import is_open, updated
+from laud_ray.store.updates.proposals import every as every_proposal
 from laud_ray.store.versions.record import history as history_of
 from laud_ray.store.versions.record import outstanding
 from laud_ray.store.versions.tasks import task_of_round
@@ -65,11 +66,14 @@ def read(run: RunFolder, *, by_generation: bool = False) -> RunSummary:
     named = naming(groups)
     missing = not_found(in_groups(labelled, groups), groups.names, named) if walked else ()
     missing = tuple(name for name in missing if name not in brought)
+    updates = _updates(run, by_generation=by_generation)
+    ended = reason is not None and not (updates and updates.is_open)
+    waiting = _is_waiting(run, asked) or bool(updates and updates.proposals)
     return RunSummary(
         name=task.name,
         kind=task.kind,
         labels=task.names,
-        state=_state(run, reason, waiting=_is_waiting(run, asked)),
+        state="finished" if ended else _state(run, waiting=waiting),
         stop_reason=reason,
         current_model=store.setting("current"),
         history=history,
@@ -114,8 +118,8 @@ def read(run: RunFolder, *, by_generation: bool = False) -> RunSummary:
         people=None
         if rules is None
         else people_figures(store.engine, rules, len(answer_names(task)), multilabel=task.multilabel),
-        people_over=None if reason is not None else spent_line(store.engine, rules),
-        updates=_updates(run, by_generation=by_generation),
+        people_over=None if ended else spent_line(store.engine, rules),
+        updates=updates,
     )
 
 
@@ -174,9 +178,7 @@ def _leaves(task: Task, labelled: Sequence[Answered]) -> LeavesShown | None:
     return LeavesShown(len(leaves), task.taxonomy.levels, len(leaves & set(named)), above)
 
 
-def _state(run: RunFolder, reason: str | None, *, waiting: bool) -> State:
-    if reason is not None:
-        return "finished"
+def _state(run: RunFolder, *, waiting: bool) -> State:
     if is_held(run):
         return "running"
     return "waiting" if waiting else "stopped"
@@ -195,7 +197,9 @@ def _updates(run: RunFolder, *, by_generation: bool) -> UpdatesShown | None:
     if not found:
         return None
     accuracy = _accuracy_by_generation(run) if by_generation else {}
-    return UpdatesShown(tuple(found), tuple(evidence(engine)), tuple(decided(engine)), accuracy)
+    proposed = sum(one.state == "open" for one in every_proposal(engine))
+    more = is_open(engine)
+    return UpdatesShown(tuple(found), tuple(evidence(engine)), tuple(decided(engine)), accuracy, more, proposed)
 
 
 def _accuracy_by_generation(run: RunFolder) -> Mapping[int, Estimate]:

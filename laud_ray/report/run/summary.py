@@ -197,6 +197,11 @@ class RunSummary:
         return next((result for result in self.history if result.model == self.current_model), None)
 
     @property
+    def command(self) -> str:
+        """The command that the run goes on with."""
+        return "laud update" if self.updates is not None and self.updates.is_open else "laud run"
+
+    @property
     def shown(self) -> RoundResult | None:
         """The round whose figures are shown first: that of the current model, else the latest."""
         return self.current or (self.history[-1] if self.history else None)
@@ -206,6 +211,12 @@ def next_commands(summary: RunSummary) -> tuple[tuple[str, str], ...]:
     """Return (purpose, command) pairs: suggestions for the next command."""
     run = shlex.quote(summary.storage)
     config = shlex.quote(f"{summary.storage.rstrip('/')}/config.yaml")
+    updates = summary.updates
+    following = f"laud run {config}"
+    if updates is not None and updates.is_open:
+        following = f"laud update {run}"
+    if updates is not None and updates.proposals and summary.state != "running":
+        return (("Decide about proposed labels", f"laud labels {run}"), ("Go on then", following))
     open = summary.people is not None and summary.people.open + summary.people.disputed > 0
     answer = (
         (
@@ -216,13 +227,13 @@ def next_commands(summary: RunSummary) -> tuple[tuple[str, str], ...]:
         else ()
     )
     if summary.state == "running":
-        return (*answer, ("Watch it", f"laud status {run}"), ("Resume it after a crash", f"laud run {config}"))
+        return (*answer, ("Watch it", f"laud status {run}"), ("Resume it after a crash", following))
     if summary.state == "stopped":
-        return (*answer, ("Resume it", f"laud run {config}"))
+        return (*answer, ("Resume it", following))
     if summary.state == "waiting" and summary.asks_people:
-        return (*answer, ("Resume it then" if open else "Resume it", f"laud run {config}"))
+        return (*answer, ("Resume it then" if open else "Resume it", following))
     if summary.state == "waiting":
-        return (("Resume it when the oracle can answer", f"laud run {config}"),)
+        return (("Resume it when the oracle can answer", following),)
     return (
         ("Write a report", f"laud report {run}"),
         ("Measure it on labelled data", f"laud evaluate {run} DATA --label COLUMN"),

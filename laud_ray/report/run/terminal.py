@@ -72,7 +72,7 @@ def _headline(summary: RunSummary) -> Text:
     classes = f"positive: {summary.labels[0]}" if summary.kind == "binary" else classes_line(summary)
     text = Text.assemble((summary.name, "bold"), f"  {summary.kind}, {classes}  ")
     text.append(summary.state, style=_STATE_STYLE[summary.state])
-    if summary.stop_reason:
+    if summary.stop_reason and summary.state == "finished":
         text.append(f": {summary.stop_reason}")
     return text
 

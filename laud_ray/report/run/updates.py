@@ -23,12 +23,16 @@ class UpdatesShown:
         evidence: of each test after each generation.
         decisions: about the models that updates trained.
         accuracy: of the current model, by generation; generation 1 is the corpus of the first run.
+        is_open: whether an update has more to do.
+        proposals: the number of proposed labels that a person must decide about.
     """
 
     generations: "tuple[Updated, ...]"
     evidence: "tuple[Evidence, ...]"
     decisions: "tuple[Decision, ...]"
     accuracy: Mapping[int, Estimate] = field(default_factory=dict)
+    is_open: bool = False
+    proposals: int = 0
 
     def wealth(self, number: int) -> "dict[str, Evidence]":
         """Return the evidence after a generation by test."""

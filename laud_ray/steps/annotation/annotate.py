@@ -106,7 +106,7 @@ def annotate(work: Work, purpose: Purpose, round: int, model: int | None = None)
         return
     with work.step("annotate", round) as progress:
         if purpose == "query":
-            _take_late(work, round)
+            take_late(work, round)
         waiting = answer(work, purpose, round, progress, model)
     if waiting is not None:
         raise waiting
@@ -124,7 +124,7 @@ def answer(
     unanswered = getattr(oracle, "unanswered", None)
     if share < 1 and pending and getattr(oracle, "enough", False) and pending == unanswered:
         # This fixes which answers the next model learns: a restart must neither wait again nor take more of them.
-        work.store.set(closed_key(round), f"with {pending} open")
+        work.store.set(closed_key(work.store, round), f"with {pending} open")
         return None
     if not pending:
         return None
@@ -141,7 +141,7 @@ def annotate_left_open(work: Work, round: int) -> None:
     if work.store.queries("query", round) or not left_open(work.store):
         return
     with work.step("annotate", round):
-        _take_late(work, round)
+        take_late(work, round)
     if left := left_open(work.store):
         n, rounds = len(left), sorted({a.round for a in left})
         said = f"people have {n} {'question' if n == 1 else 'questions'} of earlier rounds to answer, the last ones"
@@ -152,11 +152,11 @@ def is_answered(work: Work, purpose: Purpose, round: int) -> bool:
     """Whether a run can continue: all queries of a round are answered, or the round was closed with fewer answers."""
     if all(a.answered for a in work.store.queries(purpose, round)):
         return True
-    return purpose == "query" and work.store.setting(closed_key(round)) is not None
+    return purpose == "query" and work.store.setting(closed_key(work.store, round)) is not None
 
 
-def _take_late(work: Work, round: int) -> None:
-    """Record the answers that came after their round was closed; the model of the next round learns them."""
+def take_late(work: Work, round: int) -> None:
+    """Record answers that came after an earlier round than this one was closed; the next round's model learns them."""
     for earlier in sorted({a.round for a in left_open(work.store) if a.round < round}):
         oracle = oracle_of(work, "query", earlier, share=0.0)
         stage.annotate(work.store, oracle, "query", earlier, lambda done, total: None)

@@ -8,6 +8,8 @@ from laud_ray.steps.work import Work
 from laud_ray.store import rechecks
 from laud_ray.store.feedback import Feedback, judge
 from laud_ray.store.store import Answered, Store
+from laud_ray.store.versions import renewals
+from laud_ray.store.versions.record import history
 
 
 def asked(work: Work, before: int | None = None) -> list[Answered]:
@@ -41,9 +43,12 @@ def to_labels(work: Work, feedback: Sequence[Feedback]) -> dict[str, str]:
 def left_open(store: Store) -> list[Answered]:
     """Return the unanswered queries of rounds that were closed before all their answers had come."""
     waiting = [a for a in store.queries("query") if not a.answered]
-    closed = {n: store.setting(closed_key(n)) is not None for n in {a.round for a in waiting}}
+    closed = {n: store.setting(closed_key(store, n)) is not None for n in {a.round for a in waiting}}
     return [a for a in waiting if closed[a.round]]
 
 
-def closed_key(round: int) -> str:
-    return f"answers of round {round}"
+def closed_key(store: Store, round: int) -> str:
+    """Return the setting that a round's queries were closed with fewer answers; asking anew opens them again."""
+    again = renewals.renewals(store.engine, history(store.engine))
+    n = sum(one.query.document.id in again for one in store.queries("query", round)) if again else 0
+    return f"answers of round {round}" + (f", {n} of them asked again" if n else "")

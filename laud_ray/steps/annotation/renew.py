@@ -3,7 +3,7 @@
 from laud_ray.steps.annotation.annotate import annotate
 from laud_ray.steps.annotation.answers import spent
 from laud_ray.steps.changed import asked_for_training, to_renew
-from laud_ray.steps.work import Work
+from laud_ray.steps.work import WaitingError, Work, together
 from laud_ray.store.versions import renewals
 from laud_ray.store.versions.record import history
 
@@ -24,5 +24,11 @@ def renew(work: Work, round: int) -> None:
         left = max(0, work.config.budget.annotations - spent(work))
         chosen = to_renew(found, asked_for_training(work.store), min(work.config.query.batch, left))
         renewals.record(work.store.engine, found.current.number, round, chosen)
+    waiting: list[WaitingError] = []
     for purpose, asked_in in sorted({(a.purpose, a.round) for a in work.store.queries() if not a.answered}):
-        annotate(work, purpose, asked_in)
+        try:
+            annotate(work, purpose, asked_in)
+        except WaitingError as one:
+            waiting.append(one)
+    if waiting:
+        raise together(waiting)

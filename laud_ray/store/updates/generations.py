@@ -43,6 +43,11 @@ def updated(engine: Engine) -> list[Updated]:
     return [Updated(r.number, r.source, in_utc(r.added), r.documents, r.state, r.model) for r in rows]
 
 
+def is_open(engine: Engine) -> bool:
+    """Whether an update has more to do, for which answers or decisions of people may be missing."""
+    return any(one.state in OPEN for one in updated(engine))
+
+
 def record(engine: Engine, number: int, source: str, added: datetime, documents: int) -> None:
     """Record a generation whose manifest is committed."""
     row = {"number": number, "source": source, "added": added, "documents": documents, "state": "appended"}

@@ -9,6 +9,7 @@ from laud_ray.errors import RunError, UserError
 from laud_ray.storage.folder import Folder
 from laud_ray.store import trees
 from laud_ray.store.store import Store
+from laud_ray.store.versions import renewals
 from laud_ray.store.versions.proposal import OF_A_LIST, Proposal, propose, put_in_force
 from laud_ray.store.versions.record import history
 from laud_ray.taxonomy import Taxonomy
@@ -138,16 +139,11 @@ def unsupported(store: Store, config: RunConfig, found: Proposal) -> str | None:
             f"{'labels' if flat else 'nodes'}, and cannot be asked for again; expected "
             f"{'other' if flat else 'a taxonomy that keeps these'} {'labels' if flat else 'nodes'}, or another storage"
         )
-    if not asks_people(config):
-        return None
-    if found.open:
+    # Nobody has seen a question yet that an earlier change made necessary, unless it was put to people.
+    seen = found.open - (found.renewed - renewals.shown(store.engine, history(store.engine)))
+    if asks_people(config) and seen:
         return (
-            f"people have {len(found.open):,} questions to answer that show the earlier labels; expected the earlier "
+            f"people have {len(seen):,} questions to answer that show the earlier labels; expected the earlier "
             f"{labels} until they are answered"
-        )
-    if unclear:
-        return (
-            f"people have answered {len(unclear):,} questions whose answers would be unclear, and cannot be asked "
-            f"again; expected {labels} without split or removed {'ones' if flat else 'nodes'}, or another storage"
         )
     return None

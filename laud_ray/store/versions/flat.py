@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
@@ -17,8 +16,8 @@ from laud_ray.printable import quoted
 from laud_ray.storage.folder import Folder
 from laud_ray.store import trees
 from laud_ray.store.store import Store
-from laud_ray.store.versions.acceptance import asks_people, discard_open_round, unsupported
-from laud_ray.store.versions.proposal import OF_A_LIST, Proposal, documents, proposal_of, put_in_force
+from laud_ray.store.versions.acceptance import discard_open_round, unsupported
+from laud_ray.store.versions.proposal import OF_A_LIST, Proposal, proposal_of, put_in_force
 from laud_ray.store.versions.record import history
 from laud_ray.taxonomy.succession import Carried, Succession
 
@@ -68,15 +67,9 @@ def proposed(store: Store, config: RunConfig, edited: Edited) -> Proposal:
     Raises:
         RunError: if the run cannot go on with it.
     """
-    how = edited.succession
-    if how.wider and asks_people(config):
-        how = replace(how, wider=False)
-        if n := sum(one.answered and one.label is None and not one.unclear for one in store.queries()):
-            kept = f"not asked again: {documents(n)} without a label, since people are asked once about a document"
-            edited = replace(edited, notes=(kept,))
-    digests = _digests(store, config.task.labels, edited.labels, how)
+    digests = _digests(store, config.task.labels, edited.labels, edited.succession)
     left = max(0, config.budget.annotations - store.spent())
-    found = proposal_of(store, edited, digests, how, left=left, words=OF_A_LIST)
+    found = proposal_of(store, edited, digests, edited.succession, left=left, words=OF_A_LIST)
     if (mistake := unsupported(store, config, found)) is not None:
         raise RunError(f"{config.storage}: {edited.text}; {mistake}")
     return found

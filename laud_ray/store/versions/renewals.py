@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import Connection, Engine, insert, select
 
 from laud_ray.store.database.connection import read, write
+from laud_ray.store.people_tables import questions
 from laud_ray.store.tables import now, put_setting
 from laud_ray.store.versions.record import History
 from laud_ray.store.versions.tables import renewed_answers, renewed_queries
@@ -30,6 +31,19 @@ class Renewal:
     answered: bool
     label: str | None
     oracle: str | None
+
+
+def pending(engine: Engine, versions: History | None) -> dict[str, int]:
+    """Return the version of each document's last renewed question that is not answered, by document id."""
+    return {name: one.version for name, one in renewals(engine, versions).items() if not one.answered}
+
+
+def shown(engine: Engine, versions: History | None) -> set[str]:
+    """Return the documents with a renewed question that people were asked, and whose answer is not recorded."""
+    asked = select(questions.c.document_id, questions.c.attempt).where(questions.c.attempt < 0)
+    rows = read(engine, lambda connection: connection.execute(asked).all())
+    open_ = pending(engine, versions)
+    return {name for name, attempt in rows if open_.get(name) == -attempt}
 
 
 def renewals(engine: Engine, versions: History | None) -> dict[str, Renewal]:

@@ -94,3 +94,39 @@ def test_input_that_is_not_valid() -> None:
         decide(difference(0, 0, 10), None, 0)
     with pytest.raises(ValueError, match="expected the same documents"):
         compare(sample(np.ones(3, np.int64)), sample(np.ones(4, np.int64)))
+
+
+# Two nodes at the top with two leaves each: 0 > (1, 2), 3 > (4, 5).
+PARENTS = np.array([-1, 0, 0, -1, 3, 3])
+
+
+def in_a_tree(true: Indices, before: Indices, after: Indices) -> Difference:
+    def sampled(predicted: Indices) -> Sample:
+        return Sample(true, predicted, np.full(len(true), 0.9), np.zeros(len(true), np.int64), None)
+
+    return compare(sampled(before), sampled(after), PARENTS)
+
+
+def test_in_a_taxonomy_a_sibling_is_half_right() -> None:
+    true = np.array([1, 1, 1, 6])
+    found = in_a_tree(true, np.array([4, 2, 1, 4]), np.array([2, 1, 2, 1]))
+    assert (found.current, found.candidate) == (pytest.approx(0.375), pytest.approx(0.5))
+    assert (found.gains, found.losses) == (2, 1)
+    assert (found.gain_rate, found.loss_rate) == (pytest.approx(0.25), pytest.approx(0.125))
+    assert "hierarchical F1 50.0 % against 37.5 % (n = 4, 2 better, 1 worse)" in decide(found, None).words
+
+
+def test_a_worse_model_of_a_taxonomy_rarely_passes() -> None:
+    rng, n, passed, margin = np.random.default_rng(3), 300, 0, 0.0625
+    for _ in range(400):
+        true = np.ones(n, np.int64)
+        before = np.where(rng.random(n) < 0.8, 1, 2)
+        # A tenth falls from right to the sibling, 2.5 % from right to the other side, and 5 % recover half.
+        u = rng.random(n)
+        after = np.where((before == 1) & (u < 0.125), 2, before)
+        after = np.where((before == 1) & (u >= 0.125) & (u < 0.15625), 4, after)
+        after = np.where((before == 2) & (u < 0.125), 1, after)
+        found = in_a_tree(true, before, after)
+        passed += found.p_worse(margin) <= ERROR
+    # The mean loss is 0.8 * (0.125 / 2 + 0.03125) - 0.2 * 0.125 / 2 = 0.0625, just the margin.
+    assert passed / 400 <= 0.05

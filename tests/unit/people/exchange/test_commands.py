@@ -51,7 +51,10 @@ def test_counts_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     path.write_text("question,label\nq-000001,tea\n")
     main(["questions", "import", run, str(path), "--who", "ann", "--json"])
     found = json.loads(capsys.readouterr().out)
-    assert (found["counted"], found["left"]) == (1, {"open": 1, "disputed": 0, "ready": False})
+    assert (found["counted"], found["left"]) == (
+        1,
+        {"open": 1, "disputed": 0, "ready": False, "updating": False},
+    )
 
 
 def test_the_modules_load_no_ray() -> None:

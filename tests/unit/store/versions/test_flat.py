@@ -1,6 +1,7 @@
 """A run's answers after its flat list of labels has changed."""
 
 import json
+import uuid
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from laud_ray.config import RunConfig
 from laud_ray.config.labels import edits
 from laud_ray.config.labels.edits import Edited
 from laud_ray.errors import ConfigError, RunError
+from laud_ray.oracles.people import PeopleOracle
+from laud_ray.people import leases, votes
+from laud_ray.people.questions import rules_of
 from laud_ray.steps.changed import to_renew
 from laud_ray.storage.folder import Folder
 from laud_ray.store.store import Query, Store
@@ -61,6 +65,10 @@ def close(store: Store, number: int) -> None:
         "linear",
         "budget: 4 of 4 annotations are spent" if number else None,
     )
+
+
+def vote(question: int, label: str) -> votes.Vote:
+    return votes.Vote(str(uuid.uuid4()), question, "label", label)
 
 
 def put(tmp_path: Path, store: Store, config: RunConfig, edited: Edited) -> RunConfig:
@@ -169,16 +177,28 @@ def test_a_file_with_earlier_labels_goes_on_with_those_of_the_run(
         with_labels_in_force(store, used, described)
 
 
-def test_people_are_not_asked_again_about_what_no_label_fitted(tmp_path: Path, store: Store) -> None:
+def test_people_are_asked_again_but_no_label_changes_while_they_answer(tmp_path: Path, store: Store) -> None:
     config = configured(tmp_path, oracle={"kind": "people"})
-    found = flat.proposed(store, config, edits.add(config.task.labels, "Rice"))
-    assert found.lines()[:2] == [
-        "added: 'Rice'",
-        "not asked again: 2 documents without a label, since people are asked once about a document",
-    ]
-    assert found.unclear(evaluation=True) == []
-    with pytest.raises(RunError, match="people have answered 2 questions whose answers would be unclear"):
-        flat.proposed(store, config, edits.split(config.task.labels, "Tea", ["Green", "Black"]))
+    rules = rules_of(config)
+    assert rules is not None
+    config = put(tmp_path, store, config, edits.add(config.task.labels, "Rice"))
+    # Nobody has seen the question about e3 yet, so that a further change is no problem.
+    config = put(tmp_path, store, config, edits.split(config.task.labels, "Tea", ["Green", "Black"]))
+    names = config.task.to_task().names
+    oracle = PeopleOracle(store.engine, rules, 0)
+    again = [one.query.document for one in store.queries("evaluation") if not one.answered]
+    assert [one.id for one in again] == ["e0", "e3"]
+    assert oracle.annotate(again) == []
+    assert oracle.waiting == "people have 2 of 2 evaluation questions to answer"
+    with pytest.raises(RunError, match="people have 2 questions to answer that show the earlier labels"):
+        flat.proposed(store, config, edits.add(config.task.labels, "Nails"))
+    for lease, label in zip(leases.take(store.engine, "ann", 9, seconds=60), ("Green", "Rice"), strict=True):
+        (receipt,) = votes.cast(store.engine, "ann", [vote(lease.question.number, label)], rules, names)
+        assert receipt.outcome == "counted"
+    assert not leases.take(store.engine, "ann", 9, seconds=60), "nobody is asked twice by the same labels"
+    store.add_annotations(oracle.annotate(again))
+    assert (labels(store)["e0"], labels(store)["e3"]) == ("Green", "Rice")
+    flat.proposed(store, config, edits.add(config.task.labels, "Nails"))
 
 
 def test_a_change_before_the_first_trained_round_is_refused(tmp_path: Path) -> None:
