@@ -3,13 +3,16 @@
 import json
 import random
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from laud_ray import config
 from laud_ray.people.questions import Candidate, Suggestions, ask, rules_of
-from laud_ray.store.run import claim
+from laud_ray.store.run import claim, look_at
 from laud_ray.store.store import Query
-from laud_ray.types import Document, Purpose
+from laud_ray.store.updates import generations, proposals
+from laud_ray.store.updates.proposals import Cluster
+from laud_ray.types import Document, Estimate, Figures, Purpose, RoundResult
 
 FEW = ("Beverages", "Bakery", "Dairy", "Fruit", "Vegetables")
 _KINDS = ("Fresh", "Frozen", "Dried", "Organic", "Smoked", "Canned", "Sliced", "Whole", "Sweet", "Salted")
@@ -99,3 +102,18 @@ def suggest(labels: Sequence[str], *, several: bool = False) -> Callable[[Sequen
         return Suggestions("round-0001", found, several=several)
 
     return suggestions
+
+
+def propose(storage: Path, clusters: Sequence[Cluster]) -> None:
+    """Let an update of a run with two closed rounds wait for a decision about proposed labels."""
+    figure = Estimate(0.8, 0.7, 0.9, 50)
+    with look_at(str(storage)) as folder:
+        store = folder.store
+        for number in range(2):
+            closed = RoundResult(
+                number, f"round-{number:04d}", number, 9, 100, Figures(50, figure, figure, 0.1, ()), None, True, {}
+            )
+            store.close_round(closed, "linear", "budget: 9 of 9 annotations are spent" if number else None)
+        generations.record(store.engine, 2, "tonight.csv", datetime.now(UTC), 400)
+        generations.advance(store.engine, [2], "asked")
+        proposals.add(store.engine, 2, clusters)

@@ -13,7 +13,7 @@ from rich.text import Text
 from laud_ray.config import LabelConfig
 from laud_ray.report.formatting import ABSENT
 from laud_ray.store.run import CONFIG, RunFolder
-from laud_ray.store.updates.generations import OPEN, updated
+from laud_ray.store.updates.generations import is_open
 from laud_ray.store.updates.proposals import Proposed, every
 from laud_ray.store.versions.proposal import Proposal
 from laud_ray.store.versions.record import history
@@ -105,8 +105,11 @@ def labels_view(found: Labels, storage: str) -> RenderableType:
     shown = [line for one in opened for line in _proposal_lines(one)]
     if opened:
         run = shlex.quote(storage)
-        shown.append(f"Decide: laud labels {run} accept N [--name NAME], merge N LABEL, or refuse N")
-    return Group(table, *map(Text, lines), *([Text()] if shown else []), *map(Text, shown))
+        how = "accept N [--name NAME], merge N LABEL" if found.labels else "merge N NODE"
+        shown.append(f"Decide: laud labels {run} {how}, or refuse N")
+    elif not found.labels:
+        return Text("no labels are proposed; the labels of a taxonomy are in its file")
+    return Group(*([table] if found.labels else []), *map(Text, lines), *([Text()] if shown else []), *map(Text, shown))
 
 
 def change_json(kind: str, found: Proposal, labels: Sequence[LabelConfig], version: int) -> dict[str, object]:
@@ -132,7 +135,7 @@ def next_step(run: RunFolder, storage: str, found: Proposal) -> str:
 
     An update that waits for a decision about labels goes on; it has an allowance of its own.
     """
-    if any(one.state in OPEN for one in updated(run.store.engine)):
+    if is_open(run.store.engine):
         return f"A model with these labels, once all proposals are decided about: laud update {shlex.quote(storage)}"
     config = shlex.quote(f"{storage.rstrip('/')}/{CONFIG}")
     wanted = bool(found.how.added or found.unclear(evaluation=False))

@@ -5,6 +5,7 @@ import { ask, tab, takeTokenFromAddress, token } from "./client.js";
 import { commandOf, meaning } from "./keys.js";
 import { hideExamples, saidOf, showPast, showProgress, showSent, showTask, toggle, toggleExamples } from "./panels.js";
 import { NodeIndex, split } from "./nodes.js";
+import { showProposals } from "./proposals.js";
 import { LabelIndex } from "./search.js";
 import { SetOptions } from "./sets.js";
 import { TreeOptions } from "./tree.js";
@@ -233,7 +234,8 @@ async function progress() {
   try {
     const found = await ask("v1/progress");
     showProgress(found);
-    if (work && found.labels !== work.me.labels) start(); // the labels have a new version
+    if (work && found.labels !== work.me.labels) return void start(); // the labels have a new version
+    if (work) await showProposals(found.proposals, work.me, work.index.isTree ? null : work.index.labels.map(({ name }) => name));
   } catch (error) {
     failed(error);
   }

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from laud_ray.people.tokens import Person, PersonTokens
 from serve.annotate.files import add_files
 from serve.annotate.gate import HEALTH, PERSON, Gate
-from serve.annotate.wire import HeldIn, NextIn, VotesIn
+from serve.annotate.wire import DecisionIn, HeldIn, NextIn, VotesIn
 from serve.annotate.work import Work
 from serve.origin import Origins
 from serve.refusals import response, unrouted
@@ -71,6 +71,10 @@ def _add_reads(api: FastAPI, work: Work) -> None:
     async def progress(request: Request) -> Response:
         return _json(await work.progress(_person(request)))
 
+    @api.get("/v1/proposals")
+    async def proposals(request: Request) -> Response:
+        return _json(await work.proposals(_person(request)))
+
     @api.get("/v1/history")
     async def history(request: Request) -> Response:
         return _json(await work.history(_person(request)))
@@ -91,6 +95,7 @@ def _add_writes(api: FastAPI, work: Work) -> None:
     route("/v1/votes", VotesIn, work.votes)
     route("/v1/renew", HeldIn, work.renew)
     route("/v1/release", HeldIn, work.release)
+    route("/v1/proposals", DecisionIn, work.decide)
 
 
 def _person(request: Request) -> Person:

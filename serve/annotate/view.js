@@ -12,7 +12,7 @@ export const KEYBOARD = !matchMedia("(hover: none) and (pointer: coarse)").match
 
 /** Put the cursor into the field; not on a phone, where that would open its keyboard over half of the page. */
 export function focusField() {
-  if (KEYBOARD && !page.work.hidden) page.field.focus({ preventScroll: true });
+  if (KEYBOARD && !page.work.hidden && !page.proposals.contains(document.activeElement)) page.field.focus({ preventScroll: true });
 }
 
 /** What the person just did, read out politely; `care` is for what they should look at. */

@@ -103,3 +103,21 @@ class HeldIn(Wire):
     run: Short | None = None
     holder: Short = "api"
     questions: Annotated[list[QuestionId], Field(max_length=MOST_QUESTIONS)]
+
+
+class DecisionIn(Wire):
+    """What a person decides about a proposed label: accept it, merge it into one, or refuse it."""
+
+    EXAMPLE: ClassVar[str] = '{"proposal": 3, "decision": "accept", "name": "Plant milk"}'
+    EXPECTED: ClassVar[Mapping[str, str]] = {
+        "run": _RUN,
+        "proposal": "the number of a proposal, as GET v1/proposals gives it",
+        "decision": "accept, merge or refuse",
+        "name": f"a name of at most {MOST_LABEL:,} characters, or null for the proposed one",
+        "label": f"a label of at most {MOST_LABEL:,} characters, or null",
+    }
+    run: Short | None = None
+    proposal: Annotated[int, Field(ge=1, le=10**9)]
+    decision: Literal["accept", "merge", "refuse"]
+    name: LabelName | None = None
+    label: LabelName | None = None

@@ -21,11 +21,12 @@ from laud_ray.people.questions import id_of, number_of, questions
 from laud_ray.people.tokens import Person
 from laud_ray.people.votes import Receipt, Vote, cast_in, votes
 from laud_ray.store.run import is_held
-from serve.annotate import answers
+from laud_ray.store.updates.generations import is_open
+from serve.annotate import answers, proposals
 from serve.annotate.desk import Desk, Opened
 from serve.annotate.examples import Examples
 from serve.annotate.faults import as_faults, too_slow
-from serve.annotate.wire import HeldIn, NextIn, VoteIn, VotesIn
+from serve.annotate.wire import DecisionIn, HeldIn, NextIn, VoteIn, VotesIn
 from serve.schemas import FaultError
 
 T = TypeVar("T")
@@ -113,9 +114,29 @@ class Work:
             if run.rules.team > 1:
                 # Here, so that the thread that writes finds it when answers differ.
                 lasting_accuracies(run.engine, len(run.names))
-            return {**kept.value, "mine": answered_by(run.engine, person.name), "labels": run.labels}
+            mine = {"mine": answered_by(run.engine, person.name), "labels": run.labels}
+            return {**kept.value, **mine, "proposals": kept.value["proposals"] if person.adjudicates else 0}
 
         return await self._look(count)
+
+    async def proposals(self, person: Person) -> dict[str, Any]:
+        """The labels that an update proposes, for those who may decide about them."""
+        if not person.adjudicates:
+            return {"proposals": []}
+        return await self._look(lambda run: {"proposals": proposals.shown(proposals.open_proposals(run.engine))})
+
+    async def decide(self, person: Person, asked: DecisionIn) -> dict[str, Any]:
+        """Accept, merge or refuse a proposed label.
+
+        Raises:
+            FaultError: 403 if the person may not decide; see `proposals.decide`.
+        """
+        if not person.adjudicates:
+            raise FaultError(403, "forbidden", "an annotator decides about no labels; expected an adjudicator or owner")
+        await self._checked(asked.run)
+        said = await run_in_threadpool(proposals.decide, self._desk.path, asked)
+        self._progress = Kept()
+        return {"said": said, **await self.proposals(person)}
 
     async def history(self, person: Person) -> dict[str, Any]:
         def find(run: Opened) -> dict[str, Any]:
@@ -197,13 +218,16 @@ def _numbers(ids: Sequence[str]) -> list[int]:
 def _progress(run: Opened) -> dict[str, Any]:
     store = run.folder.store
     history = store.history()
-    over = spent_line(run.engine, run.rules)
+    over, updating = spent_line(run.engine, run.rules), is_open(run.engine)
+    proposed = len(proposals.open_proposals(run.engine))
     found = progress(
         groups(run.engine),
         run.rules,
         history,
         working=is_held(run.folder),
-        stop_reason=store.stop_reason(),
+        stop_reason=None if updating else store.stop_reason(),
+        command="laud update" if updating else "laud run",
         over=None if over is None else f"{over[0].upper()}{over[1:]}.",
+        proposals=proposed,
     )
-    return asdict(found)
+    return {**asdict(found), "proposals": proposed}

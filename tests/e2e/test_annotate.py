@@ -16,7 +16,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from laud_ray.people.votes import StoredVote, current, votes
 from laud_ray.store.run import look_at
-from tests.annotating import make_run, names, paths
+from laud_ray.store.updates import proposals
+from laud_ray.store.updates.proposals import Cluster
+from tests.annotating import make_run, names, paths, propose
 from tests.browser import DESKTOP, PHONE, chromium
 
 MARKUP = '<img src=x onerror="document.title=1"><script>document.title=1</script><b>Brie</b>'
@@ -29,6 +31,8 @@ AWAY = (
     "ERR_INTERNET_DISCONNECTED",
     "ERR_NETWORK_CHANGED",
 )
+# Chromium also writes there what a server refuses; the page shows it.
+REFUSED = "status of 422"
 # Whether the page shows a question other than the one before; returns its text.
 ANOTHER = """before => {
   const work = document.getElementById("work"), text = document.getElementById("text");
@@ -84,7 +88,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     context.on("weberror", lambda one: errors.append(str(one.error)))
     yield context
     context.close()
-    assert [error for error in errors if not any(part in error for part in AWAY)] == []
+    assert [error for error in errors if not any(part in error for part in (*AWAY, REFUSED))] == []
 
 
 @pytest.fixture
@@ -377,3 +381,53 @@ def test_several_labels_are_toggled_and_answered_together(
     expect(page.locator("#past .label")).to_have_text([chosen[1], "no label"])
     page.wait_for_function("document.getElementById('sent').textContent === ''")
     assert {one.vote.label for one in current(server.votes())} == {f'["{chosen[1]}"]', "[]"}
+
+
+def test_proposed_labels_are_decided_about_on_the_page(
+    browser: Browser, context: BrowserContext, servers: list[Server], tmp_path: Path
+) -> None:
+    run = make_run(tmp_path / "run", n=0)
+    oat = ("Oat drink unsweetened 1 l", "Soy drink vanilla", MARKUP, "Almond drink barista", "Rice drink with calcium")
+    propose(
+        run,
+        [
+            Cluster("oat drink", None, oat, 140, 112, 175),
+            Cluster("rolls", "Bakery", ("Bread rolls, 6 pieces", "Sesame rolls"), 30, 30, 30),
+            Cluster("gift", None, ("Gift card",), 9, 9, 9),
+        ],
+    )
+    server = serve(servers, run)
+    shots = os.environ.get("LAUD_PAGE_SHOTS")
+    for scheme, view in (("light", DESKTOP), ("dark", DESKTOP), ("light", PHONE)) if shots else ():
+        seen = browser.new_context(viewport=view, color_scheme=scheme, reduced_motion="reduce")
+        page = seen.new_page()
+        page.goto(server.url)
+        page.get_by_role("heading", name="Proposed labels").wait_for()
+        page.screenshot(path=f"{shots}/proposals-{scheme}-{view['width']}.png", full_page=True)
+        seen.close()
+
+    page = context.new_page()
+    page.goto(server.url)
+    rows = page.locator("#proposal-list > li")
+    expect(rows).to_have_count(3)
+    expect(page.locator("#rest-text")).to_contain_text("3 proposed labels wait for a decision")
+    expect(rows.first).to_contain_text("About 140 documents [112, 175] of generation 2.")
+    expect(rows.first).to_contain_text(MARKUP)
+    expect(rows.nth(1)).to_contain_text("The label “Bakery” may fit.")
+    rows.first.get_by_label("Name").fill("dairy")
+    rows.first.get_by_role("button", name="Accept as a label").click()
+    expect(rows.first.get_by_role("alert")).to_have_text(
+        "'dairy' is not valid: there is 'Dairy' already; expected another name"
+    )
+    rows.first.get_by_label("Name").fill("Plant milk")
+    rows.first.get_by_label("Name").press("Enter")
+    expect(rows).to_have_count(2)
+    expect(page.locator("#said")).to_have_text("'Plant milk' is a label now.")
+    expect(rows.last.get_by_label("Label")).to_contain_text("Plant milk")  # the page has the new labels
+    rows.first.get_by_role("button", name="Merge into it").click()
+    expect(rows).to_have_count(1)
+    rows.first.get_by_role("button", name="Refuse").click()
+    expect(page.locator("#proposals")).to_be_hidden()
+    with look_at(str(run)) as folder:
+        found = [(one.state, one.label) for one in proposals.every(folder.store.engine)]
+    assert found == [("accepted", "Plant milk"), ("merged", "Bakery"), ("refused", None)]

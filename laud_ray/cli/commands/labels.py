@@ -51,7 +51,8 @@ def labels(context: click.Context, run: str, as_json: bool) -> None:
     from laud_ray.store.versions.labels import require_flat
 
     with look_at(run) as folder:
-        require_flat(folder.config)
+        if folder.config.task.tree is None:
+            require_flat(folder.config)
         found = read(folder)
     if as_json:
         print_json(labels_json(found))
@@ -67,9 +68,16 @@ def labels(context: click.Context, run: str, as_json: bool) -> None:
 @click.pass_obj
 def accept(run: str, number: int, name: str | None, description: str | None, as_json: bool) -> None:
     """Make a label of proposal N. Documents that no label fitted are asked about again."""
+    from laud_ray.errors import ConfigError
     from laud_ray.store.versions import labels as changes
 
-    _change(run, "accepted", lambda folder: changes.accept(folder, number, name, description), as_json=as_json)
+    def make(folder: "RunFolder") -> "Proposal":
+        try:
+            return changes.accept(folder, number, name, description)
+        except ConfigError as error:
+            raise ConfigError(f"{error}, by --name, or `merge {number} LABEL`") from None
+
+    _change(run, "accepted", make, as_json=as_json)
 
 
 @labels.command(short_help="Say that proposal N belongs to LABEL.")
@@ -150,7 +158,11 @@ def split(run: str, label: str, names: tuple[str, ...], as_json: bool) -> None:
 def _edit(run: str, kind: str, make: "Callable[[Sequence[LabelConfig]], Edited]", *, as_json: bool) -> None:
     from laud_ray.store.versions import labels as changes
 
-    _change(run, kind, lambda folder: changes.change(folder, make(folder.config.task.labels)), as_json=as_json)
+    def edit(folder: "RunFolder") -> "Proposal":
+        changes.require_flat(folder.config)
+        return changes.change(folder, make(folder.config.task.labels))
+
+    _change(run, kind, edit, as_json=as_json)
 
 
 def _change(run: str, kind: str, make: "Callable[[RunFolder], Proposal]", *, as_json: bool) -> None:

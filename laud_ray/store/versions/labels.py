@@ -9,6 +9,7 @@ from laud_ray.config import RunConfig
 from laud_ray.config.labels import edits
 from laud_ray.config.labels.edits import Edited
 from laud_ray.errors import ConfigError, RunError
+from laud_ray.labels import known_labels
 from laud_ray.printable import quoted
 from laud_ray.store.database.connection import write
 from laud_ray.store.run import CONFIG, RunFolder, claim, configured, look_at
@@ -20,13 +21,12 @@ from laud_ray.store.versions.proposal import Proposal
 
 @contextmanager
 def changing(path: str) -> Iterator[RunFolder]:
-    """Open a run whose labels are to be changed, under its lock.
+    """Open a run whose labels are to be changed, or proposals decided about, under its lock.
 
     Raises:
-        RunError: if there is no run, its labels are no flat list, or another process works on it.
+        RunError: if there is no run, or another process works on it.
     """
-    with look_at(path) as run:  # `claim` would create a run
-        require_flat(run.config)
+    with look_at(path):  # `claim` would create a run
         settings = configured(f"{path.rstrip('/')}/{CONFIG}")
     with claim(settings) as run:
         yield run
@@ -79,10 +79,14 @@ def accept(run: RunFolder, number: int, name: str | None = None, description: st
         ConfigError: if the name is not valid, or another label's.
     """
     found = _undecided(run, number)
-    try:
-        edited = edits.add(run.config.task.labels, name or found.cluster.name, description)
-    except ConfigError as error:
-        raise ConfigError(f"{error}, by --name, or `merge {number} LABEL`") from None
+    if run.config.task.tree is not None:
+        path = name or found.cluster.name
+        raise RunError(
+            f"proposal {number}: a taxonomy changes by its file: write {quoted(path, 1000)} into it, run "
+            f"`laud run` with it, and then `laud labels {run.folder.uri} merge {number} {quoted(path, 1000)}`"
+        )
+    require_flat(run.config)
+    edited = edits.add(run.config.task.labels, name or found.cluster.name, description)
     label = edited.labels[-1].name
     return change(run, edited, lambda connection: proposals.decide(connection, number, "accepted", label))
 
@@ -95,7 +99,7 @@ def merge(run: RunFolder, number: int, label: str) -> str:
         ConfigError: if there is no such label.
     """
     _undecided(run, number)
-    name = edits.find(run.config.task.labels, label).name
+    name = _node(run, label) if run.config.task.tree is not None else edits.find(run.config.task.labels, label).name
     write(run.store.engine, lambda connection: proposals.decide(connection, number, "merged", name))
     return name
 
@@ -108,6 +112,16 @@ def refuse(run: RunFolder, number: int) -> None:
     """
     _undecided(run, number)
     write(run.store.engine, lambda connection: proposals.decide(connection, number, "refused"))
+
+
+def _node(run: RunFolder, text: str) -> str:
+    """Return the path of the node that a text names."""
+    known = known_labels(run.config.task.to_task())
+    if (found := known.find(text)) is not None:
+        return found
+    (unknown,) = known.unknown({text: 1})
+    near = "" if unknown.nearest is None else f" - did you mean {quoted(unknown.nearest, 1000)}?"
+    raise ConfigError(f"{quoted(text)} is not a node of the taxonomy; expected a path, a code or a name of one{near}")
 
 
 def _undecided(run: RunFolder, number: int) -> Proposed:
