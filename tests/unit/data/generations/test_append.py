@@ -1,7 +1,13 @@
 """What is appended is what is new, whatever comes again, changes or is interrupted."""
 
+import os
+import random
+import signal
+import sys
 import tempfile
-from collections.abc import Iterator
+import time
+import traceback
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +28,7 @@ from laud_ray.data.sharding import ordering
 from laud_ray.data.sharding.normalise import SCRATCH, normalise
 from laud_ray.errors import CorpusError
 from laud_ray.storage.folder import Folder
+from laud_ray.storage.local import atomic
 
 
 @pytest.fixture(autouse=True)
@@ -267,6 +274,76 @@ def test_killed_before_any_write_the_same_call_ends_as_unbroken(
     assert (found.number, found.new, found.changed) == (2, wanted.new, wanted.changed)
     after = add(new, out, sealed="label", **keys)
     assert (after.number, after.documents, after.files_unchanged) == (None, 0, 1)
+
+
+FILE_EVENTS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir")
+
+
+def killed(work: Callable[[], object], place: Path, at: int | None, after_s: float | None = None) -> bool:
+    """Do work in a process of its own, which a real SIGKILL ends; return whether it did.
+
+    Args:
+        place: where changes of files count.
+        at: the process is killed just before it changes files for this time; None: never.
+        after_s: the process is killed after so many seconds.
+    """
+    pid = os.fork()
+    if pid:
+        if after_s is not None:
+            time.sleep(after_s)
+            os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+        return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    changes = 0
+
+    def count(event: str, given: tuple[Any, ...]) -> None:
+        nonlocal changes
+        if event not in FILE_EVENTS or not str(given[0]).startswith(str(place)):
+            return
+        if f"/{SCRATCH}/" in str(given[0]):  # which the next attempt deletes
+            return
+        if event == "open" and not given[2] & (os.O_WRONLY | os.O_RDWR):
+            return
+        changes += 1
+        if changes == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    try:
+        sys.addaudithook(count)
+        work()
+    except BaseException:  # noqa: BLE001 - the parent sees the exit code
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def test_a_real_kill_at_each_change_of_a_file_or_at_any_moment_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ordering, "GROUP_ROWS", 40)
+    monkeypatch.setattr(known, "ID_ROWS", 50)
+    keys: dict[str, Any] = {"id": "id", "sealed": "label"}
+    old = write(
+        tmp_path / "a.parquet", [f"name {i}" for i in range(100)], id=[f"i{i}" for i in range(100)], label=["x"] * 100
+    )
+    texts = [f"name {i}" for i in range(60, 160)]
+    new = write(tmp_path / "b.parquet", texts, id=[f"i{i}" for i in range(61, 161)], label=["y"] * 100)
+    unbroken, out = tmp_path / "unbroken", tmp_path / "out"
+    for place in (unbroken, out):
+        begin(old, place, **keys)
+    wanted = add(new, unbroken, **keys)
+    assert wanted.number == 2
+    rng = random.Random(5)
+    for _ in range(8):
+        killed(lambda: add(new, out, **keys), out, None, rng.uniform(0, 0.1))
+    kills = 0
+    while killed(lambda: add(new, out, **keys), out, kills + 1):
+        kills += 1
+    assert kills > 15
+    atomic.clear([out])  # as whoever claims a run does
+    assert files(out) == files(unbroken)
+    assert add(new, out, **keys).number is None
 
 
 def test_a_damaged_or_lost_index_is_built_again(tmp_path: Path) -> None:
