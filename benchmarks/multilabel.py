@@ -36,11 +36,11 @@ from laud_ray.models.kinds import load
 from laud_ray.models.multilabel import linear
 from laud_ray.query.spatial.space import reach
 from laud_ray.stats.multilabel.thresholds import best_threshold
+from laud_ray.steps.training.model import MEMORY_OF_SETS
 from laud_ray.texts import normalise_text
 from laud_ray.types import Bools, Candidates, Example, Floats, Indices, Label, Space, Task
 
 DATA = Path("../shared/data/onet_users_multilabel")
-MEMORY = 3000
 FIRST = 100
 WIDE = 10  # candidates of a diverse batch for each of its documents
 
@@ -239,7 +239,7 @@ def main() -> None:
     parser.add_argument("--strategies", nargs="+", default=["random", "label_entropy", "cardinality", "cvirs"])
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--memory", type=int, default=MEMORY)
+    parser.add_argument("--memory", type=int, default=MEMORY_OF_SETS)
     parser.add_argument("--lines", type=Path, default=Path("runs/multilabel.jsonl"))
     args = parser.parse_args()
     seeds = range(args.first_seed, args.first_seed + args.seeds)

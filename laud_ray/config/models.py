@@ -89,7 +89,8 @@ class EncoderConfig(Section):
             a multilabel task, whose thresholds are fitted to them.
         memory: unlabelled documents of the corpus whose predictions are shared with nearest neighbours; 0 for none.
             It helps from about thirty documents per class, and hurts where the classes have a long tail
-            (docs/LOG.md). None: 3,000 for a multiclass task with at most 120 classes (25 documents per class), else 0.
+            (docs/LOG.md). None: 3,000 for a multiclass task with at most 120 classes (25 documents per class), 8,000
+            for a multilabel task with at most 320 labels, else 0.
     """
 
     kind: Literal["encoder"]

@@ -18,7 +18,12 @@ from laud_ray.models.multilabel.targets import SetTargets, mask_of
 from laud_ray.stats.calibration import COSINE_SCALE
 from laud_ray.stats.multilabel.calibration import Scaling, fit_scaling, sigmoid
 from laud_ray.stats.multilabel.rules import Rules
-from laud_ray.stats.multilabel.thresholds import UNFITTED, expected_thresholds, fit_thresholds
+from laud_ray.stats.multilabel.thresholds import (
+    UNFITTED,
+    expected_thresholds,
+    fit_thresholds,
+    untrained_threshold,
+)
 from laud_ray.storage.model_folder import seal
 from laud_ray.types import Example, Floats, Task
 
@@ -85,7 +90,7 @@ def save_untrained(path: Path, learner: EncoderSettings, task: Task) -> None:
     k = len(task.labels)
     head = SetHead(COSINE_SCALE * vectors, np.zeros(k, np.float32), untrained=True)
     path.mkdir(parents=True, exist_ok=True)
-    save(path, learner, task, head, np.full(k, UNFITTED), examples=0)
+    save(path, learner, task, head, np.full(k, untrained_threshold(k)), examples=0)
 
 
 def save(path: Path, learner: EncoderSettings, task: Task, head: SetHead, thresholds: Floats, *, examples: int) -> None:

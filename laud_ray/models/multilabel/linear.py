@@ -9,7 +9,7 @@ import torch
 from laud_ray.models.multilabel.head import SetHead
 from laud_ray.models.multilabel.targets import Mask, asked_losses, base_logit, tensors
 from laud_ray.stats.multilabel.calibration import Scaling, fit_scaling, set_loss, sigmoid
-from laud_ray.stats.multilabel.thresholds import UNFITTED, fit_thresholds
+from laud_ray.stats.multilabel.thresholds import UNFITTED, fit_thresholds, untrained_threshold
 from laud_ray.types import Floats, Indices
 
 STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
@@ -50,7 +50,8 @@ def fit(x: Floats, mask: Mask, prior: Floats, *, seed: int) -> Fitted:
     """
     k = len(prior)
     if not len(mask):
-        return Fitted(SetHead(prior, np.zeros(k, np.float32), untrained=True), np.full(k, UNFITTED), STRENGTHS[-1])
+        head = SetHead(prior, np.zeros(k, np.float32), untrained=True)
+        return Fitted(head, np.full(k, untrained_threshold(k)), STRENGTHS[-1])
     strength, scaling, thresholds = _validated(x, mask, prior, seed)
     weight, bias = _solve(x, mask, prior, strength)
     return Fitted(SetHead(weight.numpy(), bias.numpy()).scaled(scaling), thresholds, strength)

@@ -521,5 +521,7 @@ def test_a_memory_is_as_large_as_pays() -> None:
     assert memory_size(None, of(10), 250) == 250
     assert memory_size(None, of(10), 249) == 0
     assert memory_size(None, Task("t", "binary", (Label("a"), Label("other"))), 50_000) == 0
+    several = Task("t", "multilabel", of(300).labels)
+    assert [memory_size(None, several, documents) for documents in (50_000, 7_600, 7_400)] == [8000, 7600, 0]
     assert memory_size(7, of(121), 3) == 7
     assert memory_size(0, of(2), 50_000) == 0

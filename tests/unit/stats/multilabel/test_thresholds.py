@@ -11,6 +11,7 @@ from laud_ray.stats.multilabel.thresholds import (
     best_threshold,
     expected_thresholds,
     fit_thresholds,
+    untrained_threshold,
 )
 
 
@@ -66,3 +67,7 @@ def test_without_answers_the_threshold_is_that_of_the_largest_expected_f1() -> N
     many = expected_thresholds(proba * [1, 1, 1, 0.5], np.array([0, 9, 10_000, 10_000]))
     assert many[0] == many[1] != many[2]
     assert many[3] < many[2]
+
+
+def test_the_threshold_of_an_untrained_model_falls_with_the_number_of_labels() -> None:
+    assert [untrained_threshold(k) for k in (2, 12, 20, 30, 500)] == pytest.approx([0.25, 0.25, 0.15, 0.1, 0.1])
