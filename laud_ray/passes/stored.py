@@ -19,7 +19,7 @@ from laud_ray.passes.shortlists import SHORTLIST
 from laud_ray.stats.betting import Batch, Reference
 from laud_ray.storage.folder import Folder
 from laud_ray.taxonomy.groups import Groups
-from laud_ray.types import Floats
+from laud_ray.types import Floats, Indices
 
 TASKS = Workers()
 # Bytes of scores that are read in this process.
@@ -148,7 +148,9 @@ def mapped(names: Sequence[str], work: Callable[[str, J], T], job: J, workers: W
         yield result.name, result.value
 
 
-def batch_of(table: pa.Table, names: Sequence[str], threshold: float | None = None) -> Batch:
+def batch_of(
+    table: pa.Table, names: Sequence[str], threshold: float | None = None, groups: Indices | None = None
+) -> Batch:
     """Return documents of a stored pass as a batch of the tests.
 
     Documents without a label do not count, and neither do those whose label the model lacks.
@@ -157,16 +159,23 @@ def batch_of(table: pa.Table, names: Sequence[str], threshold: float | None = No
         table: columns label and confidence, and novelty if there is a threshold.
         names: of the k labels of the model.
         threshold: the novelty above which a document is novel; None: novelty was not measured.
+        groups: (k,) the group of each label, which counts in its place; None: each label counts.
     """
     best = pc.index_in(table.column("label").cast(pa.string()), value_set=pa.array(names, pa.string()))
     table = table.append_column("best", best).filter(pc.is_valid(best))
     confidence = np.clip(table.column("confidence").to_numpy().astype(np.float64), 0, 1)
     novel = None if threshold is None else np.nan_to_num(table.column("novelty").to_numpy()) > threshold
-    return Batch(table.column("best").to_numpy().astype(np.int64), confidence, novel)
+    labels = table.column("best").to_numpy().astype(np.int64)
+    return Batch(labels if groups is None else groups[labels], confidence, novel)
 
 
 def reference(
-    scores: Folder, ranges: Sequence[str], names: Sequence[str], trained: Sequence[str], most: int | None = None
+    scores: Folder,
+    ranges: Sequence[str],
+    names: Sequence[str],
+    trained: Sequence[str],
+    most: int | None = None,
+    groups: Indices | None = None,
 ) -> Reference:
     """Return what a model found in the documents of a pass, as a reference that later ones are compared with.
 
@@ -179,11 +188,13 @@ def reference(
         names: of the k labels of the model.
         trained: ids of the documents that it was trained on.
         most: no further range is read after this many documents; None: all are read.
+        groups: as in `batch_of`.
     """
-    found, apart = Reference.of([], len(names)), pa.array(trained, pa.string())
+    k = len(names) if groups is None else int(groups.max()) + 1
+    found, apart = Reference.of([], k), pa.array(trained, pa.string())
     for table in side_by_side(lambda name: scores.read_table(name, ["id", "label", "confidence"]), ranges):
         known = pc.is_in(table.column("id"), value_set=apart)
-        others = Reference.of([batch_of(table.filter(pc.invert(known)), names)], len(names))
+        others = Reference.of([batch_of(table.filter(pc.invert(known)), names, None, groups)], k)
         found += replace(others, trained=len(batch_of(table.filter(known), names)))
         if most is not None and found.n >= most:
             break

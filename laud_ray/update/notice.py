@@ -29,7 +29,7 @@ class Noticed:
         number: of the generation.
         watch: the state of the tests.
         batch: the generation's documents, counted as those of the reference.
-        labels: of the model, in the order of the counts.
+        labels: of the model, or groups of them, in the order of the counts.
         before: the tests that had an alarm before it.
     """
 
@@ -75,7 +75,7 @@ def _notice(work: Work, current: Current, one: Updated) -> Noticed:
         found = [_evidence(one.number, test, watch) for test in TESTS]
         state: State = "alarm" if watch.alarms else "quiet"
         records.record(work.store.engine, found, state, {BASE: records.base_setting(base)})
-    return Noticed(one.number, watch, whole, current.labels, before)
+    return Noticed(one.number, watch, whole, current.watched, before)
 
 
 def _watch(work: Work, base: Base, known: Reference) -> Watch:
@@ -110,7 +110,7 @@ def _reference(work: Work, current: Current, base: Base) -> Reference:
     if text is None:
         trained = [one.query.document.id for one in work.store.queries() if one.purpose != "evaluation"]
         ranges = [part.name for part in earlier(work, base).ranges]
-        found = reference(work.run.scores(current.round), ranges, names, trained)
+        found = reference(work.run.scores(current.round), ranges, names, trained, groups=current.groups)
         work.store.set(key, text := json.dumps(found.to_json()))
     return Reference.from_json(json.loads(text))
 
@@ -122,4 +122,4 @@ def _batches(work: Work, current: Current, base: Base, number: int, measured: Me
         table = scores.read_table(part.name, ["id", "label", "confidence"])
         table = table.append_column("novelty", far.read_table(part.name).column("novelty"))
         for start in range(0, table.num_rows, BATCH):
-            yield batch_of(table.slice(start, BATCH), current.labels, measured.threshold)
+            yield batch_of(table.slice(start, BATCH), current.labels, measured.threshold, current.groups)

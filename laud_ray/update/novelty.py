@@ -16,10 +16,12 @@ from laud_ray.steps.work import Work
 from laud_ray.storage.checksums import dump_json, parse_json
 from laud_ray.storage.folder import Folder
 from laud_ray.store.updates.evidence import Base
-from laud_ray.types import Floats
+from laud_ray.types import Floats, Task
 from laud_ray.update.open_run import Current, space_of, workers_of
 
 CENTRES = 256
+# Leaves of a taxonomy; if it has more, nodes above them are known in their place.
+MOST_LABELS = 8_192
 # Texts of earlier documents from which the centres are made, at most a quarter of them.
 SAMPLE = 4_000
 # Texts that are compared: a hundredth of the documents, but no fewer and no more than this, if there are as many.
@@ -90,7 +92,7 @@ def _measure(work: Work, current: Current, earlier: Corpus, place: Folder) -> No
     compared = int(np.clip(earlier.pool_size // 100, *COMPARED))
     sample = [text for text in earlier.some_texts(SAMPLE + compared + len(never)) if text not in never]
     n = min(SAMPLE, len(sample) // 4)
-    labels = [one.name for one in work.task.labels]
+    labels = _words_of(work.task)
     with work.step("reference", current.round) as progress:
         vectors = embed([*labels, *asked, *sample], space_of(work, current), workers_of(work, current), progress)
         first = len(labels) + len(asked)
@@ -103,6 +105,18 @@ def _measure(work: Work, current: Current, earlier: Corpus, place: Folder) -> No
         place.write_table(_KNOWN, pa.table({"vector": pa.array(list(known), pa.list_(pa.float32()))}))
         found = {"threshold": threshold, "novel": int((far > threshold).sum()), "compared": len(far)}
         place.write(_REFERENCE, dump_json(found))
+
+
+def _words_of(task: Task) -> list[str]:
+    """Return the names of the labels; in a taxonomy the last names of its leaves, or of nodes above many of them."""
+    tree = task.taxonomy
+    if tree is None:
+        return [one.name for one in task.labels]
+    nodes, depth = tree.leaves, tree.levels
+    while len(nodes) > MOST_LABELS and depth > 1:
+        depth -= 1
+        nodes = tree.cut(depth)
+    return list(dict.fromkeys(tree.nodes[node].name for node in nodes.tolist()))
 
 
 def _centres(vectors: Floats, seed: int) -> Floats:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from laud_ray.cluster.workers import Workers
 from laud_ray.data.corpus import open_corpus
 from laud_ray.data.generations.manifest import number_of
@@ -16,16 +18,27 @@ from laud_ray.store import model_records, registry
 from laud_ray.store.run import RunFolder
 from laud_ray.store.store import Sampled, Store
 from laud_ray.store.updates.decisions import decided
-from laud_ray.store.updates.generations import OPEN, Updated, updated
+from laud_ray.store.updates.generations import OPEN, Updated, is_open, updated
+from laud_ray.store.versions.tasks import task_of_round
+from laud_ray.taxonomy import Taxonomy
+from laud_ray.types import Indices
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Current:
-    """The current model of a run, which may be of an earlier round than the last."""
+    """The current model of a run, which may be of an earlier round than the last.
+
+    Attributes:
+        labels: its k labels.
+        watched: names of the groups of labels whose shares are watched: labels themselves, or the top of a taxonomy.
+        groups: (k,) the group of each label; None if each is its own.
+    """
 
     name: str
     round: int
     labels: tuple[str, ...]
+    watched: tuple[str, ...]
+    groups: Indices | None = None
 
 
 def open_run(run: RunFolder, observer: Observer) -> Work:
@@ -44,14 +57,14 @@ def open_run(run: RunFolder, observer: Observer) -> Work:
         left = sum(not one.answered for one in store.queries())
         waits = f"waits for {left} answers" if left else "has not finished"
         raise RunError(f"{place}: {waits}; expected a finished run (`laud run {place}/config.yaml` goes on with it)")
-    if (kind := run.config.task.kind) in ("taxonomy", "multilabel"):
-        raise RunError(f"{place}: task.kind: {kind} is not valid for an update; expected binary or multiclass")
+    if run.config.task.kind == "multilabel":
+        raise RunError(f"{place}: task.kind: multilabel is not valid for an update; expected another kind of task")
     return start(run, observer)
 
 
 def _is_begun(store: Store) -> bool:
     """Whether an update was begun or has closed the last round, after which changed labels may let the run go on."""
-    if any(one.state in OPEN for one in updated(store.engine)):
+    if is_open(store.engine):
         return True
     made = decided(store.engine)
     return bool(made) and made[-1].round == store.history()[-1].number
@@ -72,7 +85,20 @@ def current_of(work: Work) -> Current:
             f"{error}; the current model is {name}: expected its files, or another current model "
             f"(`laud promote {work.run.folder.uri} MODEL`)"
         ) from None
-    return Current(name, round, tuple(labels))
+    tree = task_of_round(work.config, work.store, round).taxonomy
+    if tree is None:
+        return Current(name, round, tuple(labels), tuple(labels))
+    watched, groups = top_of(tree)
+    return Current(name, round, tuple(labels), watched, groups)
+
+
+def top_of(tree: Taxonomy) -> tuple[tuple[str, ...], Indices]:
+    """Return the paths of the topmost nodes that divide a taxonomy, and the place of each leaf among them, (l,)."""
+    depth = 1
+    while len(nodes := tree.cut(depth)) == 1 and depth < tree.levels:
+        depth += 1
+    groups = np.searchsorted(nodes, tree.at_depth(tree.leaves, depth))
+    return tuple(tree.label(node) for node in nodes.tolist()), groups.astype(np.int64)
 
 
 def space_of(work: Work, current: Current) -> Folder | None:

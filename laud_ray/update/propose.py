@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,7 @@ from laud_ray.store.updates.evidence import BASE, Base
 from laud_ray.store.updates.generations import updated
 from laud_ray.store.updates.proposals import Cluster
 from laud_ray.types import Floats, Indices
+from laud_ray.update import places
 from laud_ray.update.novelty import COMPARED_WITH, folder_of
 from laud_ray.update.open_run import Current, space_of, workers_of
 
@@ -62,7 +63,7 @@ def propose(work: Work, current: Current, numbers: Sequence[int]) -> None:
         return
     assert base is not None, "an alarm was noticed by comparison with one"
     found: list[Cluster] = []
-    if work.task.kind == "multiclass":
+    if work.task.kind != "binary":
         with work.step("propose", current.round):
             found = _clusters(work, current, base, number)
     proposals.add(work.store.engine, number, found)
@@ -77,11 +78,11 @@ def open_proposals(work: Work) -> Open | None:
     named = ", ".join(f"{one.number} {one.cluster.name!r} ({one.cluster.size} documents)" for one in found[:NAMED])
     named += f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
     said = "a label is proposed" if len(found) == 1 else "labels are proposed"
-    number = found[0].number
+    number, flat = found[0].number, work.task.taxonomy is None
     commands = (
         f"laud labels {place}",
-        f"laud labels {place} accept {number} --name NAME",
-        f"laud labels {place} merge {number} LABEL",
+        *([f"laud labels {place} accept {number} --name NAME"] if flat else []),
+        f"laud labels {place} merge {number} {'LABEL' if flat else 'NODE'}",
         f"laud labels {place} refuse {number}",
         f"laud update {place}",
     )
@@ -104,17 +105,28 @@ def _clusters(work: Work, current: Current, base: Base, last: int) -> list[Clust
         return []
     is_new = np.arange(len(texts)) < len(chosen.new)
     groups = new_groups(vectors[: len(texts)], is_new, chosen.share, width)
-    answers = {one.query.document.id: one.label for one in work.store.queries() if one.answered}
+    leaves = frozenset(one.name for one in work.task.labels)
+    # An inner node of a taxonomy says that none of the leaves below it fits, or that none is known to.
+    answers = {
+        one.query.document.id: one.label if one.label in leaves or work.task.inner else None
+        for one in work.store.queries()
+        if one.answered
+    }
     left = [one for one in groups if _fitting([ids[i] for i in one.members], answers) is None][:MOST]
     if not left:
         return []
     members = [[texts[i] for i in one.members] for one in left]
     earlier_texts, config = texts[len(chosen.new) :], work.config
-    said, waiting = named(
-        config.asked_oracles(), work.task, members, earlier_texts, Ledger(work.store), seed=config.seed
-    )
+    predicted = places.predicted(work, current, new.parts, chosen.new)
+    owners = [[predicted[i] for i in one.members] for one in left]
+    task = work.task if work.task.taxonomy is None else places.likely(work.task, owners)
+    said, waiting = named(config.asked_oracles(), task, members, earlier_texts, Ledger(work.store), seed=config.seed)
     if waiting is not None:
         work.note("propose", current.round, f"{waiting}; some groups are named by their words")
+    if (tree := work.task.taxonomy) is not None:
+        said = [
+            replace(name, name=places.placed(tree, name.name, some)) for name, some in zip(said, owners, strict=True)
+        ]
     return [_cluster(name, one, texts, chosen) for name, one in zip(said, left, strict=True)]
 
 
