@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
+from typing import TypeAlias
 
 import numpy as np
 import scipy
@@ -10,7 +11,7 @@ import scipy
 from laud_ray.evaluation import draw as sample
 from laud_ray.evaluation.measure import predicted_sets, predictions
 from laud_ray.evaluation.strata import Cut, Population
-from laud_ray.storage.folder import Folder
+from laud_ray.label_sets import APPLIES, NOT_ASKED, masks
 from laud_ray.store.store import Sampled
 from laud_ray.types import Bools, Estimate, Figures, Floats, Task
 
@@ -59,27 +60,45 @@ def extend(
     parts = _parts(population, drawn, n, round)
     cut = sample.cut(population, round, parts)
     finer = replace(population, cuts=(*population.cuts, cut))
-    labels, confidence = _predicted(population.passes(round), drawn, task)
-    use = np.array([labels[i] is not None and answers.get(one.document_id) is not None for i, one in enumerate(drawn)])
-    shift = 0.0
-    if use.any():
-        said = np.array([answers.get(one.document_id) for one in drawn], object)
-        predicted = np.array(labels, object)
-        hit = said == (predicted if population.positive is None else population.positive)
-        positive = (predicted == population.positive) | (population.positive is None)
-        score = np.where(positive, confidence, 1 - confidence)
-        shift = right_on_average(score[use], hit[use].astype(bool), _weights(drawn, use))
+    score, hit, use = (_of_sets if task.multilabel else _of_labels)(population, drawn, answers, task.names, round)
+    shift = right_on_average(score[use], hit[use], _weights(drawn, use)) if use.any() else 0.0
     enlarged = sample.draw(finer, n, seed=seed, round=round, taken=drawn, shift=shift)
     return Extended(enlarged, finer.cuts)
 
 
-def _predicted(scores: Folder, drawn: Sequence[Sampled], task: Task) -> tuple[list[str | None], Floats]:
-    """Return the labels of documents by a pass, as answers have them, None for an error row, and the confidences."""
-    if task.multilabel:
-        found = predicted_sets(scores, drawn, task.names)
-        return found.texts, found.confidence
-    label, confidence = predictions(scores, drawn, task.names)
-    return [task.names[i] if i >= 0 else None for i in label.tolist()], confidence
+Hits: TypeAlias = tuple[Floats, Bools, Bools]  # (m,) scores, whether the event happened, and whether both are known
+
+
+def _of_labels(
+    population: Population,
+    drawn: Sequence[Sampled],
+    answers: Mapping[str, str | None],
+    names: Sequence[str],
+    round: int,
+) -> Hits:
+    """Return the scores of the sample's documents, and whether their labels are right, or the positive one."""
+    label, confidence = predictions(population.passes(round), drawn, names)
+    said = np.array([answers.get(one.document_id) for one in drawn], object)
+    predicted = np.array([names[i] for i in label], object)
+    hit = said == (predicted if population.positive is None else population.positive)
+    positive = (predicted == population.positive) | (population.positive is None)
+    use = (label >= 0) & np.array([one is not None for one in said], np.bool_)
+    return np.where(positive, confidence, 1 - confidence), hit.astype(np.bool_), use
+
+
+def _of_sets(
+    population: Population,
+    drawn: Sequence[Sampled],
+    answers: Mapping[str, str | None],
+    names: Sequence[str],
+    round: int,
+) -> Hits:
+    """Return the same of a multilabel task: whether a predicted set is right in all labels that were asked about."""
+    found = predicted_sets(population.passes(round), drawn, names)
+    said = [answers.get(one.document_id) for one in drawn]
+    true = masks([one or "[]" for one in said], names)
+    right = ((true == NOT_ASKED) | ((true == APPLIES) == found.applies)).all(axis=1)
+    return found.confidence, right, found.scored & np.array([one is not None for one in said], np.bool_)
 
 
 def right_on_average(score: Floats, hit: Bools, weights: Floats) -> float:

@@ -9,6 +9,7 @@ from laud_ray.evaluation.buy import Bought
 from laud_ray.report.formatting import beside_accuracy, figure, first_figure, measured_on, percent
 from laud_ray.report.hierarchy.json_form import hierarchy_json
 from laud_ray.report.hierarchy.tables import hierarchy_lines, levels_table
+from laud_ray.report.json_values import finite
 from laud_ray.report.run.tables import figures_table
 from laud_ray.report.sets import multilabel_json, multilabel_lines
 
@@ -46,7 +47,7 @@ def bought_json(found: Bought) -> dict[str, object]:
         "resumed": found.resumed,
         **{key: one.value for key, one in estimates.items()},
         **{f"{key}_interval": [one.low, one.high] for key, one in estimates.items()},
-        "calibration_error": figures.calibration_error,
+        "calibration_error": finite(figures.calibration_error),
         "headline": found.headline[0],
         "headline_interval": [found.headline[1].low, found.headline[1].high],
         "width": found.width,

@@ -10,6 +10,7 @@ from laud_ray.labels import two_labels
 from laud_ray.report.formatting import beside_accuracy, figure, first_figure, kinds, percent
 from laud_ray.report.hierarchy.json_form import hierarchy_json
 from laud_ray.report.hierarchy.tables import hierarchy_lines, levels_table
+from laud_ray.report.json_values import finite
 from laud_ray.report.run.json_form import legibility_json
 from laud_ray.report.run.tables import figures_table
 from laud_ray.report.sets import multilabel_json, multilabel_lines
@@ -47,7 +48,7 @@ def labelled_json(found: LabelledFigures, model: str) -> dict[str, object]:
         "legibility": legibility_json(found.legibility if found.legibility.texts else None),
         **{key: one.value for key, one in estimates.items()},
         **{f"{key}_interval": [one.low, one.high] for key, one in estimates.items()},
-        "calibration_error": figures.calibration_error,
+        "calibration_error": finite(figures.calibration_error),
         "per_class": [asdict(row) for row in figures.per_class],
         "absent": figures.absent,
         "hierarchy": hierarchy_json(figures.hierarchy),

@@ -29,13 +29,16 @@ def multilabel_json(found: MultilabelFigures | None) -> dict[str, object] | None
 
 def multilabel_lines(found: MultilabelFigures) -> list[str]:
     """Return sentences on a multilabel model as a whole, beside its micro-F1 and macro-F1."""
-    exact = found.exact_match
-    lines = [
-        f"micro precision {figure(found.micro_precision)}, recall {figure(found.micro_recall)}, n = {found.n:,}",
-        f"exactly the right labels for {figure(exact)} of documents, n = {exact.n:,}",
-        f"{labels(found.true_labels)} labels apply to a document on average, {labels(found.predicted_labels)} are "
-        "predicted",
-    ]
+    exact, told = found.exact_match, labels(found.predicted_labels)
+    lines = [f"micro precision {figure(found.micro_precision)}, recall {figure(found.micro_recall)}, n = {found.n:,}"]
+    # Without a document that the oracle was asked about whole, nobody knows how many labels apply.
+    if exact.n:
+        lines += [
+            f"exactly the right labels for {figure(exact)} of documents, n = {exact.n:,}",
+            f"{labels(found.true_labels)} labels apply to a document on average, {told} are predicted",
+        ]
+    else:
+        lines.append(f"{told} labels are predicted for a document on average")
     if found.ranking is not None:
         lines.append(f"label ranking average precision {figure(found.ranking)}, n = {found.ranking.n:,}")
     over = "1 label" if found.macro_labels == 1 else f"{found.macro_labels:,} labels"

@@ -56,7 +56,8 @@ class Figures:
     """The quality of a model, estimated from a weighted sample of n annotated documents.
 
     Attributes:
-        calibration_error: the expected calibration error, in [0, 1].
+        calibration_error: the expected calibration error, in [0, 1]; NaN in a multilabel task whose oracle was asked
+            about no document whole.
         trusted: how many of the n documents also have an answer of a trusted oracle, if the figures combine cheap and
             trusted answers (laud_ray.stats.estimates.powered); else None.
         unanswered: the number of documents of the sample without an answer, by the reason; they are not in n.

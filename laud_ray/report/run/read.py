@@ -10,7 +10,7 @@ from laud_ray.data.corpus import open_corpus
 from laud_ray.data.generations.manifest import number_of
 from laud_ray.evaluation.carried import carried_samples
 from laud_ray.evaluation.trusted import oracle_error
-from laud_ray.label_sets import shown
+from laud_ray.label_sets import LabelSet, named, shown
 from laud_ray.people.cost import spent_line
 from laud_ray.people.figures import people_figures
 from laud_ray.people.questions import rules_of
@@ -63,8 +63,8 @@ def read(run: RunFolder, *, by_generation: bool = False) -> RunSummary:
     versions = history_of(store.engine)
     # The seed walk has not looked for labels that a change brought.
     brought = set() if versions is None else {label for label, _, _ in outstanding(versions)}
-    named = naming(groups)
-    missing = not_found(in_groups(labelled, groups), groups.names, named) if walked else ()
+    names = naming(groups)
+    missing = not_found(in_groups(labelled, groups), groups.names, names) if walked else ()
     missing = tuple(name for name in missing if name not in brought)
     updates = _updates(run, by_generation=by_generation)
     ended = reason is not None and not (updates and updates.is_open)
@@ -107,7 +107,7 @@ def read(run: RunFolder, *, by_generation: bool = False) -> RunSummary:
         promoted=model_records.promotion(store.engine),
         choices={r.number: choice for r in history if (choice := recorded(store, r.number)) is not None},
         diagnosis=diagnose(history, [_reply(task, a) for a in asked if a.answered]),
-        not_found_in={one.name: one.queries for one in outcome(seeds, missing, named)},
+        not_found_in={one.name: one.queries for one in outcome(seeds, missing, names)},
         audit=read_audit(run, asked, people.labels),
         agreement=read_agreement(run, asked, people.labels),
         oracle_error=oracle_error(store, task, seed=run.config.seed),
@@ -162,6 +162,8 @@ def _reply(task: Task, answered: Answered) -> Reply:
     query = answered.query
     # An inner node above the predicted leaf does not contradict it.
     label = query.predicted if _is_above(task, answered) else answered.label
+    if task.multilabel and label is not None:
+        label = LabelSet.of(named(label)).text  # an answer about some labels is compared as one about all
     return Reply(answered.round, answered.purpose, query.document.text, query.predicted, query.confidence, label)
 
 

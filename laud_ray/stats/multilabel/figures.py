@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import nan
 
 import numpy as np
 
@@ -29,7 +30,7 @@ def multilabel_figures(sample: MultilabelSample, labels: Sequence[str], *, seed:
 
     The macro-F1 is the mean over the labels that apply to at least `least` documents of the sample. If there are none,
     `Figures.macro_f1` is the mean over all labels that occur, as a true or a predicted one. The calibration error is
-    that of the confidence in the whole predicted set.
+    that of the confidence in the whole predicted set; NaN if the oracle was asked about no document whole.
 
     Args:
         sample: annotated documents with the model's predictions.
@@ -50,7 +51,7 @@ def multilabel_figures(sample: MultilabelSample, labels: Sequence[str], *, seed:
         n=len(sample),
         accuracy=found.exact_match,
         macro_f1=found.macro_f1 or estimate_macro(sample, np.arange(len(labels)), found.micro_f1, seed=seed) or NOTHING,
-        calibration_error=0.0 if known is None else _calibration(known),
+        calibration_error=nan if known is None else _calibration(known),
         per_class=rows,
         absent=len(labels) - len(rows),
         multilabel=found,

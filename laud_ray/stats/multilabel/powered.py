@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 import numpy.typing as npt
@@ -121,7 +122,7 @@ def powered_multilabel_figures(sample: PoweredSets, labels: Sequence[str], *, se
         macro_f1=macro or _macro_f1(sample, shares, every, f1.factor, f1.estimate, seed) or NOTHING,
         calibration_error=calibration_error(sample.confidence[known], right[known], shares.weight_asked[known])
         if known.any()
-        else 0.0,
+        else nan,
         per_class=rows,
         trusted=int(sample.asked.sum()),
         absent=len(labels) - len(rows),

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import numpy as np
@@ -6,8 +7,11 @@ from sklearn.metrics import cohen_kappa_score, f1_score
 
 from laud_ray.errors import RunError
 from laud_ray.evaluation.agreement import agreement
+from laud_ray.evaluation.enlarge import _of_sets
 from laud_ray.evaluation.measure import NOT_SCORED, evaluate, predicted_sets
+from laud_ray.evaluation.strata import Population
 from laud_ray.label_sets import LabelSet
+from laud_ray.storage.folder import Folder
 from tests.unit.evaluation.multilabel.passes import NAMES, TASK, drawn, scored
 
 PROBA = np.array([[0.9, 0.2, 0.6], [0.1, 0.2, 0.3], [0.8, 0.7, 0.1], [0.9, 0.9, 0.9]])
@@ -62,3 +66,17 @@ def test_agreement_is_over_pairs(tmp_path: Path) -> None:
     assert kappa == pytest.approx(cohen_kappa_score(a, b))
     assert change == pytest.approx(1 - f1_score(a, b))
     assert agreement(before, before, drawn(50), TASK) == (1.0, 0.0)
+
+
+def test_answers_about_some_labels_count_where_they_were_asked(tmp_path: Path) -> None:
+    """No document was asked about whole, so that nobody knows how often a whole set is right."""
+    answers = {"d0": '{"no":["Milk"],"yes":["Tea"]}', "d1": '{"no":["Tea"],"yes":["Coffee"]}'}
+    found = evaluate(scored(tmp_path, PROBA), drawn(4, size=400), answers, TASK, seed=0)
+    assert found.multilabel is not None
+    assert (found.multilabel.micro_precision.value, found.multilabel.micro_recall.value) == (1.0, 0.5)
+    assert (found.accuracy.n, found.accuracy.high) == (0, 1.0)
+    assert math.isnan(found.calibration_error)
+    population = Population(None, lambda round: Folder(str(tmp_path)), None)  # type: ignore[arg-type]
+    _, right, known = _of_sets(population, drawn(4), answers, NAMES, 1)
+    assert right[:2].tolist() == [True, False]
+    assert known.tolist() == [True, True, False, False]
