@@ -10,6 +10,7 @@ from laud_ray.printable import quoted
 
 # The most of one user, so that sums of squares over users are exact in 128 bits.
 MOST = 10**12
+_NUMBERS = (*(pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean, pa.types.is_null),)
 
 
 class Codes:
@@ -99,6 +100,8 @@ def _whole(values: pa.Array) -> pa.Array:
             return values.cast(pa.int64())
         except pa.ArrowInvalid:  # 3.0, which programs write for a column of counts that lacks some
             values = values.cast(pa.float64())
+    if not any(test(values.type) for test in _NUMBERS):
+        raise pa.ArrowInvalid(f"{values.type} is no number")
     return values.cast(pa.int64())
 
 

@@ -87,7 +87,9 @@ def open_exposures(path: str, named: Names, reading: Reading = AS_FOUND) -> Expo
         CorpusError: if there are no files, or the first one lacks a column.
     """
     there = sources.column_names(path, reading)
-    if there and named.arm not in there:
+    if not there:
+        raise CorpusError(f"{path}: has no rows; expected a row for each user of two arms")
+    if named.arm not in there:
         raise CorpusError(f"{path}: no column {quoted(named.arm)}; {_NOT_RANDOM}")
     require(path, [named.user, named.arm, named.impressions, named.clicks], there)
     if named.segment is not None:

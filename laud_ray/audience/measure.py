@@ -19,6 +19,8 @@ MISMATCH = 0.001
 LEAST_CLICKS, LEAST_ARM_CLICKS = 100, 10
 # One user with more of an arm's impressions is probably a program, and no approximation holds.
 HEAVY = 0.05
+# CUPED by counts of the test itself removes all of the variance, and the effect with it.
+SAME = 0.99
 MOST_SEGMENTS = 50
 
 
@@ -162,6 +164,11 @@ def evaluate(
         )
     _require_clicks(path, {found.control: control, found.treatment: treatment})
     plain = uplift.compare(uplift.ratio(control), uplift.ratio(treatment))
+    if not (plain.control.variance > 0 and plain.treatment.variance > 0):
+        raise CorpusError(
+            f"{path}: all users of an arm have the same click-through rate, from which no interval can be computed; "
+            "expected exposures of people"
+        )
     adjusted, before_test, removed = None, None, None
     slope = uplift.adjustment(control + treatment) if found.before else None
     if slope is not None and all(one.sums[3] for one in (control, treatment)):
@@ -169,6 +176,11 @@ def evaluate(
         before_test = uplift.compare(before(control), before(treatment))
         errors = [one.control.error + one.treatment.error for one in (adjusted, plain)]
         removed = 1 - errors[0] / errors[1]
+        if removed > SAME:
+            raise CorpusError(
+                f"{path}: the period before explains {removed:.1%} of the variance, as only the test itself does; "
+                "expected counts from before the test"
+            )
     arms = {name: _arm(name, one) for name, one in ((found.control, control), (found.treatment, treatment))}
     lift = adjusted if adjusted is not None and adjusted.relative is not None else plain
     assert lift.relative is not None, "both arms have clicks"

@@ -169,8 +169,11 @@ def _hint(path: str) -> str:
     """Return an error text for a .json file according to its first character; "" for other files."""
     if not path.lower().endswith((".json", ".json.gz")):
         return ""
-    with opened(path) as stream:
-        begins = stream.read(_SNIFFED).lstrip()[:1]
+    try:
+        with opened(path) as stream:
+            begins = stream.read(_SNIFFED).lstrip()[:1]
+    except UnicodeDecodeError:
+        return ""
     if begins == b"[":
         return "is a JSON array; expected one object per line, in a file that ends in .jsonl"
     return "is JSON; expected one object per line, in a file that ends in .jsonl" if begins == b"{" else ""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from laud_ray.errors import RunError
 from laud_ray.relabel.plan import Options, Plan
+from laud_ray.relabel.rule import require_fit
 from laud_ray.relabel.source import Source
 
 if TYPE_CHECKING:
@@ -33,11 +34,15 @@ def require_one_label(source: Source, options: Options) -> None:
 
 
 def settle(source: Source, options: Options) -> Options:
-    """Return the options with the accuracy that the run promises, where neither it nor a level is stated.
+    """Check the options; return them with the accuracy that the run promises, where neither it nor a level is stated.
 
     Raises:
         RunError: if they do not fit each other or the model.
     """
+    if options.rule is not None:
+        require_fit(options.rule, source)
+        if options.cascade is not None:
+            raise RunError("--cascade: is not valid with --rule, which is about the full model; expected no --cascade")
     tree, stated = source.taxonomy, {"--accuracy": options.accuracy, "--level": options.level}
     given = [name for name, value in stated.items() if value is not None]
     if tree is None:

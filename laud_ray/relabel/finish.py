@@ -43,6 +43,7 @@ class Totals:
             the deepest up, and "none". Empty for other tasks.
         carried: rows whose scores were carried over from an earlier output.
         sizes: of a multilabel task, the rows by their number of labels, from "0". Empty for other tasks.
+        in_audience: rows in the audience of a rule.
     """
 
     rows: int
@@ -61,6 +62,7 @@ class Totals:
     answered: dict[str, int] = field(default_factory=dict)
     carried: int = 0
     sizes: dict[str, int] = field(default_factory=dict)
+    in_audience: int = 0
 
 
 def finish(plan: Plan, out: Folder, progress: Callable[[int, int], None]) -> Totals:
@@ -186,6 +188,7 @@ def _sum(records: list[Record], scored: int, by_student: int) -> Totals:
         answered=_answered(records),
         carried=total("carried"),
         sizes=_sizes(records),
+        in_audience=total("in_audience"),
     )
 
 

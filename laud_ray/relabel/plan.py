@@ -11,6 +11,7 @@ from typing import Any
 from laud_ray.errors import RunError
 from laud_ray.relabel.inputs import catalog, cutting, neighbours
 from laud_ray.relabel.inputs.catalog import Catalog, Columns
+from laud_ray.relabel.rule import Rule
 from laud_ray.storage.checksums import dump_json, parse_json, text
 from laud_ray.storage.folder import Entry, Folder
 from laud_ray.storage.model_folder import DESCRIPTION
@@ -19,7 +20,7 @@ from laud_ray.storage.text_reading import AS_FOUND, Reading
 WORK = "_laud"
 PLAN = f"{WORK}/plan.json"
 LONGEST_NAME = 255  # maximum bytes of a folder's name on all common file systems
-_LATER = ("accuracy", "level", "changed")
+_LATER = ("accuracy", "level", "changed", "rule")
 VERSIONS = ("laud_ray", "ray", "torch", "transformers", "onnxruntime", "pyarrow")
 
 
@@ -41,6 +42,7 @@ class Options:
         level: of a taxonomy: the deepest level that is answered, from 1.
         changed: carry over the scores of `previous` where id and text are the same and it was labelled by the same
             model, and score only the other rows.
+        rule: of an audience: whether each row is in it is written beside its label.
     """
 
     columns: Columns
@@ -54,6 +56,7 @@ class Options:
     accuracy: float | None = None
     level: int | None = None
     changed: bool | None = None
+    rule: Rule | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from laud_ray.data.seen import Seen
 from laud_ray.errors import PassError, RunError
 from laud_ray.events import Event, Observer
+from laud_ray.relabel import rule
 from laud_ray.relabel.depth import promised, require_one_label, settle
 from laud_ray.relabel.finish import Totals, finish, finished
 from laud_ray.relabel.inputs import cutting
@@ -82,6 +83,8 @@ def relabel(source: Source, data: str, out: str, options: Options, check: Canary
     require_one_label(source, options)
     further = () if source.taxonomy is None else TAXONOMY_COLUMNS
     ours = (*COLUMNS, *(further if source.rules is None else MULTILABEL_COLUMNS))
+    if options.rule is not None:
+        ours = (*ours, rule.COLUMN)
     clash = next((name for name in options.columns.keep if name in ours), None)
     if clash is not None:
         raise RunError(

@@ -50,6 +50,7 @@ class Work:
             load=source.load,
             hashed=plan.hashed,
             depth=self._depth,
+            rule=plan.options.rule,
         )
 
     @contextmanager

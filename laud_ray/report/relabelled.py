@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from laud_ray.relabel import Outcome
+from laud_ray.relabel import Outcome, Rule
 from laud_ray.relabel.ranges.records import AT_LEAF, UNANSWERED
 from laud_ray.report.formatting import duration
 from laud_ray.stats.legibility import Legibility
@@ -37,7 +37,7 @@ def stopped_json(verdict: "Verdict", out: str, model: str) -> dict[str, object]:
     return {"out": out, "model": model, "stopped": verdict.reason, "sample": asdict(verdict)}
 
 
-def relabel_view(outcome: Outcome, out: str, model: str) -> RenderableType:
+def relabel_view(outcome: Outcome, out: str, model: str, rule: Rule | None = None) -> RenderableType:
     """Return the view of `laud relabel`: counts, remarks, and the most frequent labels."""
     totals = outcome.totals
     done = "was already complete" if outcome.again else f"{duration(outcome.seconds)}"
@@ -48,6 +48,11 @@ def relabel_view(outcome: Outcome, out: str, model: str) -> RenderableType:
         lines.append(f"answered: {_answered(totals.answered)}")
     if totals.sizes:
         lines.append(_sizes(totals.sizes))
+    if rule is not None:
+        lines.append(
+            f"{totals.in_audience:,} rows are in the audience: {rule.label} with a confidence of at least "
+            f"{rule.threshold:.4g} (column in_audience)"
+        )
     if totals.errors:
         lines.append(f"{totals.errors:,} rows could not be labelled; their column `error` has the reason")
     if totals.abstained:

@@ -66,6 +66,12 @@ from laud_ray.cli.output import print_json, print_view, say, terminal
 @click.option(
     "--level", type=click.IntRange(1), help="Of a taxonomy: the deepest level that is answered; 1 is the top."
 )
+@click.option(
+    "--rule",
+    metavar="FILE",
+    help="A rule that `laud audience size` wrote: its model labels the rows, and the column in_audience says which "
+    "are in its audience.",
+)
 @click.option("--deduplicate/--no-deduplicate", default=True, help="Score a text that occurs in several rows once.")
 @click.option(
     "--range-rows",
@@ -96,6 +102,7 @@ def relabel(
     cascade: float | None,
     accuracy: float | None,
     level: int | None,
+    rule: str | None,
     deduplicate: bool,
     range_rows: int,
     as_json: bool,
@@ -128,6 +135,9 @@ def relabel(
         previous = relabeling.previous_of(Folder(out).absolute(), previous)
     if max_change is not None and previous is None and not changed:
         raise click.UsageError("--max-change: needs an earlier output to compare with; expected --previous DIR")
+    chosen = None if rule is None else relabeling.read_rule(rule).rule
+    if chosen is not None and not Folder(run).exists("model.json"):
+        model = model or chosen.model
     begun = relabeling.begun_with(Folder(out).absolute(), run) if model is None else None
     source = relabeling.open_source(run, model or begun)
     column = text or source.text
@@ -145,6 +155,7 @@ def relabel(
         accuracy=accuracy,
         level=level,
         changed=changed or None,
+        rule=chosen,
     )
     # The first night has no earlier output, from which labels could change.
     check = None if sample is None else relabeling.Canary(sample, max_change if previous else None, max_drift)
@@ -161,7 +172,7 @@ def relabel(
     if as_json:
         print_json(to_json(outcome, out, source.name))
         return
-    print_view(relabel_view(outcome, out, source.name))
+    print_view(relabel_view(outcome, out, source.name, chosen))
 
 
 @click.command(short_help="Show what changed between two labelled outputs.")

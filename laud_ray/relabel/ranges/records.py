@@ -65,6 +65,7 @@ class Record:
             off to, and "none". Empty for other tasks.
         carried: rows whose scores were carried over from an earlier output.
         sizes: of a multilabel task, the rows by their number of labels, such as {"0": 12}. Empty for other tasks.
+        in_audience: rows in the audience of a rule.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Record:
     answered: dict[str, int] = field(default_factory=dict)
     carried: int = 0
     sizes: dict[str, int] = field(default_factory=dict)
+    in_audience: int = 0
 
 
 def record_name(part: str) -> str:

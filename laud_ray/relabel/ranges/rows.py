@@ -17,8 +17,10 @@ from laud_ray.relabel.inputs.catalog import Catalog, Range
 from laud_ray.relabel.inputs.reading import ids_of
 from laud_ray.relabel.ranges import repeats
 from laud_ray.relabel.ranges.answers import coded, columns, set_columns
+from laud_ray.relabel.ranges.audience import inside
 from laud_ray.relabel.ranges.records import PREVIOUS
 from laud_ray.relabel.ranges.scored import Answered, score_rows
+from laud_ray.relabel.rule import COLUMN, Rule
 from laud_ray.relabel.sets import Sets, size_of
 from laud_ray.stats.hierarchy import LEAF, Depth
 from laud_ray.stats.legibility import ENOUGH, LegibleScorer
@@ -45,6 +47,7 @@ class Job:
         hashed: whether to write a hash of each text, because the ids alone do not identify it.
         depth: how deep a taxonomy's rows are answered.
         carried: folder of the scores that are carried over from an earlier output; None if there are none.
+        rule: of an audience; None for none.
     """
 
     catalog: Catalog
@@ -60,6 +63,7 @@ class Job:
     hashed: bool = False
     depth: Depth = LEAF
     carried: Folder | None = None
+    rule: Rule | None = None
 
     def range(self, name: str) -> Range:
         return self.catalog.ranges[int(name.removeprefix("part-"))]
@@ -134,6 +138,8 @@ def label(
         _fill(answered, np.flatnonzero(known), *answers.take(file[known], row[known], top), path, chosen)
     _fill(answered, kept.rows, kept.top, kept.probability, kept.confidences, kept.sets)
     made = _table(ids, rows, answered, scorer.labels, job, part, tree)
+    if job.rule is not None:
+        made = made.append_column(COLUMN, pa.array(inside(job.rule, answered, scorer.labels, tree)))
     if job.hashed:
         made = made.append_column(text_hashes.COLUMN, text_hashes.text_hashes(texts))
     copied = part.path != job.catalog.inputs[part.input].path

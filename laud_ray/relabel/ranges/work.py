@@ -16,6 +16,7 @@ from laud_ray.relabel.ranges.records import PREVIOUS, Record, write_record
 from laud_ray.relabel.ranges.rows import Job, label
 from laud_ray.relabel.ranges.scored import score_rows
 from laud_ray.relabel.ranges.writing import write
+from laud_ray.relabel.rule import COLUMN
 
 
 def label_range(name: str, job: Job) -> Record:
@@ -38,6 +39,7 @@ def label_range(name: str, job: Job) -> Record:
         counts(rows.table["depth"], rows.table["backed_off"]) if rows.answered.confidences is not None else {},
         rows.carried,
         _sizes(rows.table),
+        int(pc.sum(rows.table[COLUMN]).as_py() or 0) if job.rule is not None else 0,
     )
     write_record(job.out, record)
     return record

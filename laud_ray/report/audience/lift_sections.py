@@ -73,7 +73,7 @@ def _lift(found: Measured) -> Section:
     if found.design_effect is not None:
         lines.append(
             f"Design effect {found.design_effect:.2f}: impressions of one user resemble each other, so a test on "
-            f"impressions would take its intervals {found.design_effect**0.5:.2f} times too narrow."
+            f"impressions would give intervals that are {found.design_effect**0.5:.2f} times too narrow."
             if found.design_effect > 1
             else f"Design effect {found.design_effect:.2f}: impressions of one user hardly resemble each other."
         )

@@ -12,7 +12,7 @@ POWER, UPPER = 0.8, 0.975
 def design_effect(lift: Lift, impressions: tuple[int, int]) -> float | None:
     """Return by how much the variance exceeds that of independent impressions, which a two-proportion test assumes.
 
-    So many times as many impressions are needed as its formulas say. Kish (1965), "Survey Sampling", section 8.2.
+    Its formulas give too few impressions by this factor. Kish (1965), "Survey Sampling", section 8.2.
 
     Args:
         lift: the unadjusted comparison.

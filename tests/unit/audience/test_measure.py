@@ -42,7 +42,7 @@ def write(folder: Path, rows: pa.Table, name: str = "exposures.parquet") -> str:
 
 def lines(folder: Path, *rows: str, head: str = HEAD, name: str = "exposures.csv") -> str:
     """Write a CSV with given rows behind those of 200 users of two arms."""
-    good = [f"g{i},{'old' if i % 2 else 'new'},10,3" for i in range(200)] if head == HEAD else []
+    good = [f"g{i},{'old' if i % 2 else 'new'},10,{1 + i // 2 % 5}" for i in range(200)] if head == HEAD else []
     (folder / name).write_text("\n".join([head, *good, *rows]) + "\n")
     return str(folder / name)
 
@@ -242,6 +242,18 @@ def test_too_few_clicks_show_nothing(tmp_path: Path) -> None:
         measure(str(tmp_path / "one.csv"))
 
 
+def test_users_without_differences_show_nothing(tmp_path: Path) -> None:
+    (tmp_path / "same.csv").write_text("\n".join([HEAD, *(f"u{i},{'a' if i % 2 else 'b'},10,5" for i in range(300))]))
+    with pytest.raises(CorpusError, match="all users of an arm have the same click-through rate"):
+        measure(str(tmp_path / "same.csv"))
+
+
+def test_the_test_is_not_its_own_period_before(tmp_path: Path) -> None:
+    path = write(tmp_path, table().select(["user", "arm", "impressions", "clicks"]))
+    with pytest.raises(CorpusError, match="explains 100.0% of the variance, as only the test itself does"):
+        measure(path, pre=path)
+
+
 def test_one_arm_is_no_experiment(tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text(f"{HEAD}\nu1,old,5,1\n")
     with pytest.raises(CorpusError, match="has users in the arm 'old' only; expected two arms"):
@@ -252,7 +264,7 @@ def test_one_arm_is_no_experiment(tmp_path: Path) -> None:
 
 
 def test_a_users_properties_are_the_same_in_all_rows(tmp_path: Path) -> None:
-    rows = [f"u{i},{'old' if i % 2 else 'new'},10,3,x,5,1" for i in range(200)]
+    rows = [f"u{i},{'old' if i % 2 else 'new'},10,{1 + i // 2 % 5},x,5,1" for i in range(200)]
     head = f"{HEAD},segment,pre_impressions,pre_clicks"
     with pytest.raises(CorpusError, match="the user 'u0' is in the segments 'x' and 'y'"):
         measure(lines(tmp_path, *rows, "u0,new,1,0,y,5,1", head=head))

@@ -1,0 +1,25 @@
+"""Which rows are in the audience of a rule. n rows, D levels."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from laud_ray.relabel.ranges.scored import Answered
+from laud_ray.relabel.rule import Rule
+from laud_ray.taxonomy import Taxonomy
+from laud_ray.types import Bools
+
+
+def inside(rule: Rule, answered: Answered, labels: Sequence[str], taxonomy: Taxonomy | None) -> Bools:
+    """Return (n,) whether each row is in a rule's audience. In a taxonomy, it depends on the likeliest leaf's path."""
+    first = answered.top[:, 0].astype(np.int64)
+    if taxonomy is None:
+        belongs, confidence = first == labels.index(rule.label), answered.probability[:, 0]
+    else:
+        node = taxonomy.find(rule.label)
+        assert node is not None, "checked before the first range"
+        assert answered.confidences is not None, "scored with the taxonomy"
+        leaf = taxonomy.leaves[first]
+        belongs = (leaf >= node) & (leaf < taxonomy.ends[node])
+        confidence = np.nan_to_num(answered.confidences[:, taxonomy.depths[node] - 1], nan=-1.0)
+    return np.asarray(answered.usable & belongs & (confidence >= np.float32(rule.threshold)))
