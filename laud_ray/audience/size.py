@@ -45,7 +45,7 @@ class Sized:
     """The result.
 
     Attributes:
-        label, model, target: what was asked for.
+        run, label, model, target: what was asked for.
         names: names in all; `labelled` of them have the label.
         users: distinct users in all; None without users.
         steps: audiences from the smallest to the largest.
@@ -56,6 +56,7 @@ class Sized:
         notes: remarks for people.
     """
 
+    run: str
     label: str
     model: str
     checksum: str
@@ -75,12 +76,12 @@ class Sized:
     def audience(self) -> Step | None:
         return None if self.chosen is None else self.steps[self.chosen]
 
-    def rule(self, run: str) -> RuleFile:
+    def rule(self) -> RuleFile:
         """Return the rule of the audience, which there must be."""
         found = self.audience
         assert found is not None, "nothing is shown"
         facts = {
-            "run": run,
+            "run": self.run,
             "bound_rests_on": round(self.n, 1),
             "recall": asdict(found.recall),
             "names": {"all": self.names, "reached": found.names},
@@ -159,6 +160,7 @@ def choose(
     if reach.without_user:
         notes = (*notes, f"{reach.without_user:,} names with the label have no user; they count as names only")
     return Sized(
+        source.run,
         label,
         source.name,
         source.checksum,
@@ -182,7 +184,9 @@ def not_shown(found: Sized) -> str:
     at = found.steps[found.first]
     seen = f"{100 * at.precision.value:.1f} % of {at.precision.n} are right" if at.precision.n else "there is none"
     more = max(least - found.n, 0) / share
-    way = f"about {_rounded(more)} more answers from `laud evaluate RUN --budget N`" if more else "a better model"
+    way = (
+        f"about {_rounded(more)} more answers from `laud evaluate {found.run} --budget N`" if more else "a better model"
+    )
     return (
         f"--precision {found.target:g}: is not shown for {found.label}, whose {found.sampled} documents in the "
         f"evaluation sample show {100 * found.low:.1f} % with 95 % confidence (at a confidence of {at.threshold:.2g}, "

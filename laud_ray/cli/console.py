@@ -35,6 +35,7 @@ SAYS = {
     "repeats": "scoring texts that occur in several rows",
     "relabel": "labelling every row",
     "verify": "verifying the output",
+    "exposures": "adding up the exposures of each user",
 }
 # Steps with a progress bar and a rate.
 PASSES = ("zero-shot", "score", "reference", "novelty", "canary", "repeats", "relabel", "verify")
@@ -138,9 +139,13 @@ class Show:
         before = before if before < number else 0
         shown = event.step in PASSES and event.seconds > 0.1 and number > before
         rate = f", {_rate((number - before) / event.seconds)}/s" if shown else ""
-        unit = {"train": "examples", "annotate": "answers", "audit": "answers", "probe": "answers"}.get(
-            event.step, "documents"
-        )
+        unit = {
+            "exposures": "rows",
+            "train": "examples",
+            "annotate": "answers",
+            "audit": "answers",
+            "probe": "answers",
+        }.get(event.step, "documents")
         fresh = f"{number - before:,} of " if before else ""
         count = f": {fresh}{number:,} {unit}" if number else ""
         self._console.print(Text(f"{self._says(event)}{count} in {duration(event.seconds)}{rate}"))

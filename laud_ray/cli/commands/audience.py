@@ -1,6 +1,7 @@
 """Audiences: how many names a rule reaches, and what showing them an advertisement changed."""
 
 import os
+import time
 
 import click
 
@@ -92,9 +93,9 @@ def size(
     if found.audience is None:
         if as_json:
             print_json(size_json(found))
-        raise RunError(not_shown(found).replace("RUN", run))
+        raise RunError(not_shown(found))
     if out is not None:
-        write_rule(out, found.rule(run))
+        write_rule(out, found.rule())
     if as_json:
         print_json(size_json(found, out))
         return
@@ -182,6 +183,8 @@ def measure(
     """
     from laud_ray.audience.columns import Names
     from laud_ray.audience.measure import measure as measured
+    from laud_ray.cli.console import Show
+    from laud_ray.events import Event
     from laud_ray.report.audience.lift_json import lift_json, lift_view
     from laud_ray.storage.folder import Folder
     from laud_ray.types import Estimate
@@ -201,15 +204,19 @@ def measure(
         from laud_ray.relabel.rule import read_rule
 
         share = read_rule(rule).precision
-    found = measured(
-        exposures,
-        pre=pre,
-        names=Names(user, arm, impressions, clicks, segment),
-        control=control,
-        ratio=ratio,
-        precision=share,
-        reading=reading_of(delimiter, quote, encoding),
-    )
+    with Show(terminal(err=True), None) as show:
+        began = time.monotonic()
+        show(Event("begin", "exposures", 0))
+        found = measured(
+            exposures,
+            pre=pre,
+            names=Names(user, arm, impressions, clicks, segment),
+            control=control,
+            ratio=ratio,
+            precision=share,
+            reading=reading_of(delimiter, quote, encoding),
+        )
+        show(Event("end", "exposures", 0, total=found.rows, seconds=time.monotonic() - began))
     if html is not None:
         from laud_ray.report.audience.page import render
 

@@ -125,11 +125,11 @@ def test_the_view_names_the_bound_and_marks_the_audience(tmp_path: Path) -> None
 
 def test_a_rule_is_read_as_it_was_written(tmp_path: Path) -> None:
     path, found = str(tmp_path / "rules" / "tea.json"), sized(tmp_path, sampled(400), user="who")
-    write_rule(path, found.rule("runs/food"))
+    write_rule(path, found.rule())
     read = read_rule(path)
-    assert read == found.rule("runs/food")
+    assert read == found.rule()
     assert read.rule == Rule("round-0001", "sum", "Tea", 0.0)
-    assert (read.facts["names"], read.facts["run"]) == ({"all": 400, "reached": 200}, "runs/food")
+    assert (read.facts["names"], read.facts["run"]) == ({"all": 400, "reached": 200}, "run")
     require_fit(read.rule, SOURCE)
 
 
@@ -153,7 +153,7 @@ def test_a_broken_rule_is_one_line(content: str, message: str, tmp_path: Path) -
 
 def test_a_rule_that_was_changed_by_hand_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "rule.json"
-    write_rule(str(path), sized(tmp_path, sampled(400)).rule("run"))
+    write_rule(str(path), sized(tmp_path, sampled(400)).rule())
     path.write_text(path.read_text().replace('"threshold": 0.0', '"threshold": 0.1'))
     with pytest.raises(DamageError, match="its checksum differs"):
         read_rule(str(path))
