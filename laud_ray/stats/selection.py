@@ -14,6 +14,8 @@ from laud_ray.types import Bools, Floats, Indices
 # The model is taken to be wrong this many times as often as its confidence says when the first threshold is chosen.
 # The choice changes only how often something is shown, never whether what is shown holds.
 PESSIMISM = 2.0
+# Beyond these documents, chance hardly matters. Chances this close are about equal.
+_MOST, _EQUAL = 2000, 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +104,22 @@ def needed(target: float) -> int:
 
 
 def _first(n: float, reach: Floats, expected: Floats, target: float) -> int:
-    """Return the place of the threshold that is the likeliest to pass, the largest audience of equals."""
-    sizes: Indices = np.floor(n * reach).astype(np.int64)
-    wrong = np.clip(PESSIMISM * (1 - expected), 1e-9, 1.0)
+    """Return the place of the threshold that is the likeliest to pass, the largest audience of about equals.
+
+    How many of n documents a threshold reaches is binomial, and so is the number of wrong ones among them.
+    """
+    whole = min(int(n), _MOST)
+    sizes: Indices = np.arange(whole + 1)
     allowed = np.array([most_disagreements(int(size), target) if size else -1 for size in sizes])
+    wrong = np.clip(PESSIMISM * (1 - expected), 1e-9, 1.0)[:, None]
     passes = np.where(allowed >= 0, bdtr(np.maximum(allowed, 0), sizes, wrong), 0.0)
-    if passes.max() <= 0:  # no set is large enough: the largest shows most
+    chance = (_binomial(whole, np.clip(reach, 0, 1)[:, None]) * passes).sum(axis=1)
+    if chance.max() <= 0:  # no set is large enough: the largest shows most
         return len(reach) - 1
-    return int(np.flatnonzero(passes >= passes.max() - 1e-6)[-1])
+    return int(np.flatnonzero(chance >= chance.max() - _EQUAL)[-1])
+
+
+def _binomial(n: int, p: Floats) -> Floats:
+    """Return (m, n + 1) the probabilities of 0 to n of n events, for (m, 1) probabilities p."""
+    up_to = bdtr(np.arange(n + 1), n, p)
+    return np.diff(up_to, axis=1, prepend=0.0)

@@ -7,8 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -32,8 +30,8 @@ from laud_ray.models import kinds as models
 from laud_ray.passes.run import run_pass
 from laud_ray.relabel import Columns, Options, Outcome, open_source, relabel
 from laud_ray.storage.folder import Folder
-from laud_ray.store.run import claim, configured, look_at
-from laud_ray.types import Annotation, Floats, Scorer
+from laud_ray.store.run import look_at
+from laud_ray.types import Floats, Scorer
 from tests.relabeling import rows
 from tests.s3 import s3_server
 from tests.served import add_model, eventually, serve_run
@@ -491,59 +489,3 @@ def rows_schema(table: pa.Table) -> pa.Schema:
     plain = {"top_labels": pa.list_(pa.string())}
     kinds = [(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in table.schema]
     return pa.schema([(name, plain.get(name, kind)) for name, kind in kinds])
-
-
-@pytest.fixture(scope="module")
-def evaluated(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """The run with the scores of its second model for the evaluation sample, and answers that are all right."""
-    with claim(configured(f"{place.run}/config.yaml")) as folder:
-        drawn, scorer = folder.store.sample("evaluation"), models.load(str(folder.models.local / "round-0002"))  # type: ignore[operator]
-        asked = [one.query.document for one in folder.store.queries("evaluation")]
-        proba = scorer.score([one.text for one in asked])
-        labels = [scorer.labels[i] for i in proba.argmax(1)]
-        table = pa.table({"label": labels, "confidence": proba.max(1).astype(np.float32)})
-        folder.scores(2).write_table(drawn[0].range, table)
-        answers = [Annotation(one.id, label, "replay") for one, label in zip(asked, labels, strict=True)]
-        folder.store.add_annotations(answers)
-    return place
-
-
-def test_an_audience_is_sized_and_its_rule_applied(
-    evaluated: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The names that the rule selects are those that were counted, also when they are labelled by another command."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    label, rule = _commonest(evaluated.run), str(tmp_path / "rule.json")
-    size = ["audience", "size", evaluated.run, evaluated.data, "--label", label, "--user", "shop", "--text", "text"]
-    main([*size, "--precision", "40%", "--out", rule, "--json"])
-    found = json.loads(capsys.readouterr().out)
-    audience = found["audience"]
-    assert found["names"] == ROWS
-    assert 0 < audience["names"] <= found["labelled"]
-    assert (audience["users"], found["users"]) == (3, 3)
-    out = tmp_path / "out"
-    main(["relabel", evaluated.run, evaluated.data, "--out", str(out), "--text", "text", "--rule", rule, "--json"])
-    done = json.loads(capsys.readouterr().out)
-    table = rows(out)
-    chosen = table.filter(table["in_audience"])
-    assert done["in_audience"] == chosen.num_rows == audience["names"]
-    assert set(chosen["label"].to_pylist()) == {label}
-    assert min(chosen["confidence"].to_pylist()) >= np.float32(audience["threshold"])
-    # The labelled names are used again, here and from the output of the other command.
-    main([*size, "--precision", "40%", "--json"])
-    assert json.loads(capsys.readouterr().out) == {**found, "rule": None}
-    size[3] = str(out)
-    main([*[one for one in size if one not in ("--user", "shop")], "--precision", "40%", "--json"])
-    assert json.loads(capsys.readouterr().out)["audience"]["names"] == audience["names"]
-    with pytest.raises(SystemExit) as left:
-        main([*size[:2], evaluated.run, str(out), "--label", label, "--precision", "99%", "--json"])
-    shown = capsys.readouterr()
-    assert left.value.code == 2
-    assert json.loads(shown.out)["audience"] is None
-    assert f"--precision 0.99: is not shown for {label}" in shown.err
-
-
-def _commonest(run: str) -> str:
-    with look_at(run) as folder:
-        return Counter(str(one.label) for one in folder.store.queries("evaluation")).most_common(1)[0][0]
