@@ -75,8 +75,8 @@ STRATEGIES_OF_SETS = """\
 #   cardinality           documents that seem to have another number of labels than those that are annotated
 #   cvirs                 labels that are close to their thresholds, in sets unlike those that are annotated
 #   kmeans, core_set, typiclust, random, or mix of several with weights, such as  mix: {label_entropy: 0.7, kmeans: 0.3}
-# diversity (kmeans, core_set or badge) spreads a batch of the first three over different documents; shortlist (50000) is
-# the most candidates that are embedded; answerable (true) avoids documents similar to those from which the oracle
+# diversity (kmeans, core_set or badge) spreads a batch of the first three over different documents; shortlist (50000)
+# is the most candidates that are embedded; answerable (true) avoids documents similar to those from which the oracle
 # abstained.
 """
 
