@@ -35,7 +35,7 @@ def powered_ratio(shares: Shares, trusted: Ratio, cheap: Ratio) -> Powered:
     (Angelopoulos, Duchi and Zrnic 2023, "PPI++", arXiv 2311.01453). The variance is the linearised one of two-phase
     sampling (Cochran 1977, "Sampling Techniques", section 6.11 and chapter 12), and the limits are quantiles of the
     Beta distribution with this mean and variance, as in `powered_limits`; half an event on which the cheap answer is
-    wrong is added in every stratum on either side.
+    wrong is added on either side, spread over the strata.
 
     Args:
         shares: of the sample; says which documents have a trusted answer.
@@ -58,7 +58,7 @@ def powered_ratio(shares: Shares, trusted: Ratio, cheap: Ratio) -> Powered:
         part, whole = sums.totals(factor)
     value = float(np.clip(part / whole, 0, 1))
     # If all is right, or nothing, a whole event is added instead of half of one, as in `share_limits`.
-    down, up = (1.0 if value >= 1 - TINY else 0.5), (1.0 if value <= TINY else 0.5)
+    down, up = ((1.0 if one else 0.5) / len(shares.sizes) for one in (value >= 1 - TINY, value <= TINY))
     low = sums.quantile(factor, (0.0, typical, typical, down), _TAIL)
     high = sums.quantile(factor, (typical, typical, 0.0, up), 1 - _TAIL)
     return Powered(

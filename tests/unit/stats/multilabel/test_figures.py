@@ -3,9 +3,10 @@ import pytest
 from sklearn.metrics import f1_score, label_ranking_average_precision_score, precision_score, recall_score
 
 from laud_ray.label_sets import NOT_ASKED
+from laud_ray.stats.multilabel import macro
 from laud_ray.stats.multilabel.figures import multilabel_figures
 from laud_ray.stats.multilabel.sample import MultilabelSample, ranking_precision
-from laud_ray.types import Floats, MultilabelFigures
+from laud_ray.types import Floats, Indices, MultilabelFigures
 
 NAMES = ("a", "b", "c", "d", "e")
 
@@ -139,3 +140,37 @@ def test_shapes_must_agree() -> None:
         )
     with pytest.raises(ValueError, match="3 labels; expected 5"):
         multilabel_figures(sample, NAMES[:3], seed=0)
+
+
+def test_intervals_cover_what_they_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The full simulation is benchmarks/multilabel_coverage.py. 250 samples show a coverage to about 1.4 %."""
+    monkeypatch.setattr(macro, "_REPLICATES", (10, 10))
+    rng = np.random.default_rng(3)
+    n, drawn_per_stratum = 3000, (60, 60)
+    many = rng.normal(size=(n, 1))  # documents differ in how many labels they have, so that pairs depend on each other
+    true = (rng.random((n, 5)) < 1 / (1 + np.exp(1.5 - many))).astype(np.int8)
+    proba = 1 / (1 + np.exp(-rng.normal(size=true.shape) * 1.5 - 2 * (true - 0.5)))
+    predicted, precision = proba > 0.5, ranking_precision(true, proba)
+    stratum = (proba.max(axis=1) > 0.9).astype(np.int64)
+    sizes = {h: int((stratum == h).sum()) for h in (0, 1)}
+    names = ("micro_precision", "micro_recall", "micro_f1", "exact_match", "ranking", "true_labels")
+
+    def measured(rows: Indices) -> MultilabelFigures:
+        sample = MultilabelSample(
+            true[rows], predicted[rows], precision[rows], np.ones(len(rows)), stratum[rows], sizes
+        )
+        return of(sample)
+
+    truth = measured(np.arange(n))
+    covered = dict.fromkeys(names, 0)
+    for _ in range(250):
+        rows = np.concatenate(
+            [rng.choice(np.flatnonzero(stratum == h), m, replace=False) for h, m in enumerate(drawn_per_stratum)]
+        )
+        found = measured(rows)
+        for name in names:
+            one, right = getattr(found, name), getattr(truth, name).value
+            covered[name] += one.low <= right <= one.high
+    shares = {name: count / 250 for name, count in covered.items()}
+    assert all(0.91 <= share <= 0.99 for share in shares.values()), shares
+    assert 0.93 <= np.mean(list(shares.values())) <= 0.98
