@@ -57,7 +57,11 @@ def progress(
     waited = [one for one in found if not one.closed and not one.taken]
     lacking = sum(one.lacking(rules.close_at) for one in waited)
     needed = sum(one.states.get("settled", 0) + one.lacking(rules.close_at) for one in waited)
-    figures, more = sure(history[-1].figures.accuracy) if history else (None, None)
+    figures, more = (None, None)
+    if history:
+        measured = history[-1].figures
+        name = "Accuracy" if measured.multilabel is None else "Exact match"
+        figures, more = sure(measured.accuracy, name)
     finished = stop_reason is not None
     return Progress(
         open=sum(one.states.get("open", 0) for one in found),
@@ -71,14 +75,15 @@ def progress(
     )
 
 
-def sure(accuracy: Estimate) -> tuple[str, int]:
+def sure(accuracy: Estimate, name: str = "Accuracy") -> tuple[str, int]:
     """Say how sure the accuracy is, and how many evaluation answers more would make it +- 2 points.
 
-    The width of an interval falls with the square root of the number of answers.
+    In a multilabel task it is the share of exact matches, which `name` says. The width of an interval falls with the
+    square root of the number of answers.
     """
     points = 50 * (accuracy.high - accuracy.low)
     more = max(0, ceil(accuracy.n * (points / POINTS) ** 2) - accuracy.n)
-    said = f"Accuracy {100 * accuracy.value:.1f} % \u00b1 {points:.1f} points (n = {accuracy.n:,})"
+    said = f"{name} {100 * accuracy.value:.1f} % \u00b1 {points:.1f} points (n = {accuracy.n:,})"
     if not more:
         return f"{said}.", 0
     rounded = more if more < 100 else round(more, -1)

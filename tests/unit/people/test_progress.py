@@ -80,3 +80,9 @@ def test_how_sure_the_figures_are_is_said_with_the_answers_that_it_takes() -> No
 def test_twice_the_width_takes_four_times_the_answers(n: int) -> None:
     _, more = sure(Estimate(0.5, 0.46, 0.54, n))  # 4 points: half of them take four times n
     assert more == pytest.approx(3 * n, abs=1)
+
+
+def test_the_accuracy_of_sets_is_called_what_it_is() -> None:
+    said, more = sure(Estimate(0.4, 0.35, 0.45, 400), "Exact match")
+    assert said.startswith("Exact match 40.0 % \u00b1 5.0 points (n = 400)")
+    assert more > 0
