@@ -59,8 +59,8 @@ def typed(name: str) -> str:
 
     CSV has no types, so programs write true, false and whole numbers differently; Parquet and JSON have types.
     """
-    if name.casefold() in ("true", "false"):
-        return name.casefold()
+    if len(name) in (4, 5) and (folded := name.casefold()) in ("true", "false"):
+        return folded
     found = _WHOLE.fullmatch(name)
     return name if found is None else found[1]
 

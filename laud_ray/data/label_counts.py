@@ -11,6 +11,7 @@ from laud_ray.data.sharding.buckets import digest_of
 from laud_ray.storage.checksums import dump_json, parse_json
 
 MOST_LABELS = 10_000
+MOST_NODES = 100_000  # of a taxonomy
 MOST_PAIRS = 20_000_000
 _AT_ONCE = 1_000_000
 _PAIR = np.dtype([("text", "<u8"), ("label", "<i8")])

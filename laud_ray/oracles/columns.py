@@ -50,7 +50,8 @@ def remarks(config: ReplayConfig, task: Task, corpus: Corpus, where: str) -> Ite
     if found is None:
         return
     strange = {label: rows for label, rows in found.counts.items() if known.find(label) is None}
-    rows = sum(strange.values()) + found.others
+    # Labels that were not counted separately may be labels of a large taxonomy.
+    rows = sum(strange.values()) + (0 if task.taxonomy is not None else found.others)
     if rows:
         listed = ", ".join(map(str, known.unknown(strange)))
         yield f"{where}.label: {rows:,} {_MEANS.get(task.kind, _ABSTAINS)}: {listed}"

@@ -233,10 +233,11 @@ def _subtree_ends(parents: Indices, depths: Indices) -> Indices:
 
 def _once(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
     """Return the pairs whose text occurs once."""
-    groups = defaultdict[str, list[int]](list)
+    found, twice = dict[str, int](), set[str]()
     for text, node in pairs:
-        groups[text].append(node)
-    return {text: nodes[0] for text, nodes in groups.items() if len(nodes) == 1}
+        if found.setdefault(text, node) != node:
+            twice.add(text)
+    return {text: node for text, node in found.items() if text not in twice} if twice else found
 
 
 def _by_name(nodes: Sequence[Node]) -> dict[str, tuple[int, ...]]:

@@ -53,7 +53,9 @@ def _append(work: Work, source: str) -> Appended:
     config = work.config
     column = oracles.sealed_column(config.asked_oracles())
     read = config.corpus.model_copy(update={"path": source})
-    return append_to(read, work.run.corpus, work.corpus, sealed=column, labels=known_labels(work.task))
+    # A taxonomy may change: later versions read the labels of the data as they are.
+    labels = known_labels(work.task) if work.task.taxonomy is None else None
+    return append_to(read, work.run.corpus, work.corpus, sealed=column, labels=labels)
 
 
 def _record(work: Work, corpus: Corpus) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from laud_ray.data.label_counts import MOST_LABELS, SortedLabels
+from laud_ray.data.label_counts import MOST_LABELS, MOST_NODES, SortedLabels
 from laud_ray.data.sharding.buckets import halves, read_buckets
 from laud_ray.data.sharding.fingerprint import write_hashed
 from laud_ray.data.sharding.partition import IDS, ROWS
@@ -247,8 +247,11 @@ def repeated_id(name: str, job: OrderJob) -> tuple[tuple[int, int], tuple[int, i
 
 
 def _most(labels: Known | None) -> int:
-    """Return how many different labels are counted: also where a task has more than are counted by default."""
-    return MOST_LABELS if labels is None else MOST_LABELS + 2 * len(labels.names)
+    """Return how many different labels are counted: also where a task has more than are counted by default.
+
+    The labels of a taxonomy, which may be tens of thousands, are not known here.
+    """
+    return MOST_NODES if labels is None else MOST_LABELS + 2 * len(labels.names)
 
 
 def _class_of(labels: Known | None) -> Callable[[str], str]:

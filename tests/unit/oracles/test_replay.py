@@ -12,6 +12,7 @@ import pytest
 from laud_ray import oracles
 from laud_ray.config import CorpusConfig, ReplayConfig
 from laud_ray.data.corpus import Corpus
+from laud_ray.data.label_counts import MOST_LABELS
 from laud_ray.data.sharding.normalise import normalise
 from laud_ray.errors import ConfigError, CorpusError
 from laud_ray.label_sets import LabelSet
@@ -44,6 +45,18 @@ def test_a_replay_column_is_read_as_labels_are(tmp_path: Path) -> None:
         "oracle.label: 4 documents have a label that the task does not have; the oracle abstains from them: "
         "'milk' (2, nearest: 'Milk'), 'Brad' (1, nearest: 'Bread'), 'x' (1)"
     )
+
+
+def test_a_large_tree_has_more_labels_than_are_counted_of_a_flat_column(tmp_path: Path) -> None:
+    paths = [f"A > {i}" for i in range(MOST_LABELS + 5)]
+    task = task_of("t", read_table({"path": paths}, "t"))
+    lines = [json.dumps({"text": f"t{i}", "label": label}) for i, label in enumerate([*paths, "A > strange"])]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    config = CorpusConfig(path=str(tmp_path / "a.jsonl"), text="text")
+    corpus = normalise(config, Folder(str(tmp_path / "corpus")), sealed="label")
+    (line,) = oracles.remarks(ReplayConfig(kind="replay", label="label"), task, corpus)
+    assert line.startswith("oracle.label: 1 documents have a label that the task does not have;")
+    assert "'A > strange' (1" in line
 
 
 def test_texts_with_two_labels_are_counted_by_class(tmp_path: Path) -> None:
