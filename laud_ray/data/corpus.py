@@ -53,14 +53,18 @@ class Corpus:
         """Return a range's rows, always in the same order."""
         return self.folder.read_table(name, columns)
 
-    def some_texts(self, n: int) -> tuple[str, ...]:
+    def some_texts(self, n: int, *, once: bool = False) -> tuple[str, ...]:
         """Return at most n distinct texts: a random sample, because ranges are sorted by hash; always the same one.
 
         Each generation has its share of them.
+
+        Args:
+            n: how many.
+            once: whether texts that several documents of a generation have are left out.
         """
         if len(self.generations) < 2:
-            return tuple(islice(self._texts(), n))
-        parts = [(one.pool_size, self.of_generation(one.number)._texts()) for one in self.generations]
+            return tuple(islice(self._texts(once=once), n))
+        parts = [(one.pool_size, self.of_generation(one.number)._texts(once=once)) for one in self.generations]
         return tuple(islice(_in_proportion(parts), n))
 
     def of_generation(self, number: int) -> "Corpus":
@@ -92,14 +96,26 @@ class Corpus:
         """Number of documents that can be asked about: distinct texts."""
         return self.counts["unique"]
 
-    def _texts(self) -> Iterator[str]:
+    def _texts(self, *, once: bool) -> Iterator[str]:
         """Yield the distinct texts in order, range by range."""
         seen: set[str] = set()
         for one in self.ranges:
-            for text in self.read(one.name, ["text"]).column("text").to_pylist():
+            table = self.read(one.name, ["id", "text", "duplicate_of"] if once else ["text"])
+            table = table.filter(occurs_once(table)) if once else table
+            for text in table.column("text").to_pylist():
                 if text is not None and text not in seen:
                     seen.add(text)
                     yield text
+
+
+def occurs_once(rows: pa.Table) -> pa.ChunkedArray:
+    """Return which rows of a range have a text that no other row has; equal texts lie side by side.
+
+    Args:
+        rows: columns id and duplicate_of.
+    """
+    copied = pc.drop_null(rows.column("duplicate_of"))
+    return pc.and_(pc.is_null(rows.column("duplicate_of")), pc.invert(pc.is_in(rows.column("id"), value_set=copied)))
 
 
 def _in_proportion(parts: Sequence[tuple[int, Iterator[str]]]) -> Iterator[str]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray.cluster.ranges import Workers, map_all_ranges
-from laud_ray.data.corpus import Corpus
+from laud_ray.data.corpus import Corpus, occurs_once
 from laud_ray.data.range_files import side_by_side
 from laud_ray.models.language.warm import make_room
 from laud_ray.passes.shortlists import SHORTLIST
@@ -149,24 +149,24 @@ def mapped(names: Sequence[str], work: Callable[[str, J], T], job: J, workers: W
 
 
 def batch_of(
-    table: pa.Table, names: Sequence[str], threshold: float | None = None, groups: Indices | None = None
+    table: pa.Table, names: Sequence[str], thresholds: Sequence[float] | None = None, groups: Indices | None = None
 ) -> Batch:
     """Return documents of a stored pass as a batch of the tests.
 
     Documents without a label do not count, and neither do those whose label the model lacks.
 
     Args:
-        table: columns label and confidence, and novelty if there is a threshold.
+        table: columns label and confidence, and novelty if there are thresholds.
         names: of the k labels of the model.
-        threshold: the novelty above which a document is novel; None: novelty was not measured.
+        thresholds: the novelties of laud_ray.stats.betting.FAR, ascending; None: novelty was not measured.
         groups: (k,) the group of each label, which counts in its place; None: each label counts.
     """
     best = pc.index_in(table.column("label").cast(pa.string()), value_set=pa.array(names, pa.string()))
     table = table.append_column("best", best).filter(pc.is_valid(best))
     confidence = np.clip(table.column("confidence").to_numpy().astype(np.float64), 0, 1)
-    novel = None if threshold is None else np.nan_to_num(table.column("novelty").to_numpy()) > threshold
+    far = None if thresholds is None else np.searchsorted(thresholds, np.nan_to_num(table.column("novelty").to_numpy()))
     labels = table.column("best").to_numpy().astype(np.int64)
-    return Batch(labels if groups is None else groups[labels], confidence, novel)
+    return Batch(labels if groups is None else groups[labels], confidence, far)
 
 
 def reference(
@@ -176,6 +176,8 @@ def reference(
     trained: Sequence[str],
     most: int | None = None,
     groups: Indices | None = None,
+    *,
+    once: Corpus | None = None,
 ) -> Reference:
     """Return what a model found in the documents of a pass, as a reference that later ones are compared with.
 
@@ -189,10 +191,17 @@ def reference(
         trained: ids of the documents that it was trained on.
         most: no further range is read after this many documents; None: all are read.
         groups: as in `batch_of`.
+        once: the corpus, if only texts count that no other document of their generation has: those that are as the new
+            texts of an append are, which leaves out the texts that the corpus has. None: every document counts.
     """
+
+    def read(name: str) -> pa.Table:
+        table = scores.read_table(name, ["id", "label", "confidence"])
+        return table if once is None else table.filter(occurs_once(once.read(name, ["id", "duplicate_of"])))
+
     k = len(names) if groups is None else int(groups.max()) + 1
     found, apart = Reference.of([], k), pa.array(trained, pa.string())
-    for table in side_by_side(lambda name: scores.read_table(name, ["id", "label", "confidence"]), ranges):
+    for table in side_by_side(read, ranges):
         known = pc.is_in(table.column("id"), value_set=apart)
         others = Reference.of([batch_of(table.filter(pc.invert(known)), names, None, groups)], k)
         found += replace(others, trained=len(batch_of(table.filter(known), names)))

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
+import pyarrow.compute as pc
+
 from laud_ray.data.corpus import Corpus, corpus_of
 from laud_ray.passes.stored import batch_of, reference
 from laud_ray.stats.betting import TESTS, Batch, Reference, Tolerance, Watch
@@ -65,7 +68,7 @@ def _notice(work: Work, current: Current, one: Updated) -> Noticed:
     base = base_of(work, current, one.number)
     known = _reference(work, current, base)
     measured = novelty.reference(work, current, base, earlier(work, base))
-    known = replace(known, novel=measured.novel, novel_of=measured.compared)
+    known = replace(known, far=np.array(measured.far, np.int64), far_of=measured.compared)
     novelty.of_generation(work, current, base, one.number, measured)
     with work.step("notice", current.round):
         watch, whole = _watch(work, base, known), Reference.of([], len(known.counts))
@@ -92,34 +95,45 @@ def _watch(work: Work, base: Base, known: Reference) -> Watch:
     stored = {
         "alpha": settings.alarms_a_year,
         "tolerance": settings.tolerance.model_dump(),
-        "documents": states[TESTS[0]]["documents"],
+        **{key: states[TESTS[0]][key] for key in ("documents", "far", "far_of")},
         "wealth": {test: state["wealth"] for test, state in states.items()},
     }
     return Watch.from_json(stored, known)
 
 
 def _evidence(number: int, test: str, watch: Watch) -> Evidence:
-    state = {"documents": watch.documents, "wealth": watch.wealth[test].to_json()}
+    state = {
+        "documents": watch.documents,
+        "far": watch.far.tolist(),
+        "far_of": watch.far_of,
+        "wealth": watch.wealth[test].to_json(),
+    }
     return Evidence(number, test, watch.wealth[test].log, json.dumps(state), test in watch.alarms)
 
 
 def _reference(work: Work, current: Current, base: Base) -> Reference:
-    """Return labels and confidences of all documents up to a base, which are read once and then recorded."""
+    """Return labels and confidences of the documents up to a base, which are read once and then recorded.
+
+    Only texts that occur once count. An append leaves out the texts that the corpus has, so what it adds is as rare.
+    """
     key, names = f"watch of {base.generation} by {base.model}", current.labels
     text = work.store.setting(key)
     if text is None:
         trained = [one.query.document.id for one in work.store.queries() if one.purpose != "evaluation"]
-        ranges = [part.name for part in earlier(work, base).ranges]
-        found = reference(work.run.scores(current.round), ranges, names, trained, groups=current.groups)
+        before = earlier(work, base)
+        ranges = [part.name for part in before.ranges]
+        scores, groups = work.run.scores(current.round), current.groups
+        found = reference(scores, ranges, names, trained, groups=groups, once=before)
         work.store.set(key, text := json.dumps(found.to_json()))
     return Reference.from_json(json.loads(text))
 
 
 def _batches(work: Work, current: Current, base: Base, number: int, measured: Measured) -> Iterator[Batch]:
-    """Yield the documents of a generation in the order of its ranges, without those that could not be scored."""
+    """Yield the distinct texts of a generation in the order of its ranges, without those that could not be scored."""
     scores, far = work.run.scores(current.round), novelty.folder_of(work, base)
     for part in work.corpus.of_generation(number).ranges:
         table = scores.read_table(part.name, ["id", "label", "confidence"])
         table = table.append_column("novelty", far.read_table(part.name).column("novelty"))
+        table = table.filter(pc.is_null(work.corpus.read(part.name, ["duplicate_of"]).column("duplicate_of")))
         for start in range(0, table.num_rows, BATCH):
-            yield batch_of(table.slice(start, BATCH), current.labels, measured.threshold, current.groups)
+            yield batch_of(table.slice(start, BATCH), current.labels, measured.thresholds, current.groups)

@@ -1,8 +1,11 @@
-"""Tell which new documents lie farther from all that is known than 99 % of the earlier ones.
+"""Tell which new documents lie farther from all that is known than most of the earlier ones.
 
-Known are the labels, the annotated texts, and the centres of a sample of the earlier documents.
+Known are the labels, the annotated texts, and the centres of a sample of the earlier documents. New documents are
+compared with earlier ones that are as they are: with texts that occur once, since an append leaves out the texts that
+the corpus has; and with annotated ones too, each of which is compared with all that is known but itself.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +15,8 @@ from laud_ray.data.corpus import Corpus
 from laud_ray.passes.candidates import embed
 from laud_ray.passes.novelty import distances, measure
 from laud_ray.query.spatial.geometry import cluster
+from laud_ray.stats.betting import FAR
+from laud_ray.stats.betting.reference import distances_of
 from laud_ray.steps.work import Work
 from laud_ray.storage.checksums import dump_json, parse_json
 from laud_ray.storage.folder import Folder
@@ -26,7 +31,6 @@ MOST_LABELS = 8_192
 SAMPLE = 4_000
 # Texts that are compared: a hundredth of the documents, but no fewer and no more than this, if there are as many.
 COMPARED = (10_000, 50_000)
-QUANTILE = 0.99
 # The texts of earlier documents that were compared, with their distances.
 COMPARED_WITH = "compared.parquet"
 _KNOWN, _REFERENCE = "known.parquet", "reference.json"
@@ -38,14 +42,14 @@ class Measured:
 
     Attributes:
         known: (m, d) unit vectors of all that is known.
-        threshold: the distance below which QUANTILE of the compared documents lie.
-        novel: how many of them lie farther.
+        thresholds: the distances below which the shares FAR of the compared documents lie.
+        far: how many of them lie beyond each.
         compared: their number.
     """
 
     known: Floats
-    threshold: float
-    novel: int
+    thresholds: tuple[float, ...]
+    far: tuple[int, ...]
     compared: int
 
 
@@ -55,9 +59,9 @@ def folder_of(work: Work, base: Base) -> Folder:
 
 
 def threshold_of(work: Work, base: Base) -> float:
-    """Return the distance that counts as far; see `Measured`."""
+    """Return the distance beyond which a document is novel: the last one of `Measured`."""
     place = folder_of(work, base)
-    return float(parse_json(place.read(_REFERENCE), f"{place.uri}/{_REFERENCE}", dict)["threshold"])
+    return float(parse_json(place.read(_REFERENCE), f"{place.uri}/{_REFERENCE}", dict)["thresholds"][-1])
 
 
 def reference(work: Work, current: Current, base: Base, earlier: Corpus) -> Measured:
@@ -74,7 +78,7 @@ def reference(work: Work, current: Current, base: Base, earlier: Corpus) -> Meas
         _measure(work, current, earlier, place)
     found = parse_json(place.read(_REFERENCE), f"{place.uri}/{_REFERENCE}", dict)
     known = np.stack(place.read_table(_KNOWN).column("vector").to_numpy()).astype(np.float32)
-    return Measured(known, float(found["threshold"]), int(found["novel"]), int(found["compared"]))
+    return Measured(known, tuple(found["thresholds"]), tuple(found["far"]), int(found["compared"]))
 
 
 def of_generation(work: Work, current: Current, base: Base, number: int, measured: Measured) -> None:
@@ -88,9 +92,8 @@ def of_generation(work: Work, current: Current, base: Base, number: int, measure
 def _measure(work: Work, current: Current, earlier: Corpus, place: Folder) -> None:
     """Write the known vectors, and then the distances of other earlier documents to them."""
     asked = [one.query.document.text for one in work.store.queries() if one.answered]
-    never = set(asked)
     compared = int(np.clip(earlier.pool_size // 100, *COMPARED))
-    sample = [text for text in earlier.some_texts(SAMPLE + compared + len(never)) if text not in never]
+    sample = earlier.some_texts(SAMPLE + compared, once=True)
     n = min(SAMPLE, len(sample) // 4)
     labels = _words_of(work.task)
     with work.step("reference", current.round) as progress:
@@ -98,12 +101,14 @@ def _measure(work: Work, current: Current, earlier: Corpus, place: Folder) -> No
         first = len(labels) + len(asked)
         centres = _centres(vectors[first : first + n], work.config.seed)
         known = np.concatenate([vectors[:first], centres]).astype(np.float32)
-        far = distances(vectors[first + n :], known)
-        threshold = float(np.quantile(far, QUANTILE)) if len(far) else 2.0
+        far = _without_itself(
+            vectors[first + n :], sample[n:], known, {text: len(labels) + i for i, text in enumerate(asked)}
+        )
+        thresholds, beyond = distances_of(far) if len(far) else (np.full(len(FAR), 2.0), np.zeros(len(FAR), np.int64))
         told = {"text": pa.array(sample[n:], pa.string()), "novelty": pa.array(far, pa.float32())}
         place.write_table(COMPARED_WITH, pa.table(told))
         place.write_table(_KNOWN, pa.table({"vector": pa.array(list(known), pa.list_(pa.float32()))}))
-        found = {"threshold": threshold, "novel": int((far > threshold).sum()), "compared": len(far)}
+        found = {"thresholds": thresholds.tolist(), "far": beyond.tolist(), "compared": len(far)}
         place.write(_REFERENCE, dump_json(found))
 
 
@@ -117,6 +122,24 @@ def _words_of(task: Task) -> list[str]:
         depth -= 1
         nodes = tree.cut(depth)
     return list(dict.fromkeys(tree.nodes[node].name for node in nodes.tolist()))
+
+
+def _without_itself(vectors: Floats, texts: Sequence[str], known: Floats, own: Mapping[str, int]) -> Floats:
+    """Return the (n,) distances of n texts to what is known, each without itself.
+
+    Args:
+        vectors: (n, d) of the texts.
+        texts: n.
+        known: (m, d) what is known.
+        own: the rows of texts in `known`.
+    """
+    found = distances(vectors, known)
+    for i, text in enumerate(texts):
+        if (row := own.get(text)) is not None:
+            near = known @ vectors[i]
+            near[row] = -1.0
+            found[i] = 1 - near.max()
+    return found
 
 
 def _centres(vectors: Floats, seed: int) -> Floats:

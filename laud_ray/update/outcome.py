@@ -80,7 +80,7 @@ def noticed_line(one: Noticed) -> str:
         differs = f"comes after an alarm ({' and '.join(one.before)}), and gives no further one; compared with"
     shares = ", ".join(f"{labels[c]} {now:.1%} against {was:.1%}" for c, was, now in known.moved(new, SHOWN))
     confidence = f"confidence {new.mean:.3f} against {known.mean:.3f}"
-    novel, before = (part.novel / max(part.novel_of, 1) for part in (new, known))
+    novel, before = new.novel, known.novel
     wealth = ", ".join(f"{test} {one.watch.wealth[test].log:.1f}" for test in TESTS)
     told = "; ".join(filter(None, (confidence, shares, f"novel {novel:.1%} against {before:.1%}")))
     return (

@@ -1,4 +1,4 @@
-"""Notice that new documents differ from a reference, by bets that stay valid however often one looks. Pure NumPy.
+"""Notice that new documents differ from a reference, by bets that stay valid however often one looks. Pure.
 
 A test starts with a wealth of 1 and bets, batch by batch, against its null hypothesis. While that holds, the wealth is
 a nonnegative supermartingale, so that it ever reaches 1 / alpha with a probability of at most alpha (Ville 1939). There
@@ -11,8 +11,8 @@ Distribution Shifts", arXiv 2110.06177. Figures: benchmarks/drift.py.
 """
 
 from laud_ray.stats.betting.accuracy import Bounds, accuracy_bounds
-from laud_ray.stats.betting.reference import Batch, Reference
+from laud_ray.stats.betting.reference import FAR, Batch, Reference
 from laud_ray.stats.betting.watch import TESTS, Tolerance, Watch
 from laud_ray.stats.betting.wealth import Wealth
 
-__all__ = ["TESTS", "Batch", "Bounds", "Reference", "Tolerance", "Watch", "Wealth", "accuracy_bounds"]
+__all__ = ["FAR", "TESTS", "Batch", "Bounds", "Reference", "Tolerance", "Watch", "Wealth", "accuracy_bounds"]

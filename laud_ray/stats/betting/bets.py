@@ -1,4 +1,4 @@
-"""Bets that shares, or the mean of values in [0, 1], lie outside an interval. Pure NumPy. m documents, J bets a side.
+"""Bets that shares, or the mean of values in [0, 1], lie outside an interval. Pure. m documents, J bets a side.
 
 All bets of a batch are fixed before it is seen, and multiply over its documents: the order of documents has no effect.
 If the documents are independent, or drawn without replacement, the expected product is at most that of equal means, by
@@ -7,6 +7,7 @@ document in it, and a catalog may come sorted.
 """
 
 import numpy as np
+from scipy.special import betaln
 
 from laud_ray.stats.betting.wealth import Moves
 from laud_ray.types import Floats, Indices
@@ -51,6 +52,46 @@ def bets_on_shares(counts: Indices, m: int, shares: Floats, low: Floats, high: F
         np.stack([down_sum, up_sum], 1).ravel(),
         able.ravel(),
     )
+
+
+def bets_on_tails(counts: Indices, m: int, tolerated: Floats, beyond: Indices, n: int) -> Moves:
+    """Return what m documents did to bets that more than is tolerated lie beyond each of k distances.
+
+    A gain is the smaller one of two likelihood ratios, so that it is fair under either of two hypotheses.
+
+    1. The share beyond each distance is at most the tolerated one. The ratio is against the share at that edge.
+    2. Nothing has changed: the documents, those before them, and those by which the distances were chosen are
+       exchangeable. The ratio is against Pólya's urn, in which a document lies beyond a distance with a probability of
+       (beyond + 1) / (n + 1), given those before. That is exact: if a of n random documents lie beyond the distance of
+       one of them, the share of all documents beyond it has the distribution Beta(a + 1, n - a), of which later
+       documents make the posterior. So nothing needs to be added for the error of few documents.
+
+    Wilks (1941), "Determination of Sample Sizes for Setting Tolerance Limits"; Vovk, Gammerman and Shafer (2005),
+    "Algorithmic Learning in a Random World", for tests of exchangeability by betting.
+
+    Args:
+        counts: (k,) documents of the batch that lie beyond each distance.
+        m: documents of the batch.
+        tolerated: (k,) shares in (0, 1).
+        beyond: (k,) earlier documents beyond each distance: those by which it was chosen, each distance being that of
+            one of them, and those of earlier batches.
+        n: the number of these earlier documents; there are no bets if it is 0.
+
+    Returns:
+        The moves of k J bets.
+    """
+    edge, seen, others = (
+        tolerated[:, None],
+        counts[:, None].astype(np.float64),
+        (m - counts)[:, None].astype(np.float64),
+    )
+    bold = edge + STEPS * (1 - edge)
+    on = seen * np.log(bold) + others * np.log1p(-bold)
+    against_edge = on - seen * np.log(edge) - others * np.log1p(-edge)
+    a, b = beyond[:, None] + 1.0, np.maximum(n - beyond, 1)[:, None].astype(np.float64)
+    against_urn = on - betaln(a + seen, b + others) + betaln(a, b)
+    able = np.full(on.size, n > 0)
+    return Moves(np.minimum(against_edge, against_urn).ravel(), against_urn.ravel(), able)
 
 
 def bets_on_mean(values: Floats, mean: float, variance: float, low: float, high: float) -> Moves:

@@ -1,15 +1,16 @@
-"""Three tests that watch new documents: confidence, label mix, and novelty. Pure NumPy. k labels."""
+"""Three tests that watch new documents: confidence, label mix, and novelty. Pure NumPy and SciPy. k labels."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from math import log
 from typing import Any
 
 import numpy as np
 
-from laud_ray.stats.betting.bets import bets_on_mean, bets_on_shares
-from laud_ray.stats.betting.reference import Batch, Reference, label_counts, radius
+from laud_ray.stats.betting.bets import bets_on_mean, bets_on_shares, bets_on_tails
+from laud_ray.stats.betting.reference import FAR, Batch, Reference, beyond, exact_bounds, label_counts, radius
 from laud_ray.stats.betting.wealth import Moves, Wealth
+from laud_ray.types import Floats, Indices
 
 TESTS = ("confidence", "labels", "novelty")
 # The part of alpha for the case that the reference itself is off.
@@ -23,7 +24,8 @@ class Tolerance:
     Attributes:
         confidence: the change of the mean confidence, in either direction.
         labels: the change of the share of any one label, in either direction.
-        novelty: the share of novel documents; it is 1 % in the reference by definition.
+        novelty: the share of novel documents; it is 1 % in the reference by definition. At the nearer distances of FAR
+            as many documents more are tolerated: those of new kinds, if all of these lie beyond every distance.
     """
 
     confidence: float = 0.01
@@ -35,6 +37,13 @@ class Tolerance:
             if not 0 < value < 1:
                 raise ValueError(f"tolerance.{name}: {value} is not valid; expected above 0 and below 1")
 
+    @property
+    def far(self) -> Floats:
+        """(5,) the tolerated share of documents beyond each distance of FAR."""
+        known = 1 - np.array(FAR)
+        new = max(0.0, (self.novelty - known[-1]) / (1 - known[-1]))
+        return np.asarray(known + new * (1 - known))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Watch:
@@ -45,9 +54,13 @@ class Watch:
     alarm stays until then.
 
     The hypotheses allow for the error of a finite reference: its own confidence bounds are added to the tolerances of
-    confidence and labels, and whatever the documents are like that the model was trained on is tolerated too. For
-    novelty the bounds count only if they are larger than the tolerated share, which is a share beyond a known distance
-    and not beyond an estimated one. A test for which the reference is too small has no bets.
+    confidence and labels, and whatever the documents are like that the model was trained on is tolerated too. A test
+    for which the reference is too small has no bets.
+
+    Novelty bets on the shares beyond five known distances. Each of these bets is fair if none of the shares is larger
+    than is tolerated, and also if nothing has changed but the reference is a small one, whose distances are chosen by
+    chance: see `bets_on_tails`. So any division of the wealth among them is fair too, and they are one test with one
+    wealth.
 
     Attributes:
         reference: what new documents are compared with.
@@ -55,6 +68,8 @@ class Watch:
         alpha: the probability of a false alarm, in (0, 1).
         documents: the number of documents in all batches.
         wealth: of each test.
+        far: (5,) the number of documents of all batches beyond each distance.
+        far_of: the number of documents for which that was measured.
     """
 
     reference: Reference
@@ -62,6 +77,8 @@ class Watch:
     alpha: float
     documents: int
     wealth: Mapping[str, Wealth]
+    far: Indices = field(default_factory=lambda: np.zeros(len(FAR), np.int64))
+    far_of: int = 0
 
     @classmethod
     def start(cls, reference: Reference, alpha: float = 0.05, tolerance: Tolerance | None = None) -> "Watch":
@@ -88,9 +105,12 @@ class Watch:
         wealth = dict(self.wealth)
         wealth["confidence"] = wealth["confidence"].after(self._on_confidence(batch))
         wealth["labels"] = wealth["labels"].after(self._on_labels(batch))
-        if batch.novel is not None:
-            wealth["novelty"] = wealth["novelty"].after(self._on_novelty(batch))
-        return replace(self, documents=self.documents + len(batch), wealth=wealth)
+        far, far_of = self.far, self.far_of
+        if batch.far is not None:
+            counts = beyond(batch.far)
+            wealth["novelty"] = wealth["novelty"].after(self._on_novelty(counts, len(batch)))
+            far, far_of = far + counts, far_of + len(batch)
+        return replace(self, documents=self.documents + len(batch), wealth=wealth, far=far, far_of=far_of)
 
     @property
     def threshold(self) -> float:
@@ -108,6 +128,8 @@ class Watch:
             "alpha": self.alpha,
             "tolerance": asdict(self.tolerance),
             "documents": self.documents,
+            "far": self.far.tolist(),
+            "far_of": self.far_of,
             "wealth": {test: self.wealth[test].to_json() for test in TESTS},
         }
 
@@ -120,6 +142,8 @@ class Watch:
             float(stored["alpha"]),
             int(stored["documents"]),
             {test: Wealth.from_json(stored["wealth"][test]) for test in TESTS},
+            np.asarray(stored["far"], np.int64),
+            int(stored["far_of"]),
         )
 
     @property
@@ -133,16 +157,13 @@ class Watch:
         return bets_on_mean(batch.confidence, known.mean, known.variance, low - off, high + off)
 
     def _on_labels(self, batch: Batch) -> Moves:
-        known, shares = self.reference, self.reference.shares
-        error = self._error / (2 * len(shares))
-        off = self.tolerance.labels + radius(shares * (1 - shares), known.n, error)
-        counts, (low, high) = label_counts(batch, len(shares)), known.within(shares)
-        return bets_on_shares(counts, len(batch), shares, low - off, high + off, known.n)
+        known, off = self.reference, self.tolerance.labels
+        k = len(known.counts)
+        low, high = exact_bounds(known.counts, known.n, self._error / (2 * k))
+        low, high = known.within(low)[0] - off, known.within(high)[1] + off
+        return bets_on_shares(label_counts(batch, k), len(batch), known.shares, low, high, known.n)
 
-    def _on_novelty(self, batch: Batch) -> Moves:
-        assert batch.novel is not None
+    def _on_novelty(self, counts: Indices, m: int) -> Moves:
         known = self.reference
-        share = known.novel / max(known.novel_of, 1)
-        high = max(self.tolerance.novelty, share + float(radius(share * (1 - share), known.novel_of, self._error)))
-        counts = np.array([batch.novel.sum()])
-        return bets_on_shares(counts, len(batch), np.array([share]), np.zeros(1), np.array([high]), known.novel_of)
+        n = known.far_of + self.far_of if known.far_of else 0
+        return bets_on_tails(counts, m, self.tolerance.far, known.far + self.far, n)

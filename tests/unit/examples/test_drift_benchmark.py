@@ -17,16 +17,19 @@ def drift(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def test_worlds_are_as_they_say(drift: ModuleType) -> None:
     rng = np.random.default_rng(0)
-    _, confidence, novel = drift.draw_year(rng, drift.World("", 0.1, drift.PLAIN), 1000)
+    quantiles = np.array([drift.NormalDist().inv_cdf(share) for share in drift.FAR])
+    _, confidence, far = drift.draw_year(rng, drift.World("", 0.1, drift.PLAIN), 1000, quantiles)
+    novel = far == 5
     calm, changed = slice(0, drift.CHANGE - 1), slice(drift.CHANGE - 1, None)
     assert confidence[calm].mean() == pytest.approx(0.849, abs=0.006)
     assert confidence[changed].mean() == pytest.approx(0.9 * 0.849 + 0.1 * 0.45, abs=0.004)
     assert novel[calm].mean() == pytest.approx(0.01, abs=0.004)
     assert novel[changed].mean() == pytest.approx(0.9 * 0.01 + 0.1 * 0.4, abs=0.004)
-    best, confidence, novel = drift.draw_year(rng, drift.World("", edge=True), 1000)
+    assert (far[calm] >= 3).mean() == pytest.approx(0.05, abs=0.01)
+    best, confidence, far = drift.draw_year(rng, drift.World("", edge=True), 1000, quantiles)
     assert (best == 3).mean() == pytest.approx(drift.SHARES[3] + 0.02, abs=0.005)
     assert confidence.mean() == pytest.approx(0.839, abs=0.003)
-    assert novel.mean() == pytest.approx(0.015, abs=0.002)
+    assert [(far > level).mean() for level in range(5)] == pytest.approx(drift.Tolerance().far, abs=0.004)
 
 
 def test_a_small_simulation(drift: ModuleType) -> None:

@@ -80,22 +80,22 @@ def test_documents_that_came_later_have_no_likeliest_labels_in_an_earlier_pass(p
 
 
 def test_documents_without_a_label_are_left_out() -> None:
-    found = batch_of(TABLE, ("Coffee", "Tea"), threshold=0.3)
+    found = batch_of(TABLE, ("Coffee", "Tea"), thresholds=(0.2, 0.3))
     np.testing.assert_array_equal(found.best, [1, 0, 1])
     np.testing.assert_allclose(found.confidence, [0.5, 0.75, 1.0])
-    assert found.novel is not None
-    np.testing.assert_array_equal(found.novel, [False, True, False])
+    assert found.far is not None
+    np.testing.assert_array_equal(found.far, [0, 2, 0])
 
 
-def test_without_a_threshold_novelty_is_not_measured() -> None:
-    assert batch_of(TABLE, ("Coffee", "Tea")).novel is None
+def test_without_thresholds_novelty_is_not_measured() -> None:
+    assert batch_of(TABLE, ("Coffee", "Tea")).far is None
 
 
 def test_documents_whose_label_the_model_lacks_are_left_out() -> None:
-    found = batch_of(TABLE, ("Coffee", "Juice"), threshold=0.3)
+    found = batch_of(TABLE, ("Coffee", "Juice"), thresholds=(0.2, 0.3))
     assert (found.best.tolist(), found.confidence.tolist()) == ([0], [0.75])
-    assert found.novel is not None
-    assert found.novel.tolist() == [True]
+    assert found.far is not None
+    assert found.far.tolist() == [2]
 
 
 def test_a_reference_reads_no_more_ranges_than_it_needs(tmp_path: Path) -> None:
@@ -106,3 +106,14 @@ def test_a_reference_reads_no_more_ranges_than_it_needs(tmp_path: Path) -> None:
     assert (whole.counts.tolist(), whole.mean, whole.trained) == ([2, 2], 0.875, 2)
     first = reference(scores, [OLD, NEW], ("Coffee", "Tea"), ["a", "b"], 2)
     assert (first.counts.tolist(), first.mean, first.trained) == ([1, 1], 0.875, 1)
+
+
+def test_only_texts_that_occur_once_are_as_new_ones_are(tmp_path: Path) -> None:
+    scores, rows = (
+        Folder(str(tmp_path)),
+        pa.table({"id": ["a", "b", "c", "d"], "duplicate_of": [None, None, "b", None]}),
+    )
+    scores.write_table(OLD, TABLE)
+    corpus = SimpleNamespace(read=lambda name, columns: rows.select(columns))
+    found = reference(scores, [OLD], ("Coffee", "Tea"), ["d"], once=corpus)  # type: ignore[arg-type]
+    assert (found.counts.tolist(), found.mean, found.trained) == ([0, 1], 0.5, 1)

@@ -7,9 +7,9 @@ from math import exp, log
 import numpy as np
 import pytest
 
-from laud_ray.stats.betting import TESTS, Batch, Reference, Tolerance, Watch, Wealth
-from laud_ray.stats.betting.bets import STEPS, bets_on_mean, bets_on_shares
-from laud_ray.stats.betting.reference import radius
+from laud_ray.stats.betting import FAR, TESTS, Batch, Reference, Tolerance, Watch, Wealth
+from laud_ray.stats.betting.bets import STEPS, bets_on_mean, bets_on_shares, bets_on_tails
+from laud_ray.stats.betting.reference import beyond, distances_of, exact_bounds, radius
 from laud_ray.stats.betting.wealth import ALWAYS, CALM, STAKE, Moves
 
 SHARES = np.array([0.4, 0.3, 0.2, 0.1, 0.0])
@@ -17,7 +17,8 @@ SHARES = np.array([0.4, 0.3, 0.2, 0.1, 0.0])
 
 def draw(rng: np.random.Generator, n: int, *, mean: float = 0.85, shift: float = 0.0, novel: float = 0.01) -> Batch:
     shares = (1 - shift) * SHARES + shift * np.eye(5)[4]
-    return Batch(rng.choice(5, n, p=shares), rng.beta(6 * mean, 6 * (1 - mean), n), rng.random(n) < novel)
+    far = np.searchsorted(FAR, np.where(rng.random(n) < (novel - 0.01) / 0.99, 1, rng.random(n)))
+    return Batch(rng.choice(5, n, p=shares), rng.beta(6 * mean, 6 * (1 - mean), n), far)
 
 
 def reference(rng: np.random.Generator, n: int = 50_000) -> Reference:
@@ -51,6 +52,24 @@ def test_documents_that_were_chosen_for_training_are_no_drift() -> None:
     assert alarms == [("confidence",), ()]
     assert replace(others, trained=2_000).within(0.5) == (0.45, 0.55)
     assert Reference.from_json(replace(others, trained=7).to_json()).trained == 7
+
+
+def test_texts_that_an_append_leaves_out_are_no_drift() -> None:
+    """Frequent texts are known, so new ones are rare, and rare ones are hard: they are like those that occur once."""
+    rng, many = np.random.default_rng(0), 200_000
+    often = 1 / np.arange(1, many + 1)
+    sure = 0.95 - 0.5 * np.arange(many) / many * rng.random(many)
+    drawn = rng.choice(many, 60_000, p=often / often.sum())
+    old, new = drawn[:30_000], drawn[30_000:]
+    texts, counts = np.unique(old, return_counts=True)
+    seen, alarms = set(old.tolist()), []
+    for known in (old, texts[counts == 1]):
+        watch = Watch.start(Reference.of([Batch(np.zeros(len(known), np.int64), sure[known])], 1))
+        for batch in np.split(new, 20):
+            fresh = np.array(sorted(set(batch.tolist()) - seen))
+            watch = watch.after(Batch(np.zeros(len(fresh), np.int64), sure[fresh]))
+        alarms.append(watch.alarms)
+    assert alarms == [("confidence",), ()]
 
 
 def test_at_the_edge_of_all_tolerances_at_most_5_percent_of_years_have_a_false_alarm() -> None:
@@ -105,9 +124,9 @@ def test_an_alarm_stays() -> None:
 def test_the_order_of_documents_has_no_effect() -> None:
     rng = np.random.default_rng(3)
     watch, batch = Watch.start(reference(rng)), draw(rng, 400, mean=0.7)
-    assert batch.novel is not None
+    assert batch.far is not None
     order = np.argsort(batch.confidence)
-    other = Batch(batch.best[order], batch.confidence[order], batch.novel[order])
+    other = Batch(batch.best[order], batch.confidence[order], batch.far[order])
     for test in TESTS:
         assert watch.after(batch).wealth[test].log == pytest.approx(watch.after(other).wealth[test].log)
 
@@ -127,21 +146,23 @@ def test_json_keeps_all_and_goes_on_the_same() -> None:
 
 
 def known_reference() -> Reference:
-    return Reference.of([Batch(np.array([0, 0, 1]), np.array([0.5, 0.7, 0.9]), np.array([False, True, False]))], 3)
+    return Reference.of([Batch(np.array([0, 0, 1]), np.array([0.5, 0.7, 0.9]), np.array([0, 5, 0]))], 3)
 
 
 def test_a_reference_is_the_same_by_parts() -> None:
     rng = np.random.default_rng(5)
     whole = draw(rng, 1000)
-    assert whole.novel is not None
+    assert whole.far is not None
     cuts = [(0, 10), (10, 10), (10, 600), (600, 1000)]
-    parts = [Batch(whole.best[a:b], whole.confidence[a:b], whole.novel[a:b]) for a, b in cuts]
+    parts = [Batch(whole.best[a:b], whole.confidence[a:b], whole.far[a:b]) for a, b in cuts]
     found = Reference.of(iter(parts), 5)
     assert found.counts.tolist() == np.bincount(whole.best, minlength=5).tolist()
     assert found.mean == pytest.approx(whole.confidence.mean())
     assert found.variance == pytest.approx(whole.confidence.var())
-    assert (found.n, found.novel, found.novel_of) == (1000, whole.novel.sum(), 1000)
-    nothing = {"counts": [0, 0], "mean": 0, "variance": 0, "novel": 0, "novel_of": 0, "trained": 0}
+    assert (found.n, found.far_of) == (1000, 1000)
+    assert found.far.tolist() == [(whole.far > level).sum() for level in range(5)]
+    assert found.novel == (whole.far == 5).mean()
+    nothing = {"counts": [0, 0], "mean": 0, "variance": 0, "far": [0, 0, 0, 0, 0], "far_of": 0, "trained": 0}
     assert Reference.of([], 2).to_json() == nothing
 
 
@@ -154,7 +175,7 @@ def test_the_labels_that_moved_are_named_largest_first() -> None:
 def test_a_batch_without_documents_or_without_novelty_leaves_tests_as_they_are() -> None:
     rng = np.random.default_rng(6)
     watch = Watch.start(reference(rng)).after(draw(rng, 100))
-    assert watch.after(Batch(np.array([], np.int64), np.array([]), np.array([], np.bool_))) is watch
+    assert watch.after(Batch(np.array([], np.int64), np.array([]), np.array([], np.int64))) is watch
     after = watch.after(Batch(np.array([0, 1]), np.array([0.5, 0.6])))
     assert after.wealth["novelty"] is watch.wealth["novelty"]
     assert (after.documents, after.wealth["labels"].batches) == (102, 2)
@@ -170,13 +191,13 @@ def test_a_small_reference_makes_no_bets_that_it_could_not_stand_for(n: int) -> 
 
 
 def test_one_label_and_one_confidence_only() -> None:
-    same = Batch(np.zeros(2000, np.int64), np.ones(2000), np.zeros(2000, np.bool_))
+    same = Batch(np.zeros(2000, np.int64), np.ones(2000), np.zeros(2000, np.int64))
     watch = Watch.start(Reference.of([same], 1))
     for _ in range(5):
         watch = watch.after(same)
     assert watch.alarms == ()
     assert all(np.isfinite(one.log) for one in watch.wealth.values())
-    lower = Batch(same.best, np.full(2000, 0.9), same.novel)
+    lower = Batch(same.best, np.full(2000, 0.9), same.far)
     assert watch.after(lower).after(lower).alarms == ("confidence",)
 
 
@@ -192,17 +213,19 @@ def test_a_label_that_the_reference_never_had_is_noticed_among_thousands() -> No
 
 
 @pytest.mark.parametrize(
-    ("best", "confidence", "novel", "words"),
+    ("best", "confidence", "far", "words"),
     [
-        ([0], [np.nan], [True], "confidence nan is not valid; expected 0 to 1"),
-        ([0], [1.1], [True], "confidence 1.1 is not valid; expected 0 to 1"),
-        ([-1], [0.1], [True], "label -1 is not valid; expected at least 0"),
-        ([0, 1], [0.1, 0.2], [True], r"have \[2, 2, 1\] documents"),
+        ([0], [np.nan], [5], "confidence nan is not valid; expected 0 to 1"),
+        ([0], [1.1], [5], "confidence 1.1 is not valid; expected 0 to 1"),
+        ([-1], [0.1], [5], "label -1 is not valid; expected at least 0"),
+        ([0, 1], [0.1, 0.2], [5], r"have \[2, 2, 1\] documents"),
+        ([0], [0.1], [6], "far 6 is not valid; expected 0 to 5"),
+        ([0, 0], [0.1, 0.1], [0, -1], "far -1 is not valid; expected 0 to 5"),
     ],
 )
-def test_a_batch_that_cannot_be(best: list[int], confidence: list[float], novel: list[bool], words: str) -> None:
+def test_a_batch_that_cannot_be(best: list[int], confidence: list[float], far: list[int], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        Batch(np.array(best), np.array(confidence), np.array(novel))
+        Batch(np.array(best), np.array(confidence), np.array(far))
 
 
 def test_input_that_is_not_valid() -> None:
@@ -239,6 +262,86 @@ def test_wealth_is_what_its_parts_earn() -> None:
     assert exp(second.log - first.log) == pytest.approx(parts @ [1, 3] + ALWAYS / 4 * 0.5)
     nothing = Wealth().after(Moves(np.zeros(2), np.zeros(2), np.zeros(2, np.bool_)))
     assert nothing.log == 0
+
+
+def test_bets_on_all_distances_are_fair_together() -> None:
+    """Documents at the edge of what is tolerated at every distance: the mean wealth stays 1 whatever it is put on."""
+    rng, tolerated, n = np.random.default_rng(11), Tolerance().far, 1_000_000
+    assert tolerated[-1] == pytest.approx(0.015)
+    assert tolerated - (1 - np.array(FAR)) == pytest.approx(0.005 / 0.99 * np.array(FAR))
+    before = np.round((1 - np.array(FAR)) * n).astype(np.int64)
+    found = []
+    for _ in range(1000):
+        wealth = Wealth()
+        for _ in range(3):
+            far = np.searchsorted(-tolerated, -rng.random(50), side="right")
+            wealth = wealth.after(bets_on_tails(beyond(far), 50, tolerated, before, n))
+        found.append(exp(wealth.log))
+    assert np.mean(found) <= 1 + 3 * np.std(found) / np.sqrt(len(found))
+
+
+def test_new_text_that_lies_no_farther_than_95_percent_is_noticed() -> None:
+    """A third of it is beyond the 95th percentile, and none beyond the 98th."""
+    rng = np.random.default_rng(13)
+    watch = Watch.start(reference(rng))
+    for _ in range(7):
+        batch = draw(rng, 1000)
+        assert batch.far is not None
+        new = rng.random(1000) < 0.1
+        far = np.where(new, np.where(rng.random(1000) < 0.33, 3, 0), batch.far)
+        watch = watch.after(replace(batch, far=far))
+    assert watch.alarms == ("novelty",)
+
+
+def test_exact_bounds_are_those_of_clopper_and_pearson() -> None:
+    low, high = exact_bounds(np.array([0, 3, 10]), 10, 0.025)
+    assert low == pytest.approx([0, 0.06674, 0.69150], abs=1e-5)
+    assert high == pytest.approx([0.30850, 0.65245, 1], abs=1e-5)
+    assert [bound.tolist() for bound in exact_bounds(np.array([0, 0]), 0, 0.1)] == [[0, 0], [1, 1]]
+
+
+def test_documents_beyond_each_distance_are_counted() -> None:
+    assert beyond(np.array([0, 1, 4, 4, 3])).tolist() == [4, 3, 3, 2, 0]
+    assert beyond(np.array([], np.int64)).tolist() == [0, 0, 0, 0, 0]
+    distances, after = distances_of(np.arange(1000.0)[::-1])
+    assert distances.tolist() == [799, 899, 949, 979, 989]
+    assert after.tolist() == [200, 100, 50, 20, 10]
+    assert distances_of(np.zeros(3))[1].tolist() == [1, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("n", [30, 300])
+def test_an_unlucky_choice_of_distances_is_no_drift(n: int) -> None:
+    """Nothing has changed, and few documents chose the distances: the mean wealth over their choices stays 1."""
+    rng, found = np.random.default_rng(15), []
+    for _ in range(800):
+        distances, known = distances_of(rng.random(n))
+        wealth, seen = Wealth(), n
+        for _ in range(6):
+            counts = beyond(np.searchsorted(distances, rng.random(100)))
+            wealth = wealth.after(bets_on_tails(counts, 100, Tolerance().far, known, seen))
+            known, seen = known + counts, seen + 100
+        found.append(wealth)
+    last = np.exp([one.log for one in found])
+    assert last.mean() <= 1 + 3 * last.std() / np.sqrt(len(last))
+    assert np.mean([one.peak >= log(20) for one in found]) < 0.05
+
+
+def test_documents_of_earlier_batches_belong_to_the_urn() -> None:
+    rng = np.random.default_rng(16)
+    watch, batch = Watch.start(known_reference()), draw(rng, 100)
+    assert batch.far is not None
+    after = watch.after(replace(batch, best=np.zeros(100, np.int64)))
+    assert (after.far.tolist(), after.far_of) == (beyond(batch.far).tolist(), 100)
+
+
+def test_a_bet_against_the_urn_is_a_ratio_of_likelihoods() -> None:
+    """3 of 4 documents lie beyond what 1 of 5 does: the urn draws these with 2/6 3/7 4/8, and the other with 4/9."""
+    moves = bets_on_tails(np.array([3]), 4, np.array([0.2]), np.array([1]), 5)
+    bold = 0.2 + 0.8 * STEPS
+    urn, edge = 2 / 6 * 3 / 7 * 4 / 8 * 4 / 9, 0.2**3 * 0.8
+    assert moves.evidence == pytest.approx(np.log(bold**3 * (1 - bold) / urn))
+    assert moves.gains == pytest.approx(np.log(bold**3 * (1 - bold) / max(urn, edge)))
+    assert not bets_on_tails(np.array([3]), 4, np.array([0.2]), np.array([0]), 0).open.any()
 
 
 def test_the_radius_covers_and_shrinks() -> None:
