@@ -1,5 +1,6 @@
 """Stream columns of all files that a path, folder, glob or URI matches."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -158,7 +159,8 @@ def _refuse_table(path: str) -> None:
 
 def _nothing(path: str, others: Sequence[Entry]) -> CorpusError:
     if not others:
-        return CorpusError(f"{path}: does not exist; {EXPECTED}")
+        state = "has no files" if "://" not in path and os.path.isdir(path) else "does not exist"
+        return CorpusError(f"{path}: {state}; {EXPECTED}")
     if len(others) > 1 or _name(others[0].path) != _name(path):
         named = listed([_name(entry.path) for entry in others])
         return CorpusError(f"{path}: has no file of a supported format, only {named}; {EXPECTED}")

@@ -11,6 +11,7 @@ from laud_ray.data.generations.append import append as append_to
 from laud_ray.labels import known_labels
 from laud_ray.steps.work import Work
 from laud_ray.storage.credentials import masked
+from laud_ray.storage.text_reading import AS_FOUND, Reading
 from laud_ray.store.updates.generations import record, updated
 
 
@@ -29,8 +30,13 @@ class Added:
     words: tuple[str, ...] = ()
 
 
-def append(work: Work, source: str | None) -> tuple[Work, Added]:
+def append(work: Work, source: str | None, reading: Reading = AS_FOUND) -> tuple[Work, Added]:
     """Append new data, if there are any, and record each generation that is not in the database yet.
+
+    Args:
+        work: the run.
+        source: the new data; None: nothing is appended.
+        reading: how text files are written, where that is stated; else as the run's configuration states it.
 
     Returns:
         The work with the corpus of all generations, and what was appended.
@@ -41,7 +47,7 @@ def append(work: Work, source: str | None) -> tuple[Work, Added]:
     corpus, added = work.corpus, Added()
     if source is not None:
         with work.step("append", 0):
-            done = _append(work, source)
+            done = _append(work, source, reading)
         corpus, added = done.corpus, _added(source, done)
         for note in done.notes:
             work.note("append", 0, note)
@@ -49,10 +55,12 @@ def append(work: Work, source: str | None) -> tuple[Work, Added]:
     return replace(work, corpus=corpus), added
 
 
-def _append(work: Work, source: str) -> Appended:
+def _append(work: Work, source: str, reading: Reading) -> Appended:
     config = work.config
     column = oracles.sealed_column(config.asked_oracles())
-    read = config.corpus.model_copy(update={"path": source})
+    stated = {"delimiter": reading.delimiter, "quote": reading.quote, "encoding": reading.encoding}
+    used = {key: value for key, value in stated.items() if value is not None}
+    read = config.corpus.model_copy(update={"path": source, **used})
     # A taxonomy may change: later versions read the labels of the data as they are.
     labels = known_labels(work.task) if work.task.taxonomy is None else None
     return append_to(read, work.run.corpus, work.corpus, sealed=column, labels=labels)
@@ -70,8 +78,10 @@ def _record(work: Work, corpus: Corpus) -> None:
 def _added(source: str, done: Appended) -> Added:
     skipped = {"seen by id": done.seen_by_id, "seen by text": done.seen_by_text, "changed": done.changed}
     said = [f"{n:,} {reason}" for reason, n in skipped.items() if n]
-    if done.files_unchanged:
-        said.append(f"{done.files_unchanged:,} files as before, which were not read")
+    if n := done.files_unchanged:
+        said.append("1 file as before, which was not read" if n == 1 else f"{n:,} files as before, which were not read")
     which = "" if done.number is None else f", which are generation {done.number}"
+    if done.number is not None and (faulty := done.corpus.generations[-1].counts["errors"]):
+        which += f", {faulty:,} of them without a valid text"
     left = f" ({'; '.join(said)})" if said else ""
     return Added(done.new, skipped, (f"{masked(source)}: {done.new:,} new documents{which}{left}",))

@@ -12,6 +12,7 @@ from laud_ray.steps.annotation.annotate import take_late
 from laud_ray.steps.changed import first_round
 from laud_ray.steps.score import heal, score_only
 from laud_ray.steps.work import WaitingError, Work
+from laud_ray.storage.text_reading import AS_FOUND, Reading
 from laud_ray.store.run import claim, existing
 from laud_ray.store.updates import evidence
 from laud_ray.store.updates.generations import advance, updated
@@ -24,7 +25,13 @@ from laud_ray.update.outcome import Outcome, State, accuracy_line, noticed_line
 from laud_ray.update.propose import open_proposals, propose
 
 
-def update(path: str, source: str | None = None, observer: Observer = lambda event: None) -> Outcome:
+def update(
+    path: str,
+    source: str | None = None,
+    observer: Observer = lambda event: None,
+    *,
+    reading: Reading = AS_FOUND,
+) -> Outcome:
     """Append new data to a finished run, and do what they make necessary; or go on with what was begun.
 
     Example:
@@ -35,6 +42,7 @@ def update(path: str, source: str | None = None, observer: Observer = lambda eve
         source: the new data: a file, folder, glob or URI, which may be the path that the run began with; None appends
             nothing.
         observer: called with each event.
+        reading: how the text files of the new data are written, where that is stated.
 
     Raises:
         UserError: if there is no such run, it cannot be updated, or the input is wrong.
@@ -43,7 +51,7 @@ def update(path: str, source: str | None = None, observer: Observer = lambda eve
         work = open_run(folder, observer)
         current = current_of(work)
         connect()
-        work, added = append(work, source)
+        work, added = append(work, source, reading)
         score(work, current)
         noticed = notice(work, current)
         if not open_generations(work):

@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from laud_ray.cli.options import DURATION, json_option
+from laud_ray.cli.options import DURATION, json_option, reading_of, reading_options
 from laud_ray.cli.output import EXIT_WAITING, print_json, print_text, say
 
 if TYPE_CHECKING:
     from laud_ray.cluster.metrics import JobMetrics
+    from laud_ray.storage.text_reading import Reading
     from laud_ray.update.outcome import Outcome
 
 EXIT_PERSON = 3
@@ -23,8 +24,17 @@ EXIT_PERSON = 3
     type=DURATION,
     help="Repeat this with the same NEW_DATA every 30m, 1h or 1d, until it is interrupted.",
 )
+@reading_options
 @json_option
-def update(run: str, new_data: str | None, watch: float | None, as_json: bool) -> None:
+def update(
+    run: str,
+    new_data: str | None,
+    watch: float | None,
+    delimiter: str | None,
+    quote: str | None,
+    encoding: str | None,
+    as_json: bool,
+) -> None:
     """Append NEW_DATA to the finished RUN, and do what it makes necessary. Without NEW_DATA, go on with what was begun.
 
     Only new documents are scored. If they differ from those before, some are asked about, a model learns the answers,
@@ -33,8 +43,9 @@ def update(run: str, new_data: str | None, watch: float | None, as_json: bool) -
     """
     from laud_ray.cluster.metrics import JobMetrics
 
+    reading = reading_of(delimiter, quote, encoding)
     if watch is None:
-        outcome = _update(run, new_data, JobMetrics("run", run))
+        outcome = _update(run, new_data, JobMetrics("run", run), reading)
         _print(outcome, as_json)
         if code := _code(outcome, run):
             raise SystemExit(code)
@@ -48,7 +59,7 @@ def update(run: str, new_data: str | None, watch: float | None, as_json: bool) -
     metrics = JobMetrics("run", run)
 
     def round() -> None:
-        outcome = _update(run, new_data, metrics)
+        outcome = _update(run, new_data, metrics, reading)
         _print(outcome, as_json)
         if code := _code(outcome, run):
             say(f"this round ends with {code}; the watch goes on")
@@ -56,7 +67,7 @@ def update(run: str, new_data: str | None, watch: float | None, as_json: bool) -
     repeat(round, watch)
 
 
-def _update(run: str, new_data: str | None, metrics: "JobMetrics") -> "Outcome":
+def _update(run: str, new_data: str | None, metrics: "JobMetrics", reading: "Reading") -> "Outcome":
     from laud_ray.cli.console import Show
     from laud_ray.cli.metrics import watched
     from laud_ray.cli.output import terminal
@@ -64,7 +75,7 @@ def _update(run: str, new_data: str | None, metrics: "JobMetrics") -> "Outcome":
     from laud_ray.update.update import update as run_update
 
     with Show(terminal(err=True), run) as show:
-        outcome = run_update(run, new_data, watched(show, run, metrics))
+        outcome = run_update(run, new_data, watched(show, run, metrics), reading=reading)
     metrics.update(
         appended=outcome.added > 0,
         wealth={test: value for test, value in outcome.evidence.items() if test in TESTS},
