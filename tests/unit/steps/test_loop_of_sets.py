@@ -13,6 +13,7 @@ import yaml
 
 from laud_ray import config, loop
 from laud_ray.cluster import ranges
+from laud_ray.evaluation.buy import buy
 from laud_ray.evaluation.labelled_file import evaluate_labelled
 from laud_ray.events import Event
 from laud_ray.label_sets import LabelSet, named
@@ -22,7 +23,7 @@ from laud_ray.report.run.page import render
 from laud_ray.report.run.read import read
 from laud_ray.steps.selection import seed
 from laud_ray.storage.model_folder import seal
-from laud_ray.store.run import look_at
+from laud_ray.store.run import claim, look_at
 from laud_ray.types import Example, Floats, RoundResult, Task
 
 DRINKS = ("Tea", "Coffee", "Juice")
@@ -83,7 +84,7 @@ def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seed, "Neighbours", Nearby)
 
 
-def written(place: Path, name: str) -> str:
+def written(place: Path, name: str, **more: object) -> str:
     """A configuration for a made-up corpus in which documents have no label, one or two."""
     data, rng = place / "names.csv", random.Random(0)
     if not data.exists():
@@ -105,7 +106,7 @@ def written(place: Path, name: str) -> str:
         "evaluation": {"size": 60, "stop_set": 50},
         "budget": {"annotations": 30},
     }
-    path.write_text(yaml.safe_dump(settings))
+    path.write_text(yaml.safe_dump(settings | more))
     return str(path)
 
 
@@ -146,6 +147,34 @@ def test_a_run_learns_sets(tmp_path: Path) -> None:
     )
     assert found.figures.n == 300
     assert found.figures.compared.value == pytest.approx(last.micro_f1.value, abs=0.1)
+
+
+def test_further_answers_narrow_micro_f1(tmp_path: Path) -> None:
+    settings = config.load(written(tmp_path, "drinks"))
+    loop.run(settings)
+    with claim(settings) as folder:
+        found = buy(folder, 40)
+    assert (found.bought, found.figures.n) == (40, found.figures.compared.n)
+    assert found.headline == ("micro-F1", found.figures.compared)
+    history, _ = asked(tmp_path, "drinks")
+    before, after = history[-1].figures.compared, found.figures.compared
+    assert after.high - after.low < before.high - before.low
+
+
+def test_a_trusted_oracle_corrects_the_run_s_own(tmp_path: Path) -> None:
+    trusted = {"size": 100, "stop_set": 50, "trusted": 40, "oracle": {"kind": "replay", "label": "labels"}}
+    own = {"kind": "replay", "label": "labels", "noise": 0.3}
+    settings = config.load(written(tmp_path, "drinks", evaluation=trusted, oracle=own))
+    loop.run(settings)
+    with look_at(settings.storage) as folder:
+        summary = read(folder)
+    figures, error = summary.history[-1].figures, summary.oracle_error
+    assert (figures.n, figures.trusted) == (100, 40)
+    assert error is not None
+    assert error.figures.n == 40
+    assert error.figures.accuracy.low < 0.7 < error.figures.accuracy.high
+    assert not any("[" in one.label + one.other for one in error.confused)
+    assert "agrees with the trusted oracle on" in render(summary)
 
 
 class StoppedError(Exception):
