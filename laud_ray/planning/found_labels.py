@@ -169,14 +169,14 @@ class FoundLabels:
         if not labelled:
             return f"{the} is empty in all {self.rows:,} rows; expected labels"
         if self.too_many:
-            return f"{the} has more than {MOST_LABELS:,} different values in the first {self.rows:,} rows; {_EXPECTED}"
+            return f"{the} has more than {MOST_LABELS:,} different values in the first {self.rows:,} rows; {_FEWER}"
         if len(classes) < LEAST_CLASSES:
             every = "the one row" if labelled == 1 else f"all {labelled:,} rows"
             return f"{the} has the label {quoted(classes[0].name)} in {every} with a label; expected two or more labels"
         if len(classes) == labelled > FEW_ROWS:
             return f"{the} has a different label in each of {labelled:,} rows; expected labels that several rows share"
         if len(classes) > MOST_CLASSES and not paths:
-            return f"{the} has {len(classes):,} different labels in {labelled:,} rows; {_EXPECTED}"
+            return f"{the} has {len(classes):,} different labels in {labelled:,} rows; {_FEWER}"
         return None
 
     def path_notes(self, taxonomy: Taxonomy) -> Iterator[str]:
@@ -222,4 +222,8 @@ class FoundLabels:
             yield f"{the}: {two_labels(two, more=not self._two.whole, of=of)}{first}"
 
 
-_EXPECTED = f"expected {LEAST_CLASSES} to {MOST_CLASSES:,} labels"
+# Codes of a tree, such as those of HS or NAICS, say nothing of the tree.
+_FEWER = (
+    f"expected {LEAST_CLASSES} to {MOST_CLASSES:,} labels; for codes of a tree, write kind: taxonomy and its file as "
+    "labels into a task.yaml (docs/taxonomy.md)"
+)
