@@ -16,7 +16,7 @@ from laud_ray.storage.local import scratch
 from laud_ray.taxonomy import Taxonomy
 from laud_ray.types import Floats, Indices
 
-MEMORY, THREADS, BATCH_ROWS = "1GB", 4, 65_536
+MEMORY, THREADS, BATCH_ROWS = "512MB", 4, 65_536
 # Audiences that are looked at: these shares of the names with the label.
 STEPS = 20
 _SCHEMA = pa.schema([("score", pa.float32()), ("user", pa.large_binary())])

@@ -17,7 +17,7 @@ from laud_ray.storage.local import scratch
 
 T = TypeVar("T")
 
-MEMORY, THREADS = "1GB", 4
+MEMORY, THREADS = "512MB", 4
 _USERS = """
 CREATE TABLE users AS
 SELECT user, min(arm) AS arm, max(arm) AS other, min(segment) AS segment, max(segment) AS other_segment,
