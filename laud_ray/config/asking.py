@@ -23,6 +23,9 @@ class InitConfig(Section):
 
 
 MIX = {"margin": 0.7, "random": 0.3}
+# In place of `auto` in a multilabel task: half diverse uncertain documents and half random ones were better than either
+# alone (docs/LOG.md).
+MIX_OF_SETS = {"label_entropy": 0.5, "random": 0.5}
 
 
 class QueryConfig(Section):
@@ -30,7 +33,7 @@ class QueryConfig(Section):
 
     Attributes:
         strategy: the name of a query strategy (laud_ray.query.STRATEGIES). Of a multilabel task it is one of
-            laud_ray.query.MULTILABEL, and label_entropy where none is named.
+            laud_ray.query.MULTILABEL; MIX_OF_SETS is in place of `auto`, and where none is named.
         batch: queries per round.
         mix: the weight of each strategy where `strategy` is mix; the weights are normalised to sum to 1.
         diversity: how a batch of an uncertainty strategy is spread over the candidates' embeddings. None: not at all.
@@ -83,13 +86,14 @@ class QueryConfig(Section):
         return self
 
     def of_sets(self) -> "QueryConfig":
-        """Return the same section of a multilabel task, with its own strategy in place of `auto` or none.
+        """Return the same section of a multilabel task, with its own mix in place of `auto` or no strategy.
 
         Raises:
             ValueError: if a strategy reads class probabilities that sum to 1.
         """
         if self.strategy == "auto" or "strategy" not in self.model_fields_set:
-            return self.model_copy(update={"strategy": "label_entropy"})
+            diversity = self.diversity if "diversity" in self.model_fields_set else "kmeans"
+            return self.model_copy(update={"strategy": "mix", "mix": dict(MIX_OF_SETS), "diversity": diversity})
         for name in (self.strategy, *(self.mix if self.strategy == "mix" else ())):
             if name not in MULTILABEL:
                 raise ValueError(

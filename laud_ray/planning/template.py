@@ -71,13 +71,14 @@ STRATEGIES = """\
 # The same where several labels may apply to a document.
 STRATEGIES_OF_SETS = """\
 # Which documents to annotate next. The strategies:
-#   auto, label_entropy   the mean uncertainty of the labels, in which labels with few annotations weigh more
+#   auto                  half of them by label_entropy, spread over different documents, and half at random
+#   label_entropy         the mean uncertainty of the labels, in which labels with few annotations weigh more
 #   cardinality           documents that seem to have another number of labels than those that are annotated
 #   cvirs                 labels that are close to their thresholds, in sets unlike those that are annotated
 #   kmeans, core_set, typiclust, random, or mix of several with weights, such as  mix: {label_entropy: 0.7, kmeans: 0.3}
-# diversity (kmeans, core_set or badge) spreads a batch of the first three over different documents; shortlist (50000)
-# is the most candidates that are embedded; answerable (true) avoids documents similar to those from which the oracle
-# abstained.
+# diversity (kmeans, core_set or badge) spreads a batch of label_entropy, cardinality or cvirs over different documents;
+# shortlist (50000) is the most candidates that are embedded; answerable (true) avoids documents similar to those from
+# which the oracle abstained.
 """
 
 TEMPLATE = """\

@@ -87,7 +87,7 @@ SPREADABLE = (
 )
 # Strategies that read the probabilities of a multilabel task, and no others.
 OF_SETS = ("cardinality", "cvirs", "label_entropy")
-# Strategies of a multilabel task: the others read class probabilities that sum to 1. `auto` is label_entropy there.
+# Strategies of a multilabel task: the others read class probabilities that sum to 1. The configuration replaces `auto`.
 MULTILABEL = ("auto", "core_set", "kmeans", "mix", "random", "typiclust", *OF_SETS)
 # Values of `diversity`, with the method of Diverse.
 METHODS: dict[str, Method] = {"badge": "badge", "core_set": "coreset", "kmeans": "kmeans"}

@@ -22,8 +22,10 @@ _MOST = 1024
 class LabelEntropy:
     """Prefer documents of whose labels the model is unsure, above all of labels with few annotations.
 
-    The utility is the weighted mean of the labels' binary entropies. The weight of a label to which c annotated
-    documents belong is 1 / sqrt(1 + c): a rare label counts more, and does not crowd out the others.
+    The utility is the weighted mean of the labels' binary entropies, divided by the number of labels that the model
+    expects, if that is more than 1. The weight of a label to which c annotated documents belong is 1 / sqrt(1 + c): a
+    rare label counts more, and does not crowd out the others. Without the division, most queries are documents to which
+    many labels might apply, and the model learns less from them than from random ones (docs/LOG.md).
 
     Attributes:
         counts: (k,) the number of annotated documents to which each label applies.
@@ -48,7 +50,7 @@ class LabelEntropy:
             raise ValueError(f"proba has {proba.shape[1]} labels; expected {len(self.counts)}, as many as counts")
         weights = 1 / np.sqrt(1 + np.array(self.counts, np.float32))
         weights /= weights.sum()
-        return _by_block(proba, lambda part: binary_entropies(part) @ weights)
+        return _by_block(proba, lambda part: binary_entropies(part) @ weights / np.maximum(part.sum(axis=1), 1))
 
     def pick(self, pool: Candidates, n: int, *, rng: np.random.Generator) -> Indices:
         """Return n row indices into pool, best first; rng breaks ties.

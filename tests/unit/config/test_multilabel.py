@@ -57,7 +57,12 @@ def run(more: dict[str, object], kind: str = "multilabel") -> RunConfig:
 @pytest.mark.parametrize("query", [{}, {"strategy": "auto"}, {"strategy": "label_entropy"}])
 def test_the_strategy_of_a_multilabel_task_reads_its_probabilities(query: dict[str, object]) -> None:
     config = run({"query": query})
-    assert config.query.strategy == "label_entropy"
+    if query.get("strategy") == "label_entropy":
+        assert (config.query.strategy, config.query.diversity) == ("label_entropy", None)
+    else:
+        assert (config.query.strategy, config.query.diversity) == ("mix", "kmeans")
+        assert config.query.mix == {"label_entropy": 0.5, "random": 0.5}
+    assert run({"query": query | {"diversity": "none"}}).query.diversity is None
     assert RunConfig.model_validate_json(config.model_dump_json()) == config
 
 
