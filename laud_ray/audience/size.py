@@ -8,7 +8,7 @@ from laud_ray import relabel as relabeling
 from laud_ray.audience.evidence import Evidence, evidence, require_label
 from laud_ray.audience.reach import Reach, measure_reach
 from laud_ray.errors import RunError
-from laud_ray.events import Observer
+from laud_ray.events import Event, Observer
 from laud_ray.printable import quoted
 from laud_ray.relabel.finish import MANIFEST, SUCCESS
 from laud_ray.relabel.inputs import cutting
@@ -189,8 +189,9 @@ def not_shown(found: Sized) -> str:
     )
     return (
         f"--precision {found.target:g}: is not shown for {found.label}, whose {found.sampled} documents in the "
-        f"evaluation sample show {100 * found.low:.1f} % with 95 % confidence (at a confidence of {at.threshold:.2g}, "
-        f"{seen}; {100 * found.target:g} % takes {least} without an error); expected a lower --precision, or {way}"
+        f"evaluation sample show {100 * found.low:.1f} % with 95 % confidence (at a confidence of at least "
+        f"{at.threshold:.2g}, {seen}; {100 * found.target:g} % takes {least} without an error); expected a lower "
+        f"--precision, or {way}"
     )
 
 
@@ -226,7 +227,12 @@ def _labelled(
         scratch.hold(place)
         labels = str(place / "labels")  # apart: both are locked
     options = relabeling.Options(columns=columns, range_rows=50_000, reading=reading)
-    outcome = relabeling.relabel(source, names, labels, _plain(options, source), None, observe)
+
+    def heard(event: Event) -> None:
+        if event.note != cutting.BY_PLACE:  # an audience has no ids
+            observe(event)
+
+    outcome = relabeling.relabel(source, names, labels, _plain(options, source), None, heard)
     failed = outcome.totals.errors
     return labels, [f"{failed:,} names could not be labelled, and are not in the audience"] if failed else []
 
