@@ -102,7 +102,8 @@ def written(place: Path, name: str, **more: object) -> str:
         "learner": {"kind": "linear"},
         "oracle": {"kind": "replay", "label": "labels", "abstain": 0.05},
         "init": {"per_class": 2},
-        "query": {"batch": 10, "answerable": False},
+        # The default strategy embeds candidates, which takes workers.
+        "query": {"strategy": "label_entropy", "batch": 10, "answerable": False},
         "evaluation": {"size": 60, "stop_set": 50},
         "budget": {"annotations": 30},
     }
