@@ -10,8 +10,8 @@ regression for each label, and one threshold that maximises micro-F1 out of fold
 `--annotations` of 0 means all: the ceiling.
 
 queries: the linear learner on frozen vectors, from 100 random annotations in batches of --batch. Strategies of the
-product by name, with `:kmeans` for diverse batches; `small_text:CLASS` is a strategy of small-text with the same
-vectors and batches, whose queries train the same learner.
+product by name, `auto` for its default, with `:kmeans` for diverse batches. `small_text:CLASS` is a strategy of
+small-text with the same vectors and batches, whose queries train the same learner.
 
 Each line is appended to --lines when it is measured, and a line that is there is not measured again.
 """
@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 import results
 
 from laud_ray import query
+from laud_ray.config.asking import MIX_OF_SETS
 from laud_ray.label_sets import LabelSet, masks
 from laud_ray.models.encoder.encoding import BUNDLED, Encoder
 from laud_ray.models.encoder.learner import EncoderLearner
@@ -177,18 +178,22 @@ def product_pick(
     name, _, diversity = strategy.partition(":")
     answers = mask[asked]
     built = query.build(
-        name,
+        "mix" if name == "auto" else name,
         counts=(answers == 1).sum(axis=0).tolist(),
-        diversity=diversity or None,
+        mix=MIX_OF_SETS if name == "auto" else None,
+        diversity="kmeans" if name == "auto" else diversity or None,
         answers=answers,
         thresholds=fitted.thresholds,
     )
     proba = fitted.head.proba(x[pool])
     utility = built.utility(proba)
-    rows = np.argsort(-utility[:, 0] + 1e-9 * rng.random(len(utility)))[: WIDE * batch]
+    ranks = np.stack([np.argsort(np.lexsort((rng.random(len(pool)), -column))) for column in utility.T], axis=1)
+    listed = ranks < WIDE * batch  # as a pass does, for each criterion
+    rows = np.flatnonzero(listed.any(axis=1))
+    utility = np.where(listed, utility, -np.inf)[rows]
     known = np.zeros(len(asked), np.int64)
     space = Space(x[pool][rows], proba[rows], x[asked], fitted.head.proba(x[asked]), known) if reach(built) else None
-    candidates = Candidates([str(i) for i in rows], [str(i) for i in rows], utility[rows], space)
+    candidates = Candidates([str(i) for i in rows], [str(i) for i in rows], utility, space)
     return rows[built.pick(candidates, batch, rng=rng)]
 
 
@@ -236,7 +241,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--learners", nargs="+", default=["encoder", "linear", "tfidf", "zero_shot"])
-    parser.add_argument("--strategies", nargs="+", default=["random", "label_entropy", "cardinality", "cvirs"])
+    parser.add_argument("--strategies", nargs="+", default=["random", "auto", "label_entropy", "cvirs"])
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--memory", type=int, default=MEMORY_OF_SETS)
