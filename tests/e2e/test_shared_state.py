@@ -19,7 +19,10 @@ from laud_ray.storage.folder import Folder
 from laud_ray.store.database.connection import read
 from laud_ray.store.run import look_at
 from laud_ray.types import RoundResult
+from laud_ray.update.outcome import to_json
+from laud_ray.update.update import update
 from tests.e2e.test_crash import KINDS, settings, start  # noqa: F401 - settings is a fixture
+from tests.e2e.test_update import names, write
 from tests.postgres import Server
 from tests.s3 import s3_server
 
@@ -113,7 +116,26 @@ def test_killed_and_continued_it_is_the_same_as_a_local_run(
     head = "models/round-0002/head.safetensors"
     assert Folder(shared).read(head) == Folder(local).read(head)
 
+    _update(shared, local, ray_beside, tmp_path)
     _commands(shared, local, settings, capsys)
+
+
+def _update(shared: str, local: str, ray_beside: str, place: Path) -> None:
+    """New data of another kind, which are asked about and learned, in the object store as in a local run."""
+    source = write(place / "novel.csv", names(240, 2, 6000, novel=0.4))
+    environment = {**os.environ, "RAY_ADDRESS": ray_beside, "OMP_NUM_THREADS": "2"}
+    command = [sys.executable, "-m", "laud_ray", "update", shared, str(source), "--json"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    found, here = json.loads(done.stdout), to_json(update(local, str(source)))
+    assert found["state"] == here["state"] != "quiet"
+    assert (found["evidence"], found["decision"]) == (here["evidence"], here["decision"])
+    assert answers(shared) == answers(local)
+    assert history(shared) == history(local)
+    with look_at(shared) as there, look_at(local) as beside:
+        assert there.store.sample("evaluation") == beside.store.sample("evaluation")
+    head = f"models/{found['decision']['model']}/head.safetensors"
+    assert Folder(shared).read(head) == Folder(local).read(head)
 
 
 def _commands(shared: str, local: str, settings: dict[str, object], capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
@@ -129,7 +151,7 @@ def _commands(shared: str, local: str, settings: dict[str, object], capsys: pyte
     assert there == here
     assert call(capsys, "report", shared).strip() == f"{shared}/report.html"
     assert Folder(shared).read("report.html").startswith(b"<!")
-    assert "round-0002 -> zero-shot" in call(capsys, "promote", shared, "zero-shot")
+    assert f"{status['current_model']} -> zero-shot" in call(capsys, "promote", shared, "zero-shot")
     assert json.loads(call(capsys, "status", f"{shared}/", "--json"))["current_model"] == "zero-shot"
     assert loop.run(config.load(f"{shared}/config.yaml")).state == "finished"
 
