@@ -52,8 +52,7 @@ def set_cell(names: Iterable[str], separator: str = SEPARATOR) -> str:
     r"""Return labels as a text of separated names, which `parts_of` reads.
 
     Example:
-        >>> print(set_cell(["Tea", "Salt; Pepper"]))
-        Tea; Salt\; Pepper
+        set_cell(["Tea", "Salt; Pepper"]) is the text `Tea; Salt\; Pepper`.
     """
     return f"{separator} ".join(name.replace(separator, ESCAPE + separator) for name in names)
 

@@ -23,8 +23,8 @@ class InitConfig(Section):
 
 
 MIX = {"margin": 0.7, "random": 0.3}
-# In place of `auto` in a multilabel task: half diverse uncertain documents and half random ones were better than either
-# alone (docs/LOG.md).
+# In place of `auto` in a multilabel task: uncertain documents alone were worse than random ones; half of each were
+# about as good as random ones (docs/LOG.md).
 MIX_OF_SETS = {"label_entropy": 0.5, "random": 0.5}
 
 

@@ -12,7 +12,7 @@ from laud_ray.types import Example, Learner, Task
 
 # Texts in a model's memory by default. With fewer per class, as in a long tail, macro-F1 drops (docs/LOG.md).
 MEMORY, MEMORY_PER_CLASS = 3000, 25
-# In a multilabel task: 8,000 texts gave 0.4 points more micro-F1 and 1 more macro-F1 than 3,000 (docs/LOG.md).
+# In a multilabel task: 8,000 texts gave 0.4 points of micro-F1 and 1 of macro-F1 more than 3,000, once (docs/LOG.md).
 MEMORY_OF_SETS = 8000
 # Texts on which the label bias of a language model is measured. Each is one prompt when its engine starts.
 PROBE = 64
