@@ -59,7 +59,8 @@ def export_(
 ) -> None:
     """Write the open questions of RUN into a file, for people to fill in the column `label`.
 
-    A label, "unsure", or "none fits" is an answer; a row without one stays open.
+    A label, "unsure", or "none fits" is an answer; a row without one stays open. In a multilabel task the answers are
+    labels with semicolons between them, "no label applies", and "unsure".
     """
     from laud_ray.people.exchange.files import export
     from laud_ray.store.run import look_at
@@ -75,7 +76,12 @@ def export_(
         print_text(f"{out}: no questions are {'disputed' if disputed else 'open'}; `{command}` continues the run")
         return
     print_text(f"{out}: {number}, {found.shown:,} of them with candidates")
-    print_text('Fill in the column "label" with a label, "unsure" or "none fits"; then')
+    answers = (
+        'labels with semicolons between them, "no label applies" or "unsure"'
+        if found.multilabel
+        else 'a label, "unsure" or "none fits"'
+    )
+    print_text(f'Fill in the column "label" with {answers}; then')
     decides = " --adjudicator" if disputed else ""
     print_text(f"  laud questions import {shlex.quote(run)} {shlex.quote(out)} --who NAME{decides}")
 

@@ -30,12 +30,14 @@ class Exported:
 
     Attributes:
         updating: as in `Left`.
+        multilabel: whether an answer is a set of labels.
     """
 
     data: bytes
     questions: int
     shown: int
     updating: bool
+    multilabel: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def export(
         _keep_answers(run, folder, file, out)
         folder.write(file, data)
     shown = 0 if blind else sum(one.suggests for one in chosen)
-    return Exported(data, len(chosen), shown, is_open(run.store.engine))
+    return Exported(data, len(chosen), shown, is_open(run.store.engine), task.multilabel)
 
 
 def import_answers(

@@ -85,7 +85,11 @@ class _FlatWords:
         if near is not None:
             return f"is not a label of the task - did you mean {quoted(near)}?"
         some = ", ".join(map(quoted, self.known.task.names[:3]))
-        return f"is not a label of the task; expected one such as {some}; or {UNSURE!r}, {NONE!r}"
+        if self.known.task.multilabel:
+            expected = f"labels such as {some}, with semicolons between them; or {NO_LABEL!r}, {UNSURE!r}"
+        else:
+            expected = f"one such as {some}; or {UNSURE!r}, {NONE!r}"
+        return f"is not a label of the task; expected {expected}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +112,11 @@ class _SetWords:
 
     def expected(self, text: str) -> str:
         for part in parts_of(text, SEPARATOR, self.one.known.names) or ():
-            if (said := self.one.read(part)) is None:
-                return f"has {quoted(part)}, which {self.one.expected(part)}"
-            if said[0] != "label":
+            said = self.one.read(part)
+            if (said is None and fold(part) in _NO_LABEL) or (said is not None and said[0] != "label"):
                 return f"has {quoted(part)} beside labels; expected it alone"
+            if said is None:
+                return f"has {quoted(part)}, which {self.one.expected(part)}"
         found = LabelSet.of(filter(None, self._labels(text) or ())).yes
         return f"is not valid: {self.names.mistake_in(found)}"
 

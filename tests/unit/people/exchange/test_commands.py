@@ -16,6 +16,7 @@ def test_a_file_goes_round(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     main(["questions", "export", run, "--out", str(path)])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{path}: 2 questions, 2 of them with candidates"
+    assert lines[1] == 'Fill in the column "label" with a label, "unsure" or "none fits"; then'
     assert lines[2] == f"  laud questions import {run} '{path}' --who NAME"
     path.write_text("question,label\nq-000001,tea\nq-000002,\n")
     main(["questions", "import", run, str(path), "--who", "ann"])

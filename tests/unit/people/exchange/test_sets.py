@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from laud_ray.cli import main
 from laud_ray.errors import CorpusError
 from laud_ray.people.exchange.files import export, import_answers
 from laud_ray.people.exchange.said import words_of
@@ -57,15 +58,28 @@ def test_labels_stand_between_semicolons(run: Path, tmp_path: Path) -> None:
     [
         ("Tea; Milks", "label: 'Tea; Milks' has 'Milks', which is not a label of the task - did you mean 'Milk'?"),
         ("Tea; unsure", "label: 'Tea; unsure' has 'unsure' beside labels; expected it alone"),
+        ("no label applies; Tea", "has 'no label applies' beside labels; expected it alone"),
+        ("none fits; Tea", "has 'none fits' beside labels; expected it alone"),
         ("Milk; Bread", "is not valid: 'Milk' and 'Bread' exclude each other; expected one of them"),
         ("Tea;Milk;Salt; Pepper", "is not valid: 3 labels are too many; expected at most 2"),
-        ("Cheese", "has 'Cheese', which is not a label of the task"),
+        (
+            "Cheese",
+            "has 'Cheese', which is not a label of the task; expected labels such as 'Tea', 'Milk', 'Salt; Pepper', "
+            "with semicolons between them; or 'no label applies', 'unsure'",
+        ),
     ],
 )
 def test_an_answer_that_is_not_valid_is_refused(run: Path, tmp_path: Path, said: str, mistake: str) -> None:
     with pytest.raises(CorpusError, match=r".") as raised:
         answered(run, tmp_path, [said, *[None] * 5])
     assert mistake in str(raised.value)
+
+
+def test_the_command_says_how_a_set_is_written(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["questions", "export", str(run), "--out", str(tmp_path / "q.csv")])
+    assert (
+        'Fill in the column "label" with labels with semicolons between them, "no label applies" or "unsure"; then'
+    ) in capsys.readouterr().out.splitlines()
 
 
 def test_json_lines_hold_lists(run: Path, tmp_path: Path) -> None:
