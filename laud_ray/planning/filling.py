@@ -7,7 +7,17 @@ import yaml
 
 from laud_ray.planning.found_labels import Spelt
 from laud_ray.planning.found_sets import FoundSets
-from laud_ray.planning.template import FLAT, MULTILABEL, PROMISE, STRATEGIES, STRATEGIES_OF_SETS, TAXONOMY, TEMPLATE
+from laud_ray.planning.template import (
+    AUDIT,
+    FLAT,
+    MULTILABEL,
+    PROMISE,
+    STRATEGIES,
+    STRATEGIES_OF_SETS,
+    TAXONOMY,
+    TEMPLATE,
+    UPDATE,
+)
 from laud_ray.printable import printable, shown
 from laud_ray.taxonomy import Taxonomy
 
@@ -69,6 +79,10 @@ def filled(found: Findings) -> str:
         evaluation=max(20, min(most, found.rows // 4)),
         promise="" if tree is None else PROMISE,
         budget=2000 if many else 500,
+        audit=AUDIT if found.sets is None else "",
+        metric="macro_f1" if found.sets is None else "micro_f1",
+        plateau="macro-F1" if found.sets is None else "micro-F1",
+        update=UPDATE if found.sets is None else "",
     )
 
 

@@ -81,6 +81,21 @@ STRATEGIES_OF_SETS = """\
 # which the oracle abstained.
 """
 
+# Where a document has one label: second answers are for a label that is probably wrong.
+AUDIT = """\
+# For an oracle that makes mistakes. leave_out: true trains the final model without answers that are probably wrong;
+# share: 0.1 spends up to a tenth of each batch on second answers for such documents.
+audit: {share: 0.0, leave_out: false}
+
+"""
+
+# At the end, where a document has one label: a run of several labels cannot be updated.
+UPDATE = """
+# `laud update`: the accuracy on new documents below which a person is needed (null: none), how much accuracy on earlier
+# documents a new model may lose, and the most documents that one update asks about.
+update: {floor: null, margin: 0.02, annotations: 100}
+"""
+
 TEMPLATE = """\
 {task}
 # The documents: a file, folder, glob or URI of Parquet, CSV, TSV or JSONL. Without an id column, ids are text hashes.
@@ -120,18 +135,14 @@ init: {{per_class: 1, max_queries: {first}}}
 # people}} lets people answer it, where another oracle annotates the rest.
 evaluation: {{size: {evaluation}}}
 {promise}
-# For an oracle that makes mistakes. leave_out: true trains the final model without answers that are probably wrong;
-# share: 0.1 spends up to a tenth of each batch on second answers for such documents.
-audit: {{share: 0.0, leave_out: false}}
-
-# The most annotations for seed, queries and audits. Annotations for evaluation are counted separately.
+{audit}# The most annotations for seed, queries and audits. Annotations for evaluation are counted separately.
 budget: {{annotations: {budget}}}
 
 # When to stop. The first rule that applies ends the run; the budget is always a rule.
-#   {{kind: target, metric: macro_f1, value: 0.9}}     the lower end of the metric's 95 % interval reaches the value
-#   {{kind: gain, metric: macro_f1, per: 100, below: 0.005}}   100 more annotations are expected to gain less than this;
+#   {{kind: target, metric: {metric}, value: 0.9}}     the lower end of the metric's 95 % interval reaches the value
+#   {{kind: gain, metric: {metric}, per: 100, below: 0.005}}   100 more annotations are expected to gain less than this;
 #                 with cost_per_annotation and value_per_point (dollars): the gain is worth less than the annotations
-#   {{kind: plateau, gain: 0.005, patience: 3}}        patience rounds in a row gained at most this much macro-F1
+#   {{kind: plateau, gain: 0.005, patience: 3}}        patience rounds in a row gained at most this much {plateau}
 #   {{kind: kappa}}, {{kind: delta_f}}                   consecutive models agree; these rules need no labels
 #   {{kind: rounds, maximum: 10}}, {{kind: pool_exhausted}}
 stop: [{{kind: budget}}]
@@ -142,8 +153,4 @@ resources: {{workers: 0, gpus_per_worker: 0}}
 # The service to notify when a model becomes current, such as http://127.0.0.1:8000; token_env names the environment
 # variable with its token. Without a url, the service finds the new model a little later by polling.
 serving: {{url: null, token_env: null}}
-
-# `laud update`: the accuracy on new documents below which a person is needed (null: none), how much accuracy on earlier
-# documents a new model may lose, and the most documents that one update asks about.
-update: {{floor: null, margin: 0.02, annotations: 100}}
-"""
+{update}"""

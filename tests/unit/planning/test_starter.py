@@ -330,6 +330,12 @@ def test_lists_make_the_task_multilabel(tmp_path: Path) -> None:
     assert parsed.oracle.model_dump()["label"] == "labels"
     assert "3 labels, 1.29 for a document on average, 3 at most" in made.text
     assert made.fill_in is None
+    # What a multilabel task refuses, or measures otherwise, is not offered.
+    assert "audit:" not in made.text
+    assert "update:" not in made.text
+    assert "macro" not in made.text
+    assert "{kind: target, metric: micro_f1, value: 0.9}" in made.text
+    assert "gained at most this much micro-F1" in made.text
     said = "\n".join(made.notes)
     assert "an empty list says in 1 rows that no label applies" in said
     assert "white space and invisible characters are removed from the labels of 1 rows" in said
