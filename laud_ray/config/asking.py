@@ -1,12 +1,13 @@
 """Which documents are annotated, and by which oracle: seed, queries, evaluation sample, promise, audits, budget."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from laud_ray.config.mistakes import known_names
 from laud_ray.config.oracles import OracleConfig
-from laud_ray.config.section import Section
+from laud_ray.config.section import Section, is_multilabel
 from laud_ray.query import COMPOSED, MULTILABEL, OF_SETS, SPREADABLE, STRATEGIES
 
 
@@ -26,6 +27,11 @@ MIX = {"margin": 0.7, "random": 0.3}
 # In place of `auto` in a multilabel task: uncertain documents alone were worse than random ones; half of each were
 # about as good as random ones (docs/LOG.md).
 MIX_OF_SETS = {"label_entropy": 0.5, "random": 0.5}
+
+
+def _of_the_task(names: Iterable[str], info: ValidationInfo) -> list[str]:
+    """Return the strategies that a message offers: a multilabel task refuses some, and other tasks those of sets."""
+    return [name for name in names if (name in MULTILABEL if is_multilabel(info) else name not in OF_SETS)]
 
 
 class QueryConfig(Section):
@@ -55,24 +61,26 @@ class QueryConfig(Section):
 
     @field_validator("strategy")
     @classmethod
-    def _known(cls, name: str) -> str:
+    def _known(cls, name: str, info: ValidationInfo) -> str:
         if name not in STRATEGIES:
-            raise ValueError(f"{name!r} is not valid; expected one of {known_names(name, STRATEGIES)}")
+            expected = _of_the_task(STRATEGIES, info)
+            raise ValueError(f"{name!r} is not valid; expected one of {known_names(name, expected)}")
         return name
 
     @field_validator("mix")
     @classmethod
-    def _parts(cls, mix: dict[str, float]) -> dict[str, float]:
+    def _parts(cls, mix: dict[str, float], info: ValidationInfo) -> dict[str, float]:
         simple = [name for name in STRATEGIES if name not in COMPOSED]
         for name in mix:
             if name not in simple:
-                raise ValueError(f"{name!r} is not valid in a mix; expected one of {known_names(name, simple)}")
+                expected = known_names(name, _of_the_task(simple, info))
+                raise ValueError(f"{name!r} is not valid in a mix; expected one of {expected}")
         if not mix:
             raise ValueError("is empty; expected at least one strategy with its weight")
         return mix
 
     @model_validator(mode="after")
-    def _consistent(self) -> "QueryConfig":
+    def _consistent(self, info: ValidationInfo) -> "QueryConfig":
         if self.shortlist < self.batch:
             raise ValueError(f"shortlist: {self.shortlist} is not valid; expected at least query.batch, {self.batch}")
         if self.strategy != "mix" and self.mix != MIX:
@@ -81,7 +89,7 @@ class QueryConfig(Section):
         if self.diversity is not None and not set(parts) & set(SPREADABLE):
             raise ValueError(
                 f"diversity: {self.diversity!r} is not valid with strategy {', '.join(map(repr, parts))}; "
-                f"expected strategy to be one of {', '.join(SPREADABLE)}"
+                f"expected strategy to be one of {', '.join(_of_the_task(SPREADABLE, info))}"
             )
         return self
 
@@ -96,8 +104,12 @@ class QueryConfig(Section):
             return self.model_copy(update={"strategy": "mix", "mix": dict(MIX_OF_SETS), "diversity": diversity})
         for name in (self.strategy, *(self.mix if self.strategy == "mix" else ())):
             if name not in MULTILABEL:
+                allowed = [one for one in MULTILABEL if one not in COMPOSED]  # in a mix
+                if name == self.strategy:
+                    spread = (*COMPOSED, *SPREADABLE) if self.diversity is not None else MULTILABEL
+                    allowed = [one for one in MULTILABEL if one in spread]
                 raise ValueError(
-                    f"{name!r} is not valid with task.kind: multilabel; expected one of {known_names(name, MULTILABEL)}"
+                    f"{name!r} is not valid with task.kind: multilabel; expected one of {known_names(name, allowed)}"
                 )
         return self
 

@@ -15,7 +15,7 @@ from laud_ray.config.models import EncoderConfig
 from laud_ray.config.oracles import OPERATIONAL
 from laud_ray.config.run import RunConfig
 from laud_ray.config.section import Context, literal_path
-from laud_ray.config.task import TAXONOMY
+from laud_ray.config.task import MULTILABEL, TAXONOMY
 from laud_ray.config.text_file import read_text
 from laud_ray.config.yaml_text import read_yaml
 from laud_ray.errors import ConfigError
@@ -68,8 +68,9 @@ def parse(text: str, path: str = "config", *, stored: bool = False) -> RunConfig
         tree = _tree(task, path) if task.get("kind") == TAXONOMY else None
         labels = _labels(task["labels"], path) if tree is None else []
         data = {**data, "task": {**task, **({} if tree is None else _defaults(task)), "labels": labels}}
+    multilabel = isinstance(task, dict) and task.get("kind") == MULTILABEL
     try:
-        return RunConfig.model_validate_json(json.dumps(data), context=Context(stored, tree))
+        return RunConfig.model_validate_json(json.dumps(data), context=Context(stored, tree, multilabel))
     except ValidationError as error:
         lines = [f"{path}: {line(RunConfig, data, dict(detail))}" for detail in error.errors()]
         raise ConfigError("\n".join(lines)) from None

@@ -21,15 +21,22 @@ class Context:
         stored: whether it is the one in the folder of a run. An earlier version may have written it, with label names
             and paths that are refused today but are those of the run.
         tree: the labels of a task of kind taxonomy.
+        multilabel: whether the task is of kind multilabel.
     """
 
     stored: bool = False
     tree: TaskTree | None = None
+    multilabel: bool = False
 
 
 def is_stored(info: ValidationInfo) -> bool:
     """Return whether the configuration is the one in the folder of a run."""
     return isinstance(info.context, Context) and info.context.stored
+
+
+def is_multilabel(info: ValidationInfo) -> bool:
+    """Return whether the task is known to be multilabel while another section is read."""
+    return isinstance(info.context, Context) and info.context.multilabel
 
 
 def literal_path(path: str) -> str:

@@ -103,3 +103,32 @@ def test_language_models_that_choose_one_label_are_refused(keys: str, message: s
     )
     with pytest.raises(ConfigError, match=message):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("query", "kind", "expected"),
+    [
+        ("strategy: kmeans, diversity: kmeans", "multilabel", "cardinality, cvirs, label_entropy"),
+        ("strategy: entropy", "multilabel", "auto, core_set, kmeans, mix, random, typiclust, label_entropy"),
+        ("strategy: entropy, diversity: kmeans", "multilabel", "auto, mix, cardinality, cvirs, label_entropy"),
+        ("strategy: label_entropi", "multilabel", "label_entropy, mix, random, typiclust"),
+        ("strategy: mix, mix: {label_entropi: 1}", "multilabel", "label_entropy, random, typiclust"),
+        (
+            "strategy: kmeans, diversity: kmeans",
+            "multiclass",
+            "entropy, high_confidence, least_confidence, margin, rare_class",
+        ),
+    ],
+)
+def test_only_strategies_of_the_kind_are_offered(query: str, kind: str, expected: str) -> None:
+    text = (
+        f"task: {{name: t, kind: {kind}, labels: [a, b]}}\ncorpus: {{path: a.csv, text: text}}\nstorage: runs/t\n"
+        f"oracle: {{kind: replay, label: label}}\nquery: {{{query}}}\n"
+    )
+    with pytest.raises(ConfigError) as raised:
+        parse(text)
+    message = str(raised.value)
+    assert "\n" not in message
+    assert set(expected.split(", ")) <= set(message.partition("one of ")[2].partition(" - ")[0].split(", "))
+    refused = ("margin", "badge", "disagreement") if kind == "multilabel" else ("cvirs", "label_entropy")
+    assert not [name for name in refused if name in message]
