@@ -53,11 +53,25 @@ def as_texts(where: str, column: str, values: pa.Array, first: int | None = None
         if error.place is None or first is None:
             kind = str(values.type)
             raise CorpusError(f"{where}: the column {quoted(column)} has type {kind[:80]}; expected texts") from None
-        value = quoted(str(values[error.place].as_py()))
+        value = values[error.place].as_py()
+        place = f"{where} row {first + error.place}: the column {quoted(column)}"
+        if (found := set_found(column, value)) is not None:
+            raise CorpusError(f"{place} holds {found}") from None
         raise CorpusError(
-            f"{where} row {first + error.place}: the column {quoted(column)} of type {str(values.type)[:80]} holds "
-            f"{value}; expected texts, or values with a single text form, such as whole numbers"
+            f"{place} of type {str(values.type)[:80]} holds {quoted(str(value))}; expected texts, or values with a "
+            "single text form, such as whole numbers"
         ) from None
+
+
+def set_found(column: str, value: object) -> str | None:
+    """Return the end of a message about a list of none or several values where one text is expected.
+
+    None: the value is something else, or the column may hold lists.
+    """
+    if not isinstance(value, list) or len(value) == 1 or isinstance(column, SetColumn):
+        return None
+    holds = f"a list of {len(value):,} values" if value else "an empty list"
+    return f"{holds}; expected one text; lists of labels need task.kind: multilabel"
 
 
 def is_text(kind: pa.DataType) -> bool:

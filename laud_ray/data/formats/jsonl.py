@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from laud_ray.data.formats.cells import cell_of
+from laud_ray.data.formats.cells import cell_of, set_found
 from laud_ray.data.seen import Keys, Seen
 from laud_ray.errors import CorpusError
 from laud_ray.printable import did_you_mean, printable, quoted
@@ -127,6 +127,8 @@ def _cell(name: str, number: int, column: str, value: object) -> bytes | None:
     try:
         return cell_of(column, value)
     except ValueError:
+        if (found := set_found(column, value)) is not None:
+            raise CorpusError(f"{name} row {number}: {quoted(column)} holds {found}") from None
         shown = quoted(json.dumps(value, ensure_ascii=False))
         raise CorpusError(f"{name} row {number}: {quoted(column)} holds {shown}; expected a text") from None
 
