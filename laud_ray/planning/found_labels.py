@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from laud_ray.data.found_paths import MOST_PATHS
 from laud_ray.data.label_counts import MOST_LABELS, LabelCounts, TwoLabels
 from laud_ray.errors import CorpusError
-from laud_ray.label_cells import listed, parts_of
+from laud_ray.label_cells import SEPARATORS, listed, parts_of
 from laud_ray.label_sets import LabelSet
 from laud_ray.labels import SHOWN, fold, read_name, two_labels
 from laud_ray.planning.found_sets import FoundSets, separator_of
@@ -53,6 +53,7 @@ class FoundLabels:
     sets: FoundSets | None = None
     between: str | None = None
     _lists: FoundSets = field(default_factory=FoundSets)
+    _separated: dict[str, str] = field(default_factory=dict)  # some texts with a separator -> their row
     _many_sets: bool | None = None
     _counts: LabelCounts = field(default_factory=lambda: LabelCounts(MOST_PATHS))
     _many_paths: bool | None = None
@@ -86,6 +87,8 @@ class FoundLabels:
         if texts is not None and len(texts) != 1:
             return self._read_list(texts, rows)
         name = self._name(raw if texts is None else texts[0], rows)
+        if texts is None and len(self._separated) < MOST_LABELS and _BETWEEN.search(name):
+            self._separated.setdefault(name, where)
         if name:
             self._counts.add({name: rows})
         return name
@@ -138,6 +141,19 @@ class FoundLabels:
             found.add(parts_of(cell, between) or (), rows)
         return replace(self, sets=found, between=between, _counts=found.counts)
 
+    def _text_beside_lists(self) -> str | None:
+        """Return why lists and texts of several labels cannot be read together; None if there are not both."""
+        known = {*self._lists.counts.counts, *(one for one in self._counts.counts if one not in self._separated)}
+        for text, where in self._separated.items() if self._lists.sizes else ():
+            for separator in SEPARATORS:
+                parts = parts_of(text, separator, known) or ()
+                if len(parts) > 1 and known.issuperset(parts):
+                    return (
+                        f"the column {quoted(self.column)} has lists, but in {where} the text {quoted(text)}, which is "
+                        "several labels; expected lists in all rows, or texts in all rows"
+                    )
+        return None
+
     def separator(self) -> str | None:
         """Return the separator, if the labels look like paths of a taxonomy; else None."""
         return looks_like_paths(self._counts.counts)
@@ -166,6 +182,8 @@ class FoundLabels:
         """Return why the labels cannot be the classes of a task, or the paths of one; None if they can."""
         labelled, classes = self._counts.rows, self.classes()
         the = f"the column {quoted(self.column)}"
+        if (mixed := self._text_beside_lists()) is not None:
+            return mixed
         if not labelled:
             return f"{the} is empty in all {self.rows:,} rows; expected labels"
         if self.too_many:

@@ -365,6 +365,21 @@ def test_texts_of_several_labels_make_the_task_multilabel(tmp_path: Path, separa
     assert [label.name for label in parsed.task.labels] == ["Bread", "Milk", "Tea"]
 
 
+def test_lists_beside_texts_of_several_labels_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.jsonl", [["Tea", "Milk"], "Bread", ["Bread", "Tea"], "Milk; Tea", "Milk, whole"])
+    mistake = "a.jsonl row 4 the text 'Milk; Tea', which is several labels; expected lists in all rows, or texts in all"
+    with pytest.raises(CorpusError, match=mistake) as raised:
+        starter(path, text="text", label="labels")
+    assert "\n" not in str(raised.value)
+    assert any(mistake in note for note in starter(path, text="text").notes)
+
+
+def test_a_label_with_a_separator_in_it_may_stand_beside_lists(tmp_path: Path) -> None:
+    rows: list[object] = [["Tea", "Salt; Pepper"], "Salt; Pepper", ["Salt", "Pepper"], ["Tea"], "Arts, Music", None]
+    parsed = config.parse(starter(written(tmp_path / "a.jsonl", rows), text="text").text)
+    assert [one.name for one in parsed.task.labels] == ["Arts, Music", "Pepper", "Salt", "Salt; Pepper", "Tea"]
+
+
 def test_a_guessed_column_of_tags_must_hold_sets(tmp_path: Path) -> None:
     made = starter(written(tmp_path / "a.jsonl", ["Tea", "Milk", "Tea"], "tags"), text="text")
     assert made.fill_in is not None
