@@ -78,7 +78,8 @@ def test_models_are_listed(finished: Path, capsys: pytest.CaptureFixture[str]) -
     found = listed(finished, capsys)
     assert list(found) == ["zero-shot", "round-0001"]
     first = found["zero-shot"]
-    assert list(first) == ["name", "kind", "round", "accepted", "current", "created_at", "accuracy"]
+    assert list(first) == ["name", "kind", "round", "accepted", "current", "created_at", "accuracy", "micro_f1"]
+    assert first["micro_f1"] is None  # the task has one label a document
     assert (first["kind"], first["round"], first["accepted"]) == ("encoder", 0, True)
     assert found["round-0001"]["kind"] == "linear"
     assert sum(bool(model["current"]) for model in found.values()) == 1
