@@ -39,6 +39,7 @@ class Exposures:
         before: whether each row has counts from before the test.
         arms, segments: numbers for the names of arms and segments; complete when all rows have been streamed.
         seen: remarks on the files.
+        bytes: of all files.
     """
 
     path: str
@@ -48,6 +49,7 @@ class Exposures:
     segments: Codes
     seen: Seen
     reading: Reading
+    bytes: int
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield all rows with SCHEMA.
@@ -99,7 +101,8 @@ def open_exposures(path: str, named: Names, reading: Reading = AS_FOUND) -> Expo
     if len(before) == 1:
         require(path, [named.pre_impressions, named.pre_clicks], there)
     found = replace(named, segment=segment)
-    return Exposures(path, found, bool(before), Codes(MOST_ARMS), Codes(MOST_SEGMENTS), Seen(), reading)
+    size = sum(entry.size or 0 for entry in sources.inputs(path, Seen()))
+    return Exposures(path, found, bool(before), Codes(MOST_ARMS), Codes(MOST_SEGMENTS), Seen(), reading, size)
 
 
 def before_batches(path: str, named: Names, reading: Reading, seen: Seen) -> Iterator[pa.RecordBatch]:

@@ -1,7 +1,9 @@
 """Add exposures up by user and then by arm, in bounded memory: DuckDB spills to disk, and Python holds no user."""
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
@@ -18,13 +20,24 @@ from laud_ray.storage.local import scratch
 T = TypeVar("T")
 
 MEMORY, THREADS = "512MB", 4
+# Users are added up in parts of about this many bytes of input, up to MOST_PARTS. Alone, DuckDB holds pages of ever
+# more parts of its own, and fails with 100 million rows in half a gigabyte.
+PART_BYTES, MOST_PARTS = 4_000_000, 64
+_SPLIT = """
+COPY (SELECT *, (hash(user) % {parts})::UTINYINT AS part FROM {rows})
+TO '{place}' (FORMAT parquet, COMPRESSION snappy, PARTITION_BY (part))
+"""
+_CREATE = """
+CREATE TABLE users (user BLOB, arm INTEGER, other INTEGER, segment INTEGER, other_segment INTEGER, n BIGINT, c BIGINT,
+                    pre_n BIGINT, pre_c BIGINT, differ BOOLEAN)
+"""
 _USERS = """
-CREATE TABLE users AS
+INSERT INTO users
 SELECT user, min(arm) AS arm, max(arm) AS other, min(segment) AS segment, max(segment) AS other_segment,
        least(coalesce(sum(n), 0), {most})::BIGINT AS n, least(coalesce(sum(c), 0), {most})::BIGINT AS c,
        least({pre}(pre_n), {most})::BIGINT AS pre_n, least({pre}(pre_c), {most})::BIGINT AS pre_c,
        {differ} AS differ
-FROM {rows} GROUP BY user
+FROM read_parquet('{place}/part={part}/*.parquet') GROUP BY user
 """
 _WITH_PRE = """(SELECT user, arm, segment, n, c, 0::BIGINT AS pre_n, 0::BIGINT AS pre_c FROM exposures
 UNION ALL SELECT user, NULL, NULL, NULL, NULL, pre_n, pre_c FROM before_test)"""
@@ -97,7 +110,7 @@ def add_up(
         )
         try:
             connection.execute(f"SET threads = least({THREADS}, current_setting('threads'))")
-            rows = _read(connection, exposures, before)
+            rows = _read(connection, exposures, before, f"{place}/parts")
             if not rows:
                 raise CorpusError(f"{exposures.path}: has no rows; expected a row for each user of two arms")
             names = [str(name) for name in exposures.arms.names]
@@ -118,6 +131,7 @@ def _read(
     connection: duckdb.DuckDBPyConnection,
     exposures: Exposures,
     before: Callable[[], Iterator[pa.RecordBatch]] | None,
+    place: str,
 ) -> int:
     """Fill the table `users`; return the number of rows of the test."""
     failures, rows = list[BaseException](), 0
@@ -139,13 +153,20 @@ def _read(
     if before is not None:
         connection.register("before_test", stream(PRE_SCHEMA, before(), counted=False))
     # Counts of the test's own rows are a property of the user, the same in each; those of another file are added up.
-    how = ("sum", "false", _WITH_PRE) if before is not None else ("max", _DIFFER, "exposures")
+    pre, differ, given = ("sum", "false", _WITH_PRE) if before is not None else ("max", _DIFFER, "exposures")
     try:
-        connection.execute(_USERS.format(most=MOST + 1, pre=how[0], differ=how[1], rows=how[2]))
+        parts = min(1 + exposures.bytes // PART_BYTES, MOST_PARTS)
+        connection.execute(_SPLIT.format(parts=parts, rows=given, place=place))
     except (duckdb.Error, RuntimeError):
         if failures:
             raise failures[0] from None
         raise
+    connection.execute("BEGIN")
+    connection.execute(_CREATE)
+    for part in sorted(one.name.removeprefix("part=") for one in Path(place).glob("part=*")):
+        connection.execute(_USERS.format(most=MOST + 1, pre=pre, differ=differ, place=place, part=part))
+        shutil.rmtree(f"{place}/part={part}")
+    connection.execute("COMMIT")
     return rows
 
 

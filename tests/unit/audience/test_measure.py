@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from laud_ray.audience import totals
 from laud_ray.audience.columns import Names
 from laud_ray.audience.measure import measure
 from laud_ray.audience.verdict import dilution, verdict
@@ -75,6 +76,15 @@ def test_rows_of_a_user_are_added_up_in_any_order_file_and_format(tmp_path: Path
     assert (found.plain, found.rows, whole.rows) == (whole.plain, 6000, 3000)
     (tmp_path / "c.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows.to_pylist()))
     assert measure(str(tmp_path / "c.jsonl")).plain == whole.plain
+
+
+def test_users_are_added_up_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = table()
+    test = write(tmp_path, pa.concat_tables([rows, rows.slice(500)]).drop_columns(["pre_impressions", "pre_clicks"]))
+    pre = write(tmp_path, rows.select(["user", "pre_impressions", "pre_clicks"]), "pre.parquet")
+    whole = measure(test, pre=pre)
+    monkeypatch.setattr(totals, "PART_BYTES", 500)
+    assert measure(test, pre=pre) == whole
 
 
 @pytest.mark.parametrize("kind", [pa.int32(), pa.uint64(), pa.float64(), pa.string(), pa.decimal128(30, 2)])
