@@ -2,6 +2,7 @@
 thread.
 """
 
+import math
 import threading
 import time
 import uuid
@@ -129,6 +130,11 @@ class Desk:
     def write(self, job: Callable[[Connection], T]) -> "Future[T]":
         """Let a job be done in a transaction, maybe together with others; the future has its result or error."""
         return self._writer.do(job)
+
+    def changed(self) -> None:
+        """Notice another version of the labels at the next look, which this process has just made."""
+        with self._lock:
+            self._looked = -math.inf
 
     def close(self) -> None:
         """Write what still waits, and close the run."""

@@ -135,6 +135,7 @@ class Work:
             raise FaultError(403, "forbidden", "an annotator decides about no labels; expected an adjudicator or owner")
         await self._checked(asked.run)
         said = await run_in_threadpool(proposals.decide, self._desk.path, asked)
+        self._desk.changed()
         self._progress = Kept()
         return {"said": said, **await self.proposals(person)}
 

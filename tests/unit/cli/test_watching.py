@@ -63,7 +63,7 @@ def test_rounds_that_wait_or_need_a_person_are_printed(
 ) -> None:
     states, given = ["quiet", "waiting", "person"], []
 
-    def update(run: str, source: str, observer: object) -> Outcome:
+    def update(run: str, source: str, observer: object, reading: object) -> Outcome:
         given.append((run, source))
         if not states:
             raise KeyboardInterrupt

@@ -139,7 +139,7 @@ def test_errors_are_those_of_a_first_run(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="b.parquet: no column 'text'; expected one of name"):
         add(tmp_path / "b.parquet", out)
     (tmp_path / "nothing").mkdir()
-    with pytest.raises(CorpusError, match="nothing: does not exist; expected a file, folder"):
+    with pytest.raises(CorpusError, match="nothing: has no files; expected a file, folder"):
         add(tmp_path / "nothing", out)
     (tmp_path / "c.csv").write_bytes("text\ncrème brûlée\n".encode("utf-16"))
     found = add(tmp_path / "c.csv", out)
