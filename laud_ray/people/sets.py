@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
 from laud_ray.config import PeopleConfig
-from laud_ray.label_sets import LabelSet
-from laud_ray.people.settling import MOST_VOTES, Ballot, Decision, needed_votes
+from laud_ray.label_sets import LabelSet, named
+from laud_ray.people.settling import Ballot, Decision, SettledBy, by_votes
 from laud_ray.printable import quoted
 from laud_ray.taxonomy.task import answer_names
 from laud_ray.types import Task
@@ -80,25 +80,13 @@ def decide_sets(
     Args:
         top: the label that the model found likeliest: a first answer without it is doubted.
     """
-    final = [one for one in ballots if one.role == "adjudicator"]
-    if final:
-        return Decision("settled", len(ballots), final[-1].label, "adjudicator")
-    voters = max(rules.team - elsewhere, 0)
-    if not voters and not ballots:
-        return Decision("adjudicate", 1)
-    first = _set(ballots[0].label) if ballots else None
-    doubted = first is not None and top is not None and top not in first.yes
-    needed = min(needed_votes(ballots, rules, doubted=doubted, twice=twice), max(voters, 1))
-    if len(ballots) < needed:
-        return Decision("open", needed)
-    if len({one.label for one in ballots}) == 1:
-        return Decision("settled", needed, ballots[0].label, "vote" if len(ballots) == 1 else "agreement")
-    label = majority([one.label for one in ballots if one.label is not None], names)
-    if label is not None:
-        return Decision("settled", needed, label, "majority")
-    if len(ballots) < min(MOST_VOTES, voters):
-        return Decision("open", len(ballots) + 1)
-    return Decision("adjudicate", needed)
+    doubted = bool(ballots) and top is not None and top not in named(ballots[0].label)
+
+    def differing() -> tuple[str, SettledBy] | None:
+        label = majority([one.label for one in ballots if one.label is not None], names)
+        return None if label is None else (label, "majority")
+
+    return by_votes(ballots, rules, differing, doubted=doubted, twice=twice, elsewhere=elsewhere)
 
 
 def majority(answers: Sequence[str], names: SetNames) -> str | None:
@@ -111,7 +99,3 @@ def majority(answers: Sequence[str], names: SetNames) -> str | None:
         return None
     found = LabelSet.of(label for label, count in votes.items() if 2 * count > len(answers)).text
     return found if found in names else None
-
-
-def _set(answer: str | None) -> LabelSet | None:
-    return None if answer is None else LabelSet.parse(answer)

@@ -59,33 +59,55 @@ def decide(
             votes differ.
         elsewhere: people of the team who answered another question about the document, so that they are not asked.
     """
+    doubted = bool(ballots) and top is not None and ballots[0].label != top
+
+    def differing() -> tuple[str, SettledBy] | None:
+        (first, most), (_, next_most) = Counter(one.label for one in ballots).most_common(2)
+        if most > next_most and first is not None:
+            return first, "majority"
+        known = accuracy() if callable(accuracy) else accuracy or {}
+        likeliest = _likeliest(ballots, known, classes)
+        return (likeliest[0], "posterior") if likeliest is not None and likeliest[1] >= SURE else None
+
+    return by_votes(ballots, rules, differing, doubted=doubted, twice=twice, elsewhere=elsewhere)
+
+
+def by_votes(
+    ballots: Sequence[Ballot],
+    rules: PeopleConfig,
+    differing: Callable[[], tuple[str, SettledBy] | None],
+    *,
+    doubted: bool,
+    twice: bool,
+    elsewhere: int,
+) -> Decision:
+    """Decide where a question stands, whatever its answers are; see `decide`.
+
+    Args:
+        differing: called where the votes differ, for the answer on which they settle the question, and how; it returns
+            None if they do not settle it.
+        doubted: whether the first answer is not the model's.
+    """
     final = [one for one in ballots if one.role == "adjudicator"]
     if final:
         return Decision("settled", len(ballots), final[-1].label, "adjudicator")
     voters = max(rules.team - elsewhere, 0)
     if not voters and not ballots:
         return Decision("adjudicate", 1)
-    doubted = bool(ballots) and top is not None and ballots[0].label != top
-    needed = min(needed_votes(ballots, rules, doubted=doubted, twice=twice), max(voters, 1))
+    needed = min(_needed(ballots, rules, doubted=doubted, twice=twice), max(voters, 1))
     if len(ballots) < needed:
         return Decision("open", needed)
-    labels = Counter(one.label for one in ballots)
-    if len(labels) == 1:
+    if len({one.label for one in ballots}) == 1:
         return Decision("settled", needed, ballots[0].label, "vote" if len(ballots) == 1 else "agreement")
-    (first, most), (_, next_most) = labels.most_common(2)
-    if most > next_most and first is not None:
-        return Decision("settled", needed, first, "majority")
-    known = accuracy() if callable(accuracy) else accuracy or {}
-    likeliest = _likeliest(ballots, known, classes)
-    if likeliest is not None and likeliest[1] >= SURE:
-        return Decision("settled", needed, likeliest[0], "posterior")
+    if (found := differing()) is not None:
+        return Decision("settled", needed, *found)
     if len(ballots) < min(MOST_VOTES, voters):
         return Decision("open", len(ballots) + 1)
     return Decision("adjudicate", needed)
 
 
-def needed_votes(ballots: Sequence[Ballot], rules: PeopleConfig, *, doubted: bool, twice: bool) -> int:
-    """Return how many votes a question takes before they are compared; `doubted`: the first is not the model's."""
+def _needed(ballots: Sequence[Ballot], rules: PeopleConfig, *, doubted: bool, twice: bool) -> int:
+    """How many votes a question takes before the votes are compared."""
     if rules.team == 1:
         return 1
     no_label = bool(ballots) and ballots[0].label is None
