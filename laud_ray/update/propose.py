@@ -71,7 +71,7 @@ def propose(work: Work, current: Current, numbers: Sequence[int]) -> None:
 
 def open_proposals(work: Work) -> Open | None:
     """Return the proposals that no person has decided about; None if there are none."""
-    found = [one for one in proposals.every(work.store.engine) if one.state == "open"]
+    found = proposals.undecided(work.store.engine)
     if not found:
         return None
     place = work.run.folder.uri

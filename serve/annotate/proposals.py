@@ -3,11 +3,9 @@
 import threading
 from typing import Any
 
-from sqlalchemy import Engine
-
 from laud_ray.errors import ConfigError, RunError
 from laud_ray.printable import quoted
-from laud_ray.store.updates.proposals import Proposed, every
+from laud_ray.store.updates.proposals import Proposed, find
 from laud_ray.store.versions import labels
 from laud_ray.store.versions.proposal import documents
 from serve.annotate.faults import as_faults
@@ -16,11 +14,6 @@ from serve.schemas import FaultError
 
 # The run's lock is for one at a time; two people at this server wait for each other, not for another process.
 _TURN = threading.Lock()
-
-
-def open_proposals(engine: Engine) -> list[Proposed]:
-    """Return the proposals that no person has decided about."""
-    return [one for one in every(engine) if one.state == "open"]
 
 
 def shown(found: list[Proposed]) -> list[dict[str, Any]]:
@@ -48,9 +41,8 @@ def decide(path: str, asked: DecisionIn) -> str:
     with as_faults(), _TURN:
         try:
             with labels.changing(path) as run:
-                known = {one.number: one for one in every(run.store.engine)}
-                before = known.get(asked.proposal)
-                if before is not None and before.state != "open":
+                before = find(run.store.engine, asked.proposal)
+                if before.state != "open":
                     raise FaultError(409, "decided", f"proposal {before.number}: {_decided(before)}")
                 if asked.decision == "accept":
                     found = labels.accept(run, asked.proposal, asked.name)

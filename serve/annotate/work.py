@@ -22,6 +22,7 @@ from laud_ray.people.tokens import Person
 from laud_ray.people.votes import Receipt, Vote, cast_in, votes
 from laud_ray.store.run import is_held
 from laud_ray.store.updates.generations import is_open
+from laud_ray.store.updates.proposals import undecided
 from serve.annotate import answers, proposals
 from serve.annotate.desk import Desk, Opened
 from serve.annotate.examples import Examples
@@ -123,7 +124,7 @@ class Work:
         """The labels that an update proposes, for those who may decide about them."""
         if not person.adjudicates:
             return {"proposals": []}
-        return await self._look(lambda run: {"proposals": proposals.shown(proposals.open_proposals(run.engine))})
+        return await self._look(lambda run: {"proposals": proposals.shown(undecided(run.engine))})
 
     async def decide(self, person: Person, asked: DecisionIn) -> dict[str, Any]:
         """Accept, merge or refuse a proposed label.
@@ -220,7 +221,7 @@ def _progress(run: Opened) -> dict[str, Any]:
     store = run.folder.store
     history = store.history()
     over, updating = spent_line(run.engine, run.rules), is_open(run.engine)
-    proposed = len(proposals.open_proposals(run.engine))
+    proposed = len(undecided(run.engine))
     found = progress(
         groups(run.engine),
         run.rules,

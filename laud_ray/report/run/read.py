@@ -34,7 +34,7 @@ from laud_ray.store.store import Answered, Store
 from laud_ray.store.updates.decisions import decided
 from laud_ray.store.updates.evidence import evidence
 from laud_ray.store.updates.generations import is_open, updated
-from laud_ray.store.updates.proposals import every as every_proposal
+from laud_ray.store.updates.proposals import undecided
 from laud_ray.store.versions.record import history as history_of
 from laud_ray.store.versions.record import outstanding
 from laud_ray.store.versions.tasks import task_of_round
@@ -199,8 +199,7 @@ def _updates(run: RunFolder, *, by_generation: bool) -> UpdatesShown | None:
     if not found:
         return None
     accuracy = _accuracy_by_generation(run) if by_generation else {}
-    proposed = sum(one.state == "open" for one in every_proposal(engine))
-    more = is_open(engine)
+    proposed, more = len(undecided(engine)), is_open(engine)
     return UpdatesShown(tuple(found), tuple(evidence(engine)), tuple(decided(engine)), accuracy, more, proposed)
 
 

@@ -64,6 +64,11 @@ def every(engine: Engine) -> list[Proposed]:
     return [_read(row) for row in read(engine, lambda connection: connection.execute(found).mappings().all())]
 
 
+def undecided(engine: Engine) -> list[Proposed]:
+    """Return the proposals that no person has decided about, in the order of their numbers."""
+    return [one for one in every(engine) if one.state == "open"]
+
+
 def find(engine: Engine, number: int) -> Proposed:
     """Return a proposal.
 
