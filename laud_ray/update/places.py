@@ -16,23 +16,12 @@ MOST = 100
 MOSTLY = 0.5
 
 
-def predicted(work: Work, current: Current, parts: Sequence[tuple[str, Indices]], chosen: Indices) -> list[str | None]:
-    """Return the labels that the current model gives to some documents.
-
-    Args:
-        work: the run.
-        current: the model.
-        parts: ranges, and rows there.
-        chosen: the sorted numbers of the documents among all of these rows.
-    """
-    found, start = list[str | None](), 0
-    scores = work.run.scores(current.round)
+def predicted(work: Work, current: Current, parts: Sequence[tuple[str, Indices]]) -> list[str | None]:
+    """Return the labels that the current model gives to the documents in some rows of ranges."""
+    scores, found = work.run.scores(current.round), list[str | None]()
     for name, rows in parts:
-        inside = chosen[(chosen >= start) & (chosen < start + len(rows))] - start
-        start += len(rows)
-        if len(inside):
-            column = scores.read_table(name, ["label"]).column("label").cast(pa.string())
-            found += column.take(pa.array(rows[inside])).to_pylist()
+        column = scores.read_table(name, ["label"]).column("label").cast(pa.string())
+        found += column.take(pa.array(rows)).to_pylist()
     return found
 
 

@@ -51,6 +51,16 @@ class _New:
     far: Floats
     parts: tuple[tuple[str, Indices], ...]
 
+    def where(self, chosen: Indices) -> list[tuple[str, Indices]]:
+        """Return the ranges that hold some of the documents, given by their sorted numbers, and the rows there."""
+        found, start = list[tuple[str, Indices]](), 0
+        for name, rows in self.parts:
+            inside = chosen[(chosen >= start) & (chosen < start + len(rows))] - start
+            start += len(rows)
+            if len(inside):
+                found.append((name, rows[inside]))
+        return found
+
 
 def propose(work: Work, current: Current, numbers: Sequence[int]) -> None:
     """Propose labels for clusters of novel documents, unless that was done before.
@@ -96,7 +106,8 @@ def _clusters(work: Work, current: Current, base: Base, last: int) -> list[Clust
     if chosen is None:
         return []
     told = [one for one in asked(work) if one.label is not None]
-    ids, texts = _read(work, new, chosen.new)
+    parts = new.where(chosen.new)
+    ids, texts = _read(work, parts)
     texts += earlier.column("text").take(pa.array(chosen.earlier)).to_pylist()
     known = [one.query.document.text for one in told]
     vectors = embed([*texts, *known], space_of(work, current), workers_of(work, current))
@@ -117,13 +128,15 @@ def _clusters(work: Work, current: Current, base: Base, last: int) -> list[Clust
         return []
     members = [[texts[i] for i in one.members] for one in left]
     earlier_texts, config = texts[len(chosen.new) :], work.config
-    predicted = places.predicted(work, current, new.parts, chosen.new)
-    owners = [[predicted[i] for i in one.members] for one in left]
-    task = work.task if work.task.taxonomy is None else places.likely(work.task, owners)
+    tree, task, owners = work.task.taxonomy, work.task, list[list[str | None]]()
+    if tree is not None:
+        predicted = places.predicted(work, current, parts)
+        owners = [[predicted[i] for i in one.members] for one in left]
+        task = places.likely(task, owners)
     said, waiting = named(config.asked_oracles(), task, members, earlier_texts, Ledger(work.store), seed=config.seed)
     if waiting is not None:
         work.note("propose", current.round, f"{waiting}; some groups are named by their words")
-    if (tree := work.task.taxonomy) is not None:
+    if tree is not None:
         said = [
             replace(name, name=places.placed(tree, name.name, some)) for name, some in zip(said, owners, strict=True)
         ]
@@ -157,14 +170,11 @@ def _measured(work: Work, base: Base, last: int) -> _New:
     return _New(np.concatenate(far), tuple(parts))
 
 
-def _read(work: Work, new: _New, chosen: Indices) -> tuple[list[str], list[str]]:
-    """Return the ids and the texts of some of the new documents, given by their sorted numbers."""
-    ids, texts, start = list[str](), list[str](), 0
-    for name, rows in new.parts:
-        inside = chosen[(chosen >= start) & (chosen < start + len(rows))] - start
-        start += len(rows)
-        if len(inside):
-            table = work.corpus.read(name, ["id", "text"]).take(pa.array(rows[inside]))
-            ids += table.column("id").to_pylist()
-            texts += table.column("text").to_pylist()
+def _read(work: Work, parts: Sequence[tuple[str, Indices]]) -> tuple[list[str], list[str]]:
+    """Return the ids and the texts of the documents in some rows of ranges."""
+    ids, texts = list[str](), list[str]()
+    for name, rows in parts:
+        table = work.corpus.read(name, ["id", "text"]).take(pa.array(rows))
+        ids += table.column("id").to_pylist()
+        texts += table.column("text").to_pylist()
     return ids, texts
