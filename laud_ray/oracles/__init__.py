@@ -152,10 +152,10 @@ def questions_of(
     encoder: Callable[[], Scorer] | None = None,
 ) -> Questions:
     """Return the questions about documents with a prompt; arguments as for `build`."""
-    if prompt.listing is None and not task.multilabel:
-        return Questions(prompt)
     if task.multilabel:
         return _of_sets(config, task, prompt, encoder)
+    if prompt.listing is None:
+        return Questions(prompt)
     return Questions(prompt, task.taxonomy, Candidates(task, config.shortlist, examples, encoder))
 
 

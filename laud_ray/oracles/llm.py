@@ -6,7 +6,6 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypedDict
 
 from laud_ray.config import LlmConfig
 from laud_ray.models.encoder.neighbours import Neighbours
@@ -64,22 +63,25 @@ def one_prompt(config: LlmConfig) -> Prompt:
     return Prompt(options, config.guideline, one=True)
 
 
-class _Limits(TypedDict):
-    each: bool
-    at_most: int | None
-    exclusive: tuple[tuple[str, ...], ...]
-
-
 def _set_prompt(config: LlmConfig, task: Task, *, wording: int, reverse: bool) -> Prompt:
     """Return the prompt that asks about each label; without options if a document has a list of its own."""
-    limits = _Limits(each=True, at_most=task.at_most, exclusive=task.exclusive)
-    if len(task.labels) > config.shortlist:
+    options: tuple[Option, ...] = ()
+    listed: Listing | None = None
+    if lists_all(task, config.shortlist):
+        labels = task.labels[::-1] if reverse else task.labels
+        options = tuple(Option(code, label) for code, label in zip(codes(task.labels), labels, strict=False))
+    else:
         names = hashlib.blake2b(repr([label_line(one) for one in task.labels]).encode(), digest_size=8).hexdigest()
         listed = Listing(names, tuple(itertools.islice(codes(task.labels), config.shortlist)), "", reverse)
-        return Prompt((), config.guideline, wording=wording, listing=listed, **limits)
-    labels = task.labels[::-1] if reverse else task.labels
-    options = tuple(Option(code, label) for code, label in zip(codes(task.labels), labels, strict=False))
-    return Prompt(options, config.guideline, wording=wording, **limits)
+    return Prompt(
+        options,
+        config.guideline,
+        wording=wording,
+        listing=listed,
+        each=True,
+        at_most=task.at_most,
+        exclusive=task.exclusive,
+    )
 
 
 def answer_key(config: LlmConfig, version: str, text: str, vote: int) -> str:

@@ -145,9 +145,7 @@ class Questions:
     def _some(self, shown: Sequence[Label]) -> tuple[Option, ...]:
         listing = self._prompt.listing
         assert listing is not None, "only a prompt with lists asks about some labels"
-        return tuple(
-            Option(*one) for one in zip(listing.codes, shown[::-1] if listing.reverse else shown, strict=False)
-        )
+        return listing.options(shown)
 
     def _asking(self, vote: Vote, own: tuple[Option, ...]) -> Request:
         prompt = self._prompt

@@ -117,12 +117,12 @@ NONE_LABEL = Label(NONE_OF_THESE, also=("none of the above", "none"))
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """How the prompts of a taxonomy list nodes: each has options of its own, and a code for "none of these".
+    """How prompts list some nodes of a taxonomy, or some labels of a multilabel task: each has options of its own.
 
     Attributes:
         tree: a hash of the nodes and of how many of them a prompt lists.
         codes: of the options of a prompt, in their order.
-        none: the code of the answer "none of these".
+        none: the code of the answer "none of these"; empty if this answer is not offered.
         reverse: whether the options are listed, and get their codes, in the reverse order.
     """
 
@@ -132,10 +132,10 @@ class Listing:
     reverse: bool = False
 
     def options(self, labels: Sequence[Label]) -> tuple[Option, ...]:
-        """Return the options of a prompt that lists some nodes, "none of these" last."""
+        """Return the options of a prompt that lists some nodes or labels, "none of these" last."""
         listed = labels[::-1] if self.reverse else labels
         named = (Option(code, label) for code, label in zip(self.codes, listed, strict=False))
-        return (*named, Option(self.none, NONE_LABEL))
+        return (*named, *([Option(self.none, NONE_LABEL)] if self.none else []))
 
 
 @dataclass(frozen=True, slots=True)

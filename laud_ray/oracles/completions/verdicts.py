@@ -45,10 +45,10 @@ def read_verdicts(completion: Completion, options: Sequence[Option], prompt: Pro
         return Parsed(None, why=f"the model refused: {completion.refusal}")
     try:
         said, span = _verdicts(completion.text, options)
-        _require_limits([name for name, applies in said.items() if applies], prompt)
+        yes = [name for name, applies in said.items() if applies]
+        _require_limits(yes, prompt)
     except _UnreadableError as error:
         return Parsed(None, why=f"{error}; {CUT}" if completion.cut else str(error))
-    yes = [name for name, applies in said.items() if applies]
     no = None if prompt.options else [name for name, applies in said.items() if not applies]
     return Parsed(LabelSet.of(yes, no).text, _confidence(completion, span))
 
@@ -121,7 +121,7 @@ def decide_sets(votes: Sequence[tuple[str | None, float | None]], threshold: flo
 def schema(options: Sequence[Option]) -> dict[str, object]:
     """Return the JSON schema of an answer, for servers that constrain what a model writes."""
     names = [option.code for option in options]
-    verdict = {"type": "string", "enum": ["yes", "no"]}
+    verdict = {"type": "string", "enum": [YES, NO]}
     return {
         "type": "object",
         "properties": dict.fromkeys(names, verdict),
@@ -134,7 +134,8 @@ def _majority(sets: Sequence[str], votes: int) -> tuple[str | None, float | None
     if not sets:
         return None, None
     found = [LabelSet.parse(one) for one in sets]
-    yes, no = (Counter(name for one in found for name in names(one)) for names in (_applying, _denied))
+    yes = Counter(name for one in found for name in one.yes)
+    no = Counter(name for one in found for name in one.no or ())
     whole = all(one.no is None for one in found)
     # In whole answers, every label that a vote does not have is denied by it.
     against = {name: len(found) - yes[name] if whole else no[name] for name in {*yes, *no}}
@@ -145,14 +146,6 @@ def _majority(sets: Sequence[str], votes: int) -> tuple[str | None, float | None
         return None, 0.5 * len(found) / votes
     shares = [max(yes[name], against[name]) / votes for name in [*applies, *does_not]]
     return LabelSet.of(applies, None if whole else does_not).text, min(shares, default=len(found) / votes)
-
-
-def _applying(one: LabelSet) -> Sequence[str]:
-    return one.yes
-
-
-def _denied(one: LabelSet) -> Sequence[str]:
-    return one.no or ()
 
 
 def _verdicts(answer: str, options: Sequence[Option]) -> tuple[dict[str, bool], tuple[int, int]]:
