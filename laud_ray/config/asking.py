@@ -85,13 +85,17 @@ class QueryConfig(Section):
             raise ValueError(f"shortlist: {self.shortlist} is not valid; expected at least query.batch, {self.batch}")
         if self.strategy != "mix" and self.mix != MIX:
             raise ValueError(f"mix: is not used with strategy: {self.strategy}; expected strategy: mix")
-        parts = list(self.mix) if self.strategy == "mix" else [self.strategy]
-        if self.diversity is not None and not set(parts) & set(SPREADABLE):
+        if self.diversity is not None and not set(self._named) & set(SPREADABLE):
             raise ValueError(
-                f"diversity: {self.diversity!r} is not valid with strategy {', '.join(map(repr, parts))}; "
+                f"diversity: {self.diversity!r} is not valid with strategy {', '.join(map(repr, self._named))}; "
                 f"expected strategy to be one of {', '.join(_of_the_task(SPREADABLE, info))}"
             )
         return self
+
+    @property
+    def _named(self) -> tuple[str, ...]:
+        """The strategies of a mix, or else the strategy."""
+        return tuple(self.mix) if self.strategy == "mix" else (self.strategy,)
 
     def of_sets(self) -> "QueryConfig":
         """Return the same section of a multilabel task, with its own mix in place of `auto` or no strategy.
@@ -102,7 +106,7 @@ class QueryConfig(Section):
         if self.strategy == "auto" or "strategy" not in self.model_fields_set:
             diversity = self.diversity if "diversity" in self.model_fields_set else "kmeans"
             return self.model_copy(update={"strategy": "mix", "mix": dict(MIX_OF_SETS), "diversity": diversity})
-        for name in (self.strategy, *(self.mix if self.strategy == "mix" else ())):
+        for name in self._named:
             if name not in MULTILABEL:
                 allowed = [one for one in MULTILABEL if one not in COMPOSED]  # in a mix
                 if name == self.strategy:
@@ -119,7 +123,7 @@ class QueryConfig(Section):
         Raises:
             ValueError: if a strategy reads the probabilities of labels that are independent of each other.
         """
-        for name in (self.strategy, *(self.mix if self.strategy == "mix" else ())):
+        for name in self._named:
             if name in OF_SETS:
                 raise ValueError(f"{name!r} is not valid; expected it only with task.kind: multilabel")
         return self

@@ -192,29 +192,30 @@ OracleConfig = Annotated[ReplayConfig | LlmConfig | PeopleConfig | CascadeConfig
 OPERATIONAL = LlmConfig.OPERATIONAL | PeopleConfig.OPERATIONAL
 
 
+def _members(config: OracleConfig) -> tuple[SingleConfig, ...]:
+    """Return the oracles of a cascade, or an oracle alone."""
+    return config.oracles if isinstance(config, CascadeConfig) else (config,)
+
+
 def repeats_itself(config: OracleConfig) -> bool:
     """Whether an oracle is deterministic, so that a second answer for a document is the first one again."""
-    members = config.oracles if isinstance(config, CascadeConfig) else (config,)
-    return all(isinstance(one, LlmConfig) and one.temperature == 0 for one in members)
+    return all(isinstance(one, LlmConfig) and one.temperature == 0 for one in _members(config))
 
 
 def asks_model(config: OracleConfig) -> bool:
     """Whether an oracle asks a language model, alone or in a cascade."""
-    members = config.oracles if isinstance(config, CascadeConfig) else (config,)
-    return any(isinstance(one, LlmConfig) for one in members)
+    return any(isinstance(one, LlmConfig) for one in _members(config))
 
 
 def unpriced(config: OracleConfig) -> tuple[str, ...]:
     """Return the models of an endpoint whose dollars are unknown, because they have no prices."""
-    members = config.oracles if isinstance(config, CascadeConfig) else (config,)
-    asked = (one for one in members if isinstance(one, LlmConfig) and one.engine == "openai")
+    asked = (one for one in _members(config) if isinstance(one, LlmConfig) and one.engine == "openai")
     return tuple(dict.fromkeys(one.model for one in asked if not one.priced))
 
 
 def people_in(config: OracleConfig) -> PeopleConfig | None:
     """Return the people of an oracle, alone or in a cascade; None if it asks none."""
-    members = config.oracles if isinstance(config, CascadeConfig) else (config,)
-    return next((one for one in members if isinstance(one, PeopleConfig)), None)
+    return next((one for one in _members(config) if isinstance(one, PeopleConfig)), None)
 
 
 def require_verdicts(config: OracleConfig, where: str) -> None:
@@ -223,7 +224,7 @@ def require_verdicts(config: OracleConfig, where: str) -> None:
     Raises:
         ValueError: if an oracle asks so; it names the key, below `where`.
     """
-    for one in config.oracles if isinstance(config, CascadeConfig) else (config,):
+    for one in _members(config):
         if isinstance(one, LlmConfig) and one.engine == "vllm" and one.examples:
             raise ValueError(
                 f"{where}.examples: {one.examples} is not valid with engine: vllm and task.kind: multilabel; expected 0"

@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Engine, func, select
 
 from laud_ray.config import PeopleConfig
-from laud_ray.label_sets import LabelSet
+from laud_ray.label_sets import named
 from laud_ray.people.cost import spent
 from laud_ray.people.questions import Question, questions
 from laud_ray.people.recorded import StoredVote, current, votes
@@ -118,13 +118,9 @@ def replies(counting: Sequence[StoredVote], asked: Mapping[int, Question], *, mu
         # Where a file without candidates was answered, a question that may show them did not.
         if question.show == (one.vote.shown is not None):
             top = question.candidates[0].label
-            followed = top in _labels(one.vote.label) if multilabel else one.vote.label == top
+            followed = top in named(one.vote.label) if multilabel else one.vote.label == top
             found.append(Reply(question.show, followed, one.vote.seconds))
     return found
-
-
-def _labels(answer: str | None) -> Sequence[str]:
-    return () if answer is None else LabelSet.parse(answer).yes
 
 
 def _opinions(counting: Sequence[StoredVote], asked: Mapping[int, Question]) -> list[Opinion]:

@@ -78,7 +78,7 @@ def is_text(kind: pa.DataType) -> bool:
     """Whether every value of a type can be converted; False if it depends on the value."""
     while pa.types.is_dictionary(kind):
         kind = kind.value_type
-    return not (pa.types.is_floating(kind) or pa.types.is_decimal(kind) or any(test(kind) for test in _LISTS))
+    return not (pa.types.is_floating(kind) or pa.types.is_decimal(kind) or _holds_lists(kind))
 
 
 def check_type(where: str, column: str, kind: pa.DataType) -> None:
@@ -102,7 +102,7 @@ def _texts(values: pa.Array) -> pa.Array:
         return _floats(values)
     if pa.types.is_decimal(kind):
         return _decimals(values)
-    if any(test(kind) for test in _LISTS):
+    if _holds_lists(kind):
         return _lists(values)
     if pa.types.is_run_end_encoded(kind):
         return _texts(pc.run_end_decode(values))

@@ -7,12 +7,13 @@ from laud_ray.config import PeopleConfig
 from laud_ray.errors import CorpusError, RunError, UserError
 from laud_ray.label_cells import set_cell
 from laud_ray.label_sets import LabelSet
+from laud_ray.labels import NO_LABEL_APPLIES
 from laud_ray.people.cost import require_unspent
 from laud_ray.people.exchange import identity, write
 from laud_ray.people.exchange.read import read_answers
 from laud_ray.people.exchange.record import Recorded, record
 from laud_ray.people.exchange.rows import LABEL, QUESTION, rows
-from laud_ray.people.exchange.said import NO_LABEL, words_of
+from laud_ray.people.exchange.said import words_of
 from laud_ray.people.groups import can_continue, groups
 from laud_ray.people.questions import Question, State, number_of, questions, rules_of
 from laud_ray.people.sets import names_of
@@ -161,7 +162,7 @@ def _written(vote: Vote, task: Task) -> str:
     """Return an answer as people write it into a file."""
     if not task.multilabel or vote.label is None:
         return vote.label or vote.answer
-    return set_cell(LabelSet.parse(vote.label).yes) or NO_LABEL
+    return set_cell(LabelSet.parse(vote.label).yes) or NO_LABEL_APPLIES
 
 
 def left(run: RunFolder, rules: PeopleConfig) -> Left:

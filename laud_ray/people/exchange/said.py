@@ -29,8 +29,7 @@ _WORDS: Mapping[str, Answer] = {
 
 
 # The same for no label in a multilabel task, where it is an answer like any other.
-NO_LABEL = NO_LABEL_APPLIES
-_NO_LABEL = (NO_LABEL, "no label", "no labels", *(word for word, answer in _WORDS.items() if answer == "none"))
+_NO_LABEL = (NO_LABEL_APPLIES, "no label", "no labels", *(word for word, answer in _WORDS.items() if answer == "none"))
 
 
 class Words(Protocol):
@@ -86,7 +85,7 @@ class _FlatWords:
             return f"is not a label of the task - did you mean {quoted(near)}?"
         some = ", ".join(map(quoted, self.known.task.names[:3]))
         if self.known.task.multilabel:
-            expected = f"labels such as {some}, with semicolons between them; or {NO_LABEL!r}, {UNSURE!r}"
+            expected = f"labels such as {some}, with semicolons between them; or {NO_LABEL_APPLIES!r}, {UNSURE!r}"
         else:
             expected = f"one such as {some}; or {UNSURE!r}, {NONE!r}"
         return f"is not a label of the task; expected {expected}"

@@ -11,7 +11,8 @@ from xml.sax.saxutils import quoteattr
 
 from laud_ray.errors import UserError
 from laud_ray.label_sets import LabelSet
-from laud_ray.people.exchange.said import NO_LABEL, words_of
+from laud_ray.labels import NO_LABEL_APPLIES
+from laud_ray.people.exchange.said import words_of
 from laud_ray.printable import printable, quoted
 from laud_ray.taxonomy import Taxonomy
 from laud_ray.types import Task
@@ -41,7 +42,7 @@ def label_config(task: Task) -> str:
     listed = [(one.name, one.description) for one in task.labels]
     if task.multilabel:
         # A choice of its own, so that an answer without a choice is no oversight.
-        listed.append((NO_LABEL, None))
+        listed.append((NO_LABEL_APPLIES, None))
     choices = "\n".join(f"    {_choice(*one)}/>" for one in listed)
     if len(task.labels) > LISTED:
         return _view("Taxonomy", f'leafsOnly="true" {_SEARCHED if task.multilabel else _SEARCHED_ONE}', choices)
