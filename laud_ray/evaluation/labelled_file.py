@@ -1,7 +1,7 @@
 """Figures of a model on a labelled file of the user."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -206,7 +206,7 @@ def _of_sets(
     """Return the figures of the rows of a file whose labels are sets."""
     left_out, legible = Counter[str](), Legibility()
     for rows in parts:
-        if usable := list(sets.usable(rows, max_chars, left_out)):
+        if usable := list(_usable(rows, max_chars, left_out, sets.answered, "labels")):
             texts, cells = zip(*usable, strict=True)
             scored = sets.add(texts, cells)
             if isinstance(scorer, LegibleScorer):
@@ -225,15 +225,25 @@ def _of_sets(
     )
 
 
-def _usable(rows: sources.Rows, max_chars: int, left_out: Counter[str]) -> Iterator[tuple[str, str]]:
-    """Yield the normalised, truncated text and the label of each row with both; count other rows in `left_out`."""
+def _usable(
+    rows: sources.Rows,
+    max_chars: int,
+    left_out: Counter[str],
+    label_of: Callable[[str], str] = normalise_text,
+    what: str = "a label",
+) -> Iterator[tuple[str, str]]:
+    """Yield the normalised, truncated text and the label of each row with both; count other rows in `left_out`.
+
+    `label_of` returns the label in a cell, an empty text if there is none; `what` says in words what cells hold.
+    """
     for pair in zip(*rows.columns, strict=True):
         try:
-            text, label = (normalise_text((cell or b"").decode()) for cell in pair)
+            text, cell = ((one or b"").decode() for one in pair)
         except UnicodeDecodeError:
             left_out["not UTF-8"] += 1
             continue
+        text, label = normalise_text(text), label_of(cell)
         if text and label:
             yield cut(text, max_chars), label
         else:
-            left_out["without a text" if label else "without a label" if text else "without both"] += 1
+            left_out["without a text" if label else f"without {what}" if text else "without both"] += 1

@@ -126,7 +126,7 @@ def starter(
         passed_over, labels, tree, not_paths = f"{not_paths or wrong}; the column is ignored", None, None, None
     if not_paths is not None:
         not_paths = f"{not_paths}; the labels are taken as labels of one level"
-    column = None if labels is None else str(labels.column)
+    column = None if labels is None else labels.column
     path = PurePosixPath(data)
     name = name or (path.parent.name if path.stem in ("train", "data") else path.stem.strip("*")) or "task"
     oddities = [] if labels is None else labels.notes() if tree is None else labels.path_notes(tree)

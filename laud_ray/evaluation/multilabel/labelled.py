@@ -1,7 +1,6 @@
 """Sets of labels in a labelled file of the user: what they are, and what a model predicts in their place."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +19,6 @@ from laud_ray.stats.multilabel.figures import multilabel_figures
 from laud_ray.stats.multilabel.rules import Rules, whole_set
 from laud_ray.stats.multilabel.sample import MultilabelSample, ranking_precision
 from laud_ray.storage.text_reading import Reading
-from laud_ray.texts import cut, normalise_text
 from laud_ray.types import Bools, Figures, Floats, MultilabelScorer, Task
 
 
@@ -64,19 +62,9 @@ class SetsInFile:
         self.two, self.strange, self.unknown_rows = TwoLabels(), LabelCounts(), 0
         self.failures: list[str] = []
 
-    def usable(self, rows: sources.Rows, max_chars: int, left_out: Counter[str]) -> Iterator[tuple[str, str]]:
-        """Yield the text and the cell of labels of each row with both; count other rows in `left_out`."""
-        for pair in zip(*rows.columns, strict=True):
-            try:
-                text, cell = ((one or b"").decode() for one in pair)
-            except UnicodeDecodeError:
-                left_out["not UTF-8"] += 1
-                continue
-            text, answered = normalise_text(text), set_of(cell, self._known) is not None
-            if text and answered:
-                yield cut(text, max_chars), cell
-            else:
-                left_out["without a text" if answered else "without labels" if text else "without both"] += 1
+    def answered(self, cell: str) -> str:
+        """Return a cell that says which labels apply, if only that none does, as it is; an empty text for others."""
+        return "" if set_of(cell, self._known) is None else cell
 
     def add(self, texts: Sequence[str], cells: Sequence[str]) -> list[str]:
         """Score texts, and keep the predictions beside the labels in their cells; return the texts that were scored."""
