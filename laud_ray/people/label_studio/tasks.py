@@ -11,13 +11,14 @@ from laud_ray.people.exchange.mistakes import refusal
 from laud_ray.people.exchange.record import Given
 from laud_ray.people.exchange.said import Words, words_of
 from laud_ray.people.label_studio.label_config import Control
-from laud_ray.people.questions import Question, number_of
+from laud_ray.people.questions import Candidate, Question, number_of
 from laud_ray.people.votes import MOST_COMMENT, Answer
 from laud_ray.printable import quoted
 from laud_ray.types import Task
 
-# Fields of a task's data. Label Studio's own exports overwrite `id` and `label`.
+# Where several labels may apply, a prediction has those that are likelier than this.
 LIKELY = 0.5
+# Fields of a task's data. Label Studio's own exports overwrite `id` and `label`.
 QUESTION, DOCUMENT, RUN = "laud_question", "laud_document", "laud_run"
 
 
@@ -44,15 +45,19 @@ def as_task(one: Question, run: str, control: Control, *, blind: bool) -> dict[s
         "data": {control.field: one.document.text, QUESTION: one.id, DOCUMENT: one.document.id, RUN: run}
     }
     # A label of an earlier version of a taxonomy may be gone.
-    top = [each for each in one.candidates[:1] if each.label in control.choices]
-    if control.several:
-        top = [each for each in one.candidates if each.label in control.choices and each.probability > LIKELY]
+    top = [each for each in _predicted(one, control) if each.label in control.choices]
     if top and one.suggests and not blind:
         score = min(max(min(each.probability for each in top), 0.0), 1.0)
         result = control.result([each.label for each in top], one.id)
         prediction = {"model_version": one.model, "score": score, "result": [result]}
         made["predictions"] = [prediction]
     return made
+
+
+def _predicted(question: Question, control: Control) -> list[Candidate]:
+    """Return the candidates that the prediction of a question's task has."""
+    found = question.candidates
+    return [each for each in found if each.probability > LIKELY] if control.several else list(found[:1])
 
 
 def sent(tasks: Sequence[Mapping[str, Any]], run: str) -> set[str]:
@@ -136,17 +141,10 @@ def _answer(
         label,
         _comment(results),
         _seconds(annotation.get("lead_time")),
-        _suggested(question, control) if suggested else None,
+        tuple(each.label for each in _predicted(question, control)) if suggested else None,
         at,
     )
     return at, given
-
-
-def _suggested(question: Question, control: Control) -> tuple[str, ...]:
-    """Return the labels that the prediction of a question's task has."""
-    if not control.several:
-        return (question.candidates[0].label,)
-    return tuple(each.label for each in question.candidates if each.probability > LIKELY)
 
 
 def _said(
