@@ -17,6 +17,7 @@ from laud_ray.models import ray_train
 from laud_ray.models.encoder.encoding import Encoder
 from laud_ray.models.encoder.head import Head
 from laud_ray.models.encoder.propagation import Memory
+from laud_ray.models.encoder.scoring import VectorScorer
 from laud_ray.models.encoder.tied import TiedClassifier
 from laud_ray.models.encoder.training import CosineClassifier, Course
 from laud_ray.models.multilabel import encoder as independent
@@ -24,7 +25,6 @@ from laud_ray.models.multilabel.scorer import SetScorer
 from laud_ray.models.ray_train import Resources
 from laud_ray.models.targets import targets_of
 from laud_ray.stats.calibration import fit_temperature
-from laud_ray.stats.legibility import Legibility
 from laud_ray.stats.multilabel.rules import Rules
 from laud_ray.storage.model_folder import describe, seal
 from laud_ray.types import Example, Floats, Task
@@ -100,43 +100,19 @@ class EncoderLearner:
 
 
 @dataclass(frozen=True, slots=True)
-class EncoderScorer:
+class EncoderScorer(VectorScorer):
     """Class probabilities from an encoder and its cosine head.
 
     Attributes:
-        labels: the k label names.
-        encoder: maps texts to unit vectors.
         head: maps the vectors to probabilities.
         memory: unlabelled texts whose predictions are mixed into the probabilities; None for no mixing.
     """
 
-    labels: tuple[str, ...]
-    encoder: Encoder
     head: Head
     memory: Memory | None = None
 
-    def score(self, texts: Sequence[str]) -> Floats:
-        """Map n texts to (n, k) probabilities, float32."""
-        return self.score_tokens(self.tokenize(texts))
-
-    def legibility(self, texts: Sequence[str]) -> Legibility:
-        """Count the unknown and spelled tokens of n texts."""
-        return self.encoder.legibility(texts)
-
-    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        return self.encoder.tokenize(texts) if len(texts) else []
-
-    def score_tokens(self, ids: Sequence[Sequence[int]]) -> Floats:
-        """Map the token ids of n texts to (n, k) probabilities, float32."""
-        return self.proba(self.encoder.embed_tokens(ids))
-
-    def examine(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
-        """Map n texts to (n, d) unit vectors and (n, k) probabilities, float32."""
-        vectors = self.encoder.embed_tokens(self.tokenize(texts))
-        return vectors, self.proba(vectors)
-
     def proba(self, vectors: Floats) -> Floats:
-        """Map (n, d) unit vectors to (n, k) probabilities."""
+        """Map (n, d) unit vectors to (n, k) probabilities, float32."""
         rows = self.head.proba(vectors)
         return rows if self.memory is None else self.memory.mix(vectors, rows)
 

@@ -14,13 +14,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from laud_ray.models.encoder.encoding import Encoder, label_vectors
+from laud_ray.models.encoder.scoring import VectorScorer
 from laud_ray.models.multilabel import linear as independent
 from laud_ray.models.multilabel.head import described, description_of, open_head, save_head
 from laud_ray.models.multilabel.scorer import SetScorer
 from laud_ray.models.multilabel.targets import Mask, mask_of
 from laud_ray.models.targets import Targets, losses, targets_of
 from laud_ray.stats.calibration import COSINE_SCALE, fit_temperature, softmax
-from laud_ray.stats.legibility import Legibility
 from laud_ray.stats.multilabel.rules import Rules
 from laud_ray.storage.model_folder import describe, seal
 from laud_ray.taxonomy.groups import Groups
@@ -244,33 +244,12 @@ class LinearLearner:
 
 
 @dataclass(frozen=True, slots=True)
-class LinearScorer:
+class LinearScorer(VectorScorer):
     """Class probabilities from frozen embeddings. weight is (k, d), bias (k,)."""
 
-    labels: tuple[str, ...]
-    encoder: Encoder
     weight: Floats
     bias: Floats
 
-    def score(self, texts: Sequence[str]) -> Floats:
-        """Map n texts to (n, k) probabilities, float32."""
-        return self.score_tokens(self.tokenize(texts))
-
-    def legibility(self, texts: Sequence[str]) -> Legibility:
-        """Count the unknown and spelled tokens of n texts."""
-        return self.encoder.legibility(texts)
-
-    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        return self.encoder.tokenize(texts) if len(texts) else []
-
-    def score_tokens(self, ids: Sequence[Sequence[int]]) -> Floats:
-        """Map the token ids of n texts to (n, k) probabilities, float32."""
-        return self._proba(self.encoder.embed_tokens(ids))
-
-    def examine(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
-        """Map n texts to (n, d) unit vectors and (n, k) probabilities, float32."""
-        vectors = self.encoder.embed_tokens(self.tokenize(texts))
-        return vectors, self._proba(vectors)
-
-    def _proba(self, vectors: Floats) -> Floats:
+    def proba(self, vectors: Floats) -> Floats:
+        """Map (n, d) unit vectors to (n, k) probabilities, float32."""
         return softmax(vectors @ self.weight.T + self.bias)
