@@ -7,7 +7,6 @@ towards zero, so that a class without examples keeps its zero-shot weights. n ex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from laud_ray.models.encoder.encoding import Encoder, label_vectors
 from laud_ray.models.encoder.scoring import VectorScorer
+from laud_ray.models.encoder.solver import Solution, minimise
 from laud_ray.models.multilabel import linear as independent
 from laud_ray.models.multilabel.head import described, description_of, open_head, save_head
 from laud_ray.models.multilabel.scorer import SetScorer
@@ -30,7 +30,6 @@ STRENGTHS = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 FOLDS = 5
 # With more classes, a fit takes half a minute and more, so that strengths are compared by fewer fits.
 MANY = 1000
-Solution: TypeAlias = tuple[torch.Tensor, torch.Tensor]  # weight (k, d), bias (k,)
 # The tolerance of the solver while strengths are compared: the out-of-fold loss is then exact to three digits.
 ROUGHLY = 1e-5
 
@@ -224,23 +223,15 @@ class LinearLearner:
     ) -> Solution:
         """Minimise mean cross-entropy + strength * squared distance from the prior; it is convex with one minimum."""
         centre = torch.from_numpy(prior)
-        weight, bias = (part.clone().requires_grad_() for part in start or (centre, torch.zeros(len(prior))))
         inputs = torch.from_numpy(x)
         each = torch.from_numpy(targets.frequencies.astype(np.float32) ** -self.class_balance)
-        optimizer = torch.optim.LBFGS(
-            [weight, bias], max_iter=60, tolerance_change=precision, line_search_fn="strong_wolfe"
-        )
 
-        def loss() -> torch.Tensor:
-            optimizer.zero_grad()
+        def loss(weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
             missed = losses(inputs @ weight.T + bias, targets, smoothing=self.smoothing)
             value = (missed * each).sum() / each.sum() if len(targets) else torch.zeros(())
-            value = value + strength * (((weight - centre) ** 2).sum() + (bias**2).sum())
-            value.backward()  # type: ignore[no-untyped-call]
-            return value
+            return value + strength * (((weight - centre) ** 2).sum() + (bias**2).sum())
 
-        optimizer.step(loss)  # type: ignore[no-untyped-call]
-        return weight.detach(), bias.detach()
+        return minimise(loss, start or (centre, torch.zeros(len(prior))), precision)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """A regularised head of independent labels on vectors that stay as they are. n examples, k labels, d dimensions."""
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import torch
 
+from laud_ray.models.encoder.solver import Solution, minimise
 from laud_ray.models.multilabel.head import SetHead
 from laud_ray.models.multilabel.targets import Mask, asked_losses, base_logit, tensors
 from laud_ray.stats.multilabel.calibration import Scaling, fit_scaling, set_loss, sigmoid
@@ -18,7 +18,6 @@ FOLDS = 5
 FEWEST = 20
 # The tolerance of the solver while strengths are compared.
 ROUGHLY = 1e-5
-Solution: TypeAlias = tuple[torch.Tensor, torch.Tensor]  # weight (k, d), bias (k,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,21 +99,13 @@ def _solve(
 ) -> Solution:
     """Minimise mean loss + strength * squared distance from the prior; it is convex with one minimum."""
     centre, middle = torch.from_numpy(prior), torch.from_numpy(offset(x, mask, prior))
-    weight, bias = (part.clone().requires_grad_() for part in start or (centre, middle))
     inputs, (asked, applies) = torch.from_numpy(x), tensors(mask)
-    optimizer = torch.optim.LBFGS(
-        [weight, bias], max_iter=60, tolerance_change=precision, line_search_fn="strong_wolfe"
-    )
 
-    def loss() -> torch.Tensor:
-        optimizer.zero_grad()
+    def loss(weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         value = asked_losses(torch.addmm(bias, inputs, weight.T), asked, applies).mean()
-        value = value + strength * (((weight - centre) ** 2).sum() + ((bias - middle) ** 2).sum())
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
+        return value + strength * (((weight - centre) ** 2).sum() + ((bias - middle) ** 2).sum())
 
-    optimizer.step(loss)  # type: ignore[no-untyped-call]
-    return weight.detach(), bias.detach()
+    return minimise(loss, start or (centre, middle), precision)
 
 
 def offset(x: Floats, mask: Mask, prior: Floats) -> Floats:
