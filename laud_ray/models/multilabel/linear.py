@@ -52,7 +52,8 @@ def fit(x: Floats, mask: Mask, prior: Floats, *, seed: int) -> Fitted:
         head = SetHead(prior, np.zeros(k, np.float32), untrained=True)
         return Fitted(head, np.full(k, untrained_threshold(k)), STRENGTHS[-1])
     strength, scaling, thresholds = _validated(x, mask, prior, seed)
-    weight, bias = _solve(x, mask, prior, strength)
+    centre = _centre(x, mask, prior)
+    weight, bias = _solve(x, mask, centre, strength, centre)
     return Fitted(SetHead(weight.numpy(), bias.numpy()).scaled(scaling), thresholds, strength)
 
 
@@ -63,9 +64,10 @@ def _validated(x: Floats, mask: Mask, prior: Floats, seed: int) -> tuple[float, 
         return STRENGTHS[-1], Scaling.none(k), np.full(k, UNFITTED)
     folds = np.random.default_rng(seed).permutation(len(mask)) % FOLDS
     best: tuple[float, float, Floats] | None = None
-    starts: list[Solution | None] = [None] * FOLDS
+    centres = [_centre(x[folds != fold], mask[folds != fold], prior) for fold in range(FOLDS)]
+    starts = list(centres)
     for strength in sorted(STRENGTHS, reverse=True):
-        logits = _held_out_logits(x, mask, prior, strength, folds, starts)
+        logits = _held_out_logits(x, mask, centres, strength, folds, starts)
         loss = set_loss(logits, mask)
         if best is None or loss < best[0]:
             best = (loss, strength, logits)
@@ -77,35 +79,35 @@ def _validated(x: Floats, mask: Mask, prior: Floats, seed: int) -> tuple[float, 
 
 
 def _held_out_logits(
-    x: Floats, mask: Mask, prior: Floats, strength: float, folds: Indices, starts: list[Solution | None]
+    x: Floats, mask: Mask, centres: list[Solution], strength: float, folds: Indices, starts: list[Solution]
 ) -> Floats:
     """Return (n, k) logits, each row from a head trained without its fold; `starts` holds the folds' last solutions."""
     logits = np.empty(mask.shape, np.float32)
     for fold in range(FOLDS):
         out = folds == fold
-        weight, bias = starts[fold] = _solve(x[~out], mask[~out], prior, strength, starts[fold], precision=ROUGHLY)
+        weight, bias = starts[fold] = _solve(
+            x[~out], mask[~out], centres[fold], strength, starts[fold], precision=ROUGHLY
+        )
         logits[out] = x[out] @ weight.numpy().T + bias.numpy()
     return logits
 
 
+def _centre(x: Floats, mask: Mask, prior: Floats) -> Solution:
+    """Return the weights and biases towards which a head is regularised."""
+    return torch.from_numpy(prior), torch.from_numpy(offset(x, mask, prior))
+
+
 def _solve(
-    x: Floats,
-    mask: Mask,
-    prior: Floats,
-    strength: float,
-    start: Solution | None = None,
-    *,
-    precision: float = 1e-9,
+    x: Floats, mask: Mask, centre: Solution, strength: float, start: Solution, *, precision: float = 1e-9
 ) -> Solution:
-    """Minimise mean loss + strength * squared distance from the prior; it is convex with one minimum."""
-    centre, middle = torch.from_numpy(prior), torch.from_numpy(offset(x, mask, prior))
+    """Minimise mean loss + strength * squared distance from the centre; it is convex with one minimum."""
     inputs, (asked, applies) = torch.from_numpy(x), tensors(mask)
 
     def loss(weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         value = asked_losses(torch.addmm(bias, inputs, weight.T), asked, applies).mean()
-        return value + strength * (((weight - centre) ** 2).sum() + ((bias - middle) ** 2).sum())
+        return value + strength * (((weight - centre[0]) ** 2).sum() + ((bias - centre[1]) ** 2).sum())
 
-    return minimise(loss, start or (centre, middle), precision)
+    return minimise(loss, start, precision)
 
 
 def offset(x: Floats, mask: Mask, prior: Floats) -> Floats:
