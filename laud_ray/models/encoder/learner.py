@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from laud_ray.models import ray_train
+from laud_ray.models.encoder.describing import description_with
 from laud_ray.models.encoder.encoding import Encoder
 from laud_ray.models.encoder.head import Head
 from laud_ray.models.encoder.propagation import Memory
@@ -177,11 +178,7 @@ def save(
         vectors = classifier.encoder.embed(learner.texts)
         save_file({"vectors": torch.from_numpy(vectors)}, path / MEMORY)
     description = {
-        "kind": "encoder",
-        "base": learner.model,
-        "template": learner.template,
-        "max_tokens": learner.max_tokens,
-        "labels": list(task.names),
+        **description_with("encoder", learner, task),
         "scale": float(classifier.log_scale.detach().exp()),
         "temperature": temperature,
         "examples": examples,

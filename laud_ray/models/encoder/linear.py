@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
+from laud_ray.models.encoder.describing import description_with
 from laud_ray.models.encoder.encoding import Encoder, label_vectors
 from laud_ray.models.encoder.scoring import VectorScorer
 from laud_ray.models.encoder.solver import Solution, minimise
@@ -84,11 +85,7 @@ class LinearLearner:
         tensors = {"weight": torch.from_numpy(head.weight), "bias": torch.from_numpy(head.bias)}
         save_file(tensors, path / "head.safetensors")
         description = {
-            "kind": "linear",
-            "base": self.model,
-            "template": self.template,
-            "max_tokens": self.max_tokens,
-            "labels": list(task.names),
+            **description_with("linear", self, task),
             "strength": head.strength,
             "temperature": head.temperature,
             "examples": len(examples),
@@ -101,15 +98,13 @@ class LinearLearner:
         path.mkdir(parents=True, exist_ok=True)
         save_head(fitted.head, path)
         description = {
-            "kind": "linear",
-            "base": self.model,
-            "template": self.template,
-            "max_tokens": self.max_tokens,
-            "labels": list(task.names),
+            **description_with("linear", self, task),
             "strength": fitted.strength,
             "examples": len(mask),
+            **described(fitted.head),
+            **description_of(task, fitted.thresholds),
         }
-        seal(path, {**description, **described(fitted.head), **description_of(task, fitted.thresholds)})
+        seal(path, description)
 
     @staticmethod
     def open(model: str) -> "LinearScorer | SetScorer":

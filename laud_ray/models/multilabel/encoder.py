@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
+from laud_ray.models.encoder.describing import Described, description_with
 from laud_ray.models.encoder.encoding import Encoder, label_vectors
 from laud_ray.models.encoder.training import Course, Settings
 from laud_ray.models.multilabel.classifier import SetClassifier
@@ -30,15 +31,9 @@ from laud_ray.types import Example, Floats, Task
 MEMORY = "memory.safetensors"
 
 
-class EncoderSettings(Settings, Protocol):
-    """The settings of an encoder learner that a model keeps."""
+class EncoderSettings(Settings, Described, Protocol):
+    """The settings of an encoder learner that its training reads, or a model keeps."""
 
-    @property
-    def model(self) -> str: ...
-    @property
-    def template(self) -> str: ...
-    @property
-    def max_tokens(self) -> int: ...
     @property
     def texts(self) -> tuple[str, ...]: ...
 
@@ -97,14 +92,12 @@ def save(path: Path, learner: EncoderSettings, task: Task, head: SetHead, thresh
     """Write head and model.json into an existing folder."""
     save_head(head, path)
     description = {
-        "kind": "encoder",
-        "base": learner.model,
-        "template": learner.template,
-        "max_tokens": learner.max_tokens,
-        "labels": list(task.names),
+        **description_with("encoder", learner, task),
         "examples": examples,
+        **described(head),
+        **description_of(task, thresholds),
     }
-    seal(path, {**description, **described(head), **description_of(task, thresholds)})
+    seal(path, description)
 
 
 def open_scorer(path: Path, description: Mapping[str, Any], encoder: Encoder, rules: Rules) -> SetScorer:
