@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from laud_ray.stats.multilabel.entropy import document_entropies
-from laud_ray.stats.multilabel.rules import Rules, sets, whole_set
+from laud_ray.stats.multilabel.rules import Rules, ranked, whole_set
 from laud_ray.taxonomy import Taxonomy
 from laud_ray.types import Floats, Indices, QueryStrategy
 
@@ -126,9 +126,8 @@ class _Deciding:
 
     def add(self, start: int, proba: Floats) -> None:
         rows, applies = slice(start, start + len(proba)), self._rules.applies(proba)
-        found = sets(proba, applies)
-        self._counts[rows] = [len(one) for one in found]
-        self._sets[start] = np.asarray([column for one in found for column in one], np.int32)
+        self._counts[rows] = applies.sum(axis=1)
+        self._sets[start] = ranked(proba, applies)[1].astype(np.int32)
         self._whole[rows], self._margin[rows] = whole_set(proba, applies), self._rules.margin(proba)
 
     @property
