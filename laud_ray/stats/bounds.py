@@ -34,9 +34,10 @@ def most_disagreements(n: int, agreement: float) -> int:
     return low
 
 
-def tail(right: int, n: int, wanted: float) -> float:
+def tail(right: float, n: float, wanted: float) -> float:
     """Return the probability of at least `right` right ones of n, where each is right with the probability `wanted`.
 
     It is the p-value of the hypothesis that the share is at most `wanted`; at 5 % or less, `lower_bound` reaches it.
+    Documents of unequal weight count as fewer ones, which need not be a whole number.
     """
     return 1.0 if right <= 0 else float(scipy.special.betainc(right, n - right + 1, wanted))

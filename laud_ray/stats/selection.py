@@ -6,9 +6,9 @@ n documents with answers, m thresholds.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import bdtr, betainc, betaincinv
+from scipy.special import bdtr, betaincinv
 
-from laud_ray.stats.bounds import ERROR, most_disagreements
+from laud_ray.stats.bounds import ERROR, most_disagreements, tail
 from laud_ray.types import Bools, Floats, Indices
 
 # The model is taken to be wrong this many times as often as its confidence says when the first threshold is chosen.
@@ -86,11 +86,6 @@ def select(
 def effective(weights: Floats) -> float:
     """Return how many documents of equal weight tell as much, at least: (sum w)² / sum w². Kish (1965)."""
     return float(weights.sum() ** 2 / (weights**2).sum()) if len(weights) else 0.0
-
-
-def tail(hits: float, n: float, wanted: float) -> float:
-    """Return the p-value of the hypothesis that the share is at most `wanted`; see `laud_ray.stats.bounds.tail`."""
-    return 1.0 if hits <= 0 else float(betainc(hits, n - hits + 1, wanted))
 
 
 def bound(hits: float, n: float) -> float:

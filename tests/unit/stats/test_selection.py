@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from laud_ray.stats.bounds import lower_bound
-from laud_ray.stats.selection import bound, effective, needed, select, tail
+from laud_ray.stats.bounds import lower_bound, tail
+from laud_ray.stats.selection import bound, effective, needed, select
 from laud_ray.types import Bools, Floats
 
 THRESHOLDS = np.linspace(0.95, 0.0, 20)
