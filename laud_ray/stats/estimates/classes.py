@@ -23,7 +23,7 @@ def estimate_classes(sample: Sample, k: int) -> tuple[ClassEstimates, ...]:
         require_labels(labels, k)
     stratum = np.unique(sample.strata, return_inverse=True)[1]
     design = sample.design
-    strata, sampled = len(design[1]), design[1]
+    strata = len(design[1])
 
     def count(labels: Indices, where: Bools) -> Floats:
         cells = labels[where] * strata + stratum[where]
@@ -32,14 +32,30 @@ def estimate_classes(sample: Sample, k: int) -> tuple[ClassEstimates, ...]:
     everything = np.ones(len(sample), np.bool_)
     both = count(sample.true, sample.true == sample.predicted)
     true, predicted = count(sample.true, everything), count(sample.predicted, everything)
-    given, not_given, anything = predicted > 0, predicted < sampled, np.ones((k, strata), np.bool_)
-    prevalence = share_limits(true, sampled - true, *design, anything, anything)
+    return estimates_of(both, true, predicted, design[1], design, len(sample))
+
+
+def estimates_of(
+    both: Floats, true: Floats, predicted: Floats, known: Floats, design: tuple[Floats, Floats, Floats], n: int
+) -> tuple[ClassEstimates, ...]:
+    """Return the estimates of k classes from counts of documents in each stratum.
+
+    Args:
+        both: (k, H) documents of a class for which it is predicted.
+        true: (k, H) documents of a class.
+        predicted: (k, H) documents for which a class is predicted.
+        known: (k, H) or (H,) documents of which it is known whether they are of a class.
+        design: that of the sample.
+        n: the number of documents in the sample.
+    """
+    given, not_given, anything = predicted > 0, predicted < known, np.ones(true.shape, np.bool_)
+    prevalence = share_limits(true, known - true, *design, anything, anything)
     precision = share_limits(both, predicted - both, *design, given, given)
     recall = share_limits(both, true - both, *design, given, not_given)
     jaccard = share_limits(both, true + predicted - 2 * both, *design, given, anything)
     f1 = tuple(2 * one / (1 + one) for one in jaccard)
     figures = (prevalence, precision, recall, f1)
-    return tuple(ClassEstimates(*(_estimate(one, c, len(sample)) for one in figures)) for c in range(k))
+    return tuple(ClassEstimates(*(_estimate(one, c, n) for one in figures)) for c in range(len(true)))
 
 
 def _estimate(limits: tuple[Floats, ...], c: int, n: int) -> Estimate:

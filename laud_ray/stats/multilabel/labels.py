@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from laud_ray.label_sets import APPLIES, NOT_ASKED
+from laud_ray.stats.estimates.classes import estimates_of
 from laud_ray.stats.estimates.rows import Occurring, class_rows
-from laud_ray.stats.estimates.shares import share_limits
 from laud_ray.stats.multilabel.sample import MultilabelSample
-from laud_ray.types import Bools, ClassEstimates, ClassFigures, Estimate, Floats, Indices
+from laud_ray.types import Bools, ClassFigures, Floats, Indices
 
 
 def label_rows(sample: MultilabelSample, labels: Sequence[str]) -> tuple[ClassFigures, ...]:
@@ -41,21 +41,10 @@ def _measured(sample: MultilabelSample, both: Bools, applies: Bools, given: Bool
         return np.stack([marks[stratum == h].sum(axis=0) for h in range(strata)], axis=-1).astype(np.float64)
 
     hits, true, predicted, known = (counted(one) for one in (both, applies, given, asked))
-    somewhere, elsewhere, anything = predicted > 0, predicted < known, np.ones(true.shape, np.bool_)
-    prevalence = share_limits(true, known - true, *design, anything, anything)
-    precision = share_limits(hits, predicted - hits, *design, somewhere, somewhere)
-    recall = share_limits(hits, true - hits, *design, somewhere, elsewhere)
-    jaccard = share_limits(hits, true + predicted - 2 * hits, *design, somewhere, anything)
-    f1 = tuple(2 * one / (1 + one) for one in jaccard)
-    support, said = true.sum(axis=-1), predicted.sum(axis=-1)
-    found = []
-    for c in range(both.shape[1]):
-        estimates = ClassEstimates(*(_estimate(one, c, len(sample)) for one in (prevalence, precision, recall, f1)))
-        rates = (estimates.precision.value, estimates.recall.value, estimates.f1.value)
-        found.append(ClassFigures("", int(support[c]), *rates, int(said[c]), estimates))
-    return found
-
-
-def _estimate(limits: tuple[Floats, ...], c: int, n: int) -> Estimate:
-    value, low, high = (float(one[c]) for one in limits)
-    return Estimate(0.0 if np.isnan(value) else value, low, high, n)
+    support, said = (one.sum(axis=-1).astype(np.int64).tolist() for one in (true, predicted))
+    return [
+        ClassFigures("", of, one.precision.value, one.recall.value, one.f1.value, given, one)
+        for of, given, one in zip(
+            support, said, estimates_of(hits, true, predicted, known, design, len(sample)), strict=True
+        )
+    ]
