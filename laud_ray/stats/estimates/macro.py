@@ -66,6 +66,12 @@ def widened_to_classes(found: Estimate, per_class: Sequence[ClassFigures], k: in
     return Estimate(found.value, min(found.low, low), max(found.high, high), found.n)
 
 
+def widened_to(found: Estimate, other: Estimate) -> Estimate:
+    """Widen an interval to extend at least as far from its value, on either side, as another does from its own."""
+    low, high = max(0.0, found.value - other.value + other.low), min(1.0, found.value + other.high - other.value)
+    return Estimate(found.value, min(found.low, low), max(found.high, high), found.n)
+
+
 def mean_ratio(above: npt.NDArray[Any], below: npt.NDArray[Any]) -> float:
     """Return the mean of (c,) ratios; NaN without any, as in a resample in which none of the classes occurs."""
     return float((above / below).mean()) if len(below) else math.nan

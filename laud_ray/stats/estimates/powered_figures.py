@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from laud_ray.stats.estimates.macro import bootstrap, widened_to_classes
+from laud_ray.stats.estimates.macro import bootstrap, widened_to, widened_to_classes
 from laud_ray.stats.estimates.powered import (
     HIT,
     MISS,
@@ -241,9 +241,7 @@ def _macro_f1(
     def resampled(rows: Indices) -> float:
         return _mean_f1(sample, shares, k, factor, rows)
 
-    found = bootstrap(value, groups, resampled, seed=seed, replicates=replicates)
-    low = min(found.low, max(0.0, value - accuracy.value + accuracy.low))
-    return Estimate(value, low, max(found.high, min(1.0, value + accuracy.high - accuracy.value)), len(sample))
+    return widened_to(bootstrap(value, groups, resampled, seed=seed, replicates=replicates), accuracy)
 
 
 def _mean_f1(sample: PoweredSample, shares: Shares, k: int, factor: float, rows: Indices) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from laud_ray.label_sets import APPLIES, DOES_NOT, NOT_ASKED
-from laud_ray.stats.estimates.macro import bootstrap, mean_ratio
+from laud_ray.stats.estimates.macro import bootstrap, mean_ratio, widened_to
 from laud_ray.stats.estimates.powered import TINY
 from laud_ray.stats.estimates.powered_figures import Shares, class_estimates
 from laud_ray.stats.estimates.rows import Occurring, class_rows
@@ -235,6 +235,4 @@ def _macro_f1(
         return None
     best = np.where(sample.asked[:, None], sample.trusted, sample.cheap)[:, averaged] == APPLIES
     replicates = replicates_for(best, sample.predicted[:, averaged])
-    found = bootstrap(value, 2 * stratum + sample.asked, mean_f1, seed=seed, replicates=replicates)
-    low = min(found.low, max(0.0, value - micro.value + micro.low))
-    return Estimate(value, low, max(found.high, min(1.0, value + micro.high - micro.value)), n)
+    return widened_to(bootstrap(value, 2 * stratum + sample.asked, mean_f1, seed=seed, replicates=replicates), micro)
