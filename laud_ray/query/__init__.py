@@ -74,19 +74,10 @@ STRATEGIES: dict[str, type] = {
     "rare_class": RareClass,
     "typiclust": TypiClust,
 }
-# Strategies that score each document alone, so that a batch may consist of similar documents; `diversity` applies here.
-SPREADABLE = (
-    "entropy",
-    "high_confidence",
-    "least_confidence",
-    "margin",
-    "rare_class",
-    "cardinality",
-    "cvirs",
-    "label_entropy",
-)
 # Strategies that read the probabilities of a multilabel task, and no others.
 OF_SETS = ("cardinality", "cvirs", "label_entropy")
+# Strategies that score each document alone, so that a batch may consist of similar documents; `diversity` applies here.
+SPREADABLE = ("entropy", "high_confidence", "least_confidence", "margin", "rare_class", *OF_SETS)
 # Strategies of a multilabel task: the others read class probabilities that sum to 1. The configuration replaces `auto`.
 MULTILABEL = ("auto", "core_set", "kmeans", "mix", "random", "typiclust", *OF_SETS)
 # Values of `diversity`, with the method of Diverse.
