@@ -92,7 +92,12 @@ def mean_count(sample: Sample, counts: Indices) -> Estimate:
     """Estimate the mean of (n,) counts on the population, as a share of the largest count."""
     most = max(int(counts.max()), 1)
     share = estimate_ratio(sample, counts.astype(np.float64), np.full(len(counts), float(most)))
-    return Estimate(share.value * most, share.low * most, share.high * most, len(counts))
+    return times(share, most)
+
+
+def times(share: Estimate, most: float) -> Estimate:
+    """Return a mean that was estimated as a share of `most`."""
+    return Estimate(share.value * most, share.low * most, share.high * most, share.n)
 
 
 def _calibration(sample: Sample) -> float:

@@ -14,7 +14,7 @@ from laud_ray.stats.estimates.powered_figures import Shares, class_estimates
 from laud_ray.stats.estimates.rows import Occurring, class_rows
 from laud_ray.stats.estimates.sample import Sample
 from laud_ray.stats.metrics import calibration_error
-from laud_ray.stats.multilabel.figures import LEAST, NOTHING, mean_count
+from laud_ray.stats.multilabel.figures import LEAST, NOTHING, mean_count, times
 from laud_ray.stats.multilabel.macro import replicates_for
 from laud_ray.stats.multilabel.two_phase import Ratio, powered_ratio
 from laud_ray.types import Bools, ClassFigures, Estimate, Figures, Floats, Indices, MultilabelFigures
@@ -109,7 +109,7 @@ def powered_multilabel_figures(sample: PoweredSets, labels: Sequence[str], *, se
         macro_labels=len(averaged),
         exact_match=exact,
         ranking=ratio(by_trusted.ranking, by_cheap.ranking) if by_trusted.ranking[1].any() else None,
-        true_labels=_times(ratio(by_trusted.cardinality(most), by_cheap.cardinality(most)), most),
+        true_labels=times(ratio(by_trusted.cardinality(most), by_cheap.cardinality(most)), most),
         predicted_labels=mean_count(asked, sample.predicted.sum(axis=1)),
         least=least,
     )
@@ -165,10 +165,6 @@ class _Counts:
 
     def cardinality(self, most: float) -> Ratio:
         return np.where(self.whole, self.true, 0.0), np.where(self.whole, most, 0.0)
-
-
-def _times(share: Estimate, most: float) -> Estimate:
-    return Estimate(share.value * most, share.low * most, share.high * most, share.n)
 
 
 def _label_rows(sample: PoweredSets, shares: Shares, labels: Sequence[str]) -> tuple[ClassFigures, ...]:
