@@ -151,8 +151,8 @@ def simulate(years: int, batch: int, size: int) -> Iterator[str]:
         confidence = rng.beta(*CONFIDENCE, size)
         distances = rng.standard_normal(COMPARED)
         thresholds, beyond = distances_of(distances)
-        known = replace(Reference.of([Batch(draw_labels(rng, SHARES, size), confidence)], LABELS), far=beyond)
-        known = replace(known, far_of=COMPARED)
+        plain = Reference.of([Batch(draw_labels(rng, SHARES, size), confidence)], LABELS)
+        known = replace(plain, far=beyond, far_of=COMPARED)
         edges = np.quantile(confidence, np.linspace(0, 1, 11)[1:-1])
         for number, world in enumerate(WORLDS, 1):
             drawn = draw_year(np.random.default_rng([year, number]), world, batch, thresholds)

@@ -19,7 +19,7 @@ Each line is appended to --lines when it is measured, and a line that is there i
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,9 +159,6 @@ def queries(
         pool = np.setdiff1d(np.arange(len(x)), asked)
         pick = small_text_pick if strategy.startswith("small_text:") else product_pick
         asked = np.concatenate([asked, pool[pick(strategy, x, lists.mask, asked, pool, fitted, batch, rng)]])
-
-
-Pick = Callable[..., Indices]
 
 
 def product_pick(

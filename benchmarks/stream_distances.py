@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from labelled_sets import read_set
-from streams import BATCHES, CHANGE, OTHERS, SIZES, Sizes, Stream, stream_of
+from streams import BATCHES, CHANGE, OTHERS, SIZES, Sizes, Stream, read_texts, stream_of
 
 from laud_ray.models.encoder.encoding import BUNDLED, Encoder
 from laud_ray.passes.novelty import distances
@@ -25,11 +24,9 @@ CENTRES, INSIDE = 256, 4
 def alarms(data: Sequence[Path], shares: Sequence[float], seeds: int) -> Iterator[str]:
     """Yield a line for each set and share: how soon novelty has an alarm, over streams with different classes."""
     for folder in data:
-        given, sizes = read_set(folder), SIZES.get(folder.name, OTHERS)
-        every = dict(zip([*given.texts, *given.test_texts], np.concatenate([given.gold, given.test_gold]), strict=True))
-        texts, labels = list(every), [given.task.names[i] for i in every.values()]
+        (task, texts, labels), sizes = read_texts(folder), SIZES.get(folder.name, OTHERS)
         encoder = Encoder(BUNDLED, 64).freeze()
-        vectors, names = encoder.embed(texts), dict(zip(given.task.names, encoder.embed(given.task.names), strict=True))
+        vectors, names = encoder.embed(texts), dict(zip(task.names, encoder.embed(task.names), strict=True))
         for share in shares:
             rows = []
             for seed in range(seeds):

@@ -14,7 +14,6 @@ summary is of all lines of the file.
 """
 
 import itertools
-import json
 import logging
 import tempfile
 import time
@@ -28,6 +27,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import results
 import yaml
 from labelled_sets import read_set
 from new_classes import matches
@@ -40,7 +40,7 @@ from laud_ray.models import kinds
 from laud_ray.store.run import look_at
 from laud_ray.store.updates import proposals
 from laud_ray.store.versions import labels
-from laud_ray.types import Indices
+from laud_ray.types import Indices, Task
 from laud_ray.update.outcome import Outcome
 from laud_ray.update.update import update
 
@@ -78,6 +78,13 @@ class Stream:
     batches: tuple[Indices, ...]
     test_old: Indices
     test_new: Indices
+
+
+def read_texts(folder: Path) -> tuple[Task, list[str], list[str]]:
+    """Return the task of a set, and its distinct texts and their labels, those of the test file among them."""
+    given = read_set(folder)
+    every = dict(zip([*given.texts, *given.test_texts], np.concatenate([given.gold, given.test_gold]), strict=True))
+    return given.task, list(every), [given.task.names[i] for i in every.values()]
 
 
 def stream_of(texts: Sequence[str], labels: Sequence[str], sizes: Sizes, share: float, seed: int) -> Stream:
@@ -233,12 +240,12 @@ def streams(
         with _streamed(folder, share, seed, learner) as one:
             _add(out, "stream", folder, share, seed, learner, {**one.run(), "sizes": asdict(one.sizes)})
     for folder, share, seed in itertools.islice(_missing(out, data, shares, seeds, learner, "rival"), most):
-        ended = [one for one in read_lines(out) if _key(one) == ("stream", folder.name, share, seed, learner)]
+        ended = [one for one in results.read(out) if _key(one) == ("stream", folder.name, share, seed, learner)]
         if ended and ended[0]["decision"] is not None:
             yield f"{folder.name}, {share:.0%} new, seed {seed}, {learner}: the rival"
             with _streamed(folder, share, seed, learner) as one:
                 _add(out, "rival", folder, share, seed, learner, one.rival(ended[0]))
-    yield from summary(read_lines(out))
+    yield from summary(results.read(out))
 
 
 def _key(line: dict[str, Any]) -> tuple[Any, ...]:
@@ -248,7 +255,7 @@ def _key(line: dict[str, Any]) -> tuple[Any, ...]:
 def _missing(
     out: Path, data: Sequence[Path], shares: Sequence[float], seeds: int, learner: str, part: str
 ) -> Iterator[tuple[Path, float, int]]:
-    done = {_key(one) for one in read_lines(out)}
+    done = {_key(one) for one in results.read(out)}
     for seed in range(seeds):
         for folder in data:
             for share in shares:
@@ -257,24 +264,16 @@ def _missing(
 
 
 def _add(out: Path, part: str, folder: Path, share: float, seed: int, learner: str, found: dict[str, Any]) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
     what = {"part": part, "data": folder.name, "share": share, "seed": seed, "learner": learner}
-    with out.open("a") as file:
-        file.write(json.dumps({**what, **found}) + "\n")
+    results.append(out, {**what, **found})
 
 
 @contextmanager
 def _streamed(folder: Path, share: float, seed: int, learner: str) -> Iterator[Streamed]:
-    given, sizes = read_set(folder), SIZES.get(folder.name, OTHERS)
-    every = dict(zip([*given.texts, *given.test_texts], np.concatenate([given.gold, given.test_gold]), strict=True))
-    named = [given.task.names[i] for i in every.values()]
+    (_, texts, labels), sizes = read_texts(folder), SIZES.get(folder.name, OTHERS)
     connect()
     with tempfile.TemporaryDirectory(prefix="streams-") as place:
-        yield Streamed(Path(place), stream_of(list(every), named, sizes, share, seed), sizes, learner, seed)
-
-
-def read_lines(out: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+        yield Streamed(Path(place), stream_of(texts, labels, sizes, share, seed), sizes, learner, seed)
 
 
 def summary(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
