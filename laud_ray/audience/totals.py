@@ -13,9 +13,10 @@ from laud_ray.audience.cells import MOST
 from laud_ray.audience.columns import control_of
 from laud_ray.audience.exposures import PRE_SCHEMA, SCHEMA, Exposures
 from laud_ray.errors import CorpusError, LaudError
-from laud_ray.printable import first_line, quoted
+from laud_ray.printable import quoted
 from laud_ray.stats.uplift import Moments
 from laud_ray.storage.local import scratch
+from laud_ray.storage.local.spilling import spilling
 
 T = TypeVar("T")
 
@@ -98,33 +99,14 @@ def add_up(
             there are not two arms.
         LaudError: if memory or disk space is too small.
     """
-    with scratch.temporary("audience") as place:
-        connection = duckdb.connect(
-            f"{place}/users.duckdb",
-            config={
-                "memory_limit": memory,
-                "temp_directory": f"{place}/spilled",
-                "preserve_insertion_order": False,
-                "autoinstall_known_extensions": False,
-            },
-        )
-        try:
-            connection.execute(f"SET threads = least({THREADS}, current_setting('threads'))")
-            rows = _read(connection, exposures, before, f"{place}/parts")
-            if not rows:
-                raise CorpusError(f"{exposures.path}: has no rows; expected a row for each user of two arms")
-            names = [str(name) for name in exposures.arms.names]
-            control, treatment = control_of(exposures.path, names, control)
-            _check_users(connection, exposures, names)
-            return _totals(connection, exposures, (control, treatment), rows, before=before is not None)
-        except (RuntimeError, duckdb.InterruptException) as error:
-            if "interrupt" not in str(error).lower():
-                raise
-            raise KeyboardInterrupt from None  # Ctrl-C in the middle of a query
-        except duckdb.Error as error:
-            raise LaudError(f"adding up failed under {place} with {memory} of memory: {first_line(error)}") from None
-        finally:
-            connection.close()
+    with scratch.temporary("audience") as place, spilling(str(place), "adding up", memory, THREADS) as connection:
+        rows = _read(connection, exposures, before, f"{place}/parts")
+        if not rows:
+            raise CorpusError(f"{exposures.path}: has no rows; expected a row for each user of two arms")
+        names = [str(name) for name in exposures.arms.names]
+        control, treatment = control_of(exposures.path, names, control)
+        _check_users(connection, exposures, names)
+        return _totals(connection, exposures, (control, treatment), rows, before=before is not None)
 
 
 def _read(

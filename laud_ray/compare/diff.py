@@ -15,9 +15,9 @@ from laud_ray.compare.changes import ClassChange, Confidence, Diff, Example, Flo
 from laud_ray.compare.codes import Codes
 from laud_ray.compare.outputs import SCHEMA, Counts, Output, open_output, require_alike, require_two
 from laud_ray.data.text_hashes import COLUMN
-from laud_ray.errors import CorpusError, LaudError
+from laud_ray.errors import CorpusError
 from laud_ray.label_sets import LabelSet
-from laud_ray.printable import first_line
+from laud_ray.storage.local.spilling import spilling
 
 MEMORY = "2GB"
 THREADS = 8
@@ -46,30 +46,13 @@ def compare(old: str, new: str, *, examples: int = 10, text: str | None = None, 
     sides = open_output(old), open_output(new)
     require_alike(*sides)
     column = _text_column(sides, text)
-    with tempfile.TemporaryDirectory(prefix="laud-diff-") as place:
-        connection = duckdb.connect(
-            f"{place}/documents.duckdb",
-            config={
-                "memory_limit": memory,
-                "temp_directory": f"{place}/spilled",
-                "preserve_insertion_order": False,
-                "autoinstall_known_extensions": False,
-            },
-        )
-        try:
-            connection.execute(f"SET threads = least({THREADS}, current_setting('threads'))")
-            by = _compared_by(sides, text or "text")
-            counts, names = _read(connection, sides, by)
-            found = _compared(connection, sides, counts, names, examples, texts=by is not None)
-        except (RuntimeError, duckdb.InterruptException) as error:
-            if "interrupt" not in str(error).lower():
-                raise
-            raise KeyboardInterrupt from None  # Ctrl-C in the middle of a query
-        except duckdb.Error as error:
-            first = first_line(error)
-            raise LaudError(f"the comparison failed under {place} with {memory} of memory: {first}") from None
-        finally:
-            connection.close()
+    with (
+        tempfile.TemporaryDirectory(prefix="laud-diff-") as place,
+        spilling(place, "the comparison", memory, THREADS) as connection,
+    ):
+        by = _compared_by(sides, text or "text")
+        counts, names = _read(connection, sides, by)
+        found = _compared(connection, sides, counts, names, examples, texts=by is not None)
     return found if column is None else _with_texts(found, column[0], column[1])
 
 
