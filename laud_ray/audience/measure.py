@@ -67,9 +67,7 @@ class Measured:
         removed: the share of the variance that CUPED removed; None without it.
         before: the comparison of the period before the test, where there is no effect yet; None if unknown.
         design_effect: by how much the variance exceeds that of independent impressions.
-        smallest: the smallest relative lift that would have been found with a probability of 80 %.
         precision: of the rule, with its interval; None if it is not stated.
-        undiluted: the relative lift of an audience without errors; see `uplift.undiluted`. None without a precision.
         segments: the largest segments by impressions; `more_segments` others are left out.
         notes: remarks for people.
     """
@@ -85,9 +83,7 @@ class Measured:
     removed: float | None
     before: Lift | None
     design_effect: float | None
-    smallest: float | None
     precision: Estimate | None
-    undiluted: Estimate | None
     segments: tuple[Segment, ...]
     more_segments: int
     notes: tuple[str, ...]
@@ -104,6 +100,21 @@ class Measured:
         found = self.lift.relative
         assert found is not None, "both arms have clicks"
         return found
+
+    @property
+    def shown(self) -> bool:
+        """Whether the interval of the relative lift leaves out 0."""
+        return self.relative.low > 0 or self.relative.high < 0
+
+    @property
+    def smallest(self) -> float | None:
+        """The smallest relative lift that would have been found with a probability of 80 %."""
+        return uplift.smallest_lift(self.lift)
+
+    @property
+    def undiluted(self) -> Estimate | None:
+        """The relative lift of an audience without errors; see `uplift.undiluted`. None without a precision."""
+        return None if self.precision is None else uplift.undiluted(self.relative, self.precision)
 
 
 def measure(
@@ -182,8 +193,6 @@ def evaluate(
                 "expected counts from before the test"
             )
     arms = {name: _arm(name, one) for name, one in ((found.control, control), (found.treatment, treatment))}
-    lift = adjusted if adjusted is not None and adjusted.relative is not None else plain
-    assert lift.relative is not None, "both arms have clicks"
     segments = _segments(found, share)
     return Measured(
         path=path,
@@ -197,9 +206,7 @@ def evaluate(
         removed=removed,
         before=before_test,
         design_effect=uplift.design_effect(plain, (control.sums[IMPRESSIONS], treatment.sums[IMPRESSIONS])),
-        smallest=uplift.smallest_lift(lift),
         precision=precision,
-        undiluted=None if precision is None else uplift.undiluted(lift.relative, precision),
         segments=segments[:MOST_SEGMENTS],
         more_segments=max(len(segments) - MOST_SEGMENTS, 0),
         notes=(*notes, *_remarks(found, before_test, adjusted)),

@@ -12,7 +12,7 @@ def verdict(found: Measured) -> str:
     one, other = found.treatment.name, found.control.name
     lift = found.relative
     limits = f"{percent(lift.low)} and {percent(lift.high)}"
-    if lift.low > 0 or lift.high < 0:
+    if found.shown:
         how = "higher" if lift.value > 0 else "lower"
         return (
             f"{one} has a {how} click-through rate than {other}: {percent(lift.value)}, and with 95 % confidence "

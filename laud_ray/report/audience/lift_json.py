@@ -21,7 +21,7 @@ def lift_json(found: Measured) -> dict[str, object]:
         "exposures": found.path,
         "rows": found.rows,
         "verdict": verdict(found),
-        "shown": found.relative.low > 0 or found.relative.high < 0,
+        "shown": found.shown,
         "control": _arm(found.control),
         "treatment": _arm(found.treatment),
         "ratio": list(found.ratio),

@@ -23,11 +23,9 @@ def render(found: Measured) -> str:
         lstrip_blocks=True,
     )
     environment.filters["kept"] = lambda text: text.replace(" %", "\u00a0%")  # no line break within a figure
-    lift = found.relative
     return environment.get_template("page.html").render(
         found=found,
-        lift=lift,
-        shown=lift.low > 0 or lift.high < 0,
+        lift=found.relative,
         verdict=verdict(found),
         sections=lift_sections(found),
         plots={"lifts": Markup(lift_plot.lifts(found)), "rates": Markup(lift_plot.rates(found))},
