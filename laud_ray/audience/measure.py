@@ -11,7 +11,7 @@ from laud_ray.errors import CorpusError
 from laud_ray.printable import quoted
 from laud_ray.stats import uplift
 from laud_ray.stats.uplift import Lift, Moments
-from laud_ray.stats.uplift.moments import CLICKS, IMPRESSIONS, before
+from laud_ray.stats.uplift.moments import CLICKS, IMPRESSIONS, NOBODY, before
 from laud_ray.storage.text_reading import AS_FOUND, Reading
 from laud_ray.types import Estimate
 
@@ -192,13 +192,12 @@ def evaluate(
                 f"{path}: the period before explains {removed:.1%} of the variance, as only the test itself does; "
                 "expected counts from before the test"
             )
-    arms = {name: _arm(name, one) for name, one in ((found.control, control), (found.treatment, treatment))}
     segments = _segments(found, share)
     return Measured(
         path=path,
         rows=found.rows,
-        control=arms[found.control],
-        treatment=arms[found.treatment],
+        control=_arm(found.control, control),
+        treatment=_arm(found.treatment, treatment),
         ratio=ratio,
         mismatch_p=mismatch,
         plain=plain,
@@ -221,25 +220,28 @@ def _require_clicks(path: str, arms: Mapping[str, Moments]) -> None:
             f"{path}: has {whole:,} clicks, which show no effect of any usual size; expected at least {LEAST_CLICKS}"
         )
     for name, count in clicks.items():
-        if count < LEAST_ARM_CLICKS or arms[name].users < 2:
+        if not _has_interval(arms[name]):
             raise CorpusError(
                 f"{path}: {name} has {count:,} clicks of {arms[name].users:,} users, from which no interval can be "
                 f"computed; expected at least {LEAST_ARM_CLICKS} clicks in each arm"
             )
 
 
+def _has_interval(arm: Moments) -> bool:
+    """Whether an arm has the clicks and users that an interval takes."""
+    return arm.sums[CLICKS] >= LEAST_ARM_CLICKS and arm.users >= 2
+
+
 def _arm(name: str, arm: Moments) -> Arm:
-    users, clicks, impressions = arm.users, arm.sums[CLICKS], arm.sums[IMPRESSIONS]
-    known = clicks >= LEAST_ARM_CLICKS and users >= 2
-    return Arm(name, users, impressions, clicks, uplift.rate(uplift.ratio(arm)) if known else None)
+    rate = uplift.rate(uplift.ratio(arm)) if _has_interval(arm) else None
+    return Arm(name, arm.users, arm.sums[IMPRESSIONS], arm.sums[CLICKS], rate)
 
 
 def _segments(found: Totals, share: float) -> tuple[Segment, ...]:
     """Compare the arms in each segment, the largest first."""
-    nobody = Moments(0, (0,) * 4, ((0,) * 4,) * 4)
     made = []
     for name, arms in found.segments.items():
-        pair = [arms.get(one, nobody) for one in (found.control, found.treatment)]
+        pair = [arms.get(one, NOBODY) for one in (found.control, found.treatment)]
         why = _why_not(pair, share, len(found.segments))
         lift = uplift.compare(*map(uplift.ratio, pair)) if why is None else None
         shown = [_arm(one, arm) for one, arm in zip((found.control, found.treatment), pair, strict=True)]
@@ -254,8 +256,7 @@ def _segments(found: Totals, share: float) -> tuple[Segment, ...]:
 
 def _why_not(pair: list[Moments], share: float, segments: int) -> str | None:
     """Return why a segment's arms are not compared; None if they are."""
-    clicks = [arm.sums[CLICKS] for arm in pair]
-    if sum(clicks) < LEAST_CLICKS or min(clicks) < LEAST_ARM_CLICKS or min(arm.users for arm in pair) < 2:
+    if sum(arm.sums[CLICKS] for arm in pair) < LEAST_CLICKS or not all(map(_has_interval, pair)):
         return "too few clicks"
     if uplift.sample_ratio_p(pair[0].users, pair[1].users, share) < MISMATCH / segments:
         return "sample-ratio mismatch"

@@ -15,6 +15,7 @@ from laud_ray.audience.exposures import PRE_SCHEMA, SCHEMA, Exposures
 from laud_ray.errors import CorpusError, LaudError
 from laud_ray.printable import quoted
 from laud_ray.stats.uplift import Moments
+from laud_ray.stats.uplift.moments import NOBODY
 from laud_ray.storage.local import scratch
 from laud_ray.storage.local.spilling import spilling
 
@@ -210,10 +211,7 @@ def _totals(
     for arm, segment, users, *sums in connection.execute(_SUMS).fetchall():
         part = summed.setdefault(segments[segment] if segments else None, {})
         part[str(names[arm])] = _moments(users, sums)
-    whole = {
-        arm: sum((part[arm] for part in summed.values() if arm in part), Moments(0, (0,) * 4, ((0,) * 4,) * 4))
-        for arm in arms
-    }
+    whole = {arm: sum((part[arm] for part in summed.values() if arm in part), NOBODY) for arm in arms}
     most = connection.execute("SELECT arm, max(n) FROM users WHERE arm IS NOT NULL GROUP BY arm").fetchall()
     heaviest = {str(names[arm]): n / max(whole[str(names[arm])].sums[1], 1) for arm, n in most}
     (left,) = connection.execute("SELECT count(*) FROM users WHERE arm IS NULL").fetchone() or (0,)

@@ -56,6 +56,9 @@ class Moments:
         return exact / (self.users * (self.users - 1))
 
 
+NOBODY = Moments(0, (0,) * VALUES, ((0,) * VALUES,) * VALUES)
+
+
 @dataclass(frozen=True, slots=True)
 class Ratio:
     """A click-through rate, and the variance of one user's contribution d; that of the rate is `variance` / `users`."""
