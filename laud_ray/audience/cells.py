@@ -40,23 +40,31 @@ class Codes:
         return pa.array(np.asarray(known, np.int32)[coded.indices.to_numpy()], pa.int32())
 
 
-def names(file: str, column: str, values: pa.Array, first: int, *, empty: bool = False) -> pa.Array:
+def optional_names(file: str, column: str, values: pa.Array, first: int | None = None) -> pa.Array:
+    """Return n cells as (n,) large_binary texts; a missing or empty one is null.
+
+    Args:
+        first: the number of the first row, for errors; None names no row.
+
+    Raises:
+        CorpusError: if a cell has no single text form.
+    """
+    texts = as_texts(file, column, values, first)
+    return pc.if_else(pc.equal(pc.binary_length(texts), 0), pa.scalar(None, texts.type), texts)
+
+
+def names(file: str, column: str, values: pa.Array, first: int) -> pa.Array:
     """Return n cells as (n,) large_binary texts.
 
     Args:
         first: the number of the first row, for errors.
-        empty: whether a cell may be missing or empty; it is null then.
 
     Raises:
-        CorpusError: if a cell is missing or has no single text form.
+        CorpusError: if a cell is missing, empty, or has no single text form.
     """
-    texts = as_texts(file, column, values, first)
-    blank = pc.equal(pc.binary_length(texts), 0)
-    if empty:
-        return pc.if_else(blank, pa.scalar(None, texts.type), texts)
-    missing = pc.fill_null(blank, True)
-    if pc.any(missing).as_py():
-        row = first + int(np.flatnonzero(missing.to_numpy(zero_copy_only=False))[0])
+    texts = optional_names(file, column, values, first)
+    if texts.null_count:
+        row = first + int(np.flatnonzero(np.asarray(texts.is_null()))[0])
         raise CorpusError(f"{file} row {row}: the column {quoted(column)} is empty; expected a value in each row")
     return texts
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from laud_ray.audience.cells import Codes, counts, names
+from laud_ray.audience.cells import Codes, counts, names, optional_names
 from laud_ray.audience.columns import Names
 from laud_ray.data import sources
 from laud_ray.data.formats import files
@@ -63,10 +63,10 @@ class Exposures:
         columns += [named.pre_impressions, named.pre_clicks] if self.before else []
         for file, first, cells in _rows(self.path, columns, self.reading, self.seen):
             arm = self.arms.of(file, named.arm, names(file, named.arm, cells[named.arm], first))
-            nothing = pa.array([0], pa.int64()).take(pa.repeat(0, len(arm)))
-            segment = pa.array([0], pa.int32()).take(pa.repeat(0, len(arm)))
+            nothing = pa.repeat(pa.scalar(0, pa.int64()), len(arm))
+            segment = pa.repeat(pa.scalar(0, pa.int32()), len(arm))
             if named.segment is not None:
-                texts = names(file, named.segment, cells[named.segment], first, empty=True)
+                texts = optional_names(file, named.segment, cells[named.segment], first)
                 segment = self.segments.of(file, named.segment, texts)
             pre = [nothing, nothing]
             if self.before:

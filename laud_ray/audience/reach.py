@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from laud_ray.audience.cells import optional_names
 from laud_ray.compare.outputs import open_output
-from laud_ray.data.formats.cells import as_texts
 from laud_ray.errors import CorpusError, LaudError
 from laud_ray.printable import first_line, quoted
 from laud_ray.storage.local import scratch
@@ -100,16 +100,14 @@ def _rows(
         counted["rows"] += batch.num_rows
         given, confidence = batch.column(0), batch.column(1)
         if depth is not None:
-            given, confidence = _first(given), _at(confidence, depth)
+            given, confidence = _at(given, 1), _at(confidence, depth)
         given = given.dictionary_decode() if pa.types.is_dictionary(given.type) else given
         inside = pc.is_in(given.cast(pa.string()), value_set=belongs)
         score = pc.fill_null(pc.if_else(inside, confidence.cast(pa.float32()), np.float32(-1)), np.float32(-1))
         if user is None:
             yield pa.record_batch([score, pa.nulls(batch.num_rows, pa.large_binary())], schema=_SCHEMA)
             continue
-        texts = as_texts(path, user, batch.column(2))
-        texts = pc.if_else(pc.equal(pc.binary_length(texts), 0), pa.scalar(None, texts.type), texts)
-        yield pa.record_batch([score, texts], schema=_SCHEMA)
+        yield pa.record_batch([score, optional_names(path, user, batch.column(2))], schema=_SCHEMA)
 
 
 def _counted(connection: duckdb.DuckDBPyConnection, rows: int, *, users: bool) -> Reach:
@@ -174,14 +172,6 @@ def _node(taxonomy: Taxonomy, label: str) -> int:
 def _leaves(taxonomy: Taxonomy, label: str) -> list[str]:
     node = _node(taxonomy, label)
     return [taxonomy.label(int(one)) for one in taxonomy.leaves if node <= one < taxonomy.ends[node]]
-
-
-def _first(lists: pa.Array) -> pa.Array:
-    """Return (n,) the first value of each list; null for an empty one."""
-    starts, values = lists.offsets.to_numpy()[:-1], lists.values
-    empty = np.asarray(pc.fill_null(pc.list_value_length(lists), 0)) == 0
-    values = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
-    return values.take(pa.array(starts, mask=empty))
 
 
 def _at(lists: pa.Array, depth: int) -> pa.Array:
