@@ -123,9 +123,7 @@ def compare(
         tree, node = task.taxonomy, task.taxonomy.find(label)
         assert node is not None, "required before"
         leaf, masses = promise.predicted(scores, drawn, tree)
-        under = tree.leaves[np.maximum(leaf, 0)]
-        scored = leaf >= 0
-        inside = scored & (under >= node) & (under < tree.ends[node])
+        scored, inside = leaf >= 0, (leaf >= tree.leaf_starts[node]) & (leaf < tree.leaf_stops[node])
         confidence = masses[:, tree.depths[node] - 1]
         found = [tree.find(answers.get(one.document_id) or "") for one in drawn]
         belongs = [one is not None and node <= one < int(tree.ends[node]) for one in found]

@@ -171,7 +171,8 @@ def _node(taxonomy: Taxonomy, label: str) -> int:
 
 def _leaves(taxonomy: Taxonomy, label: str) -> list[str]:
     node = _node(taxonomy, label)
-    return [taxonomy.label(int(one)) for one in taxonomy.leaves if node <= one < taxonomy.ends[node]]
+    leaves = taxonomy.leaves[taxonomy.leaf_starts[node] : taxonomy.leaf_stops[node]]
+    return [taxonomy.label(one) for one in leaves.tolist()]
 
 
 def _at(lists: pa.Array, depth: int) -> pa.Array:

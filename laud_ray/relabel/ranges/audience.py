@@ -19,7 +19,6 @@ def inside(rule: Rule, answered: Answered, labels: Sequence[str], taxonomy: Taxo
         node = taxonomy.find(rule.label)
         assert node is not None, "checked before the first range"
         assert answered.confidences is not None, "scored with the taxonomy"
-        leaf = taxonomy.leaves[first]
-        belongs = (leaf >= node) & (leaf < taxonomy.ends[node])
+        belongs = (first >= taxonomy.leaf_starts[node]) & (first < taxonomy.leaf_stops[node])
         confidence = np.nan_to_num(answered.confidences[:, taxonomy.depths[node] - 1], nan=-1.0)
     return np.asarray(answered.usable & belongs & (confidence >= np.float32(rule.threshold)))
