@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 MOST = 60
@@ -45,6 +45,16 @@ def quoted(value: object, most: int = MOST) -> str:
     text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
     shown = printable(text[:most].replace("\\", "\\\\").replace("'", "\\'"))
     return f"'{shown}'" + ("..." if len(text) > most else "")
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Return the first of many names for a message, each quoted.
+
+    Example:
+        >>> listed(["Tea", "Milk", "Salt"], 2)
+        "'Tea', 'Milk', ..."
+    """
+    return ", ".join(map(quoted, names[:most])) + (", ..." if len(names) > most else "")
 
 
 def first_line(error: object) -> str:

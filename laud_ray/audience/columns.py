@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from laud_ray.errors import CorpusError
-from laud_ray.printable import quoted
+from laud_ray.printable import listed, quoted
 
 # Names that arms without treatment usually have; compared without case.
 CONTROLS = frozenset(
@@ -47,15 +47,15 @@ def control_of(path: str, arms: Sequence[str], stated: str | None) -> tuple[str,
     Raises:
         CorpusError: unless there are two arms, one of which is the control.
     """
-    listed = ", ".join(quoted(one) for one in sorted(arms)[:5]) + (", ..." if len(arms) > 5 else "")
+    some = listed(sorted(arms))
     if len(arms) == 1:
-        raise CorpusError(f"{path}: has users in the arm {listed} only; expected two arms to compare")
+        raise CorpusError(f"{path}: has users in the arm {some} only; expected two arms to compare")
     if len(arms) != 2:
-        raise CorpusError(f"{path}: has {len(arms)} arms, {listed}; expected two: compare one with the control at once")
+        raise CorpusError(f"{path}: has {len(arms)} arms, {some}; expected two: compare one with the control at once")
     if stated is not None and stated not in arms:
-        raise CorpusError(f"--control: {quoted(stated)} is not valid; expected an arm of {path}: {listed}")
+        raise CorpusError(f"--control: {quoted(stated)} is not valid; expected an arm of {path}: {some}")
     usual = [one for one in arms if one.strip().lower() in CONTROLS]
     if stated is None and len(usual) != 1:
-        raise CorpusError(f"{path}: which of the arms {listed} is the control is not clear; expected --control ARM")
+        raise CorpusError(f"{path}: which of the arms {some} is the control is not clear; expected --control ARM")
     control = stated if stated is not None else usual[0]
     return control, next(one for one in arms if one != control)

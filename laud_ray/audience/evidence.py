@@ -9,7 +9,7 @@ from laud_ray.errors import RunError
 from laud_ray.evaluation import promise
 from laud_ray.evaluation.measure import decisive_answers, predictions
 from laud_ray.evaluation.strata import merge_unanswered
-from laud_ray.printable import did_you_mean, quoted
+from laud_ray.printable import did_you_mean, listed, quoted
 from laud_ray.stats import Sample
 from laud_ray.stats.estimates.shares import estimate_ratio
 from laud_ray.storage.folder import Folder
@@ -73,9 +73,8 @@ def require_label(task: Task, label: str, place: str) -> str:
         return label
     else:
         known = list(task.names)
-    listed = ", ".join(map(quoted, known[:5])) + (", ..." if len(known) > 5 else "")
     raise RunError(
-        f"--label: {quoted(label)} is not valid; expected a label of {place}, such as {listed}"
+        f"--label: {quoted(label)} is not valid; expected a label of {place}, such as {listed(known)}"
         f"{did_you_mean(label, known)}"
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from laud_ray.config.task import LabelConfig
 from laud_ray.errors import ConfigError
 from laud_ray.labels import SHOWN, fold, nearest, read_name
-from laud_ray.printable import quoted
+from laud_ray.printable import listed, quoted
 from laud_ray.taxonomy.succession import Succession
 
 
@@ -47,7 +47,7 @@ def find(labels: Sequence[LabelConfig], text: str) -> LabelConfig:
                 return found[0]
     near = nearest(text, [spelling for label in labels for spelling in label.spellings])
     hint = "" if near is None else f" - did you mean {quoted(near)}?"
-    some = ", ".join(quoted(label.name) for label in labels[:SHOWN]) + (", ..." if len(labels) > SHOWN else "")
+    some = listed([label.name for label in labels], SHOWN)
     raise ConfigError(f"{quoted(text)} is not a label; expected one of {some}{hint}")
 
 
