@@ -14,9 +14,9 @@ def read_text(path: str, where: str, expected: str, encoding: str | None = None,
         encoding: the one that the user stated; None: it is detected, as that of a corpus.
         hint: how a user states an encoding, with {} in the place of its name; None if that is not possible.
     """
-    folder, _, name = path.rpartition("/")
+    folder, name = Folder.of_file(path)
     try:
-        data = Folder(folder or ("/" if path.startswith("/") else ".")).read(name)
+        data = folder.read(name)
     except FileNotFoundError:
         raise ConfigError(f"{where}: no such file; expected {expected}") from None
     except OSError as error:

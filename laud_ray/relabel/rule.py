@@ -53,7 +53,7 @@ class RuleFile:
 
 def write_rule(path: str, file: RuleFile) -> None:
     """Write a rule as JSON, whole or not at all."""
-    folder, name = _split(path)
+    folder, name = Folder.of_file(path)
     found = {"kind": KIND, "rule": asdict(file.rule), "target": file.target, "low": file.low}
     folder.write(name, dump_json({**found, "precision": asdict(file.precision), **file.facts}))
 
@@ -64,7 +64,7 @@ def read_rule(path: str) -> RuleFile:
     Raises:
         RunError: if the file does not exist, or is not a rule.
     """
-    folder, name = _split(path)
+    folder, name = Folder.of_file(path)
     try:
         data = folder.read(name)
     except FileNotFoundError:
@@ -110,8 +110,3 @@ def _parsed(found: dict[str, Any]) -> RuleFile:
         precision,
         {key: value for key, value in found.items() if key not in known},
     )
-
-
-def _split(path: str) -> tuple[Folder, str]:
-    place, _, name = path.rpartition("/")
-    return Folder(place or ("/" if path.startswith("/") else ".")), name

@@ -79,6 +79,12 @@ class Folder:
 
     uri: str
 
+    @staticmethod
+    def of_file(path: str) -> "tuple[Folder, str]":
+        """Return the folder of a file, and the file's name in it, from the file's path or URI."""
+        folder, _, name = path.rpartition("/")
+        return Folder(folder or ("/" if path.startswith("/") else ".")), name
+
     def __truediv__(self, name: str) -> "Folder":
         return Folder(f"{self.uri.rstrip('/')}/{name}")
 

@@ -196,7 +196,6 @@ def measure(
             raise click.UsageError(f"{key}: {name!r} is also the column of {other}; expected another column")
     if html is not None:
         _require_file(html, "--html")
-    place, file = os.path.split(html or "")
     if rule is not None and precision is not None:
         raise click.UsageError("--precision: is in the --rule too; expected one of them")
     share = None if precision is None else Estimate(precision, precision, precision, 0)
@@ -220,7 +219,8 @@ def measure(
     if html is not None:
         from laud_ray.report.audience.page import render
 
-        Folder(place or ".").write(file, render(found).encode())
+        folder, file = Folder.of_file(html)
+        folder.write(file, render(found).encode())
         say(f"wrote {html}")
     if as_json:
         print_json(lift_json(found))

@@ -130,7 +130,7 @@ def export(
     name = identity.name_of(run.config.task.name, every[:1])
     data = write.as_file(out, chosen, name, blind=blind, answers=said if disputed else None)
     if out != write.STDOUT:
-        folder, file = _split(out)
+        folder, file = Folder.of_file(out)
         _keep_answers(run, folder, file, out)
         folder.write(file, data)
     shown = 0 if blind else sum(one.suggests for one in chosen)
@@ -175,11 +175,6 @@ def left(run: RunFolder, rules: PeopleConfig) -> Left:
 
 def _is_in(one: Question, part: tuple[int, int] | None) -> bool:
     return part is None or (part[0] - 1 - one.number) % part[1] < one.needed
-
-
-def _split(path: str) -> tuple[Folder, str]:
-    folder, _, name = path.rpartition("/")
-    return Folder(folder or ("/" if path.startswith("/") else ".")), name
 
 
 def _keep_answers(run: RunFolder, folder: Folder, file: str, path: str) -> None:
