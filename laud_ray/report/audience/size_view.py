@@ -9,8 +9,7 @@ from laud_ray.audience.size import Sized, Step, not_shown
 from laud_ray.printable import printable
 from laud_ray.report.formatting import interval, percent
 from laud_ray.report.json_values import estimate_json
-from laud_ray.report.oracle.terminal import section_view
-from laud_ray.report.section import Section
+from laud_ray.report.oracle.terminal import text_table
 from laud_ray.types import Estimate
 
 
@@ -51,8 +50,8 @@ def size_view(found: Sized) -> RenderableType:
         "documents; it holds for names like those of the run's corpus.",
         *found.notes,
     ]
-    table = Section("", _columns(found), tuple(_row(found, one) for one in found.steps))
-    return Group(Text(printable(head), style="bold"), *map(Text, lines), *section_view(table)[2:])
+    table = text_table(_columns(found), [_row(found, one) for one in found.steps])
+    return Group(Text(printable(head), style="bold"), *map(Text, lines), table)
 
 
 def _columns(found: Sized) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """The page on a run's oracles in the terminal. Readable without colours too."""
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -22,10 +24,15 @@ def section_view(one: Section) -> list[RenderableType]:
     """Return a part of a page: its title, table and sentences."""
     parts: list[RenderableType] = [Text(), Text(one.title, style="bold")]
     if one.rows:
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-        for place, name in enumerate(one.columns):
-            table.add_column(name, justify="right" if place else "left", overflow="fold")
-        for row in one.rows:
-            table.add_row(*(Text(printable(cell)) for cell in row))
-        parts.append(table)
+        parts.append(text_table(one.columns, one.rows))
     return [*parts, *(Text(printable(line)) for line in one.lines)]
+
+
+def text_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Return a table whose first column is text, and the others figures."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for place, name in enumerate(columns):
+        table.add_column(name, justify="right" if place else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    return table
