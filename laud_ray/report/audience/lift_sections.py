@@ -1,13 +1,11 @@
 """The parts of the page on an experiment: the same sentences and tables in the terminal and in HTML."""
 
-from laud_ray.audience.measure import Arm, Measured, Segment
+from laud_ray.audience.measure import Arm, Measured
 from laud_ray.audience.verdict import dilution, percent
 from laud_ray.report.formatting import ABSENT
 from laud_ray.report.section import Section
 from laud_ray.stats.uplift import Lift
 from laud_ray.types import Estimate
-
-EMPTY = "(empty)"
 
 
 def lift_sections(found: Measured) -> tuple[Section, ...]:
@@ -32,20 +30,16 @@ def limits(one: Estimate | None) -> str:
     return f"[{100 * one.low:+.1f}, {100 * one.high:+.1f}]" if one is not None else ABSENT
 
 
-def segment_name(one: Segment) -> str:
-    return EMPTY if one.name is None else one.name
-
-
 def _arms(found: Measured) -> Section:
-    lines = [
+    line = (
         f"Users came into the arms as intended, {found.ratio[0]:g}:{found.ratio[1]:g} (sample-ratio mismatch test: "
         f"p = {found.mismatch_p:.2g}; below 0.001 nothing would be shown)."
-    ]
+    )
     return Section(
         "Arms",
         ("arm", "users", "impressions", "clicks", "click-through rate", "95 % interval"),
         (_arm(found.control, "control"), _arm(found.treatment)),
-        tuple(lines),
+        (line,),
     )
 
 
@@ -100,7 +94,7 @@ def _row(name: str, lift: Lift) -> tuple[str, ...]:
 def _segments(found: Measured) -> Section:
     rows = tuple(
         (
-            f"{number}. {segment_name(one)}",
+            f"{number}. {'(empty)' if one.name is None else one.name}",
             f"{one.control.users + one.treatment.users:,}",
             *(ctr(arm.rate.value) if arm.rate else ABSENT for arm in (one.control, one.treatment)),
             percent(one.lift.relative.value) if one.lift and one.lift.relative else one.why or ABSENT,
