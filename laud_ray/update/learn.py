@@ -1,7 +1,6 @@
 """Learn from old and new answers in one round, and decide whether its model becomes current."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
@@ -15,12 +14,13 @@ from laud_ray.steps.score import heal, score
 from laud_ray.steps.training.train import train
 from laud_ray.steps.work import Work
 from laud_ray.store.tables import put_setting
-from laud_ray.store.updates import decisions
+from laud_ray.store.updates import alarms, decisions
 from laud_ray.store.updates.decisions import Decision as Recorded
 from laud_ray.store.updates.evidence import BASE, Base, base_setting
 from laud_ray.store.updates.generations import advance_in, updated
 from laud_ray.types import Estimate, RoundResult
 from laud_ray.update.open_run import Current, asked_generations, open_generations, sampled_in
+from laud_ray.update.settle import left_by, now
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +70,20 @@ def _judge(work: Work, current: Current, result: RoundResult) -> Judgement:
     learned = has_learned(work, result.number)
     promoted = decision.promote and learned
     words = decision.words if learned or not decision.promote else f"keep: {result.model} has not learned"
-    base = Base(last, result.model if promoted else current.name, datetime.now(UTC).isoformat(timespec="seconds"))
+    verdict: decisions.Verdict = "promote" if promoted else "keep"
+    base = Base(last, result.model if promoted else current.name, now())
+    # An earlier alarm about the same current model is open as long as this one.
+    earlier = alarms.open_alarm(work.store)
+    about = numbers if promoted or earlier is None else [*earlier.generations, *numbers]
+    found = on_new(work, result.number if promoted else current.round, about)
+    alarm = left_by(work, current, result, verdict, words, about, None if found is None else found.bounds.low)
 
     def record(connection: Connection) -> None:
-        verdict: decisions.Verdict = "promote" if promoted else "keep"
         decisions.add_in(connection, last, result.number, result.model, verdict, words)
         # Those that came meanwhile are compared with no more: later ones are compared with them.
         advance_in(connection, [one.number for one in open_generations(work)], "decided")
         put_setting(connection, BASE, base_setting(base))
+        alarms.put_in(connection, alarm)
 
     return Judgement(promoted, record)
 

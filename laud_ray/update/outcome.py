@@ -9,7 +9,8 @@ from laud_ray.store.updates.decisions import Decision
 from laud_ray.types import Estimate
 from laud_ray.update.notice import Noticed
 
-# quiet: no test has an alarm. waiting: for answers. person: a person must decide.
+# quiet: no test has an alarm. waiting: for answers. person: a person must decide, since labels are proposed or an alarm
+# is not settled. kept: the new model was kept back, and the current one is shown to be accurate enough.
 State = Literal["quiet", "waiting", "person", "promoted", "kept"]
 SHOWN = 2
 

@@ -14,7 +14,7 @@ from laud_ray.steps.score import heal, score_only
 from laud_ray.steps.work import WaitingError, Work
 from laud_ray.storage.text_reading import AS_FOUND, Reading
 from laud_ray.store.run import claim, existing
-from laud_ray.store.updates import evidence
+from laud_ray.store.updates import alarms, evidence
 from laud_ray.store.updates.generations import advance, updated
 from laud_ray.update.append import Added, append
 from laud_ray.update.ask import ask
@@ -23,6 +23,7 @@ from laud_ray.update.notice import Noticed, notice
 from laud_ray.update.open_run import Current, asked_generations, current_of, open_generations, open_run
 from laud_ray.update.outcome import Outcome, State, accuracy_line, noticed_line
 from laud_ray.update.propose import open_proposals, propose
+from laud_ray.update.settle import close_unasked, is_above, named
 
 
 def update(
@@ -77,8 +78,8 @@ def score(work: Work, current: Current) -> None:
 
 def _after_alarm(work: Work, current: Current, added: Added, noticed: Sequence[Noticed]) -> Outcome:
     """Ask, propose, learn and decide."""
-    if work.config.update.annotations == 0:
-        return _outcome(work, "person", current, added, noticed, ["update.annotations is 0, so that nothing is asked"])
+    if work.config.update.annotations == 0 and not asked_generations(work):
+        return _unasked(work, current, added, noticed)
     if open_proposals(work) is None:  # while labels are open, nothing is asked with those of today
         ask(work, current)
     numbers = asked_generations(work)
@@ -92,15 +93,37 @@ def _after_alarm(work: Work, current: Current, added: Added, noticed: Sequence[N
     decision = learn(work, current)
     now = current_of(work)
     state: State = "promoted" if decision.verdict == "promote" else "kept"
-    # A person may know more than the sample could show.
-    commands = () if state == "promoted" else (f"laud promote {work.run.folder.uri} {decision.model}",)
-    found = replace(_outcome(work, state, now, added, noticed, [decision.words]), commands=commands)
-    return _floored(work, _measured(work, now, numbers, replace(found, decision=decision)))
+    # The words of an open alarm have those of the decision.
+    words = [] if state == "kept" and alarms.open_alarm(work.store) else [decision.words]
+    found = replace(_outcome(work, state, now, added, noticed, words), decision=decision)
+    return _called(work, _measured(work, now, numbers, found))
 
 
 def _quiet(work: Work, current: Current, added: Added, noticed: Sequence[Noticed]) -> Outcome:
-    words = [] if added.words or noticed else ["nothing to do"]
-    return _outcome(work, "quiet", current, added, noticed, words)
+    """End without an alarm of these generations; one before them may still need a person."""
+    words, alarm = [] if added.words or noticed else ["nothing to do"], alarms.open_alarm(work.store)
+    floor = work.config.update.floor
+    if alarm is not None and floor is not None:  # either the floor or the answers may have changed
+        found = on_new(work, current.round, list(alarm.generations))
+        if found is not None and is_above(found.bounds.low, floor):
+            why = f"the accuracy of {current.name} on its documents is at least {found.bounds.low:.1%}"
+            alarms.settle(work.store, alarm, why)
+            words = [*words, f"the alarm of {named(alarm.generations)} is settled: {why}"]
+    return _called(work, _outcome(work, "quiet", current, added, noticed, words))
+
+
+def _unasked(work: Work, current: Current, added: Added, noticed: Sequence[Noticed]) -> Outcome:
+    """Call for a person after an alarm about which nothing is asked, until another model is current."""
+    about = open_generations(work)
+    if all(one.model != current.name for one in about):
+        close_unasked(work.store)
+        return _quiet(work, current, added, noticed)
+    place = work.run.folder.uri
+    said = (
+        f"{named([one.number for one in about])} raised an alarm, and update.annotations is 0, so that nothing is asked"
+    )
+    commands = (f"laud update {place} --acknowledge",)
+    return replace(_outcome(work, "person", current, added, noticed, [said]), commands=commands)
 
 
 def _outcome(
@@ -126,16 +149,14 @@ def _measured(work: Work, current: Current, numbers: Sequence[int], outcome: Out
     found = on_new(work, current.round, list(numbers))
     if found is None:
         return outcome
-    name = f"generation{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
-    line = accuracy_line(name, current.name, found.accuracy, found.bounds.low, found.abstained)
+    line = accuracy_line(named(numbers), current.name, found.accuracy, found.bounds.low, found.abstained)
     return replace(outcome, words=(*outcome.words, line), accuracy=found.accuracy, lower=found.bounds.low)
 
 
-def _floored(work: Work, outcome: Outcome) -> Outcome:
-    """Call for a person if the accuracy on new documents may be below the floor."""
-    floor = work.config.update.floor
-    if floor is None or (outcome.lower is not None and outcome.lower >= floor):
+def _called(work: Work, outcome: Outcome) -> Outcome:
+    """Call for a person while an alarm is not settled."""
+    alarm = alarms.open_alarm(work.store)
+    if alarm is None:
         return outcome
-    said = "is not known" if outcome.lower is None else f"may be {outcome.lower:.1%}"
-    line = f"accuracy on new documents {said}, below update.floor: {floor:g}; more annotations would help"
-    return replace(outcome, state="person", words=(*outcome.words, line))
+    words = (*outcome.words, f"{alarm.words}; a person must decide")
+    return replace(outcome, state="person", words=words, commands=alarm.commands(work.run.folder.uri))

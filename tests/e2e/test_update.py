@@ -15,10 +15,11 @@ import yaml
 
 from laud_ray import config, loop
 from laud_ray.report.run.read import read
+from laud_ray.stats.promotion import Decision
 from laud_ray.steps.work import WaitingError, Work
 from laud_ray.store.run import claim, look_at
 from laud_ray.types import RoundResult
-from laud_ray.update import ask
+from laud_ray.update import ask, learn
 from tests.commands import laud
 
 SCRIPT = Path(__file__).parent / "interrupted_update.py"
@@ -232,8 +233,20 @@ def test_pending_answers_are_waited_for(
         assert laud("update", str(run), str(place / "quiet.csv")) == 75
         assert rows(run, "select count(*) from queries") == asked
     assert rows(run, "select state from generations") == [("asked",), ("alarm",)]
-    assert laud("update", str(run)) == 0
+    # A model that is kept back leaves the alarm to a person, on every night until it is settled.
+    with monkeypatch.context() as patched:
+        patched.setattr(learn, "decide", lambda old, new, margin: Decision(False, "keep: by this test", old, new))
+        assert laud("update", str(run)) == 3
     assert rows(run, "select state from generations") == [("decided",), ("decided",)]
+    capsys.readouterr()
+    assert laud("update", str(run)) == 3
+    told = capsys.readouterr().out
+    assert "raised an alarm (novelty), and the current model is still" in told
+    assert f"laud update {run} --acknowledge" in told
+    assert laud("status", str(run), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["alarm"]["open"]
+    assert laud("update", str(run), "--acknowledge") == 0
+    assert laud("update", str(run)) == 0
     answers = "select document_id, label from annotations order by document_id"
     assert rows(run, answers) == rows(unbroken, answers)
     capsys.readouterr()
@@ -241,6 +254,7 @@ def test_pending_answers_are_waited_for(
     status = json.loads(capsys.readouterr().out)
     assert [one["state"] for one in status["generations"]] == ["decided", "decided"]
     assert status["decisions"][0]["generation"] == 3
+    assert not status["alarm"]["open"]
     assert laud("report", str(run)) == 0
     assert loop.run(config.load(str(run / "config.yaml"))).state == "finished"
 

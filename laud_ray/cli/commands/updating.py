@@ -24,12 +24,16 @@ EXIT_PERSON = 3
     type=DURATION,
     help="Repeat this with the same NEW_DATA every 30m, 1h or 1d, until it is interrupted.",
 )
+@click.option(
+    "--acknowledge", is_flag=True, help="Settle an alarm after which the current model stays, because you decided so."
+)
 @reading_options
 @json_option
 def update(
     run: str,
     new_data: str | None,
     watch: float | None,
+    acknowledge: bool,
     delimiter: str | None,
     quote: str | None,
     encoding: str | None,
@@ -38,9 +42,16 @@ def update(
     """Append NEW_DATA to the finished RUN, and do what it makes necessary. Without NEW_DATA, go on with what was begun.
 
     Only new documents are scored. If they differ from those before, some are asked about, a model learns the answers,
-    and it becomes current if it is better on new documents and not worse on others. Exit codes: 0 nothing to do,
-    promoted or kept; 75 answers are pending; 3 a person must decide.
+    and it becomes current if it is better on new documents and not worse on others. Exit codes: 0 nothing to do, or
+    the new model was promoted; 75 answers are pending; 3 a person must decide, until an alarm is settled.
     """
+    if acknowledge:
+        if new_data is not None or watch is not None or as_json:
+            raise click.UsageError("--acknowledge: only settles an alarm; expected no NEW_DATA, --watch or --json")
+        from laud_ray.update.settle import acknowledge as settle
+
+        print_text(settle(run))
+        return
     from laud_ray.cluster.metrics import JobMetrics
 
     reading = reading_of(delimiter, quote, encoding)

@@ -31,6 +31,7 @@ from laud_ray.store.ledger import Ledger
 from laud_ray.store.round_results import recorded_candidates
 from laud_ray.store.run import RunFolder, is_held
 from laud_ray.store.store import Answered, Store
+from laud_ray.store.updates import alarms
 from laud_ray.store.updates.decisions import decided
 from laud_ray.store.updates.evidence import evidence
 from laud_ray.store.updates.generations import is_open, updated
@@ -200,7 +201,8 @@ def _updates(run: RunFolder, *, by_generation: bool) -> UpdatesShown | None:
         return None
     accuracy = _accuracy_by_generation(run) if by_generation else {}
     proposed, more = len(undecided(engine)), is_open(engine)
-    return UpdatesShown(tuple(found), tuple(evidence(engine)), tuple(decided(engine)), accuracy, more, proposed)
+    told, made, alarm = tuple(evidence(engine)), tuple(decided(engine)), alarms.last(run.store)
+    return UpdatesShown(tuple(found), told, made, accuracy, more, proposed, alarm)
 
 
 def _accuracy_by_generation(run: RunFolder) -> Mapping[int, Estimate]:

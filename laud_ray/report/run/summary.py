@@ -217,6 +217,9 @@ def next_commands(summary: RunSummary) -> tuple[tuple[str, str], ...]:
         following = f"laud update {run}"
     if updates is not None and updates.proposals and summary.state != "running":
         return (("Decide about proposed labels", f"laud labels {run}"), ("Go on then", following))
+    if updates is not None and updates.alarm is not None and updates.needs_person and summary.state == "finished":
+        settle = tuple(("Settle the alarm, by one of these", one) for one in updates.alarm.commands(run))
+        return (*settle, ("Write a report", f"laud report {run}"))
     open = summary.people is not None and summary.people.open + summary.people.disputed > 0
     answer = (
         (

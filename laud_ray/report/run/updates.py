@@ -1,12 +1,13 @@
 """What updates have added to a run: generations, the evidence of drift, and decisions about models."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from laud_ray.types import Estimate
 
 if TYPE_CHECKING:  # the database is not needed to show what was read from it
+    from laud_ray.store.updates.alarms import Alarm
     from laud_ray.store.updates.decisions import Decision
     from laud_ray.store.updates.evidence import Evidence
     from laud_ray.store.updates.generations import Updated
@@ -25,6 +26,7 @@ class UpdatesShown:
         accuracy: of the current model, by generation; generation 1 is the corpus of the first run.
         is_open: whether an update has more to do.
         proposals: the number of proposed labels that a person must decide about.
+        alarm: the last alarm that a decision has not cured, which may be settled since.
     """
 
     generations: "tuple[Updated, ...]"
@@ -33,6 +35,12 @@ class UpdatesShown:
     accuracy: Mapping[int, Estimate] = field(default_factory=dict)
     is_open: bool = False
     proposals: int = 0
+    alarm: "Alarm | None" = None
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether a person must decide about an alarm."""
+        return self.alarm is not None and self.alarm.settled is None
 
     def wealth(self, number: int) -> "dict[str, Evidence]":
         """Return the evidence after a generation by test."""
@@ -44,9 +52,9 @@ class UpdatesShown:
 
 
 def updates_json(found: UpdatesShown | None) -> dict[str, object]:
-    """Return the keys generations, drift and decisions of `laud status --json`; times are in ISO 8601, UTC."""
+    """Return the keys generations, drift, decisions and alarm of `laud status --json`; times are in ISO 8601, UTC."""
     if found is None:
-        return {"generations": [], "drift": [], "decisions": []}
+        return {"generations": [], "drift": [], "decisions": [], "alarm": None}
     return {
         "generations": [
             {
@@ -74,6 +82,7 @@ def updates_json(found: UpdatesShown | None) -> dict[str, object]:
             }
             for one in found.decisions
         ],
+        "alarm": None if found.alarm is None else {"open": found.needs_person, **asdict(found.alarm)},
     }
 
 
@@ -89,4 +98,9 @@ def update_lines(found: UpdatesShown) -> list[tuple[str, str]]:
     if found.decisions:
         last = found.decisions[-1]
         rows.append(("decision", f"{last.model}, generation {last.generation}: {last.words}"))
+    if found.alarm is not None and found.needs_person:
+        rows.append(("alarm", f"{found.alarm.words}; a person must decide"))
+    elif found.alarm is not None:
+        numbers = ", ".join(map(str, found.alarm.generations))
+        rows.append(("alarm", f"that of generation {numbers} is settled: {found.alarm.settled}"))
     return rows

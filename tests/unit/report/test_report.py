@@ -40,6 +40,7 @@ from laud_ray.report.run.summary import (
 from laud_ray.report.run.updates import UpdatesShown
 from laud_ray.stats.legibility import Legibility
 from laud_ray.store import round_results
+from laud_ray.store.updates.alarms import Alarm
 from laud_ray.store.updates.decisions import Decision
 from laud_ray.store.updates.evidence import Evidence
 from laud_ray.store.updates.generations import Updated
@@ -351,7 +352,7 @@ def test_json_has_the_stable_structure() -> None:
         "run", "kind", "state", "stop_reason", "current_model", "rounds", "hierarchy", "multilabel", "leaves",
         "candidates", "classes", "promoted", "annotations", "audit", "agreement", "left_out", "oracle_error", "people",
         "feedback", "budget", "cost", "unpriced", "not_found", "not_found_in", "choices", "diagnosis", "corpus",
-        "notes", "legibility", "generations", "drift", "decisions", "models", "labels", "storage", "versions",
+        "notes", "legibility", "generations", "drift", "decisions", "alarm", "models", "labels", "storage", "versions",
     ]  # fmt: skip
     assert isinstance(report["rounds"], list)
     assert report["rounds"][2] == {
@@ -766,3 +767,22 @@ def test_updates_are_a_timeline() -> None:
     assert section.count("<svg") == 2
     assert section.count("–</td>") == 1  # generation 2 has no answers
     assert "<h2>Updates</h2>" not in page.render(summary)
+
+
+def test_an_alarm_calls_for_a_person_until_it_is_settled() -> None:
+    generation = Updated(2, "names.parquet", MADE, 1000, "decided", "round-0002")
+    alarm = Alarm((2,), ("novelty",), "round-0002", MADE.isoformat(), "generation 2 raised <an> alarm", "round-0003")
+    summary = replace(run_of(HISTORIES["a rejected round"]), state="finished", storage="runs/food")
+    called = replace(summary, updates=UpdatesShown((generation,), (), (), alarm=alarm))
+    assert [command for _, command in next_commands(called)][:2] == [
+        "laud promote runs/food round-0003",
+        "laud update runs/food --acknowledge",
+    ]
+    assert "generation 2 raised &lt;an&gt; alarm" in page.render(called)
+    assert shown(terminal.status_view(called), width=200).count("a person must decide") == 1
+    told = to_json(called)["alarm"]
+    assert isinstance(told, dict)
+    assert (told["open"], told["kept"]) == (True, "round-0003")
+    settled = replace(called, updates=UpdatesShown((generation,), (), (), alarm=replace(alarm, settled="acknowledged")))
+    assert "a person must decide" not in page.render(settled) + shown(terminal.status_view(settled), width=200)
+    assert next_commands(settled) == next_commands(summary)
