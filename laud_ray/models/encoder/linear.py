@@ -226,7 +226,7 @@ class LinearLearner:
             value = (missed * each).sum() / each.sum() if len(targets) else torch.zeros(())
             return value + strength * (((weight - centre) ** 2).sum() + (bias**2).sum())
 
-        return minimise(loss, start or (centre, torch.zeros(len(prior))), precision)
+        return minimise(loss, start or (centre, torch.zeros(len(prior))), precision, examples=len(x))
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ def _solve(
         value = asked_losses(torch.addmm(bias, inputs, weight.T), asked, applies).mean()
         return value + strength * (((weight - centre[0]) ** 2).sum() + ((bias - centre[1]) ** 2).sum())
 
-    return minimise(loss, start, precision)
+    return minimise(loss, start, precision, examples=len(x))
 
 
 def offset(x: Floats, mask: Mask, prior: Floats) -> Floats:
