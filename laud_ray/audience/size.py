@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from laud_ray import relabel as relabeling
 from laud_ray.audience.evidence import Evidence, evidence, require_label
 from laud_ray.audience.reach import Reach, measure_reach
+from laud_ray.audience.shortfall import Shortfall, Tried, instead, shortfall
 from laud_ray.errors import RunError
 from laud_ray.events import Event, Observer
 from laud_ray.printable import quoted
@@ -14,7 +16,7 @@ from laud_ray.relabel.finish import MANIFEST, SUCCESS
 from laud_ray.relabel.inputs import cutting
 from laud_ray.relabel.rule import Rule, RuleFile
 from laud_ray.relabel.source import Source
-from laud_ray.stats.selection import needed, select
+from laud_ray.stats.selection import effective, select
 from laud_ray.storage.checksums import parse_json
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.local import scratch
@@ -53,6 +55,11 @@ class Sized:
         low: the one-sided 95 % lower bound of its precision; if none is shown, the highest precision that the sample
             shows, at the place `first`.
         n: the documents of the evaluation sample that this bound rests on.
+        sampled: the documents of the evaluation sample that the model gives the label.
+        answered: the documents of the evaluation sample that have an answer.
+        corpus: the documents that the evaluation sample represents.
+        missing: what would probably show the precision; None if it is shown, or if no audience probably has it.
+        instead: a lower precision, and what would probably show it, if `missing` is None or more than the corpus has.
         notes: remarks for people.
     """
 
@@ -70,11 +77,20 @@ class Sized:
     low: float
     n: float
     sampled: int
+    answered: int
+    corpus: int
+    missing: Shortfall | None
+    instead: tuple[float, Shortfall] | None
     notes: tuple[str, ...]
 
     @property
     def audience(self) -> Step | None:
         return None if self.chosen is None else self.steps[self.chosen]
+
+    @property
+    def left(self) -> int:
+        """Documents of the corpus that the evaluation sample does not have."""
+        return max(self.corpus - self.answered, 0)
 
     def rule(self) -> RuleFile:
         """Return the rule of the audience, which there must be."""
@@ -159,7 +175,7 @@ def choose(
     )
     if reach.without_user:
         notes = (*notes, f"{reach.without_user:,} names with the label have no user; they count as names only")
-    return Sized(
+    sized = Sized(
         source.run,
         label,
         source.name,
@@ -174,31 +190,32 @@ def choose(
         selected.low,
         selected.n,
         int(possible.sum()),
+        len(possible),
+        sum((found.sample.sizes or {}).values()),
+        None,
+        None,
         notes,
     )
+    return sized if sized.audience is not None else _with_missing(sized, _tried(found, reach, steps))
 
 
-def not_shown(found: Sized) -> str:
-    """Return why no audience has the precision, and how it could be shown, in a line."""
-    least, share = needed(found.target), found.labelled / max(found.names, 1)
-    at = found.steps[found.first]
-    seen = f"{100 * at.precision.value:.1f} % of {at.precision.n} are right" if at.precision.n else "there is none"
-    more = max(least - found.n, 0) / share
-    way = (
-        f"about {_rounded(more)} more answers from `laud evaluate {found.run} --budget N`" if more else "a better model"
-    )
-    return (
-        f"--precision {found.target:g}: is not shown for {found.label}, whose {found.sampled} documents in the "
-        f"evaluation sample show {100 * found.low:.1f} % with 95 % confidence (at a confidence of at least "
-        f"{at.threshold:.2g}, {seen}; {100 * found.target:g} % takes {least} without an error); expected a lower "
-        f"--precision, or {way}"
-    )
+def _with_missing(sized: Sized, tried: Sequence[Tried]) -> Sized:
+    missing = shortfall(tried, sized.target)
+    if missing is not None and missing.answers <= sized.left:
+        return replace(sized, missing=missing)
+    return replace(sized, missing=missing, instead=instead(tried, sized.target, sized.left))
 
 
-def _rounded(number: float) -> str:
-    """Round a number of answers up to two digits, since it is a guess."""
-    digits = 10 ** max(len(str(int(number))) - 2, 0)
-    return f"{int(-(-number // digits) * digits):,}"
+def _tried(found: Evidence, reach: Reach, steps: Sequence[Step]) -> list[Tried]:
+    return [
+        Tried(
+            effective(found.sample.weights[found.inside(one.threshold)]),
+            one.precision.value,
+            float(expected),
+            one.names / reach.rows,
+        )
+        for one, expected in zip(steps, reach.expected, strict=True)
+    ]
 
 
 def _labelled(

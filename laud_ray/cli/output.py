@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # a command with --json needs no rich
     from laud_ray.cli.terminal import Terminal
 
 EXIT_WAITING = 75
+EXIT_PERSON = 3  # a person must decide
 
 
 def print_json(found: Mapping[str, object]) -> None:

@@ -6,7 +6,7 @@ import time
 import click
 
 from laud_ray.cli.options import RATIO, SHARE, Share, json_option, reading_of, reading_options
-from laud_ray.cli.output import print_json, print_view, say, terminal
+from laud_ray.cli.output import EXIT_PERSON, print_json, print_view, say, terminal
 
 
 @click.group(short_help="Size an audience, and measure what it changed.")
@@ -56,10 +56,9 @@ def size(
 
     The audience are the names that a model of RUN gives the label with at least some confidence. NAMES is a file,
     folder, glob or URI of Parquet, CSV or JSONL, or a finished output of `laud relabel` by the same model. Precision
-    and recall are measured on the run's evaluation sample, which never trains. If no audience has the precision, the
-    command says which one is shown, and exits with 2.
+    and recall are measured on the run's evaluation sample, which never trains. Exit codes: 0 an audience is shown; 3
+    none is shown to have the precision: no rule is written, and the command says how many answers are missing.
     """
-    from laud_ray.audience.size import not_shown
     from laud_ray.audience.size import size as sized
     from laud_ray.cli.console import Show
     from laud_ray.cli.paths import check_lasting, check_writable
@@ -90,17 +89,17 @@ def size(
             labels=labels,
             reading=reading_of(delimiter, quote, encoding, source.reading),
         )
-    if found.audience is None:
-        if as_json:
-            print_json(size_json(found))
-        raise RunError(not_shown(found))
-    if out is not None:
+    if found.audience is not None and out is not None:
         write_rule(out, found.rule())
     if as_json:
-        print_json(size_json(found, out))
-        return
-    print_view(size_view(found))
-    if out is not None:
+        print_json(size_json(found, out if found.audience is not None else None))
+    else:
+        print_view(size_view(found))
+    if found.audience is None:
+        nothing = "" if out is None else f"; {out} was not written"
+        say(f"no audience of {found.label} is shown to have a precision of {precision:g}{nothing}")
+        raise SystemExit(EXIT_PERSON)
+    if out is not None and not as_json:
         say(f"wrote {out}; `laud relabel {run} NAMES --rule {out} --out DIR` applies it")
 
 

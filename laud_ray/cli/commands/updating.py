@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING
 import click
 
 from laud_ray.cli.options import DURATION, json_option, reading_of, reading_options
-from laud_ray.cli.output import EXIT_WAITING, print_json, print_text, say
+from laud_ray.cli.output import EXIT_PERSON, EXIT_WAITING, print_json, print_text, say
 
 if TYPE_CHECKING:
     from laud_ray.cluster.metrics import JobMetrics
     from laud_ray.storage.text_reading import Reading
     from laud_ray.update.outcome import Outcome
-
-EXIT_PERSON = 3
 
 
 @click.command(short_help="Append new data to RUN, notice drift, ask, learn and promote.")

@@ -5,8 +5,10 @@ from dataclasses import asdict
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from laud_ray.audience.size import Sized, Step, not_shown
+from laud_ray.audience.shortfall import Shortfall
+from laud_ray.audience.size import Sized, Step
 from laud_ray.printable import printable
+from laud_ray.report.audience.not_shown import buying, not_shown
 from laud_ray.report.formatting import interval, percent
 from laud_ray.report.json_values import estimate_json
 from laud_ray.report.oracle.terminal import text_table
@@ -14,7 +16,12 @@ from laud_ray.types import Estimate
 
 
 def size_json(found: Sized, rule: str | None = None) -> dict[str, object]:
-    """Return the object that `laud audience size --json` prints. `audience` is null if no precision is shown."""
+    """Return the object that `laud audience size --json` prints.
+
+    `audience` is null if no audience is shown to have the precision. `missing` says then what would probably show it,
+    and is null if probably no audience has it. `instead` is the same for a lower precision, if the corpus has too few
+    documents for this one.
+    """
     audience = found.audience
     return {
         "label": found.label,
@@ -29,7 +36,10 @@ def size_json(found: Sized, rule: str | None = None) -> dict[str, object]:
         "sampled": found.sampled,
         "steps": [_step(one) for one in found.steps],
         "rule": rule,
-        "why": not_shown(found) if audience is None else None,
+        "shown": audience is not None,
+        "why": " ".join(not_shown(found)) if audience is None else None,
+        "missing": None if found.missing is None else _missing(found, found.target, found.missing),
+        "instead": None if found.instead is None else _missing(found, *found.instead),
         "notes": list(found.notes),
     }
 
@@ -37,11 +47,14 @@ def size_json(found: Sized, rule: str | None = None) -> dict[str, object]:
 def size_view(found: Sized) -> RenderableType:
     """Return the view of `laud audience size`."""
     audience = found.audience
-    assert audience is not None, "the command says why there is none"
-    users = f" and {audience.users:,} of {found.users:,} users" if audience.users is not None else ""
+    table = text_table(_columns(found), [_row(found, one) for one in found.steps])
+    if audience is None:
+        what = f"{found.label}: {found.labelled:,} of {found.names:,} names{_users(found, found.steps[-1])} have it"
+        lines = [*not_shown(found), *found.notes]
+        return Group(Text(printable(what), style="bold"), table, *(Text(printable(one)) for one in lines))
     head = (
-        f"{found.label}: {audience.names:,} of {found.names:,} names{users} with a confidence of at least "
-        f"{audience.threshold:.4g}"
+        f"{found.label}: {audience.names:,} of {found.names:,} names{_users(found, audience)} with a confidence of at "
+        f"least {audience.threshold:.4g}"
     )
     lines = [
         f"Precision {_figure(audience.precision)}: at least {percent(found.low)} with 95 % confidence, where "
@@ -50,8 +63,22 @@ def size_view(found: Sized) -> RenderableType:
         "documents; it holds for names like those of the run's corpus.",
         *found.notes,
     ]
-    table = text_table(_columns(found), [_row(found, one) for one in found.steps])
     return Group(Text(printable(head), style="bold"), *map(Text, lines), table)
+
+
+def _users(found: Sized, one: Step) -> str:
+    return "" if one.users is None else f" and {one.users:,} of {found.users:,} users"
+
+
+def _missing(found: Sized, precision: float, missing: Shortfall) -> dict[str, object]:
+    return {
+        "precision": precision,
+        "threshold": found.steps[missing.place].threshold,
+        "likely_precision": missing.likely,
+        "documents": missing.documents,
+        "answers": missing.answers,
+        "command": buying(found, missing),
+    }
 
 
 def _columns(found: Sized) -> tuple[str, ...]:

@@ -89,11 +89,16 @@ def test_an_audience_is_sized_and_its_rule_applied(
     assert laud("audience", "size", place, out, "--label", label, "--precision", "40%", "--json") == 0
     assert json.loads(capsys.readouterr().out)["audience"]["names"] == audience["names"]
     assert len(labelled) == times
-    assert laud("audience", "size", place, out, "--label", label, "--precision", "99%", "--json") == 2
+    assert laud("audience", "size", place, out, "--label", label, "--precision", "99%", "--json") == 3
     shown = capsys.readouterr()
-    assert json.loads(shown.out)["audience"] is None
-    assert shown.err.startswith(f"laud: --precision 0.99: is not shown for {label}, whose ")
-    assert shown.err.count("\n") == 1
+    assert (json.loads(shown.out)["audience"], json.loads(shown.out)["shown"]) == (None, False)
+    assert shown.err == f"laud: no audience of {label} is shown to have a precision of 0.99\n"
+    Path(rule).unlink()
+    assert laud(*size, "99%", "--out", rule) == 3
+    shown = capsys.readouterr()
+    assert f"No audience of {label} is shown to have a precision of 99 %" in " ".join(shown.out.split())
+    assert shown.err.endswith(f"; {rule} was not written\n")
+    assert not Path(rule).exists()
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,14 @@ import pytest
 
 from laud_ray.audience.evidence import Evidence, compare, require_label
 from laud_ray.audience.reach import measure_reach
-from laud_ray.audience.size import Sized, choose, not_shown, size
+from laud_ray.audience.size import Sized, choose, size
 from laud_ray.cluster.workers import Workers
 from laud_ray.errors import CorpusError, DamageError, RunError
 from laud_ray.relabel.ranges.audience import inside
 from laud_ray.relabel.ranges.scored import Answered
 from laud_ray.relabel.rule import Rule, read_rule, require_fit, write_rule
 from laud_ray.relabel.source import Source
+from laud_ray.report.audience.not_shown import not_shown
 from laud_ray.report.audience.size_view import size_json, size_view
 from laud_ray.stats import Sample
 from laud_ray.storage.folder import Folder
@@ -41,11 +42,11 @@ def labelled(folder: Path, n: int = 400) -> str:
     return str(write(folder / "labels", table.append_column("who", users)))
 
 
-def sampled(n: int, right: float = 1.0) -> Evidence:
+def sampled(n: int, right: float = 1.0, corpus: int = 10_000) -> Evidence:
     """Of n documents half have the label; the surest ones are right."""
     scores = np.where(np.arange(n) % 2, np.linspace(0.2, 0.99, n), np.nan).astype(np.float32)
     nothing = np.zeros(n, np.int64)
-    sample = Sample(nothing, nothing, np.ones(n), nothing, {0: 10 * n})
+    sample = Sample(nothing, nothing, np.ones(n), nothing, {0: corpus})
     return Evidence(scores, np.nan_to_num(scores, nan=-1.0) >= 0.2 + 0.79 * (1 - right), sample)
 
 
@@ -88,20 +89,56 @@ def test_the_largest_audience_that_is_shown_is_chosen(tmp_path: Path) -> None:
     assert surest.audience.precision.value >= 0.9
 
 
-def test_what_is_not_shown_is_one_line_with_what_is(tmp_path: Path) -> None:
+def printed(found: Sized) -> str:
+    from rich.console import Console
+
+    console = Console(width=160, file=io.StringIO())
+    console.print(size_view(found))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_what_is_not_shown_has_its_table_and_what_is_missing(tmp_path: Path) -> None:
     few = sized(tmp_path, sampled(40), target=0.95)
     assert few.audience is None
-    said = not_shown(few)
-    assert said.startswith(
-        "--precision 0.95: is not shown for Tea, whose 20 documents in the evaluation sample show 86.1 %"
+    why, shows, way = not_shown(few)
+    assert why.startswith(
+        "No audience of Tea is shown to have a precision of 95 %: round-0001 gives the label to 20 of 40"
     )
-    assert "95 % takes 59 without an error); expected a lower --precision, or about 78 more answers" in said
-    assert "\n" not in said
-    wrong = sized(tmp_path, sampled(400, right=0.0), target=0.95)
-    assert wrong.audience is None
-    assert wrong.low < 0.5
+    assert why.endswith("95 % takes at least 59 in the audience, without an error.")
+    assert shows.startswith("They show a precision of 86.1 % with 95 % confidence")
+    assert few.missing is not None
+    assert f"would show it: run `laud evaluate run --budget {few.missing.answers}`, and then this command again" in way
+    text = printed(few)
+    assert text.count("%") > 20
+    assert "›" not in text
+    assert all(one.split(": ")[0] in text for one in (why, shows, way))
     shown = json.loads(json.dumps(size_json(few), allow_nan=False))
-    assert (shown["audience"], shown["why"]) == (None, said)
+    assert (shown["audience"], shown["shown"], shown["why"]) == (None, False, " ".join((why, shows, way)))
+    assert shown["missing"]["command"] == f"laud evaluate run --budget {shown['missing']['answers']}"
+    assert len(shown["steps"]) == 20
+
+
+def test_a_model_that_is_not_precise_enough_is_said_to_be(tmp_path: Path) -> None:
+    wrong = sized(tmp_path, sampled(400, right=0.0), target=0.95)
+    assert (wrong.audience, wrong.missing) == (None, None)
+    assert wrong.low < 0.5
+    assert not_shown(wrong)[-1].startswith("Probably no threshold has a precision of 95 %. A better model may take")
+    assert size_json(wrong)["missing"] is None
+
+
+def test_more_answers_than_the_corpus_has_are_not_offered(tmp_path: Path) -> None:
+    few = sized(tmp_path, sampled(40, corpus=240), target=0.95)
+    assert (few.missing is not None, few.left, few.instead is not None) == (True, 200, True)
+    assert few.missing is not None
+    assert few.instead is not None
+    (lower, other), way = few.instead, not_shown(few)[-1]
+    assert few.missing.answers > few.left >= other.answers
+    assert "and the corpus has 200 more documents. " in way
+    assert f"For `--precision {lower:g}`, about {other.answers} may be enough: run `laud evaluate run --budget" in way
+    found = size_json(few)["instead"]
+    assert isinstance(found, dict)
+    assert found["precision"] == lower
 
 
 def test_a_label_that_no_name_gets_is_refused(tmp_path: Path) -> None:
@@ -110,13 +147,7 @@ def test_a_label_that_no_name_gets_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_view_names_the_bound_and_marks_the_audience(tmp_path: Path) -> None:
-    from rich.console import Console
-
-    found = sized(tmp_path, sampled(400), user="who")
-    console = Console(width=160, file=io.StringIO())
-    console.print(size_view(found))
-    assert isinstance(console.file, io.StringIO)
-    text = console.file.getvalue()
+    text = printed(sized(tmp_path, sampled(400), user="who"))
     assert "Tea: 200 of 400 names and 133 of 133 users with a confidence of at least 0" in text
     assert "at least 98.5 % with 95 % confidence, where 90 % was asked for" in text
     assert "2 names with the label have no user" in text

@@ -19,8 +19,7 @@ import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 import laud_ray
-from laud_ray.cli.commands.updating import EXIT_PERSON
-from laud_ray.cli.output import EXIT_WAITING
+from laud_ray.cli.output import EXIT_PERSON, EXIT_WAITING
 from laud_ray.cluster.metrics import COUNTERS, GAUGES
 
 ROOT = Path(__file__).parents[3]
