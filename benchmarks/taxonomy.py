@@ -1,5 +1,6 @@
 """Quality and speed with thousands of labels in levels.
 
+    python benchmarks/taxonomy.py                  # quality, then scale
     python benchmarks/taxonomy.py quality [--data ../shared/data/onet_unspsc] [--annotations 2000] [--seeds 3] [--quick]
     python benchmarks/taxonomy.py scale [--leaves 30000] [--names 20000] [--quick]
 
@@ -292,14 +293,16 @@ def invented(texts: Sequence[str], n: int) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["quality", "scale", "worker"])
+    parser.add_argument(
+        "what", choices=["quality", "scale", "worker"], nargs="?", help="quality, then scale by default"
+    )
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--annotations", type=int, default=2_000)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--strategies", nargs="*", default=[], help="query strategies of `laud run`, such as auto")
+    parser.add_argument("--strategies", nargs="*", default=["auto"], help="query strategies of `laud run`")
     parser.add_argument("--batch", type=int, default=250, help="queries of a round of `laud run`")
     parser.add_argument("--options", default="{}", help="keys of the learner, as JSON")
-    parser.add_argument("--lines", type=Path, default=Path("taxonomy.jsonl"), help="file of what was measured")
+    parser.add_argument("--lines", type=Path, default=Path("runs/taxonomy.jsonl"), help="of what was measured")
     parser.add_argument("--runs", type=Path, help="folder for the runs, so that a killed one resumes")
     parser.add_argument("--leaves", type=int, default=30_000)
     parser.add_argument("--names", type=int, default=20_000)
@@ -308,7 +311,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small sizes, to see whether it runs")
     args = parser.parse_args()
     logging.disable(logging.WARNING)
-    {"quality": quality, "scale": scale, "worker": worker}[args.what](args)
+    for what in [args.what] if args.what else ["quality", "scale"]:
+        {"quality": quality, "scale": scale, "worker": worker}[what](args)
 
 
 if __name__ == "__main__":
