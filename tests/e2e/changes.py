@@ -1,7 +1,6 @@
-"""Runs on a few kinds of goods whose labels change, for tests: their data, their answers, and kills at every step."""
+"""Runs on a few kinds of goods whose labels change, for tests: their data, their answers."""
 
 import random
-import signal
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,6 @@ import yaml
 from laud_ray import config, loop
 from laud_ray.store.run import look_at
 from laud_ray.store.store import Answered
-from tests.e2e.test_crash import start
 
 
 def write_names(place: Path, words: Mapping[str, str]) -> Path:
@@ -59,16 +57,3 @@ def answers(storage: Path) -> dict[str, Answered]:
 def stored(storage: Path) -> list[tuple[object, ...]]:
     with sqlite3.connect(storage / "laud.db") as database:
         return database.execute("select document_id, label, cost from annotations order by position").fetchall()
-
-
-def killed(address: str, path: Path, file: Path, most: int = 60) -> tuple[int, str]:
-    """Run, and kill it at the first boundary where it was not killed before, until it ends."""
-    kills = 0
-    while kills < most:
-        process = start(address, path, file)
-        out, err = process.communicate(timeout=200)
-        if process.returncode == 0:
-            return kills, out.strip()
-        assert process.returncode == -signal.SIGKILL, err
-        kills += 1
-    raise AssertionError("it did not end")

@@ -1,12 +1,7 @@
 """Killed anywhere and run again, a run ends as if nothing had happened."""
 
-import os
 import random
-import signal
 import sqlite3
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +12,8 @@ from laud_ray import config, loop
 from laud_ray.errors import RunError
 from laud_ray.store.run import claim
 from laud_ray.types import RoundResult
+from tests.e2e.killing import killed
 
-SCRIPT = Path(__file__).parent / "interrupted.py"
 KINDS = {
     "Tea": "green black oolong mint sencha",
     "Coffee": "latte mocha espresso arabica decaf",
@@ -63,12 +58,6 @@ def unbroken(ray_session: str, settings: dict[str, object], tmp_path_factory: py
     return storage
 
 
-def start(address: str, path: Path, *killed: Path) -> subprocess.Popen[str]:
-    environment = {**os.environ, "RAY_ADDRESS": address, "OMP_NUM_THREADS": "2"}
-    command = [sys.executable, str(SCRIPT), str(path), *map(str, killed)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
 def answers(storage: Path) -> list[tuple[object, ...]]:
     asked = (
         "select q.document_id, q.purpose, q.round, q.text, q.reason, a.label from queries q "
@@ -107,38 +96,20 @@ def test_an_unbroken_run_keeps_its_promises(unbroken: Path) -> None:
 
 def test_killed_at_every_step(ray_session: str, settings: dict[str, object], unbroken: Path, tmp_path: Path) -> None:
     """Each start is killed at the first boundary where none was, until one reaches the end."""
-    storage = tmp_path / "killed"
-    path = write(settings, storage)
-    kills = 0
-    while kills < 60:
-        process = start(ray_session, path, tmp_path / "killed.txt")
-        out, err = process.communicate(timeout=120)
-        if process.returncode == 0:
-            break
-        assert process.returncode == -signal.SIGKILL, err
-        kills += 1
+    path = write(settings, tmp_path / "killed")
+    kills, last = killed(ray_session, "boundaries", tmp_path / "killed.txt", "run", path)
     assert kills >= 10, "the run was killed too seldom for a test"
-    assert out.strip() == "budget: 16 of 16 annotations are spent"
-    assert_same(storage, unbroken)
+    assert last == "budget: 16 of 16 annotations are spent"
+    assert_same(tmp_path / "killed", unbroken)
 
 
 def test_killed_at_random_instants(
     ray_session: str, settings: dict[str, object], unbroken: Path, tmp_path: Path
 ) -> None:
-    storage, rng = tmp_path / "random", random.Random(1)
-    path = write(settings, storage)
-    for _ in range(4):
-        process = start(ray_session, path)
-        until = time.monotonic() + 60
-        while not (storage / ".lock").exists() and process.poll() is None and time.monotonic() < until:
-            time.sleep(0.05)
-        time.sleep(rng.uniform(0.2, 8))
-        process.kill()
-        process.communicate()
-    process = start(ray_session, path)
-    _, err = process.communicate(timeout=180)
-    assert process.returncode == 0, err
-    assert_same(storage, unbroken)
+    path = write(settings, tmp_path / "random")
+    kills, _ = killed(ray_session, "instants", "1", "run", path)
+    assert kills >= 1
+    assert_same(tmp_path / "random", unbroken)
 
 
 def test_a_second_process_and_another_configuration_are_refused(unbroken: Path) -> None:

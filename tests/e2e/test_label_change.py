@@ -18,7 +18,8 @@ from laud_ray.store.updates.proposals import Cluster
 from laud_ray.store.versions.record import history
 from serve.registry import open_registry
 from tests.commands import laud
-from tests.e2e.changes import answers, killed, run_to_its_end, stored, write_config, write_names
+from tests.e2e.changes import answers, run_to_its_end, stored, write_config, write_names
+from tests.e2e.killing import killed
 
 WORDS = {
     "Milk": "whole milk skimmed fresh",
@@ -174,7 +175,8 @@ def test_killed_at_every_step_it_ends_as_if_nothing_had_happened(
     assert laud("labels", str(storage), "add", "Rice") == 0
     shutil.copytree(storage, tmp_path / "whole")
     reason = go_on(data, tmp_path / "whole", 60).reason
-    kills, last = killed(ray_session, written(data, storage, 60), tmp_path / "killed.txt")
+    path = written(data, storage, 60)
+    kills, last = killed(ray_session, "boundaries", tmp_path / "killed.txt", "run", path)
     assert kills >= 5
     assert last == reason
     assert answers(storage) == answers(tmp_path / "whole")

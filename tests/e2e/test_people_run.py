@@ -1,7 +1,6 @@
 """Runs whose questions people answer: from the first question to the end, however it is interrupted."""
 
 import itertools
-import os
 import random
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from laud_ray.people.votes import votes
 from laud_ray.store.database.connection import read
 from laud_ray.store.run import look_at
 from tests.commands import laud
+from tests.e2e.killing import environment
 from tests.people import Team, goods, settings, write, write_goods
 from tests.postgres import Server
 
@@ -116,19 +116,22 @@ def test_killed_while_it_waits_and_works_nothing_is_lost_and_nothing_asked_twice
 ) -> None:
     """`laud run --wait`, killed at random instants while the team answers, ends as the unbroken run did."""
     path = write(place / "killed.yaml", settings(place / "goods.parquet", place / "killed"))
-    environment = {**os.environ, "RAY_ADDRESS": ray_session, "OMP_NUM_THREADS": "2"}
     command = [sys.executable, "-m", "laud_ray", "run", "--wait", str(path)]
     rng = random.Random(3)
     with team.working(place / "killed"):
         for _ in range(3):
-            process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                command, env=environment(ray_session), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
             until = time.monotonic() + 60
             while not (place / "killed" / ".lock").exists() and process.poll() is None and time.monotonic() < until:
                 time.sleep(0.05)
             time.sleep(rng.uniform(1, 5))
             process.kill()
             process.communicate()
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, check=False)
+        done = subprocess.run(
+            command, env=environment(ray_session), capture_output=True, text=True, timeout=180, check=False
+        )
     assert done.returncode == 0, done.stderr
     assert asked(place / "killed") == asked(unbroken)
     counted = Counter(number for _, number in team.answered)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +20,8 @@ from laud_ray.store.run import look_at
 from laud_ray.types import RoundResult
 from laud_ray.update.outcome import to_json
 from laud_ray.update.update import update
-from tests.e2e.test_crash import KINDS, settings, start  # noqa: F401 - settings is a fixture
+from tests.e2e.killing import environment, killed
+from tests.e2e.test_crash import KINDS, settings  # noqa: F401 - settings is a fixture
 from tests.e2e.test_update import names, write
 from tests.postgres import Server
 from tests.s3 import s3_server
@@ -99,16 +99,9 @@ def test_killed_and_continued_it_is_the_same_as_a_local_run(
 
     path = tmp_path / "shared.yaml"
     path.write_text(yaml.safe_dump({**settings, "storage": shared, "store": postgres.url}))
-    kills = 0
-    while True:
-        process = start(ray_beside, path, tmp_path / "killed.txt")
-        out, err = process.communicate(timeout=180)
-        if process.returncode == 0:
-            break
-        assert process.returncode == -signal.SIGKILL, err
-        kills += 1
+    kills, last = killed(ray_beside, "boundaries", tmp_path / "killed.txt", "run", path)
     assert kills >= 3, "the run was killed too seldom for a test"
-    assert out.strip() == "budget: 16 of 16 annotations are spent"
+    assert last == "budget: 16 of 16 annotations are spent"
     assert answers(shared) == answers(local)
     assert history(shared) == history(local)
     for name in sorted(Folder(f"{local}/rounds/0002/scores").names()):
@@ -123,9 +116,10 @@ def test_killed_and_continued_it_is_the_same_as_a_local_run(
 def _update(shared: str, local: str, ray_beside: str, place: Path) -> None:
     """New data of another kind, which are asked about and learned, in the object store as in a local run."""
     source = write(place / "novel.csv", names(240, 2, 6000, novel=0.4))
-    environment = {**os.environ, "RAY_ADDRESS": ray_beside, "OMP_NUM_THREADS": "2"}
     command = [sys.executable, "-m", "laud_ray", "update", shared, str(source), "--json"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        command, env=environment(ray_beside), capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stderr
     found, here = json.loads(done.stdout), to_json(update(local, str(source)))
     assert found["state"] == here["state"] != "quiet"

@@ -1,6 +1,5 @@
 """A run whose strategies look at where documents lie: it ends, and killed in its midst it asks the same."""
 
-import os
 import random
 import signal
 import sqlite3
@@ -22,6 +21,7 @@ from laud_ray.passes.summary import summarise
 from laud_ray.storage.folder import Folder
 from laud_ray.taxonomy.groups import single
 from laud_ray.types import Candidates, Document, SpatialScorer
+from tests.e2e.killing import environment
 
 SCRIPT = Path(__file__).parent / "interrupted.py"
 KINDS = {
@@ -72,8 +72,9 @@ def test_killed_between_looking_and_asking_a_run_asks_the_same(
     assert loop.run(config.load(str(write(settings, unbroken, **mixed)))).state == "finished"
     path = write(settings, killed, **mixed)
     command = [sys.executable, str(SCRIPT), str(path), str(tmp_path / "boundary.txt"), "select"]
-    environment = {**os.environ, "RAY_ADDRESS": ray_session, "OMP_NUM_THREADS": "1"}
-    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    process = subprocess.run(
+        command, env=environment(ray_session), capture_output=True, text=True, timeout=120, check=False
+    )
     assert process.returncode == -signal.SIGKILL, process.stderr
     assert "progress select 1" in (tmp_path / "boundary.txt").read_text()
     assert not any(row[0] == "query" for row in asked(killed))

@@ -15,7 +15,8 @@ from laud_ray.report.run.json_form import to_json
 from laud_ray.report.run.read import read
 from laud_ray.store.run import configured, look_at
 from laud_ray.store.versions.record import history
-from tests.e2e.changes import answers, killed, run_to_its_end, stored, write_config, write_names
+from tests.e2e.changes import answers, run_to_its_end, stored, write_config, write_names
+from tests.e2e.killing import killed
 
 WORDS = {
     "Green": "green sencha matcha gyokuro",
@@ -160,8 +161,9 @@ def test_killed_at_every_step_it_ends_as_if_nothing_had_happened(
     ray_session: str, data: Path, storage: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(storage, tmp_path / "whole")
-    reason, _ = go_on(data, tmp_path / "whole", 60)
-    kills, last = killed(ray_session, written(data, storage, "new.csv", 60), tmp_path / "killed.txt")
+    reason, _ = go_on(data, tmp_path / "whole", 42)
+    path = written(data, storage, "new.csv", 42)
+    kills, last = killed(ray_session, "boundaries", tmp_path / "killed.txt", "run", path)
     assert kills >= 5
     assert last == reason.reason
     assert answers(storage) == answers(tmp_path / "whole")
@@ -169,7 +171,8 @@ def test_killed_at_every_step_it_ends_as_if_nothing_had_happened(
 
 CUT = """
 import os, signal, sys
-from laud_ray import config, loop
+from laud_ray import config
+from laud_ray.store.run import claim
 from laud_ray.store.versions import acceptance, record
 place, path = sys.argv[1:]
 def die(*_, **__):
@@ -181,7 +184,9 @@ elif place == "within":
 else:
     from laud_ray.store import run
     run.trees.keep = die
-loop.run(config.load(path))
+# A run begins with it; without the rest of the loop it is imported in a moment.
+with claim(config.load(path), lambda lines: None):
+    pass
 """
 
 

@@ -1,12 +1,9 @@
 """Data keep coming: a quiet night, a night with documents of a new kind, and a kill between any two steps."""
 
 import json
-import os
 import random
 import shutil
 import sqlite3
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,8 +18,8 @@ from laud_ray.store.run import claim, look_at
 from laud_ray.types import RoundResult
 from laud_ray.update import ask, learn
 from tests.commands import laud
+from tests.e2e.killing import killed
 
-SCRIPT = Path(__file__).parent / "interrupted_update.py"
 KINDS = {
     "Tea": "green black oolong mint sencha",
     "Coffee": "latte mocha espresso arabica decaf",
@@ -167,13 +164,9 @@ def recorded(run: Path) -> list[list[tuple[object, ...]]]:
 
 def test_killed_at_every_step(ray_session: str, finished: Path, unbroken: Path, place: Path, tmp_path: Path) -> None:
     run = copied(finished, tmp_path / "run")
-    environment = {**os.environ, "RAY_ADDRESS": ray_session, "OMP_NUM_THREADS": "2"}
-    command = [sys.executable, str(SCRIPT), str(run), str(place / "novel.csv"), str(tmp_path / "killed.txt")]
-    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
-    assert process.returncode == 0, process.stderr
-    state, kills = process.stdout.strip().split("\n")
-    assert int(kills.split()[0]) >= 10, "the update was killed too seldom for a test"
-    assert state == "promoted", process.stderr
+    kills, state = killed(ray_session, "ends", tmp_path / "killed.txt", "update", run, place / "novel.csv")
+    assert kills >= 10, "the update was killed too seldom for a test"
+    assert state == "promoted"
     assert recorded(run) == recorded(unbroken)
     assert history(run) == history(unbroken)
     name = rows(run, "select value from settings where key = 'current'")[0][0]
