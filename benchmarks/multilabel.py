@@ -93,6 +93,30 @@ def read_lists(folder: Path) -> Lists:
     return Lists(task, list(train), train_mask, list(test), test_mask)
 
 
+def read_joined(folder: Path) -> Lists:
+    """Make a set out of one with a label for each text: two texts of different labels in one, or a text alone.
+
+    Two thirds of the texts become pairs, so that half of the new texts have two labels, and half have one.
+    """
+    parts: list[dict[str, set[str]]] = []
+    for part in ("train", "test"):
+        rows = pq.read_table(folder / f"{part}.parquet", columns=["text", "label"]).to_pylist()
+        order = np.random.default_rng(0).permutation(len(rows))
+        found: dict[str, set[str]] = {}
+        for i in range(0, len(order) - 2, 3):
+            first, second, third = (rows[j] for j in order[i : i + 3])
+            both = {first["label"], second["label"]}
+            if len(both) == 2:
+                found[normalise_text(f"{first['text']} {second['text']}") or ""] = both
+            found[normalise_text(third["text"]) or ""] = {third["label"]}
+        parts.append(found)
+    names = sorted({name for part in parts for labels in part.values() for name in labels})
+    train, test = parts
+    train_mask, test_mask = (masks((LabelSet.of(sorted(one)).text for one in part.values()), names) for part in parts)
+    task = Task(folder.name, "multilabel", tuple(Label(name) for name in names))
+    return Lists(task, list(train), train_mask, list(test), test_mask)
+
+
 def quality(lists: Lists, learner: str, n: int, seed: int, epochs: int, memory: int) -> dict[str, float]:
     """Train on n random annotations, and measure on the test file."""
     order = np.random.default_rng(seed).permutation(len(lists.texts))
@@ -153,7 +177,7 @@ def queries(
     asked = rng.permutation(len(x))[:FIRST]
     while True:
         fitted = linear.fit(x[asked], lists.mask[asked], prior, seed=seed)
-        yield {"annotations": len(asked)} | lists.figures(fitted.head.proba(test) >= fitted.thresholds)
+        yield {"annotations": len(asked)} | lists.figures(fitted.proba(test) >= fitted.thresholds)
         if len(asked) >= n:
             return
         pool = np.setdiff1d(np.arange(len(x)), asked)
@@ -182,14 +206,14 @@ def product_pick(
         answers=answers,
         thresholds=fitted.thresholds,
     )
-    proba = fitted.head.proba(x[pool])
+    proba = fitted.proba(x[pool])
     utility = built.utility(proba)
     ranks = np.stack([np.argsort(np.lexsort((rng.random(len(pool)), -column))) for column in utility.T], axis=1)
     listed = ranks < WIDE * batch  # as a pass does, for each criterion
     rows = np.flatnonzero(listed.any(axis=1))
     utility = np.where(listed, utility, -np.inf)[rows]
     known = np.zeros(len(asked), np.int64)
-    space = Space(x[pool][rows], proba[rows], x[asked], fitted.head.proba(x[asked]), known) if reach(built) else None
+    space = Space(x[pool][rows], proba[rows], x[asked], fitted.proba(x[asked]), known) if reach(built) else None
     candidates = Candidates([str(i) for i in rows], [str(i) for i in rows], utility, space)
     return rows[built.pick(candidates, batch, rng=rng)]
 
@@ -214,7 +238,7 @@ def small_text_pick(
         """What its strategies take from a classifier: probabilities of data sets, whose rows are numbers."""
 
         def predict_proba(self, data: st.SklearnDataset) -> Floats:
-            return fitted.head.proba(np.asarray(data.x, np.float32))
+            return fitted.proba(np.asarray(data.x, np.float32))
 
         def predict(self, data: st.SklearnDataset, return_proba: bool = False) -> object:
             proba = self.predict_proba(data)
@@ -234,6 +258,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=["quality", "queries", "show"])
     parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--joined", action="store_true", help="join two texts of a set with one label for each text")
     parser.add_argument("--annotations", type=int, nargs="+", default=[500, 2000])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
@@ -246,7 +271,7 @@ def main() -> None:
     args = parser.parse_args()
     seeds = range(args.first_seed, args.first_seed + args.seeds)
     done = {results_key(line) for line in results.read(args.lines)}
-    lists = read_lists(args.data)
+    lists = read_joined(args.data) if args.joined else read_lists(args.data)
     if args.study == "quality":
         for seed, n, learner in ((s, n, one) for s in seeds for n in args.annotations for one in args.learners):
             more = {"epochs": args.epochs, "memory": args.memory} if learner == "encoder" else {}

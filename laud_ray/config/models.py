@@ -90,7 +90,8 @@ class EncoderConfig(Section):
         memory: unlabelled documents of the corpus whose predictions are shared with nearest neighbours; 0 for none.
             It helps from about thirty documents per class, and hurts where the classes have a long tail
             (docs/LOG.md). None: 3,000 for a multiclass task with at most 120 classes (25 documents per class), 8,000
-            for a multilabel task with at most 320 labels, else 0.
+            for a multilabel task with at most 320 labels, else 0. In a multilabel task, annotated documents have an
+            influence on similar ones too, unless it is 0.
     """
 
     kind: Literal["encoder"]

@@ -17,6 +17,7 @@ from laud_ray.models.encoder.encoding import Encoder, label_vectors
 from laud_ray.models.encoder.scoring import VectorScorer
 from laud_ray.models.encoder.solver import Solution, minimise
 from laud_ray.models.multilabel import linear as independent
+from laud_ray.models.multilabel.answers import open_answers, save_answers
 from laud_ray.models.multilabel.head import described, description_of, open_head, save_head
 from laud_ray.models.multilabel.scorer import SetScorer
 from laud_ray.models.multilabel.targets import Mask, mask_of
@@ -97,6 +98,7 @@ class LinearLearner:
         fitted = independent.fit(vectors, mask, prior, seed=seed)
         path.mkdir(parents=True, exist_ok=True)
         save_head(fitted.head, path)
+        save_answers(fitted.answers, path)
         description = {
             **description_with("linear", self, task),
             "strength": fitted.strength,
@@ -112,7 +114,8 @@ class LinearLearner:
         path, description = describe(model)
         encoder = Encoder(description["base"], description["max_tokens"]).freeze()
         if (rules := Rules.of(description)) is not None:
-            return SetScorer(tuple(description["labels"]), encoder, open_head(path, description), rules.thresholds)
+            head, answers = open_head(path, description), open_answers(path)
+            return SetScorer(tuple(description["labels"]), encoder, head, rules.thresholds, answers=answers)
         head = load_file(path / "head.safetensors")
         temperature = float(description["temperature"])
         return LinearScorer(

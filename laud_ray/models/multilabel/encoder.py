@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from laud_ray.models.encoder.describing import Described, description_with
 from laud_ray.models.encoder.encoding import Encoder, label_vectors
 from laud_ray.models.encoder.training import Course, Settings
+from laud_ray.models.multilabel.answers import Answers, open_answers, save_answers
 from laud_ray.models.multilabel.classifier import SetClassifier
 from laud_ray.models.multilabel.head import SetHead, described, description_of, open_head, save_head
 from laud_ray.models.multilabel.memory import SetMemory
@@ -65,9 +66,10 @@ class SetLearning:
             self._thresholds = fit_thresholds(sigmoid(self._scaling(logits)), mask)
 
     def save(self, path: Path) -> None:
-        """Write adapter, head, memory and model.json into an existing folder.
+        """Write adapter, head, memory, answers and model.json into an existing folder.
 
         With a memory, which is a random sample of the corpus, the thresholds are those that it expects to be best.
+        Without one, they are those of the held-out examples, whose probabilities are mixed with nothing.
         """
         self.classifier.encoder.model.save_pretrained(str(path / "adapter"))  # type: ignore[operator]
         head, thresholds = self.classifier.scaled(self._scaling), self._thresholds
@@ -75,6 +77,10 @@ class SetLearning:
             vectors = self.classifier.encoder.embed(self._learner.texts)
             save_file({"vectors": torch.from_numpy(vectors)}, path / MEMORY)
             found = SetMemory(vectors, head.proba(vectors)).own
+            answers = Answers.of(self.classifier.encoder.embed_tokens(self._ids), self._targets.mask)
+            if answers is not None:
+                found = answers.mix(vectors, found, but_own=True)
+            save_answers(answers, path)
             thresholds = expected_thresholds(found, (self._targets.mask == 1).sum(axis=0))
         save(path, self._learner, self._task, head, thresholds, examples=len(self._targets))
 
@@ -106,4 +112,4 @@ def open_scorer(path: Path, description: Mapping[str, Any], encoder: Encoder, ru
     if (path / MEMORY).is_file():
         vectors = load_file(path / MEMORY)["vectors"].numpy()
         memory = SetMemory(vectors, head.proba(vectors))
-    return SetScorer(tuple(description["labels"]), encoder, head, rules.thresholds, memory)
+    return SetScorer(tuple(description["labels"]), encoder, head, rules.thresholds, memory, open_answers(path))

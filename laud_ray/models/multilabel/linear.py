@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from laud_ray.models.encoder.solver import Solution, minimise
+from laud_ray.models.multilabel.answers import Answers
 from laud_ray.models.multilabel.head import SetHead
 from laud_ray.models.multilabel.targets import Mask, asked_losses, base_logit, tensors
 from laud_ray.stats.multilabel.calibration import Scaling, fit_scaling, set_loss, sigmoid
@@ -28,11 +29,18 @@ class Fitted:
         head: maps vectors to calibrated probabilities.
         thresholds: (k,), from out-of-fold probabilities.
         strength: the chosen strength of regularisation.
+        answers: those of the examples, which are mixed into the probabilities; None without examples.
     """
 
     head: SetHead
     thresholds: Floats
     strength: float
+    answers: Answers | None = None
+
+    def proba(self, x: Floats) -> Floats:
+        """Map (n, d) unit vectors to (n, k) probabilities, float32."""
+        rows = self.head.proba(x)
+        return rows if self.answers is None else self.answers.mix(x, rows)
 
 
 def fit(x: Floats, mask: Mask, prior: Floats, *, seed: int) -> Fitted:
@@ -54,7 +62,8 @@ def fit(x: Floats, mask: Mask, prior: Floats, *, seed: int) -> Fitted:
     strength, scaling, thresholds = _validated(x, mask, prior, seed)
     centre = _centre(x, mask, prior)
     weight, bias = _solve(x, mask, centre, strength, centre)
-    return Fitted(SetHead(weight.numpy(), bias.numpy()).scaled(scaling), thresholds, strength)
+    head = SetHead(weight.numpy(), bias.numpy()).scaled(scaling)
+    return Fitted(head, thresholds, strength, Answers.of(x, mask))
 
 
 def _validated(x: Floats, mask: Mask, prior: Floats, seed: int) -> tuple[float, Scaling, Floats]:
@@ -75,7 +84,11 @@ def _validated(x: Floats, mask: Mask, prior: Floats, seed: int) -> tuple[float, 
             break
     assert best is not None
     scaling = fit_scaling(best[2], mask)
-    return best[1], scaling, fit_thresholds(sigmoid(scaling(best[2])), mask)
+    proba = sigmoid(scaling(best[2]))
+    for fold in range(FOLDS):
+        out = folds == fold
+        proba[out] = Answers(x[~out], mask[~out]).mix(x[out], proba[out])
+    return best[1], scaling, fit_thresholds(proba, mask)
 
 
 def _held_out_logits(

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from laud_ray.models.multilabel.neighbours import nearest, shares
 from laud_ray.types import Floats
 
 NEIGHBOURS = 10
-# A neighbour's weight is exp(SHARPNESS * cosine).
-SHARPNESS = 10.0
 # The neighbours together weigh SAY if their mean cosine is at least NEAR, and less in proportion otherwise.
 SAY, NEAR = 0.6, 0.3
 _BLOCK = 1024  # texts that are compared with the memory at once
@@ -44,18 +43,11 @@ class SetMemory:
     def _mixed(self, vectors: Floats, proba: Floats, first: int) -> Floats:
         """Mix with the neighbours from the `first` nearest on: 1 leaves out a text that is itself in the memory."""
         mixed = np.empty(proba.shape, np.float32)
-        count = min(NEIGHBOURS + first, len(self.vectors))
         for start in range(0, len(proba), _BLOCK):
             rows = slice(start, start + _BLOCK)
-            cosines = vectors[rows] @ self.vectors.T
-            nearest = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
-            near = np.take_along_axis(cosines, nearest, axis=1)
-            if first:
-                order = np.argsort(-near, axis=1, kind="stable")[:, first:]
-                nearest, near = np.take_along_axis(nearest, order, axis=1), np.take_along_axis(near, order, axis=1)
-            weights = np.exp(SHARPNESS * (near - near.max(axis=1, keepdims=True)))
-            weights /= weights.sum(axis=1, keepdims=True)
-            voted = np.einsum("nc,nck->nk", weights, self.proba[nearest])
-            say = SAY * np.clip(near.mean(axis=1, keepdims=True) / NEAR, 0, 1)
+            found, cosines = nearest(vectors[rows], self.vectors, NEIGHBOURS + first)
+            found, cosines = found[:, first:], cosines[:, first:]
+            voted = np.einsum("nc,nck->nk", shares(cosines), self.proba[found])
+            say = SAY * np.clip(cosines.mean(axis=1, keepdims=True) / NEAR, 0, 1)
             mixed[rows] = (1 - say) * proba[rows] + say * voted
         return mixed

@@ -78,3 +78,29 @@ def test_a_head_is_read_as_it_was_saved(tmp_path: Path) -> None:
     assert head.proba(x) == pytest.approx(sigmoid(scaling(x @ plain.weight.T + plain.bias)), rel=1e-4)
     save_head(head, tmp_path)
     np.testing.assert_array_equal(open_head(tmp_path, dict(described(head))).proba(x), head.proba(x))
+
+
+def test_answers_to_similar_texts_help_where_a_head_cannot() -> None:
+    rng = np.random.default_rng(0)
+
+    def ring(n: int) -> tuple[Floats, Mask]:
+        """The first label applies in the opposite quadrants of a plane, which no linear head separates."""
+        angles = rng.random(n) * 2 * np.pi
+        x = np.zeros((n, 16), np.float32)
+        x[:, 0], x[:, 1] = np.cos(angles), np.sin(angles)
+        mask = np.zeros((n, 4), np.int8)
+        mask[:, 0] = np.sin(2 * angles) > 0
+        mask[:, 1] = rng.random(n) < 0.3
+        return x, mask
+
+    (x, mask), (new, truth) = ring(300), ring(500)
+    fitted = fit(x, mask, PRIOR, seed=0)
+    applies = truth[:, 0] == 1
+
+    def gap(proba: Floats) -> float:
+        return float(proba[applies, 0].mean() - proba[~applies, 0].mean())
+
+    assert gap(fitted.head.proba(new)) < 0.1
+    assert gap(fitted.proba(new)) > 0.2
+    right = ((fitted.proba(new) >= fitted.thresholds)[:, 0] == applies).mean()
+    assert right > 0.9
