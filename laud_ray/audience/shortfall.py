@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from laud_ray.stats.bounds import ERROR, tail
-from laud_ray.stats.selection import needed
+from laud_ray.stats.selection import MAIN, needed
 
 # The model's own expectation counts as this many documents beside those that were measured.
 PRIOR = 10.0
@@ -56,8 +56,8 @@ class Shortfall:
 def shortfall(tried: Sequence[Tried], target: float) -> Shortfall | None:
     """Return what would probably show a precision; None if no audience probably has it.
 
-    The number is that at which a sample with exactly the likely precision passes the test, so that about every second
-    sample of that size does.
+    The number is that at which a sample with exactly the likely precision passes the test with the share MAIN of the
+    error, so that about every second sample of that size does.
     """
     found = list[Shortfall]()
     for place, one in enumerate(tried):
@@ -83,7 +83,7 @@ def _least(precision: float, target: float) -> int | None:
     """Return the least number of documents that show a target, if this share of them is right; None if none does."""
 
     def shown(n: int) -> bool:
-        return tail(precision * n, n, target) <= ERROR
+        return tail(precision * n, n, target) <= MAIN * ERROR
 
     low = needed(target) - 1
     high = low + 1
