@@ -7,8 +7,9 @@ import numpy as np
 
 from laud_ray.errors import RunError
 from laud_ray.evaluation import promise
-from laud_ray.evaluation.measure import decisive_answers, predictions
+from laud_ray.evaluation.measure import decisive_answers, predicted_sets, predictions
 from laud_ray.evaluation.strata import merge_unanswered
+from laud_ray.label_sets import APPLIES, NOT_ASKED, masks
 from laud_ray.printable import did_you_mean, listed, quoted
 from laud_ray.stats import Sample
 from laud_ray.stats.estimates.shares import estimate_ratio
@@ -19,8 +20,6 @@ from laud_ray.store.store import Sampled
 from laud_ray.store.versions.tasks import require_current
 from laud_ray.types import Bools, Estimate, Floats, Task
 
-KINDS = ("binary", "multiclass", "taxonomy")
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
@@ -28,7 +27,8 @@ class Evidence:
 
     Attributes:
         scores: (n,) the confidence of those that the model gives the label; NaN for the others.
-        right: (n,) whether the answer is the label. In a taxonomy, an answer above the label counts as another one.
+        right: (n,) whether the answer is the label, or has it among others. In a taxonomy, an answer above the label
+            counts as another one.
         sample: gives their weights.
     """
 
@@ -60,10 +60,8 @@ def require_label(task: Task, label: str, place: str) -> str:
     """Return the label's name in the task; in a taxonomy it may be a path, or a node's code.
 
     Raises:
-        RunError: if the task has no such label, or documents may have several.
+        RunError: if the task has no such label.
     """
-    if task.kind not in KINDS:
-        raise RunError(f"{place}: is a {task.kind} task; expected a task in which each document has one label")
     if task.taxonomy is not None:
         node = task.taxonomy.find(label)
         if node is not None:
@@ -107,14 +105,21 @@ def compare(
     Args:
         scores: the folder of the pass.
         drawn: the evaluation sample.
-        answers: labels by document id; None for an abstention.
+        answers: labels by document id; None for an abstention. In a multilabel task they are the texts of sets, and a
+            document of which the label was not asked about does not count.
         task: has the label.
         label: of the audience; in a taxonomy the path of any node.
 
     Raises:
         RunError: if no document has an answer and a score.
     """
-    if task.taxonomy is None:
+    asked = np.ones(len(drawn), np.bool_)
+    if task.multilabel:
+        found, column = predicted_sets(scores, drawn, task.names), task.names.index(label)
+        scored, inside, confidence = found.scored, found.applies[:, column], found.proba[:, column]
+        said = masks([answers.get(one.document_id) or "[]" for one in drawn], task.names)[:, column]
+        belongs, asked = (said == APPLIES).tolist(), said != NOT_ASKED
+    elif task.taxonomy is None:
         place, confidence = predictions(scores, drawn, task.names)
         scored, inside = place >= 0, place == task.names.index(label)
         belongs = [answers.get(one.document_id) == label for one in drawn]
@@ -124,9 +129,10 @@ def compare(
         leaf, masses = promise.predicted(scores, drawn, tree)
         scored, inside = leaf >= 0, (leaf >= tree.leaf_starts[node]) & (leaf < tree.leaf_stops[node])
         confidence = masses[:, tree.depths[node] - 1]
-        found = [tree.find(answers.get(one.document_id) or "") for one in drawn]
-        belongs = [one is not None and node <= one < int(tree.ends[node]) for one in found]
-    use = [i for i, one in enumerate(drawn) if scored[i] and answers.get(one.document_id) is not None]
+        nodes = [tree.find(answers.get(one.document_id) or "") for one in drawn]
+        belongs = [one is not None and node <= one < int(tree.ends[node]) for one in nodes]
+    answered = np.array([answers.get(one.document_id) is not None for one in drawn], np.bool_)
+    use = np.flatnonzero(scored & asked & answered).tolist()
     if not use:
         raise RunError("evaluation: no document of the sample has an answer and a score; expected at least one")
     strata, sizes = merge_unanswered(drawn, [drawn[i] for i in use])

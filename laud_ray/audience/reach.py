@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from laud_ray.audience.cells import optional_names
-from laud_ray.compare.outputs import open_output
+from laud_ray.compare.outputs import Output, open_output
 from laud_ray.errors import CorpusError, LaudError
 from laud_ray.printable import first_line, quoted
 from laud_ray.storage.local import scratch
@@ -71,7 +71,7 @@ def measure_reach(labels: str, label: str, taxonomy: Taxonomy | None, user: str 
         )
         try:
             connection.execute(f"SET threads = least({THREADS}, current_setting('threads'))")
-            rows = _rows(output.dataset, labels, label, taxonomy, user, counted)
+            rows = _rows(output, labels, label, taxonomy, user, counted)
             connection.register("given", pa.RecordBatchReader.from_batches(_SCHEMA, rows))
             if user is None:
                 connection.execute("CREATE TABLE names AS SELECT score FROM given WHERE score >= 0")
@@ -89,11 +89,13 @@ def measure_reach(labels: str, label: str, taxonomy: Taxonomy | None, user: str 
 
 
 def _rows(
-    dataset: object, path: str, label: str, taxonomy: Taxonomy | None, user: str | None, counted: dict[str, int]
+    output: Output, path: str, label: str, taxonomy: Taxonomy | None, user: str | None, counted: dict[str, int]
 ) -> Iterator[pa.RecordBatch]:
     """Yield the score of each name, -1 for one without the label, and its user."""
-    columns = ["label", "confidence"] if taxonomy is None else ["top_labels", "confidences"]
-    scanner = dataset.scanner(columns=[*columns, *([user] if user else [])], batch_size=BATCH_ROWS)  # type: ignore[attr-defined]
+    sets = output.lists is not None
+    columns = ["labels", "confidences"] if sets else ["label", "confidence"]
+    columns = columns if taxonomy is None else ["top_labels", "confidences"]
+    scanner = output.dataset.scanner(columns=[*columns, *([user] if user else [])], batch_size=BATCH_ROWS)
     belongs = pa.array([label] if taxonomy is None else _leaves(taxonomy, label), pa.string())
     depth = None if taxonomy is None else int(taxonomy.depths[_node(taxonomy, label)])
     for batch in scanner.to_batches():
@@ -101,6 +103,8 @@ def _rows(
         given, confidence = batch.column(0), batch.column(1)
         if depth is not None:
             given, confidence = _at(given, 1), _at(confidence, depth)
+        if sets:
+            given, confidence = _in_sets(label, given, confidence)
         given = given.dictionary_decode() if pa.types.is_dictionary(given.type) else given
         inside = pc.is_in(given.cast(pa.string()), value_set=belongs)
         score = pc.fill_null(pc.if_else(inside, confidence.cast(pa.float32()), np.float32(-1)), np.float32(-1))
@@ -173,6 +177,17 @@ def _leaves(taxonomy: Taxonomy, label: str) -> list[str]:
     node = _node(taxonomy, label)
     leaves = taxonomy.leaves[taxonomy.leaf_starts[node] : taxonomy.leaf_stops[node]]
     return [taxonomy.label(one) for one in leaves.tolist()]
+
+
+def _in_sets(label: str, labels: pa.Array, confidences: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Return (n,) the label where a list of labels has it, and its confidence; null elsewhere."""
+    names = labels.flatten()
+    names = names.dictionary_decode() if pa.types.is_dictionary(names.type) else names
+    here = pc.equal(names, label)
+    rows = np.asarray(pc.list_parent_indices(labels).filter(here))
+    found, score = np.zeros(len(labels), np.bool_), np.zeros(len(labels), np.float32)
+    found[rows], score[rows] = True, np.asarray(confidences.flatten().filter(here))
+    return pa.array([label if one else None for one in found], pa.string()), pa.array(score, mask=~found)
 
 
 def _at(lists: pa.Array, depth: int) -> pa.Array:

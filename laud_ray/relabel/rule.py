@@ -85,8 +85,6 @@ def require_fit(rule: Rule, source: "Source") -> None:
             f"--rule: is about the model {quoted(rule.model)}, whose confidences differ from those of {source.name}; "
             f"expected --model {rule.model}, or a new rule from `laud audience size`"
         )
-    if source.rules is not None:
-        raise RunError(f"--rule: is not valid, because {source.name} gives each row a list of labels; expected none")
     known = source.taxonomy.find(rule.label) is not None if source.taxonomy is not None else rule.label in source.labels
     if not known:
         raise RunError(f"--rule: the label {quoted(rule.label)} is not valid; expected one of {source.name}")

@@ -11,9 +11,15 @@ from laud_ray.types import Bools
 
 
 def inside(rule: Rule, answered: Answered, labels: Sequence[str], taxonomy: Taxonomy | None) -> Bools:
-    """Return (n,) whether each row is in a rule's audience. In a taxonomy, it depends on the likeliest leaf's path."""
+    """Return (n,) whether each row is in a rule's audience.
+
+    In a taxonomy, it depends on the likeliest leaf's path; in a multilabel task, on a label of the row's set.
+    """
     first = answered.top[:, 0].astype(np.int64)
-    if taxonomy is None:
+    if answered.sets is not None:
+        place = answered.sets.labels == labels.index(rule.label)
+        belongs, confidence = place.any(axis=1), np.where(place, answered.sets.probability, 0).max(axis=1, initial=0)
+    elif taxonomy is None:
         belongs, confidence = first == labels.index(rule.label), answered.probability[:, 0]
     else:
         node = taxonomy.find(rule.label)
