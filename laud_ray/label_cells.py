@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from laud_ray.label_sets import LabelSet
 from laud_ray.labels import Known
+from laud_ray.printable import quoted
 from laud_ray.taxonomy.path_text import between
 from laud_ray.texts import normalise_text
 
@@ -102,19 +103,40 @@ def answer_in(value: str | None, known: Known) -> str | None:
     return None if found is None else found.text
 
 
-def separator_in(labels: Iterable[str], known: Known) -> tuple[str, str] | None:
-    """Return a label that is several labels of the task between separators, and the separator; None if there is none.
+def separator_in(labels: Iterable[str], known: Known) -> tuple[str, str, tuple[str, ...]] | None:
+    """Return a label that is several labels of the task between separators; None if there is none.
+
+    Some of its parts may be unknown, if at least one is known and each of the others is similar to a known one.
+
+    Returns:
+        The label, the separator, and its parts that are unknown.
 
     Example:
-        "Tea; Milk" and ";", where Tea and Milk are labels of the task.
+        "Tea; Milk", ";" and (), where Tea and Milk are labels of the task; "Tea; Mlik" has the part Mlik.
     """
+    partly: tuple[str, str, tuple[str, ...]] | None = None
     for label in labels:
         if known.find(label) is None:
             for separator in SEPARATORS:
                 parts = parts_of(label, separator, known.names) or ()
-                if len(parts) > 1 and all(known.find(part) is not None for part in parts):
-                    return label, separator
-    return None
+                strange = tuple(part for part in parts if known.find(part) is None)
+                if len(parts) > 1 and not strange:
+                    return label, separator, ()
+                if partly is None and len(strange) < len(parts) and all(known.similar(one) for one in strange):
+                    partly = label, separator, strange
+    return partly
+
+
+def several_labels(found: tuple[str, str, tuple[str, ...]], known: Known) -> str:
+    """Return what `separator_in` found, in words."""
+    label, _, strange = found
+    if not strange:
+        return f"{quoted(label)}, which is several labels"
+    near = known.similar(strange[0]) or ""
+    return (
+        f"{quoted(label)}, which is several labels, of which {quoted(strange[0])} is not one of the task - did you "
+        f"mean {quoted(near)}?"
+    )
 
 
 def _parts(cell: str | None, known: Known) -> tuple[str, ...] | None:

@@ -183,6 +183,10 @@ class Known:
         positive, rest = self.task.names
         return positive if found == positive else rest
 
+    def similar(self, text: str) -> str | None:
+        """Return the label that is most similar to a text; None if none is."""
+        return nearest(text, list(dict.fromkeys(self.names.values())))
+
     def unknown(self, counts: Mapping[str, int]) -> tuple["Unknown", ...]:
         """Return the SHOWN most frequent of some unknown labels, each with the most similar name.
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from laud_ray.config import ReplayConfig
 from laud_ray.data.corpus import Corpus, first_sealed_values, sealed_labels
 from laud_ray.errors import ConfigError
-from laud_ray.label_cells import labels_in, separator_in
+from laud_ray.label_cells import labels_in, separator_in, several_labels
 from laud_ray.labels import known_labels, no_known_label, two_labels
 from laud_ray.printable import quoted
 from laud_ray.types import Task
@@ -38,7 +38,7 @@ def check(config: ReplayConfig, task: Task, corpus: Corpus, where: str) -> None:
     if task.multilabel and task.separator is None and (several := separator_in(labels, known)) is not None:
         raise ConfigError(
             f"task.separator: is missing, and the column {quoted(config.label)} of {where}.label holds "
-            f"{quoted(several[0])}, which is several labels; expected separator: {quoted(several[1])}"
+            f"{several_labels(several, known)}; expected separator: {quoted(several[1])}"
         )
     if not any(known.find(label) is not None for label in labels):
         raise no_known_label(task, f"{where}.label", config.label, known.unknown(labels))

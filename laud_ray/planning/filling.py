@@ -96,7 +96,11 @@ def _sets(found: Findings, sets: FoundSets) -> str:
     size = f"{len(found.classes):,} labels, {sets.mean:.2f} for a document on average, {sets.largest} at most"
     most = sets.at_most()
     keys = [] if found.between is None else [f"separator: {_quoted(found.between)}"]
-    keys += [] if most is None else [f"at_most: {most}"]
+    keys += (
+        []
+        if most is None
+        else [f"# at_most: {most}    no document of this data has more labels; if that is a rule, uncomment it"]
+    )
     return MULTILABEL.format(
         name=inline(found.name),
         size=size,

@@ -130,7 +130,7 @@ def _entry(row: RowMapping, versions: History | None) -> Feedback:
     return Feedback(row["position"], row["id"], row["text"], label, row["who"], predicted, row["model"], made)
 
 
-def judge(given: Iterable[Feedback], names: Collection[str], max_chars: int) -> Verdicts:
+def judge(given: Iterable[Feedback], names: Collection[str], max_chars: int, *, multilabel: bool = False) -> Verdicts:
     """Settle the feedback on each text.
 
     Args:
@@ -138,13 +138,14 @@ def judge(given: Iterable[Feedback], names: Collection[str], max_chars: int) -> 
             is the text of a `LabelSet`, which counts as a whole, and is ignored if a label of it is outside of `names`.
         names: the task's labels.
         max_chars: texts are truncated to this length, as in the corpus.
+        multilabel: whether labels are the texts of sets. A label of another task is never read as one.
 
     Returns:
         The settled feedback, ordered by each text's first entry.
     """
     latest: dict[str, dict[str, Feedback]] = {}
     for entry in sorted(given, key=lambda entry: entry.position):
-        if entry.label is None or entry.label in names or _is_set(entry.label, names):
+        if entry.label is None or (_is_set(entry.label, names) if multilabel else entry.label in names):
             latest.setdefault(cut(entry.text, max_chars), {})[entry.who] = entry
     chosen = {text: _majority(people.values()) for text, people in latest.items()}
     return Verdicts(

@@ -4,7 +4,17 @@ from collections.abc import Sequence
 
 import pytest
 
-from laud_ray.label_cells import answer_in, labels_in, parts_of, separator_in, set_cell, set_of, stored, unknown_in
+from laud_ray.label_cells import (
+    answer_in,
+    labels_in,
+    parts_of,
+    separator_in,
+    set_cell,
+    set_of,
+    several_labels,
+    stored,
+    unknown_in,
+)
 from laud_ray.label_sets import LabelSet
 from laud_ray.labels import known_labels
 from laud_ray.types import Label, Task
@@ -78,5 +88,15 @@ def test_in_other_tasks_a_cell_is_one_label() -> None:
 
 def test_a_missing_separator_is_noticed() -> None:
     known = known_labels(task())
-    assert separator_in(["Tea", "Cocoa; Tea", "Milk|thé"], known) == ("Milk|thé", "|")
+    assert separator_in(["Tea", "Cocoa; Tea", "Milk|thé"], known) == ("Milk|thé", "|", ())
     assert separator_in(["Tea", "Salt; Pepper", "Cocoa, Tea"], known) is None
+
+
+def test_an_unknown_part_of_several_labels_is_named_with_its_near_match() -> None:
+    known = known_labels(task())
+    found = separator_in(["Tea; Mlik"], known)
+    assert found == ("Tea; Mlik", ";", ("Mlik",))
+    assert several_labels(found, known) == (
+        "'Tea; Mlik', which is several labels, of which 'Mlik' is not one of the task - did you mean 'Milk'?"
+    )
+    assert separator_in(["Tea; Mlik", "Tea;Milk"], known) == ("Tea;Milk", ";", ())

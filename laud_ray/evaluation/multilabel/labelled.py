@@ -9,7 +9,7 @@ from laud_ray.data import sources
 from laud_ray.data.formats.cells import SetColumn
 from laud_ray.data.label_counts import LabelCounts, TwoLabels
 from laud_ray.errors import CorpusError
-from laud_ray.label_cells import parts_of, separator_in, set_of, unknown_in
+from laud_ray.label_cells import parts_of, separator_in, set_of, several_labels, unknown_in
 from laud_ray.label_sets import masks
 from laud_ray.labels import Unknown, known_labels, no_known_label
 from laud_ray.passes.scoring import score_texts
@@ -30,8 +30,8 @@ def check_sets(task: Task, path: str, *, text: str, label: str, reading: Reading
         parts = [part for cell in cells for part in parts_of(cell, task.separator, known.names) or ()]
         if task.separator is None and (several := separator_in(parts, known)) is not None:
             raise CorpusError(
-                f"{path}: the column {label!r} holds {quoted(several[0])}, which is several labels, and the task has "
-                f"no separator; expected lists, or a run with task.separator: {quoted(several[1])}"
+                f"{path}: the column {label!r} holds {several_labels(several, known)}, and the task has no separator; "
+                f" expected lists, or a run with task.separator: {quoted(several[1])}"
             )
         if any(known.find(part) is not None for part in parts):
             return

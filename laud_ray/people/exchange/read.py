@@ -163,7 +163,9 @@ class _File:
         if before is one:
             self.given.append(one)
         elif (before.answer, before.label) != (one.answer, one.label):
-            said = [quoted(each.label or each.answer) for each in (before, one)]
+            said = [
+                quoted(each.answer if each.label is None else self.words.shown(each.label)) for each in (before, one)
+            ]
             raise _MistakeError(f"label: {said[1]}, but {before.place} has {said[0]} for the same question")
 
     def _read(self, row: Row) -> Given:

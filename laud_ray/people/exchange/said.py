@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from laud_ray.label_cells import SEPARATOR, parts_of
+from laud_ray.label_cells import SEPARATOR, parts_of, set_cell
 from laud_ray.label_sets import LabelSet
 from laud_ray.labels import NO_LABEL_APPLIES, Known, fold, known_labels, nearest
 from laud_ray.people.sets import EMPTY, SetNames
@@ -37,6 +37,9 @@ class Words(Protocol):
 
     def read(self, text: str) -> tuple[Answer, str | None] | None:
         """Return the answer that a text means, and its label; None if it means none."""
+
+    def shown(self, label: str) -> str:
+        """Return the text by which an answer's label is shown, as in a file."""
 
     def text_of(self, path: Sequence[str]) -> str:
         """Return the text by which a path of names, such as a choice in a tree, names a label."""
@@ -74,6 +77,9 @@ class _FlatWords:
             return "label", self.known.find_class(found)
         return _without_label(text)
 
+    def shown(self, label: str) -> str:
+        return label
+
     def text_of(self, path: Sequence[str]) -> str:
         """Return the leaf, or the whole path if that names a label."""
         paths = (sign.join(path) for sign in (" > ", "/", " / "))
@@ -105,6 +111,9 @@ class _SetWords:
         if None in labels or self.names.mistake_in(found := LabelSet.of(filter(None, labels)).yes) is not None:
             return None
         return "label", LabelSet.of(found).text
+
+    def shown(self, label: str) -> str:
+        return set_cell(LabelSet.parse(label).yes) or NO_LABEL_APPLIES
 
     def text_of(self, path: Sequence[str]) -> str:
         return self.one.text_of(path)
@@ -141,6 +150,9 @@ class _TreeWords:
     def read(self, text: str) -> tuple[Answer, str | None] | None:
         node = self._find(text)
         return _without_label(text) if node is None else ("label", self._taxonomy.label(node))
+
+    def shown(self, label: str) -> str:
+        return label
 
     def text_of(self, path: Sequence[str]) -> str:
         """Return the path; or, where it lacks levels of the taxonomy, that of the only node that it may mean."""

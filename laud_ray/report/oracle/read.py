@@ -85,8 +85,8 @@ def _titles(found: Sequence[Answered]) -> dict[str, str]:
 
 
 def _feedback(run: RunFolder) -> dict[str, str]:
-    names = run.config.task.to_task().names
-    return dict(judge(run.store.feedback(), names, run.config.corpus.max_chars).labels)
+    task, most = run.config.task.to_task(), run.config.corpus.max_chars
+    return dict(judge(run.store.feedback(), task.names, most, multilabel=task.multilabel).labels)
 
 
 def _shown(run: RunFolder, one: Answered, truth: Truth, wanted: float, title: str) -> OracleShown:

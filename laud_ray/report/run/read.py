@@ -55,7 +55,7 @@ def read(run: RunFolder, *, by_generation: bool = False) -> RunSummary:
     store, task = run.store, run.config.task.to_task()
     corpus, asked = open_corpus(run.corpus), store.queries()
     reason, seeds = store.stop_reason(), [a for a in asked if a.purpose == "seed"]
-    people = judge(store.feedback(), task.names, run.config.corpus.max_chars)
+    people = judge(store.feedback(), task.names, run.config.corpus.max_chars, multilabel=task.multilabel)
     labelled = [a for a in asked if a.purpose != "evaluation"]
     history = tuple(store.history())
     # While the seed walk waits for answers, it may still find a class.

@@ -36,7 +36,7 @@ def feedback_labels(work: Work, round: int) -> dict[str, str]:
 def to_labels(work: Work, feedback: Sequence[Feedback]) -> dict[str, str]:
     """Combine feedback into labels by text, without the texts of the evaluation sample."""
     never = held_out(work)
-    verdicts = judge(feedback, work.task.names, work.config.corpus.max_chars)
+    verdicts = judge(feedback, work.task.names, work.config.corpus.max_chars, multilabel=work.task.multilabel)
     return {text: label for text, label in verdicts.labels.items() if text not in never}
 
 

@@ -14,6 +14,7 @@ from laud_ray.steps.annotation.annotate import answer
 from laud_ray.steps.annotation.answers import to_labels
 from laud_ray.steps.selection.seed_walk import (
     CANDIDATES,
+    CLASSES,
     in_groups,
     naming,
     next_wave,
@@ -28,6 +29,7 @@ from laud_ray.steps.selection.seed_walk import (
 from laud_ray.steps.training.model import to_examples
 from laud_ray.steps.work import Work
 from laud_ray.store.store import Query
+from laud_ray.taxonomy.groups import Groups
 from laud_ray.types import Document, Floats
 
 
@@ -98,7 +100,7 @@ def seed(work: Work) -> None:
             work.store.add_queries("seed", 1, wave)
     if waiting is not None:
         raise waiting
-    if (short := shortfall(outcome(asked, names, named), per_class)) is not None:
+    if (short := shortfall(outcome(asked, names, named), per_class, _word(work, groups))) is not None:
         work.note("annotate", 1, short)
 
 
@@ -120,4 +122,13 @@ def _nothing_to_learn(work: Work) -> str | None:
     learned = {example.label for example in to_examples(asked, to_labels(work, work.store.feedback()))}
     groups = sought_groups(work.task, work.config)
     named = naming(groups)
-    return nothing_to_learn(outcome(in_groups(asked, groups), groups.names, named), learned, named)
+    sought = outcome(in_groups(asked, groups), groups.names, named)
+    group_of = str if groups.independent else groups.name_of
+    return nothing_to_learn(sought, learned, named, group_of=group_of, what=_word(work, groups))
+
+
+def _word(work: Work, groups: Groups) -> str:
+    """Return the word for the names that the seed looks for."""
+    if work.task.taxonomy is not None:
+        return "leaves" if groups.single else "branches"
+    return "labels" if work.task.multilabel else CLASSES

@@ -21,8 +21,8 @@ from laud_ray.types import Document, Floats, Indices, Task
 
 # Documents in the rankings of all classes together. They are embedded in a few seconds to find neighbours.
 CANDIDATES = 4000
-# The most classes named in one line.
-SAID = 5
+# The most classes named in one line, and the word for them.
+SAID, CLASSES = 5, "classes"
 # Maps the label of an answer to the classes that it names.
 Named: TypeAlias = Callable[[str | None], Collection[str]]
 
@@ -208,8 +208,10 @@ def outcome(asked: Sequence[Answered], names: Sequence[str], named: Named = one_
     return tuple(Sought(name, found[name], made[name]) for name in names)
 
 
-def shortfall(sought: Sequence[Sought], per_class: int) -> str | None:
+def shortfall(sought: Sequence[Sought], per_class: int, what: str = CLASSES) -> str | None:
     """Return one line with the classes that were not found, or not often enough; None if all were.
+
+    `what` is the word for them, such as `branches`.
 
     Example:
         "not found: 'Tea' in 12 queries; found too seldom: 'Coffee' 1 of 3 in 9 queries"
@@ -217,10 +219,17 @@ def shortfall(sought: Sequence[Sought], per_class: int) -> str | None:
     none = [f"{one.name!r} in {_queries(one)}" for one in sought if not one.found]
     few = [f"{one.name!r} {one.found} of {per_class} in {_queries(one)}" for one in sought if 0 < one.found < per_class]
     parts = [("not found: ", none), ("found too seldom: ", few)]
-    return "; ".join(start + _some(which) for start, which in parts if which) or None
+    return "; ".join(start + _some(which, what) for start, which in parts if which) or None
 
 
-def nothing_to_learn(sought: Sequence[Sought], learned: Set[str], named: Named = one_label) -> str | None:
+def nothing_to_learn(
+    sought: Sequence[Sought],
+    learned: Set[str],
+    named: Named = one_label,
+    *,
+    group_of: Callable[[str], str | None] = str,
+    what: str = CLASSES,
+) -> str | None:
     """Return the reason why no model can be trained: fewer than two classes have an example. None if one can.
 
     A model of one class would predict it for every document; if the other class is rare, that looks accurate and is
@@ -228,11 +237,15 @@ def nothing_to_learn(sought: Sequence[Sought], learned: Set[str], named: Named =
 
     Args:
         learned: the labels of the examples, those from feedback included.
+        group_of: returns the name of `sought` to which a label belongs, in a taxonomy a branch.
+        what: the word for these names.
     """
     if len(learned) > 1:
         return None
     known = [name for label in learned for name in named(label)]
-    missing = _some([f"{one.name!r} was not found in {_queries(one)}" for one in sought if one.name not in known])
+    there = {group_of(name) for name in known}
+    lacking = [f"{one.name!r} was not found in {_queries(one)}" for one in sought if one.name not in there]
+    missing = _some(lacking, what)
     alone = f"every example is {'; '.join(known)!r}" if known else "no answer names a label"
     return f"seed: {missing}; {alone}, so no model can be trained and the zero-shot model stays current"
 
@@ -247,10 +260,10 @@ def _queries(one: Sought) -> str:
     return "1 query" if one.queries == 1 else f"{one.queries} queries"
 
 
-def _some(parts: Sequence[str]) -> str:
+def _some(parts: Sequence[str], what: str) -> str:
     """Join the first SAID parts, and count the others."""
     more = len(parts) - SAID
-    return ", ".join(parts[:SAID]) + (f" and {more} more classes" if more > 0 else "")
+    return ", ".join(parts[:SAID]) + (f" and {more} more {what}" if more > 0 else "")
 
 
 def to_rankings(shortlist: pa.Table, names: Sequence[str]) -> list[list[Query]]:

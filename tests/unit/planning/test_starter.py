@@ -344,8 +344,12 @@ def test_lists_make_the_task_multilabel(tmp_path: Path) -> None:
 def test_a_parquet_column_of_lists_with_a_limit(tmp_path: Path) -> None:
     rows = [["a", "b"]] * 20 + [["a"]] * 10 + [["c", "b"]] * 10 + [["c"]] * 3
     pq.write_table(pa.table({"text": [f"t{i}" for i in range(43)], "tags": rows}), tmp_path / "a.parquet")
-    parsed = config.parse(starter(str(tmp_path / "a.parquet"), text="text").text)
-    assert (parsed.task.kind, parsed.task.at_most) == ("multilabel", 2)
+    made = starter(str(tmp_path / "a.parquet"), text="text").text
+    parsed = config.parse(made)
+    assert (parsed.task.kind, parsed.task.at_most) == ("multilabel", None)
+    assert "  # at_most: 2    no document of this data has more labels" in made
+    limited = config.parse(made.replace("  # at_most: 2    no", "  at_most: 2  # no"))
+    assert limited.task.at_most == 2
     assert parsed.oracle.model_dump()["label"] == "tags"
 
 

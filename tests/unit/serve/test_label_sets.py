@@ -121,10 +121,10 @@ def test_people_correct_with_a_list(service: httpx.Client, run: Path) -> None:
             ("[]", '["Beer"]'),
             (None, None),
         ]
-        found = judge(given, LABELS, 2000)
+        found = judge(given, LABELS, 2000, multilabel=True)
     assert found.labels == {"green tea": LabelSet.of(["Tea", "Water"]).text, "an empty glass": "[]"}
     assert found.wrong == ("what is it",)
-    assert judge(given, LABELS[1:], 2000).labels == {"an empty glass": "[]"}
+    assert judge(given, LABELS[1:], 2000, multilabel=True).labels == {"an empty glass": "[]"}
 
 
 @pytest.mark.parametrize(

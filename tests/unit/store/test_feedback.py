@@ -26,10 +26,10 @@ def store(tmp_path: Path) -> Store:
     return Store(f"sqlite:///{tmp_path}/laud.db")
 
 
-def said(*entries: tuple[str, str, str | None]) -> Verdicts:
+def said(*entries: tuple[str, str, str | None], multilabel: bool = False) -> Verdicts:
     """What (who, text, label) entries come to, in this order."""
     rows = [Feedback(i, text, text, label, who, None, None, NOW) for i, (who, text, label) in enumerate(entries)]
-    return judge(rows, NAMES, max_chars=100)
+    return judge(rows, NAMES, max_chars=100, multilabel=multilabel)
 
 
 def test_the_id_is_that_of_the_normalised_text(store: Store) -> None:
@@ -162,7 +162,19 @@ def test_an_error_of_the_database_shows_nothing_of_what_was_said(store: Store) -
 def test_a_set_of_labels_counts_as_a_whole() -> None:
     both, none = '["Coffee","Tea"]', "[]"
     found = said(
-        ("ann", "x", both), ("bob", "x", both), ("cid", "x", '["Tea"]'), ("ann", "y", none), ("ann", "z", None)
+        *(("ann", "x", both), ("bob", "x", both), ("cid", "x", '["Tea"]'), ("ann", "y", none), ("ann", "z", None)),
+        multilabel=True,
     )
     assert found == Verdicts({"x": both, "y": none}, ("z",))
-    assert said(("ann", "x", '["Juice","Tea"]')) == Verdicts({}, ())
+    assert said(("ann", "x", '["Juice","Tea"]'), multilabel=True) == Verdicts({}, ())
+
+
+def test_a_label_that_looks_like_a_list_is_a_label_of_its_own_task() -> None:
+    """`["Tea"]` is no set in a task of one label, and a label's name is no set in a multilabel task."""
+    rows = [
+        Feedback(0, "a", "a", '["Tea"]', "ann", None, None, NOW),
+        Feedback(1, "b", "b", "Tea", "ann", None, None, NOW),
+    ]
+    assert judge(rows, NAMES, 100).labels == {"b": "Tea"}
+    assert judge(rows, NAMES, 100, multilabel=True).labels == {"a": '["Tea"]'}
+    assert judge(rows[:1], ('["Tea"]', "Milk"), 100).labels == {"a": '["Tea"]'}

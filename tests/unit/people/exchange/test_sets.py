@@ -104,3 +104,19 @@ def test_words_for_no_label() -> None:
     assert words.read("none") == ("label", '["none"]')  # a label of that name is meant first
     assert words.read("?") == ("unsure", None)
     assert words.read("Tea; Tea") == ("label", '["Tea"]')
+
+
+def test_two_answers_to_a_question_are_shown_as_in_a_file(run: Path, tmp_path: Path) -> None:
+    """As labels between semicolons, not as the text form of the database."""
+    with look_at(str(run)) as opened:
+        export(opened, str(tmp_path / "q.csv"))
+        first = next(csv.DictReader(io.StringIO((tmp_path / "q.csv").read_text("utf-8-sig"))))
+        made = io.StringIO()
+        writer = csv.DictWriter(made, list(first))
+        writer.writeheader()
+        writer.writerows([{**first, "label": r"Tea; Salt\; Pepper"}, {**first, "label": "none fits"}])
+        (tmp_path / "a.csv").write_text(made.getvalue())
+        with pytest.raises(CorpusError) as refused:
+            import_answers(opened, str(tmp_path / "a.csv"), "ann")
+    assert "label: 'no label applies', but " in str(refused.value)
+    assert r"has 'Salt\\; Pepper; Tea' for the same question" in str(refused.value)

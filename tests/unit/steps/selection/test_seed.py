@@ -160,6 +160,16 @@ def test_one_class_is_nothing_to_learn_from() -> None:
     assert "no answer names a label" in str(nothing_to_learn(sought, set()))
 
 
+def test_a_leaf_that_was_learned_is_of_a_branch_that_was_found() -> None:
+    sought = [Sought("Food", 0, 9), Sought("Tools", 0, 12)]
+    said = nothing_to_learn(sought, {"Food > Tea"}, group_of=lambda label: label.partition(" > ")[0], what="branches")
+    assert said is not None
+    assert said.startswith("seed: 'Tools' was not found in 12 queries; every example is 'Food > Tea'")
+    many = [Sought(str(i), 0, 3) for i in range(9)]
+    assert " and 4 more branches; " in str(nothing_to_learn(many, {"Food > Tea"}, what="branches"))
+    assert str(shortfall(many, 1, "leaves")).endswith("and 4 more leaves")
+
+
 def test_rankings_are_deep_enough_for_neighbours() -> None:
     assert ranking_depth(2, 300) == 2000
     assert ranking_depth(1000, 300) == 30
