@@ -18,8 +18,10 @@ export HF_HUB_OFFLINE ?= 1
 # What the tests need from the system: a command or the pattern of its path, and the Debian package that brings it.
 SYSTEM := chromium:chromium /usr/lib/postgresql/*/bin/initdb:postgresql
 
-# Unit tests use several cores; each of the others starts a Ray of its own, so they run one after the other.
+# Unit tests use several cores. The others wait for processes much of their time, and are given file by file to two
+# processes, each with a Ray of its own; the tests of a file share runs.
 PARALLEL := -n auto --maxprocesses 8 --dist worksteal
+BESIDE := -n 2 --dist loadfile
 
 .PHONY: install llm rivals label-studio system demo check format unit test clean
 
@@ -95,7 +97,7 @@ unit: $(READY)
 
 test: $(READY) $(STUDIO) $(LLM) data/demo.parquet
 	@$(BIN)/python -m pytest tests/unit $(PARALLEL)
-	@$(BIN)/python -m pytest tests/e2e tests/ray
+	@$(BIN)/python -m pytest tests/e2e tests/ray $(BESIDE)
 
 clean:
 	rm -rf runs/demo data

@@ -15,6 +15,10 @@ os.environ.update(
     TOKENIZERS_PARALLELISM="false",
     RAY_USAGE_STATS_ENABLED="0",
     RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
+    # Models of tests are small. Beside other processes, OpenMP's threads would wait longer than they compute.
+    OMP_NUM_THREADS="1",
+    # With Ray's niceness of 15, workers would starve beside the other tests that run at the same time.
+    RAY_worker_niceness="0",
 )
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
