@@ -93,7 +93,9 @@ def head(cpus: int = 2) -> Iterator[Cluster]:
 
 
 def _answers(cluster: Cluster) -> bool:
+    """Whether its dashboard answers, and the node's agent, which starts last and without which no job is taken."""
     try:
-        return "ray_version" in cluster.ask("/api/version")
+        with urlopen(cluster.metrics, timeout=10):
+            return "ray_version" in cluster.ask("/api/version")
     except (OSError, ValueError):
         return False
