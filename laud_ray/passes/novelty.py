@@ -3,6 +3,7 @@
 m known vectors, n documents, d dimensions.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +15,65 @@ from laud_ray.passes.candidates import CHUNK, Progress, examine
 from laud_ray.passes.missing import find_missing, map_missing
 from laud_ray.passes.scoring import distinct
 from laud_ray.storage.folder import Folder
-from laud_ray.types import Floats
+from laud_ray.types import Floats, Indices, SpatialScorer
 
 BLOCK = 4096  # documents whose distances are computed at once
 SCHEMA = pa.schema([("id", pa.string()), ("novelty", pa.float32())])
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The novelty of some ranges, which a pass measures by the vectors that it scores them by.
+
+    Attributes:
+        known: (m, d) unit vectors of the scorer's space.
+        out: the folder of the output, as that of `measure`.
+        ranges: their names.
+    """
+
+    known: Floats
+    out: Folder
+    ranges: frozenset[str]
+
+
+class Measuring:
+    """The distances of u texts to what is known, chunk by chunk; NaN for a text that was not scored."""
+
+    def __init__(self, u: int, known: Floats) -> None:
+        self._known = known
+        self._found = np.full(u + 1, np.nan, np.float32)  # the last one is that of rows without a text
+
+    def add(self, start: int, vectors: Floats) -> None:
+        """Measure the texts from `start` on, which have these unit vectors."""
+        self._found[start : start + len(vectors)] = distances(vectors, self._known)
+
+    def table(self, ids: pa.ChunkedArray, inverse: Indices) -> pa.Table:
+        """Return the novelty of n rows; null for a row without a text, and for one that could not be scored.
+
+        Args:
+            ids: (n,) ids of the rows.
+            inverse: (n,) the place of each row's text; -1 without one.
+        """
+        found = self._found[inverse]
+        return pa.Table.from_arrays([ids, pa.array(found, pa.float32(), mask=np.isnan(found))], schema=SCHEMA)
+
+
+class Examining:
+    """Scores texts, and measures each chunk that is kept by the same vectors. `add` follows the call of `score`."""
+
+    def __init__(self, scorer: SpatialScorer, keep: Callable[[int, Floats], None], measuring: Measuring) -> None:
+        self._scorer, self._keep, self._measuring = scorer, keep, measuring
+        self._vectors = np.zeros((0, 0), np.float32)
+
+    def score(self, texts: Sequence[str]) -> Floats:
+        """Map n texts to (n, k) probabilities."""
+        self._vectors, proba = self._scorer.examine(texts)
+        return proba
+
+    def add(self, start: int, proba: Floats) -> None:
+        """Keep the probabilities of the texts of the last call, the first of which is at `start`."""
+        self._measuring.add(start, self._vectors)
+        self._keep(start, proba)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +119,8 @@ def distances(vectors: Floats, known: Floats) -> Floats:
 def _measure_range(name: str, job: _Job) -> None:
     table = job.corpus.read(name, ["id", "text"])
     texts, inverse = distinct(table.column("text"))
-    found = np.full(len(texts) + 1, np.nan, np.float32)  # the last one is that of rows without a text
+    found = Measuring(len(texts), job.known)
     for start in range(0, len(texts), CHUNK):
-        some = texts[start : start + CHUNK]
-        vectors, _ = examine(some, job.model)
-        found[start : start + len(some)] = distances(vectors, job.known)
-    novelty = pa.array(found[inverse], pa.float32(), mask=inverse < 0)
-    job.out.write_table(name, pa.Table.from_arrays([table.column("id"), novelty], schema=SCHEMA))
+        vectors, _ = examine(texts[start : start + CHUNK], job.model)
+        found.add(start, vectors)
+    job.out.write_table(name, found.table(table.column("id"), inverse))

@@ -12,6 +12,7 @@ from laud_ray.cluster.workers import Workers
 from laud_ray.data.corpus import Corpus
 from laud_ray.errors import RunError
 from laud_ray.passes.missing import find_missing, map_missing
+from laud_ray.passes.novelty import Beside, Examining, Measuring
 from laud_ray.passes.scoring import (
     distinct,
     load_rules,
@@ -27,7 +28,7 @@ from laud_ray.passes.summary import Summing
 from laud_ray.stats.legibility import ENOUGH, Legibility, LegibleScorer
 from laud_ray.storage.checksums import dump_json, parse_json
 from laud_ray.storage.folder import Folder
-from laud_ray.types import Scorer
+from laud_ray.types import Scorer, SpatialScorer
 
 DESCRIPTION = "pass.json"
 TASKS = Workers()
@@ -69,6 +70,7 @@ class _Job:
     name: str
     shortlist: Shortlist | None
     load: Callable[[str], Scorer]
+    beside: Beside | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ def run_pass(
     *,
     name: str,
     shortlist: Shortlist | None = None,
+    beside: Beside | None = None,
     workers: Workers = TASKS,
     load: Callable[[str], Scorer] = open_model,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -100,6 +103,7 @@ def run_pass(
         out: the folder of the output, one Parquet file per range.
         name: the model's name, written into every row.
         shortlist: what to keep for selection, whose total each range fills in; None keeps nothing.
+        beside: what to measure with the vectors of the texts, of a model that has vectors; None measures nothing.
         workers: resources of the workers.
         load: opens the model in a worker, once per process.
         progress: called with the rows done and the rows in all after each range.
@@ -121,7 +125,7 @@ def run_pass(
     legibility = Legibility()
     # A worker may have another working directory than this process.
     corpus, model, out = replace(corpus, folder=corpus.folder.absolute()), model.absolute(), out.absolute()
-    job = _Job(corpus, model, out, name, shortlist, load)
+    job = _Job(corpus, model, out, name, shortlist, load, beside)
     for done, result in map_missing(missing, _score_range, job, workers):
         start_up = start_up or time.monotonic() - began
         health, legibility = result.value.health or health, legibility + result.value.legibility
@@ -154,7 +158,15 @@ def _score_range(name: str, job: _Job) -> _Scored:
     strategy = None if wanted is None else wanted.strategy
     tree, rules = load_taxonomy(job.model), load_rules(job.model, scorer)
     summing = Summing(len(texts), len(scorer.labels), strategy=strategy, taxonomy=tree, rules=rules)
-    _, failures = score_texts(scorer, texts, summing.add)
+    beside = job.beside if job.beside is not None and name in job.beside.ranges else None
+    if beside is None:
+        _, failures = score_texts(scorer, texts, summing.add)
+    else:
+        assert isinstance(scorer, SpatialScorer)
+        measuring = Measuring(len(texts), beside.known)
+        both = Examining(scorer, summing.add, measuring)
+        _, failures = score_texts(scorer, texts, both.add, both.score)
+        beside.out.write_table(name, measuring.table(table.column("id"), inverse))
     found = summing.summary
     errors, usable = with_failures(table.column("error"), failures, inverse)
     scores = score_table(table.column("id"), found, inverse, usable, errors, scorer.labels, job.name)

@@ -108,13 +108,17 @@ def _rules(model: Folder, _version: str | None) -> Rules | None:
 
 
 def score_texts(
-    scorer: Scorer, texts: Sequence[str], keep: Callable[[int, Floats], None] | None = None
+    scorer: Scorer,
+    texts: Sequence[str],
+    keep: Callable[[int, Floats], None] | None = None,
+    score: Callable[[Sequence[str]], Floats] | None = None,
 ) -> tuple[Floats, dict[int, str]]:
     """Score texts in chunks; skip texts that the scorer cannot score.
 
     Args:
         keep: takes the probabilities of each chunk and the place of its first text, such as `Summing.add`. They are
             then not returned, so that no (u, k) matrix is built.
+        score: returns the same as `scorer.score`, by which the texts are scored if it is not given.
 
     Returns:
         (u, k) probabilities, and the reason for each text that cannot be scored, by its row. These rows are zero.
@@ -128,7 +132,7 @@ def score_texts(
     known = labels[:3] if before is None else (before, before)
     probe = getattr(scorer, "probe", None)
     sums = sums_to_one(scorer)
-    scoring = Scoring(scorer.score, texts, len(labels), known=known, probe=probe, keep=keep, sums=sums)
+    scoring = Scoring(score or scorer.score, texts, len(labels), known=known, probe=probe, keep=keep, sums=sums)
     scoring.run()
     if scoring.scored is not None:
         _scored[id(scorer)] = scoring.scored

@@ -8,6 +8,7 @@ from laud_ray.events import Event
 from laud_ray.models import kinds
 from laud_ray.models.language.label_prompt import Answers
 from laud_ray.passes.incomplete import drop_incomplete
+from laud_ray.passes.novelty import Beside
 from laud_ray.passes.run import run_pass
 from laud_ray.passes.scoring import rules_of
 from laud_ray.passes.shortlists import Shortlist
@@ -34,7 +35,7 @@ def zero_shot(work: Work) -> None:
         _pass(work, 0, Shortlist(ClassRanking(groups), listed, frozenset(), (config.seed, 0)))
 
 
-def score(work: Work, round: int) -> None:
+def score(work: Work, round: int, beside: Beside | None = None) -> None:
     """Score the corpus with a round's model, and shortlist the candidates for the next queries."""
     asked = frozenset(a.query.document.id for a in work.store.queries())
     strategy: QueryStrategy
@@ -46,18 +47,23 @@ def score(work: Work, round: int) -> None:
         listed = depth(work, strategy)
     wanted = Shortlist(strategy, listed, asked, (work.config.seed, round))
     with work.step("score", round):
-        _pass(work, round, wanted)
+        _pass(work, round, wanted, beside)
 
 
-def score_only(work: Work, round: int) -> None:
+def score_only(work: Work, round: int, beside: Beside | None = None) -> None:
     """Score what has no scores with the model of a round whose labels have changed since: nothing is chosen by it."""
     if {part.name for part in work.corpus.ranges} - work.run.scores(round).names():
         with work.step("score", round):
-            _pass(work, round, None)
+            _pass(work, round, None, beside)
 
 
-def heal(work: Work, round: int) -> None:
+def heal(work: Work, round: int, beside: Beside | None = None) -> None:
     """Score what the model of a closed round has no scores of: what was appended since, or files that were deleted.
+
+    Args:
+        work: the run.
+        round: its number.
+        beside: what to measure with the vectors of the texts, if the round is not the first.
 
     Raises:
         RunError: if the model is missing too.
@@ -68,7 +74,7 @@ def heal(work: Work, round: int) -> None:
     if round == 0:
         zero_shot(work)
     elif is_made(work.run.models, name):
-        score(work, round)
+        score(work, round, beside)
     else:
         raise RunError(
             f"{work.run.scores(round).uri}: some scores are missing, and so is the model {name} that made them; "
@@ -76,7 +82,7 @@ def heal(work: Work, round: int) -> None:
         )
 
 
-def _pass(work: Work, round: int, shortlist: Shortlist | None) -> None:
+def _pass(work: Work, round: int, shortlist: Shortlist | None, beside: Beside | None = None) -> None:
     name, step = work.run.model_name(round), "score" if round else "zero-shot"
     reached = 0
 
@@ -91,6 +97,7 @@ def _pass(work: Work, round: int, shortlist: Shortlist | None) -> None:
         work.run.scores(round),
         name=name,
         shortlist=shortlist,
+        beside=beside,
         workers=work.workers(round),
         progress=progress,
     )

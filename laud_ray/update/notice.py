@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from laud_ray.data.corpus import Corpus, corpus_of
+from laud_ray.passes.novelty import Beside
 from laud_ray.passes.stored import batch_of, reference
 from laud_ray.stats.betting import TESTS, Batch, Reference, Tolerance, Watch
 from laud_ray.steps.work import Work
@@ -17,7 +18,7 @@ from laud_ray.store.updates.evidence import BASE, Base, Evidence
 from laud_ray.store.updates.generations import State, Updated, updated
 from laud_ray.update import novelty
 from laud_ray.update.novelty import Measured
-from laud_ray.update.open_run import Current
+from laud_ray.update.open_run import Current, space_of
 
 # Documents whose bets are fixed at once: a range is in random order, so that its parts are random samples too.
 BATCH = 1000
@@ -46,6 +47,19 @@ class Noticed:
 def notice(work: Work, current: Current) -> list[Noticed]:
     """Test each generation that was scored and not tested yet, in order, and record the evidence."""
     return [_notice(work, current, one) for one in updated(work.store.engine) if one.state == "scored"]
+
+
+def measured_beside(work: Work, current: Current) -> Beside | None:
+    """Return what to measure while generations are scored that were not yet; None if the model has no vectors."""
+    found = updated(work.store.engine)
+    new = [one.number for one in found if one.state == "appended"]
+    if not new or space_of(work, current) is None:
+        return None
+    # All that are noticed together are compared with the documents before the first of them.
+    base = base_of(work, current, min(one.number for one in found if one.state in ("appended", "scored")))
+    measured = novelty.reference(work, current, base, earlier(work, base))
+    ranges = [part.name for number in new for part in work.corpus.of_generation(number).ranges]
+    return Beside(measured.known, novelty.folder_of(work, base).absolute(), frozenset(ranges))
 
 
 def base_of(work: Work, current: Current, number: int) -> Base:

@@ -19,7 +19,7 @@ from laud_ray.store.updates.generations import advance, updated
 from laud_ray.update.append import Added, append
 from laud_ray.update.ask import ask
 from laud_ray.update.learn import learn, on_new
-from laud_ray.update.notice import Noticed, notice
+from laud_ray.update.notice import Noticed, measured_beside, notice
 from laud_ray.update.open_run import Current, asked_generations, current_of, open_generations, open_run
 from laud_ray.update.outcome import Outcome, State, accuracy_line, noticed_line
 from laud_ray.update.propose import open_proposals, propose
@@ -67,11 +67,15 @@ def update(
 
 
 def score(work: Work, current: Current) -> None:
-    """Score the ranges that the current model has no scores of, which are only the new ones as a rule."""
+    """Score the ranges that the current model has no scores of, which are only the new ones as a rule.
+
+    The same vectors tell how far these lie from all that is known, so that a text is embedded once.
+    """
+    beside = measured_beside(work, current)
     if current.round < first_round(work.store):
-        score_only(work, current.round)
+        score_only(work, current.round, beside)
     else:
-        heal(work, current.round)
+        heal(work, current.round, beside)
     new = [one.number for one in updated(work.store.engine) if one.state == "appended"]
     advance(work.store.engine, new, "scored", current.name)
 

@@ -100,6 +100,8 @@ def test_a_quiet_night_costs_no_answer(finished: Path, place: Path, tmp_path: Pa
     assert rows(run, "select count(*) from annotations") == before
     assert {name: (scores / name).read_bytes() for name in first} == first  # only what is new was scored
     assert [path.name for path in scores.glob("part-g0002-*")] == ["part-g0002-00000.parquet"]
+    (measured,) = (run / "novelty").rglob("part-g0002-*")  # by the vectors of the scores, which are written after it
+    assert measured.stat().st_mtime_ns < (scores / "part-g0002-00000.parquet").stat().st_mtime_ns
     assert laud("update", str(run), str(place / "quiet.csv")) == 0
     assert laud("update", str(run)) == 0
     assert rows(run, "select number from generations") == [(2,)]
