@@ -184,7 +184,7 @@ class Streamed:
             began = time.monotonic()
             outcome = update(str(run), str(self.write(f"batch-{number:02d}", rows)))
             alarms, decided = outcome.alarms, list[dict[str, Any]]()
-            while outcome.state == "person":
+            while outcome.state == "person" and outcome.decision is None:  # labels are proposed
                 decided += self.decide(run)
                 outcome = update(str(run))
             batches.append(self.told(number, outcome, alarms, decided, time.monotonic() - began))
