@@ -30,7 +30,8 @@ def _way(found: Sized, target: str) -> str:
     else:
         why = f"{_answers(found, missing)} would show it, and the corpus has {found.left:,} more documents."
     if found.instead is None:
-        return f"{why} A better model may take fewer: raise budget.annotations, and run `laud run` again."
+        better = "have one" if missing is None else "take fewer"
+        return f"{why} A better model may {better}: raise budget.annotations, and run `laud run` again."
     lower, other = found.instead
     if other.documents <= 1:
         return f"{why} These answers probably show `--precision {lower:g}`."
