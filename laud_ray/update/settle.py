@@ -36,8 +36,9 @@ def left_by(
 ) -> Alarm | None:
     """Return the alarm that a decision leaves to a person; None if it has cured it.
 
-    A promotion cures it, and so does an accuracy on new documents that is shown to be at least `update.floor`. If a
-    floor is set, the accuracy of a promoted model must reach it too.
+    Another model than the one that raised it cures it, which is promoted now or was made current since, such as by
+    `laud run` after labels were changed; and so does an accuracy on new documents that is shown to be at least
+    `update.floor`. If a floor is set, the accuracy of another model must reach it too.
 
     Args:
         work: the run.
@@ -48,8 +49,12 @@ def left_by(
         numbers: the generations with the alarm.
         lower: a bound below the accuracy of the model that is current now on their documents; None without answers.
     """
-    floor = work.config.update.floor
-    if is_above(lower, floor) or (verdict == "promote" and floor is None):
+    floor, raised_by = (
+        work.config.update.floor,
+        {one.model for one in updated(work.store.engine) if one.number in numbers},
+    )
+    replaced = verdict == "promote" or current.name not in raised_by
+    if is_above(lower, floor) or (replaced and floor is None):
         return None
     told = [one for one in evidence.evidence(work.store.engine) if one.number in numbers and one.alarm]
     tests = tuple(dict.fromkeys(one.test for one in told))

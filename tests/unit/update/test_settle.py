@@ -36,12 +36,13 @@ def made(storage: Path, update: str = "{}") -> config.RunConfig:
     return config.parse(TEXT.format(storage=storage, update=update))
 
 
-def noticed(run: RunFolder, state: generations.State) -> None:
+def noticed(run: RunFolder, state: generations.State, model: str = CURRENT.name) -> None:
     """Generation 2 raised an alarm by novelty; of two random documents the oracle has a label for one."""
     store = run.store
     store.set("current", CURRENT.name)
     generations.record(store.engine, 2, "new.csv", AT, 10)
     found = [Evidence(2, test, 5.0, "{}", test == "novelty") for test in ("confidence", "novelty")]
+    generations.advance(store.engine, [2], "scored", model)
     evidence.record(store.engine, found, state, {})
     store.add_queries("evaluation", 1, [Query(Document(id, id), "at random") for id in "ab"])
     store.add_annotations([Annotation("a", "Tea", "replay"), Annotation("b", None, "replay")])
@@ -78,6 +79,12 @@ def test_a_model_that_was_kept_back_leaves_the_alarm_to_a_person(run: RunFolder)
 
 def test_a_promotion_cures_it(run: RunFolder) -> None:
     assert left(run, "promote", 0.1) is None
+
+
+def test_a_model_that_became_current_before_the_decision_cures_it(tmp_path: Path) -> None:
+    with claim(made(tmp_path / "run")) as run:
+        noticed(run, "decided", "round-0000")
+        assert left(run, "keep", None) is None
 
 
 @pytest.mark.parametrize("verdict", ["promote", "keep"])
