@@ -49,10 +49,8 @@ def left_by(
         numbers: the generations with the alarm.
         lower: a bound below the accuracy of the model that is current now on their documents; None without answers.
     """
-    floor, raised_by = (
-        work.config.update.floor,
-        {one.model for one in updated(work.store.engine) if one.number in numbers},
-    )
+    floor = work.config.update.floor
+    raised_by = {one.model for one in updated(work.store.engine) if one.number in numbers}
     replaced = verdict == "promote" or current.name not in raised_by
     if is_above(lower, floor) or (replaced and floor is None):
         return None
