@@ -80,7 +80,7 @@ def head(cpus: int = 2) -> Iterator[Cluster]:
             command, env=cluster.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
-        eventually(lambda: process.poll() is not None or _answers(cluster), 90)
+        eventually(lambda: process.poll() is not None or _answers(cluster), 300)
         assert process.poll() is None, (folder / "start.log").read_text()
         yield cluster
     finally:
