@@ -1,10 +1,12 @@
 """Language models behind the service for real: one engine, adapters that come and go, many callers at once."""
 
 import asyncio
+import multiprocessing
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +117,18 @@ def scorers(engine: StreamEngine, rounds: Sequence[Path]) -> list[Scorer]:
     return [engine.open(entry(path)) for path in rounds]
 
 
+def passed(path: str, texts: Sequence[str]) -> Floats:
+    """Return the scores of a pass."""
+    return kinds.load(path).score(texts)
+
+
+@pytest.fixture(scope="module")
+def apart() -> Iterator[ProcessPoolExecutor]:
+    """A process for engines that are not the service's: each keeps its gigabyte until its process ends."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        yield pool
+
+
 def scored(engine: StreamEngine, scorer: Scorer, texts: Sequence[str]) -> Floats:
     return asyncio.run(engine.score(scorer, texts, deadline_s=None))[0]
 
@@ -131,20 +145,22 @@ async def until(met: Callable[[], bool]) -> None:
 
 
 def test_scores_are_those_of_a_pass_with_the_adapter_merged(
-    engine: StreamEngine, scorers: Sequence[Scorer], rounds: Sequence[Path]
+    engine: StreamEngine, scorers: Sequence[Scorer], rounds: Sequence[Path], apart: ProcessPoolExecutor
 ) -> None:
     found = [scored(engine, scorer, TEXTS) for scorer in scorers]
     assert np.abs(found[0] - found[1]).max() > 0.05
     for path, proba in zip(rounds, found, strict=True):
-        np.testing.assert_allclose(proba, kinds.load(str(path)).score(TEXTS), atol=1e-3)
+        np.testing.assert_allclose(proba, apart.submit(passed, str(path), TEXTS).result(), atol=1e-3)
 
 
 @pytest.mark.parametrize(("answers", "labels"), [("codes", 6), ("keywords", 64), ("words", 6)])
-def test_in_context_scores_are_those_of_a_pass(engine: StreamEngine, tmp_path: Path, answers: str, labels: int) -> None:
+def test_in_context_scores_are_those_of_a_pass(
+    engine: StreamEngine, apart: ProcessPoolExecutor, tmp_path: Path, answers: str, labels: int
+) -> None:
     # With nearest examples, and but for keywords with options of a document's own.
     path = in_context(tmp_path / "model", max_labels=labels, answers=answers)
     proba = scored(engine, engine.open(entry(path)), TEXTS[:20])
-    np.testing.assert_allclose(proba, kinds.load(str(path)).score(TEXTS[:20]), atol=1e-3)
+    np.testing.assert_allclose(proba, apart.submit(passed, str(path), TEXTS[:20]).result(), atol=1e-3)
 
 
 def test_many_callers_of_two_models_each_get_their_own(engine: StreamEngine, scorers: Sequence[Scorer]) -> None:
