@@ -125,7 +125,7 @@ def test_a_model_that_is_not_precise_enough_is_said_to_be(tmp_path: Path) -> Non
     wrong = sized(tmp_path, sampled(400, right=0.0, corpus=800), target=0.95)
     assert (wrong.audience, wrong.missing) == (None, None)
     assert wrong.low < 0.5
-    assert not_shown(wrong)[-1].startswith("Probably no threshold has a precision of 95 %. A better model may take")
+    assert not_shown(wrong)[-1].startswith("Probably no threshold has a precision of 95 %. A better model may have one")
     assert size_json(wrong)["missing"] is None
 
 
