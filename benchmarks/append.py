@@ -20,6 +20,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from memory import peak
 
 from laud_ray.config import CorpusConfig
 from laud_ray.data.corpus import open_corpus
@@ -38,12 +39,6 @@ def write_names(path: Path, start: int, end: int) -> None:
         for i in range(start, end)
     ]
     pq.write_table(pa.table({"id": [f"SKU-{i:09d}" for i in range(start, end)], "text": names}), path)
-
-
-def peak() -> float:
-    """Return the peak of this process's memory in MB. That of getrusage() may be the peak of the parent."""
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
-    return int(status["VmHWM"].split()[0]) / 1024
 
 
 def one(action: str, source: str, out: str, ids: str) -> dict[str, Any]:

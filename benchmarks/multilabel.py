@@ -19,7 +19,7 @@ Each line is appended to --lines when it is measured, and a line that is there i
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,11 +86,7 @@ def read_lists(folder: Path) -> Lists:
         for row in rows:
             found.setdefault(normalise_text(row["text"]) or "", row["labels"])
         parts.append(found)
-    train, test = parts
-    names = sorted({name for part in parts for labels in part.values() for name in labels})
-    train_mask, test_mask = (masks((LabelSet.of(one).text for one in part.values()), names) for part in parts)
-    task = Task(folder.name, "multilabel", tuple(Label(name) for name in names))
-    return Lists(task, list(train), train_mask, list(test), test_mask)
+    return as_lists(folder.name, *parts)
 
 
 def read_joined(folder: Path) -> Lists:
@@ -110,10 +106,15 @@ def read_joined(folder: Path) -> Lists:
                 found[normalise_text(f"{first['text']} {second['text']}") or ""] = both
             found[normalise_text(third["text"]) or ""] = {third["label"]}
         parts.append(found)
+    return as_lists(folder.name, *parts)
+
+
+def as_lists(name: str, train: Mapping[str, Collection[str]], test: Mapping[str, Collection[str]]) -> Lists:
+    """Make a set of texts and their labels."""
+    parts = (train, test)
     names = sorted({name for part in parts for labels in part.values() for name in labels})
-    train, test = parts
     train_mask, test_mask = (masks((LabelSet.of(sorted(one)).text for one in part.values()), names) for part in parts)
-    task = Task(folder.name, "multilabel", tuple(Label(name) for name in names))
+    task = Task(name, "multilabel", tuple(Label(name) for name in names))
     return Lists(task, list(train), train_mask, list(test), test_mask)
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from memory import peak
 from taxonomy import DATA, grown, invented, read_tree
 
 from laud_ray import config
@@ -54,12 +55,6 @@ def measured(what: str) -> Iterator[None]:
     yield
     seconds, cpu = time.monotonic() - began, time.process_time() - used
     print(f"| {what} | {seconds:.1f} s, of CPU {cpu:.1f} s | {peak():,.0f} MB |", flush=True)
-
-
-def peak() -> float:
-    """Return the peak of this process's memory since it was last reset, in MB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def configured(place: Path, data: Path, leaves: int, names: int) -> RunConfig:

@@ -23,6 +23,8 @@ import numpy as np
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
+import results
+from memory import peak
 
 # Replaces the encoder in every process, and counts the texts that it embeds.
 HOOK = """
@@ -166,12 +168,6 @@ def part(place: Path, size: int, number: int, new: int) -> dict[str, Any]:
     }
 
 
-def peak() -> float:
-    """Return the peak of this process's memory in MB."""
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
-    return int(status["VmHWM"].split()[0]) / 1024
-
-
 def rate() -> float:
     """Return texts/s of the bundled encoder on one thread."""
     from names import seeds
@@ -220,7 +216,7 @@ def main() -> None:
     (hook / "sitecustomize.py").write_text(HOOK)
     path = os.pathsep.join([str(hook), *filter(None, [os.environ.get("PYTHONPATH")])])
     changed = {"PYTHONPATH": path, "EMBEDDED": str(place / "embedded.txt"), "OMP_NUM_THREADS": "1"}
-    known = [json.loads(line) for line in lines.read_text().splitlines()] if lines.exists() else []
+    known = results.read(lines)
     for size in args.sizes:
         for number in range(args.nights + 1):
             if any((one["size"], one["number"]) == (size, number) for one in known):
@@ -228,8 +224,7 @@ def main() -> None:
             command = [sys.executable, __file__, str(place), "--new", str(args.new), "--part", str(size), str(number)]
             done = subprocess.run(command, env={**os.environ, **changed}, stdout=subprocess.PIPE, text=True, check=True)
             known.append(json.loads(done.stdout.splitlines()[-1]))
-            with lines.open("a") as file:
-                file.write(json.dumps(known[-1]) + "\n")
+            results.append(lines, known[-1])
     report([one for one in known if one["size"] in args.sizes], rate())
 
 
