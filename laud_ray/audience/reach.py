@@ -10,9 +10,10 @@ import pyarrow.compute as pc
 
 from laud_ray.audience.cells import optional_names
 from laud_ray.compare.outputs import Output, open_output
-from laud_ray.errors import CorpusError, LaudError
-from laud_ray.printable import first_line, quoted
+from laud_ray.errors import CorpusError
+from laud_ray.printable import quoted
 from laud_ray.storage.local import scratch
+from laud_ray.storage.local.spilling import spilling
 from laud_ray.taxonomy import Taxonomy
 from laud_ray.types import Floats, Indices
 
@@ -64,28 +65,18 @@ def measure_reach(labels: str, label: str, taxonomy: Taxonomy | None, user: str 
     if user is not None and user not in output.columns:
         raise CorpusError(f"{labels}: no column {quoted(user)}; expected a column of users, which --keep keeps")
     counted = {"rows": 0}
-    with scratch.temporary("audience") as place:
-        connection = duckdb.connect(
-            f"{place}/names.duckdb",
-            config={"memory_limit": MEMORY, "temp_directory": f"{place}/spilled", "preserve_insertion_order": False},
+    with scratch.temporary("audience") as place, spilling(str(place), "counting", MEMORY, THREADS) as connection:
+        rows = _rows(output, labels, label, taxonomy, user, counted)
+        connection.register("given", pa.RecordBatchReader.from_batches(_SCHEMA, rows))
+        if user is None:
+            connection.execute("CREATE TABLE names AS SELECT score FROM given WHERE score >= 0")
+            return _counted(connection, counted["rows"], users=False)
+        # A name without the label has the score -1: its user counts among all users.
+        connection.execute("CREATE TABLE names AS SELECT score, user FROM given")
+        connection.execute(
+            "CREATE TABLE users AS SELECT max(score) AS score FROM names WHERE user IS NOT NULL GROUP BY user"
         )
-        try:
-            connection.execute(f"SET threads = least({THREADS}, current_setting('threads'))")
-            rows = _rows(output, labels, label, taxonomy, user, counted)
-            connection.register("given", pa.RecordBatchReader.from_batches(_SCHEMA, rows))
-            if user is None:
-                connection.execute("CREATE TABLE names AS SELECT score FROM given WHERE score >= 0")
-                return _counted(connection, counted["rows"], users=False)
-            # A name without the label has the score -1: its user counts among all users.
-            connection.execute("CREATE TABLE names AS SELECT score, user FROM given")
-            connection.execute(
-                "CREATE TABLE users AS SELECT max(score) AS score FROM names WHERE user IS NOT NULL GROUP BY user"
-            )
-            return _counted(connection, counted["rows"], users=True)
-        except duckdb.Error as error:
-            raise LaudError(f"counting failed under {place} with {MEMORY} of memory: {first_line(error)}") from None
-        finally:
-            connection.close()
+        return _counted(connection, counted["rows"], users=True)
 
 
 def _rows(
