@@ -1,23 +1,20 @@
 """Export a run's open questions into a file, and import the answers of one."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from laud_ray.config import PeopleConfig
 from laud_ray.errors import CorpusError, RunError, UserError
-from laud_ray.label_cells import set_cell
-from laud_ray.label_sets import LabelSet
-from laud_ray.labels import NO_LABEL_APPLIES
 from laud_ray.people.cost import require_unspent
 from laud_ray.people.exchange import identity, write
 from laud_ray.people.exchange.read import read_answers
 from laud_ray.people.exchange.record import Recorded, record
 from laud_ray.people.exchange.rows import LABEL, QUESTION, rows
-from laud_ray.people.exchange.said import words_of
+from laud_ray.people.exchange.said import words_of, written
 from laud_ray.people.groups import can_continue, groups
 from laud_ray.people.questions import Question, State, number_of, questions, rules_of
 from laud_ray.people.sets import names_of
-from laud_ray.people.votes import Vote, current, votes
+from laud_ray.people.votes import StoredVote, current, votes
 from laud_ray.storage.folder import Folder
 from laud_ray.storage.text_reading import AS_FOUND, Reading
 from laud_ray.store.run import RunFolder
@@ -124,17 +121,22 @@ def export(
     # A question that a change of the labels made necessary is one for the same people.
     free = [one for one in chosen if one.number not in mine and (one.attempt < 0 or one.document.id not in known)]
     chosen = [one for one in free if _is_in(one, part)][:limit]
-    said: dict[int, list[str]] = {}
-    for one in given:
-        said.setdefault(one.vote.question, []).append(_written(one.vote, task))
     name = identity.name_of(run.config.task.name, every[:1])
-    data = write.as_file(out, chosen, name, blind=blind, answers=said if disputed else None)
+    data = write.as_file(out, chosen, name, blind=blind, answers=_said(given, task) if disputed else None)
     if out != write.STDOUT:
         folder, file = Folder.of_file(out)
         _keep_answers(run, folder, file, out)
         folder.write(file, data)
     shown = 0 if blind else sum(one.suggests for one in chosen)
     return Exported(data, len(chosen), shown, is_open(run.store.engine), task.multilabel)
+
+
+def _said(given: Sequence[StoredVote], task: Task) -> dict[int, list[str]]:
+    """Return the answers to each question, as people write them into a file."""
+    words, said = words_of(task), dict[int, list[str]]()
+    for vote in (one.vote for one in given):
+        said.setdefault(vote.question, []).append(written(words, vote.answer, vote.label))
+    return said
 
 
 def import_answers(
@@ -156,13 +158,6 @@ def import_answers(
     numbers = {one.number: one for one in every}
     recorded = record(engine, found.given, numbers, rules, names_of(task), via="file", adjudicator=adjudicator)
     return Imported(recorded, found.empty, left(run, rules), found.notes)
-
-
-def _written(vote: Vote, task: Task) -> str:
-    """Return an answer as people write it into a file."""
-    if not task.multilabel or vote.label is None:
-        return vote.label or vote.answer
-    return set_cell(LabelSet.parse(vote.label).yes) or NO_LABEL_APPLIES
 
 
 def left(run: RunFolder, rules: PeopleConfig) -> Left:

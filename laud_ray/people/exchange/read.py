@@ -13,7 +13,7 @@ from laud_ray.people.exchange.identity import VERSION, vote_id
 from laud_ray.people.exchange.mistakes import refusal
 from laud_ray.people.exchange.record import Given
 from laud_ray.people.exchange.rows import DOCUMENT, LABEL, QUESTION, TEXT, Row, rows
-from laud_ray.people.exchange.said import Words, words_of
+from laud_ray.people.exchange.said import Words, words_of, written
 from laud_ray.people.groups import UNANSWERED
 from laud_ray.people.questions import Question, number_of
 from laud_ray.people.votes import MOST_COMMENT
@@ -163,9 +163,7 @@ class _File:
         if before is one:
             self.given.append(one)
         elif (before.answer, before.label) != (one.answer, one.label):
-            said = [
-                quoted(each.answer if each.label is None else self.words.shown(each.label)) for each in (before, one)
-            ]
+            said = [quoted(written(self.words, each.answer, each.label)) for each in (before, one)]
             raise _MistakeError(f"label: {said[1]}, but {before.place} has {said[0]} for the same question")
 
     def _read(self, row: Row) -> Given:

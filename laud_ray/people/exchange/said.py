@@ -60,6 +60,11 @@ def words_of(task: Task) -> Words:
     return _SetWords(flat, SetNames(task)) if task.multilabel else flat
 
 
+def written(words: Words, answer: Answer, label: str | None) -> str:
+    """Return an answer as people write it into a file."""
+    return answer if label is None else words.shown(label)
+
+
 @dataclass(frozen=True, slots=True)
 class _FlatWords:
     """Answers to a task whose labels are a list.
