@@ -31,7 +31,7 @@ def check_sets(task: Task, path: str, *, text: str, label: str, reading: Reading
         if task.separator is None and (several := separator_in(parts, known)) is not None:
             raise CorpusError(
                 f"{path}: the column {label!r} holds {several_labels(several, known)}, and the task has no separator; "
-                f" expected lists, or a run with task.separator: {quoted(several[1])}"
+                f"expected lists, or a run with task.separator: {quoted(several[1])}"
             )
         if any(known.find(part) is not None for part in parts):
             return
