@@ -31,8 +31,8 @@ def reference(labels: Mapping[str, str], path: str) -> TaskTree:
         labels: the reference.
         path: the configuration.
     """
-    folder, _, name = path.rpartition("/")
-    found = stored(Folder(folder or "."), labels["sha256"]) if name.endswith((".yaml", ".yml")) else None
+    folder, name = Folder.of_file(path)
+    found = stored(folder, labels["sha256"]) if name.endswith((".yaml", ".yml")) else None
     return TaskTree(labels.get("column"), labels["sha256"], found)
 
 
